@@ -1,0 +1,53 @@
+"""The whole of what a plugin may import from clusterctl."""
+
+from __future__ import annotations
+
+from clusterctl import hub, services
+from clusterctl.cluster import Cluster
+from clusterctl.errors import ClusterctlError, PluginError, RemoteError
+from clusterctl.hookspecs import hookimpl
+from clusterctl.model import (
+    Connection,
+    Facet,
+    Layout,
+    Node,
+    Plan,
+    Request,
+    Secret,
+    StatusRow,
+)
+from clusterctl.remote import Remote, Result
+from clusterctl.render import render, render_text
+from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
+from clusterctl.services import Service, ServiceState
+
+__all__ = [
+    "Cluster",
+    "ClusterctlError",
+    "CommaList",
+    "Connection",
+    "ExpandedPath",
+    "Facet",
+    "Field",
+    "Flag",
+    "Layout",
+    "Node",
+    "PathList",
+    "Plan",
+    "PluginError",
+    "Remote",
+    "RemoteError",
+    "Request",
+    "Result",
+    "Secret",
+    "SecretText",
+    "Section",
+    "Service",
+    "ServiceState",
+    "StatusRow",
+    "hookimpl",
+    "hub",
+    "render",
+    "render_text",
+    "services",
+]

@@ -1,0 +1,162 @@
+"""The `clusterctl` command: finds the subcommand, loads only what it needs, and turns errors into two lines."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from clusterctl import __version__
+from clusterctl.errors import ClusterctlError
+
+# Name: (module below clusterctl.cli, attribute, StarCluster's other names for it)
+COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "start": ("lifecycle", "start", ()),
+    "stop": ("lifecycle", "stop", ()),
+    "restart": ("lifecycle", "restart", ("reboot",)),
+    "terminate": ("lifecycle", "terminate", ()),
+    "addnode": ("members", "addnode", ("an",)),
+    "removenode": ("members", "removenode", ("rn",)),
+    "listclusters": ("inspect", "listclusters", ("list", "lc")),
+    "status": ("inspect", "status", ()),
+    "logs": ("inspect", "logs", ()),
+    "runplugin": ("plugins", "runplugin", ("rp",)),
+    "plugins": ("plugins", "plugins", ()),
+    "sshmaster": ("access", "sshmaster", ("sm",)),
+    "sshnode": ("access", "sshnode", ("sn",)),
+    "exec": ("access", "exec_", ()),
+    "put": ("access", "put", ()),
+    "get": ("access", "get", ()),
+    "tunnel": ("client", "tunnel", ()),
+    "connect": ("client", "connect", ("shell", "sh")),
+    "notebook": ("client", "notebook", ()),
+    "config": ("config", "config", ()),
+    "completion": ("completion", "completion", ()),
+}
+
+
+@dataclass
+class Options:
+    """The global options, as `ctx.obj`."""
+
+    config: str | None = None
+    debug: bool = False
+
+
+class Commands(click.Group):
+    """The subcommands, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, in the order of a cluster's life."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them, by its name or one of StarCluster's."""
+        del ctx
+        for name, (module, attribute, aliases) in COMMANDS.items():
+            if cmd_name in {name, *aliases}:
+                found: click.Command = getattr(importlib.import_module(f"clusterctl.cli.{module}"), attribute)
+                return found
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """An unknown one is answered with the nearest that there is."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            from difflib import get_close_matches
+
+            names = [*COMMANDS, *(alias for _, _, aliases in COMMANDS.values() for alias in aliases)]
+            near = get_close_matches(args[0], names, n=1)
+            exc.message += f" Did you mean {near[0]!r}?" if near else ""
+            raise
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clusterctl")
+@click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    help="Config file; default: $CLUSTERCTL_CONFIG, else ~/.clusterctl/config.",
+)
+@click.option("-d", "--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
+    """Bring up an ipyparallel cluster with one command, and connect to it.
+
+    \b
+    clusterctl start -s 3 mycluster      three nodes, engines, and the lines to connect
+    clusterctl list                      what is up
+    clusterctl terminate mycluster       end it
+    """
+    ctx.obj = Options(config, debug or bool(os.environ.get("CLUSTERCTL_DEBUG")))
+
+
+def main() -> NoReturn:
+    """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line."""
+    # A machine that shuts down or a closed terminal ends us as Ctrl-C would: what was begun is undone.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    debug = "-d" in sys.argv[1:3] or "--debug" in sys.argv or bool(os.environ.get("CLUSTERCTL_DEBUG"))
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except ClusterctlError as exc:
+        _explain(exc, debug=debug)
+        sys.exit(exc.exit_code)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort) as exc:
+        click.echo("interrupted", err=True)
+        for note in getattr(exc, "__notes__", ()):
+            click.echo(f"note: {note}", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as exc:  # noqa: BLE001  the last resort: a bug must not look like the user's fault
+        _report_bug(exc, debug=debug)
+        sys.exit(1)
+
+
+def _explain(exc: ClusterctlError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(exc)
+    lines = exc.message.splitlines() or [""]
+    for line in lines if exc.exit_code == 2 else lines[:1]:
+        click.echo(f"error: {line}", err=True)
+    for line in () if exc.exit_code == 2 else lines[1:]:
+        click.echo(f"       {line}", err=True)
+    for note in getattr(exc, "__notes__", ()):
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"try: {exc.remedy}", err=True)
+
+
+def _report_bug(exc: Exception, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(exc)
+    text = "".join(traceback.format_exception(exc))
+    with tempfile.NamedTemporaryFile("w", prefix="clusterctl-bug-", suffix=".txt", delete=False) as log:
+        log.write(f"clusterctl {__version__}, Python {sys.version}\n{text}")
+    click.echo(f"error: this is a bug in clusterctl: {type(exc).__name__}: {exc}", err=True)
+    click.echo(f"try: report it with {Path(log.name)}, which has the traceback", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""How things look: progress bars on a terminal, plain ``>>>`` lines elsewhere, tables, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterctl.model import Event, EventKind, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+_PLAIN_EVERY_S = 5.0
+
+
+class Output:
+    """Shows an operation's events; use it as a context manager around the operation.
+
+    With `as_json` the events go to stderr, so that stdout holds nothing but the answer.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._file = sys.stderr if as_json else sys.stdout
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._stop_bars()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event. Called from many threads."""
+        with self._lock:
+            if event.kind == EventKind.PROGRESS:
+                self._show_progress(event)
+            elif event.kind == EventKind.WARNING:
+                self._line(f"*** WARNING - {event.text}", err=True)
+            else:
+                self._line(f">>> {event.text}")
+
+    def _line(self, text: str, *, err: bool = False) -> None:
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(text, file=sys.stderr if err else self._file)
+
+    def _show_progress(self, event: Event) -> None:
+        if not self._file.isatty():
+            self._show_plain(event)
+            return
+        if self._progress is None:
+            self._progress = _bars(self._file)
+            self._progress.start()
+        if event.text not in self._bars:
+            self._bars[event.text] = self._progress.add_task(f">>> {event.text}", total=event.total)
+        self._progress.update(self._bars[event.text], completed=event.done, total=event.total)
+
+    def _show_plain(self, event: Event) -> None:
+        """Not a line for each of a thousand nodes: one every few seconds, and the last."""
+        now = time.monotonic()
+        if event.done >= event.total or now - self._told.get(event.text, 0.0) >= _PLAIN_EVERY_S:
+            self._told[event.text] = now
+            self._line(f">>> {event.text}: {event.done}/{event.total}")
+
+    def _stop_bars(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+            self._bars.clear()
+
+
+def _bars(file: Any) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(file=file))
+
+
+def show_json(value: object) -> None:
+    """Print an answer for programs. Secrets in it are shown: it is its owner who asks."""
+    click.echo(json.dumps(value, indent=2, default=_to_json))
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return str(value)
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print aligned columns, whatever the width of the terminal: one line a row, so that grep works."""
+    cells = [[str(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless `yes`. No, or nobody there to answer, ends the command with status 1."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody is here to answer: add --yes to say so beforehand.")
+    click.confirm(question, abort=True)

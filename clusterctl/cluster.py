@@ -1,0 +1,172 @@
+"""A cluster whose nodes you can talk to: what plugins hold."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from clusterctl.errors import ClusterctlError, RemoteError
+from clusterctl.model import MASTER, Event, EventKind, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from clusterctl.model import Request
+    from clusterctl.remote import Remote
+
+    Memory = Callable[[str, object], None]
+
+T = TypeVar("T")
+_MAX_THREADS = 32
+
+
+class Cluster:
+    """The nodes of one cluster, and one connection to each, made when first used.
+
+    Attributes:
+        name: the cluster's name.
+        user: the cluster user.
+        folder: where the laptop keeps this cluster's files (0700).
+        request: what all plugins want on every node, merged.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        user: str,
+        nodes: Iterable[Node],
+        request: Request,
+        folder: Path,
+        connector: Callable[[Node], Remote],
+        report: Callable[[Event], None],
+        notes: Mapping[str, object],
+        remember: Memory,
+    ) -> None:
+        self.name = name
+        self.user = user
+        self.folder = folder
+        self.request = request
+        self._nodes = {node.alias: node for node in nodes}
+        self._connector = connector
+        self._report = report
+        self._notes = dict(notes)
+        self._remember = remember
+        self._remotes: dict[str, Remote] = {}
+        self._lock = threading.RLock()
+        self.problems: list[str] = []
+        self.ending = False
+        """True while the whole cluster goes: what would end with its node need not be undone."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, the master first."""
+        return tuple(self._nodes.values())
+
+    @property
+    def master(self) -> Node:
+        """The node that the others join."""
+        return self.node(MASTER)
+
+    @property
+    def workers(self) -> tuple[Node, ...]:
+        """All nodes but the master."""
+        return tuple(node for node in self.nodes if not node.is_master)
+
+    def node(self, alias: str) -> Node:
+        """The node of this alias; a bare number is a worker's: ``1`` is ``node001``."""
+        wanted = f"node{int(alias):03d}" if alias.isdecimal() else alias
+        if wanted not in self._nodes:
+            raise ClusterctlError(
+                f"cluster {self.name} has no node {alias}",
+                remedy=f"its nodes: {', '.join(self._nodes) or 'none'}",
+            )
+        return self._nodes[wanted]
+
+    def admit(self, nodes: Iterable[Node]) -> None:
+        """Take these as the cluster's nodes: they now exist."""
+        self._nodes = {node.alias: node for node in nodes}
+
+    def lose(self, alias: str) -> None:
+        """Keep a node on the list, but marked as out of reach."""
+        self._nodes[alias] = replace(self._nodes[alias], reachable=False)
+
+    def on(self, node: Node) -> Remote:
+        """The connection to a node. Nothing is sent before the first command."""
+        with self._lock:
+            if node.alias not in self._remotes:
+                self._remotes[node.alias] = self._connector(node)
+            return self._remotes[node.alias]
+
+    def each(self, task: Callable[[Node], T], nodes: Iterable[Node] | None = None) -> dict[str, T]:
+        """Run `task` on nodes side by side and return its results by alias.
+
+        Raises:
+            RemoteError: naming every node that failed, once all have ended.
+        """
+        targets = list(self.nodes if nodes is None else nodes)
+        if not targets:
+            return {}
+        with ThreadPoolExecutor(min(len(targets), _MAX_THREADS)) as pool:
+            futures = {node.alias: pool.submit(task, node) for node in targets}
+        failed = {alias: future.exception() for alias, future in futures.items() if future.exception()}
+        if failed:
+            raise _together(failed)
+        return {alias: future.result() for alias, future in futures.items()}
+
+    def say(self, text: str) -> None:
+        """Tell the user what begins now."""
+        self._report(Event(EventKind.STEP, text))
+
+    def progress(self, text: str, done: int, total: int) -> None:
+        """Tell the user how far `text` has come."""
+        self._report(Event(EventKind.PROGRESS, text, done=done, total=total))
+
+    def problem(self, text: str) -> None:
+        """Report something that is wrong but leaves the cluster usable; `start` then exits with 1."""
+        self.problems.append(text)
+        self._report(Event(EventKind.WARNING, text))
+
+    def recall(self, key: str) -> object:
+        """What was remembered under `key` for this cluster, or None. Lost with the laptop's files: be able to do without."""
+        with self._lock:
+            return self._notes.get(key)
+
+    def remember(self, key: str, value: object) -> None:
+        """Keep a small value (anything JSON can say, no secrets) with the cluster."""
+        with self._lock:
+            if self._notes.get(key) != value:
+                self._notes[key] = value
+                self._remember(key, value)
+
+    def close(self) -> None:
+        """Log out everywhere; commands that run are cut off."""
+        with self._lock:
+            remotes = list(self._remotes.values())
+            self._remotes.clear()
+        for remote in remotes:
+            remote.close()
+
+    def commands(self) -> dict[str, int]:
+        """Remote commands run so far, by alias."""
+        with self._lock:
+            return {alias: remote.commands for alias, remote in self._remotes.items()}
+
+
+def _together(failed: Mapping[str, BaseException | None]) -> ClusterctlError:
+    """One error for many nodes: a message that names them all, and the first remedy."""
+    errors = [error for error in failed.values() if error is not None]
+    for error in errors:
+        if not isinstance(error, ClusterctlError):
+            raise error
+    known = [error for error in errors if isinstance(error, ClusterctlError)]
+    status = next((error.status for error in known if isinstance(error, RemoteError)), None)
+    return RemoteError(
+        "\n".join(error.message for error in known),
+        remedy=known[0].remedy,
+        node=",".join(failed),
+        status=status,
+    )

@@ -1,0 +1,312 @@
+"""INI text and section models -> Settings. Reports every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from clusterctl import ini
+from clusterctl.errors import ConfigError, PluginError
+from clusterctl.ini import IniText, RawSection, RawValue
+from clusterctl.sections import Section, comma_list, did_you_mean, is_file, read_section
+from clusterctl.settings import (
+    AwsSection,
+    ClusterSection,
+    GlobalSection,
+    KeySection,
+    Origin,
+    PermissionSection,
+    PluginChoice,
+    Settings,
+    VolumeSection,
+    provider_name,
+    unfit_for_provider,
+)
+from clusterctl.starcluster import modernise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+S = TypeVar("S", bound=Section)
+FindPlugin = Callable[[str, "str | None"], "type[object]"]
+"""(section name, SETUP_CLASS or None) -> plugin class; PluginError when there is none."""
+
+BUILT_IN = "local"
+"""The template there is without a config file."""
+
+RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE"})
+"""CLUSTERCTL_... variables that are not options."""
+
+_FILE_ONLY = frozenset({"include", "extends"})
+_AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_AWS_ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    **{key: (key.upper(),) for key in _AWS_KEYS},
+    "aws_profile": ("AWS_PROFILE",),
+    "aws_region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+}
+_DEFAULT = Origin("default")
+_PREFIX = "CLUSTERCTL_"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What loading gathers on its way."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    """Plugin sections that have been reported and are not looked at again."""
+
+
+def load(
+    path: Path | None,
+    *,
+    template: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
+    find_plugin: FindPlugin,
+) -> Settings:
+    """Read the config file and choose a cluster template from it.
+
+    A value of the command line beats the environment, which beats the section, which beats those it extends,
+    which beat the defaults.
+
+    Args:
+        path: the file; None for the template that is built in.
+        template: the cluster section; None for the file's own choice.
+        overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
+        environ: the environment.
+        find_plugin: where plugin classes come from.
+
+    Raises:
+        ConfigError: with every problem there is.
+    """
+    found = _Found()
+    sections = _sections(path, found)
+    home = Origin("file", str(path)) if path else _DEFAULT
+    global_raw = ini.merged(sections, "global", replace(home, section="global"))
+    global_raw = _changed(global_raw, environ, {}, found, model=GlobalSection)
+    global_ = _check(GlobalSection, global_raw, found, "global")
+    aws_raw = ini.merged(sections, "aws", replace(home, section="aws"))
+    aws = _check(AwsSection, _aws(aws_raw, environ), found, "aws")
+    keys = _check_all(KeySection, ini.named(sections, "key"), found)
+    volumes = _check_all(VolumeSection, ini.named(sections, "volume"), found)
+    permissions = _check_all(PermissionSection, ini.named(sections, "permission"), found)
+
+    clusters = ini.named(sections, "cluster")
+    found.problems.extend(ini.wrong_parents(clusters))
+    clusters = {name: ini.extended(name, clusters) for name in clusters}
+    chosen = _choose(home, template, clusters, global_raw, found)
+    changes = overrides or {}
+    if chosen:
+        own = {key: text for key, text in changes.items() if "." not in key}
+        clusters[chosen] = _changed(clusters[chosen], environ, own, found)
+    _unknown_variables(environ, found)
+    checked = {
+        name: _check(ClusterSection, raw, found, "cluster" if name == chosen else None)
+        for name, raw in clusters.items()
+    }
+    plugins = _plugins(_set(ini.named(sections, "plugin"), changes, found), clusters, find_plugin, found)
+    for raw in clusters.values():
+        found.problems.extend(ini.dangling(raw, sections))
+    cluster = checked.get(chosen)
+    if cluster:
+        _check_chosen(cluster, clusters[chosen], keys, found)
+    if found.problems or cluster is None or global_ is None or aws is None:
+        raise _error(path, found)
+    return Settings(
+        path=path,
+        template=chosen,
+        templates=tuple(clusters),
+        cluster=cluster,
+        global_=global_,
+        aws=aws,
+        keys=keys,
+        volumes=volumes,
+        permissions=permissions,
+        plugins=tuple(plugins[name] for name in cluster.plugins),
+        all_plugins=plugins,
+        origins=found.origins,
+        notes=tuple(dict.fromkeys(found.notes)),
+    )
+
+
+def _error(path: Path | None, found: _Found) -> ConfigError:
+    problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in found.problems))
+    remedy = f"correct it, then check it with: clusterctl config check {path}"
+    if path is None:
+        remedy = "write a config file with: clusterctl config init"
+    elif len(problems) == 1 and problems[0] == f"{path}: {ini.MISSING}":
+        remedy = f"write one with: clusterctl config init --path {path}"
+    return ConfigError(problems, remedy=remedy)
+
+
+def _sections(path: Path | None, found: _Found) -> list[RawSection]:
+    """All sections, in today's words."""
+    text = ini.read(path) if path else IniText((_built_in(),))
+    found.problems.extend(text.problems)
+    if found.problems and not text.sections:
+        raise _error(path, found)
+    return [_modern(section, found) for section in text.sections]
+
+
+def _modern(section: RawSection, found: _Found) -> RawSection:
+    modern = modernise(section)
+    found.notes.extend(modern.notes)
+    found.problems.extend(modern.problems)
+    if modern.problems and section.kind == "plugin":
+        found.refused.add(section.name)
+    return modern.section
+
+
+def _built_in() -> RawSection:
+    origin = replace(_DEFAULT, section=f"cluster {BUILT_IN}")
+    texts = {"provider": "local", "plugins": "ipcluster"}
+    return RawSection("cluster", BUILT_IN, origin, values=ini.written(texts, origin))
+
+
+def _changed(
+    raw: RawSection,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str],
+    found: _Found,
+    *,
+    model: type[Section] = ClusterSection,
+) -> RawSection:
+    """The section with what the environment and the command line say instead."""
+    names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
+    values = ini.in_environment(names, environ) | ini.written(overrides, Origin("command line"))
+    changes = _modern(replace(raw, values=values), found)
+    return replace(raw, values={**raw.values, **changes.values})
+
+
+def _unknown_variables(environ: Mapping[str, str], found: _Found) -> None:
+    options = (ClusterSection.model_fields.keys() | GlobalSection.model_fields.keys()) - _FILE_ONLY
+    known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED})
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            near = did_you_mean(name, known)
+            found.problems.append(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
+
+
+def _aws(raw: RawSection, environ: Mapping[str, str]) -> RawSection:
+    values = ini.in_environment(_AWS_ENVIRONMENT, environ)
+    # A key id belongs to its secret and token: one from here and one from there would only be refused by AWS.
+    outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
+    kept = {key: value for key, value in raw.values.items() if key not in outdated}
+    return replace(raw, values={**kept, **values})
+
+
+def _choose(
+    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, found: _Found
+) -> str:
+    """The name of the template to use; empty, and reported, where there is none."""
+    default = global_.values.get("default_template")
+    wanted = [RawValue(template, Origin("command line", key="--cluster-template"))] if template else []
+    wanted += [default] if default and default.text else []
+    for value in wanted:
+        if value.text not in clusters:
+            found.problems.append(f"{value.origin}: {ini.no_section('cluster', value.text, clusters)}")
+    if wanted:
+        return wanted[0].text if wanted[0].text in clusters else ""
+    if len(clusters) == 1:
+        return next(iter(clusters))
+    if clusters:
+        which = f"is needed, as there are several templates: {', '.join(clusters)}"
+        found.problems.append(f"{replace(home, section='global', key='DEFAULT_TEMPLATE')}: {which}")
+    else:
+        found.problems.append(f"{home.file}: there is no [cluster NAME] section")
+    return ""
+
+
+def _set(
+    sections: Mapping[str, RawSection], overrides: Mapping[str, str], found: _Found
+) -> dict[str, RawSection]:
+    """The plugin sections with what the command line says as ``PLUGIN.OPTION`` instead."""
+    changed = dict(sections)
+    for name, text in overrides.items():
+        plugin, dot, option = name.rpartition(".")
+        if dot:
+            origin = Origin("command line", section=f"plugin {plugin}", key=name)
+            raw = changed.get(plugin) or RawSection("plugin", plugin, origin)
+            said = _modern(replace(raw, values={option: RawValue(text, origin)}), found)
+            changed[plugin] = replace(raw, values={**raw.values, **said.values})
+    return changed
+
+
+def _plugins(
+    sections: Mapping[str, RawSection],
+    clusters: Mapping[str, RawSection],
+    find_plugin: FindPlugin,
+    found: _Found,
+) -> dict[str, PluginChoice]:
+    """Every plugin there is a section of, and every other that a template names."""
+    named = dict(sections)
+    for raw in clusters.values():
+        value = raw.values.get("plugins")
+        for name in comma_list(value.text) if value else ():
+            named.setdefault(name, RawSection("plugin", name, value.origin if value else raw.origin))
+    choices = {
+        name: _plugin(raw, tuple(sections), find_plugin, found)
+        for name, raw in named.items()
+        if name not in found.refused
+    }
+    return {name: choice for name, choice in choices.items() if choice}
+
+
+def _plugin(
+    raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, found: _Found
+) -> PluginChoice | None:
+    values = dict(raw.values)
+    setup = values.pop("setup_class", None)
+    path = setup.text if setup and setup.text else None
+    bundled = path if path and path.isidentifier() else None  # SETUP_CLASS = packages
+    try:
+        plugin = find_plugin(bundled or raw.name, None if bundled else path)
+    except PluginError as exc:
+        near = did_you_mean(raw.name, known) if raw.name not in known else ""
+        found.problems.append(f"{setup.origin if setup else raw.origin}: {exc.message}{near}; {exc.remedy}")
+        return None
+    declared = getattr(plugin, "clusterctl_settings", None)
+    model = declared() if declared else Section
+    if not (isinstance(model, type) and issubclass(model, Section)):
+        found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} must return a Section class")
+        return None
+    options = _check(model, replace(raw, values=values), found, f"plugin.{raw.name}")
+    return PluginChoice(raw.name, plugin, options) if options is not None else None
+
+
+def _check(model: type[S], raw: RawSection, found: _Found, label: str | None) -> S | None:
+    """Make the model, and remember under `label` where each of its values is from."""
+    section, faults = read_section(model, {key: value.text for key, value in raw.values.items()})
+    for key, message in faults:
+        found.problems.append(f"{ini.place(raw, key)}: {message}")
+    if label:
+        for key in model.model_fields:
+            found.origins[f"{label}.{key}"] = raw.values[key].origin if key in raw.values else _DEFAULT
+    return section
+
+
+def _check_all(model: type[S], raws: Mapping[str, RawSection], found: _Found) -> dict[str, S]:
+    checked = {name: _check(model, raw, found, f"{raw.kind}.{name}") for name, raw in raws.items()}
+    return {name: section for name, section in checked.items() if section is not None}
+
+
+def _check_chosen(
+    cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: _Found
+) -> None:
+    """What depends on where the cluster runs."""
+    provider = provider_name(cluster)
+    for key, message in unfit_for_provider(cluster):
+        found.problems.append(f"{ini.place(raw, key)}: {message}")
+    used = keys.get(cluster.keyname or "")
+    if used is None or is_file(used.key_location):
+        return
+    origin = found.origins[f"key.{cluster.keyname}.key_location"]
+    missing = f"{origin}: there is no file {used.key_location}"
+    if provider in {"ec2", "static"}:
+        found.problems.append(f"{missing}; put the private key there, or name the file it is in")
+    else:
+        found.notes.append(f"{missing}; the provider {provider} does not need it")

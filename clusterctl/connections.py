@@ -1,0 +1,122 @@
+"""The last step: connection files on the laptop, and the tunnel that makes them true."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusterctl import tunnel
+from clusterctl.model import Connection, Facet, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from clusterctl.journal import ClusterFolder
+    from clusterctl.model import Node
+
+_FILE = "connections.json"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A connection as the laptop sees it."""
+
+    name: str
+    file: Path | None
+    url: Secret | None
+    summary: str
+
+
+def publish(
+    folder: ClusterFolder, master: Node, connections: Sequence[Connection], *, mode: str
+) -> list[Published]:
+    """Write the connection files and bring the tunnel up where one is needed. May run twice.
+
+    Args:
+        folder: the cluster's.
+        master: where the services are.
+        connections: what the plugins returned.
+        mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
+
+    Raises:
+        ClusterctlError: the tunnel does not come up, or a file cannot be written.
+    """
+    direct = mode == "never" or (mode == "auto" and Facet.DIRECT in master.facets)
+    forwards = [] if direct else _forwards(folder, connections)
+    if direct:
+        tunnel.close(folder.path)
+    else:
+        tunnel.open(folder.path, tunnel.Target.to(master, folder.key, folder.known_hosts), forwards)
+    published = [
+        _publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections
+    ]
+    folder.write(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
+    return published
+
+
+def published(folder: ClusterFolder) -> list[Published]:
+    """The connections of the last `publish`."""
+    found = folder.read_json(_FILE)
+    entries = found if isinstance(found, list) else []
+    return [
+        Published(
+            name=entry["name"],
+            file=folder.path / entry["file"] if entry["file"] else None,
+            url=Secret(entry["url"]) if entry["url"] else None,
+            summary=entry["summary"],
+        )
+        for entry in entries
+    ]
+
+
+def withdraw(folder: ClusterFolder) -> None:
+    """Take the connection files and the tunnel away: nobody shall wait for what is not there."""
+    tunnel.close(folder.path)
+    for connection in published(folder):
+        if connection.file:
+            connection.file.unlink(missing_ok=True)
+    (folder.path / _FILE).unlink(missing_ok=True)
+
+
+def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str, int]) -> Published:
+    file = None
+    if connection.document is not None:
+        file = folder.write(f"{connection.name}.json", json.dumps({**connection.document, **ports}, indent=1))
+    url = Secret(connection.url.reveal().format(**ports)) if connection.url else None
+    return Published(connection.name, file, url, connection.summary)
+
+
+def _local_ports(connection: Connection, forwards: Sequence[tunnel.Forward]) -> dict[str, int]:
+    by_remote = {(forward.host, forward.port): forward.local_port for forward in forwards}
+    return {key: by_remote.get((connection.host, port), port) for key, port in connection.ports.items()}
+
+
+def _forwards(folder: ClusterFolder, connections: Sequence[Connection]) -> list[tunnel.Forward]:
+    """A local port for each remote one: the one it had before, so that live clients find their way back."""
+    before = {(forward.host, forward.port): forward.local_port for forward in tunnel.forwards(folder.path)}
+    wanted = dict.fromkeys((c.host, port) for c in connections for port in c.ports.values())
+    return [tunnel.Forward(before.get(remote) or _free_port(remote[1]), *remote) for remote in wanted]
+
+
+def _free_port(preferred: int) -> int:
+    """The same number as over there if it is free here, else any."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError("binding to port 0 cannot fail")
+
+
+def _to_json(connection: Published) -> dict[str, object]:
+    return {
+        "name": connection.name,
+        "file": connection.file.name if connection.file else None,
+        "url": connection.url.reveal() if connection.url else None,
+        "summary": connection.summary,
+    }

@@ -1,0 +1,205 @@
+"""A cluster's folder on the laptop, and in it what was asked, written before asking.
+
+`clusters/NAME/` holds `journal.jsonl`, `known_hosts`, `id_ed25519`, the connection files, `timings.json` and `logs/`.
+Losing it loses neither machines nor the power to find and end them: the provider has the record of what exists.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.errors import StateError
+from clusterctl.keys import ensure_key_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clusterctl.model import Node
+
+
+class ClusterFolder:
+    """The files of one cluster. Everything is 0600 in a 0700 folder; a file is written whole or not at all."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.name = name
+        self.path = home / "clusters" / name
+
+    @property
+    def exists(self) -> bool:
+        """Whether this laptop knows of the cluster."""
+        return self.journal.exists()
+
+    @property
+    def journal(self) -> Path:
+        """One JSON object a line, oldest first."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def key(self) -> Path:
+        """The private key that the cluster's nodes let in."""
+        return self.path / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The nodes' host keys. A node that shows another one is refused."""
+        return self.path / "known_hosts"
+
+    def log(self, alias: str) -> Path:
+        """What was run on a node, and what it said."""
+        return self.path / "logs" / f"{alias}.log"
+
+    def ensure(self) -> str:
+        """Make the folder and the cluster's own key; returns the public key. May run twice."""
+        try:
+            (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.chmod(0o700)
+            return ensure_key_pair(self.key)
+        except OSError as exc:
+            raise _unwritable(self.path, exc) from exc
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file whole or not at all, readable by its owner only."""
+        target = self.path / name
+        temporary = target.with_name(f".{name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+            temporary.replace(target)
+        except OSError as exc:
+            temporary.unlink(missing_ok=True)
+            raise _unwritable(target, exc) from exc
+        return target
+
+    def read_json(self, name: str) -> object:
+        """The content of one of our JSON files, or None if it is not there or not whole."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def record(self, event: str, **facts: object) -> None:
+        """Append to the journal, on the disk before this returns."""
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
+        try:
+            with os.fdopen(
+                os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w"
+            ) as journal:
+                journal.write(line + "\n")
+                journal.flush()
+                os.fsync(journal.fileno())
+        except OSError as exc:
+            raise _unwritable(self.journal, exc) from exc
+
+    def events(self) -> list[dict[str, Any]]:
+        """The journal, oldest first. A last line that a crash cut short is left out."""
+        try:
+            lines = self.journal.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        events = []
+        for line in lines:
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                continue
+        return events
+
+    def notes(self) -> dict[str, object]:
+        """What plugins asked to remember: the last value of each key."""
+        return {str(e["key"]): e.get("value") for e in self.events() if e["event"] == "note"}
+
+    def members(self) -> dict[str, tuple[str, str]]:
+        """Who has joined: alias to (the machine's id, the plan's digest)."""
+        members: dict[str, tuple[str, str]] = {}
+        for event in self.events():
+            if event["event"] == "joined":
+                members[str(event["node"])] = (str(event["id"]), str(event["digest"]))
+            elif event["event"] == "left":
+                members.pop(str(event["node"]), None)
+        return members
+
+    def wanted(self) -> tuple[str, ...]:
+        """The nodes that the cluster shall have: asked for and not removed since, the master first."""
+        wanted: dict[str, None] = {}
+        for event in self.events():
+            aliases = (
+                [str(alias) for alias in event.get("nodes", [])]
+                if event["event"] in {"create", "remove"}
+                else []
+            )
+            if event["event"] == "create":
+                wanted |= dict.fromkeys(aliases)
+            else:
+                wanted = {alias: None for alias in wanted if alias not in aliases}
+        return tuple(wanted)
+
+    def provider(self) -> str | None:
+        """The provider that has the nodes."""
+        names = [str(e["provider"]) for e in self.events() if e["event"] == "create"]
+        return names[-1] if names else None
+
+    def template(self) -> str | None:
+        """The cluster template that this cluster was last started from."""
+        names = [str(e["template"]) for e in self.events() if e["event"] == "create"]
+        return names[-1] if names else None
+
+    def overrides(self) -> dict[str, str]:
+        """What the command line of the last `start` said over the template."""
+        found = [e["overrides"] for e in self.events() if e["event"] == "create"]
+        last = found[-1] if found else None
+        return {str(k): str(v) for k, v in last.items()} if isinstance(last, dict) else {}
+
+    def pin(self, nodes: Iterable[Node]) -> None:
+        """Write the nodes' host keys to known_hosts; they are then the only ones accepted there."""
+        lines = [f"{_host_entry(node)} {node.host_key}\n" for node in nodes]
+        self.write("known_hosts", "".join(lines))
+
+    def remove(self) -> None:
+        """Forget the cluster. The lock's file goes last, with its folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who changes this cluster. Raises StateError at once if somebody else does."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self.path / "lock").open("a+")
+        except OSError as exc:
+            raise _unwritable(self.path, exc) from exc
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                lock.seek(0)
+                raise StateError(
+                    f"another clusterctl is at work on {self.name} (process {lock.read().strip() or 'unknown'})",
+                    remedy="wait for it to end, or end it; what it leaves half-done the next `start` completes",
+                ) from exc
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+        self._drop_if_empty()
+
+    def _drop_if_empty(self) -> None:
+        """A command on a name that does not exist must leave no folder behind."""
+        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
+            self.remove()
+
+
+def _host_entry(node: Node) -> str:
+    return node.address if node.port == 22 else f"[{node.address}]:{node.port}"
+
+
+def _unwritable(path: Path, exc: OSError) -> StateError:
+    return StateError(
+        f"cannot write {path}: {exc.strerror or exc}",
+        remedy="free some space or fix its permissions, or set CLUSTERCTL_HOME to another folder",
+    )

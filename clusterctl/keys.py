@@ -1,0 +1,83 @@
+"""SSH key pairs. The only file that knows `cryptography`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from clusterctl.errors import StateError
+from clusterctl.model import Secret
+
+
+def new_key_pair(comment: str) -> tuple[Secret, str]:
+    """A fresh ed25519 pair: the private key as OpenSSH's PEM, the public one ``ssh-ed25519 AAAA comment``."""
+    # 50 ms to load, and most commands make no keys.
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
+    public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
+    return Secret(private.decode()), f"{public.decode()} {comment}".rstrip()
+
+
+def ensure_key_pair(path: Path | str) -> str:
+    """Have a key pair at `path` (0600) and ``path.pub``, and return the public key.
+
+    The private key is the truth: a public one that is missing or of another key is written again.
+
+    Raises:
+        StateError: there is a file that is no private key of ours, or the folder cannot be written.
+    """
+    private = Path(path)
+    public = private.with_name(f"{private.name}.pub")
+    try:
+        if not private.exists():
+            return _make_pair(private, public)
+        private.chmod(0o600)
+        derived = _public_of(private)
+        text = public.read_text().strip() if public.exists() else ""
+        if text.split()[:2] == derived.split():
+            return text
+        _write(public, f"{derived}\n", mode=0o644)
+    except OSError as exc:
+        raise StateError(
+            f"the key pair {private} cannot be read or written: {exc.strerror or exc}",
+            remedy=f"make {private.parent} a folder that you can write to",
+        ) from exc
+    return derived
+
+
+def _make_pair(private: Path, public: Path) -> str:
+    secret, text = new_key_pair(f"clusterctl-{private.parent.name}")
+    private.parent.mkdir(parents=True, exist_ok=True)
+    _write(public, f"{text}\n", mode=0o644)
+    _write(private, secret.reveal(), mode=0o600)  # last: where it exists, the pair is whole
+    return text
+
+
+def _public_of(private: Path) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization as form
+
+    try:
+        key = form.load_ssh_private_key(private.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise StateError(
+            f"{private} is no private key without a passphrase: {exc}",
+            remedy=f"move {private} and {private.name}.pub away; new ones will be made",
+        ) from exc
+    return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Write a whole file or none: a reader sees the old one or the new one."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  # a descriptor, not a path
+            file.write(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,218 @@
+"""The nouns: frozen, no behaviour, no I/O. Everything that travels between modules is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+
+MASTER = "master"
+
+
+class Secret(str):
+    """A text that shows itself as ``***``; ``str.__str__(secret)`` or ``secret.reveal()`` gives the text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return str.__str__(self)
+
+
+class NodeState(str, Enum):
+    """What the provider says of a machine."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    GONE = "gone"
+
+
+class Facet(str, Enum):
+    """What a node can be asked for. A plugin whose facet is absent is reported as not needed there."""
+
+    MACHINE = "machine"
+    """It is a whole machine: root, users, packages of the system."""
+    INIT = "init"
+    """systemd runs on it; elsewhere services run under supervisord."""
+    SHARED_HOME = "shared_home"
+    """The provider already shares the home folder."""
+    DIRECT = "direct"
+    """Its loopback is the laptop's: ports need no tunnel."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things live on a node. All absolute paths."""
+
+    env: PurePosixPath
+    """The virtual environment, on the node's own disk."""
+    state: PurePosixPath
+    """Service definitions, connection files, profiles."""
+    logs: PurePosixPath
+    run: PurePosixPath
+    """Sockets; short, since a Unix socket's path must fit into 104 bytes."""
+    home: PurePosixPath
+    """The cluster user's home, shared by all nodes."""
+    cache: PurePosixPath
+    """Built environments, by the hash of what is in them."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine that belongs to a cluster."""
+
+    alias: str
+    cluster: str
+    id: str
+    """The provider's name for this very machine and boot: another one after a stop and start."""
+    state: NodeState
+    address: str
+    """Where the laptop reaches it."""
+    private_address: str
+    """Where the other nodes reach it."""
+    port: int
+    user: str
+    host_key: str
+    """OpenSSH public key that the node must show, as ``ssh-ed25519 AAAA...``."""
+    layout: Layout
+    facets: frozenset[Facet] = frozenset()
+    cores: int | None = None
+    """Cores that this node may use; None until known."""
+    type: str = ""
+    market: str = ""
+    reachable: bool = True
+    """False when the node is gone, or did not answer: only the laptop's side can be cleaned up."""
+
+    @property
+    def is_master(self) -> bool:
+        """Whether this is the node that the others join."""
+        return self.alias == MASTER
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a plugin wants from every node; merged over all plugins and applied once."""
+
+    pip: tuple[str, ...] = ()
+    """Requirements, as pip writes them."""
+    apt: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    """TCP ports on the master that must be open to the world. Rarely right: the tunnel needs none."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Text files to be on every node: path below the cluster user's home to content."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node that is wanted."""
+
+    alias: str
+    type: str = ""
+    market: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `start` is going to do. Made without asking anybody: the same input gives the same plan."""
+
+    cluster: str
+    provider: str
+    user: str
+    nodes: tuple[NodeSpec, ...]
+    plugins: tuple[str, ...]
+    request: Request
+    min_size: int
+    deadline_s: float
+    digest: str
+    """Changes when anything that a join applies changes; a member joined under another one joins again."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A way from the laptop to a service on the master.
+
+    Where the node is not direct, each port is forwarded and the laptop's port takes its place in
+    `document` (same key) and `url` (``{name}``).
+    """
+
+    name: str
+    host: str
+    """The address on the master that the ports are open on."""
+    ports: Mapping[str, int]
+    document: Mapping[str, object] | None = None
+    """Written to ``NAME.json`` (0600) in the cluster's folder."""
+    url: Secret | None = None
+    summary: str = ""
+    """One line for the end of `start`, such as ``6 engines on 3 nodes for me``."""
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One fact about a node, as a plugin sees it."""
+
+    node: str
+    item: str
+    value: str
+    healthy: bool = True
+    count: int | None = None
+    """How many of `item` are up, where it is something that can be counted."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One act of the wavefront: a plugin (or ``ssh``, the wait for an answer) on a node. Seconds since `start` began."""
+
+    node: str
+    plugin: str
+    waited_for: str
+    """What it could not start without and got last: ``master/packages``, ``node001/ssh``, ``a free thread``, or empty."""
+    ready_s: float
+    began_s: float
+    ended_s: float
+    commands: int = 0
+    """Remote commands it cost."""
+    error: str = ""
+
+
+class EventKind(str, Enum):
+    """How an event wants to be shown."""
+
+    STEP = "step"
+    """A new phase: ``>>> text``."""
+    PROGRESS = "progress"
+    """`done` of `total` in the phase `text`."""
+    NOTE = "note"
+    """Worth a line, nothing to do."""
+    WARNING = "warning"
+    """Worth the user's attention."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an operation tells whoever watches. The cli shows it; nothing below the cli prints."""
+
+    kind: EventKind
+    text: str
+    node: str = ""
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that would stop a plan, found before anything was created."""
+
+    message: str
+    remedy: str

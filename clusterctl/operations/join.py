@@ -1,0 +1,136 @@
+"""The join: the one way in which a node becomes a member, whoever asks for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ClusterctlError, RemoteError
+from clusterctl.model import MASTER, Event, EventKind, NodeState, Step
+from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.cluster import Cluster
+    from clusterctl.model import Connection, Plan
+    from clusterctl.operations.parts import Parts
+
+_ALIVE_EVERY_S = 2.0
+
+
+def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
+    """Let these nodes join, each as soon as it can; tell the plugins of the new membership once.
+
+    Nodes that fail or are late are marked out of reach. Raises nothing for them: look at the outcome.
+    """
+    joiner = _Joiner(parts, cluster, plan, len(aliases))
+    front = Wavefront(
+        aliases,
+        parts.host.having("clusterctl_join"),
+        act=joiner.act,
+        deadline_s=left_s,
+        on_end=joiner.ended,
+        on_joined=joiner.joined,
+    )
+    outcome = front.run()
+    for alias, error in outcome.failed.items():
+        cluster.lose(alias)
+        if alias == MASTER:
+            cluster.close()  # cuts off what still runs on the others: without a master it leads nowhere
+            error.remedy += (
+                f"; the nodes stay: `clusterctl start {parts.name}` goes on with them, `terminate` ends them"
+            )
+            raise error
+    return outcome
+
+
+def members_changed(parts: Parts, cluster: Cluster) -> None:
+    """Tell every plugin, in order, that the membership changed; a failure is reported and does not stop the rest."""
+    for name in parts.host.having("clusterctl_members"):
+        try:
+            parts.host.call(name, "clusterctl_members", cluster=cluster)
+        except ClusterctlError as exc:
+            cluster.problem(f"{exc.message} (try: {exc.remedy})")
+
+
+def connect(parts: Parts, cluster: Cluster) -> list[Connection]:
+    """Ask every plugin, in order, how the laptop reaches its service."""
+    found: list[Connection] = []
+    for name in parts.host.having("clusterctl_connect"):
+        try:
+            answer = parts.host.call(name, "clusterctl_connect", cluster=cluster)
+        except ClusterctlError as exc:
+            cluster.problem(f"{exc.message} (try: {exc.remedy})")
+            continue
+        found += answer if isinstance(answer, (list, tuple)) else [answer] if answer else []
+    return found
+
+
+class _Joiner:
+    """One act of the wavefront, and what is recorded about it."""
+
+    def __init__(self, parts: Parts, cluster: Cluster, plan: Plan, total: int) -> None:
+        self._parts = parts
+        self._cluster = cluster
+        self._plan = plan
+        self._total = total
+        self._count = 0
+        self._checked_at = time.monotonic()
+
+    def act(self, alias: str, plugin: str) -> int:
+        node = self._cluster.node(alias)
+        remote = self._cluster.on(node)
+        before = remote.commands
+        if plugin == SSH:
+            self._log_in(alias)
+        else:
+            self._parts.host.call(plugin, "clusterctl_join", cluster=self._cluster, node=node)
+        return remote.commands - before
+
+    def _log_in(self, alias: str) -> None:
+        """One try. Watches for the node's death too, so that nobody waits for what will never come."""
+        try:
+            self._cluster.on(self._cluster.node(alias)).connect()
+        except RemoteError as exc:
+            if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
+                self._checked_at = time.monotonic()
+                alive = {
+                    n.alias
+                    for n in self._parts.provider.nodes(self._parts.name)
+                    if n.state != NodeState.STOPPED
+                }
+                if alias not in alive:
+                    raise RemoteError(
+                        f"{alias} ended before it answered",
+                        remedy=f"`clusterctl start {self._parts.name}` brings it back",
+                        node=alias,
+                    ) from exc
+            raise NotYetError(exc.message, remedy=exc.remedy) from exc
+
+    def ended(self, step: Step) -> None:
+        if step.error:
+            self._cluster.problem(step.error)
+
+    def joined(self, alias: str) -> None:
+        node = self._cluster.node(alias)
+        self._parts.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
+        self._count += 1
+        self._parts.report(
+            Event(
+                EventKind.PROGRESS,
+                "Waiting for nodes to join",
+                node=alias,
+                done=self._count,
+                total=self._total,
+            )
+        )
+
+
+def shifted(steps: Sequence[Step], by_s: float) -> list[Step]:
+    """Steps whose times count from another beginning."""
+    return [
+        replace(step, ready_s=step.ready_s + by_s, began_s=step.began_s + by_s, ended_s=step.ended_s + by_s)
+        for step in steps
+    ]

@@ -1,0 +1,290 @@
+"""`start`: from settings to a cluster that answers. Also the way to complete one, to repair it, and to add nodes."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from clusterctl import connections, planning, services
+from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.model import Facet, Node, NodeState, Plan, Request, Step
+from clusterctl.operations.join import connect, join, members_changed, shifted
+from clusterctl.operations.leave import say_goodbye
+from clusterctl.settings import provider_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clusterctl.cluster import Cluster
+    from clusterctl.connections import Published
+    from clusterctl.operations.parts import Parts
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `start` achieved."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    joined: tuple[str, ...]
+    """Nodes that joined now; empty when all were members already."""
+    failed: tuple[str, ...]
+    problems: tuple[str, ...]
+    published: tuple[Published, ...]
+    steps: tuple[Step, ...]
+    commands: dict[str, int]
+    """Remote commands it took, by node."""
+    seconds: float
+    ok: bool
+    """At least MIN_SIZE nodes are members and nothing was reported as wrong with what has joined."""
+
+
+def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
+    """The plan for these nodes: settings and all plugins' requests, merged. Asks nobody."""
+    requests = [*parts.host.requests()]
+    if Facet.INIT not in parts.provider.facets:
+        requests.append(("services", Request(pip=(services.REQUIREMENT,))))
+    choices = [(choice.name, choice.options.model_dump_json()) for choice in parts.settings.plugins]
+    return planning.make_plan(
+        parts.name,
+        parts.settings.cluster,
+        provider=provider_name(parts.settings.cluster),
+        plugins=choices,
+        request=planning.merge(requests),
+        nodes=wanted,
+    )
+
+
+def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
+    """Bring the cluster up, or complete it, or find that it runs.
+
+    Args:
+        parts: of the run.
+        explicit_size: the size if the user gave one: refused where it is not that of a cluster that exists.
+
+    Raises:
+        ClusterctlError: nothing was created, or the master did not join; the message says which.
+    """
+    planning.check_name(parts.name)
+    with parts.folder.locked():
+        wanted = (
+            parts.folder.wanted() or _existing(parts) or planning.aliases(parts.settings.cluster.cluster_size)
+        )
+        if explicit_size is not None and explicit_size != len(wanted):
+            raise UsageError(
+                f"{parts.name} exists and has {len(wanted)} nodes",
+                remedy=_resize(parts.name, explicit_size - len(wanted)),
+            )
+        return _bring_up(parts, wanted)
+
+
+def add_nodes(parts: Parts, aliases: Sequence[str], count: int) -> Started:
+    """Let new nodes join a cluster that exists: the same as `start`, with more nodes wanted.
+
+    Args:
+        parts: of the run.
+        aliases: what to call them; empty for the next free numbers.
+        count: how many, where no aliases are given.
+    """
+    with parts.folder.locked():
+        have = parts.folder.wanted() or _existing(parts)
+        if not have:
+            raise UsageError(
+                f"there is no cluster {parts.name}", remedy=f"`clusterctl start {parts.name}` makes one"
+            )
+        taken = sorted(set(aliases) & set(have))
+        if taken:
+            raise UsageError(
+                f"{', '.join(taken)} exists in {parts.name}", remedy="choose another alias, or leave -a out"
+            )
+        new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(have, count)
+        return _bring_up(parts, (*have, *new))
+
+
+def _existing(parts: Parts) -> tuple[str, ...]:
+    """What the provider has under this name: the journal may have been lost."""
+    return tuple(node.alias for node in parts.provider.nodes(parts.name))
+
+
+def _resize(name: str, difference: int) -> str:
+    command = f"addnode -n {difference}" if difference > 0 else f"removenode -n {-difference}"
+    return f"`clusterctl {command} {name}`"
+
+
+def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
+    clock = _Clock()
+    new = not parts.folder.exists and not _existing(parts)
+    try:
+        with clock.step("plan"):
+            plan = make_plan(parts, wanted)
+            _refuse_problems(parts, plan)
+            public_key = parts.folder.ensure()
+            cluster = parts.cluster((), plan.request)
+            prepare(parts, cluster, plan)
+    except BaseException:
+        if new:
+            parts.folder.remove()  # nothing was created, so nothing shall be remembered
+        raise
+    try:
+        return _create_and_join(parts, cluster, plan, public_key, clock)
+    except ProviderError:
+        if new:
+            parts.folder.remove()  # the provider has undone what it made
+        raise
+    except (KeyboardInterrupt, SystemExit) as exc:
+        if new:
+            _undo(parts, exc)
+        raise
+    finally:
+        cluster.close()
+
+
+def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
+    """Let every plugin do what needs no node, in order."""
+    for name in parts.host.having("clusterctl_prepare"):
+        parts.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)
+
+
+def _refuse_problems(parts: Parts, plan: Plan) -> None:
+    problems = parts.provider.check(plan)
+    if problems:
+        raise ProviderError(
+            "\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems)
+        )
+
+
+def _create_and_join(parts: Parts, cluster: Cluster, plan: Plan, public_key: str, clock: _Clock) -> Started:
+    before = parts.provider.nodes(parts.name)
+    members = parts.folder.members()
+    with clock.step("create"):
+        parts.folder.record(
+            "create",
+            provider=plan.provider,
+            template=parts.settings.template,
+            overrides=dict(parts.overrides),
+            nodes=[spec.alias for spec in plan.nodes],
+        )
+        _announce(parts, plan, before)
+        nodes = parts.provider.create(plan, public_key=public_key)
+        parts.folder.pin(nodes)
+        cluster.admit(nodes)
+    aliases = [node.alias for node in nodes if members.get(node.alias) != (node.id, plan.digest)]
+    if not aliases and not _is_healthy(parts, cluster):
+        aliases = [node.alias for node in nodes]
+    _forget_gone(parts, cluster, members, aliases)
+    if aliases:
+        parts.say(
+            f"Waiting for {_nodes(len(aliases))} to join: {' > '.join(parts.host.having('clusterctl_join'))}"
+        )
+    began = clock.now()
+    outcome = join(parts, cluster, plan, aliases, left_s=plan.deadline_s - began)
+    clock.steps += shifted(outcome.steps, began)
+    with clock.step("members"):
+        if aliases:
+            members_changed(parts, cluster)
+    return _finish(parts, cluster, plan, outcome.joined, tuple(outcome.failed), clock)
+
+
+def _finish(
+    parts: Parts, cluster: Cluster, plan: Plan, joined: Sequence[str], failed: Sequence[str], clock: _Clock
+) -> Started:
+    with clock.step("connect"):
+        found = connect(parts, cluster)
+    with clock.step("publish"):
+        published = connections.publish(
+            parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel
+        )
+    there = len(cluster.nodes) - len(failed)
+    late = [problem for problem in cluster.problems if not any(problem.startswith(alias) for alias in failed)]
+    started = Started(
+        name=parts.name,
+        nodes=cluster.nodes,
+        joined=tuple(joined),
+        failed=tuple(failed),
+        problems=tuple(cluster.problems),
+        published=tuple(published),
+        steps=tuple(clock.steps),
+        commands=cluster.commands(),
+        seconds=clock.now(),
+        ok=there >= plan.min_size and not late,
+    )
+    parts.folder.write("timings.json", json.dumps(timings(started), indent=1))
+    return started
+
+
+def timings(started: Started) -> dict[str, object]:
+    """What `timings.json` holds. Times are seconds since `start` began."""
+    return {
+        "seconds": round(started.seconds, 3),
+        "commands": started.commands,
+        "steps": [asdict(step) for step in started.steps],
+    }
+
+
+def _announce(parts: Parts, plan: Plan, before: Sequence[Node]) -> None:
+    running = {node.alias for node in before if node.state == NodeState.RUNNING}
+    missing = [spec.alias for spec in plan.nodes if spec.alias not in running]
+    if missing:
+        parts.say(f"Starting {_nodes(len(missing))} of {parts.name} ({plan.provider}): {_shortened(missing)}")
+
+
+def _is_healthy(parts: Parts, cluster: Cluster) -> bool:
+    """Whether every plugin sees its service up on every node."""
+    try:
+        for name in parts.host.having("clusterctl_status"):
+            if not all(row.healthy for row in parts.host.call(name, "clusterctl_status", cluster=cluster)):
+                return False
+    except ClusterctlError:
+        return False
+    return True
+
+
+def _forget_gone(
+    parts: Parts, cluster: Cluster, members: dict[str, tuple[str, str]], joining: Sequence[str]
+) -> None:
+    """A member that comes back as another machine left without a word: say goodbye for it, before it joins."""
+    ids = {node.alias: node.id for node in cluster.nodes}
+    gone = [alias for alias in joining if alias in members and members[alias][0] != ids[alias]]
+    master_stayed = cluster.master.alias not in gone
+    if gone and master_stayed:
+        for alias in gone:
+            say_goodbye(parts, cluster, alias, reachable=False)
+
+
+def _undo(parts: Parts, cause: BaseException) -> None:
+    parts.say(f"Interrupted: ending what this start made of {parts.name}")
+    try:
+        connections.withdraw(parts.folder)
+        parts.provider.destroy(parts.name)
+        parts.folder.remove()
+    except BaseException as exc:  # noqa: BLE001  a second Ctrl-C included: the first cause is what counts
+        cause.add_note(f"nodes may still be running: `clusterctl terminate {parts.name}` ends them ({exc})")
+
+
+class _Clock:
+    """Times the laptop's own steps."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.steps: list[Step] = []
+
+    def now(self) -> float:
+        return time.monotonic() - self._began
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = self.now()
+        waited_for = self.steps[-1].plugin if self.steps else ""
+        yield
+        self.steps.append(Step("laptop", name, waited_for, began, began, self.now()))
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"
+
+
+def _shortened(aliases: Sequence[str]) -> str:
+    return ", ".join(aliases) if len(aliases) <= 4 else f"{aliases[0]}, {aliases[1]} ... {aliases[-1]}"

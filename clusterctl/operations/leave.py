@@ -1,0 +1,128 @@
+"""Leaving is the mirror of joining: the plugins undo in reverse, then the machine goes. Nothing here stops the leaving."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clusterctl import connections
+from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.model import MASTER, Node, NodeState
+from clusterctl.operations.join import members_changed
+from clusterctl.providers.base import Power
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.cluster import Cluster
+    from clusterctl.operations.parts import Parts
+
+
+def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) -> None:
+    """Call every plugin's `clusterctl_leave` for a node, in reversed order; failures are logged."""
+    node = replace(cluster.node(alias), reachable=reachable)
+    for name in reversed(parts.host.having("clusterctl_leave")):
+        try:
+            parts.host.call(name, "clusterctl_leave", cluster=cluster, node=node)
+        except ClusterctlError as exc:
+            parts.warn(f"{alias}: {exc.message}")
+    parts.folder.record("left", node=alias, id=node.id)
+
+
+def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:
+    """Every node says goodbye, the workers first, those that run over SSH and those that do not without it."""
+    cluster = parts.cluster(nodes)
+    cluster.ending = True
+
+    def goodbye(node: Node) -> None:
+        say_goodbye(parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING)
+
+    try:
+        cluster.each(goodbye, cluster.workers)
+        cluster.each(goodbye, [node for node in cluster.nodes if node.is_master])
+    finally:
+        cluster.close()
+
+
+def terminate(parts: Parts, *, force: bool = False) -> list[Node]:
+    """End the cluster and forget it. Returns the nodes that were ended; a cluster that is not there is success.
+
+    Args:
+        parts: of the run.
+        force: do not call the plugins.
+
+    Raises:
+        ProviderError: naming what may be left; the laptop's files then stay, so that it can be tried again.
+    """
+    with parts.folder.locked():
+        nodes = parts.provider.nodes(parts.name)
+        if nodes and not force:
+            _all_leave(parts, nodes)
+        connections.withdraw(parts.folder)
+        parts.provider.destroy(parts.name)
+        parts.folder.remove()
+    return nodes
+
+
+def stop(parts: Parts) -> list[Node]:
+    """Power the nodes off and keep their disks; `start` brings all of it back."""
+    if not isinstance(parts.provider, Power):
+        raise UsageError(
+            f"nodes of the provider {parts.provider.name} cannot be stopped",
+            remedy=f"`clusterctl terminate {parts.name}` ends them",
+        )
+    with parts.folder.locked():
+        nodes = parts.provider.nodes(parts.name)
+        running = [node for node in nodes if node.state == NodeState.RUNNING]
+        if running:
+            _all_leave(parts, running)
+        connections.withdraw(parts.folder)
+        parts.provider.stop(parts.name)
+    return running
+
+
+def remove_nodes(parts: Parts, aliases: Sequence[str], count: int) -> list[str]:
+    """Let workers leave, and end them.
+
+    Args:
+        parts: of the run.
+        aliases: which; empty for the last `count` by number.
+        count: how many, where no aliases are given.
+    """
+    with parts.folder.locked():
+        nodes = {node.alias: node for node in parts.provider.nodes(parts.name)}
+        leaving = _choose(parts.name, list(nodes), aliases, count)
+        cluster = parts.cluster(nodes.values())
+        # Written before the machines go: a command that is cut off here must not bring them back later.
+        parts.folder.record("remove", nodes=leaving)
+        try:
+            cluster.each(
+                lambda node: say_goodbye(
+                    parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING
+                ),
+                [nodes[alias] for alias in leaving],
+            )
+            parts.provider.destroy(parts.name, leaving)
+            cluster.admit(node for node in nodes.values() if node.alias not in leaving)
+            members_changed(parts, cluster)
+        finally:
+            cluster.close()
+    return leaving
+
+
+def _choose(name: str, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
+    unknown = [alias for alias in aliases if alias not in existing]
+    if unknown:
+        raise UsageError(
+            f"{name} has no node {', '.join(unknown)}", remedy=f"its nodes: {', '.join(existing) or 'none'}"
+        )
+    if MASTER in aliases:
+        raise UsageError(
+            "the master cannot be removed", remedy=f"`clusterctl terminate {name}` ends the whole cluster"
+        )
+    workers = [alias for alias in existing if alias != MASTER]
+    if not aliases and count > len(workers):
+        raise UsageError(
+            f"{name} has only {len(workers)} workers", remedy=f"`clusterctl terminate {name}` ends it whole"
+        )
+    return list(aliases) or workers[len(workers) - count :]

@@ -1,0 +1,1 @@
+"""Owners of machines. Each is chosen in wiring.py and reached only through the protocols in base.py."""

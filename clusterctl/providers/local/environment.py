@@ -1,0 +1,100 @@
+"""What a session finds in its environment: the laptop's, without what belongs to the laptop's own work."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl.providers.local.processes import NODE_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clusterctl.providers.local.nodes import Record
+
+_DROPPED = frozenset(
+    {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "IPYTHONDIR", "TERM"}
+    | {"OLDPWD", "PWD", "SHLVL", "_", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"}
+)
+_DROPPED_PREFIXES = ("AWS_", "CLUSTERCTL_", "CONDA_", "IPP_", "JUPYTER_", "PYTEST_", "SSH_")
+_NO_SHELLS = frozenset({"", "nologin", "false"})
+_CLIENT_MAY_SET = ("LANG", "LC_")
+
+
+def node_environment(inherited: Mapping[str, str], record: Record, folder: Path) -> dict[str, str]:
+    """The environment of every session on this node.
+
+    Args:
+        inherited: the environment of the command that started the node.
+        record: what is known of the node.
+        folder: the node's folder.
+    """
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+    }
+    kept |= {
+        "HOME": str(folder.parent / "home"),
+        "USER": record.user,
+        "LOGNAME": record.user,
+        "SHELL": "/bin/sh",
+        "PATH": os.pathsep.join([str(folder / "bin"), *_paths(inherited)]),
+        "CLUSTERCTL_NODE": record.alias,
+        NODE_ROOT: str(folder),
+        "UV_CACHE_DIR": inherited.get("UV_CACHE_DIR") or str(cache_folder(inherited) / "uv"),
+    }
+    return _laptop_files(inherited) | kept
+
+
+def session_environment(
+    node: Mapping[str, str], *, requested: Mapping[str, str], terminal: str | None
+) -> dict[str, str]:
+    """One session's: the node's, the client's language, and its terminal."""
+    asked = {name: value for name, value in requested.items() if name.startswith(_CLIENT_MAY_SET)}
+    return {**node, **asked, **({"TERM": terminal or "dumb"} if terminal is not None else {})}
+
+
+def user_name() -> str:
+    """Who runs this; its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def login_shell() -> str:
+    """The shell of whoever runs this, for interactive sessions."""
+    try:
+        shell = pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:  # a container with a number for a user
+        return "/bin/sh"
+    usable = os.access(shell, os.X_OK) and Path(shell).name not in _NO_SHELLS
+    return shell if usable else "/bin/sh"
+
+
+def _paths(inherited: Mapping[str, str]) -> list[str]:
+    """The search path without our own virtual environment: its programs are the laptop's, not the node's."""
+    own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else ""
+    return [path for path in (inherited.get("PATH") or os.defpath).split(os.pathsep) if path and path != own]
+
+
+def cache_folder(inherited: Mapping[str, str]) -> Path:
+    """Where the user keeps what can be made again."""
+    home = Path(inherited.get("HOME") or Path.home())
+    return Path(inherited.get("XDG_CACHE_HOME") or home / ".cache")
+
+
+def _laptop_files(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Where uv and pip find the laptop's settings (mirrors, say), since the node's home is another one."""
+    home = Path(inherited.get("HOME") or Path.home())
+    settings = Path(inherited.get("XDG_CONFIG_HOME") or home / ".config")
+    places = {
+        "UV_CONFIG_FILE": [settings / "uv" / "uv.toml"],
+        "PIP_CONFIG_FILE": [settings / "pip" / "pip.conf", home / ".pip" / "pip.conf"],
+    }
+    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in places.items()}
+    return {name: str(path) for name, path in found.items() if path}

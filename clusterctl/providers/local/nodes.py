@@ -1,0 +1,209 @@
+"""A node on disk: its folder, its record (which is the only one), and what that says of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ProviderError
+from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
+from clusterctl.providers.local.processes import is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FACETS = frozenset({Facet.SHARED_HOME, Facet.DIRECT})
+
+_BOOT_S = 5.0
+"""How long a node without a process counts as booting while nobody knows its launcher yet."""
+_SHORT = 60
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a node: its ``node.json``. Written before its processes start: none is unknown."""
+
+    cluster: str
+    alias: str
+    user: str
+    address: str
+    port: int
+    host_key: str
+    public_key: str
+    """Whom it lets in."""
+    cores: int
+    run: str
+    boot: str
+    """Another one at each start."""
+    booted_s: float
+    """When that was, in seconds of the wall clock."""
+    launcher: int = 0
+    launcher_mark: str = ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The processes of a node, in its ``pid`` file. Written by the guardian once both exist."""
+
+    boot: str
+    pid: int
+    """The SSH server: kill it and the node is dead."""
+    mark: str
+    guardian: int
+    guardian_mark: str
+
+
+def write_json(path: Path, value: Record | Running) -> None:
+    """Write a whole file or none, for the owner only."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor, not a path
+            json.dump(asdict(value), file, indent=1)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of the node in this folder; None if there is none.
+
+    Raises:
+        ProviderError: it cannot be understood.
+    """
+    try:
+        return Record(**json.loads((folder / "node.json").read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError) as exc:
+        raise ProviderError(
+            f"{folder / 'node.json'} cannot be read: {exc}",
+            remedy=f"terminate the cluster {folder.parent.name}, or delete {folder}",
+        ) from exc
+
+
+def read_running(folder: Path, boot: str) -> Running | None:
+    """The processes of this boot of the node; None if it has none yet."""
+    try:
+        running = Running(**json.loads((folder / "pid").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return running if running.boot == boot else None
+
+
+def state_of(folder: Path, record: Record) -> NodeState:
+    """Running, booting (its launcher is at work), or off. Asked of the processes, not of the file."""
+    running = read_running(folder, record.boot)
+    if running is None:
+        if record.launcher and is_alive(record.launcher, record.launcher_mark):
+            return NodeState.PENDING
+        if not record.launcher and time.time() - record.booted_s < _BOOT_S:
+            return NodeState.PENDING
+        running = read_running(folder, record.boot)  # it may have come up between the two looks
+    return NodeState.RUNNING if running and is_alive(running.pid, running.mark) else NodeState.STOPPED
+
+
+def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
+    """The node as everybody else sees it."""
+    place = PurePosixPath(folder)
+    return Node(
+        alias=record.alias,
+        cluster=record.cluster,
+        id=f"{record.alias}-{record.boot}",
+        state=state_of(folder, record),
+        address=record.address,
+        private_address=record.address,
+        port=record.port,
+        user=record.user,
+        host_key=record.host_key,
+        layout=Layout(
+            env=place / "env",
+            state=place / "state",
+            logs=place / "logs",
+            run=PurePosixPath(record.run),
+            home=place.parent / "home",
+            cache=PurePosixPath(cache),
+        ),
+        facets=FACETS,
+        cores=record.cores,
+        type="local",
+    )
+
+
+def folders(cluster: Path) -> list[Path]:
+    """The folders of a cluster's nodes, the master first, then by number."""
+    found = [record.parent for record in cluster.glob("*/node.json")]
+    return sorted(found, key=lambda folder: (folder.name != MASTER, _natural(folder.name)))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def ensure_folders(folder: Path, run: Path) -> None:
+    """Make the node's folders; what the last boot left in its run folder goes, as on a real machine.
+
+    Raises:
+        OSError: they cannot be made.
+    """
+    for path in (folder.parent, folder.parent / "home", folder):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("state", "logs", "bin"):
+        (folder / name).mkdir(exist_ok=True)
+    _ensure_private(run.parent)
+    remove_tree(run)
+    run.mkdir(mode=0o700, parents=True)  # another cluster's end may take the parent away in between
+
+
+def run_folder(folder: Path) -> Path:
+    """A folder with a short path for this node's sockets."""
+    base = tempfile.gettempdir()
+    if len(base) > _SHORT:
+        base = "/tmp"  # noqa: S108  # what is below is made 0700 and its owner checked
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:10]
+    return Path(base) / f"clusterctl-{os.getuid()}" / name
+
+
+def _ensure_private(path: Path) -> None:
+    """Anybody may write to the folder for temporary files: what we find there must be ours and closed."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ProviderError(f"{path} belongs to somebody else", remedy="set TMPDIR to a folder of your own")
+    path.chmod(0o700)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder and all below it, read-only folders too; not being there is fine.
+
+    Raises:
+        OSError: something could not be deleted.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            for folder in _walk(path):
+                folder.chmod(0o700)
+            shutil.rmtree(path)
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    yield path
+    for name, folder_names, _ in os.walk(path):
+        for folder_name in folder_names:
+            folder = Path(name) / folder_name
+            if not folder.is_symlink():
+                yield folder

@@ -1,0 +1,93 @@
+"""Nodes on and off: one launcher for all that are to come up, one deadline for all that are to go down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import clusterctl
+from clusterctl.providers.local.nodes import Record, read_record, read_running, write_json
+from clusterctl.providers.local.processes import await_end, birth_mark, found, is_alive, signal_all, sweep
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection, Mapping
+
+_LAUNCH_S = 20.0
+_DOWN_S = 8.0
+"""More than a guardian takes: its grace, and its rounds of killing."""
+_KILL_S = 2.0
+
+
+def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mapping[str, str]) -> None:
+    """Start these nodes: folder to record and listening socket. They outlive us and hold none of our pipes.
+
+    Raises:
+        OSError: the launcher cannot be started.
+    """
+    descriptors = {folder: listener.fileno() for folder, (_, listener) in starts.items()}
+    with open(next(iter(starts)) / "logs" / "node.log", "ab") as log:  # noqa: PTH123  # binary append
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "clusterctl.providers.local.server"]
+            + [f"{descriptor}={folder}" for folder, descriptor in descriptors.items()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd="/",
+            env=_launcher_environment(environ),
+            pass_fds=list(descriptors.values()),
+            start_new_session=True,
+        )
+    try:
+        mark = birth_mark(launcher.pid)
+        for folder, (record, _) in starts.items():
+            write_json(folder / "node.json", replace(record, launcher=launcher.pid, launcher_mark=mark))
+        # It ends when its nodes are up. Somebody must bury it, and nobody here has to wait for that.
+        threading.Thread(target=launcher.wait, name="local-launcher", daemon=True).start()
+    except BaseException:
+        launcher.wait(_LAUNCH_S)  # nodes that are only half up cannot be told to go down
+        raise
+
+
+def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment, in which Python also finds us where we are run from a source tree."""
+    parent = Path(clusterctl.__file__).parents[1]
+    if parent.name in ("site-packages", "dist-packages"):
+        return dict(environ)
+    paths = [path for path in (environ.get("PYTHONPATH"), str(parent)) if path]
+    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def power_off(folders: Collection[Path]) -> list[int]:
+    """End all processes of these nodes, all at once; returns the numbers of those that would not end."""
+    records = {folder: record for folder in folders if (record := _record(folder))}
+    launchers = {
+        record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)
+    }
+    # A node that is coming up cannot be told to go down yet.
+    await_end(found(launchers), timeout_s=_LAUNCH_S)
+    pids: set[int] = set()
+    for folder, record in records.items():
+        if running := read_running(folder, record.boot):
+            # The guardian first: on its end its server is killed, but not what it would have ended.
+            both = ((running.guardian, running.guardian_mark), (running.pid, running.mark))
+            pids.update(pid for pid, mark in both if is_alive(pid, mark))
+    nodes = found(pids)
+    signal_all(nodes, signal.SIGTERM)
+    alive = await_end(nodes, timeout_s=_DOWN_S)
+    signal_all(alive, signal.SIGKILL)
+    stuck = [process.pid for process in await_end(alive, timeout_s=_KILL_S)]
+    return stuck + sweep({str(folder) for folder in folders}, timeout_s=_KILL_S)
+
+
+def _record(folder: Path) -> Record | None:
+    try:
+        return read_record(folder)
+    except Exception:  # noqa: BLE001  # a damaged record must not keep a cluster from being destroyed
+        return None

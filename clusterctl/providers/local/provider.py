@@ -1,0 +1,279 @@
+"""The `local` provider: machines are SSH servers of our own on this computer's loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uv
+
+from clusterctl.errors import ProviderError
+from clusterctl.keys import new_key_pair
+from clusterctl.model import Node, NodeState, Plan, Problem
+from clusterctl.providers.local import machine, processes
+from clusterctl.providers.local.environment import cache_folder, user_name
+from clusterctl.providers.local.nodes import (
+    FACETS,
+    Record,
+    ensure_folders,
+    folders,
+    node_of,
+    read_record,
+    remove_tree,
+    run_folder,
+    state_of,
+    write_json,
+)
+from clusterctl.providers.local.power import power_off, power_on
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOME = "home"
+_KILL_S = 2.0
+_REMEDIES = {
+    errno.ENOSPC: "free some space there, or set CLUSTERCTL_HOME to a folder on another disk",
+    errno.EDQUOT: "free some space there, or set CLUSTERCTL_HOME to a folder on another disk",
+    errno.EACCES: "make it writable, or set CLUSTERCTL_HOME to a folder that is",
+    errno.EPERM: "make it writable, or set CLUSTERCTL_HOME to a folder that is",
+    errno.EROFS: "set CLUSTERCTL_HOME to a folder that can be written",
+    errno.EADDRINUSE: "end programs that hold many ports on this machine, then start again",
+    errno.EMFILE: "allow more open files (ulimit -n 4096), or ask for fewer nodes",
+    errno.ENFILE: "end programs that hold many open files, or ask for fewer nodes",
+    errno.EAGAIN: "end some programs, or allow more processes (ulimit -u)",
+    errno.ENOMEM: "ask for fewer nodes, or end programs that hold much memory",
+}
+
+
+class LocalProvider:
+    """Makes a folder and an SSH server for each node. Implements `Provider` and `Power`."""
+
+    name = "local"
+    facets = FACETS
+
+    def __init__(self, root: Path, env: Mapping[str, str]) -> None:
+        """Keep the clusters below `root`; start nodes from the environment `env`."""
+        self._root = root.expanduser().resolve()
+        self._env = env
+        self._cache = cache_folder(env) / "clusterctl"
+
+    def check(self, plan: Plan) -> list[Problem]:
+        """What would stop this plan. Changes nothing."""
+        problems: list[Problem] = []
+        names = (plan.cluster, *(spec.alias for spec in plan.nodes))
+        problems += [
+            Problem(f"{name!r} cannot be a folder's name here", "use letters, digits, - and _")
+            for name in names
+            if not _NAME.fullmatch(name) or name == _HOME
+        ]
+        existing = next(path for path in (self._root, *self._root.parents) if path.exists())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            problems.append(Problem(f"{existing} cannot be written", _REMEDIES[errno.EACCES]))
+        if _uv_program() is None:
+            problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
+        return problems
+
+    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+        """Start the nodes of `plan` that do not run, with the address, port and host key they had before.
+
+        They can be connected to at once: their sockets listen before their servers do.
+        """
+        cluster = self._folder(plan.cluster)
+        aliases = [spec.alias for spec in plan.nodes]
+        before = {folder: read_record(folder) for folder in map(cluster.joinpath, aliases)}
+        missing = {
+            folder: record
+            for folder, record in before.items()
+            if record is None or state_of(folder, record) is NodeState.STOPPED
+        }
+        if missing:
+            self._start(cluster, missing, public_key=public_key, size=len(aliases))
+        return [node for node in self.nodes(plan.cluster) if node.alias in aliases]
+
+    def nodes(self, cluster: str | None = None) -> list[Node]:
+        """The nodes that have a record; whether they run is asked of their processes."""
+        names = [cluster] if cluster is not None else _subfolders(self._root)
+        found = [folder for name in names for folder in folders(self._folder(name))]
+        records = [(folder, read_record(folder)) for folder in found]
+        return [node_of(folder, record, cache=self._cache) for folder, record in records if record]
+
+    def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
+        """End these nodes with their folders, or the whole cluster with the shared home."""
+        folder = self._folder(cluster)
+        present = [name for name in _subfolders(folder) if name != _HOME]
+        doomed = [folder / name for name in present if aliases is None or name in aliases]
+        _insist_off(cluster, doomed)
+        try:
+            for node in doomed:
+                _remove(node)
+            if aliases is None:
+                remove_tree(folder)
+        except OSError as exc:
+            raise ProviderError(
+                f"the nodes have ended, but not all of {folder} could be deleted: {exc}",
+                remedy=f"delete {folder} by hand",
+            ) from exc
+
+    def stop(self, cluster: str) -> None:
+        """Power the nodes off, keep their folders."""
+        _insist_off(cluster, folders(self._folder(cluster)))
+
+    def _folder(self, cluster: str) -> Path:
+        if not _NAME.fullmatch(cluster):
+            raise ProviderError(
+                f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _"
+            )
+        return self._root / cluster
+
+    def _start(
+        self, cluster: Path, missing: Mapping[Path, Record | None], *, public_key: str, size: int
+    ) -> None:
+        """Bring these nodes up, each with the record it had; undo it all if it fails half-way."""
+        fresh = not cluster.exists()
+        cores = max(1, machine.usable_cores() // size)
+        with contextlib.ExitStack() as opened:
+            try:
+                # What a killed guardian has left of the last boot would be in the way of this one.
+                known = {str(folder) for folder, record in missing.items() if record}
+                if known:
+                    processes.sweep(known, timeout_s=_KILL_S)
+                starts = {}
+                for folder, record in missing.items():
+                    prepared, listener = _prepare(folder, record, public_key=public_key, cores=cores)
+                    opened.enter_context(listener)
+                    starts[folder] = (prepared, listener)
+                power_on(starts, self._env)
+            except BaseException as cause:
+                error = _explained(cause, self._root)
+                _undo(cluster, missing, fresh=fresh, error=error)
+                if error is cause:
+                    raise
+                raise error from cause
+
+
+def _prepare(
+    folder: Path, record: Record | None, *, public_key: str, cores: int
+) -> tuple[Record, socket.socket]:
+    """Everything a node needs before its processes; returns its record and its listening socket."""
+    run = Path(record.run) if record else run_folder(folder)
+    ensure_folders(folder, run)
+    _link_programs(folder / "bin")
+    host_key = record.host_key if record else _new_host_key(folder)
+    wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
+    listener = machine.listen(*wanted)
+    try:
+        address, port = listener.getsockname()
+        prepared = Record(
+            cluster=folder.parent.name,
+            alias=folder.name,
+            user=user_name(),
+            address=address,
+            port=port,
+            host_key=host_key,
+            public_key=public_key,
+            cores=cores,
+            run=str(run),
+            boot=secrets.token_hex(4),
+            booted_s=time.time(),
+        )
+        write_json(folder / "node.json", prepared)
+    except BaseException:
+        listener.close()
+        raise
+    return prepared, listener
+
+
+def _new_host_key(folder: Path) -> str:
+    private, public = new_key_pair("")
+    path = folder / "host_key"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  # a descriptor, not a path
+        file.write(private.reveal())
+    return public
+
+
+def _link_programs(folder: Path) -> None:
+    """Put uv and the Python that we run on (not its virtual environment) on the node's search path."""
+    python = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+    program = _uv_program()
+    if program is None:
+        raise ProviderError("uv is not installed beside clusterctl", remedy="pip install uv")
+    for name, target in (("uv", program), ("python3", python), ("python", python)):
+        link = folder / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def _uv_program() -> Path | None:
+    try:
+        return Path(uv.find_uv_bin())
+    except FileNotFoundError:
+        return None
+
+
+def _subfolders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
+
+
+def _insist_off(cluster: str, doomed: Sequence[Path]) -> None:
+    left = power_off(doomed) if doomed else []
+    if left:
+        numbers = " ".join(str(pid) for pid in left)
+        raise ProviderError(
+            f"processes of {cluster} would not end: {numbers}",
+            remedy=f"try once more, or kill them: kill -9 {numbers}",
+        )
+
+
+def _remove(node: Path) -> None:
+    """Delete a node's folders; its record goes last, so that a second try still knows what is left."""
+    try:
+        record = read_record(node)
+    except ProviderError:
+        record = None
+    run = Path(record.run) if record else run_folder(node)
+    remove_tree(run)
+    with contextlib.suppress(OSError):  # other nodes still have theirs there
+        run.parent.rmdir()
+    remove_tree(node)
+
+
+def _explained(cause: BaseException, root: Path) -> BaseException:
+    """An error of the system as one that says what to do; others as they are."""
+    if not isinstance(cause, OSError):
+        return cause
+    place = cause.filename or root
+    return ProviderError(
+        f"local nodes cannot be made: {cause.strerror or cause} ({place})",
+        remedy=_REMEDIES.get(cause.errno or 0, f"look into {root}, then start again"),
+    )
+
+
+def _undo(cluster: Path, missing: Mapping[Path, Record | None], *, fresh: bool, error: BaseException) -> None:
+    """Make it as it was before; what cannot be undone is noted on the error."""
+    try:
+        left = power_off(list(missing))
+        for folder, record in missing.items():
+            if record:
+                write_json(folder / "node.json", record)
+            else:
+                _remove(folder)
+        if fresh:
+            remove_tree(cluster)
+        note = f"processes may still be running: {left}" if left else ""
+    except Exception as exc:  # noqa: BLE001  # the first error is the one to tell
+        note = f"not all could be undone: {exc}"
+    if note and hasattr(error, "add_note"):  # Python 3.11
+        error.add_note(f"{note}; see {cluster}")

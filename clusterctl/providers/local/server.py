@@ -1,0 +1,137 @@
+"""The SSH server of a node, and the launcher of all servers of one request: ``FD=FOLDER`` for each node."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import asyncssh
+
+from clusterctl.providers.local.environment import node_environment
+from clusterctl.providers.local.guardian import guard
+from clusterctl.providers.local.nodes import Record, read_record
+from clusterctl.providers.local.session import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Of those that paramiko and OpenSSH both have, the ones that do most of their work outside Python.
+_CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"]
+
+
+class _Gate(asyncssh.SSHServer):
+    """Lets in the node's user with the cluster's key, and forwards to loopback only."""
+
+    def __init__(self, record: Record, keys: Sequence[asyncssh.SSHKey]) -> None:
+        self._user = record.user
+        self._keys = [key.public_data for key in keys]
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == self._user and key.public_data in self._keys
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        del dest_port, orig_host, orig_port
+        return is_loopback(dest_host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Files(asyncssh.SFTPServer):
+    """The node's files: absolute paths as they are, others below the home folder."""
+
+    home = b""
+
+    def map_path(self, path: bytes) -> bytes:
+        return os.path.join(self.home, path)  # noqa: PTH118  # bytes
+
+    def exit(self) -> None:
+        self.channel.exit(0)  # scp takes an end without a status for a failure
+
+
+async def _serve(record: Record, folder: Path, listener: socket.socket) -> None:
+    home = folder.parent / "home"
+    sessions = Sessions(node_environment(os.environ, record, folder), home)
+    keys = [asyncssh.import_public_key(record.public_key)]
+    files = type("_FilesOfNode", (_Files,), {"home": os.fsencode(home)})
+    loop = asyncio.get_running_loop()
+    off = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, off.set)
+    acceptor = await asyncssh.listen(
+        sock=listener,
+        server_factory=lambda: _Gate(record, keys),
+        server_host_keys=[str(folder / "host_key")],
+        process_factory=sessions.serve,
+        sftp_factory=files,
+        allow_scp=True,
+        password_auth=False,
+        kbdint_auth=False,
+        host_based_auth=False,
+        gss_host=None,
+        encoding=None,
+        line_editor=False,
+        login_timeout=30,
+        keepalive_interval=0,
+        encryption_algs=_CIPHERS,
+        compression_algs=["none"],
+    )
+    await off.wait()
+    acceptor.close()
+    os._exit(0)  # the guardian sees to the rest; clients see their connection end
+
+
+def _run_server(record: Record, folder: Path, listener: socket.socket) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    asyncio.run(_serve(record, folder, listener))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Start a guardian for each node; return when each has written its ``pid`` file, or died."""
+    pairs = [argument.partition("=") for argument in arguments]
+    nodes = [(Path(folder), socket.socket(fileno=int(number))) for number, _, folder in pairs]
+    gc.freeze()  # what is loaded by now stays shared: 5 MB less a node
+    reading, ready = os.pipe()
+    for folder, listener in nodes:
+        if os.fork() == 0:
+            for _, other in nodes:
+                if other is not listener:
+                    other.close()  # or a port would live as long as the longest-lived node
+            os.close(reading)
+            _become_guardian(folder, listener, ready=ready)
+        listener.close()
+    os.close(ready)
+    os.read(reading, 1)
+
+
+def _become_guardian(folder: Path, listener: socket.socket, *, ready: int) -> NoReturn:
+    try:
+        listener.set_inheritable(False)
+        record = read_record(folder)
+        if record is None:  # destroyed in the meantime
+            os._exit(0)
+        guard(folder, record, listener=listener, serve=_run_server, ready=ready)
+    finally:  # a fork must not come back into its parent's code
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

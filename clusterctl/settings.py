@@ -1,0 +1,258 @@
+"""The sections of the INI file, and the whole of it once read: what everything above works from."""
+
+import getpass
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, is_file
+
+_USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+
+
+def _laptop_user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # no such variable, and a uid without a name: a container
+        return "cluster"
+
+
+class GlobalSection(Section):
+    """The [global] section."""
+
+    default_template: str | None = Field(
+        None, description="the cluster section that `start` takes when none is named", examples=["local"]
+    )
+    include: PathList = Field(
+        (), description="further files to read, relative to this one", examples=["~/.clusterctl/aws.ini"]
+    )
+
+
+class AwsSection(Section):
+    """The [aws] section. Without it, the usual AWS environment, profiles and roles are used."""
+
+    aws_access_key_id: str | None = Field(None, description="access key; better left to a profile or a role")
+    aws_secret_access_key: SecretText | None = Field(None, description="the secret of the access key")
+    aws_session_token: SecretText | None = Field(None, description="the token of temporary credentials")
+    aws_profile: str | None = Field(
+        None, description="profile of ~/.aws/config to use", examples=["research"]
+    )
+    aws_region_name: str = Field("us-east-1", description="region to run in")
+
+
+class KeySection(Section):
+    """A [key NAME] section: NAME is the EC2 key pair."""
+
+    key_location: ExpandedPath = Field(
+        description="private key file on this computer", examples=["~/.ssh/mykey.rsa"]
+    )
+
+
+class VolumeSection(Section):
+    """A [volume NAME] section: an existing EBS volume, mounted on the master and shared with the workers."""
+
+    volume_id: str = Field(
+        description="the volume", examples=["vol-0123456789abcdef0"], pattern=r"^vol-[0-9a-f]+$"
+    )
+    mount_path: PurePosixPath = Field(description="where it is mounted on every node", examples=["/data"])
+    partition: int | None = Field(
+        None, ge=1, description="partition to mount; default: the only one, or the whole disk"
+    )
+
+    @field_validator("mount_path")
+    @classmethod
+    def _absolute(cls, path: PurePosixPath) -> PurePosixPath:
+        if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
+            raise ValueError(f"expected an absolute path below /, got {str(path)!r}")
+        return path
+
+
+class PermissionSection(Section):
+    """A [permission NAME] section: ports opened on every node, to whom you say."""
+
+    ip_protocol: Literal["tcp", "udp", "icmp"] = Field("tcp", description="tcp, udp or icmp")
+    from_port: int = Field(ge=-1, le=65535, description="first port; -1 for icmp", examples=["8080"])
+    to_port: int = Field(ge=-1, le=65535, description="last port; -1 for icmp", examples=["8080"])
+    cidr_ip: str = Field(
+        description="addresses let in; never assumed, 0.0.0.0/0 (the world) must be written out",
+        examples=["192.0.2.0/24"],
+    )
+
+    @field_validator("from_port", "to_port")
+    @classmethod
+    def _ports(cls, port: int, info: ValidationInfo) -> int:
+        icmp = info.data.get("ip_protocol") == "icmp"
+        if icmp != (port == -1) or port == 0:
+            raise ValueError(
+                f"expected {'-1, as icmp has no ports' if icmp else 'a port from 1 to 65535'}, got {port}"
+            )
+        if port < info.data.get("from_port", port):
+            raise ValueError(f"expected at least FROM_PORT ({info.data['from_port']}), got {port}")
+        return port
+
+    @field_validator("cidr_ip")
+    @classmethod
+    def _network(cls, text: str) -> str:
+        try:
+            return str(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
+
+
+class ClusterSection(Section):
+    """A [cluster NAME] section: a template that `start` makes clusters from."""
+
+    extends: str | None = Field(
+        None, description="cluster section to take every other option from", examples=["local"]
+    )
+    provider: Literal["local", "docker", "static", "ec2"] | None = Field(
+        None,
+        description="where the nodes are: local (this computer), docker, static or ec2;"
+        " default: ec2 if an image, instance type, key or bid is given, else local",
+        examples=["ec2"],
+    )
+    cluster_size: int = Field(3, ge=1, description="nodes, with the master")
+    min_size: int | None = Field(
+        None, ge=1, description="nodes that must join for success; default: all", examples=["2"]
+    )
+    plugins: CommaList = Field(
+        (), description="what to set up, in this order", examples=["packages, ipcluster"]
+    )
+    cluster_user: str = Field(
+        default_factory=_laptop_user,
+        pattern=f"^{_USER_NAME}$",
+        description="user that the work runs as; default: your name here",
+        examples=["me"],
+    )
+    cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh"] = Field(
+        "bash", description="the user's login shell: bash, zsh, csh, ksh or tcsh"
+    )
+    start_timeout: float = Field(
+        600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds after which `start` stops waiting for missing nodes",
+    )
+    tunnel: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="reach services through SSH: always, never, or auto (where the nodes are elsewhere)",
+    )
+    keyname: str | None = Field(None, description="the [key NAME] to log in with", examples=["mykey"])
+    node_image_id: str | None = Field(None, description="image of the nodes", examples=["ubuntu-24.04"])
+    node_instance_type: CommaList = Field(
+        (),
+        description="types of the workers; any of them may be taken",
+        examples=["c7i.2xlarge, c7a.2xlarge"],
+    )
+    master_image_id: str | None = Field(
+        None, description="image of the master; default: the nodes'", examples=["ubuntu-24.04"]
+    )
+    master_instance_type: str | None = Field(
+        None, description="type of the master; default: the workers'", examples=["m7i.xlarge"]
+    )
+    spot_bid: Decimal | None = Field(
+        None,
+        gt=0,
+        description="most to pay per node-hour in USD; makes the workers spot instances",
+        examples=["0.10"],
+    )
+    force_spot_master: Flag = Field(default=False, description="let the master be a spot instance too")
+    availability_zone: str | None = Field(
+        None, description="zone; default: the cheapest with room", examples=["us-east-1a"]
+    )
+    subnet_id: str | None = Field(
+        None, description="subnet; default: the zone's own", examples=["subnet-0123456789abcdef0"]
+    )
+    public_ips: Flag = Field(default=True, description="give the nodes public addresses")
+    dns_prefix: Flag = Field(default=False, description="put the cluster's name before the host names")
+    volumes: CommaList = Field((), description="the [volume NAME] sections to mount", examples=["data"])
+    permissions: CommaList = Field((), description="the [permission NAME] sections to open", examples=["web"])
+    userdata_scripts: PathList = Field(
+        (), description="scripts on this computer that each node runs when it boots", examples=["~/setup.sh"]
+    )
+
+    @field_validator("min_size")
+    @classmethod
+    def _reachable(cls, size: int | None, info: ValidationInfo) -> int | None:
+        whole = info.data.get("cluster_size", size)
+        if size is not None and whole is not None and size > whole:
+            raise ValueError(f"expected at most CLUSTER_SIZE ({whole}), got {size}")
+        return size
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value comes from."""
+
+    where: Literal["default", "file", "environment", "command line"]
+    file: str = ""
+    section: str = ""
+    """As written, without the brackets."""
+    key: str = ""
+
+    def __str__(self) -> str:
+        """How a message about the value begins."""
+        if self.where != "file":
+            return f"{self.where}: {self.key}"
+        return f"{self.file}: [{self.section}] {self.key}".rstrip()
+
+
+@dataclass(frozen=True)
+class PluginChoice:
+    """A plugin and its options."""
+
+    name: str
+    """As in the INI file: the section's, which need not be the plugin's own."""
+    plugin: type[object]
+    options: Section
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that was asked for, checked. Nothing below looks at text again."""
+
+    path: Path | None
+    template: str
+    templates: tuple[str, ...]
+    """All that the file has."""
+    cluster: ClusterSection
+    global_: GlobalSection
+    aws: AwsSection
+    keys: Mapping[str, KeySection]
+    volumes: Mapping[str, VolumeSection]
+    permissions: Mapping[str, PermissionSection]
+    plugins: tuple[PluginChoice, ...]
+    """Those of the template, in its order."""
+    all_plugins: Mapping[str, PluginChoice]
+    """Those of every [plugin NAME] section, and of every template: what `runplugin` may run."""
+    origins: Mapping[str, Origin]
+    """By dotted key: ``cluster.spot_bid``, ``aws.aws_profile``, ``plugin.NAME.option``."""
+    notes: tuple[str, ...]
+    """What was read as something else than was written, or has no effect."""
+
+
+def provider_name(cluster: ClusterSection) -> str:
+    """The provider asked for, or the one that the other options can only mean."""
+    if cluster.provider is not None:
+        return cluster.provider
+    means_ec2 = cluster.node_image_id or cluster.node_instance_type or cluster.keyname or cluster.spot_bid
+    return "ec2" if means_ec2 else "local"
+
+
+def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
+    """Options, and what is wrong with them where this cluster would run."""
+    provider = provider_name(cluster)
+    if cluster.cluster_user == "root" and not (provider == "local" and _laptop_user() == "root"):
+        yield "cluster_user", "work does not run as root; name another user"
+    elif not re.fullmatch(_USER_NAME, cluster.cluster_user):
+        yield "cluster_user", "your name here cannot be a user's name there; name another one"
+    if provider == "ec2":
+        for script in cluster.userdata_scripts:
+            if not is_file(script):
+                yield "userdata_scripts", f"{script} is not a file"

@@ -1,0 +1,204 @@
+"""INI path to Parts. The only place where concrete classes are chosen."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl import config, connections, plugin_host, tunnel
+from clusterctl.errors import ConfigError, StateError, UsageError
+from clusterctl.journal import ClusterFolder
+from clusterctl.model import NodeState
+from clusterctl.operations.parts import Parts
+from clusterctl.providers.local import LocalProvider
+from clusterctl.remote import SSHRemote
+from clusterctl.settings import Settings, provider_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ipyparallel import Client
+
+    from clusterctl.model import Event, Node
+    from clusterctl.providers.base import Provider
+    from clusterctl.sections import Section
+
+_PROVIDERS: Mapping[str, Callable[[], Provider]] = {
+    "local": lambda: LocalProvider(home() / "local", os.environ),
+}
+
+
+def home() -> Path:
+    """Where everything of ours is on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
+    return Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
+
+
+def config_path(explicit: str | None) -> Path | None:
+    """The config file: the one named, else $CLUSTERCTL_CONFIG, else `config` in our folder if it is there."""
+    named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    usual = home() / "config"
+    return usual if usual.exists() else None
+
+
+def load_settings(
+    path: Path | None, template: str | None = None, overrides: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and check the config file; raises ConfigError with every problem found."""
+    return config.load(
+        path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=plugin_host.find
+    )
+
+
+def provider(name: str) -> Provider:
+    """The provider of this name."""
+    if name not in _PROVIDERS:
+        raise UsageError(
+            f"the provider {name} is not in this version of clusterctl",
+            remedy=f"set PROVIDER to one of: {', '.join(_PROVIDERS)}; see the docs for what is planned",
+        )
+    return _PROVIDERS[name]()
+
+
+def host_of(settings: Settings, plugin: str | None = None) -> plugin_host.PluginHost:
+    """The template's plugins in INI order, those that act always before them, and `plugin` after them if it is new."""
+    chosen: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
+    for name in plugin_host.IMPLICIT:
+        implicit = plugin_host.find(name)
+        if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in chosen):
+            chosen.insert(0, (name, implicit, plugin_host.options_model(implicit)()))
+    if plugin and plugin not in {name for name, _, _ in chosen}:
+        extra = settings.all_plugins.get(plugin)
+        found = extra.plugin if extra else plugin_host.find(plugin)
+        chosen.append((plugin, found, extra.options if extra else plugin_host.options_model(found)()))
+    return plugin_host.PluginHost(chosen)
+
+
+def parts(
+    name: str,
+    *,
+    config_file: str | None,
+    report: Callable[[Event], None],
+    template: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    plugin: str | None = None,
+) -> Parts:
+    """Everything an operation on this cluster works with.
+
+    A cluster that exists keeps its template and what the command line of its start said, unless told otherwise.
+
+    Args:
+        name: the cluster's.
+        config_file: as given on the command line.
+        report: where events go.
+        template: the cluster template, if one was named.
+        overrides: options of the cluster section, and ``PLUGIN.OPTION``, that the command line gives.
+        plugin: one more plugin that must be there.
+    """
+    folder = ClusterFolder(home(), name)
+    changes = {**folder.overrides(), **(overrides or {})}
+    settings = load_settings(config_path(config_file), template or folder.template(), changes)
+    return Parts(
+        name=name,
+        settings=settings,
+        provider=provider(provider_name(settings.cluster)),
+        host=host_of(settings, plugin),
+        folder=folder,
+        connector=connector(folder),
+        report=report,
+        overrides=changes,
+    )
+
+
+def lenient_parts(
+    name: str, *, config_file: str | None, report: Callable[[Event], None]
+) -> tuple[Parts, str]:
+    """Parts to look at or end a cluster with, even if the config file is broken by now; and what is wrong with it.
+
+    Without a config no plugin of the user's is called; the provider still finds and ends every node.
+    """
+    try:
+        return parts(name, config_file=config_file, report=report), ""
+    except (ConfigError, UsageError) as exc:
+        folder = ClusterFolder(home(), name)
+        settings = load_settings(None)
+        owner = provider(folder.provider() or "local")
+        host = host_of(settings)
+        return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message
+
+
+def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
+    """How to reach a node of this cluster."""
+    return lambda node: SSHRemote(
+        node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias)
+    )
+
+
+def known_clusters() -> dict[str, NodeState]:
+    """Every cluster that a provider or this laptop knows, and whether it runs; sorted by name."""
+    found: dict[str, NodeState] = {}
+    folders = home() / "clusters"
+    if folders.is_dir():
+        found = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home(), f.name).exists}
+    for make in _PROVIDERS.values():
+        for node in make().nodes():
+            before = found.get(node.cluster, NodeState.GONE)
+            found[node.cluster] = (
+                NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
+            )
+    return dict(sorted(found.items()))
+
+
+def the_cluster(name: str | None) -> str:
+    """The name given, if there is such a cluster; without one, the only cluster that is up."""
+    clusters = known_clusters()
+    if name is not None:
+        if name not in clusters:
+            raise UsageError(f"there is no cluster {name}", remedy=_choices(list(clusters)))
+        return name
+    up = [cluster for cluster, state in clusters.items() if state == NodeState.RUNNING]
+    if len(up) != 1:
+        what = "no cluster is up" if not up else f"{len(up)} clusters are up"
+        raise UsageError(f"{what}: which one is meant?", remedy=_choices(up))
+    return up[0]
+
+
+def _choices(names: list[str]) -> str:
+    return f"name one of: {', '.join(names)}" if names else "`clusterctl start NAME` makes one"
+
+
+def client_file(name: str | None) -> Path:
+    """The connection file of a cluster's ipyparallel, its tunnel up."""
+    folder = ClusterFolder(home(), the_cluster(name))
+    found = next((c.file for c in connections.published(folder) if c.name == "client" and c.file), None)
+    if found is None or not found.exists():
+        raise StateError(
+            f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
+        )
+    tunnel.reopen(folder.path)
+    return found
+
+
+def connect_client(name: str | None, **client_options: object) -> Client:
+    """See `clusterctl.connect`."""
+    import ipyparallel
+
+    path = client_file(name)
+    there = str(ClusterFolder(home(), path.parent.name).notes().get("python", ""))
+    here = ".".join(platform.python_version_tuple()[:2])
+    if there and there != here:
+        warnings.warn(
+            f"this is Python {here} and the cluster runs {there}: functions that you send will not load there",
+            stacklevel=3,
+        )
+    try:
+        return ipyparallel.Client(str(path), **client_options)
+    except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
+        raise StateError(
+            f"the controller of {path.parent.name} does not answer: {exc}",
+            remedy=f"see `clusterctl status {path.parent.name}`; `clusterctl start {path.parent.name}` repairs it",
+        ) from exc

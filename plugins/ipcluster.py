@@ -1,0 +1,306 @@
+"""ipyparallel: a controller on the master, engines on every node, and a notebook.
+
+The master's own files are the record of ports and keys: they are made there once, so that a restart of the controller
+keeps both, and clients and engines that live come back by themselves. The CURVE secret key never leaves the master.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import threading
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from clusterctl.api import (
+    Cluster,
+    Connection,
+    Facet,
+    Field,
+    Node,
+    PluginError,
+    RemoteError,
+    Request,
+    Secret,
+    Section,
+    Service,
+    StatusRow,
+    hookimpl,
+    hub,
+    render,
+    services,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
+_SLICE_S = 10.0
+"""How long the count of engines waits before it looks whether a service has given up."""
+
+
+class Options(Section):
+    """The options of the `ipcluster` plugin."""
+
+    engines_per_node: int | Literal["auto"] = Field(
+        "auto",
+        description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
+    )
+    enable_notebook: bool = Field(False, description="run JupyterLab on the master")
+    notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
+    enable_curve: bool = Field(
+        True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)"
+    )
+    heartbeat_period: int = Field(
+        500, ge=50, description="milliseconds between heartbeats; a new engine waits for two"
+    )
+    engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
+
+
+class IPCluster:
+    """The cluster's reason to be."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+
+    @staticmethod
+    @hookimpl
+    def clusterctl_settings() -> type[Section]:
+        """The options of `[plugin ipcluster]`."""
+        return Options
+
+    @hookimpl
+    def clusterctl_request(self) -> Request:
+        """The laptop's own ipyparallel, and JupyterLab if asked for."""
+        notebook = ("jupyterlab",) if self._options.enable_notebook else ()
+        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        """Controller, engines and notebook on the master; engines on a worker."""
+        if node.is_master:
+            self._join_master(cluster, node)
+        else:
+            engine = self._engine_file(cluster)
+            version = hashlib.sha256(engine.encode()).hexdigest()[:8]
+            script = render(
+                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options
+            )
+            script += services.ensure(node, self._engines(cluster, node, version))
+            cluster.on(node).run_script(script, name="ipcluster: engines")
+
+    def _join_master(self, cluster: Cluster, node: Node) -> None:
+        wanted = {
+            "profile": str(hub.profile(node)),
+            "engine_ip": node.private_address,
+            "curve": self._options.enable_curve,
+            "notebook": self._options.enable_notebook,
+        }
+        script = render(
+            "ipcluster_master.sh.j2",
+            profile=hub.profile(node),
+            python=node.layout.env / "bin" / "python",
+            engine_ip=node.private_address,
+            files=render("ipcluster_files.py.j2", wanted=json.dumps(wanted)),
+            options=self._options,
+            notebook=self._notebook_files(node),
+            manager_runs=services.manager_runs(node),
+        )
+        daemons = [
+            self._controller(cluster, node),
+            *self._engines(cluster, node),
+            *self._notebook(cluster, node),
+        ]
+        result = cluster.on(node).run_script(
+            script + services.ensure(node, daemons), name="ipcluster: controller and engines", secret=True
+        )
+        engine = cluster.folder / "engine.json"
+        engine.touch(mode=0o600)
+        engine.write_text(result.stdout.strip(), encoding="utf-8")
+
+    def _engine_file(self, cluster: Cluster) -> str:
+        """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
+        kept = cluster.folder / "engine.json"
+        if not kept.exists():
+            remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
+            kept.touch(mode=0o600)
+            kept.write_text(
+                cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout, encoding="utf-8"
+            )
+        return kept.read_text(encoding="utf-8")
+
+    def _controller(self, cluster: Cluster, node: Node) -> Service:
+        return Service(
+            name="controller",
+            command=[*_python(node, "ipyparallel.controller"), f"--profile-dir={hub.profile(node)}"],
+            directory=node.layout.home,
+            # Its eight children hold the ports: left alive, they would keep the next controller from starting.
+            whole_group=True,
+            environment=_environment(node),
+            version=f"{cluster.recall('environment')} {self._options}",
+        )
+
+    def _engines(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
+        numbers = self._numbers(cluster, node)
+        engine = Service(
+            name="engine",
+            command=[
+                *_python(node, "ipyparallel.engine"),
+                f"--profile-dir={hub.profile(node)}",
+                "--IPEngine.id={number}",
+            ],
+            directory=node.layout.home,
+            count=len(numbers),
+            first=numbers.start,
+            environment=_environment(node),
+            # Other packages, options or controller: the engines must start anew.
+            version=f"{cluster.recall('environment')} {self._options} {version}",
+        )
+        return [engine]
+
+    def _notebook(self, cluster: Cluster, node: Node) -> list[Service]:
+        if not self._options.enable_notebook:
+            return []
+        config = hub.profile(node).parent / "jupyter_server_config.py"
+        return [
+            Service(
+                name="notebook",
+                command=[*_python(node, "jupyterlab"), f"--config={config}"],
+                directory=node.layout.home,
+                whole_group=True,
+                environment=_environment(node),
+                version=f"{cluster.recall('environment')}",
+            )
+        ]
+
+    def _notebook_files(self, node: Node) -> dict[str, object] | None:
+        if not self._options.enable_notebook:
+            return None
+        return {
+            "folder": node.layout.home / self._options.notebook_directory,
+            "config": hub.profile(node).parent / "jupyter_server_config.py",
+            "startup": hub.profile(node).parent / "profile_default" / "startup",
+            "root": getpass.getuser() == "root" if Facet.MACHINE not in node.facets else node.user == "root",
+        }
+
+    def _numbers(self, cluster: Cluster, node: Node) -> range:
+        """The ids of a node's engines. They stay the node's own as long as it is a member."""
+        with self._lock:
+            ids = hub.engine_ids(cluster)
+            # In the order of the nodes, whichever asks first: ids then run from the master to the last worker.
+            for member in [*(other for other in cluster.nodes if other.cores), node]:
+                count = self._count(cluster, member)
+                if len(ids.get(member.alias, ())) != count:
+                    ids.pop(member.alias, None)
+                    ids[member.alias] = hub.lowest_gap(list(ids.values()), count)
+            hub.keep_engine_ids(cluster, ids)
+            return ids[node.alias]
+
+    def _count(self, cluster: Cluster, node: Node) -> int:
+        if self._options.engines_per_node != "auto":
+            return self._options.engines_per_node
+        cores = node.cores or 1
+        # On a machine of its own the controller's nine processes deserve a core.
+        spare = 1 if node.is_master and cluster.workers and Facet.MACHINE in node.facets else 0
+        return max(1, cores - spare)
+
+    @hookimpl
+    def clusterctl_connect(self, cluster: Cluster) -> Sequence[Connection]:
+        """Count the engines at the controller, and say where the laptop finds it."""
+        members = {node.alias for node in cluster.nodes if node.reachable}
+        wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
+        answer = self._wait(cluster, wanted)
+        there = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
+        for alias, numbers in wanted.items():
+            if there[alias] < len(numbers):
+                cluster.problem(
+                    f"{alias}: {len(numbers) - there[alias]} of {len(numbers)} engines did not register;"
+                    f" see `clusterctl logs {cluster.name} {alias}`"
+                )
+        count, nodes = sum(there.values()), sum(1 for number in there.values() if number)
+        summary = f"{_plural(count, 'engine')} on {_plural(nodes, 'node')} for {cluster.user}"
+        client = Connection(
+            "client",
+            host="127.0.0.1",
+            ports={channel: answer.client[channel] for channel in _CLIENT_CHANNELS},
+            document=answer.client,
+            summary=summary,
+        )
+        return [client, *_notebook_connection(answer.notebook)]
+
+    def _wait(self, cluster: Cluster, wanted: Mapping[str, range]) -> hub.HubAnswer:
+        """Ask the controller until all engines are there, no more can come, or time is up."""
+        numbers = [number for ids in wanted.values() for number in ids]
+        deadline = time.monotonic() + self._options.engine_timeout
+        while True:
+            left_s = deadline - time.monotonic()
+            answer = hub.ask(cluster, wait_for=numbers, wait_s=min(_SLICE_S, left_s))
+            missing = set(numbers) - set(answer.engines)
+            late = [alias for alias, ids in wanted.items() if missing & set(ids)]
+            done = not missing or left_s <= _SLICE_S or all(_gave_up(cluster, alias) for alias in late)
+            if answer.answered and done:
+                return answer
+            if left_s <= _SLICE_S or _gave_up(cluster, cluster.master.alias):
+                raise PluginError(
+                    "the controller on the master does not answer",
+                    remedy=f"see `clusterctl logs {cluster.name} master`; `clusterctl start {cluster.name}` tries again",
+                )
+
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Stop the node's engines and take their ids off the controller's list."""
+        if cluster.ending:
+            return  # engines and controller end with their machines
+        ids = hub.engine_ids(cluster)
+        if node.reachable:
+            names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
+            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop")
+        if not node.is_master and node.alias in ids and cluster.master.reachable:
+            gone = ids.pop(node.alias)
+            hub.ask(cluster, forget=gone)
+            hub.keep_engine_ids(cluster, ids)
+
+    @hookimpl
+    def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
+        """The controller, and the engines that are registered, a row a node."""
+        answer = hub.ask(cluster)
+        says = "answers" if answer.answered else "does not answer"
+        rows = [StatusRow("master", "controller", says, answer.answered)]
+        for alias, numbers in hub.engine_ids(cluster).items():
+            there = len(set(numbers) & set(answer.engines))
+            rows.append(
+                StatusRow(alias, "engines", f"{there} of {len(numbers)}", there == len(numbers), there)
+            )
+        return rows
+
+
+def _gave_up(cluster: Cluster, alias: str) -> bool:
+    """Whether a service of this node ended for good."""
+    node = cluster.node(alias)
+    try:
+        output = cluster.on(node).run_script(services.status(node), name="services: status").stdout
+    except RemoteError:
+        return True
+    return any(state.detail.startswith("fatal") for state in services.parse_status(output))
+
+
+def _python(node: Node, module: str) -> tuple[str, ...]:
+    return (str(node.layout.env / "bin" / "python"), "-m", module)
+
+
+def _environment(node: Node) -> dict[str, str]:
+    return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}
+
+
+def _notebook_connection(notebook: Mapping[str, Any]) -> list[Connection]:
+    if not notebook:
+        return []
+    url = Secret("http://127.0.0.1:{notebook}/lab?token=" + notebook["token"])
+    return [Connection("notebook", host="127.0.0.1", ports={"notebook": notebook["port"]}, url=url)]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

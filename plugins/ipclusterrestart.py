@@ -1,0 +1,66 @@
+"""Restart every engine on every node, at once; the controller and the engines' ids stay."""
+
+from __future__ import annotations
+
+import time
+
+from clusterctl.api import Cluster, Field, Node, PluginError, RemoteError, Section, hookimpl, hub, services
+
+
+class Options(Section):
+    """The options of the `ipclusterrestart` plugin."""
+
+    restart_timeout: float = Field(120.0, gt=0, description="seconds to wait until all engines are back")
+
+
+class IPClusterRestart:
+    """`clusterctl runplugin ipclusterrestart`."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @staticmethod
+    @hookimpl
+    def clusterctl_settings() -> type[Section]:
+        """The options of `[plugin ipclusterrestart]`."""
+        return Options
+
+    @hookimpl
+    def clusterctl_run(self, cluster: Cluster) -> None:
+        """Restart the engines, and return when the controller has the new ones."""
+        ids = hub.engine_ids(cluster)
+        nodes = [node for node in cluster.nodes if ids.get(node.alias)]
+        wanted = [number for node in nodes for number in ids[node.alias]]
+        if not wanted:
+            raise PluginError(
+                f"no engines were set up on {cluster.name}",
+                remedy=f"run `clusterctl start {cluster.name}` first",
+            )
+        deadline = time.monotonic() + self._options.restart_timeout
+        before = hub.ask(cluster).engines
+        cluster.say(f"Restarting {_plural(len(wanted), 'engine')} on {_plural(len(nodes), 'node')}")
+
+        def restart(node: Node) -> None:
+            cluster.on(node).run_script(services.restart(node, ["engine"]), name="ipcluster: restart engines")
+
+        try:
+            cluster.each(restart, nodes)
+        except RemoteError as exc:
+            if services.is_missing(exc):
+                raise PluginError(
+                    f"no engines run on {exc.node}", remedy=f"`clusterctl start {cluster.name}` starts them"
+                ) from exc
+            raise
+        answer = hub.ask(cluster, wait_for=wanted, wait_s=deadline - time.monotonic(), but_not=before)
+        missing = [n for n in wanted if answer.engines.get(n, before.get(n)) == before.get(n)]
+        if missing:
+            where = [alias for alias, numbers in ids.items() if set(numbers) & set(missing)]
+            raise PluginError(
+                f"{_plural(len(missing), 'engine')} did not come back, on {', '.join(where)}",
+                remedy=f"see `clusterctl logs {cluster.name} {where[0]}`",
+            )
+        cluster.say(f"{_plural(len(wanted), 'engine')} on {_plural(len(nodes), 'node')} are back")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

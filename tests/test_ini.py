@@ -1,0 +1,123 @@
+"""ini.read: files -> raw sections, and what cannot be read."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clusterctl import ini
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str | bytes, name: str = "config") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def only_problem(path: Path) -> str:
+    text = ini.read(path)
+    assert len(text.problems) == 1, text.problems
+    return text.problems[0]
+
+
+def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(write):
+    text = ini.read(
+        write("[KeyPair MyKey]\nKey_Location=a\n[vol Data]\n[AWS Info]\n[Cluster  Ip]\nSPOT_BID : 1\n")
+    )
+    assert [(each.kind, each.name) for each in text.sections] == [
+        ("key", "MyKey"),
+        ("volume", "Data"),
+        ("aws", ""),
+        ("cluster", "Ip"),
+    ]
+    assert text.sections[0].values["key_location"].text == "a"
+    assert text.sections[3].values["spot_bid"].origin.section == "Cluster Ip"
+
+
+def test_comments_need_a_blank_before_them_and_percent_signs_mean_nothing(write):
+    text = ini.read(write("# top\n[cluster a] ; this\nx = a#b;c # d\ny = %(x)s ; e\n; z = 1\n"))
+    values = text.sections[0].values
+    assert {key: value.text for key, value in values.items()} == {"x": "a#b;c", "y": "%(x)s"}
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(write):
+    text = ini.read(write(b"\xef\xbb\xbf[cluster a]\r\nx = \xc3\xa9,\r\n  b\r\n"))
+    assert text.problems == ()
+    assert text.sections[0].values["x"].text == "é,\nb"
+
+
+def test_includes_are_relative_to_the_file_that_names_them_and_nest(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("WHERE", "sub")
+    (tmp_path / "sub").mkdir()
+    write("[cluster c]\n", "sub/c.ini")
+    write("[global]\nINCLUDE = c.ini\n[cluster b]\n", "sub/b.ini")
+    main = write("[global]\ninclude = $WHERE/b.ini, sub/c.ini\ndefault_template = b\n[cluster a]\n")
+    text = ini.read(main)
+    assert text.problems == ()
+    assert set(ini.named(text.sections, "cluster")) == {"a", "b", "c"}
+    assert ini.named(text.sections, "cluster")["c"].origin.file == str(tmp_path / "sub/c.ini")
+
+
+def test_files_that_include_each_other_are_named(write):
+    write("[global]\ninclude = config\n", "b.ini")
+    assert "include each other" in only_problem(write("[global]\ninclude = b.ini\n"))
+
+
+@pytest.mark.parametrize("target", ["https://example.org/c.ini", "ftp://x/y", "nothing.ini", ".", "a\x85b"])
+def test_an_include_that_cannot_be_read_names_the_file_and_the_option(write, target):
+    main = write(f"[global]\nINCLUDE = {target}\n")
+    assert only_problem(main).startswith(f"{main}: [global] INCLUDE: ")
+
+
+def test_a_section_given_twice_names_both_places(write, tmp_path):
+    write("\n[Cluster a]\n", "b.ini")
+    main = write("[cluster a]\n[cluster A]\n[global]\ninclude = b.ini\n")
+    other = tmp_path / "b.ini"
+    assert only_problem(main) == f"{other}: [Cluster a]: line 2: it is already in {main} line 1; keep one"
+
+
+def test_a_key_given_twice_is_refused_in_a_section_and_over_the_globals_of_files(write):
+    assert only_problem(write("[cluster a]\nX=1\nx=2\n")).endswith("[cluster a] X: is given twice")
+    write("[global]\ndefault_template = a\n", "b.ini")
+    main = write("[global]\ninclude = b.ini\ndefault_template = b\n")
+    assert "DEFAULT_TEMPLATE: is given already in" in only_problem(main)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\n[cluster a]\n", "line 1: expected a [section]"),
+        ("[cluster a]\nx = 1\nhunter2\n", "[cluster a]: line 3: expected KEY = VALUE"),
+        ("[cluster a\nx = 1\n", "line 1: [cluster a]: not a section header"),
+        ("[cluster a] b\n", "not a section header"),
+        ("[]\n", "unknown kind"),
+        ("[clutser a]\n", "did you mean cluster?"),
+        ("[DEFAULT]\nx = 1\n", "unknown kind of section"),
+        ("[cluster]\n", "expected one name without blanks"),
+        ("[cluster a b]\n", "expected one name without blanks"),
+        ("[global x]\n", "write [global]"),
+        ("[cluster a]\n  [cluster b]\n", "the header [cluster b] below it is indented"),
+        (b"[cluster a]\n\x00\n", "control character in line 2"),
+        (b"[cluster a]\n\xff\xfe\n", "not UTF-8 text (line 2)"),
+        (b"#" * (1 << 21), "too large"),
+    ],
+)
+def test_what_cannot_be_parsed_is_named_with_its_line_and_never_shown(write, text, words):
+    path = write(text)
+    problem = only_problem(path)
+    assert problem.startswith(f"{path}: ")
+    assert words in problem
+    assert "hunter2" not in problem
+
+
+def test_what_is_no_file_is_said_to_be_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    assert "it is not a file" in only_problem(tmp_path)
+    assert "it is not a file" in only_problem(tmp_path / "pipe")
+    assert "cannot read" in only_problem(tmp_path / "loop")
+    assert "no such file" in only_problem(tmp_path / "nothing")

@@ -1,0 +1,177 @@
+"""StarCluster's files: mapped to today's words with a note, or refused with what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from clusterctl import config, ini
+from clusterctl.sections import CommaList, Section
+from clusterctl.settings import Origin, provider_name
+from clusterctl.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise
+
+TALK = """\
+[global]
+DEFAULT_TEMPLATE=ip
+
+[key mykey]
+KEY_LOCATION=~/.ssh/mykey.rsa
+
+[plugin ipcluster]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
+ENABLE_NOTEBOOK = True
+NOTEBOOK_DIRECTORY = notebooks
+
+[plugin ipclusterrestart]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
+
+[plugin ippackages]
+setup_class = pypackage.PyPackageSetup
+packages = msgpack-python, ipython, scikit-learn
+
+[cluster ip]
+KEYNAME = mykey
+CLUSTER_USER = iptest
+NODE_IMAGE_ID = ami-999d49f0
+NODE_INSTANCE_TYPE = c1.xlarge
+DISABLE_QUEUE = True
+SPOT_BID = 0.10
+PLUGINS = ippackages, ipcluster
+"""
+
+
+class IPClusterOptions(Section):
+    enable_notebook: bool = False
+    notebook_directory: str = ""
+
+
+class PackagesOptions(Section):
+    packages: CommaList = ()
+
+
+class IPCluster:
+    clusterctl_settings = staticmethod(lambda: IPClusterOptions)
+
+
+class Packages:
+    clusterctl_settings = staticmethod(lambda: PackagesOptions)
+
+
+class Restart:
+    pass
+
+
+def find_plugin(name: str, setup_class: str | None) -> type:
+    assert setup_class is None, "StarCluster's class paths must not get here"
+    return {"ipcluster": IPCluster, "packages": Packages, "ipclusterrestart": Restart}[name]
+
+
+def modern(kind: str, name: str = "x", **texts: str):
+    origin = Origin("file", "f", f"{kind} {name}")
+    return modernise(ini.RawSection(kind, name, origin, values=ini.written(texts, origin)))
+
+
+def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "mykey.rsa").touch()
+    file = tmp_path / "config"
+    file.write_text(TALK)
+    settings = config.load(file, environ={}, find_plugin=find_plugin)
+    assert (settings.template, provider_name(settings.cluster)) == ("ip", "ec2")
+    assert [(choice.name, choice.plugin) for choice in settings.plugins] == [
+        ("ippackages", Packages),
+        ("ipcluster", IPCluster),
+    ]
+    assert settings.plugins[0].options == PackagesOptions(packages=("msgpack", "ipython", "scikit-learn"))
+    assert settings.plugins[1].options == IPClusterOptions(
+        enable_notebook=True, notebook_directory="notebooks"
+    )
+    assert settings.all_plugins["ipclusterrestart"].plugin is Restart
+    assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
+    assert settings.cluster.node_image_id == "ubuntu-24.04"
+    assert settings.keys["mykey"].key_location == tmp_path / ".ssh/mykey.rsa"
+    ours = "the plugin that comes with clusterctl"
+    engines = "starcluster.plugins.ipcluster.IPCluster"
+    restart = "starcluster.plugins.ipcluster.IPClusterRestartEngines"
+    assert [note.removeprefix(f"{file}: ") for note in settings.notes] == [
+        f"[plugin ipcluster] SETUP_CLASS: {engines} is read as ipcluster, {ours}",
+        f"[plugin ipclusterrestart] SETUP_CLASS: {restart} is read as ipclusterrestart, {ours}",
+        f"[plugin ippackages] SETUP_CLASS: pypackage.PyPackageSetup is read as packages, {ours}",
+        "[plugin ippackages] PACKAGES: msgpack-python, a package since renamed, is read as msgpack",
+        "[cluster ip] NODE_IMAGE_ID: ami-999d49f0, an image of StarCluster, is read as ubuntu-24.04",
+        "[cluster ip] NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",
+        "[cluster ip] DISABLE_QUEUE: True has no effect any more: there is no queue to disable",
+    ]
+
+
+def test_todays_words_come_back_as_they_are():
+    for section in (
+        modern("cluster", node_image_id="ami-0123456789abcdef0", node_instance_type="c7i.large, c7a.large"),
+        modern("plugin", setup_class="package.module:Class", packages="sklearn", log_level="x"),
+        modern("plugin", "packages", packages="numpy>=2, git+https://example.org/x.git"),
+    ):
+        assert (section.notes, section.problems) == ((), ())
+    assert section.section.values["packages"].text == "numpy>=2, git+https://example.org/x.git"
+
+
+@pytest.mark.parametrize("start", NO_PLUGIN)
+def test_a_plugin_we_do_not_have_is_refused_with_what_to_do_instead(start):
+    assert NO_PLUGIN[start] in modern("plugin", setup_class=f"{start}Thing").problems[0]
+
+
+def test_a_refused_plugin_is_reported_once(tmp_path: Path):
+    file = tmp_path / "config"
+    file.write_text(
+        "[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n"
+    )
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(file, environ={}, find_plugin=find_plugin)
+    assert len(caught.value.problems) == 1
+
+
+def test_wanting_the_queue_is_refused():
+    assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0]
+    assert modern("cluster", disable_queue="yes").section.values == {}
+
+
+def test_every_retired_type_is_replaced_and_one_for_each_node_is_refused():
+    for old, new in INSTANCE_TYPES.items():
+        changed = modern("cluster", node_instance_type=f"{old}, c7i.large", master_instance_type=old)
+        assert changed.section.values["node_instance_type"].text == f"{new}, c7i.large"
+        assert len(changed.notes) == 2
+        assert new not in INSTANCE_TYPES
+    assert "not supported" in modern("cluster", node_instance_type="m1.large:ami-1:2, c1.xlarge").problems[0]
+
+
+@pytest.mark.parametrize(("kind", "key"), NO_EFFECT)
+def test_a_line_without_effect_goes_with_a_note_that_does_not_show_it(kind, key):
+    kind, _, name = kind.partition(":")
+    changed = modern(kind, name, **{key: "hunter2"})
+    assert changed.section.values == {}
+    assert NO_EFFECT[(f"{kind}:{name}" if name else kind), key] in changed.notes[0]
+    assert "hunter2" not in changed.notes[0]
+
+
+def test_a_plugins_options_are_looked_up_by_the_plugin_and_not_by_the_section():
+    for path, name in PLUGINS.items():
+        changed = modern("plugin", "mine", setup_class=path, packages="sklearn==1.5", packer="json")
+        renamed = changed.section.values["packages"].text == "scikit-learn==1.5"
+        assert renamed == (name == "packages")
+        assert ("packer" in changed.section.values) == (name != "ipcluster")
+
+
+def test_a_cloud_that_is_not_aws_is_refused_rather_than_left_for_aws():
+    assert modern("aws", aws_region_host="cloud.example.org").problems
+    assert modern("aws", aws_region_host="ec2.us-west-2.amazonaws.com").notes
+
+
+def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
+    file = tmp_path / "config"
+    file.write_text("[cluster a]\ncluster_user=me\n")
+    settings = config.load(
+        file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin
+    )
+    assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
+    assert settings.notes == (
+        "command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",
+    )
