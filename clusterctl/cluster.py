@@ -131,7 +131,7 @@ class Cluster:
         self._report(Event(EventKind.WARNING, text))
 
     def recall(self, key: str) -> object:
-        """What was remembered under `key` for this cluster, or None. Lost with the laptop's files: be able to do without."""
+        """What was remembered under `key`, or None. It is lost with the laptop's files: be able to do without."""
         with self._lock:
             return self._notes.get(key)
 

@@ -221,9 +221,7 @@ def _choose(
     return ""
 
 
-def _set(
-    sections: Mapping[str, RawSection], overrides: Mapping[str, str], found: _Found
-) -> dict[str, RawSection]:
+def _set(sections: Mapping[str, RawSection], overrides: Mapping[str, str], found: _Found) -> dict[str, RawSection]:
     """The plugin sections with what the command line says as ``PLUGIN.OPTION`` instead."""
     changed = dict(sections)
     for name, text in overrides.items():
@@ -256,9 +254,7 @@ def _plugins(
     return {name: choice for name, choice in choices.items() if choice}
 
 
-def _plugin(
-    raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, found: _Found
-) -> PluginChoice | None:
+def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, found: _Found) -> PluginChoice | None:
     values = dict(raw.values)
     setup = values.pop("setup_class", None)
     path = setup.text if setup and setup.text else None
@@ -294,9 +290,7 @@ def _check_all(model: type[S], raws: Mapping[str, RawSection], found: _Found) ->
     return {name: section for name, section in checked.items() if section is not None}
 
 
-def _check_chosen(
-    cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: _Found
-) -> None:
+def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: _Found) -> None:
     """What depends on where the cluster runs."""
     provider = provider_name(cluster)
     for key, message in unfit_for_provider(cluster):

@@ -30,9 +30,7 @@ class Published:
     summary: str
 
 
-def publish(
-    folder: ClusterFolder, master: Node, connections: Sequence[Connection], *, mode: str
-) -> list[Published]:
+def publish(folder: ClusterFolder, master: Node, connections: Sequence[Connection], *, mode: str) -> list[Published]:
     """Write the connection files and bring the tunnel up where one is needed. May run twice.
 
     Args:
@@ -50,9 +48,7 @@ def publish(
         tunnel.close(folder.path)
     else:
         tunnel.open(folder.path, tunnel.Target.to(master, folder.key, folder.known_hosts), forwards)
-    published = [
-        _publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections
-    ]
+    published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
     folder.write(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
     return published
 

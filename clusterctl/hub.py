@@ -1,15 +1,15 @@
-"""What the ipyparallel controller knows: asked on the master, so it needs no tunnel and no ipyparallel on the laptop."""
+"""What the ipyparallel controller knows. Asked on the master: no tunnel, and no ipyparallel on the laptop."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.render import render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
@@ -61,9 +61,7 @@ def ask(
         "but_not": {str(number): uuid for number, uuid in (but_not or {}).items()},
         "forget": list(forget),
     }
-    script = render(
-        "hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question)
-    )
+    script = render("hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question))
 
     def on_line(line: str) -> None:
         if line.startswith("progress "):

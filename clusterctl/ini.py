@@ -103,9 +103,7 @@ def _read_file(path: Path, parents: tuple[Path, ...], blame: str, seen: _Seen) -
         names = " -> ".join(str(each) for each in (*parents[parents.index(real) :], real))
         seen.problems.append(f"{blame} the files include each other: {names}")
     elif len(parents) > _MAX_DEPTH:
-        seen.problems.append(
-            f"{blame} more than {_MAX_DEPTH} files include one another; name them in one file"
-        )
+        seen.problems.append(f"{blame} more than {_MAX_DEPTH} files include one another; name them in one file")
     elif real not in seen.files:  # two files may include a third
         seen.files.append(real)
         _read_lines(path, lines, (*parents, real), seen)
@@ -134,9 +132,7 @@ def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], seen: _
     starts = [number for number, line in enumerate(lines) if line.startswith("[")]
     astray = [line for line in lines[: starts[0] if starts else None] if re.match(r"\s*[^\s#;]", line)]
     for line in astray[:1]:
-        seen.problems.append(
-            f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else"
-        )
+        seen.problems.append(f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else")
     for start, end in pairwise([*starts, len(lines)]):
         section = _header(path, lines[start], start + 1, seen)
         if section is None:
@@ -258,9 +254,7 @@ def wrong_parents(sections: Mapping[str, RawSection]) -> list[str]:
         if last not in sections and len(chain) == 2:
             problems.append(f"{place(section, 'extends')}: {no_section('cluster', last, sections)}")
         elif last == name and len(chain) > 1:
-            problems.append(
-                f"{place(section, 'extends')}: the sections extend each other: {' -> '.join(chain)}"
-            )
+            problems.append(f"{place(section, 'extends')}: the sections extend each other: {' -> '.join(chain)}")
     return problems
 
 

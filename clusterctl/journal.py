@@ -12,7 +12,6 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
@@ -20,6 +19,7 @@ from clusterctl.keys import ensure_key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from clusterctl.model import Node
 
@@ -88,9 +88,7 @@ class ClusterFolder:
         """Append to the journal, on the disk before this returns."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
-            with os.fdopen(
-                os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w"
-            ) as journal:
+            with os.fdopen(os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as journal:
                 journal.write(line + "\n")
                 journal.flush()
                 os.fsync(journal.fileno())
@@ -129,11 +127,7 @@ class ClusterFolder:
         """The nodes that the cluster shall have: asked for and not removed since, the master first."""
         wanted: dict[str, None] = {}
         for event in self.events():
-            aliases = (
-                [str(alias) for alias in event.get("nodes", [])]
-                if event["event"] in {"create", "remove"}
-                else []
-            )
+            aliases = [str(alias) for alias in event.get("nodes", [])] if event["event"] in {"create", "remove"} else []
             if event["event"] == "create":
                 wanted |= dict.fromkeys(aliases)
             else:

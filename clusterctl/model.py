@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePosixPath
 
 MASTER = "master"
 
@@ -172,12 +175,12 @@ class StatusRow:
 
 @dataclass(frozen=True)
 class Step:
-    """One act of the wavefront: a plugin (or ``ssh``, the wait for an answer) on a node. Seconds since `start` began."""
+    """An act of the wavefront: a plugin, or ``ssh`` (until it answers), on a node. Seconds since `start` began."""
 
     node: str
     plugin: str
     waited_for: str
-    """What it could not start without and got last: ``master/packages``, ``node001/ssh``, ``a free thread``, or empty."""
+    """What it could not start without and got last, such as ``master/packages``; empty if nothing."""
     ready_s: float
     began_s: float
     ended_s: float

@@ -36,9 +36,7 @@ class NoOptions(Section):
 
 def bundled() -> dict[str, type]:
     """Every installed plugin class by its INI name, sorted."""
-    return {
-        entry.name: entry.load() for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-    }
+    return {entry.name: entry.load() for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
 def find(name: str, setup_class: str | None = None) -> type:
@@ -55,11 +53,7 @@ def find(name: str, setup_class: str | None = None) -> type:
         return _installed(setup_class or name)
     module_name, _, class_name = setup_class.rpartition(":" if ":" in setup_class else ".")
     try:
-        module = (
-            _from_file(Path(module_name))
-            if module_name.endswith(".py")
-            else importlib.import_module(module_name)
-        )
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
         return _checked(getattr(module, class_name), name)
     except PluginError:
         raise
@@ -141,9 +135,7 @@ class PluginHost:
             plugin = plugin_class(options)
             self._manager.register(plugin, name=name)
         except Exception as exc:
-            raise PluginError(
-                f"plugin {name}: {exc}", remedy="fix the plugin, or leave it out of PLUGINS"
-            ) from exc
+            raise PluginError(f"plugin {name}: {exc}", remedy="fix the plugin, or leave it out of PLUGINS") from exc
         callers = self._manager.get_hookcallers(plugin) or []
         return Loaded(name, plugin, frozenset(caller.name for caller in callers))
 

@@ -80,9 +80,7 @@ class Section(BaseModel):
             paths: CommaList = Field((), description="folders to share")
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -217,11 +215,7 @@ def _wrong_value(error: ErrorDetails, field: FieldInfo | None) -> str:
         one_of = "one of " if "," in choices else ""
         return f"expected {one_of}{choices}{got}{did_you_mean(value, choices.split(', '))}"
     wanted = _EXPECTED.get(error["type"])
-    words = (
-        f"expected {wanted.format(**context)}"
-        if wanted
-        else error["msg"].replace("Input should be", "expected")
-    )
+    words = f"expected {wanted.format(**context)}" if wanted else error["msg"].replace("Input should be", "expected")
     return words + got
 
 

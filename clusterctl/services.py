@@ -7,16 +7,16 @@ Each function returns the text of a shell script, so that a plugin does its file
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import RemoteError
 from clusterctl.render import render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
+    from clusterctl.errors import RemoteError
     from clusterctl.model import Node
 
 REQUIREMENT = "supervisor>=4.2.5"
@@ -94,9 +94,7 @@ def parse_status(output: str) -> tuple[ServiceState, ...]:
         service, _, instance = name.partition(":")
         number = instance.rpartition("-")[2]
         if number.isdecimal():
-            states.append(
-                ServiceState(service, int(number), state == "RUNNING", f"{state.lower()} {detail}".strip())
-            )
+            states.append(ServiceState(service, int(number), state == "RUNNING", f"{state.lower()} {detail}".strip()))
     return tuple(states)
 
 

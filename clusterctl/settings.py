@@ -40,26 +40,20 @@ class AwsSection(Section):
     aws_access_key_id: str | None = Field(None, description="access key; better left to a profile or a role")
     aws_secret_access_key: SecretText | None = Field(None, description="the secret of the access key")
     aws_session_token: SecretText | None = Field(None, description="the token of temporary credentials")
-    aws_profile: str | None = Field(
-        None, description="profile of ~/.aws/config to use", examples=["research"]
-    )
+    aws_profile: str | None = Field(None, description="profile of ~/.aws/config to use", examples=["research"])
     aws_region_name: str = Field("us-east-1", description="region to run in")
 
 
 class KeySection(Section):
     """A [key NAME] section: NAME is the EC2 key pair."""
 
-    key_location: ExpandedPath = Field(
-        description="private key file on this computer", examples=["~/.ssh/mykey.rsa"]
-    )
+    key_location: ExpandedPath = Field(description="private key file on this computer", examples=["~/.ssh/mykey.rsa"])
 
 
 class VolumeSection(Section):
     """A [volume NAME] section: an existing EBS volume, mounted on the master and shared with the workers."""
 
-    volume_id: str = Field(
-        description="the volume", examples=["vol-0123456789abcdef0"], pattern=r"^vol-[0-9a-f]+$"
-    )
+    volume_id: str = Field(description="the volume", examples=["vol-0123456789abcdef0"], pattern=r"^vol-[0-9a-f]+$")
     mount_path: PurePosixPath = Field(description="where it is mounted on every node", examples=["/data"])
     partition: int | None = Field(
         None, ge=1, description="partition to mount; default: the only one, or the whole disk"
@@ -89,9 +83,7 @@ class PermissionSection(Section):
     def _ports(cls, port: int, info: ValidationInfo) -> int:
         icmp = info.data.get("ip_protocol") == "icmp"
         if icmp != (port == -1) or port == 0:
-            raise ValueError(
-                f"expected {'-1, as icmp has no ports' if icmp else 'a port from 1 to 65535'}, got {port}"
-            )
+            raise ValueError(f"expected {'-1, as icmp has no ports' if icmp else 'a port from 1 to 65535'}, got {port}")
         if port < info.data.get("from_port", port):
             raise ValueError(f"expected at least FROM_PORT ({info.data['from_port']}), got {port}")
         return port
@@ -108,9 +100,7 @@ class PermissionSection(Section):
 class ClusterSection(Section):
     """A [cluster NAME] section: a template that `start` makes clusters from."""
 
-    extends: str | None = Field(
-        None, description="cluster section to take every other option from", examples=["local"]
-    )
+    extends: str | None = Field(None, description="cluster section to take every other option from", examples=["local"])
     provider: Literal["local", "docker", "static", "ec2"] | None = Field(
         None,
         description="where the nodes are: local (this computer), docker, static or ec2;"
@@ -121,9 +111,7 @@ class ClusterSection(Section):
     min_size: int | None = Field(
         None, ge=1, description="nodes that must join for success; default: all", examples=["2"]
     )
-    plugins: CommaList = Field(
-        (), description="what to set up, in this order", examples=["packages, ipcluster"]
-    )
+    plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
     cluster_user: str = Field(
         default_factory=_laptop_user,
         pattern=f"^{_USER_NAME}$",

@@ -186,9 +186,7 @@ def _modern_value(kinds: set[str], key: str, text: str) -> Mapped:
 
 def _setup_class(text: str) -> Mapped:
     if text in PLUGINS:
-        return Mapped(
-            PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl"
-        )
+        return Mapped(PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl")
     for start, instead in NO_PLUGIN.items():
         if text.startswith(start):
             return Mapped(None, problem=f"{text} is not available: {instead}")
@@ -212,17 +210,13 @@ def _region_host(text: str) -> Mapped:
     if text.endswith(".amazonaws.com"):
         return Mapped(None, note=f"{text} has no effect any more: {_AWS_ONLY}")
     # Without the line the nodes would start, and cost, somewhere else.
-    return Mapped(
-        None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that"
-    )
+    return Mapped(None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that")
 
 
 def _instance_types(text: str) -> Mapped:
     items = comma_list(text)
     if any(":" in item for item in items):
-        instead = (
-            "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
-        )
+        instead = "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
         return Mapped(None, problem=f"type:image:count is not supported; {instead}")
     return _each(items, lambda item: INSTANCE_TYPES.get(item, item), "a retired type")
 

@@ -1,12 +1,7 @@
-"""One SSH connection with all forwards, in a process of its own that outlives the command and reconnects by itself.
-
-asyncssh sets TCP_NODELAY on what it forwards. OpenSSH does so only for a session with a terminal, and without it each
-exchange of a ZeroMQ request waits some 40 ms for an acknowledgement: `python tests/benchmarks/tunnel.py` prints both.
-"""
+"""A cluster's tunnel, opened and closed. It is a process of its own (forwarder.py) that outlives the command."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import json
@@ -26,9 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 READY_TIMEOUT_S = 30.0
-_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_FILE = "tunnel.json"
-_PID = "tunnel.pid"
+FILE = "tunnel.json"
+PID = "tunnel.pid"
 
 
 @dataclass(frozen=True)
@@ -63,17 +57,17 @@ def open(folder: Path, target: Target, forwards: Sequence[Forward]) -> None:  # 
         RemoteError: it did not come up; the message says why.
     """
     wanted = json.dumps({"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]})
-    if is_up(folder) and _read(folder / _FILE) == wanted:
+    if is_up(folder) and read(folder / FILE) == wanted:
         return
     close(folder)
-    with os.fdopen(os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(wanted)
     _spawn(folder)
 
 
 def reopen(folder: Path) -> bool:
     """Bring the last tunnel back if it is not up; False if this cluster never had one."""
-    if not (folder / _FILE).exists():
+    if not (folder / FILE).exists():
         return False
     if not is_up(folder):
         _spawn(folder)
@@ -82,7 +76,7 @@ def reopen(folder: Path) -> bool:
 
 def close(folder: Path) -> None:
     """End the tunnel, and forget it. No tunnel is success."""
-    (folder / _FILE).unlink(missing_ok=True)
+    (folder / FILE).unlink(missing_ok=True)
     stop(folder)
 
 
@@ -93,7 +87,7 @@ def stop(folder: Path) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         _wait_released(folder)
-    (folder / _PID).unlink(missing_ok=True)
+    (folder / PID).unlink(missing_ok=True)
 
 
 def is_up(folder: Path) -> bool:
@@ -104,12 +98,13 @@ def is_up(folder: Path) -> bool:
 def forwards(folder: Path) -> list[Forward]:
     """The forwards of the last tunnel."""
     try:
-        return [Forward(**entry) for entry in json.loads(_read(folder / _FILE))["forwards"]]
+        return [Forward(**entry) for entry in json.loads(read(folder / FILE))["forwards"]]
     except (ValueError, KeyError, TypeError):
         return []
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """A file's text; empty if it is not there."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
@@ -119,7 +114,7 @@ def _read(path: Path) -> str:
 def _owner(folder: Path) -> int | None:
     """The pid of the tunnel. It holds a lock on its pid file, so a number left by a dead one is not believed."""
     try:
-        with (folder / _PID).open() as file:
+        with (folder / PID).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
@@ -131,7 +126,7 @@ def _owner(folder: Path) -> int | None:
 
 def _wait_released(folder: Path) -> None:
     """Wait for the end of the tunnel's process, which gives its lock back."""
-    with contextlib.suppress(FileNotFoundError), (folder / _PID).open() as file:
+    with contextlib.suppress(FileNotFoundError), (folder / PID).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
 
 
@@ -139,7 +134,7 @@ def _spawn(folder: Path) -> None:
     ours, theirs = os.pipe()
     with os.fdopen(ours, "rb") as answer:
         process = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.tunnel", str(folder), str(theirs)],
+            [sys.executable, "-m", "clusterctl.forwarder", str(folder), str(theirs)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -157,85 +152,3 @@ def _spawn(folder: Path) -> None:
         )
     # Its end is its own affair from here; without this, Python warns that a child was left running.
     process.returncode = 0
-
-
-async def _forward(folder: Path, ready: int) -> None:
-    """Hold the forwards up until the tunnel's file goes away or changes hands."""
-    wanted = _read(folder / _FILE)
-    plan = json.loads(wanted)
-    target, forwards = Target(**plan["target"]), [Forward(**entry) for entry in plan["forwards"]]
-    deadline = asyncio.get_running_loop().time() + READY_TIMEOUT_S
-    tries, said = 0, False
-    while _read(folder / _FILE) == wanted:
-        try:
-            async with await _connect(target) as connection:
-                for forward in forwards:
-                    await connection.forward_local_port(
-                        "127.0.0.1", forward.local_port, forward.host, forward.port
-                    )
-                tries = 0
-                if not said:
-                    os.write(ready, b"ready")
-                    os.close(ready)
-                    said = True
-                await connection.wait_closed()
-        except (OSError, *_ssh_errors()) as exc:
-            if not said and asyncio.get_running_loop().time() > deadline:
-                os.write(ready, str(exc).encode())
-                return
-        await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
-        tries += 1
-
-
-def _ssh_errors() -> tuple[type[Exception], ...]:
-    import asyncssh
-
-    return (asyncssh.Error,)
-
-
-async def _connect(target: Target):  # type: ignore[no-untyped-def]  # noqa: ANN202  asyncssh is loaded late
-    import asyncssh
-
-    return await asyncssh.connect(
-        target.address,
-        target.port,
-        username=target.user,
-        client_keys=[target.key],
-        known_hosts=target.known_hosts,
-        config=None,
-        agent_path=None,
-        compression_algs=None,
-        keepalive_interval=15,
-        keepalive_count_max=3,
-        connect_timeout=10,
-    )
-
-
-def main() -> None:
-    """Be the tunnel of a folder: `python -m clusterctl.tunnel FOLDER FD`."""
-    folder, ready = Path(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(ready, False)
-    with (folder / _PID).open("a+") as file:
-        file_fd = os.open(folder / _PID, os.O_RDWR)
-        try:
-            fcntl.flock(file_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.write(ready, b"another one is up")
-            return
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_until_told(folder, ready))
-
-
-async def _until_told(folder: Path, ready: int) -> None:
-    work = asyncio.ensure_future(_forward(folder, ready))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-
-
-if __name__ == "__main__":
-    main()

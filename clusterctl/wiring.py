@@ -114,9 +114,7 @@ def parts(
     )
 
 
-def lenient_parts(
-    name: str, *, config_file: str | None, report: Callable[[Event], None]
-) -> tuple[Parts, str]:
+def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:
     """Parts to look at or end a cluster with, even if the config file is broken by now; and what is wrong with it.
 
     Without a config no plugin of the user's is called; the provider still finds and ends every node.
@@ -133,9 +131,7 @@ def lenient_parts(
 
 def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
     """How to reach a node of this cluster."""
-    return lambda node: SSHRemote(
-        node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias)
-    )
+    return lambda node: SSHRemote(node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias))
 
 
 def known_clusters() -> dict[str, NodeState]:
@@ -147,9 +143,7 @@ def known_clusters() -> dict[str, NodeState]:
     for make in _PROVIDERS.values():
         for node in make().nodes():
             before = found.get(node.cluster, NodeState.GONE)
-            found[node.cluster] = (
-                NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
-            )
+            found[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(found.items()))
 
 

@@ -1,1 +1,1 @@
-"""The bundled plugins. One file, one plugin, one entry point, one INI name. They import clusterctl.api and nothing else of ours."""
+"""The bundled plugins: one file, one entry point, one INI name each. Of ours they import clusterctl.api alone."""

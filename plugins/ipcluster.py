@@ -48,14 +48,10 @@ class Options(Section):
         "auto",
         description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
     )
-    enable_notebook: bool = Field(False, description="run JupyterLab on the master")
+    enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
     notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
-    enable_curve: bool = Field(
-        True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)"
-    )
-    heartbeat_period: int = Field(
-        500, ge=50, description="milliseconds between heartbeats; a new engine waits for two"
-    )
+    enable_curve: bool = Field(default=True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)")
+    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for two")
     engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
 
 
@@ -86,9 +82,7 @@ class IPCluster:
         else:
             engine = self._engine_file(cluster)
             version = hashlib.sha256(engine.encode()).hexdigest()[:8]
-            script = render(
-                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options
-            )
+            script = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
             script += services.ensure(node, self._engines(cluster, node, version))
             cluster.on(node).run_script(script, name="ipcluster: engines")
 
@@ -127,9 +121,7 @@ class IPCluster:
         if not kept.exists():
             remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
             kept.touch(mode=0o600)
-            kept.write_text(
-                cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout, encoding="utf-8"
-            )
+            kept.write_text(cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout, encoding="utf-8")
         return kept.read_text(encoding="utf-8")
 
     def _controller(self, cluster: Cluster, node: Node) -> Service:
@@ -246,7 +238,7 @@ class IPCluster:
             if left_s <= _SLICE_S or _gave_up(cluster, cluster.master.alias):
                 raise PluginError(
                     "the controller on the master does not answer",
-                    remedy=f"see `clusterctl logs {cluster.name} master`; `clusterctl start {cluster.name}` tries again",
+                    remedy=f"see `clusterctl logs {cluster.name} master`; the same `start` tries again",
                 )
 
     @hookimpl
@@ -271,9 +263,7 @@ class IPCluster:
         rows = [StatusRow("master", "controller", says, answer.answered)]
         for alias, numbers in hub.engine_ids(cluster).items():
             there = len(set(numbers) & set(answer.engines))
-            rows.append(
-                StatusRow(alias, "engines", f"{there} of {len(numbers)}", there == len(numbers), there)
-            )
+            rows.append(StatusRow(alias, "engines", f"{there} of {len(numbers)}", there == len(numbers), there))
         return rows
 
 

@@ -106,9 +106,7 @@ class Packages:
         except _IndexOutOfReachError:
             if not cache.exists():
                 raise
-            cluster.problem(
-                f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago"
-            )
+            cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")
             return cache.read_text(encoding="utf-8")
         with suppress(OSError):  # only a cache
             cache.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +157,4 @@ def _resolve(requirements: str) -> str:
             f"the package index is out of reach:\n{said}",
             remedy="check the network and the proxy, or name another index in UV_DEFAULT_INDEX",
         )
-    raise PluginError(
-        f"the packages cannot be resolved:\n{said}", remedy="check their names and versions in PACKAGES"
-    )
+    raise PluginError(f"the packages cannot be resolved:\n{said}", remedy="check their names and versions in PACKAGES")

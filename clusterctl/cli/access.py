@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.output import Output, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clusterctl.operations.parts import Parts
     from clusterctl.remote import Result
 
@@ -87,7 +88,7 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
 @cluster_argument
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
-def exec_(ctx: click.Context, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
+def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
     """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
     from clusterctl.operations.access import execute
 
@@ -117,9 +118,7 @@ def exec_(ctx: click.Context, nodes: Sequence[str], name: str, command: Sequence
         )
     failed = [alias for alias, status in statuses.items() if status]
     if failed and not as_json:
-        click.echo(
-            f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True
-        )
+        click.echo(f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True)
     return max(statuses.values(), default=0)
 
 
@@ -136,9 +135,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
-        count = put_operation(
-            _parts(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user
-        )
+        count = put_operation(_parts(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user)
     click.echo(f">>> {count} files copied to {node}")
 
 

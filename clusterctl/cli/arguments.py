@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ClusterName(click.ParamType):
+class ClusterName(click.ParamType[str]):
     """A cluster's name. Completed from the laptop's files, so that a TAB asks no cloud."""
 
     name = "cluster"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The clusters that this laptop knows."""
         del ctx, param
         folder = _home() / "clusters"
@@ -27,14 +27,12 @@ class ClusterName(click.ParamType):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-class NodeName(click.ParamType):
+class NodeName(click.ParamType[str]):
     """A node's alias, or just its number."""
 
     name = "node"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The nodes of the cluster that is named on the line."""
         del param
         from clusterctl.journal import ClusterFolder
@@ -44,14 +42,12 @@ class NodeName(click.ParamType):
         return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
 
 
-class TemplateName(click.ParamType):
+class TemplateName(click.ParamType[str]):
     """A cluster template of the config file."""
 
     name = "template"
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The [cluster NAME] sections."""
         del param
         import re

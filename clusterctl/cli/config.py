@@ -94,9 +94,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
             remedy="edit it; or add --force to replace it, or --path to write another",
         ) from None
     except OSError as exc:
-        raise UsageError(
-            f"cannot write {path}: {exc.strerror}", remedy="name another place with --path"
-        ) from exc
+        raise UsageError(f"cannot write {path}: {exc.strerror}", remedy="name another place with --path") from exc
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
 

@@ -24,9 +24,7 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
 
     chosen = [wiring.the_cluster(name) for name in names] or list(wiring.known_clusters())
     with Output(as_json=as_json) as output:
-        all_parts = [
-            wiring.lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen
-        ]
+        all_parts = [wiring.lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
         found = list_clusters(all_parts)
     if as_json:
         show_json([_as_json(status) for status in found])
@@ -67,9 +65,7 @@ def _as_json(status: ClusterStatus) -> dict[str, object]:
 def _show(status: ClusterStatus) -> None:
     facts = _as_json(status)
     engines = "unknown" if facts["engines"] is None else facts["engines"]
-    click.echo(
-        f"{status.name}: {status.state}, {len(status.nodes)} nodes, {engines} engines ({status.provider})"
-    )
+    click.echo(f"{status.name}: {status.state}, {len(status.nodes)} nodes, {engines} engines ({status.provider})")
     for connection in status.published:
         where = connection.url.reveal() if connection.url else connection.file
         click.echo(f"  {connection.name}: {where}")
@@ -124,9 +120,7 @@ def _show_trouble(trouble: str, cluster: str, *, healthy: bool) -> None:
     if trouble:
         click.echo(f"*** WARNING - the config cannot be read: {trouble}", err=True)
     if not healthy:
-        click.echo(
-            f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
-        )
+        click.echo(f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why")
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,8 @@ from clusterctl.cli.output import Output, confirm, show_json, show_table
 from clusterctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from clusterctl.model import Plan
     from clusterctl.operations.launch import Started
 
@@ -64,19 +65,16 @@ def _override_options(function: Any) -> Any:
     multiple=True,
     help="Set a plugin's option for this cluster.",
 )
-@click.option(
-    "-v", "--validate-only", "--dry-run", "dry_run", is_flag=True, help="Show what would be done, and stop."
-)
+@click.option("-v", "--validate-only", "--dry-run", "dry_run", is_flag=True, help="Show what would be done, and stop.")
 @click.option("-l", "--login-master", is_flag=True, help="Log in to the master when it is up.")
-@click.option(
-    "-x", "--no-create", is_flag=True, help="Only complete or bring back what exists; create no cluster."
-)
+@click.option("-x", "--no-create", is_flag=True, help="Only complete or bring back what exists; create no cluster.")
 @click.option("--timings", is_flag=True, help="Show who waited for what, and the remote commands.")
 @json_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")
 @click.pass_context
 def start(
     ctx: click.Context,
+    /,
     name: str,
     template: str | None,
     settings: Sequence[str],
@@ -103,9 +101,7 @@ def start(
         wiring.the_cluster(name)
     changes = _changes(overrides, settings)
     with Output(as_json=as_json) as output:
-        parts = wiring.parts(
-            name, config_file=ctx.obj.config, template=template, overrides=changes, report=output
-        )
+        parts = wiring.parts(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
         _show_notes(output, parts.settings.notes)
         if dry_run:
             wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)
@@ -179,13 +175,9 @@ def _show_started(started: Started, *, as_json: bool, timings: bool) -> None:
     what = f"{started.name} is up" if started.joined else f"{started.name} was already running"
     if not started.ok:
         what = f"{started.name} is not complete ({', '.join(started.failed) or 'see the warnings'})"
-    click.echo(
-        f">>> {what}: {client.summary if client else f'{len(started.nodes)} nodes'}, in {started.seconds:.1f} s"
-    )
+    click.echo(f">>> {what}: {client.summary if client else f'{len(started.nodes)} nodes'}, in {started.seconds:.1f} s")
     if started.failed:
-        click.echo(
-            f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them."
-        )
+        click.echo(f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them.")
     if notebook and notebook.url:
         click.echo(f">>> Notebook: {notebook.url.reveal()}")
     if client:
@@ -193,7 +185,7 @@ def _show_started(started: Started, *, as_json: bool, timings: bool) -> None:
         click.echo("from ipyparallel import Client")
         click.echo(f"client = Client({str(client.file)!r})\n")
     click.echo(
-        f">>> More: clusterctl sshmaster {started.name} | connect {started.name} | status {started.name} | terminate {started.name}"
+        ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in ("connect", "sshmaster", "terminate"))
     )
 
 
@@ -276,14 +268,10 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: boo
         with Output() as output:
             parts, trouble = wiring.lenient_parts(name, config_file=ctx.obj.config, report=output)
             if trouble:
-                parts.warn(
-                    f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}"
-                )
+                parts.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
             if name in known:
                 parts.say(f"Terminating {name}")
             ended = terminate_operation(parts, force=force)
         click.echo(
-            f">>> {name} is gone ({len(ended)} nodes)"
-            if name in known
-            else f">>> there is no {name}: nothing to end"
+            f">>> {name} is gone ({len(ended)} nodes)" if name in known else f">>> there is no {name}: nothing to end"
         )

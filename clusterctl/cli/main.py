@@ -79,8 +79,8 @@ class Commands(click.Group):
 
             names = [*COMMANDS, *(alias for _, _, aliases in COMMANDS.values() for alias in aliases)]
             near = get_close_matches(args[0], names, n=1)
-            exc.message += f" Did you mean {near[0]!r}?" if near else ""
-            raise
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(exc.message + hint, ctx) from exc
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

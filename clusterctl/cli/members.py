@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option, yes_option
 from clusterctl.cli.output import Output, confirm, show_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _split(aliases: Sequence[str]) -> list[str]:
@@ -17,9 +20,7 @@ def _split(aliases: Sequence[str]) -> list[str]:
 @click.command()
 @cluster_argument
 @click.option("-n", "--num-nodes", default=1, type=click.IntRange(min=1), help="How many.", show_default=True)
-@click.option(
-    "-a", "--alias", "aliases", multiple=True, help="What to call it; may be repeated, or a comma list."
-)
+@click.option("-a", "--alias", "aliases", multiple=True, help="What to call it; may be repeated, or a comma list.")
 @json_option
 @click.pass_context
 def addnode(ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, as_json: bool) -> int:
@@ -34,12 +35,8 @@ def addnode(ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str
     if as_json:
         show_json({"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed})
     else:
-        summary = next(
-            (c.summary for c in started.published if c.name == "client"), f"{len(started.nodes)} nodes"
-        )
-        click.echo(
-            f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s"
-        )
+        summary = next((c.summary for c in started.published if c.name == "client"), f"{len(started.nodes)} nodes")
+        click.echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
     return 0 if started.ok else 1
 
 
@@ -53,9 +50,7 @@ def addnode(ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str
     help="How many, the last ones.",
     show_default=True,
 )
-@click.option(
-    "-a", "--aliases", "--alias", "aliases", multiple=True, help="Which; may be repeated, or a comma list."
-)
+@click.option("-a", "--aliases", "--alias", "aliases", multiple=True, help="Which; may be repeated, or a comma list.")
 @yes_option
 @json_option
 @click.pass_context

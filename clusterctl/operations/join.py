@@ -96,11 +96,7 @@ class _Joiner:
         except RemoteError as exc:
             if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
                 self._checked_at = time.monotonic()
-                alive = {
-                    n.alias
-                    for n in self._parts.provider.nodes(self._parts.name)
-                    if n.state != NodeState.STOPPED
-                }
+                alive = {n.alias for n in self._parts.provider.nodes(self._parts.name) if n.state != NodeState.STOPPED}
                 if alias not in alive:
                     raise RemoteError(
                         f"{alias} ended before it answered",

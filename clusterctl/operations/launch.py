@@ -70,9 +70,7 @@ def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
     """
     planning.check_name(parts.name)
     with parts.folder.locked():
-        wanted = (
-            parts.folder.wanted() or _existing(parts) or planning.aliases(parts.settings.cluster.cluster_size)
-        )
+        wanted = parts.folder.wanted() or _existing(parts) or planning.aliases(parts.settings.cluster.cluster_size)
         if explicit_size is not None and explicit_size != len(wanted):
             raise UsageError(
                 f"{parts.name} exists and has {len(wanted)} nodes",
@@ -92,9 +90,7 @@ def add_nodes(parts: Parts, aliases: Sequence[str], count: int) -> Started:
     with parts.folder.locked():
         have = parts.folder.wanted() or _existing(parts)
         if not have:
-            raise UsageError(
-                f"there is no cluster {parts.name}", remedy=f"`clusterctl start {parts.name}` makes one"
-            )
+            raise UsageError(f"there is no cluster {parts.name}", remedy=f"`clusterctl start {parts.name}` makes one")
         taken = sorted(set(aliases) & set(have))
         if taken:
             raise UsageError(
@@ -151,9 +147,7 @@ def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
 def _refuse_problems(parts: Parts, plan: Plan) -> None:
     problems = parts.provider.check(plan)
     if problems:
-        raise ProviderError(
-            "\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems)
-        )
+        raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
 def _create_and_join(parts: Parts, cluster: Cluster, plan: Plan, public_key: str, clock: _Clock) -> Started:
@@ -176,9 +170,7 @@ def _create_and_join(parts: Parts, cluster: Cluster, plan: Plan, public_key: str
         aliases = [node.alias for node in nodes]
     _forget_gone(parts, cluster, members, aliases)
     if aliases:
-        parts.say(
-            f"Waiting for {_nodes(len(aliases))} to join: {' > '.join(parts.host.having('clusterctl_join'))}"
-        )
+        parts.say(f"Waiting for {_nodes(len(aliases))} to join: {' > '.join(parts.host.having('clusterctl_join'))}")
     began = clock.now()
     outcome = join(parts, cluster, plan, aliases, left_s=plan.deadline_s - began)
     clock.steps += shifted(outcome.steps, began)
@@ -194,9 +186,7 @@ def _finish(
     with clock.step("connect"):
         found = connect(parts, cluster)
     with clock.step("publish"):
-        published = connections.publish(
-            parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel
-        )
+        published = connections.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
     there = len(cluster.nodes) - len(failed)
     late = [problem for problem in cluster.problems if not any(problem.startswith(alias) for alias in failed)]
     started = Started(
@@ -242,9 +232,7 @@ def _is_healthy(parts: Parts, cluster: Cluster) -> bool:
     return True
 
 
-def _forget_gone(
-    parts: Parts, cluster: Cluster, members: dict[str, tuple[str, str]], joining: Sequence[str]
-) -> None:
+def _forget_gone(parts: Parts, cluster: Cluster, members: dict[str, tuple[str, str]], joining: Sequence[str]) -> None:
     """A member that comes back as another machine left without a word: say goodbye for it, before it joins."""
     ids = {node.alias: node.id for node in cluster.nodes}
     gone = [alias for alias in joining if alias in members and members[alias][0] != ids[alias]]

@@ -1,4 +1,4 @@
-"""Leaving is the mirror of joining: the plugins undo in reverse, then the machine goes. Nothing here stops the leaving."""
+"""Leaving mirrors joining: the plugins undo in reverse, then the machine goes. Nothing here stops it."""
 
 from __future__ import annotations
 
@@ -97,9 +97,7 @@ def remove_nodes(parts: Parts, aliases: Sequence[str], count: int) -> list[str]:
         parts.folder.record("remove", nodes=leaving)
         try:
             cluster.each(
-                lambda node: say_goodbye(
-                    parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING
-                ),
+                lambda node: say_goodbye(parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING),
                 [nodes[alias] for alias in leaving],
             )
             parts.provider.destroy(parts.name, leaving)
@@ -117,9 +115,7 @@ def _choose(name: str, existing: Sequence[str], aliases: Sequence[str], count: i
             f"{name} has no node {', '.join(unknown)}", remedy=f"its nodes: {', '.join(existing) or 'none'}"
         )
     if MASTER in aliases:
-        raise UsageError(
-            "the master cannot be removed", remedy=f"`clusterctl terminate {name}` ends the whole cluster"
-        )
+        raise UsageError("the master cannot be removed", remedy=f"`clusterctl terminate {name}` ends the whole cluster")
     workers = [alias for alias in existing if alias != MASTER]
     if not aliases and count > len(workers):
         raise UsageError(

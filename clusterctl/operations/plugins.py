@@ -31,9 +31,7 @@ def run_plugin(parts: Parts, plugin: str) -> list[str]:
                 return cluster.problems
             parts.host.call(plugin, "clusterctl_prepare", cluster=cluster, plan=plan)
             alone = parts.host.only(plugin)
-            outcome = join(
-                parts.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s
-            )
+            outcome = join(parts.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s)
             if not outcome.failed:
                 connect(parts.with_host(alone), cluster)
             return cluster.problems
@@ -50,10 +48,6 @@ def running(parts: Parts) -> list[Node]:
     nodes = parts.provider.nodes(parts.name)
     down = [node.alias for node in nodes if node.state != NodeState.RUNNING]
     if not nodes or down:
-        what = (
-            f"{', '.join(down)} of {parts.name} does not run"
-            if nodes
-            else f"there is no cluster {parts.name}"
-        )
+        what = f"{', '.join(down)} of {parts.name} does not run" if nodes else f"there is no cluster {parts.name}"
         raise StateError(what, remedy=f"`clusterctl start {parts.name}` brings it up")
     return nodes

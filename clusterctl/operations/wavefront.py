@@ -10,11 +10,14 @@ import heapq
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 SSH = "ssh"
 MAX_THREADS = 32
@@ -196,9 +199,7 @@ class Wavefront:
         for alias in self._nodes:
             if alias in self.outcome.joined or alias in self.outcome.failed:
                 continue
-            at = next(
-                (p for p in self._chain if (alias, p) in self._ready and (alias, p) not in self._done), None
-            )
+            at = next((p for p in self._chain if (alias, p) in self._ready and (alias, p) not in self._done), None)
             if at == SSH:
                 what = "did not answer"
             elif at:

@@ -67,9 +67,7 @@ def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def power_off(folders: Collection[Path]) -> list[int]:
     """End all processes of these nodes, all at once; returns the numbers of those that would not end."""
     records = {folder: record for folder in folders if (record := _record(folder))}
-    launchers = {
-        record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)
-    }
+    launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
     # A node that is coming up cannot be told to go down yet.
     await_end(found(launchers), timeout_s=_LAUNCH_S)
     pids: set[int] = set()

@@ -129,14 +129,10 @@ class LocalProvider:
 
     def _folder(self, cluster: str) -> Path:
         if not _NAME.fullmatch(cluster):
-            raise ProviderError(
-                f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _"
-            )
+            raise ProviderError(f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _")
         return self._root / cluster
 
-    def _start(
-        self, cluster: Path, missing: Mapping[Path, Record | None], *, public_key: str, size: int
-    ) -> None:
+    def _start(self, cluster: Path, missing: Mapping[Path, Record | None], *, public_key: str, size: int) -> None:
         """Bring these nodes up, each with the record it had; undo it all if it fails half-way."""
         fresh = not cluster.exists()
         cores = max(1, machine.usable_cores() // size)
@@ -160,9 +156,7 @@ class LocalProvider:
                 raise error from cause
 
 
-def _prepare(
-    folder: Path, record: Record | None, *, public_key: str, cores: int
-) -> tuple[Record, socket.socket]:
+def _prepare(folder: Path, record: Record | None, *, public_key: str, cores: int) -> tuple[Record, socket.socket]:
     """Everything a node needs before its processes; returns its record and its listening socket."""
     run = Path(record.run) if record else run_folder(folder)
     ensure_folders(folder, run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ipaddress
 import logging
 import os
@@ -108,7 +107,6 @@ def main(arguments: Sequence[str]) -> None:
     """Start a guardian for each node; return when each has written its ``pid`` file, or died."""
     pairs = [argument.partition("=") for argument in arguments]
     nodes = [(Path(folder), socket.socket(fileno=int(number))) for number, _, folder in pairs]
-    gc.freeze()  # what is loaded by now stays shared: 5 MB less a node
     reading, ready = os.pipe()
     for folder, listener in nodes:
         if os.fork() == 0:

@@ -80,9 +80,7 @@ class Sessions:
                 os.close(slave)
             with contextlib.ExitStack() as opened:
                 output = await _reader(opened, source)
-                sink = await _writer(
-                    opened, opened.enter_context(os.fdopen(os.dup(master), "wb", buffering=0))
-                )
+                sink = await _writer(opened, opened.enter_context(os.fdopen(os.dup(master), "wb", buffering=0)))
                 tasks = [_copy(output, client.stdout), _feed(client, sink, child=child, terminal=master)]
                 copying, feeding = (asyncio.create_task(task) for task in tasks)
                 opened.callback(feeding.cancel)

@@ -1,0 +1,151 @@
+"""Install clusterctl from this folder, and run a command of it: ``python3 install.py clusterctl start -s 3 mycluster``.
+
+Needs Python 3.10 or newer and an index of packages, and nothing else: no pip, no venv package, no rights. Debian and
+Ubuntu refuse pip outside a virtual environment, and leave out what makes one; this makes one all the same, in `.venv`
+beside this file. Inside a virtual environment it installs there.
+
+    python3 install.py                      only install
+    python3 install.py clusterctl ARGS      install, then run clusterctl
+    python3 install.py pytest ARGS          install with what the tests need, then run them
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import html.parser
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+EXTRAS = {"pytest": "[test]", "mkdocs": "[docs]", "ruff": "[lint]", "mypy": "[lint]"}
+
+
+def environment() -> Path:
+    """The virtual environment to install into: the one we are in, else `.venv` beside this file."""
+    if sys.prefix != sys.base_prefix:
+        return Path(sys.prefix)
+    folder = HERE / ".venv"
+    if not (folder / "bin" / "python").exists():
+        say(f"Making a virtual environment in {folder}")
+        # Without pip: Debian's Python has no ensurepip unless another package is installed.
+        venv.create(folder, with_pip=False, symlinks=True)
+    return folder
+
+
+def install(folder: Path, extra: str) -> None:
+    """Install this folder's project, editable, unless the same was installed before."""
+    stamp = folder / f"clusterctl-installed{extra}"
+    state = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + str(HERE).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == state and (folder / "bin" / "clusterctl").exists():
+        return
+    say(f"Installing clusterctl{extra} into {folder}")
+    python = str(folder / "bin" / "python")
+    for command in installers(python):
+        result = subprocess.run([*command, "-e", f"{HERE}{extra}"], check=False)
+        if result.returncode == 0:
+            stamp.write_text(state)
+            return
+    sys.exit("error: the installation failed, see above\ntry: check that the package index can be reached, then again")
+
+
+def installers(python: str) -> Iterator[list[str]]:
+    """Ways to install into the environment, the usual one first."""
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    if subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+        yield [python, "-m", "pip", "install", *quiet]
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = download_pip(Path(scratch))
+        # A wheel of pip runs without being installed, and installs pip itself for the next time.
+        subprocess.run([python, f"{wheel}/pip", "install", *quiet, "pip"], check=True)
+        yield [python, "-m", "pip", "install", *quiet]
+
+
+def download_pip(folder: Path) -> Path:
+    """Fetch the newest wheel of pip from the index that pip itself would use."""
+    page = f"{index().rstrip('/')}/pip/"
+    try:
+        request = urllib.request.Request(page, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            links = Links(answer.read().decode())
+        address = max((link for link in links.found if release(link)), key=release)
+        address, _, digest = urllib.parse.urljoin(page, address).partition("#sha256=")
+        target = folder / address.rpartition("/")[2]
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            target.write_bytes(answer.read())
+    except (OSError, ValueError) as exc:
+        sys.exit(f"error: cannot get pip from {page}: {exc}\ntry: check the network, or set PIP_INDEX_URL")
+    if digest and hashlib.sha256(target.read_bytes()).hexdigest() != digest:
+        sys.exit("error: the download of pip was damaged\ntry: run this again")
+    return target
+
+
+class Links(html.parser.HTMLParser):
+    """The addresses on a page of the index, but for releases that were taken back."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take the address of a link."""
+        link = dict(attrs)
+        if tag == "a" and link.get("href") and "data-yanked" not in link:
+            self.found.append(str(link["href"]))
+
+
+def index() -> str:
+    """The package index of pip's settings."""
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"]
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(["/etc/pip.conf", Path("~/.pip/pip.conf").expanduser(), Path("~/.config/pip/pip.conf").expanduser()])
+    return parser.get("global", "index-url", fallback="https://pypi.org/simple")
+
+
+def release(link: str) -> tuple[int, ...]:
+    """The release that a link's wheel holds, as numbers; empty if it is no wheel, or one for tests."""
+    name = link.partition("#")[0].rpartition("/")[2]
+    parts = name.split("-")[1].split(".") if name.endswith("-py3-none-any.whl") else []
+    return tuple(int(part) for part in parts) if parts and all(part.isdecimal() for part in parts) else ()
+
+
+def say(text: str) -> None:
+    """Tell what takes time."""
+    print(f">>> {text}", flush=True)
+
+
+def main() -> None:
+    """Install, then become the command."""
+    if sys.version_info < (3, 10):  # noqa: UP036  this file is what an older Python is started with
+        sys.exit(
+            f"error: clusterctl needs Python 3.10 or newer, this is {sys.version.split()[0]}\ntry: python3.12 {__file__}"
+        )
+    command = sys.argv[1:]
+    folder = environment()
+    install(folder, EXTRAS.get(command[0], "") if command else "")
+    if not command:
+        say(f"Done. To have `clusterctl` at hand: source {folder}/bin/activate")
+        return
+    os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    sys.stdout.flush()
+    try:
+        os.execvp(command[0], command)
+    except FileNotFoundError:
+        sys.exit(f"error: there is no command {command[0]} in {folder}/bin\ntry: python3 install.py clusterctl --help")
+
+
+if __name__ == "__main__":
+    main()
