@@ -52,7 +52,9 @@ def install(folder: Path, extra: str) -> None:
     say(f"Installing clusterctl{extra} into {folder}")
     python = str(folder / "bin" / "python")
     for command in installers(python):
-        result = subprocess.run([*command, "-e", f"{HERE}{extra}"], check=False)
+        # setuptools warns of what an editable install is; whoever runs this did not ask.
+        quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        result = subprocess.run([*command, "-e", f"{HERE}{extra}"], env=quiet, check=False)
         if result.returncode == 0:
             stamp.write_text(state)
             return

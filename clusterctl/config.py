@@ -136,7 +136,9 @@ def load(
 def _error(path: Path | None, found: _Found) -> ConfigError:
     problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in found.problems))
     remedy = f"correct it, then check it with: clusterctl config check {path}"
-    if path is None:
+    if all(problem.startswith("command line") for problem in problems):
+        remedy = "correct the command line; `clusterctl start --help` explains every option"
+    elif path is None:
         remedy = "write a config file with: clusterctl config init"
     elif len(problems) == 1 and problems[0] == f"{path}: {ini.MISSING}":
         remedy = f"write one with: clusterctl config init --path {path}"

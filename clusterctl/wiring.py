@@ -156,8 +156,8 @@ def the_cluster(name: str | None) -> str:
         return name
     up = [cluster for cluster, state in clusters.items() if state == NodeState.RUNNING]
     if len(up) != 1:
-        what = "no cluster is up" if not up else f"{len(up)} clusters are up"
-        raise UsageError(f"{what}: which one is meant?", remedy=_choices(up))
+        what = f"{len(up)} clusters are up: which one is meant?" if up else "no cluster is up"
+        raise UsageError(what, remedy=_choices(up or list(clusters)))
     return up[0]
 
 

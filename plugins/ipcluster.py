@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 _SLICE_S = 10.0
-"""How long the count of engines waits before it looks whether a service has given up."""
+"""How long the count of engines waits before it first looks whether a service has given up; then twice as long."""
 
 
 class Options(Section):
@@ -213,7 +213,9 @@ class IPCluster:
                     f" see `clusterctl logs {cluster.name} {alias}`"
                 )
         count, nodes = sum(there.values()), sum(1 for number in there.values() if number)
-        summary = f"{_plural(count, 'engine')} on {_plural(nodes, 'node')} for {cluster.user}"
+        # Where a node is no machine, there is no user but the one who started it.
+        user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
+        summary = f"{_plural(count, 'engine')} on {_plural(nodes, 'node')} for {user}"
         client = Connection(
             "client",
             host="127.0.0.1",
@@ -227,19 +229,20 @@ class IPCluster:
         """Ask the controller until all engines are there, no more can come, or time is up."""
         numbers = [number for ids in wanted.values() for number in ids]
         deadline = time.monotonic() + self._options.engine_timeout
+        slice_s = _SLICE_S
         while True:
-            left_s = deadline - time.monotonic()
-            answer = hub.ask(cluster, wait_for=numbers, wait_s=min(_SLICE_S, left_s))
+            answer = hub.ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()))
+            over = time.monotonic() >= deadline
             missing = set(numbers) - set(answer.engines)
             late = [alias for alias, ids in wanted.items() if missing & set(ids)]
-            done = not missing or left_s <= _SLICE_S or all(_gave_up(cluster, alias) for alias in late)
-            if answer.answered and done:
+            if answer.answered and (over or all(_gave_up(cluster, alias) for alias in late)):
                 return answer
-            if left_s <= _SLICE_S or _gave_up(cluster, cluster.master.alias):
+            if not answer.answered and (over or _gave_up(cluster, cluster.master.alias)):
                 raise PluginError(
                     "the controller on the master does not answer",
                     remedy=f"see `clusterctl logs {cluster.name} master`; the same `start` tries again",
                 )
+            slice_s *= 2
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:

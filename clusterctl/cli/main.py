@@ -119,7 +119,9 @@ def main() -> NoReturn:
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
-        exc.show()
+        ctx = getattr(exc, "ctx", None)
+        click.echo(f"error: {exc.format_message()}", err=True)
+        click.echo(f"try: `{ctx.command_path if ctx else 'clusterctl'} --help`", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort) as exc:
         click.echo("interrupted", err=True)

@@ -7,6 +7,7 @@ node is `ssh`, the wait until it answers.
 from __future__ import annotations
 
 import heapq
+import itertools
 import queue
 import threading
 import time
@@ -26,6 +27,9 @@ _RETRY_S = 0.25
 
 Act = tuple[str, str]
 """A node's alias and a plugin's name."""
+
+_END, _PLUGIN, _LOGIN = range(3)
+"""What a free thread takes first: the end, so that what is still queued then is dropped; work before a wait."""
 
 
 class NotYetError(ClusterctlError):
@@ -75,7 +79,8 @@ class Wavefront:
         self._began = time.monotonic()
         self._done: set[Act] = set()
         self._results: queue.SimpleQueue[tuple[Act, float, int, ClusterctlError | None]] = queue.SimpleQueue()
-        self._work: queue.SimpleQueue[Act | None] = queue.SimpleQueue()
+        self._work: queue.PriorityQueue[tuple[int, int, Act]] = queue.PriorityQueue()
+        self._count = itertools.count()
         self._queued = 0
         self._retries: list[tuple[float, Act]] = []
         self._ready: dict[Act, tuple[float, str]] = {}
@@ -96,7 +101,7 @@ class Wavefront:
                     break
         finally:
             for _ in range(threads):
-                self._work.put(None)
+                self._put(_END, ("", ""))
         return self.outcome
 
     def _step(self) -> bool:
@@ -169,10 +174,16 @@ class Wavefront:
 
     def _submit(self, act: Act) -> None:
         self._queued += 1
-        self._work.put(act)
+        self._put(_LOGIN if act[1] == SSH else _PLUGIN, act)
+
+    def _put(self, rank: int, act: Act) -> None:
+        self._work.put((rank, next(self._count), act))
 
     def _worker(self) -> None:
-        while (act := self._work.get()) is not None:
+        while True:
+            rank, _, act = self._work.get()
+            if rank == _END:
+                return
             began, error, commands = self._now(), None, 0
             try:
                 commands = self._act(*act)

@@ -64,20 +64,31 @@ def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def power_off(folders: Collection[Path]) -> list[int]:
-    """End all processes of these nodes, all at once; returns the numbers of those that would not end."""
+def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
+    """End all processes of these nodes, all at once; returns the numbers of those that would not end.
+
+    Args:
+        folders: the nodes'.
+        gently: ask the processes to end first. Those of a node that goes for good have nothing left to save.
+    """
     records = {folder: record for folder in folders if (record := _record(folder))}
     launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
     # A node that is coming up cannot be told to go down yet.
     await_end(found(launchers), timeout_s=_LAUNCH_S)
     pids: set[int] = set()
+    servers: set[int] = set()
     for folder, record in records.items():
         if running := read_running(folder, record.boot):
             # The guardian first: on its end its server is killed, but not what it would have ended.
             both = ((running.guardian, running.guardian_mark), (running.pid, running.mark))
             pids.update(pid for pid, mark in both if is_alive(pid, mark))
+            servers.add(running.pid)
     nodes = found(pids)
-    signal_all(nodes, signal.SIGTERM)
+    if gently:
+        signal_all(nodes, signal.SIGTERM)
+    else:
+        # A killed server is how a guardian knows that there is no time to lose.
+        signal_all(found(pids & servers), signal.SIGKILL)
     alive = await_end(nodes, timeout_s=_DOWN_S)
     signal_all(alive, signal.SIGKILL)
     stuck = [process.pid for process in await_end(alive, timeout_s=_KILL_S)]

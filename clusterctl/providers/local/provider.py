@@ -111,7 +111,7 @@ class LocalProvider:
         folder = self._folder(cluster)
         present = [name for name in _subfolders(folder) if name != _HOME]
         doomed = [folder / name for name in present if aliases is None or name in aliases]
-        _insist_off(cluster, doomed)
+        _insist_off(cluster, doomed, gently=False)
         try:
             for node in doomed:
                 _remove(node)
@@ -125,7 +125,7 @@ class LocalProvider:
 
     def stop(self, cluster: str) -> None:
         """Power the nodes off, keep their folders."""
-        _insist_off(cluster, folders(self._folder(cluster)))
+        _insist_off(cluster, folders(self._folder(cluster)), gently=True)
 
     def _folder(self, cluster: str) -> Path:
         if not _NAME.fullmatch(cluster):
@@ -221,8 +221,8 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
 
 
-def _insist_off(cluster: str, doomed: Sequence[Path]) -> None:
-    left = power_off(doomed) if doomed else []
+def _insist_off(cluster: str, doomed: Sequence[Path], *, gently: bool) -> None:
+    left = power_off(doomed, gently=gently) if doomed else []
     if left:
         numbers = " ".join(str(pid) for pid in left)
         raise ProviderError(
@@ -258,7 +258,7 @@ def _explained(cause: BaseException, root: Path) -> BaseException:
 def _undo(cluster: Path, missing: Mapping[Path, Record | None], *, fresh: bool, error: BaseException) -> None:
     """Make it as it was before; what cannot be undone is noted on the error."""
     try:
-        left = power_off(list(missing))
+        left = power_off(list(missing), gently=False)
         for folder, record in missing.items():
             if record:
                 write_json(folder / "node.json", record)
