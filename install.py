@@ -133,7 +133,7 @@ def main() -> None:
     """Install, then become the command."""
     if sys.version_info < (3, 10):  # noqa: UP036  this file is what an older Python is started with
         sys.exit(
-            f"error: clusterctl needs Python 3.10 or newer, this is {sys.version.split()[0]}\ntry: python3.12 {__file__}"
+            f"error: this is Python {sys.version.split()[0]}, clusterctl needs 3.10 or newer\ntry: python3.12 install.py"
         )
     command = sys.argv[1:]
     folder = environment()

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
@@ -176,11 +176,13 @@ class ClusterFolder:
                     f"another clusterctl is at work on {self.name} (process {lock.read().strip() or 'unknown'})",
                     remedy="wait for it to end, or end it; what it leaves half-done the next `start` completes",
                 ) from exc
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            yield
-        self._drop_if_empty()
+            with suppress(OSError):  # a full disk: the lock is held all the same
+                os.ftruncate(lock.fileno(), 0)
+                os.write(lock.fileno(), str(os.getpid()).encode())
+            try:
+                yield
+            finally:
+                self._drop_if_empty()
 
     def _drop_if_empty(self) -> None:
         """A command on a name that does not exist must leave no folder behind."""

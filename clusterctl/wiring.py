@@ -14,8 +14,8 @@ from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.parts import Parts
 from clusterctl.providers.local import LocalProvider
-from clusterctl.remote import SSHRemote
 from clusterctl.settings import Settings, provider_name
+from clusterctl.ssh import SSHRemote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,9 @@ def host_of(settings: Settings, plugin: str | None = None) -> plugin_host.Plugin
     for name in plugin_host.IMPLICIT:
         implicit = plugin_host.find(name)
         if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in chosen):
-            chosen.insert(0, (name, implicit, plugin_host.options_model(implicit)()))
+            said = settings.all_plugins.get(name)  # its section, or --set
+            options = said.options if said else plugin_host.options_model(implicit)()
+            chosen.insert(0, (name, said.plugin if said else implicit, options))
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         found = extra.plugin if extra else plugin_host.find(plugin)

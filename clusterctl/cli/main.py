@@ -125,8 +125,10 @@ def main() -> NoReturn:
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort) as exc:
         click.echo("interrupted", err=True)
-        for note in getattr(exc, "__notes__", ()):
-            click.echo(f"note: {note}", err=True)
+        # click raises its own Abort from the KeyboardInterrupt, which is the one that carries the notes.
+        for cause in (exc, exc.__cause__):
+            for note in getattr(cause, "__notes__", ()):
+                click.echo(f"note: {note}", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it flushes at the end.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, RemoteError
+from clusterctl.errors import ClusterctlError, ProviderError, RemoteError
 from clusterctl.model import MASTER, Event, EventKind, NodeState, Step
 from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from clusterctl.operations.parts import Parts
 
 _ALIVE_EVERY_S = 2.0
+_LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
 def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
     """Let these nodes join, each as soon as it can; tell the plugins of the new membership once.
 
-    Nodes that fail or are late are marked out of reach. Raises nothing for them: look at the outcome.
+    Nodes that fail or are late are reported and marked out of reach. Raises nothing for them: look at the outcome.
     """
     joiner = _Joiner(parts, cluster, plan, len(aliases))
     front = Wavefront(
@@ -43,7 +45,13 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
                 f"; the nodes stay: `clusterctl start {parts.name}` goes on with them, `terminate` ends them"
             )
             raise error
+        joiner.tell(alias, error.message)  # of those that were late, nobody knows yet
     return outcome
+
+
+def failure(alias: str, message: str) -> str:
+    """How the failure of a node is reported: naming the node, once."""
+    return message if alias in message.replace(":", " ").split() else f"{alias}: {message}"
 
 
 def members_changed(parts: Parts, cluster: Cluster) -> None:
@@ -78,6 +86,9 @@ class _Joiner:
         self._total = total
         self._count = 0
         self._checked_at = time.monotonic()
+        self._alive: set[str] | None = None
+        """Who existed when the provider was last asked; None before that."""
+        self._told: set[str] = set()
 
     def act(self, alias: str, plugin: str) -> int:
         node = self._cluster.node(alias)
@@ -96,18 +107,27 @@ class _Joiner:
         except RemoteError as exc:
             if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
                 self._checked_at = time.monotonic()
-                alive = {n.alias for n in self._parts.provider.nodes(self._parts.name) if n.state != NodeState.STOPPED}
-                if alias not in alive:
-                    raise RemoteError(
-                        f"{alias} ended before it answered",
-                        remedy=f"`clusterctl start {self._parts.name}` brings it back",
-                        node=alias,
-                    ) from exc
+                # A provider that does not answer either says nothing about the node: it is asked again.
+                with suppress(ProviderError):
+                    nodes = self._parts.provider.nodes(self._parts.name)
+                    self._alive = {node.alias for node in nodes if node.state in _LIVING}
+            if self._alive is not None and alias not in self._alive:
+                raise RemoteError(
+                    f"{alias} ended before it answered",
+                    remedy=f"`clusterctl start {self._parts.name}` brings it back",
+                    node=alias,
+                ) from exc
             raise NotYetError(exc.message, remedy=exc.remedy) from exc
 
     def ended(self, step: Step) -> None:
         if step.error:
-            self._cluster.problem(step.error)
+            self.tell(step.node, step.error)
+
+    def tell(self, alias: str, message: str) -> None:
+        """Report why a node does not join, once."""
+        if alias not in self._told:
+            self._told.add(alias)
+            self._cluster.problem(failure(alias, message))
 
     def joined(self, alias: str) -> None:
         node = self._cluster.node(alias)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clusterctl import connections, planning, services
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.model import Facet, Node, NodeState, Plan, Request, Step
-from clusterctl.operations.join import connect, join, members_changed, shifted
+from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
 from clusterctl.settings import provider_name
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.connections import Published
     from clusterctl.operations.parts import Parts
+    from clusterctl.operations.wavefront import Outcome
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _resize(name: str, difference: int) -> str:
 
 def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
     clock = _Clock()
-    new = not parts.folder.exists and not _existing(parts)
+    before = parts.provider.nodes(parts.name)
+    new = not parts.folder.exists and not before
     try:
         with clock.step("plan"):
             plan = make_plan(parts, wanted)
@@ -125,11 +127,10 @@ def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
             parts.folder.remove()  # nothing was created, so nothing shall be remembered
         raise
     try:
-        return _create_and_join(parts, cluster, plan, public_key, clock)
-    except ProviderError:
-        if new:
-            parts.folder.remove()  # the provider has undone what it made
-        raise
+        with clock.step("create"):
+            _announce(parts, plan, before)
+            nodes = _create(parts, plan, public_key, new=new)
+        return _let_join(parts, cluster, plan, nodes, clock)
     except (KeyboardInterrupt, SystemExit) as exc:
         if new:
             _undo(parts, exc)
@@ -150,21 +151,30 @@ def _refuse_problems(parts: Parts, plan: Plan) -> None:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
-def _create_and_join(parts: Parts, cluster: Cluster, plan: Plan, public_key: str, clock: _Clock) -> Started:
-    before = parts.provider.nodes(parts.name)
+def _create(parts: Parts, plan: Plan, public_key: str, *, new: bool) -> list[Node]:
+    """Ask for the machines, written down before. What is refused is not wanted any more: the provider has undone it."""
+    wanted = parts.folder.wanted()
+    parts.folder.record(
+        "create",
+        provider=plan.provider,
+        template=parts.settings.template,
+        overrides=dict(parts.overrides),
+        nodes=[spec.alias for spec in plan.nodes],
+    )
+    try:
+        return parts.provider.create(plan, public_key=public_key)
+    except ProviderError:
+        if new:
+            parts.folder.remove()
+        else:
+            parts.folder.record("remove", nodes=[spec.alias for spec in plan.nodes if spec.alias not in wanted])
+        raise
+
+
+def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: _Clock) -> Started:
     members = parts.folder.members()
-    with clock.step("create"):
-        parts.folder.record(
-            "create",
-            provider=plan.provider,
-            template=parts.settings.template,
-            overrides=dict(parts.overrides),
-            nodes=[spec.alias for spec in plan.nodes],
-        )
-        _announce(parts, plan, before)
-        nodes = parts.provider.create(plan, public_key=public_key)
-        parts.folder.pin(nodes)
-        cluster.admit(nodes)
+    parts.folder.pin(nodes)
+    cluster.admit(nodes)
     aliases = [node.alias for node in nodes if members.get(node.alias) != (node.id, plan.digest)]
     if not aliases and not _is_healthy(parts, cluster):
         aliases = [node.alias for node in nodes]
@@ -177,29 +187,28 @@ def _create_and_join(parts: Parts, cluster: Cluster, plan: Plan, public_key: str
     with clock.step("members"):
         if aliases:
             members_changed(parts, cluster)
-    return _finish(parts, cluster, plan, outcome.joined, tuple(outcome.failed), clock)
+    return _finish(parts, cluster, plan, outcome, clock)
 
 
-def _finish(
-    parts: Parts, cluster: Cluster, plan: Plan, joined: Sequence[str], failed: Sequence[str], clock: _Clock
-) -> Started:
+def _finish(parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: _Clock) -> Started:
     with clock.step("connect"):
         found = connect(parts, cluster)
     with clock.step("publish"):
         published = connections.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
-    there = len(cluster.nodes) - len(failed)
-    late = [problem for problem in cluster.problems if not any(problem.startswith(alias) for alias in failed)]
+    there = len(cluster.nodes) - len(outcome.failed)
+    # A node that did not join is a matter of MIN_SIZE; anything else that is wrong is wrong with what is there.
+    missing = {failure(alias, error.message) for alias, error in outcome.failed.items()}
     started = Started(
         name=parts.name,
         nodes=cluster.nodes,
-        joined=tuple(joined),
-        failed=tuple(failed),
+        joined=tuple(outcome.joined),
+        failed=tuple(outcome.failed),
         problems=tuple(cluster.problems),
         published=tuple(published),
         steps=tuple(clock.steps),
         commands=cluster.commands(),
         seconds=clock.now(),
-        ok=there >= plan.min_size and not late,
+        ok=there >= plan.min_size and missing.issuperset(cluster.problems),
     )
     parts.folder.write("timings.json", json.dumps(timings(started), indent=1))
     return started
@@ -225,7 +234,7 @@ def _is_healthy(parts: Parts, cluster: Cluster) -> bool:
     """Whether every plugin sees its service up on every node."""
     try:
         for name in parts.host.having("clusterctl_status"):
-            if not all(row.healthy for row in parts.host.call(name, "clusterctl_status", cluster=cluster)):
+            if not all(row.healthy for row in parts.host.call(name, "clusterctl_status", cluster=cluster) or ()):
                 return False
     except ClusterctlError:
         return False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl import connections
-from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Node, NodeState
 from clusterctl.operations.join import members_changed
 from clusterctl.providers.base import Power
@@ -26,7 +26,10 @@ def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) 
             parts.host.call(name, "clusterctl_leave", cluster=cluster, node=node)
         except ClusterctlError as exc:
             parts.warn(f"{alias}: {exc.message}")
-    parts.folder.record("left", node=alias, id=node.id)
+    try:
+        parts.folder.record("left", node=alias, id=node.id)
+    except StateError as exc:
+        parts.warn(f"{alias}: {exc.message}")
 
 
 def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:

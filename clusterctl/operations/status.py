@@ -61,7 +61,7 @@ def status(parts: Parts) -> ClusterStatus:
 
 def _rows(parts: Parts, plugin: str, cluster: object) -> Sequence[StatusRow]:
     try:
-        found: Sequence[StatusRow] = parts.host.call(plugin, "clusterctl_status", cluster=cluster)
+        found: Sequence[StatusRow] = parts.host.call(plugin, "clusterctl_status", cluster=cluster) or ()
     except ClusterctlError as exc:
         return [StatusRow(MASTER, plugin, f"unknown: {exc.message}", healthy=False)]
     return found

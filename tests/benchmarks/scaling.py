@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,25 +22,26 @@ client.close()
 """
 
 
+def row(size: int) -> str:
+    """Start, ask, terminate."""
+    with home() as env:
+        options = ["--set", "ipcluster.engines_per_node=1", "--set", "ipcluster.engine_timeout=300"]
+        began = time.monotonic()
+        shown = clusterctl(env, "start", "-s", str(size), "--timings", *options, "scale")
+        started = time.monotonic() - began
+        command = [sys.executable, "-c", _CALL, str(client_file(env, "scale")), str(size)]
+        answered = seconds(lambda: subprocess.run(command, check=True))
+        ended = seconds(clusterctl, env, "terminate", "--yes", "scale")
+    most = next(line for line in shown.splitlines() if line.startswith("remote commands")).split()[-4]
+    return f"{size:>6}{started:>10.1f}{answered:>10.1f}{ended:>13.1f}{most:>17}"
+
+
 def main() -> None:
     """Print a row for each size."""
     print(machine())
     print(f"{'nodes':>6}{'start s':>10}{'answer s':>10}{'terminate s':>13}{'commands a node':>17}")
     for size in [int(word) for word in sys.argv[1:]] or [3, 8, 16, 32]:
-        with home() as env:
-            options = ["--set", "ipcluster.engines_per_node=1", "--set", "ipcluster.engine_timeout=300"]
-            shown = ""
-
-            def start() -> None:
-                nonlocal shown
-                shown = clusterctl(env, "start", "-s", str(size), "--timings", *options, "scale")
-
-            started = seconds(start)
-            command = [sys.executable, "-c", _CALL, str(client_file(env, "scale")), str(size)]
-            answered = seconds(lambda: subprocess.run(command, check=True))
-            ended = seconds(clusterctl, env, "terminate", "--yes", "scale")
-            most = next(line for line in shown.splitlines() if line.startswith("remote commands")).split()[-4]
-        print(f"{size:>6}{started:>10.1f}{answered:>10.1f}{ended:>13.1f}{most:>17}", flush=True)
+        print(row(size), flush=True)
 
 
 if __name__ == "__main__":
