@@ -132,9 +132,7 @@ def say(text: str) -> None:
 def main() -> None:
     """Install, then become the command."""
     if sys.version_info < (3, 10):  # noqa: UP036  this file is what an older Python is started with
-        sys.exit(
-            f"error: this is Python {sys.version.split()[0]}, clusterctl needs 3.10 or newer\ntry: python3.12 install.py"
-        )
+        sys.exit(f"error: Python 3.10 or newer is needed, not {sys.version.split()[0]}\ntry: python3.12 install.py")
     command = sys.argv[1:]
     folder = environment()
     install(folder, EXTRAS.get(command[0], "") if command else "")

@@ -88,8 +88,10 @@ class ClusterFolder:
         """Append to the journal, on the disk before this returns."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
-            with os.fdopen(os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as journal:
-                journal.write(line + "\n")
+            with os.fdopen(os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
+                # Behind a line that a crash cut short this one would be lost too.
+                whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
+                journal.write(f"{'' if whole else chr(10)}{line}\n".encode())
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:
@@ -98,7 +100,7 @@ class ClusterFolder:
     def events(self) -> list[dict[str, Any]]:
         """The journal, oldest first. A last line that a crash cut short is left out."""
         try:
-            lines = self.journal.read_text(encoding="utf-8").splitlines()
+            lines = self.journal.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
         events = []

@@ -179,18 +179,23 @@ def client_file(name: str | None) -> Path:
     return found
 
 
+def other_python(name: str) -> str:
+    """What is wrong if the cluster runs another Python than this one; empty if it does not."""
+    there = str(ClusterFolder(home(), name).notes().get("python", ""))
+    here = ".".join(platform.python_version_tuple()[:2])
+    if there in {"", here}:
+        return ""
+    return f"this is Python {here} and {name} runs {there}: functions that you send will not load there"
+
+
 def connect_client(name: str | None, **client_options: object) -> Client:
     """See `clusterctl.connect`."""
     import ipyparallel
 
     path = client_file(name)
-    there = str(ClusterFolder(home(), path.parent.name).notes().get("python", ""))
-    here = ".".join(platform.python_version_tuple()[:2])
-    if there and there != here:
-        warnings.warn(
-            f"this is Python {here} and the cluster runs {there}: functions that you send will not load there",
-            stacklevel=3,
-        )
+    trouble = other_python(path.parent.name)
+    if trouble:
+        warnings.warn(trouble, stacklevel=3)
     try:
         return ipyparallel.Client(str(path), **client_options)
     except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:

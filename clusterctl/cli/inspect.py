@@ -112,15 +112,18 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
             ("NODE", "WHAT", "STATE", ""),
             [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in found.rows],
         )
-        _show_trouble(trouble, cluster, healthy=healthy)
+        _show_trouble(trouble and f"the config cannot be read: {trouble}", wiring.other_python(cluster))
+        if not healthy:
+            click.echo(
+                f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
+            )
     return 0 if healthy else 1
 
 
-def _show_trouble(trouble: str, cluster: str, *, healthy: bool) -> None:
-    if trouble:
-        click.echo(f"*** WARNING - the config cannot be read: {trouble}", err=True)
-    if not healthy:
-        click.echo(f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why")
+def _show_trouble(*troubles: str) -> None:
+    for trouble in troubles:
+        if trouble:
+            click.echo(f"*** WARNING - {trouble}", err=True)
 
 
 @click.command()

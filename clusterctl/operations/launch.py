@@ -131,9 +131,9 @@ def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
             _announce(parts, plan, before)
             nodes = _create(parts, plan, public_key, new=new)
         return _let_join(parts, cluster, plan, nodes, clock)
-    except (KeyboardInterrupt, SystemExit) as exc:
+    except (KeyboardInterrupt, SystemExit):
         if new:
-            _undo(parts, exc)
+            _undo(parts)
         raise
     finally:
         cluster.close()
@@ -251,14 +251,14 @@ def _forget_gone(parts: Parts, cluster: Cluster, members: dict[str, tuple[str, s
             say_goodbye(parts, cluster, alias, reachable=False)
 
 
-def _undo(parts: Parts, cause: BaseException) -> None:
+def _undo(parts: Parts) -> None:
     parts.say(f"Interrupted: ending what this start made of {parts.name}")
     try:
         connections.withdraw(parts.folder)
         parts.provider.destroy(parts.name)
         parts.folder.remove()
     except BaseException as exc:  # noqa: BLE001  a second Ctrl-C included: the first cause is what counts
-        cause.add_note(f"nodes may still be running: `clusterctl terminate {parts.name}` ends them ({exc})")
+        parts.warn(f"nodes may still be running: `clusterctl terminate {parts.name}` ends them ({exc})")
 
 
 class _Clock:
