@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl import tunnel
+from clusterctl.errors import StateError
 from clusterctl.model import Connection, Facet, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
 
 _FILE = "connections.json"
+_PORTS = range(10000, 32768)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def publish(folder: ClusterFolder, master: Node, connections: Sequence[Connectio
         ClusterctlError: the tunnel does not come up, or a file cannot be written.
     """
     direct = mode == "never" or (mode == "auto" and Facet.DIRECT in master.facets)
-    forwards = [] if direct else _forwards(folder, connections)
+    # Where the nodes are on this computer a port of theirs is taken here, or will be once its service is up.
+    forwards = [] if direct else _forwards(folder, connections, same=Facet.DIRECT not in master.facets)
     if direct:
         tunnel.close(folder.path)
     else:
@@ -90,23 +94,37 @@ def _local_ports(connection: Connection, forwards: Sequence[tunnel.Forward]) -> 
     return {key: by_remote.get((connection.host, port), port) for key, port in connection.ports.items()}
 
 
-def _forwards(folder: ClusterFolder, connections: Sequence[Connection]) -> list[tunnel.Forward]:
-    """A local port for each remote one: the one it had before, so that live clients find their way back."""
+def _forwards(folder: ClusterFolder, connections: Sequence[Connection], *, same: bool) -> list[tunnel.Forward]:
+    """A local port for each remote one: the one it had before, so that live clients find their way back.
+
+    Args:
+        folder: the cluster's.
+        connections: whose ports are wanted.
+        same: prefer the number that the port has over there.
+    """
     before = {(forward.host, forward.port): forward.local_port for forward in tunnel.forwards(folder.path)}
-    wanted = dict.fromkeys((c.host, port) for c in connections for port in c.ports.values())
-    return [tunnel.Forward(before.get(remote) or _free_port(remote[1]), *remote) for remote in wanted]
+    found: dict[tuple[str, int], int] = {}
+    for remote in dict.fromkeys((c.host, port) for c in connections for port in c.ports.values()):
+        found[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=found.values())
+    return [tunnel.Forward(local, *remote) for remote, local in found.items()]
 
 
-def _free_port(preferred: int) -> int:
-    """The same number as over there if it is free here, else any."""
-    for port in (preferred, 0):
+def _free_port(preferred: int, *, taken: Collection[int]) -> int:
+    """That port if it is free, else any below those that outgoing connections get.
+
+    A client that looks for its tunnel while that is down would sooner or later be given such a port itself, connect
+    to itself, and be in the tunnel's way for ever.
+    """
+    for port in (preferred, *random.sample(_PORTS, len(_PORTS))):
+        if not port or port in taken:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
-    raise AssertionError("binding to port 0 cannot fail")
+            return port
+    raise StateError("no port is free on this computer", remedy="end programs that hold many ports")
 
 
 def _to_json(connection: Published) -> dict[str, object]:

@@ -91,7 +91,7 @@ class ClusterFolder:
             with os.fdopen(os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # Behind a line that a crash cut short this one would be lost too.
                 whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
-                journal.write(f"{'' if whole else chr(10)}{line}\n".encode())
+                journal.write((b"" if whole else b"\n") + line.encode() + b"\n")
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:

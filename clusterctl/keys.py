@@ -44,7 +44,7 @@ def ensure_key_pair(path: Path | str) -> str:
     except OSError as exc:
         raise StateError(
             f"the key pair {private} cannot be read or written: {exc.strerror or exc}",
-            remedy=f"make {private.parent} a folder that you can write to",
+            remedy=f"free some space, or make {private.parent} a folder that you can write to",
         ) from exc
     return derived
 

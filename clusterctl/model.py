@@ -18,6 +18,10 @@ class Secret(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str) -> Secret:
+        """Of a text, or of another secret, whose str() is not its text."""
+        return str.__new__(cls, str.__str__(text))
+
     def __repr__(self) -> str:
         return "'***'"
 

@@ -6,6 +6,7 @@ Each function returns the text of a shell script, so that a plugin does its file
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def parse_status(output: str) -> tuple[ServiceState, ...]:
     """Read what the `status` script printed: lines such as ``engine:engine-3 RUNNING pid 7, uptime 0:00:04``."""
     states = []
     for line in output.splitlines():
-        name, state, detail = [*line.split(None, 2), "", ""][:3]
+        name, state, detail = [*line.split(None, 2), "", "", ""][:3]
         service, _, instance = name.partition(":")
         number = instance.rpartition("-")[2]
         if number.isdecimal():
@@ -123,16 +124,21 @@ def _control(node: Node, action: str, names: Sequence[str]) -> str:
 
 
 def _program(node: Node, service: Service) -> str:
-    words = " ".join(shlex.quote(word) for word in service.command).replace("%", "%%")
-    environment = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(service.environment.items()))
+    # Not as supervisord's own `environment`, in which nothing can be escaped.
+    environment = [f"{key}={value}" for key, value in sorted(service.environment.items())]
+    words = [*(["env", *environment] if environment else ()), *service.command]
     return render(
         "services_program.conf.j2",
         service=service,
-        command=words.replace("{number}", "%(process_num)d"),
-        environment=environment,
+        command=_one_line(words).replace("{number}", "%(process_num)d"),
         logs=node.layout.logs,
     )
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+def _one_line(words: Sequence[str]) -> str:
+    """Words as supervisord reads them: it splits like a shell, after it has cut comments and filled in ``%(...)s``."""
+    line = shlex.join(words)
+    if len(line.splitlines()) > 1:
+        raise ValueError(f"supervisord cannot start a command with a line end in it: {line}")
+    # Only quoted words have a blank in them, so the quotes in between change nothing but hide the comment's sign.
+    return re.sub(r"(\s)([;#])", r"\1''\2", line.replace("%", "%%"))

@@ -53,7 +53,7 @@ class Ran:
 Answer = Result | str | BaseException
 """What a command gives: a result, the stdout of a success, or an error that is raised."""
 Answers = Mapping[str, "Answer | Callable[[Ran], Answer | None]"] | Callable[[Ran], "Answer | None"]
-"""By name of script or command, with wildcards, the first match counting; or a function. No answer is an empty success."""
+"""By name of script or command, with wildcards, the first match counts; or a function. Else: an empty success."""
 
 
 def fake_node(alias: str = MASTER, *, cluster: str = "lab", **changes: Any) -> Node:

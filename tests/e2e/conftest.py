@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -264,17 +266,17 @@ class CommandLines(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
         self.seen: set[str] = set()
-        self._stop = threading.Event()
+        self._told = threading.Event()
 
     def run(self):
-        while not self._stop.wait(0.03):
+        while not self._told.wait(0.03):
             for entry in os.scandir("/proc"):
                 if entry.name.isdecimal():
                     with suppress(OSError):
                         self.seen.add(Path(entry.path, "cmdline").read_bytes().decode(errors="replace"))
 
-    def stop(self):
-        self._stop.set()
+    def end(self):
+        self._told.set()
         self.join()
 
 
@@ -287,11 +289,18 @@ class MainCluster:
     """What `start` printed."""
     command_lines: frozenset[str]
     """Every process's arguments while it started."""
+    timings: dict[str, object]
+    """The ``timings.json`` of that start."""
 
 
 @pytest.fixture(name="poll", scope="session")
 def poll_fixture():
     return poll
+
+
+@pytest.fixture(scope="session")
+def laptop_class():
+    return Laptop
 
 
 @pytest.fixture
@@ -326,8 +335,9 @@ def cluster(laptop):
         options = ("--set", "ipcluster.enable_notebook=yes", "--set", "ipcluster.engines_per_node=2")
         output = laptop.run("start", "-s", "3", *options, "mycluster").stdout
     finally:
-        watch.stop()
-    return MainCluster("mycluster", output, frozenset(watch.seen))
+        watch.end()
+    timings = json.loads((laptop.folder("mycluster") / "timings.json").read_text())
+    return MainCluster("mycluster", output, frozenset(watch.seen), timings)
 
 
 @pytest.fixture(scope="module")
@@ -357,3 +367,67 @@ def kill_group(process):
 @pytest.fixture(name="kill_group", scope="session")
 def kill_group_fixture():
     return kill_group
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A start by a user without rights, with nothing in their caches, that is under way."""
+
+    laptop: Laptop | None = None
+    process: subprocess.Popen[str] | None = None
+    uid: int = 65534
+    why_not: str = ""
+    """Where there is none."""
+
+
+@pytest.fixture(scope="session")
+def cold_start():
+    """It mostly waits for the package index: a test that need not be alone asks for it early and ignores it."""
+    if os.geteuid():
+        yield ColdStart(why_not="root: these tests run without rights as it is")
+        return
+    base = Path(tempfile.mkdtemp(prefix="nobody-", dir="/tmp"))
+    try:
+        # setpriv has its rights until it is replaced by the first program: that must not be the Python that is tried.
+        uid = ColdStart.uid
+        runner = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs", "env")
+        program = anybodys_python(runner) if shutil.which("setpriv") else None
+        if program is None:
+            yield ColdStart(why_not="root: no setpriv, or no Python of this version that anybody may run")
+            return
+        places = {"HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "TMPDIR": "tmp"}
+        python = virtual_environment(base / "venv", program)
+        (base / "tmp").mkdir()
+        for folder in (base, base / "tmp"):
+            os.chown(folder, uid, uid)
+        laptop = Laptop(
+            base / "home" / ".clusterctl",
+            more={name: str(base / folder) for name, folder in places.items()},
+            command=(python, "-m", "clusterctl.cli.main"),
+            runner=runner,
+        )
+        try:
+            with laptop.begin("start", "-s", "2", "--set", "ipcluster.engines_per_node=1", "mycluster") as process:
+                yield ColdStart(laptop, process)
+        finally:
+            laptop.terminate_all()
+    finally:
+        shutil.rmtree(base)
+
+
+def anybodys_python(runner):
+    """A Python of our version that anybody may run."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    for program in (os.path.realpath(sys.executable), f"/usr/bin/{name}", f"/usr/local/bin/{name}"):
+        if Path(program).exists() and subprocess.run([*runner, program, "-c", ""], capture_output=True).returncode == 0:
+            return program
+    return None
+
+
+def virtual_environment(folder, program):
+    """Make one that finds all that ours has; returns its Python."""
+    subprocess.run([program, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    (site / "all.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
+    return str(folder / "bin" / "python")

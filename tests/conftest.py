@@ -1,0 +1,174 @@
+"""Guards around every test, and a whole laptop with fake machines for those that need one.
+
+A test that is not marked `e2e` reaches no socket and starts no process: what it needs is in `clusterctl.testing`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from clusterctl import config
+from clusterctl.journal import ClusterFolder
+from clusterctl.model import Event, EventKind
+from clusterctl.operations.parts import Parts
+from clusterctl.plugin_host import PluginHost
+from clusterctl.testing import FakeConnector, FakeProvider
+
+_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
+_SOCKET = {"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}
+
+
+class OutOfBoundsError(BaseException):
+    """A unit test touched the world. Not an Exception: code that forgives much must not forgive this."""
+
+
+class _Fence:
+    """Python's audit events see every way out, C code's too. The hook cannot be taken away, so it is switched off."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        sys.addaudithook(self._look)
+
+    def _look(self, event: str, _arguments: tuple) -> None:
+        if event in self.refused:
+            raise OutOfBoundsError(
+                f"{event}: a unit test may reach no socket and start no process. Use clusterctl.testing,"
+                " or mark it e2e, or ask for the fixture allow_subprocess or allow_loopback"
+            )
+
+
+_fence = _Fence()
+
+
+@pytest.fixture(autouse=True)
+def _unchanged():
+    """A test that leaves its environment or folder behind spoils the next one: it fails instead."""
+
+    def now() -> tuple[dict[str, str], str]:
+        return {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}, str(Path.cwd())
+
+    before = now()
+    yield
+    after = now()
+    if after != before:
+        os.environ.clear()
+        os.environ.update(before[0])
+        os.chdir(before[1])
+    assert after[1] == before[1], "this test left the current folder changed"
+    changed = sorted(k for k in {*after[0], *before[0]} if after[0].get(k) != before[0].get(k))
+    assert not changed, f"this test left the environment changed: {', '.join(changed)}"
+
+
+@pytest.fixture(autouse=True)
+def _fenced(_unchanged, request):
+    if request.node.get_closest_marker("e2e") is None:
+        _fence.refused = _PROCESS | _SOCKET
+    yield
+    _fence.refused = set()
+
+
+@pytest.fixture(autouse=True)
+def _own_home(_unchanged, request, tmp_path_factory):
+    """Nothing of the developer's own clusterctl is read or written."""
+    if request.node.get_closest_marker("e2e") is not None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CLUSTERCTL_")]:
+            patch.delenv(name)
+        patch.setenv("CLUSTERCTL_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture
+def allow_subprocess(_fenced):
+    """This test runs a program that is no part of a cluster: a linter, a fresh Python."""
+    _fence.refused = _fence.refused - _PROCESS
+
+
+@pytest.fixture
+def allow_loopback(_fenced):
+    """This test needs a port of this computer."""
+    _fence.refused = _fence.refused - _SOCKET
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--require",
+        default="",
+        metavar="NAMES",
+        help="comma list such as docker,vm: a skip for want of one of these is a failure",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test is skipped for want of something if it is marked so, or its reason begins so: ``docker: no engine``."""
+    report = yield
+    required = [name.strip() for name in item.config.getoption("--require").split(",") if name.strip()]
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        said = reason.removeprefix("Skipped: ")
+        wanting = [name for name in required if item.get_closest_marker(name) or said.startswith(f"{name}:")]
+        if wanting:
+            report.outcome = "failed"
+            report.longrepr = f"--require {', '.join(wanting)}: {said}"
+    return report
+
+
+@dataclass
+class Lab:
+    """A laptop, a fake provider with fake nodes, and the plugins of a test: what the operations work with."""
+
+    home: Path
+    provider: FakeProvider = field(default_factory=FakeProvider)
+    connector: FakeConnector = field(default_factory=FakeConnector)
+    events: list[Event] = field(default_factory=list)
+    report: object = None
+
+    def parts(
+        self,
+        plugins: Mapping[str, type] | None = None,
+        *,
+        name: str = "lab",
+        options: Mapping[str, str] | None = None,
+        **cluster: object,
+    ) -> Parts:
+        """What wiring makes: the config goes through the real loader, the plugins through the real host."""
+        plugins = plugins or {}
+        changes = {key: str(value) for key, value in cluster.items()}
+        settings = config.load(
+            None,
+            overrides={"plugins": ",".join(plugins), "cluster_user": "me", **changes, **(options or {})},
+            environ={},
+            find_plugin=lambda plugin, _: plugins[plugin],
+        )
+        return Parts(
+            name=name,
+            settings=settings,
+            provider=self.provider,
+            host=PluginHost((choice.name, choice.plugin, choice.options) for choice in settings.plugins),
+            folder=ClusterFolder(self.home, name),
+            connector=self.connector,
+            report=self.report or self.events.append,
+            overrides=changes,
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.text for event in self.events if event.kind == EventKind.WARNING]
+
+    @property
+    def said(self) -> list[str]:
+        return [event.text for event in self.events]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path / "laptop")

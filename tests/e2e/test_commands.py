@@ -1,0 +1,125 @@
+"""The commands that get you onto the nodes, and those that tell you what is there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_exec_shows_each_nodes_output_and_passes_the_worst_status_on(laptop, cluster):
+    script = "echo here $CLUSTERCTL_NODE; echo there >&2; [ $CLUSTERCTL_NODE != node001 ] || exit 3"
+    result = laptop.run("exec", cluster.name, "--", "sh", "-c", script, status=3)
+    assert sorted(result.stdout.splitlines()) == [f"{n}: here {n}" for n in ("master", "node001", "node002")]
+    assert "node002: there\n" in result.stderr
+    assert "failed on node001 (status 3)" in result.stderr
+
+
+def test_exec_on_some_nodes_and_as_json(laptop, cluster):
+    found = laptop.json("exec", "--json", "-n", "2", "-n", "master", cluster.name, "printenv", "CLUSTERCTL_NODE")
+    assert [(entry["node"], entry["status"], entry["stdout"]) for entry in found] == [
+        ("node002", 0, "node002\n"),
+        ("master", 0, "master\n"),
+    ]
+
+
+def test_sshmaster_runs_a_command_with_its_input_and_exits_with_its_status(laptop, cluster):
+    script = "cat; echo $CLUSTERCTL_NODE; exit 7"
+    result = laptop.run("sshmaster", cluster.name, "sh", "-c", script, status=7, stdin="in\n")
+    assert result.stdout == "in\nmaster\n"
+
+
+def test_sshnode_takes_an_alias_or_just_its_number(laptop, cluster):
+    for name in ("1", "node001"):
+        assert laptop.run("sshnode", cluster.name, name, "printenv", "CLUSTERCTL_NODE").stdout == "node001\n"
+    laptop.refuse("sshnode", cluster.name, "9", "true", status=1, says=["no node 9", "node002"])
+
+
+def test_a_folder_goes_to_a_node_and_comes_back_as_it_was(laptop, cluster, tmp_path):
+    sent = tmp_path / "sent"
+    (sent / "below").mkdir(parents=True)
+    (sent / "text").write_text("zwölf\n")
+    (sent / "below" / "bytes").write_bytes(bytes(range(256)) * 300)
+    (sent / "run").write_text("#!/bin/sh\necho ran\n")
+    (sent / "run").chmod(0o755)
+    assert "3 files copied to" in laptop.run("put", "-n", "1", cluster.name, str(sent), "there").stdout
+    assert laptop.run("sshnode", cluster.name, "1", "there/run").stdout == "ran\n"
+    laptop.run("get", "-n", "1", cluster.name, "there", str(tmp_path / "back"))
+    assert tree(tmp_path / "back") == tree(sent)
+    laptop.run("sshnode", cluster.name, "1", "rm", "-r", "there")
+    laptop.refuse("put", cluster.name, str(tmp_path / "nothing"), "x", status=2, says=["no such file"])
+    laptop.refuse("get", cluster.name, "nothing", str(tmp_path / "x"), status=1, says=["nothing"])
+
+
+def tree(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in files}
+
+
+def test_logs_shows_every_service_of_a_node(laptop, cluster):
+    text = laptop.run("logs", cluster.name).stdout
+    for log in ("controller-0.log", "engine-0.log", "engine-1.log", "notebook-0.log"):
+        assert f"==> {log}" in text
+    assert "==> engine-2.log" in laptop.run("logs", cluster.name, "1").stdout
+    assert "ipcluster: engines -> 0" in laptop.run("logs", "--commands", "-n", "1000", cluster.name, "1").stdout
+
+
+def test_status_of_a_healthy_cluster_is_zero(laptop, cluster):
+    assert "tunnel: not needed" in laptop.run("status").stdout
+    found = laptop.json("status", "--json", cluster.name)
+    assert found["healthy"] is True
+    assert {(row["node"], row["item"], row["value"]) for row in found["rows"]} >= {
+        ("master", "controller", "answers"),
+        ("node002", "engines", "2 of 2"),
+    }
+
+
+def test_list_shows_a_line_for_each_node(laptop, cluster):
+    lines = laptop.run("listclusters").stdout.splitlines()
+    assert lines[0] == "mycluster: running, 3 nodes, 6 engines (local)"
+    assert len([line for line in lines if line.strip().startswith(("master", "node"))]) == 3
+
+
+def test_tunnel_says_that_none_is_needed(laptop, cluster):
+    assert "mycluster needs no tunnel" in laptop.run("tunnel").stdout
+    assert laptop.json("tunnel", "--json") == {"name": "mycluster", "needed": False, "up": False, "forwards": []}
+
+
+def test_connect_has_the_client_and_views_ready(laptop, cluster):
+    code = "print(len(client), view.apply_sync(lambda: 5), lview.apply_sync(lambda: 6))"
+    assert laptop.run("connect", "-e", code).stdout == "6 [5, 5, 5, 5, 5, 5] 6\n"
+
+
+def test_what_ends_a_cluster_asks_first(laptop, cluster):
+    for command in ("terminate", "stop", "removenode"):
+        result = laptop.run(command, cluster.name, status=2)
+        assert "--yes" in result.stderr
+    assert laptop.json("list", "--json")[0]["engines"] == 6
+
+
+def test_an_unknown_plugin_is_refused_with_those_that_there_are(laptop, cluster):
+    laptop.refuse("runplugin", "nosuch", status=1, says=["unknown plugin nosuch", "ipclusterrestart"])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_ones_that_the_shell_accepts(laptop, shell):
+    script = laptop.run("completion", shell).stdout
+    assert "_CLUSTERCTL_COMPLETE" in script
+    program = shutil.which(shell)
+    if program:
+        checked = subprocess.run([program, "-n"], input=script, capture_output=True, text=True)
+        assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_completion_knows_the_clusters_and_nodes(laptop, cluster):
+    words = {"_CLUSTERCTL_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+    program = laptop.command[0].rpartition("/")[0] + "/clusterctl"
+    if not shutil.which(program):
+        pytest.skip("the script clusterctl is not beside this Python")
+    for line, answer in (("clusterctl sshnode my", "plain,mycluster"), ("clusterctl stat", "plain,status")):
+        env = {**laptop.env, **words, "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        result = subprocess.run([program], env=env, capture_output=True, text=True)
+        assert answer in result.stdout.splitlines(), result

@@ -1,0 +1,61 @@
+"""A config file of today, and the one of 2013."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+TALK = """
+[global]
+DEFAULT_TEMPLATE=ip
+
+[key mykey]
+KEY_LOCATION=~/.ssh/mykey.rsa
+
+[plugin ipcluster]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
+ENABLE_NOTEBOOK = True
+NOTEBOOK_DIRECTORY = notebooks
+
+[plugin ipclusterrestart]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
+
+[plugin ippackages]
+setup_class = pypackage.PyPackageSetup
+packages = msgpack-python, ipython, scikit-learn
+
+[cluster ip]
+PROVIDER = local
+KEYNAME = mykey
+CLUSTER_USER = iptest
+NODE_IMAGE_ID = ami-999d49f0
+NODE_INSTANCE_TYPE = c1.xlarge
+DISABLE_QUEUE = True
+SPOT_BID = 0.10
+PLUGINS = ippackages, ipcluster
+"""
+"""As it was shown, but for the provider."""
+
+
+def test_the_talks_file_and_the_lines_that_were_typed(new_laptop):
+    laptop = new_laptop()
+    laptop.home.mkdir()
+    (laptop.home / "config").write_text(TALK)
+    started = laptop.run("start", "mycluster", "-s", "3", "-b", "0.07", "--force-spot-master").stdout
+    assert "msgpack-python, a package since renamed, is read as msgpack" in started
+    assert "ami-999d49f0" in started
+    assert "engines on 3 nodes for " in started
+    (found,) = laptop.json("list", "--json")
+    count = found["engines"]
+    assert count >= 3
+    assert found["notebook_url"]
+    packages = (
+        "import clusterctl\nclient = clusterctl.connect('mycluster')\n"
+        "def versions():\n    import IPython, msgpack, sklearn\n    return sklearn.__version__\n"
+        "assert len(set(client[:].apply_sync(versions))) == 1\nprint(len(client))\nclient.close()"
+    )
+    assert laptop.python(packages) == f"{count}\n"
+    assert laptop.run("sshmaster", "mycluster", "ls", "notebooks").stdout == "clusterctl.ipynb\n"
+    again = laptop.run("start", "-s", "3", "--force-spot-master", "mycluster").stdout
+    assert "already running" in again

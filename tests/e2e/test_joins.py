@@ -1,0 +1,216 @@
+"""Joins that go wrong: what has joined is usable, what is missing is named, and the next `start` completes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+CONFIG = """
+[cluster gated]
+PROVIDER = local
+PLUGINS = gate, ipcluster
+
+[plugin gate]
+SETUP_CLASS = {folder}/gate.py:Gate
+FOLDER = {folder}
+
+[plugin ipcluster]
+ENGINES_PER_NODE = 1
+"""
+
+GATE = '''
+"""A plugin that keeps a node waiting on that node, or fails, as files in a folder say."""
+from pathlib import Path
+
+from clusterctl.api import Cluster, Field, Node, Section, hookimpl
+
+
+class Options(Section):
+    folder: str = Field(description="where block-NODE and raise-NODE are, and at-NODE appears")
+
+
+class Gate:
+    def __init__(self, options: Options) -> None:
+        self._folder = options.folder
+
+    @staticmethod
+    @hookimpl
+    def clusterctl_settings() -> type[Section]:
+        return Options
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        if Path(self._folder, f"raise-{node.alias}").exists():
+            raise ValueError("the gate is broken")
+        wait = f"cd {self._folder}; touch at-{node.alias}; while [ -e block-{node.alias} ]; do sleep 0.1; done"
+        cluster.on(node).run(wait)
+'''
+
+ASK = """
+import clusterctl
+client = clusterctl.connect()
+print(client.ids, client[:].apply_sync(lambda: 1))
+client.close()
+"""
+
+
+class Gate:
+    """What the plugin looks at."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def block(self, alias):
+        (self._folder / f"block-{alias}").touch()
+
+    def breaks(self, alias):
+        (self._folder / f"raise-{alias}").touch()
+
+    def opens(self):
+        for path in [*self._folder.glob("block-*"), *self._folder.glob("raise-*")]:
+            path.unlink()
+
+    def has(self, alias):
+        return (self._folder / f"at-{alias}").exists()
+
+
+def gated(laptop, folder):
+    """Give a laptop the plugin, and a template that has it."""
+    (folder / "gate.py").write_text(GATE)
+    laptop.home.mkdir()
+    (laptop.home / "config").write_text(CONFIG.format(folder=folder))
+    return Gate(folder)
+
+
+@pytest.fixture
+def laptop(new_laptop):
+    return new_laptop()
+
+
+@pytest.fixture
+def gate(laptop, tmp_path):
+    gate = gated(laptop, tmp_path)
+    yield gate
+    gate.opens()
+
+
+@pytest.fixture(scope="module")
+def slow_start(tmp_path_factory, laptop_class):
+    """A start with a straggler: laptop, gate and process. It mostly waits, so the other tests run meanwhile."""
+    laptop = laptop_class(tmp_path_factory.mktemp("slow") / "home")
+    gate = gated(laptop, tmp_path_factory.mktemp("gate"))
+    gate.block("node002")
+    try:
+        with laptop.begin("start", "-s", "3", "--min-size", "2", "--start-timeout", "20", "slow") as process:
+            yield laptop, gate, process
+    finally:
+        gate.opens()
+        laptop.terminate_all()
+
+
+def engines(laptop):
+    (found,) = laptop.json("list", "--json")
+    return {node["alias"]: node["engines"] for node in found["nodes"]}
+
+
+def end_of(process):
+    """Exit status, and what was said, of a command in the background."""
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+@pytest.mark.usefixtures("slow_start")
+def test_a_node_killed_while_it_joins_is_named_and_the_next_start_brings_it_back(laptop, gate, poll):
+    gate.block("node001")
+    with laptop.begin("start", "-s", "3", "hurt") as process:
+        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        busy = f"another clusterctl is at work on hurt (process {process.pid})"
+        laptop.refuse("start", "hurt", status=1, says=[busy])
+        laptop.refuse("terminate", "--yes", "hurt", status=1, says=[busy])
+        os.kill(laptop.running("hurt", "node001")["pid"], signal.SIGKILL)
+        status, out, err = end_of(process)
+    assert status == 1
+    assert "node001: " in err
+    assert "node002" not in err
+    assert "hurt is not complete (node001): 2 engines on 2 nodes" in out
+    assert "clusterctl start hurt" in out
+    assert laptop.python(ASK) == "[0, 2] [1, 1]\n"
+    assert laptop.run("status", status=1).stdout.count("<-") == 1
+
+    gate.opens()
+    assert "hurt is up: 3 engines on 3 nodes" in laptop.run("start", "hurt").stdout
+    assert engines(laptop) == {"master": 1, "node001": 1, "node002": 1}
+    assert laptop.python(ASK) == "[0, 1, 2] [1, 1, 1]\n"
+
+
+def test_a_plugin_that_raises_fails_its_node_alone_but_on_the_master_the_start(laptop, gate):
+    gate.breaks("master")
+    says = ["the gate is broken", "`clusterctl start torn` goes on with them", "`terminate` ends them"]
+    laptop.refuse("start", "-s", "3", "torn", status=1, says=says)
+
+    gate.opens()
+    gate.breaks("node001")
+    result = laptop.run("start", "torn", status=1)
+    assert "plugin gate: ValueError: the gate is broken" in result.stderr
+    assert "node001" in result.stderr
+    assert "node002" not in result.stderr
+    assert laptop.joined("torn") == {"master", "node002"}
+    assert laptop.python(ASK) == "[0, 2] [1, 1]\n"
+
+
+def test_a_start_that_was_killed_is_completed_by_the_next(laptop, gate, poll):
+    gate.block("node001")
+    with laptop.begin("start", "-s", "2", "cut") as process:
+        poll(lambda: any(event["event"] == "create" for event in laptop.journal("cut")), "machines are asked for")
+        process.kill()
+    with laptop.begin("start", "-s", "2", "cut") as process:
+        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        process.kill()
+    gate.opens()
+    assert "cut is up: 2 engines on 2 nodes" in laptop.run("start", "cut").stdout
+    assert laptop.python(ASK) == "[0, 1] [1, 1]\n"
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as on a terminal: a shell that runs us in the background would have it ignored, in children too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.SIGINT
+    signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+
+
+def test_ctrl_c_ends_what_a_new_start_made_and_says_so(laptop, gate, poll, ctrl_c):
+    gate.block("node001")
+    with laptop.begin("start", "-s", "2", "dropped") as process:
+        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        ports, folders = laptop.listeners(), laptop.run_folders()
+        assert len(folders) == 2
+        process.send_signal(ctrl_c)
+        status, out, err = end_of(process)
+    assert status == 130
+    assert "Interrupted: ending what this start made of dropped" in out
+    assert err.split() == ["interrupted"]
+    laptop.assert_nothing_left(ports, folders)
+
+
+def test_a_straggler_delays_only_itself_and_is_named_at_the_deadline(slow_start):
+    laptop, gate, process = slow_start
+    status, out, err = end_of(process)
+    # It was at the gate from first to last, so whoever has joined did not wait for it.
+    assert laptop.joined("slow") == {"master", "node001"}
+    assert gate.has("node002")
+    assert status == 0, err
+    assert "node002 was still busy with plugin gate when the 20 s of START_TIMEOUT were over" in err
+    assert "node001" not in err
+    assert "2 engines on 2 nodes" in out
+    assert engines(laptop) == {"master": 1, "node001": 1, "node002": 0}
+    assert laptop.python(ASK) == "[0, 1] [1, 1]\n"
+
+    gate.opens()
+    assert "slow is up: 3 engines on 3 nodes" in laptop.run("start", "slow").stdout
+    assert laptop.python(ASK) == "[0, 1, 2] [1, 1, 1]\n"

@@ -1,0 +1,80 @@
+"""JupyterLab on the master: reached with its token, its kernels see every engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def url(laptop, cluster):
+    """What `clusterctl notebook` prints."""
+    return laptop.run("notebook").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def base(url, poll):
+    """Where JupyterLab is; it may still be on its way up."""
+    place = "http://" + urlsplit(url).netloc
+
+    def answers():
+        try:
+            return status(f"{place}/api") == 200
+        except OSError:
+            return False
+
+    poll(answers, "JupyterLab answers")
+    return place
+
+
+@pytest.fixture(scope="module")
+def token(url):
+    return parse_qs(urlsplit(url).query)["token"][0]
+
+
+def status(address):
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return 302 if "/login" in answer.url else answer.status
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        return exc.code
+
+
+def test_start_list_and_notebook_give_the_same_url(laptop, cluster, url):
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/lab\?token=[\w-]{20,}", url)
+    assert f">>> Notebook: {url}\n" in cluster.output
+    assert laptop.json("list", "--json")[0]["notebook_url"] == url
+
+
+def test_nobody_gets_in_without_the_token(base, token):
+    assert status(f"{base}/api/contents") == 403
+    assert status(f"{base}/api/contents?token=wrong{token}") == 403
+    assert status(f"{base}/lab") == 302
+
+
+def test_the_url_opens_the_lab_and_the_starter_notebook_is_there(url, base, token):
+    assert status(url) == 200
+    with urllib.request.urlopen(f"{base}/api/contents?token={token}", timeout=10) as answer:
+        names = [entry["name"] for entry in json.load(answer)["content"]]
+    assert "clusterctl.ipynb" in names
+
+
+def test_the_starter_notebooks_cells_run_on_every_engine(laptop, base, token, engine_pids):
+    pids = engine_pids()
+    script = Path(__file__).with_name("run_notebook.py").read_text()
+    outputs = json.loads(laptop.python(script, base, token, "clusterctl.ipynb"))
+    ids, magics, squares = outputs
+    assert ids == str(list(pids))
+    for node, numbers in (("master", (0, 1)), ("node001", (2, 3)), ("node002", (4, 5))):
+        for number in numbers:
+            assert f"{node} {pids[number]}" in magics
+    assert squares == str([x**2 for x in range(10)])

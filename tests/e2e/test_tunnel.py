@@ -1,0 +1,84 @@
+"""A cluster that is reached through the tunnel, as one far away is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
+ASK = "import clusterctl\nclient = clusterctl.connect()\nprint(client[:].apply_sync(lambda: 'hello'))\nclient.close()"
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory, laptop_class):
+    """A laptop whose cluster of two nodes is behind a tunnel."""
+    made = laptop_class(tmp_path_factory.mktemp("far") / "home", more={"CLUSTERCTL_TUNNEL": "always"})
+    try:
+        made.run("start", "-s", "2", "--set", "ipcluster.enable_notebook=yes", "far")
+        yield made
+    finally:
+        made.terminate_all()
+
+
+def tunnel_pid(far):
+    return int((far.folder("far") / "tunnel.pid").read_text())
+
+
+def test_the_client_goes_through_the_tunnel_and_through_nothing_else(far):
+    here = json.loads((far.folder("far") / "client.json").read_text())
+    security = far.node_folder("far", "master") / "state" / "ipython" / "profile_cluster" / "security"
+    there = json.loads((security / "ipcontroller-client.json").read_text())
+    assert not {here[channel] for channel in CHANNELS} & {there[channel] for channel in CHANNELS}
+    forwards = far.json("tunnel", "--json")["forwards"]
+    assert {(f["local_port"], f["port"]) for f in forwards} >= {(here[c], there[c]) for c in CHANNELS}
+    assert far.python(ASK) == "['hello', 'hello']\n"
+    assert far.run("status").stdout.count("tunnel: up") == 1
+
+
+def test_a_live_client_works_on_after_the_tunnel_was_closed_and_brought_back(far, poll):
+    with far.console() as console:
+        console.run(ASK.partition("print")[0])
+        console.run(
+            "def answer():\n"
+            "    try:\n"
+            "        return client[:].apply_async(lambda: 'hello').get(timeout=2)\n"
+            "    except Exception as exc:\n"
+            "        return None"
+        )
+        assert console.value("answer()") == ["hello", "hello"]
+        assert "is down" in far.run("tunnel", "--close").stdout
+        assert console.value("answer()") is None
+        assert far.json("status", "--json", status=1)["tunnel"] == "down"
+        assert "is up: 8 ports" in far.run("tunnel").stdout
+        poll(lambda: console.value("answer()") == ["hello", "hello"], "the live client works again")
+    assert far.run("status").returncode == 0
+
+
+def test_connect_brings_back_a_tunnel_whose_process_was_killed(far, poll):
+    pid = tunnel_pid(far)
+    os.kill(pid, signal.SIGKILL)
+    poll(lambda: pid not in {process.pid for process in far.processes()}, "the tunnel's process is gone")
+    assert far.python(ASK) == "['hello', 'hello']\n"
+    assert tunnel_pid(far) != pid
+
+
+def test_the_notebook_is_reached_through_the_tunnel(far, poll):
+    url = urlsplit(far.run("notebook").stdout.strip())
+    forwards = {f["local_port"]: f["port"] for f in far.json("tunnel", "--json")["forwards"]}
+    assert forwards[url.port] != url.port
+
+    def answers():
+        try:
+            with urllib.request.urlopen(f"http://{url.netloc}/api/contents?{url.query}", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    poll(answers, "JupyterLab answers through the tunnel")

@@ -1,0 +1,120 @@
+"""The last step: files that say how to reach the services, whole and private."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from clusterctl import connections, tunnel
+from clusterctl.journal import ClusterFolder
+from clusterctl.model import Connection, Facet, Secret
+from clusterctl.testing import fake_node
+
+CLIENT = Connection(
+    "client",
+    host="127.0.0.1",
+    ports={"mux": 15001, "task": 15002},
+    document={"key": "k", "mux": 15001, "task": 15002},
+    summary="2 engines",
+)
+NOTEBOOK = Connection("notebook", host="127.0.0.1", ports={"web": 15003}, url=Secret("http://127.0.0.1:{web}/?t=s"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = ClusterFolder(tmp_path, "lab")
+    made.path.mkdir(parents=True)
+    return made
+
+
+def test_where_the_laptop_reaches_the_ports_the_files_name_them(folder):
+    client, notebook = connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    assert client.file == folder.path / "client.json"
+    assert json.loads(client.file.read_text()) == {"key": "k", "mux": 15001, "task": 15002}
+    assert client.summary == "2 engines"
+    assert notebook.url.reveal() == "http://127.0.0.1:15003/?t=s"
+    assert notebook.file is None
+    assert "t=s" not in repr(notebook)
+
+
+def test_all_files_are_for_their_owner_only(folder):
+    connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {
+        "client.json": 0o600,
+        "connections.json": 0o600,
+    }
+
+
+def test_what_was_published_is_known_to_the_next_command(folder):
+    assert connections.published(folder) == []
+    made = connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="never")
+    assert connections.published(folder) == made
+    assert isinstance(connections.published(folder)[1].url, Secret)
+
+
+def test_withdraw_takes_all_of_it_away_and_may_be_repeated(folder):
+    connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    connections.withdraw(folder)
+    connections.withdraw(folder)
+    assert list(folder.path.iterdir()) == []
+    assert connections.published(folder) == []
+
+
+def test_publishing_nothing_is_no_error(folder):
+    assert connections.publish(folder, fake_node(), [], mode="auto") == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "facets", "tunnels"),
+    [
+        ("auto", {Facet.DIRECT}, False),
+        ("auto", set(), True),
+        ("always", {Facet.DIRECT}, True),
+        ("never", set(), False),
+    ],
+)
+def test_a_tunnel_is_opened_only_where_one_is_needed(folder, monkeypatch, allow_loopback, mode, facets, tunnels):
+    opened = []
+    monkeypatch.setattr(tunnel, "_spawn", opened.append)  # the process itself: tests/e2e/test_tunnel.py
+    connections.publish(folder, fake_node(facets=frozenset(facets)), [CLIENT], mode=mode)
+    assert opened == ([folder.path] if tunnels else [])
+
+
+class TestForwards:
+    @pytest.fixture
+    def publish(self, folder, monkeypatch, allow_loopback):
+        monkeypatch.setattr(tunnel, "_spawn", lambda _: None)
+
+        def publish(*found):
+            made = connections.publish(folder, fake_node(facets=frozenset()), found, mode="auto")
+            return made, {forward.port: forward.local_port for forward in tunnel.forwards(folder.path)}
+
+        return publish
+
+    def test_each_port_gets_one_here_and_it_takes_its_place_in_file_and_url(self, publish):
+        (client, notebook), ports = publish(CLIENT, NOTEBOOK)
+        assert set(ports) == {15001, 15002, 15003}
+        document = json.loads(client.file.read_text())
+        assert (document["mux"], document["task"]) == (ports[15001], ports[15002])
+        assert notebook.url.reveal() == f"http://127.0.0.1:{ports[15003]}/?t=s"
+
+    def test_a_port_that_is_taken_here_is_given_another_number(self, publish):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            taken = other.getsockname()[1]
+            _, ports = publish(Connection("x", host="127.0.0.1", ports={"web": taken}))
+        assert ports[taken] != taken
+
+    def test_no_two_ports_get_the_same_one(self, publish):
+        _, ports = publish(Connection("x", host="127.0.0.1", ports={str(n): 20000 + n for n in range(30)}))
+        assert len(set(ports.values())) == 30
+
+    def test_a_port_keeps_its_number_so_that_live_clients_find_their_way_back(self, publish):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            taken = other.getsockname()[1]
+            _, before = publish(Connection("x", host="127.0.0.1", ports={"web": taken}))
+        _, after = publish(Connection("x", host="127.0.0.1", ports={"web": taken}), CLIENT)
+        assert after[taken] == before[taken]

@@ -1,0 +1,86 @@
+"""What the controller knows, and which ids belong to which node."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterctl import hub
+from clusterctl.model import EventKind
+from clusterctl.testing import fake_cluster
+
+ASK = "ipcluster: count engines"
+
+
+def answer(**changes):
+    said = {"answered": True, "engines": {"0": "u0", "3": "u3"}, "client": {"mux": 1}, "notebook": {}}
+    return json.dumps({**said, **changes}) + "\n"
+
+
+def test_the_answer_is_the_last_line_and_ids_are_numbers(tmp_path):
+    cluster = fake_cluster(tmp_path, answers={ASK: "progress 1\nprogress 2\n" + answer()})
+    found = hub.ask(cluster, wait_for=[0, 3])
+    assert found.answered
+    assert found.engines == {0: "u0", 3: "u3"}
+    assert found.client == {"mux": 1}
+    progress = [(event.done, event.total) for event in cluster.events if event.kind == EventKind.PROGRESS]
+    assert progress == [(1, 2), (2, 2)]
+
+
+def test_it_is_one_command_on_the_master_whose_answer_stays_out_of_the_log(tmp_path):
+    cluster = fake_cluster(tmp_path, answers={ASK: answer()})
+    hub.ask(cluster, wait_for=[1], wait_s=50, but_not={1: "old"}, forget=[7])
+    (ran,) = cluster.ran
+    assert (ran.node, ran.secret) == ("master", True)
+    assert ran.timeout_s == 80
+    for part in ('"wait_for": [1]', '"wait_s": 50', '"but_not": {"1": "old"}', '"forget": [7]'):
+        assert part in ran.text
+
+
+def test_the_answer_itself_is_always_given_two_seconds(tmp_path):
+    cluster = fake_cluster(tmp_path, answers={ASK: answer()})
+    hub.ask(cluster, wait_s=-5)
+    assert '"wait_s": 2.0' in cluster.ran[0].text
+
+
+def test_ids_are_kept_with_the_cluster(tmp_path):
+    cluster = fake_cluster(tmp_path)
+    assert hub.engine_ids(cluster) == {}
+    hub.keep_engine_ids(cluster, {"master": range(2), "node001": range(2, 5)})
+    assert cluster.remembered == {"engine_ids": {"master": [0, 2], "node001": [2, 3]}}
+    assert hub.engine_ids(cluster) == {"master": range(2), "node001": range(2, 5)}
+
+
+@pytest.mark.parametrize(
+    ("taken", "count", "found"),
+    [
+        ([], 2, range(2)),
+        ([range(2)], 2, range(2, 4)),
+        ([range(2, 4)], 2, range(2)),
+        ([range(1, 2)], 2, range(2, 4)),
+        ([range(4, 6), range(2)], 2, range(2, 4)),
+        ([range(0), range(3, 3)], 1, range(1)),
+    ],
+)
+def test_the_lowest_gap(taken, count, found):
+    assert hub.lowest_gap(taken, count) == found
+
+
+@given(
+    st.lists(st.tuples(st.integers(min_value=0, max_value=5), st.booleans()), max_size=12),
+    st.integers(min_value=1, max_value=5),
+)
+def test_ids_overlap_nobodys_and_are_the_lowest_that_fit(members, count):
+    """Members come and go; what is left is a set of ranges that do not overlap."""
+    ranges = []
+    for size, stays in members:
+        ranges.append((hub.lowest_gap([r for r, _ in ranges], size), stays))
+    taken = [numbers for numbers, stays in ranges if stays]
+    found = hub.lowest_gap(taken, count)
+    used = {number for numbers in taken for number in numbers}
+    assert len(found) == count
+    assert not used & set(found)
+    assert all(used & set(range(start, start + count)) for start in range(found.start))

@@ -1,0 +1,115 @@
+"""Settings and requests to a plan, pure."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterctl import planning
+from clusterctl.errors import ConfigError, UsageError
+from clusterctl.model import Request
+from clusterctl.settings import ClusterSection
+
+
+def plan(nodes=("master", "node001", "node002"), request=None, plugins=(("a", "{}"),), provider="local", **options):
+    cluster = ClusterSection(cluster_user="me", **options)
+    return planning.make_plan(
+        "lab", cluster, provider=provider, plugins=plugins, request=request or Request(), nodes=nodes
+    )
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a", "mycluster", "My-Cluster_2", "1", "x" * 63])
+    def test_host_names_are_let_through(self, name):
+        assert planning.check_name(name) == name
+
+    @pytest.mark.parametrize("name", ["", "-a", "a-", "_a", "a.b", "a b", "a/b", "..", "ä", "x" * 64, "a\n", "$(x)"])
+    def test_anything_else_is_refused(self, name):
+        with pytest.raises(UsageError) as caught:
+            planning.check_name(name)
+        assert caught.value.remedy
+
+    @given(st.text(max_size=70))
+    def test_what_is_let_through_is_safe_as_a_folder_and_a_host(self, name):
+        try:
+            planning.check_name(name)
+        except UsageError:
+            return
+        assert 1 <= len(name) <= 63
+        assert name.isascii()
+        assert name.replace("-", "").replace("_", "").isalnum()
+
+
+def test_aliases_are_the_master_and_numbers():
+    assert planning.aliases(1) == ("master",)
+    assert planning.aliases(3) == ("master", "node001", "node002")
+    assert planning.aliases(1001)[-1] == "node1000"
+
+
+@given(taken=st.sets(st.integers(min_value=1, max_value=30)), count=st.integers(min_value=1, max_value=10))
+def test_next_aliases_are_the_lowest_that_are_free(taken, count):
+    found = planning.next_aliases(["master", *(f"node{n:03d}" for n in taken)], count)
+    free = [n for n in range(1, 60) if n not in taken][:count]
+    assert found == tuple(f"node{n:03d}" for n in free)
+
+
+class TestMerge:
+    def test_each_entry_comes_once_in_the_order_of_first_mention(self):
+        merged = planning.merge(
+            [
+                ("a", Request(pip=("numpy", "x"), apt=("git",), ports=(80,), files={"f": "1"})),
+                ("b", Request(pip=("y", "numpy"), apt=("git", "vim"), ports=(80, 443), files={"f": "1", "g": "2"})),
+            ]
+        )
+        assert merged == Request(("numpy", "x", "y"), ("git", "vim"), (80, 443), {"f": "1", "g": "2"})
+
+    def test_nobody_wants_anything(self):
+        assert planning.merge([]) == Request()
+
+    def test_one_file_with_two_contents_is_refused(self):
+        with pytest.raises(ConfigError, match="plugin b and another one both want to write f"):
+            planning.merge([("a", Request(files={"f": "1"})), ("b", Request(files={"f": "2"}))])
+
+
+class TestPlan:
+    def test_the_same_input_gives_the_same_plan(self):
+        assert plan() == plan()
+
+    def test_the_digest_changes_with_everything_a_join_applies_and_with_nothing_else(self):
+        same = plan().digest
+        assert plan(nodes=("master",)).digest == same
+        assert plan(min_size=2).digest == same
+        assert plan(start_timeout=7).digest == same
+        different = [
+            plan(request=Request(pip=("x",))),
+            plan(request=Request(apt=("x",))),
+            plan(request=Request(files={"x": "y"})),
+            plan(plugins=(("a", '{"x": 1}'),)),
+            plan(plugins=(("a", "{}"), ("b", "{}"))),
+            plan(provider="docker"),
+        ]
+        assert same not in {p.digest for p in different}
+        assert len({p.digest for p in different}) == len(different)
+
+    def test_min_size_is_all_unless_said_and_never_more_than_there_are(self):
+        assert plan().min_size == 3
+        assert plan(min_size=2).min_size == 2
+        assert plan(nodes=("master",), min_size=2).min_size == 1
+
+    def test_types_and_images_of_the_master_default_to_the_workers(self):
+        made = plan(node_instance_type="c7i.large", node_image_id="img")
+        assert [(n.type, n.image) for n in made.nodes] == [("c7i.large", "img")] * 3
+        made = plan(node_instance_type="c7i.large", master_instance_type="m7i.large", master_image_id="other")
+        assert (made.nodes[0].type, made.nodes[0].image, made.nodes[1].type) == ("m7i.large", "other", "c7i.large")
+
+    def test_a_bid_makes_the_workers_spot_and_the_master_only_if_forced(self):
+        assert [node.market for node in plan(spot_bid="0.1").nodes] == ["", "spot", "spot"]
+        assert [node.market for node in plan(spot_bid="0.1", force_spot_master=True).nodes] == ["spot"] * 3
+        assert [node.market for node in plan(force_spot_master=True).nodes] == ["", "", ""]
+
+    def test_a_bad_name_makes_no_plan(self):
+        with pytest.raises(UsageError):
+            planning.make_plan(
+                "a b", ClusterSection(), provider="local", plugins=(), request=Request(), nodes=("master",)
+            )

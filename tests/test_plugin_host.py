@@ -1,0 +1,215 @@
+"""Plugins are found, ordered, called one by one, and named when they fail."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from clusterctl import plugin_host
+from clusterctl.api import ClusterctlError, PluginError, RemoteError, Request, Section, hookimpl
+from clusterctl.plugin_host import NoOptions, PluginHost
+
+
+class Base:
+    def __init__(self, options):
+        self.options = options
+
+
+def host(**plugins):
+    return PluginHost((name, plugin, NoOptions()) for name, plugin in plugins.items())
+
+
+class Asking(Base):
+    @hookimpl
+    def clusterctl_request(self):
+        return Request(pip=(type(self).__name__,))
+
+
+class Joining(Base):
+    @hookimpl
+    def clusterctl_join(self, node):
+        return node
+
+
+class TestFind:
+    @pytest.fixture
+    def module(self, tmp_path, monkeypatch):
+        def module(text, name="third_party"):
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+            monkeypatch.syspath_prepend(tmp_path)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            return tmp_path / f"{name}.py"
+
+        yield module
+        for name in ("third_party", "clusterctl_plugin_third_party"):
+            sys.modules.pop(name, None)
+
+    PLUGIN = """
+        from clusterctl.api import hookimpl
+        class Mine:
+            def __init__(self, options): pass
+            @hookimpl
+            def clusterctl_members(self, cluster): pass
+        class NotOne: pass
+        function = print
+    """
+
+    def test_bundled_plugins_are_found_by_their_name(self):
+        assert plugin_host.find("packages").__name__ == "Packages"
+        assert plugin_host.find("mine", "ipcluster").__name__ == "IPCluster"
+        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(plugin_host.bundled())
+
+    @pytest.mark.parametrize("setup_class", ["third_party:Mine", "third_party.Mine"])
+    def test_one_of_somebody_elses_package(self, module, setup_class):
+        module(self.PLUGIN)
+        assert plugin_host.find("x", setup_class).__name__ == "Mine"
+
+    def test_one_of_a_file(self, module):
+        path = module(self.PLUGIN)
+        found = plugin_host.find("x", f"{path}:Mine")
+        assert found.__name__ == "Mine"
+        assert sys.modules[found.__module__]
+
+    @pytest.mark.parametrize(
+        ("setup_class", "words"),
+        [
+            ("nothing.here:Mine", "No module named 'nothing'"),
+            ("third_party:Nope", "Nope"),
+            ("third_party:NotOne", "has no clusterctl_ hook"),
+            ("third_party:function", "is not a plugin class"),
+            ("/no/such/file.py:Mine", "FileNotFoundError"),
+            ("nonsense", "cannot load nonsense"),
+            ("", "cannot load"),
+        ],
+    )
+    def test_what_cannot_be_loaded_is_an_error_that_names_the_plugin(self, module, setup_class, words):
+        module(self.PLUGIN)
+        with pytest.raises(PluginError) as caught:
+            plugin_host.find("mine", setup_class)
+        assert caught.value.message.startswith("plugin mine: ")
+        assert words in caught.value.message
+        assert caught.value.remedy
+
+    def test_a_module_that_raises_when_it_is_imported(self, module):
+        module("raise ValueError('broken')", "third_party")
+        with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: ValueError: broken"):
+            plugin_host.find("mine", "third_party:X")
+
+    def test_an_unknown_name_is_answered_with_those_that_there_are(self):
+        with pytest.raises(PluginError, match="unknown plugin ipclutser") as caught:
+            plugin_host.find("ipclutser")
+        assert "ipcluster" in caught.value.remedy
+        assert "setup_class" in caught.value.remedy
+
+
+class TestLoad:
+    def test_the_order_is_the_files_and_not_pluggys(self):
+        loaded = host(z=Asking, a=Joining, m=type("Other", (Asking,), {}))
+        assert loaded.names == ("z", "a", "m")
+        assert loaded.having("clusterctl_request") == ("z", "m")
+        assert [name for name, _ in loaded.requests()] == ["z", "m"]
+
+    def test_one_class_may_be_two_plugins(self):
+        assert host(first=Asking, second=Asking).names == ("first", "second")
+
+    def test_a_hook_that_there_is_not_is_refused_with_those_that_there_are(self):
+        class Misspelt(Base):
+            @hookimpl
+            def clusterctl_jion(self, node):
+                pass
+
+        with pytest.raises(PluginError, match="clusterctl_jion") as caught:
+            host(misspelt=Misspelt)
+        assert "clusterctl_join" in caught.value.remedy
+
+    def test_an_argument_that_a_hook_has_not_is_refused(self):
+        class Wrong(Base):
+            @hookimpl
+            def clusterctl_join(self, nodes):
+                pass
+
+        with pytest.raises(PluginError, match=r"(?s)plugin wrong: .*'nodes'"):
+            host(wrong=Wrong)
+
+    def test_a_plugin_that_raises_when_it_is_made_is_named(self):
+        class Broken(Asking):
+            def __init__(self, options):
+                raise ValueError("oh")
+
+        with pytest.raises(PluginError, match="plugin broken: oh"):
+            host(broken=Broken)
+
+    def test_a_plugin_without_the_marker_has_no_hook(self):
+        class Unmarked(Base):
+            def clusterctl_join(self, node):
+                raise AssertionError
+
+        loaded = host(unmarked=Unmarked)
+        assert loaded.having("clusterctl_join") == ()
+
+    def test_options_are_of_the_plugins_model_or_none(self):
+        class Options(Section):
+            pass
+
+        class With(Base):
+            @staticmethod
+            @hookimpl
+            def clusterctl_settings():
+                return Options
+
+        assert plugin_host.options_model(With) is Options
+        assert plugin_host.options_model(Joining) is NoOptions
+
+
+class TestCall:
+    def test_only_the_one_that_is_named_acts_and_takes_the_arguments_it_uses(self):
+        loaded = host(a=Joining, b=Joining)
+        assert loaded.call("a", "clusterctl_join", cluster=None, node="n") == "n"
+        assert loaded.call("a", "clusterctl_request") is None
+
+    def test_only_one_of_two_that_have_the_hook_is_called(self):
+        calls = []
+
+        class Counting(Base):
+            @hookimpl
+            def clusterctl_members(self, cluster):
+                calls.append(self)
+
+        loaded = host(a=Counting, b=Counting)
+        loaded.call("b", "clusterctl_members", cluster=None)
+        assert calls == [loaded.plugins[1].plugin]
+        alone = loaded.only("a")
+        assert alone.names == ("a",)
+        alone.call("a", "clusterctl_members", cluster=None)
+        assert calls[1] is loaded.plugins[0].plugin
+
+    @pytest.mark.parametrize(
+        ("error", "message", "remedy"),
+        [
+            (RemoteError("node001: no space", remedy="free some"), "plugin p: node001: no space", "free some"),
+            (ZeroDivisionError("oh"), "plugin p: ZeroDivisionError: oh", "fault of the plugin"),
+        ],
+    )
+    def test_the_one_that_failed_is_named_and_a_users_remedy_is_kept(self, error, message, remedy):
+        class Failing(Base):
+            @hookimpl
+            def clusterctl_members(self, cluster):
+                raise error
+
+        with pytest.raises(PluginError) as caught:
+            host(p=Failing).call("p", "clusterctl_members", cluster=None)
+        assert caught.value.message == message
+        assert remedy in caught.value.remedy
+        assert caught.value.__cause__ is error
+        assert isinstance(caught.value, ClusterctlError)
+
+    def test_ctrl_c_goes_through(self):
+        class Interrupted(Base):
+            @hookimpl
+            def clusterctl_members(self, cluster):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            host(p=Interrupted).call("p", "clusterctl_members", cluster=None)
