@@ -20,6 +20,7 @@ from clusterctl.remote import Remote, Result
 from clusterctl.render import render, render_text
 from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
 from clusterctl.services import Service, ServiceState
+from clusterctl.words import plural
 
 __all__ = [
     "Cluster",
@@ -47,6 +48,7 @@ __all__ = [
     "StatusRow",
     "hookimpl",
     "hub",
+    "plural",
     "render",
     "render_text",
     "services",

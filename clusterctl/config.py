@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from clusterctl import ini
+from clusterctl.checking import Found, check, check_all, modern_section
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.ini import IniText, RawSection, RawValue
-from clusterctl.sections import Section, comma_list, did_you_mean, is_file, read_section
+from clusterctl.sections import Section, comma_list, did_you_mean, is_file
 from clusterctl.settings import (
     AwsSection,
     ClusterSection,
@@ -22,13 +23,12 @@ from clusterctl.settings import (
     VolumeSection,
     provider_name,
     unfit_for_provider,
+    without_effect,
 )
-from clusterctl.starcluster import modernise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-S = TypeVar("S", bound=Section)
 FindPlugin = Callable[[str, "str | None"], "type[object]"]
 """(section name, SETUP_CLASS or None) -> plugin class; PluginError when there is none."""
 
@@ -47,17 +47,6 @@ _AWS_ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 _DEFAULT = Origin("default")
 _PREFIX = "CLUSTERCTL_"
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What loading gathers on its way."""
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    origins: dict[str, Origin] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    """Plugin sections that have been reported and are not looked at again."""
 
 
 def load(
@@ -83,19 +72,21 @@ def load(
     Raises:
         ConfigError: with every problem there is.
     """
-    found = _Found()
+    found = Found()
     sections = _sections(path, found)
     home = Origin("file", str(path)) if path else _DEFAULT
     global_raw = ini.merged(sections, "global", replace(home, section="global"))
     global_raw = _changed(global_raw, environ, {}, found, model=GlobalSection)
-    global_ = _check(GlobalSection, global_raw, found, "global")
+    global_ = check(GlobalSection, global_raw, found, "global")
     aws_raw = ini.merged(sections, "aws", replace(home, section="aws"))
-    aws = _check(AwsSection, _aws(aws_raw, environ), found, "aws")
-    keys = _check_all(KeySection, ini.named(sections, "key"), found)
-    volumes = _check_all(VolumeSection, ini.named(sections, "volume"), found)
-    permissions = _check_all(PermissionSection, ini.named(sections, "permission"), found)
+    aws = check(AwsSection, _aws(aws_raw, environ), found, "aws")
+    keys = check_all(KeySection, ini.named(sections, "key"), found)
+    volumes = check_all(VolumeSection, ini.named(sections, "volume"), found)
+    permissions = check_all(PermissionSection, ini.named(sections, "permission"), found)
 
-    clusters = ini.named(sections, "cluster")
+    clusters = dict(ini.named(sections, "cluster"))
+    if template == BUILT_IN:
+        clusters.setdefault(BUILT_IN, _built_in())  # a cluster may have been started from it before there was a file
     found.problems.extend(ini.wrong_parents(clusters))
     clusters = {name: ini.extended(name, clusters) for name in clusters}
     chosen = _choose(home, template, clusters, global_raw, found)
@@ -105,8 +96,7 @@ def load(
         clusters[chosen] = _changed(clusters[chosen], environ, own, found)
     _unknown_variables(environ, found)
     checked = {
-        name: _check(ClusterSection, raw, found, "cluster" if name == chosen else None)
-        for name, raw in clusters.items()
+        name: check(ClusterSection, raw, found, "cluster" if name == chosen else None) for name, raw in clusters.items()
     }
     plugins = _plugins(_set(ini.named(sections, "plugin"), changes, found), clusters, find_plugin, found)
     for raw in clusters.values():
@@ -133,7 +123,7 @@ def load(
     )
 
 
-def _error(path: Path | None, found: _Found) -> ConfigError:
+def _error(path: Path | None, found: Found) -> ConfigError:
     problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in found.problems))
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
@@ -145,22 +135,13 @@ def _error(path: Path | None, found: _Found) -> ConfigError:
     return ConfigError(problems, remedy=remedy)
 
 
-def _sections(path: Path | None, found: _Found) -> list[RawSection]:
+def _sections(path: Path | None, found: Found) -> list[RawSection]:
     """All sections, in today's words."""
     text = ini.read(path) if path else IniText((_built_in(),))
     found.problems.extend(text.problems)
     if found.problems and not text.sections:
         raise _error(path, found)
-    return [_modern(section, found) for section in text.sections]
-
-
-def _modern(section: RawSection, found: _Found) -> RawSection:
-    modern = modernise(section)
-    found.notes.extend(modern.notes)
-    found.problems.extend(modern.problems)
-    if modern.problems and section.kind == "plugin":
-        found.refused.add(section.name)
-    return modern.section
+    return [modern_section(section, found) for section in text.sections]
 
 
 def _built_in() -> RawSection:
@@ -173,18 +154,18 @@ def _changed(
     raw: RawSection,
     environ: Mapping[str, str],
     overrides: Mapping[str, str],
-    found: _Found,
+    found: Found,
     *,
     model: type[Section] = ClusterSection,
 ) -> RawSection:
     """The section with what the environment and the command line say instead."""
     names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
     values = ini.in_environment(names, environ) | ini.written(overrides, Origin("command line"))
-    changes = _modern(replace(raw, values=values), found)
+    changes = modern_section(replace(raw, values=values), found)
     return replace(raw, values={**raw.values, **changes.values})
 
 
-def _unknown_variables(environ: Mapping[str, str], found: _Found) -> None:
+def _unknown_variables(environ: Mapping[str, str], found: Found) -> None:
     options = (ClusterSection.model_fields.keys() | GlobalSection.model_fields.keys()) - _FILE_ONLY
     known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED})
     for name in sorted(environ):
@@ -202,7 +183,7 @@ def _aws(raw: RawSection, environ: Mapping[str, str]) -> RawSection:
 
 
 def _choose(
-    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, found: _Found
+    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, found: Found
 ) -> str:
     """The name of the template to use; empty, and reported, where there is none."""
     default = global_.values.get("default_template")
@@ -223,7 +204,7 @@ def _choose(
     return ""
 
 
-def _set(sections: Mapping[str, RawSection], overrides: Mapping[str, str], found: _Found) -> dict[str, RawSection]:
+def _set(sections: Mapping[str, RawSection], overrides: Mapping[str, str], found: Found) -> dict[str, RawSection]:
     """The plugin sections with what the command line says as ``PLUGIN.OPTION`` instead."""
     changed = dict(sections)
     for name, text in overrides.items():
@@ -231,7 +212,7 @@ def _set(sections: Mapping[str, RawSection], overrides: Mapping[str, str], found
         if dot:
             origin = Origin("command line", section=f"plugin {plugin}", key=name)
             raw = changed.get(plugin) or RawSection("plugin", plugin, origin)
-            said = _modern(replace(raw, values={option: RawValue(text, origin)}), found)
+            said = modern_section(replace(raw, values={option: RawValue(text, origin)}), found)
             changed[plugin] = replace(raw, values={**raw.values, **said.values})
     return changed
 
@@ -240,7 +221,7 @@ def _plugins(
     sections: Mapping[str, RawSection],
     clusters: Mapping[str, RawSection],
     find_plugin: FindPlugin,
-    found: _Found,
+    found: Found,
 ) -> dict[str, PluginChoice]:
     """Every plugin there is a section of, and every other that a template names."""
     named = dict(sections)
@@ -256,7 +237,7 @@ def _plugins(
     return {name: choice for name, choice in choices.items() if choice}
 
 
-def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, found: _Found) -> PluginChoice | None:
+def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, found: Found) -> PluginChoice | None:
     values = dict(raw.values)
     setup = values.pop("setup_class", None)
     path = setup.text if setup and setup.text else None
@@ -272,31 +253,21 @@ def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, fo
     if not (isinstance(model, type) and issubclass(model, Section)):
         found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} must return a Section class")
         return None
-    options = _check(model, replace(raw, values=values), found, f"plugin.{raw.name}")
+    options = check(model, replace(raw, values=values), found, f"plugin.{raw.name}")
     return PluginChoice(raw.name, plugin, options) if options is not None else None
 
 
-def _check(model: type[S], raw: RawSection, found: _Found, label: str | None) -> S | None:
-    """Make the model, and remember under `label` where each of its values is from."""
-    section, faults = read_section(model, {key: value.text for key, value in raw.values.items()})
-    for key, message in faults:
-        found.problems.append(f"{ini.place(raw, key)}: {message}")
-    if label:
-        for key in model.model_fields:
-            found.origins[f"{label}.{key}"] = raw.values[key].origin if key in raw.values else _DEFAULT
-    return section
-
-
-def _check_all(model: type[S], raws: Mapping[str, RawSection], found: _Found) -> dict[str, S]:
-    checked = {name: _check(model, raw, found, f"{raw.kind}.{name}") for name, raw in raws.items()}
-    return {name: section for name, section in checked.items() if section is not None}
-
-
-def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: _Found) -> None:
+def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: Found) -> None:
     """What depends on where the cluster runs."""
     provider = provider_name(cluster)
     for key, message in unfit_for_provider(cluster):
         found.problems.append(f"{ini.place(raw, key)}: {message}")
+    idle = without_effect(cluster, raw.values)
+    if idle:
+        options = ", ".join(key.upper() for key in idle)
+        found.notes.append(
+            f"{options}: no effect on nodes of the provider {provider}, which are no machines of their own"
+        )
     used = keys.get(cluster.keyname or "")
     if used is None or is_file(used.key_location):
         return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clusterctl import services
+from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.render import render
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 _NOTE = "engine_ids"
+_SLICE_S = 10.0
+"""How long a wait lasts before it first looks whether a service has given up; then twice as long."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def ask(
     wait_s: float = 0.0,
     but_not: Mapping[int, str] | None = None,
     forget: Sequence[int] = (),
+    notebook: bool = False,
 ) -> HubAnswer:
     """Ask who is registered; wait until certain engines are, or for `wait_s` seconds. One remote command.
 
@@ -51,6 +57,7 @@ def ask(
         wait_for: engine ids to wait for.
         wait_s: how long at most; at least 2 seconds are given to the answer itself.
         but_not: uuids by id that do not count: engines that are being replaced.
+        notebook: wait for the notebook too, within the same time; ``late`` in its facts says that it was not.
         forget: ids whose engines are dead; the controller would only notice after many missed heartbeats.
     """
     master = cluster.master
@@ -60,6 +67,7 @@ def ask(
         "wait_s": max(2.0, wait_s),
         "but_not": {str(number): uuid for number, uuid in (but_not or {}).items()},
         "forget": list(forget),
+        "notebook": notebook,
     }
     script = render("hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question))
 
@@ -73,6 +81,48 @@ def ask(
     answer = json.loads(result.stdout.splitlines()[-1])
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
     return HubAnswer(**answer)
+
+
+def wait(cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float) -> HubAnswer:
+    """Ask until all engines are registered and the notebook answers, no more can come, or time is up.
+
+    Args:
+        cluster: whose controller.
+        wanted: the ids to wait for, by the alias of their node.
+        timeout_s: how long at most.
+
+    Raises:
+        DeadlineError: the controller itself does not answer, or has given up.
+    """
+    numbers = [number for ids in wanted.values() for number in ids]
+    deadline = time.monotonic() + timeout_s
+    slice_s = _SLICE_S
+    while True:
+        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()), notebook=True)
+        over = time.monotonic() >= deadline
+        missing = set(numbers) - set(answer.engines)
+        late = {alias for alias, ids in wanted.items() if missing & set(ids)}
+        if answer.notebook.get("late") or not answer.answered:
+            late.add(cluster.master.alias)
+        if over or all(_gave_up(cluster, alias) for alias in late):
+            break
+        slice_s *= 2
+    if not answer.answered:
+        raise DeadlineError(
+            "the controller on the master does not answer",
+            remedy=f"see `clusterctl logs {cluster.name} master`; the same `start` tries again",
+        )
+    return answer
+
+
+def _gave_up(cluster: Cluster, alias: str) -> bool:
+    """Whether a service of this node ended for good."""
+    node = cluster.node(alias)
+    try:
+        output = cluster.on(node).run_script(services.status(node), name="services: status").stdout
+    except RemoteError:
+        return True
+    return any(state.detail.startswith("fatal") for state in services.parse_status(output))
 
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:

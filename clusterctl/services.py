@@ -6,6 +6,7 @@ Each function returns the text of a shell script, so that a plugin does its file
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -126,6 +127,9 @@ def _control(node: Node, action: str, names: Sequence[str]) -> str:
 def _program(node: Node, service: Service) -> str:
     # Not as supervisord's own `environment`, in which nothing can be escaped.
     environment = [f"{key}={value}" for key, value in sorted(service.environment.items())]
+    if service.version:
+        # supervisord restarts what it starts differently than before, and looks at nothing else.
+        environment.append(f"CLUSTERCTL_VERSION={hashlib.sha256(service.version.encode()).hexdigest()[:12]}")
     words = [*(["env", *environment] if environment else ()), *service.command]
     return render(
         "services_program.conf.j2",

@@ -3,7 +3,7 @@
 import getpass
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -231,6 +231,18 @@ def provider_name(cluster: ClusterSection) -> str:
         return cluster.provider
     means_ec2 = cluster.node_image_id or cluster.node_instance_type or cluster.keyname or cluster.spot_bid
     return "ec2" if means_ec2 else "local"
+
+
+_OF_MACHINES = (
+    *("cluster_user", "cluster_shell", "keyname", "node_image_id", "node_instance_type", "master_image_id"),
+    *("master_instance_type", "spot_bid", "force_spot_master", "availability_zone", "subnet_id", "public_ips"),
+    *("dns_prefix", "volumes", "permissions", "userdata_scripts"),
+)
+
+
+def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
+    """The options, of those that were given, that this cluster's provider has no use for."""
+    return [key for key in _OF_MACHINES if key in given] if provider_name(cluster) == "local" else []
 
 
 def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:

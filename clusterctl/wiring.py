@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl import config, connections, plugin_host, tunnel
-from clusterctl.errors import ConfigError, StateError, UsageError
+from clusterctl.errors import ConfigError, PluginError, StateError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.parts import Parts
@@ -75,9 +75,16 @@ def host_of(settings: Settings, plugin: str | None = None) -> plugin_host.Plugin
             chosen.insert(0, (name, said.plugin if said else implicit, options))
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
-        found = extra.plugin if extra else plugin_host.find(plugin)
+        found = extra.plugin if extra else _found(plugin)
         chosen.append((plugin, found, extra.options if extra else plugin_host.options_model(found)()))
     return plugin_host.PluginHost(chosen)
+
+
+def _found(plugin: str) -> type:
+    try:
+        return plugin_host.find(plugin)
+    except PluginError as exc:
+        raise UsageError(exc.message, remedy=exc.remedy) from exc  # its name is on the command line
 
 
 def parts(

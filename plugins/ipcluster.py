@@ -10,7 +10,6 @@ import getpass
 import hashlib
 import json
 import threading
-import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +19,6 @@ from clusterctl.api import (
     Facet,
     Field,
     Node,
-    PluginError,
-    RemoteError,
     Request,
     Secret,
     Section,
@@ -29,16 +26,16 @@ from clusterctl.api import (
     StatusRow,
     hookimpl,
     hub,
+    plural,
     render,
     services,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
-_SLICE_S = 10.0
-"""How long the count of engines waits before it first looks whether a service has given up; then twice as long."""
 
 
 class Options(Section):
@@ -111,18 +108,16 @@ class IPCluster:
         result = cluster.on(node).run_script(
             script + services.ensure(node, daemons), name="ipcluster: controller and engines", secret=True
         )
-        engine = cluster.folder / "engine.json"
-        engine.touch(mode=0o600)
-        engine.write_text(result.stdout.strip(), encoding="utf-8")
+        _keep(cluster.folder / "engine.json", result.stdout.strip())
 
     def _engine_file(self, cluster: Cluster) -> str:
         """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
         kept = cluster.folder / "engine.json"
-        if not kept.exists():
-            remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
-            kept.touch(mode=0o600)
-            kept.write_text(cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout, encoding="utf-8")
-        return kept.read_text(encoding="utf-8")
+        with self._lock:  # workers join side by side
+            if not kept.exists():
+                remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
+                _keep(kept, cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout.strip())
+            return kept.read_text(encoding="utf-8")
 
     def _controller(self, cluster: Cluster, node: Node) -> Service:
         return Service(
@@ -132,8 +127,12 @@ class IPCluster:
             # Its eight children hold the ports: left alive, they would keep the next controller from starting.
             whole_group=True,
             environment=_environment(node),
-            version=f"{cluster.recall('environment')} {self._options}",
+            version=self._version(cluster),
         )
+
+    def _version(self, cluster: Cluster) -> str:
+        """Changes with what a controller and its engines can only take over by starting anew."""
+        return f"{cluster.recall('environment')} {self._options.enable_curve} {self._options.heartbeat_period}"
 
     def _engines(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
         numbers = self._numbers(cluster, node)
@@ -149,7 +148,7 @@ class IPCluster:
             first=numbers.start,
             environment=_environment(node),
             # Other packages, options or controller: the engines must start anew.
-            version=f"{cluster.recall('environment')} {self._options} {version}",
+            version=f"{self._version(cluster)} {version}",
         )
         return [engine]
 
@@ -204,7 +203,7 @@ class IPCluster:
         """Count the engines at the controller, and say where the laptop finds it."""
         members = {node.alias for node in cluster.nodes if node.reachable}
         wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
-        answer = self._wait(cluster, wanted)
+        answer = hub.wait(cluster, wanted, timeout_s=self._options.engine_timeout)
         there = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
             if there[alias] < len(numbers):
@@ -215,7 +214,7 @@ class IPCluster:
         count, nodes = sum(there.values()), sum(1 for number in there.values() if number)
         # Where a node is no machine, there is no user but the one who started it.
         user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
-        summary = f"{_plural(count, 'engine')} on {_plural(nodes, 'node')} for {user}"
+        summary = f"{plural(count, 'engine')} on {plural(nodes, 'node')} for {user}"
         client = Connection(
             "client",
             host="127.0.0.1",
@@ -223,26 +222,9 @@ class IPCluster:
             document=answer.client,
             summary=summary,
         )
+        if answer.notebook.get("late"):
+            cluster.problem(f"the notebook does not answer yet; see `clusterctl logs {cluster.name} master`")
         return [client, *_notebook_connection(answer.notebook)]
-
-    def _wait(self, cluster: Cluster, wanted: Mapping[str, range]) -> hub.HubAnswer:
-        """Ask the controller until all engines are there, no more can come, or time is up."""
-        numbers = [number for ids in wanted.values() for number in ids]
-        deadline = time.monotonic() + self._options.engine_timeout
-        slice_s = _SLICE_S
-        while True:
-            answer = hub.ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()))
-            over = time.monotonic() >= deadline
-            missing = set(numbers) - set(answer.engines)
-            late = [alias for alias, ids in wanted.items() if missing & set(ids)]
-            if answer.answered and (over or all(_gave_up(cluster, alias) for alias in late)):
-                return answer
-            if not answer.answered and (over or _gave_up(cluster, cluster.master.alias)):
-                raise PluginError(
-                    "the controller on the master does not answer",
-                    remedy=f"see `clusterctl logs {cluster.name} master`; the same `start` tries again",
-                )
-            slice_s *= 2
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
@@ -270,14 +252,13 @@ class IPCluster:
         return rows
 
 
-def _gave_up(cluster: Cluster, alias: str) -> bool:
-    """Whether a service of this node ended for good."""
-    node = cluster.node(alias)
-    try:
-        output = cluster.on(node).run_script(services.status(node), name="services: status").stdout
-    except RemoteError:
-        return True
-    return any(state.detail.startswith("fatal") for state in services.parse_status(output))
+def _keep(path: Path, text: str) -> None:
+    """Write a file for its owner only, whole or not at all."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def _python(node: Node, module: str) -> tuple[str, ...]:
@@ -293,7 +274,3 @@ def _notebook_connection(notebook: Mapping[str, Any]) -> list[Connection]:
         return []
     url = Secret("http://127.0.0.1:{notebook}/lab?token=" + notebook["token"])
     return [Connection("notebook", host="127.0.0.1", ports={"notebook": notebook["port"]}, url=url)]
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

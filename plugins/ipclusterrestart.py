@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from clusterctl.api import Cluster, Field, Node, PluginError, RemoteError, Section, hookimpl, hub, services
+from clusterctl.api import Cluster, Field, Node, PluginError, RemoteError, Section, hookimpl, hub, plural, services
 
 
 class Options(Section):
@@ -38,7 +38,7 @@ class IPClusterRestart:
             )
         deadline = time.monotonic() + self._options.restart_timeout
         before = hub.ask(cluster).engines
-        cluster.say(f"Restarting {_plural(len(wanted), 'engine')} on {_plural(len(nodes), 'node')}")
+        cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 
         def restart(node: Node) -> None:
             cluster.on(node).run_script(services.restart(node, ["engine"]), name="ipcluster: restart engines")
@@ -56,11 +56,7 @@ class IPClusterRestart:
         if missing:
             where = [alias for alias, numbers in ids.items() if set(numbers) & set(missing)]
             raise PluginError(
-                f"{_plural(len(missing), 'engine')} did not come back, on {', '.join(where)}",
+                f"{plural(len(missing), 'engine')} did not come back, on {', '.join(where)}",
                 remedy=f"see `clusterctl logs {cluster.name} {where[0]}`",
             )
-        cluster.say(f"{_plural(len(wanted), 'engine')} on {_plural(len(nodes), 'node')} are back")
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        cluster.say(f"{plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')} are back")

@@ -10,6 +10,7 @@ import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.output import Output, show_json
+from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
         count = put_operation(_parts(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user)
-    click.echo(f">>> {count} files copied to {node}")
+    click.echo(f">>> {plural(count, 'file')} copied to {node}")
 
 
 @click.command()
@@ -153,4 +154,4 @@ def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
         count = get_operation(_parts(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
-    click.echo(f">>> {count} files copied from {node}")
+    click.echo(f">>> {plural(count, 'file')} copied from {node}")

@@ -8,6 +8,7 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from clusterctl.operations.status import ClusterStatus
@@ -65,7 +66,9 @@ def _as_json(status: ClusterStatus) -> dict[str, object]:
 def _show(status: ClusterStatus) -> None:
     facts = _as_json(status)
     engines = "unknown" if facts["engines"] is None else facts["engines"]
-    click.echo(f"{status.name}: {status.state}, {len(status.nodes)} nodes, {engines} engines ({status.provider})")
+    click.echo(
+        f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
+    )
     for connection in status.published:
         where = connection.url.reveal() if connection.url else connection.file
         click.echo(f"  {connection.name}: {where}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from clusterctl.errors import ClusterctlError
 
 # Name: (module below clusterctl.cli, attribute, StarCluster's other names for it)
 COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "start": ("lifecycle", "start", ()),
+    "start": ("start", "start", ()),
     "stop": ("lifecycle", "stop", ()),
     "restart": ("lifecycle", "restart", ("reboot",)),
     "terminate": ("lifecycle", "terminate", ()),
@@ -109,7 +110,7 @@ def main() -> NoReturn:
     # A machine that shuts down or a closed terminal ends us as Ctrl-C would: what was begun is undone.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    debug = "-d" in sys.argv[1:3] or "--debug" in sys.argv or bool(os.environ.get("CLUSTERCTL_DEBUG"))
+    debug = _wants_debug(sys.argv[1:])
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -137,6 +138,13 @@ def main() -> NoReturn:
     except Exception as exc:  # noqa: BLE001  the last resort: a bug must not look like the user's fault
         _report_bug(exc, debug=debug)
         sys.exit(1)
+
+
+def _wants_debug(words: list[str]) -> bool:
+    """Whether -d or --debug stands before the subcommand, which may have a -d of its own."""
+    commands = {alias for name, (_, _, aliases) in COMMANDS.items() for alias in (name, *aliases)}
+    ours = itertools.takewhile(lambda word: word not in commands, words)
+    return bool({"-d", "--debug"} & set(ours)) or bool(os.environ.get("CLUSTERCTL_DEBUG"))
 
 
 def _explain(exc: ClusterctlError, *, debug: bool) -> None:

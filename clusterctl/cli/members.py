@@ -8,6 +8,7 @@ import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option, yes_option
 from clusterctl.cli.output import Output, confirm, show_json
+from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def addnode(ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str
     if as_json:
         show_json({"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed})
     else:
-        summary = next((c.summary for c in started.published if c.name == "client"), f"{len(started.nodes)} nodes")
+        summary = next((c.summary for c in started.published if c.name == "client"), plural(len(started.nodes), "node"))
         click.echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
     return 0 if started.ok else 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from clusterctl import connections, planning, services
@@ -14,6 +14,7 @@ from clusterctl.model import Facet, Node, NodeState, Plan, Request, Step
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
 from clusterctl.settings import provider_name
+from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
     if Facet.INIT not in parts.provider.facets:
         requests.append(("services", Request(pip=(services.REQUIREMENT,))))
     choices = [(choice.name, choice.options.model_dump_json()) for choice in parts.settings.plugins]
-    return planning.make_plan(
+    plan = planning.make_plan(
         parts.name,
         parts.settings.cluster,
         provider=provider_name(parts.settings.cluster),
@@ -57,6 +58,7 @@ def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
         request=planning.merge(requests),
         nodes=wanted,
     )
+    return replace(plan, plugins=parts.host.names)
 
 
 def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
@@ -180,7 +182,9 @@ def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node],
         aliases = [node.alias for node in nodes]
     _forget_gone(parts, cluster, members, aliases)
     if aliases:
-        parts.say(f"Waiting for {_nodes(len(aliases))} to join: {' > '.join(parts.host.having('clusterctl_join'))}")
+        parts.say(
+            f"Waiting for {plural(len(aliases), 'node')} to join: {' > '.join(parts.host.having('clusterctl_join'))}"
+        )
     began = clock.now()
     outcome = join(parts, cluster, plan, aliases, left_s=plan.deadline_s - began)
     clock.steps += shifted(outcome.steps, began)
@@ -227,7 +231,7 @@ def _announce(parts: Parts, plan: Plan, before: Sequence[Node]) -> None:
     running = {node.alias for node in before if node.state == NodeState.RUNNING}
     missing = [spec.alias for spec in plan.nodes if spec.alias not in running]
     if missing:
-        parts.say(f"Starting {_nodes(len(missing))} of {parts.name} ({plan.provider}): {_shortened(missing)}")
+        parts.say(f"Starting {plural(len(missing), 'node')} of {parts.name} ({plan.provider}): {_shortened(missing)}")
 
 
 def _is_healthy(parts: Parts, cluster: Cluster) -> bool:
@@ -277,10 +281,6 @@ class _Clock:
         waited_for = self.steps[-1].plugin if self.steps else ""
         yield
         self.steps.append(Step("laptop", name, waited_for, began, began, self.now()))
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"
 
 
 def _shortened(aliases: Sequence[str]) -> str:

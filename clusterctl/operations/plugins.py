@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clusterctl import connections
 from clusterctl.errors import StateError
 from clusterctl.model import NodeState
 from clusterctl.operations.join import connect, join
@@ -33,7 +34,8 @@ def run_plugin(parts: Parts, plugin: str) -> list[str]:
             alone = parts.host.only(plugin)
             outcome = join(parts.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s)
             if not outcome.failed:
-                connect(parts.with_host(alone), cluster)
+                found = connect(parts, cluster)
+                connections.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
             return cluster.problems
         finally:
             cluster.close()

@@ -332,7 +332,7 @@ def _doc(thing: Any) -> str:
         elif line.startswith("    ") and not line.startswith("     ") and colon and head.isidentifier():
             lines.append(f"- `{head}`: {rest}")
         else:
-            lines.append(line)
+            lines.append(line.removesuffix(":") if line.endswith("::") else line)
     return "\n".join(lines)
 
 

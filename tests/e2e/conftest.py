@@ -269,7 +269,7 @@ class CommandLines(threading.Thread):
         self._told = threading.Event()
 
     def run(self):
-        while not self._told.wait(0.03):
+        while not self._told.wait(0.1):
             for entry in os.scandir("/proc"):
                 if entry.name.isdecimal():
                     with suppress(OSError):

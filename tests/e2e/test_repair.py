@@ -80,7 +80,6 @@ def test_a_node_joins_and_leaves_and_the_others_keep_their_engines(laptop, clust
     assert {number: with_it[number] for number in before} == before
     names = client.value("client[6:8].apply_sync(lambda: __import__('os').environ['CLUSTERCTL_NODE'])")
     assert names == ["node003", "node003"]
-    assert laptop.json("list", "--json")[0]["engines"] == 8
     assert "node003 left mycluster" in laptop.run("removenode", "--yes", cluster.name).stdout
     assert engine_pids() == before
     (found,) = laptop.json("list", "--json")
@@ -91,4 +90,3 @@ def test_a_node_joins_and_leaves_and_the_others_keep_their_engines(laptop, clust
 
 def test_removenode_never_takes_the_master(laptop, cluster):
     laptop.refuse("removenode", "--yes", cluster.name, "-a", "master", status=2, says=["terminate mycluster"])
-    laptop.refuse("removenode", "--yes", cluster.name, "-n", "3", status=2, says=["only 2 workers"])

@@ -12,9 +12,9 @@ import time
 import pytest
 import uv
 
-from clusterctl.api import CommaList, Facet, PluginError, Request
+from clusterctl.api import Facet, PluginError, Request
 from clusterctl.planning import make_plan
-from clusterctl.plugin_host import PluginHost, find, options_model
+from clusterctl.plugin_host import find, options_model
 from clusterctl.settings import ClusterSection
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -77,7 +77,6 @@ def join_script(plugin, cluster, node=None):
 def test_its_packages_are_what_its_section_says(packages):
     assert packages(packages="numpy, scipy>=1").clusterctl_request() == Request(pip=("numpy", "scipy>=1"))
     assert packages().clusterctl_request() == Request()
-    assert CommaList
 
 
 def test_all_requirements_are_resolved_together_once_for_the_laptops_python(packages, fake_uv, tmp_path):
@@ -181,11 +180,3 @@ def test_system_packages_are_reported_as_not_needed_where_there_is_no_machine(pa
     del cluster.events[:]
     join_script(plugin, cluster, cluster.node("1"))
     assert not any("not needed" in said for said in cluster.said)
-
-
-def test_a_join_without_prepare_in_this_process_is_a_fault_that_is_named(packages, tmp_path):
-    """An empty lock would be installed silently, and would take every package away."""
-    cluster = cluster_in(tmp_path)
-    host = PluginHost([("packages", find("packages"), options_model(find("packages"))())])
-    with pytest.raises(PluginError):
-        host.call("packages", "clusterctl_join", cluster=cluster, node=cluster.master)

@@ -1,0 +1,187 @@
+"""The import rules hold, each of them can be broken, and the guards around the tests guard."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+importlinter = pytest.importorskip("importlinter", reason="importlinter: is not installed")
+
+
+@pytest.fixture(scope="module")
+def rules():
+    """The contracts of .importlinter by their id, and the graph of all imports."""
+    from importlinter.application import use_cases
+    from importlinter.configuration import configure
+    from importlinter.domain.contract import registry
+
+    configure()
+    options = use_cases.read_user_options(config_filename=str(ROOT / ".importlinter"))
+    use_cases._register_contract_types(options)
+    graph = use_cases._build_graph(
+        root_package_names=options.session_options["root_packages"],
+        cache_dir=None,
+        include_external_packages=True,
+        exclude_type_checking_imports=False,
+        verbose=False,
+    )
+    contracts = {
+        each["id"]: registry.get_contract_class(each["type"])(each["name"], options.session_options, each)
+        for each in options.contracts_options
+    }
+    return graph, contracts
+
+
+def keeps(rules, contract, *imports):
+    graph, contracts = rules
+    tried = copy.deepcopy(graph)
+    for importer, imported in imports:
+        for module in (importer, imported):
+            if module not in tried.modules:
+                tried.add_module(module, is_squashed=not module.startswith("clusterctl"))
+        tried.add_import(importer=importer, imported=imported, line_number=1, line_contents="import")
+    return contracts[contract].check(tried, verbose=False).kept
+
+
+CONTRACTS = (
+    "layers",
+    "operations",
+    "cli",
+    "core-knows-no-plugin",
+    "plugins-know-the-api",
+    "plugins-are-independent",
+    "providers",
+    "remote",
+    "outside",
+)
+
+BREAKS = [
+    # Up, sideways, and past the module that is meant.
+    ("layers", "clusterctl.model", "clusterctl.journal"),
+    ("layers", "clusterctl.errors", "clusterctl.model"),
+    ("layers", "clusterctl.operations.launch", "clusterctl.wiring"),
+    ("layers", "clusterctl.operations.join", "clusterctl.cli.output"),
+    ("layers", "clusterctl.wiring", "clusterctl.cli.main"),
+    ("layers", "clusterctl.planning", "clusterctl.plugin_host"),
+    ("layers", "clusterctl.config", "clusterctl.connections"),
+    ("layers", "clusterctl.api", "clusterctl.testing"),
+    ("layers", "clusterctl.render", "clusterctl.keys"),
+    ("layers", "clusterctl.cluster", "clusterctl.ssh"),
+    ("layers", "clusterctl.remote", "clusterctl.services"),
+    ("layers", "clusterctl.hub", "clusterctl.api"),
+    ("layers", "clusterctl.a_new_file", "clusterctl.model"),
+    ("operations", "clusterctl.operations.join", "clusterctl.operations.launch"),
+    ("operations", "clusterctl.operations.wavefront", "clusterctl.operations.parts"),
+    ("operations", "clusterctl.operations.status", "clusterctl.operations.access"),
+    ("operations", "clusterctl.operations.a_new_file", "clusterctl.model"),
+    ("cli", "clusterctl.cli.members", "clusterctl.cli.lifecycle"),
+    ("cli", "clusterctl.cli.output", "clusterctl.cli.main"),
+    ("core-knows-no-plugin", "clusterctl.plugin_host", "clusterctl_plugins.packages"),
+    ("core-knows-no-plugin", "clusterctl.wiring", "clusterctl_plugins"),
+    ("plugins-know-the-api", "clusterctl_plugins.ipcluster", "clusterctl.model"),
+    ("plugins-know-the-api", "clusterctl_plugins.ipcluster", "clusterctl"),
+    ("plugins-know-the-api", "clusterctl_plugins.a_new_file", "clusterctl.services"),
+    ("plugins-are-independent", "clusterctl_plugins.ipclusterstop", "clusterctl_plugins.ipcluster"),
+    ("providers", "clusterctl.providers.local.provider", "clusterctl.ssh"),
+    ("providers", "clusterctl.providers.base", "clusterctl.cluster"),
+    ("remote", "clusterctl.ssh", "clusterctl.providers.base"),
+    ("remote", "clusterctl.cluster", "clusterctl.providers"),
+    *(
+        ("outside", importer, library)
+        for importer, library in [
+            ("clusterctl.planning", "jinja2"),
+            ("clusterctl.cluster", "fabric"),
+            ("clusterctl.remote", "paramiko"),
+            ("clusterctl.tunnel", "asyncssh"),
+            ("clusterctl.cluster", "pluggy"),
+            ("clusterctl.journal", "cryptography"),
+            ("clusterctl.wiring", "boto3"),
+            ("clusterctl.hub", "ipyparallel"),
+            ("clusterctl.operations.launch", "click"),
+            ("clusterctl.cli.main", "rich"),
+            ("clusterctl.journal", "psutil"),
+            ("clusterctl.wiring", "uv"),
+            ("clusterctl.model", "pydantic"),
+            ("clusterctl_plugins.ipcluster", "jinja2"),
+            ("clusterctl_plugins.ipcluster", "ipyparallel"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_the_rule_is_kept(rules, contract):
+    assert keeps(rules, contract), "run `lint-imports` to see what breaks it"
+
+
+def test_no_rule_goes_without_being_seen_to_fail(rules):
+    assert set(rules[1]) == set(CONTRACTS) == {contract for contract, _, _ in BREAKS}
+
+
+@pytest.mark.parametrize(("contract", "importer", "imported"), BREAKS, ids=lambda value: value)
+def test_the_rule_can_be_broken(rules, contract, importer, imported):
+    assert not keeps(rules, contract, (importer, imported))
+
+
+GUARDED = {
+    "test_socket": ("import socket\ndef test_it():\n    socket.create_connection(('127.0.0.1', 9))", "OutOfBoundsError"),
+    "test_process": ("import subprocess\ndef test_it():\n    subprocess.run(['true'])", "OutOfBoundsError"),
+    "test_fork": ("import os\ndef test_it():\n    os.fork()", "OutOfBoundsError"),
+    "test_forgiven": (
+        "import socket\ndef test_it():\n    try:\n        socket.socket()\n    except Exception:\n        pass",
+        "OutOfBoundsError",
+    ),
+    "test_environment": ("import os\ndef test_it():\n    os.environ['LEFT'] = 'x'", "environment changed: LEFT"),
+    "test_folder": ("import os\ndef test_it():\n    os.chdir('/')", "current folder changed"),
+    "test_skip": ("import pytest\n@pytest.mark.docker\ndef test_it():\n    pytest.skip('no engine')", "--require docker"),
+    "test_reason": ("import pytest\ndef test_it():\n    pytest.skip('vm: no qemu')", "--require vm"),
+}
+FREE = """
+    import os, subprocess, pytest
+    @pytest.mark.e2e
+    def test_e2e():
+        assert subprocess.run(["true"]).returncode == 0
+    def test_fixture(allow_subprocess):
+        assert subprocess.run(["true"]).returncode == 0
+    def test_home(tmp_path_factory):
+        assert os.environ["CLUSTERCTL_HOME"].startswith(str(tmp_path_factory.getbasetemp()))
+        assert "CLUSTERCTL_DEBUG" not in os.environ
+    def test_patched(monkeypatch):
+        monkeypatch.setenv("X", "y")
+        monkeypatch.chdir("/")
+    @pytest.mark.vm
+    @pytest.mark.xfail
+    def test_expected():
+        assert False
+    def test_skipped():
+        pytest.skip("no moon")
+"""
+
+
+def test_the_guards_around_every_test_guard(tmp_path, allow_subprocess):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    markers = "".join(f"    {name}: x\n" for name in ("e2e", "docker", "vm"))
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers =\n{markers}")
+    for name, (text, _) in GUARDED.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "test_free.py").write_text(textwrap.dedent(FREE))
+    said = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--require", "docker,vm", "--tb=short", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "CLUSTERCTL_DEBUG": "1", "HOME": str(tmp_path)},
+    ).stdout
+    for name, (_, words) in GUARDED.items():
+        assert f"FAILED {name}.py::test_it" in said or f"ERROR {name}.py::test_it" in said, said
+        assert words in said
+    for name in ("e2e", "fixture", "home", "patched"):
+        assert f"PASSED test_free.py::test_{name}" in said, said
+    assert "XFAIL test_free.py::test_expected" in said
+    assert "SKIPPED [1] test_free.py" in said

