@@ -130,7 +130,10 @@ def test_the_rule_can_be_broken(rules, contract, importer, imported):
 
 
 GUARDED = {
-    "test_socket": ("import socket\ndef test_it():\n    socket.create_connection(('127.0.0.1', 9))", "OutOfBoundsError"),
+    "test_socket": (
+        "import socket\ndef test_it():\n    socket.create_connection(('127.0.0.1', 9))",
+        "OutOfBoundsError",
+    ),
     "test_process": ("import subprocess\ndef test_it():\n    subprocess.run(['true'])", "OutOfBoundsError"),
     "test_fork": ("import os\ndef test_it():\n    os.fork()", "OutOfBoundsError"),
     "test_forgiven": (
@@ -139,7 +142,10 @@ GUARDED = {
     ),
     "test_environment": ("import os\ndef test_it():\n    os.environ['LEFT'] = 'x'", "environment changed: LEFT"),
     "test_folder": ("import os\ndef test_it():\n    os.chdir('/')", "current folder changed"),
-    "test_skip": ("import pytest\n@pytest.mark.docker\ndef test_it():\n    pytest.skip('no engine')", "--require docker"),
+    "test_skip": (
+        "import pytest\n@pytest.mark.docker\ndef test_it():\n    pytest.skip('no engine')",
+        "--require docker",
+    ),
     "test_reason": ("import pytest\ndef test_it():\n    pytest.skip('vm: no qemu')", "--require vm"),
 }
 FREE = """

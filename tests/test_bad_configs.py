@@ -88,9 +88,7 @@ def misspelt(draw: st.DrawFn) -> bytes:
     number = draw(st.sampled_from(HEADERS + OPTIONS))
     line = lines[number]
     at = draw(st.integers(0, len(line.partition(" =")[0]) - 1))
-    lines[number] = (
-        line[:at] + draw(st.sampled_from(["", "x", "_", line[at] * 2, "é", " ", "]"])) + line[at + 1 :]
-    )
+    lines[number] = line[:at] + draw(st.sampled_from(["", "x", "_", line[at] * 2, "é", " ", "]"])) + line[at + 1 :]
     return "\n".join(lines).encode()
 
 
@@ -188,9 +186,7 @@ def test_every_config_loads_or_says_what_is_wrong_and_where(data: bytes, tmp_pat
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(number=st.sampled_from(OPTIONS), letters=st.text("qwxyz", min_size=1, max_size=3))
-def test_an_option_that_does_not_exist_is_always_reported_by_its_name(
-    number: int, letters: str, tmp_path: Path
-):
+def test_an_option_that_does_not_exist_is_always_reported_by_its_name(number: int, letters: str, tmp_path: Path):
     lines = list(LINES)
     key, _, value = lines[number].partition(" = ")
     lines[number] = f"{key}{letters} = {value}"
@@ -202,6 +198,4 @@ def test_an_option_that_does_not_exist_is_always_reported_by_its_name(
 def test_the_good_file_loads_and_no_option_may_be_given_twice(number: int, tmp_path: Path):
     assert outcome(tmp_path / "config", GOOD.encode()) == ()
     lines = [*LINES[:number], LINES[number], *LINES[number:]]
-    assert any(
-        "is given twice" in problem for problem in outcome(tmp_path / "config", "\n".join(lines).encode())
-    )
+    assert any("is given twice" in problem for problem in outcome(tmp_path / "config", "\n".join(lines).encode()))

@@ -100,9 +100,7 @@ plugins = ipcluster
 
 
 def test_sections_that_extend_each_other_are_named(file):
-    found = problems(
-        file, "[cluster a]\nextends=b\n[cluster b]\nextends=c\n[cluster c]\nextends=a\n", template="a"
-    )
+    found = problems(file, "[cluster a]\nextends=b\n[cluster b]\nextends=c\n[cluster c]\nextends=a\n", template="a")
     assert "[cluster a] EXTENDS: the sections extend each other: a -> b -> c -> a" in found
 
 
@@ -233,16 +231,11 @@ def test_root_is_the_cluster_user_only_of_root_on_this_computer(file, monkeypatc
 def test_any_option_of_ec2_means_the_provider_ec2(file):
     for line in ("node_image_id=x", "node_instance_type=a, b", "spot_bid=1"):
         assert provider_name(load(file, f"[cluster a]\ncluster_user=me\n{line}\n").cluster) == "ec2"
-    assert (
-        provider_name(load(file, "[cluster a]\nspot_bid=1\nprovider=docker\ncluster_user=me\n").cluster)
-        == "docker"
-    )
+    assert provider_name(load(file, "[cluster a]\nspot_bid=1\nprovider=docker\ncluster_user=me\n").cluster) == "docker"
 
 
 def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):
-    text = (
-        "[aws info]\naws_access_key_id=f\naws_secret_access_key=s\naws_session_token=t\naws_region_name=r\n"
-    )
+    text = "[aws info]\naws_access_key_id=f\naws_secret_access_key=s\naws_session_token=t\naws_region_name=r\n"
     text += "[cluster a]\n"
     environ = {
         "AWS_ACCESS_KEY_ID": "e",

@@ -25,9 +25,7 @@ def only_problem(path: Path) -> str:
 
 
 def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(write):
-    text = ini.read(
-        write("[KeyPair MyKey]\nKey_Location=a\n[vol Data]\n[AWS Info]\n[Cluster  Ip]\nSPOT_BID : 1\n")
-    )
+    text = ini.read(write("[KeyPair MyKey]\nKey_Location=a\n[vol Data]\n[AWS Info]\n[Cluster  Ip]\nSPOT_BID : 1\n"))
     assert [(each.kind, each.name) for each in text.sections] == [
         ("key", "MyKey"),
         ("volume", "Data"),

@@ -83,9 +83,7 @@ def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path,
         ("ipcluster", IPCluster),
     ]
     assert settings.plugins[0].options == PackagesOptions(packages=("msgpack", "ipython", "scikit-learn"))
-    assert settings.plugins[1].options == IPClusterOptions(
-        enable_notebook=True, notebook_directory="notebooks"
-    )
+    assert settings.plugins[1].options == IPClusterOptions(enable_notebook=True, notebook_directory="notebooks")
     assert settings.all_plugins["ipclusterrestart"].plugin is Restart
     assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
     assert settings.cluster.node_image_id == "ubuntu-24.04"
@@ -121,9 +119,7 @@ def test_a_plugin_we_do_not_have_is_refused_with_what_to_do_instead(start):
 
 def test_a_refused_plugin_is_reported_once(tmp_path: Path):
     file = tmp_path / "config"
-    file.write_text(
-        "[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n"
-    )
+    file.write_text("[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n")
     with pytest.raises(config.ConfigError) as caught:
         config.load(file, environ={}, find_plugin=find_plugin)
     assert len(caught.value.problems) == 1
@@ -168,10 +164,6 @@ def test_a_cloud_that_is_not_aws_is_refused_rather_than_left_for_aws():
 def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[cluster a]\ncluster_user=me\n")
-    settings = config.load(
-        file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin
-    )
+    settings = config.load(file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin)
     assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
-    assert settings.notes == (
-        "command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",
-    )
+    assert settings.notes == ("command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",)

@@ -8,7 +8,18 @@ import sys
 
 import pytest
 
-HEAVY = {"boto3", "botocore", "fabric", "invoke", "paramiko", "ipyparallel", "zmq", "IPython", "asyncssh", "cryptography"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "fabric",
+    "invoke",
+    "paramiko",
+    "ipyparallel",
+    "zmq",
+    "IPython",
+    "asyncssh",
+    "cryptography",
+}
 
 
 @pytest.fixture

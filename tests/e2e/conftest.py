@@ -37,11 +37,13 @@ for line in sys.stdin:
 """A plain Python that does what it is told, line by line: somebody's session that stays open meanwhile."""
 
 
-def poll(condition, what, *, deadline_s=30.0, every_s=0.05):
-    """The first true value of `condition()`; fails with `what` at the deadline."""
+def poll(condition, what, *, deadline_s=30.0, every_s=0.05, process=None):
+    """The first true value of `condition()`; fails with `what` at the deadline, or when `process` has ended."""
     pause = threading.Event()
     deadline = time.monotonic() + deadline_s
     while not (value := condition()):
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"ended with {process.returncode} before {what}:\n{''.join(process.communicate())}")
         if time.monotonic() > deadline:
             pytest.fail(f"not within {deadline_s:.0f} s: {what}")
         pause.wait(every_s)

@@ -150,7 +150,7 @@ def test_a_node_killed_while_it_joins_is_named_and_the_next_start_brings_it_back
     end_node(laptop, "node001")
     gate.block("node001")
     with laptop.begin("start", "trio") as process:
-        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        poll(lambda: gate.has("node001"), "node001 is at the gate", process=process)
         busy = f"another clusterctl is at work on trio (process {process.pid})"
         laptop.refuse("start", "trio", status=1, says=[busy])
         end_node(laptop, "node001")
@@ -187,7 +187,7 @@ def test_a_start_that_was_killed_is_completed_by_the_next(trio, poll):
     end_node(laptop, "node002")
     gate.block("node001")
     with laptop.begin("start", "trio") as process:
-        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        poll(lambda: gate.has("node001"), "node001 is at the gate", process=process)
         process.kill()
     gate.opens()
     assert "trio is up: 3 engines on 3 nodes" in laptop.run("start", "trio").stdout
@@ -218,7 +218,7 @@ def test_ctrl_c_ends_what_a_new_start_made_and_says_so(new_laptop, tmp_path, pol
     gate = gated(laptop, tmp_path)
     gate.block("node001")
     with laptop.begin("start", "-s", "2", "dropped") as process:
-        poll(lambda: gate.has("node001"), "node001 is at the gate")
+        poll(lambda: gate.has("node001"), "node001 is at the gate", process=process)
         ports, folders = laptop.listeners(), laptop.run_folders()
         assert len(folders) == 2
         process.send_signal(ctrl_c)
@@ -232,7 +232,11 @@ def test_ctrl_c_ends_what_a_new_start_made_and_says_so(new_laptop, tmp_path, pol
 def test_a_new_start_killed_as_it_asks_for_machines_is_completed_by_the_next(new_laptop, poll):
     laptop = new_laptop()
     with laptop.begin("start", "-s", "1", "cut") as process:
-        poll(lambda: any(event["event"] == "create" for event in laptop.journal("cut")), "machines are asked for")
+        poll(
+            lambda: any(event["event"] == "create" for event in laptop.journal("cut")),
+            "machines are asked for",
+            process=process,
+        )
         process.kill()
     assert "cut is up: " in laptop.run("start", "cut").stdout
     assert engines(laptop)["master"] >= 1

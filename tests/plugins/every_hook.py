@@ -133,7 +133,9 @@ class EveryHook:
     @hookimpl
     def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
         """`clusterctl status`: a row a node and fact."""
-        output = cluster.on(cluster.master).run_script(services.status(cluster.master), name="every_hook: status").stdout
+        output = (
+            cluster.on(cluster.master).run_script(services.status(cluster.master), name="every_hook: status").stdout
+        )
         state = next((s for s in services.parse_status(output) if s.service == "every_hook"), None)
         if state is None:
             return [StatusRow(cluster.master.alias, "page", "is not set up", healthy=False)]

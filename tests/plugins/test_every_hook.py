@@ -48,7 +48,9 @@ def test_it_implements_every_hook_there_is(plugin):
 
 
 def test_it_imports_nothing_of_ours_but_the_api():
-    lines = [line for line in FILE.read_text().splitlines() if line.lstrip().startswith(("from clusterctl", "import cl"))]
+    lines = [
+        line for line in FILE.read_text().splitlines() if line.lstrip().startswith(("from clusterctl", "import cl"))
+    ]
     assert lines == ["from clusterctl.api import ("]
 
 

@@ -85,9 +85,7 @@ class ProviderContract:
         provider.destroy("nothing")
         provider.destroy("nothing", ["node001"])
 
-    def test_without_a_name_the_nodes_of_all_clusters_are_told_and_each_ends_by_itself(
-        self, provider, public_key
-    ):
+    def test_without_a_name_the_nodes_of_all_clusters_are_told_and_each_ends_by_itself(self, provider, public_key):
         provider.create(plan_for("master", cluster="one"), public_key=public_key)
         provider.create(plan_for("master", cluster="two"), public_key=public_key)
         assert sorted(node.cluster for node in provider.nodes()) == ["one", "two"]

@@ -326,9 +326,7 @@ class TestTheEndOfANode:
         until(lambda: not any(map(lives, [*daemons, running.guardian])))
         assert provider.nodes("lab")[0].state is NodeState.STOPPED
 
-    def test_killing_the_guardian_ends_the_server_and_stop_sweeps_what_is_left(
-        self, provider, start, login, tmp_path
-    ):
+    def test_killing_the_guardian_ends_the_server_and_stop_sweeps_what_is_left(self, provider, start, login, tmp_path):
         (node,) = start("master")
         daemon = start_daemon(login(node), tmp_path)
         running = server_of(provider, node)
@@ -341,9 +339,7 @@ class TestTheEndOfANode:
 
     def test_an_orderly_power_off_asks_before_it_kills(self, provider, start, login, tmp_path):
         client = login(*start("master"))
-        script = (
-            f'trap "echo bye > {tmp_path}/bye; exit" TERM; echo > {tmp_path}/up; while :; do sleep 0.01; done'
-        )
+        script = f'trap "echo bye > {tmp_path}/bye; exit" TERM; echo > {tmp_path}/up; while :; do sleep 0.01; done'
         run(client, f"({script}) >/dev/null 2>&1 </dev/null &")
         until((tmp_path / "up").exists)
         provider.stop("lab")
@@ -420,9 +416,7 @@ plan = Plan("lab", "local", "", (NodeSpec("master"),), (), Request(), 1, 60, "")
 node, = LocalProvider(Path({str(root)!r}), os.environ).create(plan, public_key={key_pair[1]!r})
 print(node.id)
 """
-        done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S
-        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)
         assert done.stderr == ""
         (node,) = provider.nodes("lab")
         assert node.id == done.stdout.strip()
@@ -452,9 +446,7 @@ print(node.id)
         assert caught.value.remedy
         assert list(root.iterdir()) == []
 
-    def test_an_interrupted_create_ends_what_it_started_and_keeps_what_was(
-        self, provider, start, monkeypatch, login
-    ):
+    def test_an_interrupted_create_ends_what_it_started_and_keeps_what_was(self, provider, start, monkeypatch, login):
         (before,) = start("master")
 
         def interrupted(*arguments):
