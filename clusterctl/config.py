@@ -249,7 +249,11 @@ def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, fo
         found.problems.append(f"{setup.origin if setup else raw.origin}: {exc.message}{near}; {exc.remedy}")
         return None
     declared = getattr(plugin, "clusterctl_settings", None)
-    model = declared() if declared else Section
+    try:
+        model = declared() if declared else Section
+    except Exception as exc:  # noqa: BLE001  somebody else's code: whatever it is, it is that plugin's fault
+        found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} failed: {type(exc).__name__}: {exc}")
+        return None
     if not (isinstance(model, type) and issubclass(model, Section)):
         found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} must return a Section class")
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl import config, connections, plugin_host, tunnel
-from clusterctl.errors import ConfigError, PluginError, StateError, UsageError
+from clusterctl.errors import ClusterctlError, PluginError, StateError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.parts import Parts
@@ -124,15 +124,15 @@ def parts(
 
 
 def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:
-    """Parts to look at or end a cluster with, even if the config file is broken by now; and what is wrong with it.
+    """Parts to look at or end a cluster with, even if config, environment or a plugin is broken by now; and what is.
 
     Without a config no plugin of the user's is called; the provider still finds and ends every node.
     """
     try:
         return parts(name, config_file=config_file, report=report), ""
-    except (ConfigError, UsageError) as exc:
+    except ClusterctlError as exc:
         folder = ClusterFolder(home(), name)
-        settings = load_settings(None)
+        settings = config.load(None, environ={}, find_plugin=plugin_host.find)
         owner = provider(folder.provider() or "local")
         host = host_of(settings)
         return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message

@@ -78,7 +78,8 @@ class IPCluster:
             self._join_master(cluster, node)
         else:
             engine = self._engine_file(cluster)
-            version = hashlib.sha256(engine.encode()).hexdigest()[:8]
+            # Another controller's engines, or those of a master that was lost, would not register with this one.
+            version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
             script = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
             script += services.ensure(node, self._engines(cluster, node, version))
             cluster.on(node).run_script(script, name="ipcluster: engines")
@@ -246,9 +247,12 @@ class IPCluster:
         answer = hub.ask(cluster)
         says = "answers" if answer.answered else "does not answer"
         rows = [StatusRow("master", "controller", says, answer.answered)]
-        for alias, numbers in hub.engine_ids(cluster).items():
+        ids = hub.engine_ids(cluster)
+        for node in cluster.nodes:
+            numbers = ids.get(node.alias, range(0))
             there = len(set(numbers) & set(answer.engines))
-            rows.append(StatusRow(alias, "engines", f"{there} of {len(numbers)}", there == len(numbers), there))
+            value = f"{there} of {len(numbers)}" if numbers else "never set up"
+            rows.append(StatusRow(node.alias, "engines", value, bool(numbers) and there == len(numbers), there))
         return rows
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,9 @@ from clusterctl.model import Event, EventKind
 from clusterctl.operations.parts import Parts
 from clusterctl.plugin_host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
 _SOCKET = {"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}

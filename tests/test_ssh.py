@@ -201,7 +201,7 @@ class TestOverSSH:
         assert relatives == [".", "folder", "folder/run.sh"]
 
     def test_a_file_that_is_not_there_is_an_error_that_names_it(self, remote, tmp_path):
-        with pytest.raises(RemoteError, match="master: get .*nothing: No such file"):
+        with pytest.raises(RemoteError, match=r"master: get .*nothing: No such file"):
             remote.get(PurePosixPath("/nothing"), tmp_path / "x")
 
     def test_a_node_that_shows_another_key_is_refused(self, connect, lab):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from clusterctl import tunnel
-from clusterctl.tunnel import Forward, Target
 from clusterctl.testing import fake_node
+from clusterctl.tunnel import Forward, Target
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def main() -> NoReturn:
         signal.signal(number, signal.default_int_handler)
     debug = _wants_debug(sys.argv[1:])
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="clusterctl", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except ClusterctlError as exc:
         _explain(exc, debug=debug)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import connections, planning, services
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
-from clusterctl.model import Facet, Node, NodeState, Plan, Request, Step
+from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Request, Step
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
 from clusterctl.settings import provider_name
@@ -178,7 +178,8 @@ def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node],
     parts.folder.pin(nodes)
     cluster.admit(nodes)
     aliases = [node.alias for node in nodes if members.get(node.alias) != (node.id, plan.digest)]
-    if not aliases and not _is_healthy(parts, cluster):
+    # Whoever joined a master that is gone has to join the new one; a member that is not well may be cured by it.
+    if MASTER in aliases or (not aliases and not _is_healthy(parts, cluster)):
         aliases = [node.alias for node in nodes]
     _forget_gone(parts, cluster, members, aliases)
     if aliases:

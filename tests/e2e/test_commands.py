@@ -96,7 +96,7 @@ def test_what_ends_a_cluster_asks_first(laptop, cluster):
 
 
 def test_an_unknown_plugin_is_refused_with_those_that_there_are(laptop, cluster):
-    laptop.refuse("runplugin", "nosuch", status=1, says=["unknown plugin nosuch", "ipclusterrestart"])
+    laptop.refuse("runplugin", "nosuch", status=2, says=["unknown plugin nosuch", "ipclusterrestart"])
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

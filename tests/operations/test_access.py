@@ -100,7 +100,7 @@ class TestPutAndGet:
         assert files(lab) == {"all/a.txt": b"a", "all/deep/er/b.txt": b"b"}
 
     def test_what_is_not_there_is_named_before_anything_is_copied(self, lab, parts, tree):
-        with pytest.raises(UsageError, match="no such file: .*nope"):
+        with pytest.raises(UsageError, match=r"no such file: .*nope"):
             access.put(parts, "master", [tree / "a.txt", tree / "nope"], "x")
         assert files(lab) == {}
 

@@ -272,6 +272,18 @@ class TestNothingIsCreatedAndNothingIsLeft:
         assert not any(call.startswith("create") for call in lab.provider.calls)
         assert not parts.folder.path.exists()
 
+    @pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), None, dict])
+    def test_a_plugin_whose_settings_are_none(self, lab, answer):
+        class Wrong:
+            @staticmethod
+            def clusterctl_settings():
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+        with pytest.raises(ConfigError, match="clusterctl_settings"):
+            lab.parts({"wrong": Wrong})
+
     def test_two_plugins_that_want_the_same_file_differently(self, lab):
         def wanting(content):
             class Wanting:

@@ -251,7 +251,7 @@ def test_a_node_that_does_not_answer_yet_is_asked_again_and_joins(run):
     outcome = end()
     assert sorted(outcome.joined) == aliases(2)
     assert acts.log.count(("begin", "node001", "ssh")) >= 2
-    assert [s for s in outcome.steps if (s.node, s.plugin) == ("node001", "ssh")][0].error == ""
+    assert next(s for s in outcome.steps if (s.node, s.plugin) == ("node001", "ssh")).error == ""
 
 
 def test_the_deadline_names_who_is_missing_and_why(run):

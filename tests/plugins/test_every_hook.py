@@ -55,7 +55,7 @@ def test_it_imports_nothing_of_ours_but_the_api():
 
 
 def test_settings_are_checked_before_anything_is_created(parts, lab):
-    with pytest.raises(ConfigError, match="every_hook.port: expected at least 1024, got '80'"):
+    with pytest.raises(ConfigError, match=r"every_hook\.port: expected at least 1024, got '80'"):
         parts(port=80)
     with pytest.raises(ConfigError, match=r"every_hook.titel: unknown option .did you mean TITLE"):
         parts(titel="x")

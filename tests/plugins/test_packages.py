@@ -143,7 +143,7 @@ def test_but_an_old_lock_is_better_than_none_and_it_is_said(packages, fake_uv, t
 def test_a_package_that_does_not_exist_costs_nothing_but_the_message(packages, fake_uv, tmp_path):
     fake_uv.answers("", status=1, errors="Because numpyy was not found, no solution")
     cluster = cluster_in(tmp_path)
-    with pytest.raises(PluginError, match="(?s)cannot be resolved.*numpyy was not found") as caught:
+    with pytest.raises(PluginError, match=r"(?s)cannot be resolved.*numpyy was not found") as caught:
         packages().clusterctl_prepare(cluster, plan("numpyy"))
     assert "PACKAGES" in caught.value.remedy
     assert list(cluster.folder.iterdir()) == []

@@ -466,7 +466,7 @@ print(node.id)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(provider_module, "power_on", failing)
-        monkeypatch.setattr(provider_module, "power_off", lambda folders: [4711])
+        monkeypatch.setattr(provider_module, "power_off", lambda folders, gently: [4711])
         with pytest.raises(ProviderError) as caught:
             start("master")
         if sys.version_info >= (3, 11):

@@ -1,0 +1,174 @@
+"""list, status, logs, plugins, runplugin, and getting onto nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.remote import Result
+
+
+@pytest.fixture
+def up(run, laptop):
+    assert run("start", "lab").status == 0
+    return laptop
+
+
+class TestList:
+    def test_json_has_what_programs_need(self, run, up):
+        (cluster,) = run("list", "--json").json
+        assert set(cluster) == {
+            "name",
+            "provider",
+            "state",
+            "master",
+            "engines",
+            "client_file",
+            "notebook_url",
+            "nodes",
+        }
+        assert (cluster["name"], cluster["provider"], cluster["state"], cluster["engines"]) == (
+            "lab",
+            "local",
+            "running",
+            6,
+        )
+        assert cluster["nodes"][1] == {
+            "alias": "node001",
+            "state": "running",
+            "address": "127.0.0.1",
+            "type": "",
+            "market": "",
+            "engines": 2,
+        }
+
+    def test_nothing_is_an_empty_list(self, run, laptop):
+        assert run("listclusters", "--json").json == []
+
+    def test_each_cluster_with_its_nodes(self, run, up):
+        out = run("list").out
+        assert "lab: running, 3 nodes, 6 engines (local)" in out
+        assert "node002  running  127.0.0.1:22" in out
+
+    def test_one_of_several(self, run, up):
+        run("start", "other", "-s", "1")
+        assert [cluster["name"] for cluster in run("list", "--json").json] == ["lab", "other"]
+        assert [cluster["name"] for cluster in run("list", "other", "--json").json] == ["other"]
+        assert run("list", "nope").status == 2
+
+
+class TestStatus:
+    def test_all_is_well(self, run, up):
+        said = run("status", "lab")
+        assert said.status == 0
+        assert "tunnel: not needed" in said.out
+        answer = run("status", "--json").json
+        assert (answer["healthy"], answer["tunnel"], len(answer["rows"])) == (True, "not needed", 3)
+
+    def test_a_node_that_is_off_makes_it_1(self, run, up):
+        up.provider.power_off("lab", "node001")
+        said = run("status", "lab")
+        assert said.status == 1
+        assert "lab: partial" in said.out
+
+    def test_a_config_that_is_broken_by_now_is_said(self, run, up):
+        up.config.write_text("[nonsense\n")
+        said = run("status", "lab")
+        assert "lab: running, 3 nodes" in said.out
+        assert "the config cannot be read" in said.err
+
+
+class TestPlugins:
+    def test_the_installed_ones_and_their_options(self, run):
+        out = run("plugins").out
+        for name in ("packages", "ipcluster", "ipclusterrestart", "ipclusterstop"):
+            assert name in out
+        assert "engines_per_node" in out
+        names = {plugin["name"] for plugin in run("plugins", "--json").json}
+        assert {"packages", "ipcluster"} <= names
+
+    def test_the_hooks_and_their_promises(self, run):
+        hooks = [entry["hook"] for entry in run("plugins", "--hooks", "--json").json]
+        assert hooks[0] == "clusterctl_settings"
+        assert "clusterctl_leave" in run("plugins", "--hooks").out
+
+    def test_runplugin_needs_no_name_when_one_cluster_is_up(self, run, up):
+        said = run("runplugin", "engines")
+        assert said.status == 0
+        assert ">>> Running the engines" in said.out
+        assert ">>> engines ran on lab" in said.out
+
+    def test_but_it_does_when_two_are(self, run, up):
+        run("start", "other", "-s", "1")
+        said = run("rp", "engines")
+        assert said.status == 2
+        assert "2 clusters are up" in said.err
+        assert "lab, other" in said.err
+        assert run("rp", "engines", "other").status == 0
+
+    def test_one_of_a_section_that_the_template_does_not_name(self, run, up):
+        said = run("runplugin", "every_hook", "lab")
+        assert said.status == 0
+        assert "Writing the page of lab again" in said.out
+
+    def test_an_unknown_one(self, run, up):
+        said = run("runplugin", "nope", "lab")
+        assert said.status == 2
+        assert "unknown plugin nope" in said.err
+
+
+class TestAccess:
+    def test_sshmaster_runs_a_command_and_exits_with_its_status(self, run, up):
+        up.connector.answers = {"ls *": Result(3, "file\n", "oh\n")}
+        said = run("sshmaster", "lab", "ls", "-l", "--color")
+        assert (said.status, said.out, said.err) == (3, "file\n", "oh\n")
+        assert up.connector.ran[-1].text == "ls -l --color"
+
+    def test_sshnode_takes_a_number_and_passes_stdin_on(self, run, up):
+        assert run("sshnode", "lab", "1", "cat > x", stdin="hello").status == 0
+        assert (up.connector.ran[-1].node, up.connector.ran[-1].stdin) == ("node001", "hello")
+        assert run("sn", "lab", "9", "ls").status == 1
+
+    def test_exec_says_whose_line_is_whose(self, run, up):
+        up.connector.answers = lambda ran: Result(0 if ran.node == "master" else 2, f"{ran.node}!\n", "")
+        said = run("exec", "lab", "hostname")
+        assert said.status == 2
+        assert "node001: node001!\n" in said.out
+        assert "failed on node001 (status 2), node002 (status 2)" in said.err
+        answer = run("exec", "--json", "-n", "2", "lab", "hostname").json
+        assert answer == [{"node": "node002", "status": 2, "stdout": "node002!\n", "stderr": ""}]
+
+    def test_put_and_get(self, run, up, tmp_path):
+        (tmp_path / "f").write_text("x")
+        assert "copied to master" in run("put", "lab", tmp_path / "f", "g").out
+        assert run("get", "lab", "g", tmp_path / "back").status == 0
+        assert (tmp_path / "back").read_text() == "x"
+        assert run("put", "lab", tmp_path / "f").status == 2
+        assert run("get", "-n", "1", "lab", "nothing", tmp_path / "y").status == 1
+
+    def test_logs(self, run, up):
+        up.connector.answers = {"cd *": "==> engine-0.log\nhello\n"}
+        assert run("logs", "lab").out == "==> engine-0.log\nhello\n"
+        assert run("logs", "lab", "1", "--commands").status == 0
+
+
+class TestClient:
+    def test_a_cluster_without_a_tunnel_says_so(self, run, up):
+        assert "needs no tunnel" in run("tunnel", "lab").out
+        assert run("tunnel", "--json").json == {"name": "lab", "needed": False, "up": False, "forwards": []}
+
+    def test_the_notebooks_url(self, run, up):
+        assert run("notebook").out == "http://127.0.0.1:15002/lab?token=hunter2\n"
+        assert run("notebook", "lab", "--json").json["url"].endswith("hunter2")
+
+    def test_connect_without_a_connection_file_says_what_makes_one(self, run, up):
+        (up.home / "clusters" / "lab" / "client.json").unlink()
+        said = run("connect", "lab")
+        assert said.status == 1
+        assert "lab has no connection file" in said.err
+        assert "clusterctl start lab" in said.err
+
+    def test_no_cluster_is_up(self, run, laptop):
+        for command in ("connect", "notebook", "tunnel", "status"):
+            said = run(command)
+            assert said.status == 2
+            assert "no cluster is up" in said.err

@@ -1,0 +1,99 @@
+"""How things look."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import click
+import pytest
+
+from clusterctl.cli import output as output_module
+from clusterctl.cli.output import Output, confirm, show_json, show_table
+from clusterctl.model import Event, EventKind, Secret
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def progress(done, total=3):
+    return Event(EventKind.PROGRESS, "Waiting", done=done, total=total)
+
+
+def test_steps_and_notes_are_lines_and_warnings_go_to_stderr(capsys):
+    with Output() as show:
+        show(Event(EventKind.STEP, "Starting"))
+        show(Event(EventKind.NOTE, "by the way"))
+        show(Event(EventKind.WARNING, "careful"))
+    said = capsys.readouterr()
+    assert said.out == ">>> Starting\n>>> by the way\n"
+    assert said.err == "*** WARNING - careful\n"
+
+
+def test_with_json_stdout_holds_nothing_but_the_answer(capsys):
+    with Output(as_json=True) as show:
+        show(Event(EventKind.STEP, "Starting"))
+        show(progress(3))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert ">>> Starting" in said.err
+
+
+def test_progress_elsewhere_is_a_line_every_few_seconds_and_the_last(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(output_module.time, "monotonic", lambda: now[0])
+    with Output() as show:
+        for done in (1, 2, 3):
+            show(progress(done, total=5))
+        now[0] += 6
+        show(progress(4, total=5))
+        show(progress(5, total=5))
+    assert capsys.readouterr().out == ">>> Waiting: 1/5\n>>> Waiting: 4/5\n>>> Waiting: 5/5\n"
+
+
+def test_progress_on_a_terminal_is_a_bar_and_ends_with_the_operation(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with Output() as show:
+        show(progress(1))
+        show(Event(EventKind.WARNING, "[careful]"))
+        show(progress(3))
+    text = terminal.getvalue()
+    assert ">>> Waiting" in text
+    assert "3/3" in text
+    assert "[careful]" in text
+
+
+def test_json_says_everything_and_reveals_to_its_owner(capsys):
+    show_json({"url": Secret("http://x?token=t"), "path": output_module.sys, "n": 1})
+    assert json.loads(capsys.readouterr().out)["url"] == "http://x?token=t"
+
+
+def test_a_table_is_aligned_and_has_one_line_a_row(capsys):
+    show_table(("NODE", "STATE"), [("master", "running"), ("x", "")])
+    assert capsys.readouterr().out == "NODE    STATE\nmaster  running\nx\n"
+    show_table(("A", "B"), [])
+    assert capsys.readouterr().out == "A  B\n"
+
+
+class TestConfirm:
+    def test_yes_asks_nobody(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", None)
+        confirm("Sure?", yes=True)
+
+    def test_nobody_there_is_an_error_that_says_how_to_say_so(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        with pytest.raises(click.UsageError, match="--yes"):
+            confirm("Sure?", yes=False)
+
+    @pytest.mark.parametrize(("typed", "goes_on"), [("y\n", True), ("n\n", False), ("\n", False)])
+    def test_a_person_is_asked(self, monkeypatch, typed, goes_on):
+        monkeypatch.setattr(sys, "stdin", Terminal(typed))
+        if goes_on:
+            confirm("Sure?", yes=False)
+        else:
+            with pytest.raises(click.Abort):
+                confirm("Sure?", yes=False)
