@@ -411,7 +411,7 @@ class TestMinSize:
 class TestMaster:
     @pytest.fixture(autouse=True)
     def _look_often(self, monkeypatch):
-        monkeypatch.setattr(join, "_ALIVE_EVERY_S", 0.1)
+        monkeypatch.setattr(join, "_ALIVE_EVERY_S", 0.05)
 
     def test_a_master_that_cannot_join_fails_the_start_and_its_nodes_stay(self, lab, log):
         parts = lab.parts(recording(log, a={"join master": ValueError("boom")}))
@@ -440,7 +440,7 @@ class TestMaster:
 
         lab.provider = Moody()
         lab.connector.down = {"master"}
-        parts = lab.parts(recording(log), start_timeout=1)
+        parts = lab.parts(recording(log), start_timeout=0.4)
         with pytest.raises(ClusterctlError):
             start(parts)
         assert parts.folder.key.exists()

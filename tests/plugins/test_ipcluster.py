@@ -185,7 +185,7 @@ class TestConnect:
 
     def test_or_once_time_is_up(self, tmp_path):
         cluster = lab(tmp_path, Controller([0]), notes={"engine_ids": {"master": [0, 2]}}, nodes=1)
-        (client,) = plugin(engine_timeout=1).clusterctl_connect(cluster)
+        (client,) = plugin(engine_timeout=0.1).clusterctl_connect(cluster)
         assert client.summary == "1 engine on 1 node for me"
         assert len(cluster.problems) == 1
 
@@ -199,7 +199,7 @@ class TestConnect:
     def test_a_controller_that_does_not_answer_is_an_error(self, tmp_path):
         cluster = lab(tmp_path, Controller(answered=False), notes=IDS)
         with pytest.raises(ClusterctlError, match="controller on the master does not answer") as caught:
-            plugin(engine_timeout=1).clusterctl_connect(cluster)
+            plugin(engine_timeout=0.1).clusterctl_connect(cluster)
         assert "clusterctl logs lab master" in caught.value.remedy
 
     def test_a_controller_that_gave_up_is_not_waited_for(self, tmp_path):
