@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import RemoteError
+from clusterctl.errors import RemoteError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,13 @@ def open(folder: Path, target: Target, forwards: Sequence[Forward]) -> None:  # 
     if is_up(folder) and read(folder / FILE) == wanted:
         return
     close(folder)
-    with os.fdopen(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(wanted)
+    try:
+        with os.fdopen(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(wanted)
+    except OSError as exc:
+        raise StateError(
+            f"cannot write {folder / FILE}: {exc.strerror or exc}", remedy="free some space or fix its permissions"
+        ) from exc
     _spawn(folder)
 
 

@@ -75,6 +75,9 @@ class LocalProvider:
             for name in names
             if not _NAME.fullmatch(name) or name == _HOME
         ]
+        if set("%;\n") & set(str(self._root)):
+            # The service manager's files have no way to write them.
+            problems.append(Problem(f"{self._root} has a % or ; in it", "set CLUSTERCTL_HOME to a folder without"))
         existing = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             problems.append(Problem(f"{existing} cannot be written", _REMEDIES[errno.EACCES]))
