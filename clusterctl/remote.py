@@ -42,10 +42,10 @@ class Remote(Protocol):
         timeout_s: float | None = None,
         secret: bool = False,
     ) -> Result:
-        """Run a shell command.
+        """Run a command of the POSIX shell, without input unless it is given.
 
         Args:
-            command: for the user's login shell. No secrets: every user of the node may see it.
+            command: what the shell is to do. No secrets: every user of the node may see it.
             stdin: what the command reads; secrets may be in it.
             check: raise RemoteError if the exit status is not 0.
             on_line: called with each line of stdout as it comes.

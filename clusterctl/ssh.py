@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 import socket
 import stat
 import threading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONNECT_TIMEOUT_S = 10.0
+_SHELL = "sh -s"
 _KEEPALIVE_S = 15
 _TAIL_LINES = 12
 
@@ -102,7 +104,8 @@ class SSHRemote:
         timeout_s: float | None = None,
         secret: bool = False,
     ) -> Result:
-        return self._run(command, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
+        line = f"sh -c {shlex.quote(command)}" + ("" if stdin else " </dev/null")
+        return self._run(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
         self,
@@ -113,7 +116,9 @@ class SSHRemote:
         timeout_s: float | None = None,
         secret: bool = False,
     ) -> Result:
-        return self._run("sh -s", name, script, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret)
+        # The shell has read all of it before it begins, and needs no end of input to know that it is done.
+        whole = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
+        return self._run(_SHELL, name, whole, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def _run(
         self,
@@ -158,7 +163,10 @@ class SSHRemote:
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     channel.sendall(stdin.encode())
-            channel.shutdown_write()
+            if stdin and command != _SHELL:
+                # Sent only where the command waits for it: paramiko may send it after the other side has closed the
+                # channel, and a message to a channel that is gone ends the whole connection.
+                channel.shutdown_write()
             out = _read_lines(channel.recv, on_line)
             reader.join()
             status = channel.recv_exit_status()
