@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
@@ -83,13 +84,17 @@ def ask(
     return HubAnswer(**answer)
 
 
-def wait(cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float) -> HubAnswer:
+def wait(
+    cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float, revive: Callable[[Node, set[int]], None]
+) -> HubAnswer:
     """Ask until all engines are registered and the notebook answers, no more can come, or time is up.
 
     Args:
         cluster: whose controller.
         wanted: the ids to wait for, by the alias of their node.
         timeout_s: how long at most.
+        revive: called with each node and its engines that are missing, when nothing has come for a while: the last
+            word of an engine that was replaced can take its successor off the controller's list.
 
     Raises:
         DeadlineError: the controller itself does not answer, or has given up.
@@ -97,6 +102,7 @@ def wait(cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float) -> 
     numbers = [number for ids in wanted.values() for number in ids]
     deadline = time.monotonic() + timeout_s
     slice_s = _SLICE_S
+    before: set[int] | None = None
     while True:
         answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()), notebook=True)
         over = time.monotonic() >= deadline
@@ -106,6 +112,9 @@ def wait(cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float) -> 
             late.add(cluster.master.alias)
         if over or all(_gave_up(cluster, alias) for alias in late):
             break
+        if answer.answered and missing == before:
+            _revive(cluster, wanted, missing, revive)
+        before = missing
         slice_s *= 2
     if not answer.answered:
         raise DeadlineError(
@@ -113,6 +122,15 @@ def wait(cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float) -> 
             remedy=f"see `clusterctl logs {cluster.name} master`; the same `start` tries again",
         )
     return answer
+
+
+def _revive(
+    cluster: Cluster, wanted: Mapping[str, range], missing: set[int], revive: Callable[[Node, set[int]], None]
+) -> None:
+    for alias, ids in wanted.items():
+        if missing & set(ids):
+            with suppress(RemoteError):  # the node is named as lacking engines when the wait is over
+                revive(cluster.node(alias), missing & set(ids))
 
 
 def _gave_up(cluster: Cluster, alias: str) -> bool:

@@ -74,8 +74,13 @@ def ensure(node: Node, services: Sequence[Service]) -> str:
 
 
 def restart(node: Node, names: Sequence[str]) -> str:
-    """A script that stops and starts all instances of these services and returns once they are started."""
+    """A script that stops and starts services, or single instances of them (`instance`); it ends once they are up."""
     return _control(node, "restart", names)
+
+
+def instance(service: str, number: int) -> str:
+    """The name of one instance of a service."""
+    return f"{service}:{service}-{number}"
 
 
 def stop(node: Node, names: Sequence[str]) -> str:

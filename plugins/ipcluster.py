@@ -202,9 +202,14 @@ class IPCluster:
     @hookimpl
     def clusterctl_connect(self, cluster: Cluster) -> Sequence[Connection]:
         """Count the engines at the controller, and say where the laptop finds it."""
+
+        def revive(node: Node, missing: set[int]) -> None:
+            names = [services.instance("engine", number) for number in sorted(missing)]
+            cluster.on(node).run_script(services.restart(node, names), name="ipcluster: restart engines")
+
         members = {node.alias for node in cluster.nodes if node.reachable}
         wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
-        answer = hub.wait(cluster, wanted, timeout_s=self._options.engine_timeout)
+        answer = hub.wait(cluster, wanted, timeout_s=self._options.engine_timeout, revive=revive)
         there = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
             if there[alias] < len(numbers):

@@ -196,6 +196,21 @@ class TestConnect:
         assert client.summary == "4 engines on 2 nodes for me"
         assert cluster.problems == []
 
+    def test_an_engine_that_runs_and_is_not_registered_is_restarted_alone(self, tmp_path):
+        controller = Controller({0, 1, 2, 4, 5})
+
+        def answers(ran):
+            if ran.name == "ipcluster: restart engines":
+                controller.engines[3] = "uuid"
+            return controller(ran)
+
+        cluster = lab(tmp_path, answers, notes=IDS)
+        (client,) = plugin(engine_timeout=1000).clusterctl_connect(cluster)
+        assert client.summary == "6 engines on 3 nodes for me"
+        (restarted,) = [ran for ran in cluster.ran if ran.name == "ipcluster: restart engines"]
+        assert restarted.node == "node001"
+        assert "ctl restart 'engine:engine-3'" in restarted.text
+
     def test_a_controller_that_does_not_answer_is_an_error(self, tmp_path):
         cluster = lab(tmp_path, Controller(answered=False), notes=IDS)
         with pytest.raises(ClusterctlError, match="controller on the master does not answer") as caught:
