@@ -151,7 +151,7 @@ class SSHRemote:
         with self._lock:
             self.commands += 1
             channel = self._connection.transport.open_session(timeout=CONNECT_TIMEOUT_S)
-        timer = threading.Timer(timeout_s, channel.close) if timeout_s is not None else None
+        timer = threading.Timer(timeout_s, _cut_off, [channel]) if timeout_s is not None else None
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(_chunks(channel.recv_stderr)), daemon=True)
         try:
@@ -277,6 +277,12 @@ class SSHRemote:
         ):  # a full disk must not hide the result
             log.write(f"{stamp} {name} -> {status} ({seconds:.2f} s)\n")
             log.writelines(f"    {line}\n" for line in (out + err).splitlines())
+
+
+def _cut_off(channel: Any) -> None:
+    """Close a channel whose time is over; that its connection ended first is as good."""
+    with suppress(OSError, EOFError):
+        channel.close()
 
 
 def _chunks(receive: Callable[[int], bytes]) -> list[bytes]:
