@@ -23,7 +23,7 @@ _LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
 def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
-    """Let these nodes join, each as soon as it can; tell the plugins of the new membership once.
+    """Let these nodes join, each as soon as it can.
 
     Nodes that fail or are late are reported and marked out of reach. Raises nothing for them: look at the outcome.
     """
