@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterctl import hub, services
+from clusterctl.accounts import as_user, own_folder
 from clusterctl.cluster import Cluster
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
 from clusterctl.hookspecs import hookimpl
@@ -10,16 +11,19 @@ from clusterctl.model import (
     Connection,
     Facet,
     Layout,
+    Machines,
     Node,
     Plan,
     Request,
     Secret,
+    Service,
+    ServiceState,
     StatusRow,
+    Volume,
 )
 from clusterctl.remote import Remote, Result
 from clusterctl.render import render, render_text
 from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
-from clusterctl.services import Service, ServiceState
 from clusterctl.words import plural
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "Field",
     "Flag",
     "Layout",
+    "Machines",
     "Node",
     "PathList",
     "Plan",
@@ -46,8 +51,11 @@ __all__ = [
     "Service",
     "ServiceState",
     "StatusRow",
+    "Volume",
+    "as_user",
     "hookimpl",
     "hub",
+    "own_folder",
     "plural",
     "render",
     "render_text",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from clusterctl.model import Request
+    from clusterctl.model import Machines, Request
     from clusterctl.remote import Remote
 
     Memory = Callable[[str, object], None]
@@ -28,7 +28,7 @@ class Cluster:
 
     Attributes:
         name: the cluster's name.
-        user: the cluster user.
+        machines: what the template says of every machine.
         folder: where the laptop keeps this cluster's files (0700).
         request: what all plugins want on every node, merged.
     """
@@ -37,7 +37,7 @@ class Cluster:
         self,
         name: str,
         *,
-        user: str,
+        machines: Machines,
         nodes: Iterable[Node],
         request: Request,
         folder: Path,
@@ -47,7 +47,7 @@ class Cluster:
         remember: Memory,
     ) -> None:
         self.name = name
-        self.user = user
+        self.machines = machines
         self.folder = folder
         self.request = request
         self._nodes = {node.alias: node for node in nodes}
@@ -60,6 +60,11 @@ class Cluster:
         self.problems: list[str] = []
         self.ending = False
         """True while the whole cluster goes: what would end with its node need not be undone."""
+
+    @property
+    def user(self) -> str:
+        """The cluster user."""
+        return self.machines.user
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -89,6 +94,10 @@ class Cluster:
     def admit(self, nodes: Iterable[Node]) -> None:
         """Take these as the cluster's nodes: they now exist."""
         self._nodes = {node.alias: node for node in nodes}
+
+    def learn(self, node: Node) -> None:
+        """Take what is now known of a node that the cluster has."""
+        self._nodes[node.alias] = node
 
     def lose(self, alias: str) -> None:
         """Keep a node on the list, but marked as out of reach."""

@@ -15,6 +15,7 @@ from clusterctl.settings import (
     AwsSection,
     ClusterSection,
     GlobalSection,
+    HostSection,
     KeySection,
     Origin,
     PermissionSection,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 FindPlugin = Callable[[str, "str | None"], "type[object]"]
 """(section name, SETUP_CLASS or None) -> plugin class; PluginError when there is none."""
 
-BUILT_IN = "local"
-"""The template there is without a config file."""
+BUILT_IN = ("local", "docker")
+"""The templates there are without a config file; the first is taken where none is named."""
 
 RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE"})
 """CLUSTERCTL_... variables that are not options."""
@@ -81,12 +82,14 @@ def load(
     aws_raw = ini.merged(sections, "aws", replace(home, section="aws"))
     aws = check(AwsSection, _aws(aws_raw, environ), found, "aws")
     keys = check_all(KeySection, ini.named(sections, "key"), found)
+    hosts = check_all(HostSection, ini.named(sections, "host"), found)
     volumes = check_all(VolumeSection, ini.named(sections, "volume"), found)
     permissions = check_all(PermissionSection, ini.named(sections, "permission"), found)
 
     clusters = dict(ini.named(sections, "cluster"))
-    if template == BUILT_IN:
-        clusters.setdefault(BUILT_IN, _built_in())  # a cluster may have been started from it before there was a file
+    if template is not None and template in BUILT_IN:
+        # Whatever the file has, these two can be asked for by name; a section of that name goes before.
+        clusters.setdefault(template, _built_in(template))
     found.problems.extend(ini.wrong_parents(clusters))
     clusters = {name: ini.extended(name, clusters) for name in clusters}
     chosen = _choose(home, template, clusters, global_raw, found)
@@ -114,6 +117,7 @@ def load(
         global_=global_,
         aws=aws,
         keys=keys,
+        hosts=hosts,
         volumes=volumes,
         permissions=permissions,
         plugins=tuple(plugins[name] for name in cluster.plugins),
@@ -137,17 +141,17 @@ def _error(path: Path | None, found: Found) -> ConfigError:
 
 def _sections(path: Path | None, found: Found) -> list[RawSection]:
     """All sections, in today's words."""
-    text = ini.read(path) if path else IniText((_built_in(),))
+    text = ini.read(path) if path else IniText((_built_in(BUILT_IN[0]),))
     found.problems.extend(text.problems)
     if found.problems and not text.sections:
         raise _error(path, found)
     return [modern_section(section, found) for section in text.sections]
 
 
-def _built_in() -> RawSection:
-    origin = replace(_DEFAULT, section=f"cluster {BUILT_IN}")
-    texts = {"provider": "local", "plugins": "ipcluster"}
-    return RawSection("cluster", BUILT_IN, origin, values=ini.written(texts, origin))
+def _built_in(name: str) -> RawSection:
+    origin = replace(_DEFAULT, section=f"cluster {name}")
+    texts = {"provider": name, "plugins": "ipcluster"}
+    return RawSection("cluster", name, origin, values=ini.written(texts, origin))
 
 
 def _changed(

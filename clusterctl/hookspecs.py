@@ -48,6 +48,15 @@ def clusterctl_prepare(cluster: Cluster, plan: Plan) -> None:
 
 
 @hookspec
+def clusterctl_bake(cluster: Cluster, node: Node) -> None:
+    """Put onto a builder node what every node needs and no cluster changes: packages, not users or services.
+
+    When: `clusterctl image bake`, in INI order, after `clusterctl_prepare`; the node becomes an image afterwards.
+    If it raises: error, no image.
+    """
+
+
+@hookspec
 def clusterctl_join(cluster: Cluster, node: Node) -> None:
     """Make this node a member. May run twice on the same node.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clusterctl import services
+from clusterctl.accounts import as_user
 from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.render import render
 
@@ -70,14 +71,22 @@ def ask(
         "forget": list(forget),
         "notebook": notebook,
     }
-    script = render("hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question))
+    question_script = render(
+        "hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question)
+    )
+    script = as_user(master, cluster.user, question_script)
 
     def on_line(line: str) -> None:
         if line.startswith("progress "):
             cluster.progress("Waiting for engines to register", int(line.split()[1]), len(wait_for))
 
     result = cluster.on(master).run_script(
-        script, name="ipcluster: count engines", on_line=on_line, timeout_s=max(2.0, wait_s) + 30, secret=True
+        script,
+        name="ipcluster: count engines",
+        on_line=on_line,
+        timeout_s=max(2.0, wait_s) + 30,
+        secret=True,
+        sudo=True,
     )
     answer = json.loads(result.stdout.splitlines()[-1])
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
@@ -137,7 +146,7 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
     """Whether a service of this node ended for good."""
     node = cluster.node(alias)
     try:
-        output = cluster.on(node).run_script(services.status(node), name="services: status").stdout
+        output = cluster.on(node).run_script(services.status(node), name="services: status", sudo=True).stdout
     except RemoteError:
         return True
     return any(state.detail.startswith("fatal") for state in services.parse_status(output))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-KINDS = ("global", "aws", "key", "volume", "permission", "plugin", "cluster")
+KINDS = ("global", "aws", "key", "host", "volume", "permission", "plugin", "cluster")
 _PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in KINDS}
 _NAMELESS = ("global", "aws")
 _REFERENCES = {"keyname": "key", "volumes": "volume", "permissions": "permission", "plugins": "plugin"}

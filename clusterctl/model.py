@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
 MASTER = "master"
@@ -54,6 +54,8 @@ class Facet(str, Enum):
     """systemd runs on it; elsewhere services run under supervisord."""
     SHARED_HOME = "shared_home"
     """The provider already shares the home folder."""
+    LASTING = "lasting"
+    """It outlives its cluster: whoever set something up on it undoes it when the node leaves."""
     DIRECT = "direct"
     """Its loopback is the laptop's: ports need no tunnel."""
 
@@ -73,6 +75,18 @@ class Layout:
     """The cluster user's home, shared by all nodes."""
     cache: PurePosixPath
     """Built environments, by the hash of what is in them."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the laptop gets onto a node, where not straight and with the cluster's own key."""
+
+    key: str = ""
+    """Private key file on the laptop; empty: the cluster's own."""
+    agent: bool = False
+    """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
+    jump: str = ""
+    """A host to go through, as ``[user@]host[:port]``; its key must be in the user's known_hosts."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,7 @@ class Node:
     """Cores that this node may use; None until known."""
     type: str = ""
     market: str = ""
+    access: Access = Access()
     reachable: bool = True
     """False when the node is gone, or did not answer: only the laptop's side can be cleaned up."""
 
@@ -118,6 +133,37 @@ class Request:
     """TCP ports on the master that must be open to the world. Rarely right: the tunnel needs none."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Text files to be on every node: path below the cluster user's home to content."""
+    shared: tuple[str, ...] = ()
+    """Folders (absolute paths) that all nodes see the same, beside the cluster user's home."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk that outlives clusters, mounted on the master and seen by all nodes."""
+
+    name: str
+    mount_path: PurePosixPath
+    id: str = ""
+    """The provider's name for it: ``vol-...`` on EC2, a volume's name with Docker. Empty: `device` is there already."""
+    device: str = ""
+    """Path of the block device on the master, where the provider attaches nothing."""
+    partition: int | None = None
+    file_system: str = "ext4"
+    """What a blank disk is formatted with, if it may be."""
+    format: bool = False
+    """A blank disk may be formatted. One with anything on it never is."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What the template says of every machine, whichever plugin or provider makes it so."""
+
+    user: str
+    """The cluster user: the work runs as this one."""
+    shell: str = "bash"
+    dns_prefix: bool = False
+    """Host names begin with the cluster's name."""
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +174,9 @@ class NodeSpec:
     type: str = ""
     market: str = ""
     image: str = ""
+    vcpus: float | None = None
+    """Processors, where the provider can choose; None: its own default."""
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +193,7 @@ class Plan:
     deadline_s: float
     digest: str
     """Changes when anything that a join applies changes; a member joined under another one joins again."""
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +213,39 @@ class Connection:
     url: Secret | None = None
     summary: str = ""
     """One line for the end of `start`, such as ``6 engines on 3 nodes for me``."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program that is kept running: restarted when it dies, its output in ``LOGS/NAME-N.log``."""
+
+    name: str
+    command: Sequence[str]
+    """Program and arguments, no shell. ``{number}`` is the number of the instance."""
+    directory: PurePosixPath
+    user: str = ""
+    """Who it runs as, where the node is a machine; empty: root."""
+    home: PurePosixPath | None = None
+    """The user's home; where it is shared, the service waits for it."""
+    count: int = 1
+    first: int = 0
+    """The number of the first instance."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Visible to everybody who may list processes of this user: no secrets."""
+    whole_group: bool = False
+    """Stop the children too. Without it they see their parent end, and may still say goodbye."""
+    version: str = ""
+    """A restart happens when anything above changes, or this."""
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One instance of a service, as the node's service manager sees it."""
+
+    service: str
+    number: int
+    running: bool
+    detail: str
 
 
 @dataclass(frozen=True)

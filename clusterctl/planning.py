@@ -13,6 +13,7 @@ from clusterctl.model import MASTER, NodeSpec, Plan, Request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from clusterctl.model import Machines
     from clusterctl.settings import ClusterSection
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -50,17 +51,19 @@ def merge(requests: Iterable[tuple[str, Request]]) -> Request:
     apt: dict[str, None] = {}
     ports: dict[int, None] = {}
     files: dict[str, str] = {}
+    shared: dict[str, None] = {}
     for name, request in requests:
         pip |= dict.fromkeys(request.pip)
         apt |= dict.fromkeys(request.apt)
         ports |= dict.fromkeys(request.ports)
+        shared |= dict.fromkeys(request.shared)
         for path, content in request.files.items():
             if files.setdefault(path, content) != content:
                 raise ConfigError(
                     (f"plugin {name} and another one both want to write {path}, differently",),
                     remedy="leave one of them out of PLUGINS",
                 )
-    return Request(tuple(pip), tuple(apt), tuple(ports), files)
+    return Request(tuple(pip), tuple(apt), tuple(ports), files, tuple(shared))
 
 
 def make_plan(
@@ -71,6 +74,7 @@ def make_plan(
     plugins: Sequence[tuple[str, str]],
     request: Request,
     nodes: Sequence[str],
+    machines: Machines,
 ) -> Plan:
     """What is to be.
 
@@ -81,6 +85,7 @@ def make_plan(
         plugins: name and options (as text that shows every change) of each plugin, in order.
         request: all plugins' requests, merged.
         nodes: aliases that are wanted, the master first.
+        machines: what the template says of every machine.
     """
     types = cluster.node_instance_type
     specs = tuple(
@@ -89,26 +94,30 @@ def make_plan(
             type=(cluster.master_instance_type if alias == MASTER else None) or (types[-1] if types else ""),
             market="spot" if cluster.spot_bid and (alias != MASTER or cluster.force_spot_master) else "",
             image=(cluster.master_image_id if alias == MASTER else None) or cluster.node_image_id or "",
+            vcpus=cluster.vcpus,
+            memory_gb=cluster.memory_gb,
         )
         for alias in nodes
     )
     facts = [
         provider,
-        cluster.cluster_user,
+        str(machines),
         list(plugins),
         request.pip,
         request.apt,
         request.ports,
         dict(request.files),
+        request.shared,
     ]
     return Plan(
         cluster=check_name(name),
         provider=provider,
-        user=cluster.cluster_user,
+        user=machines.user,
         nodes=specs,
         plugins=tuple(plugin for plugin, _ in plugins),
         request=request,
         min_size=min(cluster.min_size or len(specs), len(specs)),
         deadline_s=cluster.start_timeout,
         digest=hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16],
+        volumes=machines.volumes,
     )

@@ -18,6 +18,7 @@ import pluggy
 
 from clusterctl import hookspecs
 from clusterctl.errors import ClusterctlError, PluginError
+from clusterctl.model import Facet
 from clusterctl.sections import Section
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 GROUP = "clusterctl.plugins"
 IMPLICIT = ("packages",)
-"""Plugins that act on every cluster; named in PLUGINS or not."""
+"""Plugins that act on every cluster, in this order and before all others; named in PLUGINS or not."""
 
 
 class NoOptions(Section):
@@ -110,6 +111,22 @@ def options_model(plugin: type) -> type[Section]:
     hook = getattr(plugin, "clusterctl_settings", None)
     model: type[Section] = hook() if hook else NoOptions
     return model
+
+
+def not_needed(plugin: type, facets: frozenset[Facet]) -> str:
+    """Why a plugin has nothing to do on nodes with these facets; empty where it has.
+
+    A plugin class may say so in two attributes: `needs`, the facets it cannot do without, and `instead`, those that
+    make it superfluous.
+    """
+    lacking = frozenset[Facet](getattr(plugin, "needs", ())) - facets
+    if lacking:
+        return f"these nodes are no {' and '.join(sorted(_LACKING.get(facet, facet.value) for facet in lacking))}"
+    there = frozenset[Facet](getattr(plugin, "instead", ())) & facets
+    return f"the provider sees to it ({', '.join(sorted(facet.value for facet in there))})" if there else ""
+
+
+_LACKING = {Facet.MACHINE: "machines of their own"}
 
 
 @dataclass(frozen=True)

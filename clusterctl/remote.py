@@ -41,6 +41,7 @@ class Remote(Protocol):
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
         """Run a command of the POSIX shell, without input unless it is given.
 
@@ -51,6 +52,7 @@ class Remote(Protocol):
             on_line: called with each line of stdout as it comes.
             timeout_s: how long it may take.
             secret: keep stdout out of the node's log.
+            sudo: as root, where the node is a machine. Elsewhere there is one user only, who owns all of it.
         """
 
     def run_script(
@@ -61,6 +63,7 @@ class Remote(Protocol):
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
         """Run a POSIX shell script that is sent over stdin, so secrets in it show in no process list."""
 

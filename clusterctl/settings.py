@@ -9,9 +9,10 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
-from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, is_file
+from clusterctl.model import Machines, Volume
+from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, comma_list, is_file
 
 _USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
@@ -50,10 +51,55 @@ class KeySection(Section):
     key_location: ExpandedPath = Field(description="private key file on this computer", examples=["~/.ssh/mykey.rsa"])
 
 
-class VolumeSection(Section):
-    """A [volume NAME] section: an existing EBS volume, mounted on the master and shared with the workers."""
+class HostSection(Section):
+    """A [host NAME] section: a machine of the provider `static`."""
 
-    volume_id: str = Field(description="the volume", examples=["vol-0123456789abcdef0"], pattern=r"^vol-[0-9a-f]+$")
+    address: str | None = Field(
+        None, description="where this computer reaches it; default: NAME", examples=["192.0.2.10"]
+    )
+    private_address: str | None = Field(
+        None,
+        description="where the other hosts reach it, an IPv4 address; default: its address",
+        examples=["10.0.0.10"],
+    )
+    port: int = Field(22, ge=1, le=65535, description="port of its SSH server")
+    user: str = Field(
+        default_factory=_laptop_user,
+        description="who logs in: root, or a user with sudo and no password; default: your name here",
+        examples=["debian"],
+    )
+    key_location: ExpandedPath | None = Field(
+        None,
+        description="private key file on this computer; default: your ssh agent and the keys in ~/.ssh",
+        examples=["~/.ssh/id_ed25519"],
+    )
+    proxy_jump: str | None = Field(
+        None, description="host to go through, as user@host:port", examples=["me@gate.example.org"]
+    )
+    host_key: str | None = Field(
+        None,
+        description="the key it must show, as in /etc/ssh/ssh_host_ed25519_key.pub; default: from your known_hosts",
+        examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA..."],
+    )
+
+
+class VolumeSection(Section):
+    """A [volume NAME] section: a disk that outlives clusters, mounted on the master and seen by all nodes."""
+
+    volume_id: str | None = Field(
+        None,
+        description="ec2: the EBS volume; docker: the name of a Docker volume, made if it is not there",
+        examples=["vol-0123456789abcdef0"],
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]+$",
+    )
+    device: str | None = Field(
+        None,
+        description="static: the block device on the master",
+        examples=["/dev/disk/by-id/ata-DISK"],
+        pattern=r"^/dev/[A-Za-z0-9_./:+-]+$",
+    )
+    format: Flag = Field(default=False, description="make a file system on it if it is blank; never otherwise")
+    file_system: Literal["ext4", "xfs"] = Field("ext4", description="what a blank one is formatted with")
     mount_path: PurePosixPath = Field(description="where it is mounted on every node", examples=["/data"])
     partition: int | None = Field(
         None, ge=1, description="partition to mount; default: the only one, or the whole disk"
@@ -65,6 +111,12 @@ class VolumeSection(Section):
         if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
             raise ValueError(f"expected an absolute path below /, got {str(path)!r}")
         return path
+
+    @model_validator(mode="after")
+    def _one_name(self) -> "VolumeSection":
+        if self.volume_id is None and self.device is None:
+            raise ValueError("expected VOLUME_ID (ec2, docker) or DEVICE (static)")
+        return self
 
 
 class PermissionSection(Section):
@@ -104,7 +156,7 @@ class ClusterSection(Section):
     provider: Literal["local", "docker", "static", "ec2"] | None = Field(
         None,
         description="where the nodes are: local (this computer), docker, static or ec2;"
-        " default: ec2 if an image, instance type, key or bid is given, else local",
+        " default: static if hosts are given, ec2 if an image, instance type, key or bid is, else local",
         examples=["ec2"],
     )
     cluster_size: int = Field(3, ge=1, description="nodes, with the master")
@@ -118,8 +170,8 @@ class ClusterSection(Section):
         description="user that the work runs as; default: your name here",
         examples=["me"],
     )
-    cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh"] = Field(
-        "bash", description="the user's login shell: bash, zsh, csh, ksh or tcsh"
+    cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
+        "bash", description="the user's login shell: bash, zsh, csh, ksh, tcsh or fish"
     )
     start_timeout: float = Field(
         600.0,
@@ -130,6 +182,28 @@ class ClusterSection(Section):
     tunnel: Literal["auto", "always", "never"] = Field(
         "auto",
         description="reach services through SSH: always, never, or auto (where the nodes are elsewhere)",
+    )
+    hosts: CommaList = Field(
+        (),
+        description="static: the machines, the master first: names of [host NAME] sections, or user@address:port",
+        examples=["alpha, beta, admin@192.0.2.12"],
+    )
+    shared_home: Flag = Field(
+        default=False, description="static: the hosts share the users' homes already; no NFS server is set up"
+    )
+    vcpus: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="processors of each node, where the provider can choose",
+        examples=["4"],
+    )
+    memory_gb: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="memory of each node in GB, where the provider can choose",
+        examples=["8"],
     )
     keyname: str | None = Field(None, description="the [key NAME] to log in with", examples=["mykey"])
     node_image_id: str | None = Field(None, description="image of the nodes", examples=["ubuntu-24.04"])
@@ -164,6 +238,14 @@ class ClusterSection(Section):
     userdata_scripts: PathList = Field(
         (), description="scripts on this computer that each node runs when it boots", examples=["~/setup.sh"]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_hosts(cls, values: object) -> object:
+        """Without a size, a cluster of listed hosts has them all."""
+        if isinstance(values, dict) and values.get("hosts") and not values.get("cluster_size"):
+            return {**values, "cluster_size": len(comma_list(values["hosts"]))}
+        return values
 
     @field_validator("min_size")
     @classmethod
@@ -213,6 +295,7 @@ class Settings:
     global_: GlobalSection
     aws: AwsSection
     keys: Mapping[str, KeySection]
+    hosts: Mapping[str, HostSection]
     volumes: Mapping[str, VolumeSection]
     permissions: Mapping[str, PermissionSection]
     plugins: tuple[PluginChoice, ...]
@@ -229,20 +312,53 @@ def provider_name(cluster: ClusterSection) -> str:
     """The provider asked for, or the one that the other options can only mean."""
     if cluster.provider is not None:
         return cluster.provider
+    if cluster.hosts:
+        return "static"
     means_ec2 = cluster.node_image_id or cluster.node_instance_type or cluster.keyname or cluster.spot_bid
     return "ec2" if means_ec2 else "local"
 
 
-_OF_MACHINES = (
-    *("cluster_user", "cluster_shell", "keyname", "node_image_id", "node_instance_type", "master_image_id"),
-    *("master_instance_type", "spot_bid", "force_spot_master", "availability_zone", "subnet_id", "public_ips"),
-    *("dns_prefix", "volumes", "permissions", "userdata_scripts"),
+_OF_EC2 = (
+    *("keyname", "node_instance_type", "master_instance_type", "spot_bid", "force_spot_master"),
+    *("availability_zone", "subnet_id", "public_ips", "permissions", "userdata_scripts"),
 )
+_OF_STATIC = ("hosts", "shared_home")
+_OF_IMAGES = ("node_image_id", "master_image_id")
+_OF_SIZES = ("vcpus", "memory_gb")
+_OF_MACHINES = ("cluster_user", "cluster_shell", "dns_prefix", "volumes")
+_IDLE: Mapping[str, tuple[str, ...]] = {
+    "local": (*_OF_MACHINES, *_OF_EC2, *_OF_STATIC, *_OF_IMAGES, *_OF_SIZES),
+    "docker": (*_OF_EC2, *_OF_STATIC),
+    "static": (*_OF_EC2, *_OF_IMAGES, *_OF_SIZES),
+    "ec2": _OF_STATIC,
+}
 
 
 def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
     """The options, of those that were given, that this cluster's provider has no use for."""
-    return [key for key in _OF_MACHINES if key in given] if provider_name(cluster) == "local" else []
+    return [key for key in _IDLE[provider_name(cluster)] if key in given]
+
+
+def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
+    """What the template says of every machine, with the volumes it names."""
+    chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
+    return Machines(
+        user=cluster.cluster_user,
+        shell=cluster.cluster_shell,
+        dns_prefix=cluster.dns_prefix,
+        volumes=tuple(
+            Volume(
+                name=name,
+                mount_path=section.mount_path,
+                id=section.volume_id or "",
+                device=section.device or "",
+                partition=section.partition,
+                file_system=section.file_system,
+                format=section.format,
+            )
+            for name, section in chosen
+        ),
+    )
 
 
 def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
@@ -252,6 +368,10 @@ def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
         yield "cluster_user", "work does not run as root; name another user"
     elif not re.fullmatch(_USER_NAME, cluster.cluster_user):
         yield "cluster_user", "your name here cannot be a user's name there; name another one"
+    if provider == "static" and not cluster.hosts:
+        yield "provider", "static needs HOSTS: the machines to use, the master first"
+    if provider == "static" and cluster.hosts and cluster.cluster_size > len(cluster.hosts):
+        yield "cluster_size", f"there are {len(cluster.hosts)} HOSTS"
     if provider == "ec2":
         for script in cluster.userdata_scripts:
             if not is_file(script):

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterctl.errors import RemoteError
+from clusterctl.model import Facet
 from clusterctl.remote import Result
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ class SSHRemote:
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
-        line = f"sh -c {shlex.quote(command)}" + ("" if stdin else " </dev/null")
+        line = f"{self._as(sudo)}sh -c {shlex.quote(command)}" + ("" if stdin else " </dev/null")
         return self._run(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
@@ -115,10 +117,18 @@ class SSHRemote:
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
         # The shell has read all of it before it begins, and needs no end of input to know that it is done.
         whole = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
-        return self._run(_SHELL, name, whole, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret)
+        return self._run(
+            self._as(sudo) + _SHELL, name, whole, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret
+        )
+
+    def _as(self, sudo: bool) -> str:  # noqa: FBT001  ours alone, and called with the name of the option
+        """What a command begins with to run as root; nothing where the login is root, or owns the whole node."""
+        needed = sudo and Facet.MACHINE in self.node.facets and self.node.user != "root"
+        return "sudo -n -- " if needed else ""
 
     def _run(
         self,
@@ -163,7 +173,7 @@ class SSHRemote:
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     channel.sendall(stdin.encode())
-            if stdin and command != _SHELL:
+            if stdin and not command.endswith(_SHELL):
                 # Sent only where the command waits for it: paramiko may send it after the other side has closed the
                 # channel, and a message to a channel that is gone ends the whole connection.
                 channel.shutdown_write()
@@ -304,6 +314,12 @@ def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] 
 
 
 _REMEDIES = (
+    (
+        "sudo: a password is required",
+        "log in as root, or put `USER ALL=(ALL) NOPASSWD: ALL` for that user into a file in /etc/sudoers.d",
+    ),
+    ("sudo: not found", "log in as root (USER = root), or install sudo on that host"),
+    ("sudo: command not found", "log in as root (USER = root), or install sudo on that host"),
     ("No space left on device", "free some space on that node's disk, then run the same command again"),
     ("Disk quota exceeded", "free some space in that user's quota, then run the same command again"),
     (

@@ -117,7 +117,6 @@ NO_EFFECT: Mapping[tuple[str, str], str] = {
     ("aws", "aws_proxy_port"): _PROXY,
     ("aws", "aws_proxy_user"): _PROXY,
     ("aws", "aws_proxy_pass"): _PROXY,
-    ("volume", "device"): "the volume is found by its id",
     ("cluster", "disable_cloudinit"): "images without cloud-init are not supported",
     (
         "plugin:ipcluster",
@@ -158,6 +157,8 @@ def modernise(section: RawSection) -> Modern:
     notes: list[str] = []
     problems: list[str] = []
     for key, value in section.values.items():
+        if (kind, key) == ("volume", "device") and "volume_id" in section.values:
+            notes.append(f"{value.origin}: has no effect where the volume is found by its id")
         mapped = _modern_value(kinds, key, value.text)
         if mapped.text is not None:
             values[key] = replace(value, text=mapped.text)

@@ -24,6 +24,7 @@ from clusterctl.model import (
     Event,
     Facet,
     Layout,
+    Machines,
     Node,
     NodeSpec,
     NodeState,
@@ -48,6 +49,7 @@ class Ran:
     stdin: str = ""
     secret: bool = False
     timeout_s: float | None = None
+    sudo: bool = False
 
 
 Answer = Result | str | BaseException
@@ -122,9 +124,10 @@ class FakeRemote:
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
         """Answer a command."""
-        asked = Ran(self.node.alias, command, command, stdin, secret, timeout_s)
+        asked = Ran(self.node.alias, command, command, stdin, secret, timeout_s, sudo)
         return self._answer(asked, check=check, on_line=on_line)
 
     def run_script(
@@ -135,9 +138,10 @@ class FakeRemote:
         on_line: Callable[[str], None] | None = None,
         timeout_s: float | None = None,
         secret: bool = False,
+        sudo: bool = False,
     ) -> Result:
         """Answer a script."""
-        asked = Ran(self.node.alias, name, script, "", secret, timeout_s)
+        asked = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo)
         return self._answer(asked, check=True, on_line=on_line)
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
@@ -278,7 +282,7 @@ class FakeProvider:
     """
 
     facets: frozenset[Facet] = frozenset({Facet.DIRECT})
-    cores: int = 2
+    cores: int | None = 2
     name: str = "fake"
     calls: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -382,6 +386,7 @@ def fake_cluster(
     request: Request | None = None,
     notes: Mapping[str, object] | None = None,
     name: str = "lab",
+    machines: Machines | None = None,
 ) -> FakeCluster:
     """A cluster to call a plugin's hooks with.
 
@@ -392,6 +397,7 @@ def fake_cluster(
         request: what all plugins want on every node.
         notes: what was remembered before.
         name: the cluster's.
+        machines: what the template says of every machine; by default only that its user is ``me``.
     """
     if isinstance(nodes, int):
         aliases = [MASTER, *(f"node{number:03d}" for number in range(1, nodes))]
@@ -399,7 +405,7 @@ def fake_cluster(
     connector, events, remembered = FakeConnector(answers), list[Event](), dict(notes or {})
     cluster = FakeCluster(
         name,
-        user="me",
+        machines=machines or Machines("me"),
         nodes=nodes,
         request=request or Request(),
         folder=folder,

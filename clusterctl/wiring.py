@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     from ipyparallel import Client
 
-    from clusterctl.model import Event, Node
+    from clusterctl.model import Event, Facet, Node
     from clusterctl.providers.base import Provider
     from clusterctl.sections import Section
 
-_PROVIDERS: Mapping[str, Callable[[], Provider]] = {
-    "local": lambda: LocalProvider(home() / "local", os.environ),
+_PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
+    "local": lambda _: LocalProvider(home() / "local", os.environ),
 }
+"""By name. Without settings a provider can still tell, and end, what there is."""
 
 
 def home() -> Path:
@@ -54,30 +55,41 @@ def load_settings(
     )
 
 
-def provider(name: str) -> Provider:
-    """The provider of this name."""
+def provider(name: str, settings: Settings | None = None) -> Provider:
+    """The provider of this name; with the settings of the cluster that it is to make."""
     if name not in _PROVIDERS:
         raise UsageError(
             f"the provider {name} is not in this version of clusterctl",
             remedy=f"set PROVIDER to one of: {', '.join(_PROVIDERS)}; see the docs for what is planned",
         )
-    return _PROVIDERS[name]()
+    return _PROVIDERS[name](settings)
 
 
-def host_of(settings: Settings, plugin: str | None = None) -> plugin_host.PluginHost:
-    """The template's plugins in INI order, those that act always before them, and `plugin` after them if it is new."""
-    chosen: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
+def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> plugin_host.PluginHost:
+    """The template's plugins in INI order, those that act always before them, and `plugin` after them if it is new.
+
+    Those that have nothing to do on nodes with these facets are left out; `idle_plugins` names them.
+    """
+    named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
+    chosen = []
     for name in plugin_host.IMPLICIT:
         implicit = plugin_host.find(name)
-        if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in chosen):
+        if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in named):
             said = settings.all_plugins.get(name)  # its section, or --set
             options = said.options if said else plugin_host.options_model(implicit)()
-            chosen.insert(0, (name, said.plugin if said else implicit, options))
+            chosen.append((name, said.plugin if said else implicit, options))
+    chosen = [choice for choice in (*chosen, *named) if not plugin_host.not_needed(choice[1], facets)]
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         found = extra.plugin if extra else _found(plugin)
         chosen.append((plugin, found, extra.options if extra else plugin_host.options_model(found)()))
     return plugin_host.PluginHost(chosen)
+
+
+def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:
+    """A line for each plugin that was named and has nothing to do on such nodes."""
+    reasons = {choice.name: plugin_host.not_needed(choice.plugin, facets) for choice in settings.plugins}
+    return [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
 
 
 def _found(plugin: str) -> type:
@@ -111,11 +123,12 @@ def parts(
     folder = ClusterFolder(home(), name)
     changes = {**folder.overrides(), **(overrides or {})}
     settings = load_settings(config_path(config_file), template or folder.template(), changes)
+    owner = provider(provider_name(settings.cluster), settings)
     return Parts(
         name=name,
         settings=settings,
-        provider=provider(provider_name(settings.cluster)),
-        host=host_of(settings, plugin),
+        provider=owner,
+        host=host_of(settings, owner.facets, plugin),
         folder=folder,
         connector=connector(folder),
         report=report,
@@ -134,7 +147,7 @@ def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event
         folder = ClusterFolder(home(), name)
         settings = config.load(None, environ={}, find_plugin=plugin_host.find)
         owner = provider(folder.provider() or "local")
-        host = host_of(settings)
+        host = host_of(settings, owner.facets)
         return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message
 
 
@@ -150,7 +163,7 @@ def known_clusters() -> dict[str, NodeState]:
     if folders.is_dir():
         found = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home(), f.name).exists}
     for make in _PROVIDERS.values():
-        for node in make().nodes():
+        for node in make(None).nodes():
             before = found.get(node.cluster, NodeState.GONE)
             found[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(found.items()))

@@ -6,7 +6,6 @@ keeps both, and clients and engines that live come back by themselves. The CURVE
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import threading
@@ -24,8 +23,10 @@ from clusterctl.api import (
     Section,
     Service,
     StatusRow,
+    as_user,
     hookimpl,
     hub,
+    own_folder,
     plural,
     render,
     services,
@@ -80,9 +81,9 @@ class IPCluster:
             engine = self._engine_file(cluster)
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
-            script = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
-            script += services.ensure(node, self._engines(cluster, node, version))
-            cluster.on(node).run_script(script, name="ipcluster: engines")
+            files = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
+            daemons = self._engines(cluster, node, version)
+            cluster.on(node).run_script(_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True)
 
     def _join_master(self, cluster: Cluster, node: Node) -> None:
         wanted = {
@@ -91,7 +92,7 @@ class IPCluster:
             "curve": self._options.enable_curve,
             "notebook": self._options.enable_notebook,
         }
-        script = render(
+        files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
             python=node.layout.env / "bin" / "python",
@@ -99,16 +100,14 @@ class IPCluster:
             files=render("ipcluster_files.py.j2", wanted=json.dumps(wanted)),
             options=self._options,
             notebook=self._notebook_files(node),
-            manager_runs=services.manager_runs(node),
         )
         daemons = [
             self._controller(cluster, node),
             *self._engines(cluster, node),
             *self._notebook(cluster, node),
         ]
-        result = cluster.on(node).run_script(
-            script + services.ensure(node, daemons), name="ipcluster: controller and engines", secret=True
-        )
+        script = _script(cluster, node, files, daemons, forget_engines=True)
+        result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         _keep(cluster.folder / "engine.json", result.stdout.strip())
 
     def _engine_file(self, cluster: Cluster) -> str:
@@ -117,13 +116,16 @@ class IPCluster:
         with self._lock:  # workers join side by side
             if not kept.exists():
                 remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
-                _keep(kept, cluster.on(cluster.master).run(f"cat '{remote}'", secret=True).stdout.strip())
+                found = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
+                _keep(kept, found.stdout.strip())
             return kept.read_text(encoding="utf-8")
 
     def _controller(self, cluster: Cluster, node: Node) -> Service:
         return Service(
             name="controller",
             command=[*_python(node, "ipyparallel.controller"), f"--profile-dir={hub.profile(node)}"],
+            user=cluster.user,
+            home=node.layout.home,
             directory=node.layout.home,
             # Its eight children hold the ports: left alive, they would keep the next controller from starting.
             whole_group=True,
@@ -144,6 +146,8 @@ class IPCluster:
                 f"--profile-dir={hub.profile(node)}",
                 "--IPEngine.id={number}",
             ],
+            user=cluster.user,
+            home=node.layout.home,
             directory=node.layout.home,
             count=len(numbers),
             first=numbers.start,
@@ -161,6 +165,8 @@ class IPCluster:
             Service(
                 name="notebook",
                 command=[*_python(node, "jupyterlab"), f"--config={config}"],
+                user=cluster.user,
+                home=node.layout.home,
                 directory=node.layout.home,
                 whole_group=True,
                 environment=_environment(node),
@@ -175,7 +181,7 @@ class IPCluster:
             "folder": node.layout.home / self._options.notebook_directory,
             "config": hub.profile(node).parent / "jupyter_server_config.py",
             "startup": hub.profile(node).parent / "profile_default" / "startup",
-            "root": getpass.getuser() == "root" if Facet.MACHINE not in node.facets else node.user == "root",
+            "root": Facet.MACHINE not in node.facets and node.user == "root",
         }
 
     def _numbers(self, cluster: Cluster, node: Node) -> range:
@@ -205,7 +211,7 @@ class IPCluster:
 
         def revive(node: Node, missing: set[int]) -> None:
             names = [services.instance("engine", number) for number in sorted(missing)]
-            cluster.on(node).run_script(services.restart(node, names), name="ipcluster: restart engines")
+            cluster.on(node).run_script(services.restart(node, names), name="ipcluster: restart engines", sudo=True)
 
         members = {node.alias for node in cluster.nodes if node.reachable}
         wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
@@ -240,7 +246,7 @@ class IPCluster:
         ids = hub.engine_ids(cluster)
         if node.reachable:
             names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
-            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop")
+            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop", sudo=True)
         if not node.is_master and node.alias in ids and cluster.master.reachable:
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)
@@ -268,6 +274,21 @@ def _keep(path: Path, text: str) -> None:
     draft.touch(mode=0o600)
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
+
+
+def _script(
+    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, forget_engines: bool = False
+) -> str:
+    """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    return render(
+        "ipcluster_join.sh.j2",
+        folder=own_folder(node, cluster.user, hub.profile(node).parent),
+        profile=hub.profile(node),
+        manager_runs=services.manager_runs(node),
+        forget_engines=forget_engines,
+        files=as_user(node, cluster.user, files),
+        daemons=services.ensure(node, daemons),
+    )
 
 
 def _python(node: Node, module: str) -> tuple[str, ...]:

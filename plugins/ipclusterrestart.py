@@ -41,7 +41,9 @@ class IPClusterRestart:
         cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 
         def restart(node: Node) -> None:
-            cluster.on(node).run_script(services.restart(node, ["engine"]), name="ipcluster: restart engines")
+            cluster.on(node).run_script(
+                services.restart(node, ["engine"]), name="ipcluster: restart engines", sudo=True
+            )
 
         try:
             cluster.each(restart, nodes)

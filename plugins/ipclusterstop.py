@@ -17,7 +17,7 @@ class IPClusterStop:
 
         def stop(node: Node) -> None:
             names = ["engine", "notebook", "controller"] if node.is_master else ["engine"]
-            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop")
+            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop", sudo=True)
 
         cluster.say(f"Stopping ipyparallel on {len(cluster.nodes)} nodes")
         cluster.each(stop, cluster.workers)

@@ -16,6 +16,7 @@ ORDER = [
     "clusterctl_settings",
     "clusterctl_request",
     "clusterctl_prepare",
+    "clusterctl_bake",
     "clusterctl_join",
     "clusterctl_members",
     "clusterctl_connect",

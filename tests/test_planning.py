@@ -8,14 +8,20 @@ from hypothesis import strategies as st
 
 from clusterctl import planning
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import Request
-from clusterctl.settings import ClusterSection
+from clusterctl.model import Machines, Request
+from clusterctl.settings import ClusterSection, machines
 
 
 def plan(nodes=("master", "node001", "node002"), request=None, plugins=(("a", "{}"),), provider="local", **options):
     cluster = ClusterSection(cluster_user="me", **options)
     return planning.make_plan(
-        "lab", cluster, provider=provider, plugins=plugins, request=request or Request(), nodes=nodes
+        "lab",
+        cluster,
+        provider=provider,
+        plugins=plugins,
+        request=request or Request(),
+        nodes=nodes,
+        machines=machines(cluster, {}),
     )
 
 
@@ -111,5 +117,11 @@ class TestPlan:
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):
             planning.make_plan(
-                "a b", ClusterSection(), provider="local", plugins=(), request=Request(), nodes=("master",)
+                "a b",
+                ClusterSection(),
+                provider="local",
+                plugins=(),
+                request=Request(),
+                nodes=("master",),
+                machines=Machines("me"),
             )

@@ -1,4 +1,4 @@
-"""Daemons on a node: what supervisord reads is what was meant."""
+"""Daemons on a node: what supervisord and systemd read is what was meant."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterctl import services
+from clusterctl import services, supervisord, systemd
 from clusterctl.errors import RemoteError
-from clusterctl.services import Service, ServiceState
+from clusterctl.model import Facet, Service, ServiceState
 from clusterctl.testing import fake_node
 
 NODE = fake_node()
+MACHINE = fake_node(facets=frozenset({Facet.MACHINE}))
+SYSTEMD = fake_node(facets=frozenset({Facet.MACHINE, Facet.INIT}))
 ENGINE = Service("engine", ["/env/bin/python", "-m", "x", "--id={number}"], PurePosixPath("/home"), count=2, first=3)
 LINE = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=12)
 
@@ -31,7 +33,7 @@ def read(tmp_path_factory):
         parser = options.UnhosedConfigParser()
         server = options.ServerOptions()
         parser.expansions = server.environ_expansions
-        parser.read_string(services._program(node, replace(service, directory=logs)))
+        parser.read_string(supervisord.definition(node, replace(service, directory=logs)))
         return server.processes_from_section(parser, f"program:{service.name}", service.name)
 
     return read
@@ -78,7 +80,10 @@ def test_a_service_is_restarted_by_itself(read):
     "change", [{"count": 3}, {"first": 0}, {"command": ["x"]}, {"environment": {"A": "b"}}, {"version": "2"}]
 )
 def test_any_change_of_the_description_changes_the_file_that_decides_on_a_restart(change):
-    assert services._program(NODE, ENGINE) != services._program(NODE, replace(ENGINE, **change))
+    changed = replace(ENGINE, **change)
+    assert supervisord.definition(NODE, ENGINE) != supervisord.definition(NODE, changed)
+    # How many instances there are is not in a unit: they are enabled one by one.
+    assert services.ensure(SYSTEMD, [ENGINE]) != services.ensure(SYSTEMD, [changed])
 
 
 def test_status_is_read_line_by_line():
@@ -113,3 +118,66 @@ def test_a_pid_file_of_before_a_boot_is_not_believed():
     condition = services.manager_runs(NODE)
     assert "s.sock" in condition
     assert "kill -0" in condition
+
+
+def test_a_machine_runs_it_as_its_user_with_that_users_home(read):
+    service = replace(ENGINE, user="me", home=PurePosixPath("/home/me"))
+    text = supervisord.definition(MACHINE, service)
+    assert "\nuser=me\n" in text
+    assert "HOME=/home/me USER=me" not in supervisord.definition(NODE, service)
+    assert {"HOME=/home/me", "USER=me", "LOGNAME=me"} <= set(text.split("command=")[1].splitlines()[0].split())
+    assert "user=" not in supervisord.definition(NODE, service)
+
+
+def unit(service):
+    """A unit file as systemd groups it: section to key to values."""
+    found = {}
+    for line in systemd.definition(SYSTEMD, service).splitlines():
+        if line.startswith("["):
+            section = found.setdefault(line.strip("[]"), {})
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            section.setdefault(key, []).append(value)
+    return found
+
+
+class TestSystemd:
+    def test_an_instance_has_its_number_user_log_and_open_files(self):
+        said = unit(replace(ENGINE, user="me"))["Service"]
+        assert said["ExecStart"] == ['"/env/bin/python" "-m" "x" "--id=%i"']
+        assert said["User"] == ["me"]
+        assert said["LimitNOFILE"] == ["65536"]
+        assert said["Restart"] == ["always"]
+        assert said["StandardOutput"] == [f"append:{SYSTEMD.layout.logs}/engine-%i.log"]
+
+    def test_it_never_gives_up_as_the_master_may_be_away_for_long(self):
+        assert unit(ENGINE)["Unit"]["StartLimitIntervalSec"] == ["0"]
+
+    def test_words_are_escaped_as_systemd_reads_them(self):
+        service = Service(
+            "x", ["/bin/x", 'a "b"', "50%", "$HOME", "c\\d", ""], PurePosixPath("/"), environment={"A": "5% $B"}
+        )
+        said = unit(service)["Service"]
+        assert said["ExecStart"] == ['"/bin/x" "a \\"b\\"" "50%%" "$$HOME" "c\\\\d" ""']
+        assert said["Environment"] == ['"A=5%% $B"']
+
+    def test_children_are_stopped_too_only_where_asked(self):
+        assert unit(ENGINE)["Service"]["KillMode"] == ["process"]
+        assert unit(replace(ENGINE, whole_group=True))["Service"]["KillMode"] == ["control-group"]
+
+    def test_a_line_end_is_refused(self):
+        with pytest.raises(ValueError, match="line end"):
+            services.ensure(SYSTEMD, [Service("x", ["echo", "a\nb"], PurePosixPath("/"))])
+
+    def test_ensure_enables_every_instance_for_the_next_boot(self):
+        script = services.ensure(SYSTEMD, [ENGINE])
+        assert "clusterctl-engine@3.service clusterctl-engine@4.service" in script
+        assert "systemctl --quiet enable" in script
+
+    def test_one_instance_and_all_of_a_service_are_addressed(self):
+        assert systemd.address("engine") == "clusterctl-engine@*.service"
+        assert systemd.address(services.instance("engine", 3)) == "clusterctl-engine@3.service"
+
+    def test_no_services_is_told_from_any_other_failure(self):
+        assert "exit 69" in services.restart(SYSTEMD, ["engine"])
+        assert "exit 69" not in services.stop(SYSTEMD, ["engine"])

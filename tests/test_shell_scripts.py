@@ -13,18 +13,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl import services
+from clusterctl import services, supervisord, systemd
+from clusterctl.accounts import as_user, own_folder
+from clusterctl.model import Facet, Service
 from clusterctl.render import render
-from clusterctl.services import Service
 from clusterctl.testing import fake_node
 
 TEMPLATES = sorted(path.name for path in (Path(__file__).parent.parent / "templates").glob("*.j2"))
 NODE = fake_node(cluster="it's my lab")
+MACHINE = fake_node(cluster="it's my lab", facets=frozenset({Facet.MACHINE}))
+SYSTEMD = fake_node(cluster="it's my lab", facets=frozenset({Facet.MACHINE, Facet.INIT}))
 OPTIONS = SimpleNamespace(
     engines_per_node=2, enable_notebook=True, enable_curve=True, heartbeat_period=500, engine_timeout=120.0
 )
 PROFILE = PurePosixPath("/state/it's/profile_cluster")
 SERVICE = Service("engine", ["python", "--id={number}", "it's 100%"], PurePosixPath("/home"), count=2)
+SERVICES = [
+    SERVICE,
+    Service("two", ["x"], PurePosixPath("/"), environment={"A": "it's"}, user="me", home=PurePosixPath("/home/me")),
+]
 NOTEBOOK = {
     "folder": PurePosixPath("/home/my notes"),
     "config": PROFILE.parent / "config.py",
@@ -36,15 +43,35 @@ WANTED = json.dumps({"profile": str(PROFILE), "engine_ip": "127.0.0.1", "curve":
 # By template: what makes it, with each of its branches taken once. A fragment that is only ever included is
 # checked inside of those that include it.
 RENDERED = {
-    "services_ensure.sh.j2": [
-        lambda: services.ensure(NODE, [SERVICE, Service("two", ["x"], PurePosixPath("/"), environment={"A": "it's"})])
+    "facts.sh.j2": [lambda: render("facts.sh.j2")],
+    "ipcluster_join.sh.j2": [
+        lambda node=node: render(
+            "ipcluster_join.sh.j2",
+            folder=own_folder(node, "me", PROFILE.parent),
+            profile=PROFILE,
+            manager_runs=services.manager_runs(node),
+            forget_engines=True,
+            files=as_user(node, "me", "echo it\\'s me"),
+            daemons=services.ensure(node, [SERVICE]),
+        )
+        for node in (NODE, MACHINE, SYSTEMD)
     ],
-    "services_control.sh.j2": [
+    "supervisord_ensure.sh.j2": [lambda node=node: services.ensure(node, SERVICES) for node in (NODE, MACHINE)],
+    "supervisord_control.sh.j2": [
         lambda: services.status(NODE),
         lambda: services.restart(NODE, ["engine", "two"]),
         lambda: services.stop(NODE, ["engine", "two"]),
     ],
-    "services_program.conf.j2": [lambda: services._program(NODE, SERVICE)],
+    "supervisord_program.conf.j2": [lambda: supervisord.definition(NODE, SERVICE)],
+    "systemd_units.sh.j2": [],
+    "systemd_ensure.sh.j2": [lambda: services.ensure(SYSTEMD, SERVICES)],
+    "systemd_control.sh.j2": [
+        lambda: services.status(SYSTEMD),
+        lambda: services.restart(SYSTEMD, ["engine", "two"]),
+        lambda: services.restart(SYSTEMD, [services.instance("engine", 3)]),
+        lambda: services.stop(SYSTEMD, ["engine", "two"]),
+    ],
+    "systemd_unit.j2": [lambda: systemd.definition(SYSTEMD, SERVICE)],
     "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
     "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
     "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
@@ -60,7 +87,6 @@ RENDERED = {
             files=render("ipcluster_files.py.j2", wanted=WANTED),
             options=OPTIONS,
             notebook=notebook,
-            manager_runs=services.manager_runs(NODE),
         )
         for notebook in (None, NOTEBOOK)
     ],
@@ -142,7 +168,7 @@ def test_no_line_of_the_template_language_is_left(case):
 
 def test_the_service_file_is_an_ini_file():
     parser = configparser.RawConfigParser(strict=True)
-    parser.read_string(text(("services_program.conf.j2", 0)))
+    parser.read_string(text(("supervisord_program.conf.j2", 0)))
     assert parser.sections() == ["program:engine"]
 
 

@@ -30,7 +30,7 @@ def fake(lab, monkeypatch):
     """The only provider there is."""
     lab.provider.name = "local"
     lab.home = wiring.home()
-    monkeypatch.setitem(wiring._PROVIDERS, "local", lambda: lab.provider)
+    monkeypatch.setitem(wiring._PROVIDERS, "local", lambda _: lab.provider)
     return lab
 
 
@@ -72,11 +72,11 @@ class TestProvider:
 
 class TestHost:
     def test_packages_act_first_named_or_not(self):
-        assert wiring.host_of(settings(plugins="ipcluster")).names == ("packages", "ipcluster")
-        assert wiring.host_of(settings(plugins="")).names == ("packages",)
+        assert wiring.host_of(settings(plugins="ipcluster"), frozenset()).names == ("packages", "ipcluster")
+        assert wiring.host_of(settings(plugins=""), frozenset()).names == ("packages",)
 
     def test_but_where_it_is_named_it_stays_where_it_is(self):
-        assert wiring.host_of(settings(plugins="ipcluster,packages")).names == ("ipcluster", "packages")
+        assert wiring.host_of(settings(plugins="ipcluster,packages"), frozenset()).names == ("ipcluster", "packages")
 
     def test_a_subclass_takes_its_place(self, tmp_path):
         (tmp_path / "mine.py").write_text(
@@ -85,24 +85,25 @@ class TestHost:
         made = settings(
             f"[cluster a]\nplugins = mine\n[plugin mine]\nsetup_class = {tmp_path}/mine.py:Mine\n", tmp_path
         )
-        assert wiring.host_of(made).names == ("mine",)
+        assert wiring.host_of(made, frozenset()).names == ("mine",)
 
     def test_its_section_counts_though_the_template_does_not_name_it(self, tmp_path):
         made = settings("[cluster a]\nplugins = ipcluster\n[plugin packages]\npackages = numpy\n", tmp_path)
-        requests = dict(wiring.host_of(made).requests())
+        requests = dict(wiring.host_of(made, frozenset()).requests())
         assert requests["packages"].pip == ("numpy",)
 
     def test_one_more_comes_last_with_the_options_of_its_section(self, tmp_path):
         text = "[cluster a]\nplugins = ipcluster\n[plugin ipclusterrestart]\nrestart_timeout = 7\n"
-        host = wiring.host_of(settings(text, tmp_path), "ipclusterrestart")
+        host = wiring.host_of(settings(text, tmp_path), frozenset(), "ipclusterrestart")
         assert host.names == ("packages", "ipcluster", "ipclusterrestart")
         assert host.plugins[-1].plugin._options.restart_timeout == 7
-        assert wiring.host_of(settings(plugins="ipcluster"), "ipclusterstop").names[-1] == "ipclusterstop"
-        assert wiring.host_of(settings(plugins="ipcluster"), "ipcluster").names == ("packages", "ipcluster")
+        assert wiring.host_of(settings(plugins="ipcluster"), frozenset(), "ipclusterstop").names[-1] == "ipclusterstop"
+        named = wiring.host_of(settings(plugins="ipcluster"), frozenset(), "ipcluster")
+        assert named.names == ("packages", "ipcluster")
 
     def test_an_unknown_one_is_a_fault_of_the_command_line(self):
         with pytest.raises(ClusterctlError, match="unknown plugin nope") as caught:
-            wiring.host_of(settings(), "nope")
+            wiring.host_of(settings(), frozenset(), "nope")
         assert caught.value.exit_code == 2
 
 

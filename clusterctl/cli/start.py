@@ -122,7 +122,8 @@ def start(
     changes = _changes(overrides, settings)
     with Output(as_json=as_json) as output:
         parts = wiring.parts(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
-        _show_notes(output, parts.settings.notes)
+        idle = wiring.idle_plugins(parts.settings, parts.provider.facets)
+        _show_notes(output, (*parts.settings.notes, *idle))
         if dry_run:
             wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)
             show_plan(make_plan(parts, wanted), as_json=as_json)

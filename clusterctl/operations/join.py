@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, ProviderError, RemoteError
-from clusterctl.model import MASTER, Event, EventKind, NodeState, Step
+from clusterctl.facts import learn
+from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
 from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class _Joiner:
     def _log_in(self, alias: str) -> None:
         """One try. Watches for the node's death too, so that nobody waits for what will never come."""
         try:
-            self._cluster.on(self._cluster.node(alias)).connect()
+            node = self._cluster.node(alias)
+            self._cluster.on(node).connect()
         except RemoteError as exc:
             if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
                 self._checked_at = time.monotonic()
@@ -118,6 +120,8 @@ class _Joiner:
                     node=alias,
                 ) from exc
             raise NotYetError(exc.message, remedy=exc.remedy) from exc
+        if Facet.MACHINE in node.facets and node.cores is None:
+            self._cluster.learn(learn(self._cluster.on(node), node))
 
     def ended(self, step: Step) -> None:
         if step.error:

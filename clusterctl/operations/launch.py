@@ -57,6 +57,7 @@ def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
         plugins=choices,
         request=planning.merge(requests),
         nodes=wanted,
+        machines=parts.machines,
     )
     return replace(plan, plugins=parts.host.names)
 

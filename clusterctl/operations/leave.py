@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import connections
 from clusterctl.errors import ClusterctlError, StateError, UsageError
-from clusterctl.model import MASTER, Node, NodeState
+from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.join import members_changed
 from clusterctl.providers.base import Power
 
@@ -35,7 +35,7 @@ def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) 
 def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:
     """Every node says goodbye, the workers first, those that run over SSH and those that do not without it."""
     cluster = parts.cluster(nodes)
-    cluster.ending = True
+    cluster.ending = Facet.LASTING not in parts.provider.facets
 
     def goodbye(node: Node) -> None:
         say_goodbye(parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.model import Event, EventKind, Request
+from clusterctl.model import Event, EventKind, Machines, Request
+from clusterctl.settings import machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,11 @@ class Parts:
     overrides: Mapping[str, str] = field(default_factory=dict)
     """What the command line said over the template."""
 
+    @property
+    def machines(self) -> Machines:
+        """What the template says of every machine."""
+        return machines(self.settings.cluster, self.settings.volumes)
+
     def say(self, text: str) -> None:
         """Tell the user what begins now."""
         self.report(Event(EventKind.STEP, text))
@@ -49,7 +55,7 @@ class Parts:
         """The cluster with these nodes, nothing connected yet."""
         return Cluster(
             self.name,
-            user=self.settings.cluster.cluster_user,
+            machines=self.machines,
             nodes=nodes,
             request=request or Request(),
             folder=self.folder.path,

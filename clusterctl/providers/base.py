@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from clusterctl.model import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +54,22 @@ class Provider(Protocol):
         ...
 
 
+def machine_layout(user: str) -> Layout:
+    """Where things live on a machine of its own.
+
+    Args:
+        user: the cluster user.
+    """
+    return Layout(
+        env=PurePosixPath("/opt/clusterctl/env"),
+        state=PurePosixPath("/var/lib/clusterctl"),
+        logs=PurePosixPath("/var/log/clusterctl"),
+        run=PurePosixPath("/run/clusterctl"),
+        home=PurePosixPath("/home") / user,
+        cache=PurePosixPath("/var/cache/clusterctl"),
+    )
+
+
 @runtime_checkable
 class Power(Protocol):
     """A provider whose nodes can be off and come back with their disks."""
@@ -57,3 +77,37 @@ class Power(Protocol):
     def stop(self, cluster: str) -> None:
         """Power the nodes off, keep their disks."""
         ...
+
+
+@runtime_checkable
+class Images(Protocol):
+    """A provider whose nodes start from images, and can become one."""
+
+    def image(self, base: str, content: str) -> str:
+        """The name of the baked image of this content, made from `base` (empty: the default); empty without one."""
+        ...
+
+    def save_image(self, cluster: str, base: str, content: str) -> str:
+        """Make an image of the cluster's only node, findable by `image`; returns its name."""
+        ...
+
+    def images(self) -> list[Image]:
+        """The baked images that there are."""
+        ...
+
+    def remove_image(self, name: str) -> None:
+        """Delete a baked image. Not being there is success."""
+        ...
+
+
+@dataclass(frozen=True)
+class Image:
+    """A baked image."""
+
+    name: str
+    base: str
+    content: str
+    """The hash of what is in it."""
+    size_gb: float
+    made: str
+    """When, as an ISO 8601 time."""

@@ -80,7 +80,7 @@ def laptop(lab, tmp_path, monkeypatch):
     """A config file with plugins of ours, and a provider and connections that are fakes."""
     lab.home = Path(os.environ["CLUSTERCTL_HOME"])
     lab.provider.name = "local"
-    monkeypatch.setitem(wiring._PROVIDERS, "local", lambda: lab.provider)
+    monkeypatch.setitem(wiring._PROVIDERS, "local", lambda _: lab.provider)
     monkeypatch.setattr(wiring, "connector", lambda folder: lab.connector)
     (tmp_path / "offline.py").write_text(PLUGINS)
     lab.config = lab.home / "config"

@@ -93,21 +93,26 @@ class EveryHook:
         cluster.remember("every_hook_title", self._options.title)  # anything that JSON can say, and no secrets
 
     @hookimpl
+    def clusterctl_bake(self, cluster: Cluster, node: Node) -> None:
+        """`clusterctl image bake`: what every node has and no cluster changes becomes part of an image."""
+        cluster.on(node).run_script("mkdir -p /usr/share/every_hook\n", name="every_hook: bake", sudo=True)
+
+    @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """A node joins: on the master first, then on each worker as it answers, side by side, in other threads."""
         if node.is_master:
             script = render_text(JOIN_MASTER, site=_site(node))
-            script += services.ensure(node, [self._server(node)])  # under systemd or supervisord: not our affair
+            script += services.ensure(node, [self._server(cluster, node)])  # by systemd or supervisord: not our affair
         else:
             script = render_text(JOIN_WORKER, state=node.layout.state, master=cluster.master.private_address)
-        cluster.on(node).run_script(script, name="every_hook: join")
+        cluster.on(node).run_script(script, name="every_hook: join", sudo=True)
 
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Once after nodes joined or left: write down again what depends on who is there."""
         there = [node for node in cluster.nodes if node.reachable]
         script = render_text(WRITE_PAGE, site=_site(cluster.master), title=self._options.title, nodes=there)
-        cluster.on(cluster.master).run_script(script, name="every_hook: page")
+        cluster.on(cluster.master).run_script(script, name="every_hook: page", sudo=True)
 
     @hookimpl
     def clusterctl_connect(self, cluster: Cluster) -> Connection:
@@ -122,7 +127,7 @@ class EveryHook:
         if cluster.ending:
             return  # all of it ends with its machines
         if node.is_master and node.reachable:
-            cluster.on(node).run_script(services.stop(node, ["every_hook"]), name="every_hook: stop")
+            cluster.on(node).run_script(services.stop(node, ["every_hook"]), name="every_hook: stop", sudo=True)
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:
@@ -133,19 +138,19 @@ class EveryHook:
     @hookimpl
     def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
         """`clusterctl status`: a row a node and fact."""
-        output = (
-            cluster.on(cluster.master).run_script(services.status(cluster.master), name="every_hook: status").stdout
-        )
+        master = cluster.master
+        output = cluster.on(master).run_script(services.status(master), name="every_hook: status", sudo=True).stdout
         state = next((s for s in services.parse_status(output) if s.service == "every_hook"), None)
         if state is None:
             return [StatusRow(cluster.master.alias, "page", "is not set up", healthy=False)]
         return [StatusRow(cluster.master.alias, "page", state.detail, healthy=state.running)]
 
-    def _server(self, node: Node) -> Service:
+    def _server(self, cluster: Cluster, node: Node) -> Service:
         python = str(node.layout.env / "bin" / "python")
         port = str(self._options.port)
         command = [python, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(_site(node)), port]
-        return Service("every_hook", command, directory=node.layout.home)
+        home = node.layout.home
+        return Service("every_hook", command, directory=home, user=cluster.user, home=home)
 
 
 def _site(node: Node) -> PurePosixPath:
