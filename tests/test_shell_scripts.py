@@ -72,11 +72,14 @@ RENDERED = {
         lambda: services.stop(SYSTEMD, ["engine", "two"]),
     ],
     "systemd_unit.j2": [lambda: systemd.definition(SYSTEMD, SERVICE)],
+    "hub_client.py.j2": [lambda: render("hub_client.py.j2")],
     "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
     "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
-    "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
+    "ipcluster_worker.sh.j2": [
+        lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS, numbers=[0, 1])
+    ],
     "ipcluster_engine_config.sh.j2": [
-        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS)
+        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS, numbers=[0])
     ],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
@@ -87,6 +90,7 @@ RENDERED = {
             files=render("ipcluster_files.py.j2", wanted=WANTED),
             options=OPTIONS,
             notebook=notebook,
+            numbers=[0, 1],
         )
         for notebook in (None, NOTEBOOK)
     ],
