@@ -27,10 +27,10 @@ def as_user(node: Node, user: str, script: str) -> str:
         return f"{script}\n"
     home = shlex.quote(str(node.layout.home))
     name = shlex.quote(user)
-    # Read whole before it begins: a command in it may read stdin.
+    # A shared home may be closed to root. The script is read whole before it begins: a command in it may read stdin.
     return (
-        f"(cd {home} && exec runuser -u {name} -- env HOME={home} USER={name} LOGNAME={name} sh -s) <<'{_END}'\n"
-        f"clusterctl_as_user() {{\n{script}\n}}\nclusterctl_as_user\nexit $?\n{_END}\n"
+        f"(cd / && exec runuser -u {name} -- env HOME={home} USER={name} LOGNAME={name} sh -s) <<'{_END}'\n"
+        f"clusterctl_as_user() {{\ncd {home} || exit\n{script}\n}}\nclusterctl_as_user\nexit $?\n{_END}\n"
     )
 
 

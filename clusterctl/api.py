@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl import hub, services
+from clusterctl import hub, installed, locks, requirements, services
 from clusterctl.accounts import as_user, own_folder
 from clusterctl.cluster import Cluster
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
@@ -23,6 +23,7 @@ from clusterctl.model import (
 )
 from clusterctl.remote import Remote, Result
 from clusterctl.render import render, render_text
+from clusterctl.reports import Report, run_reported
 from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
 from clusterctl.words import plural
 
@@ -43,6 +44,7 @@ __all__ = [
     "PluginError",
     "Remote",
     "RemoteError",
+    "Report",
     "Request",
     "Result",
     "Secret",
@@ -55,9 +57,13 @@ __all__ = [
     "as_user",
     "hookimpl",
     "hub",
+    "installed",
+    "locks",
     "own_folder",
     "plural",
     "render",
     "render_text",
+    "requirements",
+    "run_reported",
     "services",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -65,6 +67,17 @@ class Cluster:
     def user(self) -> str:
         """The cluster user."""
         return self.machines.user
+
+    @property
+    def public_key(self) -> str:
+        """The public half of the key that the cluster's nodes let in: ``ssh-ed25519 AAAA comment``."""
+        return (self.folder / "id_ed25519.pub").read_text(encoding="utf-8").strip()
+
+    @property
+    def mark(self) -> str:
+        """What says of a machine that it is this cluster's and no other's: name and fingerprint of its key."""
+        blob = base64.b64decode(self.public_key.split()[1] + "==")
+        return f"{self.name} SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -36,7 +36,7 @@ FindPlugin = Callable[[str, "str | None"], "type[object]"]
 BUILT_IN = ("local", "docker")
 """The templates there are without a config file; the first is taken where none is named."""
 
-RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE"})
+RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
 """CLUSTERCTL_... variables that are not options."""
 
 _FILE_ONLY = frozenset({"include", "extends"})

@@ -52,6 +52,10 @@ class RemoteError(ClusterctlError):
         self.output = output
 
 
+class RefusedError(RemoteError):
+    """A login that waiting will not make good: an untrusted host key, or no key of ours that is let in."""
+
+
 class PluginError(ClusterctlError):
     """A plugin cannot be loaded, or its work on a node failed."""
 

@@ -14,11 +14,13 @@ import json
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
-from clusterctl import tunnel
+from clusterctl import dot_ssh, endpoints, tunnel
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -46,7 +48,8 @@ async def _keep_up(folder: Path, ready: _Ready) -> None:
     tries = 0
     while tunnel.read(folder / tunnel.FILE) == wanted:
         try:
-            async with await _connect(target) as connection:
+            async with AsyncExitStack() as opened:
+                connection = await _connect(target, opened)
                 for forward in forwards:
                     await connection.forward_local_port("127.0.0.1", forward.local_port, forward.host, forward.port)
                 tries = 0
@@ -60,19 +63,58 @@ async def _keep_up(folder: Path, ready: _Ready) -> None:
         tries += 1
 
 
-async def _connect(target: tunnel.Target) -> asyncssh.SSHClientConnection:
+async def _connect(target: tunnel.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
+    """Log in to the tunnel's end, through its gateway if there is one; `opened` closes what was opened."""
+    gateway = None
+    if target.jump:
+        end = endpoints.parse(target.jump, user=dot_ssh.user_name())
+        trusted = dot_ssh.KnownHosts().look_up(end.host, end.port).key
+        # Nobody may be trusted that the user's ssh does not know; an empty list refuses all.
+        keys = [asyncssh.import_public_key(trusted)] if trusted else []
+        offered = _offered(target, others=True)
+        gateway = await _log_in(end.host, end.port, username=end.user, known_hosts=(keys, [], []), **offered)
+        await opened.enter_async_context(gateway)
+    return await opened.enter_async_context(
+        await _log_in(
+            target.address,
+            target.port,
+            username=target.user,
+            known_hosts=target.known_hosts,
+            tunnel=gateway,
+            **_offered(target, others=target.agent),
+        )
+    )
+
+
+def _offered(target: tunnel.Target, *, others: bool) -> dict[str, Any]:
+    """The keys that a server is offered. One with a passphrase is the agent's, and passed over here."""
+    files = [target.key, *map(str, dot_ssh.private_keys() if others else ())]
+    held = others or _is_locked(target.key)
+    return {
+        "client_keys": [path for path in dict.fromkeys(files) if not _is_locked(path)],
+        "agent_path": os.environ.get("SSH_AUTH_SOCK") if held else None,
+    }
+
+
+def _is_locked(path: str) -> bool:
+    """Whether a private key has a passphrase, or cannot be read at all."""
+    try:
+        asyncssh.read_private_key(path)
+    except (OSError, ValueError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+        return True
+    return False
+
+
+async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
-        target.address,
-        target.port,
-        username=target.user,
-        client_keys=[target.key],
-        known_hosts=target.known_hosts,
+        host,
+        port,
         config=None,
-        agent_path=None,
         compression_algs=None,
         keepalive_interval=15,
         keepalive_count_max=3,
         connect_timeout=10,
+        **options,
     )
 
 

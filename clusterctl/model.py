@@ -233,7 +233,8 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Visible to everybody who may list processes of this user: no secrets."""
     whole_group: bool = False
-    """Stop the children too. Without it they see their parent end, and may still say goodbye."""
+    """Under supervisord, stop the children too; else they see their parent end, and may still say goodbye. systemd
+    always stops them."""
     version: str = ""
     """A restart happens when anything above changes, or this."""
 

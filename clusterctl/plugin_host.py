@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Request
 
 GROUP = "clusterctl.plugins"
-IMPLICIT = ("packages",)
+IMPLICIT = ("volumes", "base", "nfs", "packages")
 """Plugins that act on every cluster, in this order and before all others; named in PLUGINS or not."""
 
 
@@ -171,6 +171,10 @@ class PluginHost:
     def having(self, hook: str) -> tuple[str, ...]:
         """The names of the plugins that implement a hook, in order."""
         return tuple(loaded.name for loaded in self.plugins if hook in loaded.hooks)
+
+    def independent(self) -> tuple[str, ...]:
+        """The names of the plugins whose class says ``waits_for_master = False``: theirs is the same on every node."""
+        return tuple(loaded.name for loaded in self.plugins if not getattr(loaded.plugin, "waits_for_master", True))
 
     def only(self, name: str) -> PluginHost:
         """A host of that one plugin, the same object."""

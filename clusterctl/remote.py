@@ -30,7 +30,7 @@ class Remote(Protocol):
     """How many remote commands were run so far; a file transfer counts as one."""
 
     def connect(self) -> None:
-        """Log in. Raises RemoteError; may be tried again."""
+        """Log in. Raises RemoteError; may be tried again, but for RefusedError."""
 
     def run(
         self,

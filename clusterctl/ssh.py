@@ -1,43 +1,53 @@
-"""A node over SSH. The only file that knows fabric and paramiko; a host key that is not pinned is refused."""
+"""A node over SSH: commands, scripts, files and shells on one connection, which login.py makes."""
 
 from __future__ import annotations
 
-import fnmatch
-import shlex
-import socket
 import stat
 import threading
 import time
 from contextlib import suppress
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clusterctl import transfer
 from clusterctl.errors import RemoteError
+from clusterctl.gateways import CONNECT_TIMEOUT_S, Gateways
+from clusterctl.login import log_in
 from clusterctl.model import Facet
 from clusterctl.remote import Result
+from clusterctl.shell_words import posix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from pathlib import Path, PurePosixPath
 
     from clusterctl.model import Node
 
 T = TypeVar("T")
-CONNECT_TIMEOUT_S = 10.0
 _SHELL = "sh -s"
-_KEEPALIVE_S = 15
 _TAIL_LINES = 12
 
 
 class SSHRemote:
     """`Remote` through fabric. One connection, made when first needed; commands may come from several threads."""
 
-    def __init__(self, node: Node, *, key: Path, known_hosts: Path, log: Path) -> None:
+    def __init__(
+        self, node: Node, *, key: Path, known_hosts: Path, log: Path, gateways: Gateways | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            node: to talk to.
+            key: the cluster's own private key.
+            known_hosts: the file that the nodes' host keys are pinned in.
+            log: where to write what was run, and what it said.
+            gateways: shared with the other nodes of the cluster.
+        """
         self.node = node
         self.commands = 0
         self._key = key
         self._known_hosts = known_hosts
         self._log = log
+        self._gateways = gateways or Gateways()
         self._lock = threading.Lock()
         self._connection: Any = None
         self._closed = False
@@ -45,55 +55,9 @@ class SSHRemote:
     def connect(self) -> None:
         with self._lock:
             if self._connection is None and not self._closed:
-                self._connection = self._open()
-
-    def _socket(self) -> socket.socket:
-        """A connection whose small packets go out at once: it makes a login on loopback 30 times as fast."""
-        try:
-            sock = socket.create_connection((self.node.address, self.node.port), CONNECT_TIMEOUT_S)
-        except OSError as exc:
-            raise self._silent(exc) from exc
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
-
-    def _silent(self, exc: Exception) -> RemoteError:
-        node = self.node
-        return RemoteError(
-            f"{node.alias} does not answer on {node.address}:{node.port}: {exc or type(exc).__name__}",
-            remedy=f"see `clusterctl status {node.cluster}`; `clusterctl start {node.cluster}` brings lost nodes back",
-            node=node.alias,
-        )
-
-    def _open(self) -> Any:
-        import paramiko
-        from fabric import Config, Connection
-
-        node = self.node
-        sock = self._socket()
-        connection = Connection(
-            node.address,
-            user=node.user,
-            port=node.port,
-            config=Config(overrides={"load_ssh_configs": False}, lazy=True),
-            connect_timeout=CONNECT_TIMEOUT_S,
-            connect_kwargs={"key_filename": str(self._key), "look_for_keys": False, "allow_agent": False, "sock": sock},
-        )
-        try:
-            # fabric would accept any key that it has never seen; we know the key before first contact.
-            connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            connection.client.load_host_keys(str(self._known_hosts))
-            connection.open()
-            connection.transport.set_keepalive(_KEEPALIVE_S)
-        except paramiko.BadHostKeyException as exc:
-            raise RemoteError(
-                f"{node.alias} ({node.address}:{node.port}) shows another host key than the one that was pinned",
-                remedy=f"somebody may be in between; if it was replaced, remove its line from {self._known_hosts}",
-                node=node.alias,
-            ) from exc
-        except (paramiko.SSHException, OSError, EOFError) as exc:
-            connection.close()
-            raise self._silent(exc) from exc
-        return connection
+                self._connection = log_in(
+                    self.node, key=self._key, known_hosts=self._known_hosts, gateways=self._gateways
+                )
 
     def run(
         self,
@@ -106,7 +70,7 @@ class SSHRemote:
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        line = f"{self._as(sudo)}sh -c {shlex.quote(command)}" + ("" if stdin else " </dev/null")
+        line = self._as(sudo) + posix(command) + ("" if stdin else " </dev/null")
         return self._run(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
@@ -187,45 +151,24 @@ class SSHRemote:
         return status, out, b"".join(errors).decode(errors="replace")
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        def copy(sftp: Any) -> None:
-            for folder in reversed(remote.parents):
-                with suppress(OSError):  # it exists, or the copy says what is wrong
-                    sftp.stat(str(folder))
-                    continue
-                with suppress(OSError):
-                    sftp.mkdir(str(folder))
-            sftp.put(str(local), str(remote))
-            sftp.chmod(str(remote), stat.S_IMODE(local.stat().st_mode))
-
-        self._transfer(f"put {local}", copy)
+        self._transfer(f"put {local}", lambda sftp: transfer.put(sftp, local, remote))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        def copy(sftp: Any) -> None:
-            sftp.get(str(remote), str(local))
-            local.chmod(stat.S_IMODE(sftp.stat(str(remote)).st_mode))
-
-        self._transfer(f"get {remote}", copy)
+        self._transfer(f"get {remote}", lambda sftp: transfer.get(sftp, remote, local))
 
     def is_folder(self, path: PurePosixPath) -> bool:
         try:
-            mode = self._transfer(f"look at {path}", lambda sftp: sftp.stat(str(path)).st_mode)
+            return stat.S_ISDIR(self._transfer(f"look at {path}", lambda sftp: transfer.mode(sftp, path)))
         except RemoteError:
             return False
-        return stat.S_ISDIR(mode)
 
     def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
         if not any(sign in pattern.name for sign in "*?["):
             return [pattern]
-        names = self._transfer(f"list {pattern.parent}", lambda sftp: sftp.listdir(str(pattern.parent)))
-        return [pattern.parent / name for name in sorted(fnmatch.filter(names, pattern.name))]
+        return self._transfer(f"list {pattern.parent}", lambda sftp: transfer.find(sftp, pattern))
 
     def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        mode = self._transfer(f"look at {path}", lambda sftp: sftp.stat(str(path)).st_mode)
-        yield path, PurePosixPath(), mode
-        if stat.S_ISDIR(mode):
-            for name in sorted(self._transfer(f"list {path}", lambda sftp: sftp.listdir(str(path)))):
-                for below, relative, its_mode in self.walk(path / name):
-                    yield below, PurePosixPath(name) / relative, its_mode
+        return iter(self._transfer(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
 
     def _transfer(self, name: str, act: Callable[[Any], T]) -> T:
         self.connect()
@@ -237,7 +180,7 @@ class SSHRemote:
         except OSError as exc:
             raise RemoteError(
                 f"{self.node.alias}: {name}: {exc.strerror or exc}",
-                remedy="check that both paths exist and that the cluster user may read and write them",
+                remedy=f"check that both paths exist and that {self.node.user} may read and write them there",
                 node=self.node.alias,
             ) from exc
 
@@ -247,7 +190,7 @@ class SSHRemote:
         self.connect()
         try:
             if command:
-                result = self._connection.run(command, pty=True, in_stream=None, warn=True, hide=False)
+                result = self._connection.run(posix(command), pty=True, in_stream=None, warn=True, hide=False)
             else:
                 result = self._connection.shell()
         except UnexpectedExit as exc:  # a shell that ends with the status of its last command
@@ -260,6 +203,7 @@ class SSHRemote:
         connection = self._connection
         if connection is not None and connection.client is not None:
             connection.client.close()
+        self._gateways.release()
 
     def _lost(self, name: str, why: str, output: str = "") -> RemoteError:
         return RemoteError(
@@ -273,7 +217,7 @@ class SSHRemote:
         tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
         return RemoteError(
             f"{self.node.alias}: {name} ended with status {status}" + (f":\n{tail}" if tail else ""),
-            remedy=_remedy(output) or f"see {self._log}",
+            remedy=_remedy(output).replace("{user}", self.node.user) or f"see {self._log}",
             node=self.node.alias,
             status=status,
             output=output,
@@ -313,13 +257,16 @@ def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] 
     return b"".join(seen).decode(errors="replace")
 
 
+_NO_SUDO = "log in as root (USER = root), or install sudo on that host"
+_NO_RIGHTS = "log in as root, or put the line `{user} ALL=(ALL) NOPASSWD: ALL` into a file in /etc/sudoers.d there"
 _REMEDIES = (
-    (
-        "sudo: a password is required",
-        "log in as root, or put `USER ALL=(ALL) NOPASSWD: ALL` for that user into a file in /etc/sudoers.d",
-    ),
-    ("sudo: not found", "log in as root (USER = root), or install sudo on that host"),
-    ("sudo: command not found", "log in as root (USER = root), or install sudo on that host"),
+    ("sudo: a password is required", _NO_RIGHTS),
+    ("is not in the sudoers file", _NO_RIGHTS),
+    ("is not allowed to execute", _NO_RIGHTS),
+    ("sudo: sorry, you must have a tty", "take `Defaults requiretty` out of /etc/sudoers there, or log in as root"),
+    ("sudo: not found", _NO_SUDO),
+    ("sudo: command not found", _NO_SUDO),
+    ("unknown command: sudo", _NO_SUDO),
     ("No space left on device", "free some space on that node's disk, then run the same command again"),
     ("Disk quota exceeded", "free some space in that user's quota, then run the same command again"),
     (
@@ -335,4 +282,5 @@ _REMEDIES = (
 
 
 def _remedy(output: str) -> str:
-    return next((remedy for sign, remedy in _REMEDIES if sign in output), "")
+    said = output.lower()
+    return next((remedy for sign, remedy in _REMEDIES if sign.lower() in said), "")

@@ -20,6 +20,8 @@ PLUGINS: Mapping[str, str] = {
     "starcluster.plugins.ipcluster.IPClusterRestartEngines": "ipclusterrestart",
     "starcluster.plugins.ipcluster.IPClusterStop": "ipclusterstop",
     "starcluster.plugins.pypkginstaller.PyPkgInstaller": "packages",
+    "starcluster.plugins.pkginstaller.PackageInstaller": "aptpackages",
+    "starcluster.plugins.users.CreateUsers": "users",
     "pypackage.PyPackageSetup": "packages",
 }
 
@@ -31,12 +33,10 @@ NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.condor.": _NO_QUEUE,
     "starcluster.plugins.hadoop.": "Hadoop is not set up; use the plugin ipcluster, or Amazon EMR",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
-    "starcluster.plugins.mpich2.": "add mpi4py to the packages plugin, and its MPI with a plugin of your own",
+    "starcluster.plugins.mpich2.": "add mpi4py to the packages plugin, and mpich to the aptpackages plugin",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
-    "starcluster.plugins.xvfb.": "install xvfb with a plugin of your own and run programs under xvfb-run",
+    "starcluster.plugins.xvfb.": "install xvfb with the plugin aptpackages and run programs under xvfb-run",
     "starcluster.plugins.boto.": "it copied your AWS keys to the nodes; give them an instance role",
-    "starcluster.plugins.users.": "a cluster has one user, CLUSTER_USER; start a cluster for each",
-    "starcluster.plugins.pkginstaller.": "write a plugin whose clusterctl_request() asks for them",
     "starcluster.": "clusterctl cannot run it; port it to the hooks of clusterctl.api",
 }
 

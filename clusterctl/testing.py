@@ -32,6 +32,7 @@ from clusterctl.model import (
     Problem,
     Request,
 )
+from clusterctl.providers.base import Image, ImageSource
 from clusterctl.remote import Result
 
 _FOLDER, _FILE = 0o040755, 0o100644
@@ -354,6 +355,55 @@ class FakeProvider:
         )
 
 
+@dataclass
+class FakeImageProvider(FakeProvider):
+    """The same, whose nodes start from images.
+
+    Attributes:
+        baked: the images by name.
+        sources: what `build_image` was asked for.
+        images_of: by alias, the image that the node was made from.
+    """
+
+    baked: dict[str, Image] = field(default_factory=dict)
+    sources: list[ImageSource] = field(default_factory=list)
+    images_of: dict[str, str] = field(default_factory=dict)
+
+    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+        """Make what is missing, and remember from what."""
+        there = {node.alias for node in self.nodes(plan.cluster)}
+        self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in there}
+        return super().create(plan, public_key=public_key)
+
+    def image(self, base: str, content: str) -> str:
+        """The baked image of this content."""
+        return next((i.name for i in self.baked.values() if (i.base, i.content) == (base, content)), "")
+
+    def save_image(self, cluster: str, base: str, content: str) -> str:
+        """Make an image of the cluster's only node."""
+        self.calls.append(f"save_image {cluster}")
+        (_,) = self.nodes(cluster)
+        name = f"{cluster}-{content}"
+        self.baked[name] = Image(name, base=base, content=content, size_gb=1.0, made="2026-01-01T00:00:00+00:00")
+        return name
+
+    def images(self) -> list[Image]:
+        """The baked images."""
+        return list(self.baked.values())
+
+    def remove_image(self, name: str) -> None:
+        """Forget one."""
+        self.calls.append(f"remove_image {name}")
+        self.baked.pop(name, None)
+
+    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
+        """Say two lines, and remember what was asked for."""
+        self.sources.append(source)
+        report("Step 1 of 2")
+        report("Step 2 of 2")
+        return source.name or "usual"
+
+
 class FakeCluster(Cluster):
     """A `Cluster` of fake nodes.
 
@@ -402,6 +452,8 @@ def fake_cluster(
     if isinstance(nodes, int):
         aliases = [MASTER, *(f"node{number:03d}" for number in range(1, nodes))]
         nodes = [fake_node(alias, cluster=name) for alias in aliases]
+    if folder.is_dir() and not (folder / "id_ed25519.pub").exists():
+        (folder / "id_ed25519.pub").write_text(f"ssh-ed25519 AAAA clusterctl-{name}\n", encoding="utf-8")
     connector, events, remembered = FakeConnector(answers), list[Event](), dict(notes or {})
     cluster = FakeCluster(
         name,

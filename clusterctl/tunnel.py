@@ -43,11 +43,24 @@ class Target:
     user: str
     key: str
     known_hosts: str
+    agent: bool = False
+    """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
+    jump: str = ""
+    """A host to go through, as ``[user@]host[:port]``."""
 
     @classmethod
     def to(cls, node: Node, key: Path, known_hosts: Path) -> Target:
-        """The tunnel's end on a node."""
-        return cls(node.address, node.port, node.user, str(key), str(known_hosts))
+        """The tunnel's end on a node, with the access that everything else has."""
+        access = node.access
+        return cls(
+            node.address,
+            node.port,
+            node.user,
+            access.key or str(key),
+            str(known_hosts),
+            agent=access.agent,
+            jump=access.jump,
+        )
 
 
 def open(folder: Path, target: Target, forwards: Sequence[Forward]) -> None:  # noqa: A001  tunnel.open reads well

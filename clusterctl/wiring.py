@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import os
 import platform
+import re
 import warnings
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl import config, connections, plugin_host, tunnel
-from clusterctl.errors import ClusterctlError, PluginError, StateError, UsageError
+from clusterctl.errors import ClusterctlError, PluginError, ProviderError, StateError, UsageError
+from clusterctl.gateways import Gateways
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.parts import Parts
+from clusterctl.providers.base import BaseImages, Images
+from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.local import LocalProvider
+from clusterctl.providers.static import Host, StaticProvider, as_written
 from clusterctl.settings import Settings, provider_name
 from clusterctl.ssh import SSHRemote
 
@@ -26,8 +35,36 @@ if TYPE_CHECKING:
     from clusterctl.providers.base import Provider
     from clusterctl.sections import Section
 
+
+def _static(settings: Settings | None) -> StaticProvider:
+    """The hosts of the config, those with a section of their own and those without."""
+    root = home() / "static"
+    if settings is None:
+        return StaticProvider(root)
+    hosts = [
+        Host(
+            name,
+            address=section.address or name,
+            port=section.port,
+            user=section.user,
+            private_address=section.private_address or "",
+            key=str(section.key_location or ""),
+            jump=section.proxy_jump or "",
+            host_key=section.host_key or "",
+        )
+        if (section := settings.hosts.get(name))
+        else as_written(name)
+        for name in settings.cluster.hosts
+    ]
+    return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home)
+
+
 _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
     "local": lambda _: LocalProvider(home() / "local", os.environ),
+    "docker": lambda settings: DockerProvider(
+        os.environ, owner=_owner(), dns_prefix=bool(settings and settings.cluster.dns_prefix)
+    ),
+    "static": _static,
 }
 """By name. Without settings a provider can still tell, and end, what there is."""
 
@@ -35,6 +72,17 @@ _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
 def home() -> Path:
     """Where everything of ours is on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
     return Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
+
+
+def _owner() -> str:
+    """Whose nodes we work with where several may share an engine: this user's; apart for a folder of ours elsewhere."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a uid without a name
+        user = str(os.getuid())
+    elsewhere = os.environ.get("CLUSTERCTL_HOME")
+    mark = f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", user) + mark
 
 
 def config_path(explicit: str | None) -> Path | None:
@@ -63,6 +111,16 @@ def provider(name: str, settings: Settings | None = None) -> Provider:
             remedy=f"set PROVIDER to one of: {', '.join(_PROVIDERS)}; see the docs for what is planned",
         )
     return _PROVIDERS[name](settings)
+
+
+def image_providers() -> dict[str, Images]:
+    """The providers whose nodes start from images, by name."""
+    return {name: owner for name, make in _PROVIDERS.items() if isinstance(owner := make(None), Images)}
+
+
+def base_images() -> BaseImages:
+    """The provider whose nodes' image is made on this computer."""
+    return next(owner for make in _PROVIDERS.values() if isinstance(owner := make(None), BaseImages))
 
 
 def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> plugin_host.PluginHost:
@@ -141,19 +199,37 @@ def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event
 
     Without a config no plugin of the user's is called; the provider still finds and ends every node.
     """
+    folder = ClusterFolder(home(), name)
+    holder = folder.provider() or _holder(name)
     try:
-        return parts(name, config_file=config_file, report=report), ""
+        made = parts(name, config_file=config_file, report=report)
+        if holder in {None, provider_name(made.settings.cluster)}:
+            return made, ""
+        # Its files are lost, or the config says something else by now: who has the nodes can still end them.
+        owner = provider(holder or "", made.settings)
+        return replace(made, provider=owner, host=host_of(made.settings, owner.facets)), ""
     except ClusterctlError as exc:
-        folder = ClusterFolder(home(), name)
         settings = config.load(None, environ={}, find_plugin=plugin_host.find)
-        owner = provider(folder.provider() or "local")
+        owner = provider(holder or "local")
         host = host_of(settings, owner.facets)
         return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message
 
 
+def _holder(cluster: str) -> str | None:
+    """Who has nodes of a cluster whose files here are lost; None where nobody says so."""
+    for name, make in _PROVIDERS.items():
+        with suppress(ProviderError):
+            if make(None).nodes(cluster):
+                return name
+    return None
+
+
 def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
     """How to reach a node of this cluster."""
-    return lambda node: SSHRemote(node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias))
+    gateways = Gateways()
+    return lambda node: SSHRemote(
+        node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias), gateways=gateways
+    )
 
 
 def known_clusters() -> dict[str, NodeState]:
@@ -163,9 +239,11 @@ def known_clusters() -> dict[str, NodeState]:
     if folders.is_dir():
         found = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home(), f.name).exists}
     for make in _PROVIDERS.values():
-        for node in make(None).nodes():
-            before = found.get(node.cluster, NodeState.GONE)
-            found[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
+        # One that cannot be asked, such as for want of a Docker engine, shows no nodes: what it made we still know of.
+        with suppress(ProviderError):
+            for node in make(None).nodes():
+                before = found.get(node.cluster, NodeState.GONE)
+                found[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(found.items()))
 
 

@@ -81,14 +81,8 @@ class IPCluster:
             engine = self._engine_file(cluster)
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
+            files = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
             daemons = self._engines(cluster, node, version)
-            files = render(
-                "ipcluster_worker.sh.j2",
-                profile=hub.profile(node),
-                engine=engine,
-                options=self._options,
-                numbers=_instances(daemons),
-            )
             cluster.on(node).run_script(_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True)
 
     def _join_master(self, cluster: Cluster, node: Node) -> None:
@@ -98,7 +92,6 @@ class IPCluster:
             "curve": self._options.enable_curve,
             "notebook": self._options.enable_notebook,
         }
-        engines = self._engines(cluster, node)
         files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
@@ -107,11 +100,11 @@ class IPCluster:
             files=render("ipcluster_files.py.j2", wanted=json.dumps(wanted)),
             options=self._options,
             notebook=self._notebook_files(node),
-            numbers=_instances(engines),
+            numbers=list(self._numbers(cluster, node)),
         )
         daemons = [
             self._controller(cluster, node),
-            *engines,
+            *self._engines(cluster, node),
             *self._notebook(cluster, node),
         ]
         script = _script(cluster, node, files, daemons, forget_engines=True)
@@ -297,10 +290,6 @@ def _script(
         files=as_user(node, cluster.user, files),
         daemons=services.ensure(node, daemons),
     )
-
-
-def _instances(daemons: Sequence[Service]) -> list[int]:
-    return [number for daemon in daemons for number in range(daemon.first, daemon.first + daemon.count)]
 
 
 def _python(node: Node, module: str) -> tuple[str, ...]:

@@ -1,43 +1,78 @@
 """Python packages: one lock for the whole cluster, one virtual environment a node.
 
-The lock is made on the laptop before anything is created, so a misspelt package costs nothing. An environment is built
-by uv once a machine for each lock, kept in the node's cache, and cloned by hard links from there.
+The lock is made on the laptop before anything is created, so a misspelt package costs nothing. uv builds the
+environment: on a machine where it is used, on nodes that share a disk once for all of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
-import subprocess
-import sys
+import re
 import time
 from contextlib import suppress
-from pathlib import Path
-
-import uv
 
 from clusterctl.api import (
     Cluster,
     CommaList,
+    ExpandedPath,
     Facet,
     Field,
+    Flag,
     Node,
+    PathList,
     Plan,
     PluginError,
     Request,
+    SecretText,
     Section,
+    as_user,
     hookimpl,
+    installed,
+    locks,
+    plural,
     render,
+    requirements,
+    run_reported,
 )
 
-_OUT_OF_REACH = ("error sending request", "Failed to fetch", "dns error", "Connection refused", "timed out")
+_COMPILE_AFTER_S = 15
+"""By then the engines are up, which have better uses for the processor."""
 
 
 class Options(Section):
     """The options of the `packages` plugin."""
 
     packages: CommaList = Field((), description="requirements to install on every node, as pip writes them")
+    requirements: PathList = Field(
+        (), description="requirements.txt files on this computer, with all they include", examples=["requirements.txt"]
+    )
+    pyproject: ExpandedPath | None = Field(
+        None, description="pyproject.toml whose project's dependencies are installed", examples=["pyproject.toml"]
+    )
+    extras: CommaList = Field((), description="extras of that project to install too", examples=["plot, test"])
+    environment: ExpandedPath | None = Field(
+        None, description="conda environment.yml whose `pip:` part is installed", examples=["environment.yml"]
+    )
+    sync: Flag = Field(
+        default=False,
+        description="repeat this computer's environment: the active one ($VIRTUAL_ENV, $CONDA_PREFIX),"
+        " else that of clusterctl",
+    )
+    sync_exclude: CommaList = Field((), description="packages that SYNC leaves out", examples=["pyobjc, torch"])
+    index_url: SecretText | None = Field(
+        None,
+        description="package index instead of PyPI; may hold user:password@, which is never shown",
+        examples=["https://pypi.example.org/simple"],
+    )
+    extra_index_urls: SecretText | None = Field(
+        None, description="further indexes, separated by commas; each is asked before INDEX_URL"
+    )
+    find_links: CommaList = Field(
+        (),
+        description="wheelhouses: URLs of pages with links to wheels, or folders that this computer and the nodes have",
+        examples=["https://wheels.example.org/"],
+    )
+    no_index: Flag = Field(default=False, description="ask no index: all packages are in FIND_LINKS")
     lock_max_age: float = Field(
         24.0,
         ge=0,
@@ -48,9 +83,20 @@ class Options(Section):
 class Packages:
     """Installs what all plugins ask for, at the same versions on every node."""
 
+    waits_for_master = False
+
     def __init__(self, options: Options) -> None:
         self._options = options
         self._lock = ""
+        self._notes: list[str] = []
+        self._warnings: list[str] = []
+        self._apt: tuple[str, ...] = ()
+        self._index = locks.Index(
+            default=options.index_url,
+            extra=locks.split_urls(options.extra_index_urls) if options.extra_index_urls else (),
+            find_links=options.find_links,
+            only_links=options.no_index,
+        )
 
     @staticmethod
     @hookimpl
@@ -60,50 +106,119 @@ class Packages:
 
     @hookimpl
     def clusterctl_request(self) -> Request:
-        """The packages named in the section."""
-        return Request(pip=self._options.packages)
+        """The packages that the section and the files in it name, and those of this computer if asked for."""
+        options, found = self._options, requirements.Requirements()
+        found.wanted += requirements.whole(options.packages)
+        for path in options.requirements:
+            found.add_file(path)
+        if options.pyproject:
+            found.add_pyproject(options.pyproject, options.extras)
+        elif options.extras:
+            found.problems.append("EXTRAS needs PYPROJECT: whose extras?")
+        if options.environment:
+            found.add_environment(options.environment)
+        found.problems += self._faults_of_links()
+        if found.problems:
+            raise PluginError("\n".join(found.problems), remedy="correct these; nothing was created")
+        self._notes, self._warnings = found.notes, []
+        if options.sync:
+            found.wanted += self._installed()
+        self._apt = ("git",) if any("git+" in line for line in found.wanted) else ()
+        return Request(pip=tuple(found.wanted), apt=self._apt)
+
+    def _faults_of_links(self) -> list[str]:
+        links = self._options.find_links
+        faults = [f"FIND_LINKS: {link} is neither a URL nor an absolute path" for link in links if not _is_place(link)]
+        if self._options.no_index and not links:
+            faults.append("NO_INDEX needs FIND_LINKS: packages must come from somewhere")
+        return faults
+
+    def _installed(self) -> tuple[str, ...]:
+        found = installed.read(installed.active(os.environ), exclude=self._options.sync_exclude)
+        if found.left_out:
+            self._notes.append(f"{found.prefix}: left out, as only this computer has it: {', '.join(found.left_out)}")
+        if found.python != locks.python():
+            self._warnings.append(
+                f"{found.prefix} has Python {found.python}, and the nodes get {locks.python()}, as clusterctl has:"
+                " functions sent from there will not load; install clusterctl into that environment"
+            )
+        return found.pins
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster, plan: Plan) -> None:
         """Resolve all plugins' packages together, once."""
-        requirements = "\n".join(plan.request.pip) + "\n"
-        key = hashlib.sha256(f"{_python()}\n{requirements}".encode()).hexdigest()[:16]
-        kept = cluster.folder / f"lock-{key}.txt"
+        for note in self._notes:
+            cluster.say(note)
+        for warning in self._warnings:
+            cluster.problem(warning)
+        # Members keep their versions though the index changes: only other packages make them join again.
+        kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
         if not kept.exists():
-            kept.write_text(self._find_lock(cluster, key, requirements), encoding="utf-8")
+            kept.write_text(self._find_lock(cluster, plan.request.pip), encoding="utf-8")
         self._lock = kept.read_text(encoding="utf-8")
-        cluster.remember("environment", self._digest())
-        cluster.remember("python", _python())
+        local = locks.local_lines(self._lock) if plan.provider != "local" else []
+        if local:
+            raise PluginError(
+                f"only this computer has: {', '.join(local)}", remedy="put it into an index, or a wheelhouse"
+            )
+        cluster.remember("environment", locks.digest(self._lock))
+        cluster.remember("python", locks.python())
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """Give the node the environment of the lock, and the files that plugins asked for."""
         request = cluster.request
-        if request.apt and Facet.MACHINE not in node.facets:
-            cluster.say(f"{node.alias}: system packages are not needed here ({', '.join(request.apt)})")
+        others = [name for name in request.apt if name not in self._apt]
+        if others and Facet.MACHINE not in node.facets:
+            cluster.say(f"{node.alias}: system packages are not needed here ({', '.join(others)})")
+        files = ""
+        if request.files:
+            writing = render("packages_files.sh.j2", home=node.layout.home, files=request.files)
+            files = as_user(node, cluster.user, writing)
+        self._install(cluster, node, files=files)
+
+    @hookimpl
+    def clusterctl_bake(self, cluster: Cluster, node: Node) -> None:
+        """Put the environment of the lock onto an image."""
+        self._install(cluster, node, compiled=True)
+
+    def _install(self, cluster: Cluster, node: Node, *, files: str = "", compiled: bool = False) -> None:
         script = render(
             "packages_join.sh.j2",
+            machine=Facet.MACHINE in node.facets,
             layout=node.layout,
-            python=_python(),
+            folder=node.layout.env.parent,
+            files=files,
+            python=locks.python(),
             lock=self._lock,
-            digest=self._digest(),
-            files=request.files,
+            digest=locks.digest(self._lock),
+            index=self._index,
+            sync=" ".join(("--allow-empty-requirements", *self._index.arguments())),
+            compile=compiled,
+            compile_after_s=_COMPILE_AFTER_S,
+            uv=locks.uv_version(),
+            get_uv=render("packages_uv.py.j2", version=locks.uv_version(), only_links=self._index.only_links),
         )
-        cluster.on(node).run_script(script, name="packages: environment")
+        run_reported(cluster, node, script, name="packages: environment")
 
-    def _digest(self) -> str:
-        return hashlib.sha256(f"{_python()}\n{self._lock}".encode()).hexdigest()[:16]
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Take everything off a machine that outlives its cluster."""
+        if Facet.LASTING in node.facets and node.reachable:
+            folder = node.layout.env.parent
+            script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
+            run_reported(cluster, node, script, name="packages: remove")
 
-    def _find_lock(self, cluster: Cluster, key: str, requirements: str) -> str:
+    def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
-        cache = _cache_folder() / f"{key}.txt"
+        cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
         age_h = (time.time() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
         if age_h <= self._options.lock_max_age:
             return cache.read_text(encoding="utf-8")
-        cluster.say(f"Resolving {len(requirements.split())} packages")
+        cluster.say(f"Resolving {plural(len(wanted), 'package')}")
         try:
-            lock = _resolve(requirements)
-        except _IndexOutOfReachError:
+            lock = locks.resolve(wanted, self._index)
+        except locks.IndexOutOfReachError:
             if not cache.exists():
                 raise
             cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")
@@ -114,47 +229,5 @@ class Packages:
         return lock
 
 
-class _IndexOutOfReachError(PluginError):
-    """Nobody answers where packages should come from."""
-
-
-def _python() -> str:
-    """The laptop's Python as MAJOR.MINOR: functions that are sent to engines need the same on both sides."""
-    return ".".join(platform.python_version_tuple()[:2])
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
-
-
-def _resolve(requirements: str) -> str:
-    """Lock requirements for every platform.
-
-    Raises:
-        PluginError: they cannot be had together, or not at all; uv's explanation is in the message.
-    """
-    command = [
-        uv.find_uv_bin(),
-        "pip",
-        "compile",
-        "-",
-        "--quiet",
-        "--universal",
-        "--no-header",
-        "--no-annotate",
-    ]
-    result = subprocess.run(
-        [*command, "--python-version", _python(), "--python", sys.executable],
-        input=requirements,
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode == 0:
-        return result.stdout
-    said = result.stderr.strip()
-    if any(sign in said for sign in _OUT_OF_REACH):
-        raise _IndexOutOfReachError(
-            f"the package index is out of reach:\n{said}",
-            remedy="check the network and the proxy, or name another index in UV_DEFAULT_INDEX",
-        )
-    raise PluginError(f"the packages cannot be resolved:\n{said}", remedy="check their names and versions in PACKAGES")
+def _is_place(link: str) -> bool:
+    return re.match(r"https?://|/", link) is not None

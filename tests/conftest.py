@@ -1,6 +1,7 @@
 """Guards around every test, and a whole laptop with fake machines for those that need one.
 
-A test that is not marked `e2e` reaches no socket and starts no process: what it needs is in `clusterctl.testing`.
+A test that is not marked `e2e`, `docker` or `vm` reaches no socket and starts no process: what it needs is in
+`clusterctl.testing`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from clusterctl.model import Event, EventKind
 from clusterctl.operations.parts import Parts
 from clusterctl.plugin_host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
+
+from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +52,11 @@ class _Fence:
 _fence = _Fence()
 
 
+def _is_real(test: pytest.Item) -> bool:
+    """Whether a test works on real nodes: processes of this computer, containers, virtual machines."""
+    return any(test.get_closest_marker(kind) for kind in ("e2e", "docker", "vm"))
+
+
 @pytest.fixture(autouse=True)
 def _unchanged():
     """A test that leaves its environment or folder behind spoils the next one: it fails instead."""
@@ -70,7 +78,7 @@ def _unchanged():
 
 @pytest.fixture(autouse=True)
 def _fenced(_unchanged, request):
-    if request.node.get_closest_marker("e2e") is None:
+    if not _is_real(request.node):
         _fence.refused = _PROCESS | _SOCKET
     yield
     _fence.refused = set()
@@ -79,13 +87,14 @@ def _fenced(_unchanged, request):
 @pytest.fixture(autouse=True)
 def _own_home(_unchanged, request, tmp_path_factory):
     """Nothing of the developer's own clusterctl is read or written."""
-    if request.node.get_closest_marker("e2e") is not None:
+    if _is_real(request.node):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("CLUSTERCTL_")]:
             patch.delenv(name)
         patch.setenv("CLUSTERCTL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("DOCKER_HOST", f"unix://{os.environ['CLUSTERCTL_HOME']}/no-engine.sock")
         yield
 
 
@@ -106,15 +115,27 @@ def pytest_addoption(parser):
         "--require",
         default="",
         metavar="NAMES",
-        help="comma list such as docker,vm: a skip for want of one of these is a failure",
+        help="comma list such as docker,vm: run what needs these; a skip for want of one of them is a failure",
     )
+
+
+def _required(config: pytest.Config) -> list[str]:
+    return [name.strip() for name in config.getoption("--require").split(",") if name.strip()]
+
+
+def pytest_collection_modifyitems(config, items):
+    """What takes minutes is only done when asked for, so that the plain command ends in about three."""
+    for kind in {"docker", "vm"} - set(_required(config)):
+        for item in items:
+            if item.get_closest_marker(kind):
+                item.add_marker(pytest.mark.skip(reason=f"{kind}: takes minutes; run with --require {kind}"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """A test is skipped for want of something if it is marked so, or its reason begins so: ``docker: no engine``."""
     report = yield
-    required = [name.strip() for name in item.config.getoption("--require").split(",") if name.strip()]
+    required = _required(item.config)
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         said = reason.removeprefix("Skipped: ")

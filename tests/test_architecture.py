@@ -74,6 +74,9 @@ BREAKS = [
     ("layers", "clusterctl.render", "clusterctl.keys"),
     ("layers", "clusterctl.cluster", "clusterctl.ssh"),
     ("layers", "clusterctl.remote", "clusterctl.services"),
+    ("layers", "clusterctl.gateways", "clusterctl.login"),
+    ("layers", "clusterctl.transfer", "clusterctl.gateways"),
+    ("layers", "clusterctl.dot_ssh", "clusterctl.credentials"),
     ("layers", "clusterctl.hub", "clusterctl.api"),
     ("layers", "clusterctl.a_new_file", "clusterctl.model"),
     ("operations", "clusterctl.operations.join", "clusterctl.operations.launch"),
@@ -89,8 +92,10 @@ BREAKS = [
     ("plugins-know-the-api", "clusterctl_plugins.a_new_file", "clusterctl.services"),
     ("plugins-are-independent", "clusterctl_plugins.ipclusterstop", "clusterctl_plugins.ipcluster"),
     ("providers", "clusterctl.providers.local.provider", "clusterctl.ssh"),
+    ("providers", "clusterctl.providers.static.provider", "clusterctl.gateways"),
     ("providers", "clusterctl.providers.base", "clusterctl.cluster"),
     ("remote", "clusterctl.ssh", "clusterctl.providers.base"),
+    ("remote", "clusterctl.login", "clusterctl.providers.static"),
     ("remote", "clusterctl.cluster", "clusterctl.providers"),
     *(
         ("outside", importer, library)
@@ -98,6 +103,9 @@ BREAKS = [
             ("clusterctl.planning", "jinja2"),
             ("clusterctl.cluster", "fabric"),
             ("clusterctl.remote", "paramiko"),
+            ("clusterctl.ssh", "fabric"),
+            ("clusterctl.transfer", "paramiko"),
+            ("clusterctl.providers.static.hosts", "asyncssh"),
             ("clusterctl.tunnel", "asyncssh"),
             ("clusterctl.cluster", "pluggy"),
             ("clusterctl.journal", "cryptography"),
@@ -171,7 +179,9 @@ FREE = """
 
 
 def test_the_guards_around_every_test_guard(tmp_path, allow_subprocess):
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    lines = (ROOT / "tests" / "conftest.py").read_text().splitlines(keepends=True)
+    # Without the fixtures for real engines: what is beside it here is not there.
+    (tmp_path / "conftest.py").write_text("".join(line for line in lines if not line.startswith("from .")))
     markers = "".join(f"    {name}: x\n" for name in ("e2e", "docker", "vm"))
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers =\n{markers}")
     for name, (text, _) in GUARDED.items():

@@ -21,6 +21,12 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 PLUGINS = PROJECT["project"]["entry-points"]["clusterctl.plugins"]
+AMI = sorted(
+    path.relative_to(ROOT / "ami").as_posix()
+    for pattern in SETUPTOOLS["package-data"]["clusterctl_ami"]
+    for path in (ROOT / "ami").glob(pattern)
+    if path.is_file()
+)
 TEMPLATES = sorted(path.name for path in (ROOT / "templates").glob("*.j2"))
 
 
@@ -77,6 +83,13 @@ def test_templates_are_data_and_nothing_else():
     }
 
 
+def test_how_images_are_made_is_data_and_all_of_it_is_named():
+    files = {path.relative_to(ROOT / "ami") for path in (ROOT / "ami").rglob("*") if path.is_file()}
+    files = {path for path in files if path.suffix != ".pyc"}
+    assert {path for path in files if path.suffix == ".py"} == {Path("__init__.py")}
+    assert {path.as_posix() for path in files} - set(AMI) == {"__init__.py", "README.md"}
+
+
 @pytest.mark.parametrize("module", ["testing", "api"])
 def test_what_plugin_authors_need_is_shipped(module):
     assert (ROOT / "clusterctl" / f"{module}.py").exists()
@@ -89,9 +102,12 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "paramiko": "fabric",
         "invoke": "fabric",
         "pydantic_core": "pydantic",
+        "requests": "docker",
         "zmq": "ipyparallel",
         "ipython": "ipyparallel",
         "traitlets": "ipyparallel",
+        "yaml": "pyyaml",
+        "tomllib": "tomli",
     }
     known = {*sys.stdlib_module_names, *SETUPTOOLS["package-dir"]}
     for path in [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/*.py")]:
@@ -124,6 +140,7 @@ class TestWheel:
     def test_all_modules_templates_and_the_typing_mark_are_in_it(self, wheel):
         names = set(wheel.namelist())
         wanted = {"clusterctl/py.typed", *(f"clusterctl_templates/{name}" for name in TEMPLATES)}
+        wanted |= {f"clusterctl_ami/{name}" for name in AMI}
         for name, folder in SETUPTOOLS["package-dir"].items():
             files = (ROOT / folder).rglob("*.py")
             wanted |= {f"{name}/{path.relative_to(ROOT / folder).as_posix()}" for path in files}
@@ -133,7 +150,7 @@ class TestWheel:
     def test_nothing_else_is(self, wheel):
         tops = {name.split("/")[0] for name in wheel.namelist()}
         info = {top for top in tops if top.endswith(".dist-info")}
-        assert tops - info == {"clusterctl", "clusterctl_plugins", "clusterctl_templates"}
+        assert tops - info == {"clusterctl", "clusterctl_ami", "clusterctl_plugins", "clusterctl_templates"}
 
     def test_its_entry_points_are_the_command_and_the_plugins(self, wheel):
         (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]

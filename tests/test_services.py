@@ -161,9 +161,8 @@ class TestSystemd:
         assert said["ExecStart"] == ['"/bin/x" "a \\"b\\"" "50%%" "$$HOME" "c\\\\d" ""']
         assert said["Environment"] == ['"A=5%% $B"']
 
-    def test_children_are_stopped_too_only_where_asked(self):
-        assert unit(ENGINE)["Service"]["KillMode"] == ["process"]
-        assert unit(replace(ENGINE, whole_group=True))["Service"]["KillMode"] == ["control-group"]
+    def test_children_are_always_stopped_too_as_one_that_stayed_would_keep_the_home_mounted(self):
+        assert unit(ENGINE)["Service"]["KillMode"] == ["control-group"]
 
     def test_a_line_end_is_refused(self):
         with pytest.raises(ValueError, match="line end"):

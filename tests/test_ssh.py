@@ -47,6 +47,13 @@ class TestReading:
             ("cp: write error: No space left on device", "free some space"),
             ("error: Failed to fetch: https://pypi.org/", "package index is out of reach"),
             ("No interpreter found: python3.11", "same Python minor version"),
+            ("sudo: a password is required", "`{user} ALL=(ALL) NOPASSWD: ALL`"),
+            ("me is not in the sudoers file.", "NOPASSWD"),
+            ("sudo: sorry, you must have a tty to run sudo", "requiretty"),
+            ("bash: line 1: sudo: command not found", "install sudo"),
+            ("sh: 1: sudo: not found", "install sudo"),
+            ("sudo: Command not found.", "install sudo"),
+            ("fish: Unknown command: sudo", "install sudo"),
             ("anything else", ""),
         ],
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl import config, ini
+from clusterctl.plugin_host import find
 from clusterctl.sections import CommaList, Section
 from clusterctl.settings import Origin, provider_name
 from clusterctl.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise
@@ -146,6 +147,20 @@ def test_a_line_without_effect_goes_with_a_note_that_does_not_show_it(kind, key)
     assert changed.section.values == {}
     assert NO_EFFECT[(f"{kind}:{name}" if name else kind), key] in changed.notes[0]
     assert "hunter2" not in changed.notes[0]
+
+
+def test_users_and_system_packages_are_read_as_ours(tmp_path: Path):
+    file = tmp_path / "config"
+    file.write_text(
+        "[plugin more]\nsetup_class = starcluster.plugins.users.CreateUsers\nnum_users = 30\n"
+        "usernames = linus, tux\ndownload_keys = True\n"
+        "[plugin system]\nsetup_class = starcluster.plugins.pkginstaller.PackageInstaller\npackages = htop, git\n"
+        "[cluster a]\ncluster_user = me\nplugins = more, system\n"
+    )
+    settings = config.load(file, environ={}, find_plugin=find)
+    users, system = (choice.options for choice in settings.plugins)
+    assert (users.num_users, users.usernames, users.download_keys) == (30, ("linus", "tux"), True)
+    assert system.packages == ("htop", "git")
 
 
 def test_a_plugins_options_are_looked_up_by_the_plugin_and_not_by_the_section():

@@ -19,6 +19,8 @@ HEAVY = {
     "IPython",
     "asyncssh",
     "cryptography",
+    "docker",
+    "requests",
 }
 
 

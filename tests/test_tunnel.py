@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl import tunnel
+from clusterctl.model import Access
 from clusterctl.testing import fake_node
 from clusterctl.tunnel import Forward, Target
 
@@ -25,6 +26,13 @@ TARGET = Target.to(fake_node(address="10.0.0.1", port=2222, user="me"), Path("/k
 
 def test_the_target_is_where_the_node_is_and_what_lets_one_in():
     assert Target("10.0.0.1", 2222, "me", "/k", "/h") == TARGET
+
+
+def test_it_has_the_access_that_everything_else_has():
+    node = fake_node(access=Access(agent=True, jump="me@gate"))
+    made = Target.to(node, Path("/k"), Path("/h"))
+    assert (made.key, made.agent, made.jump) == ("/k", True, "me@gate")
+    assert Target.to(fake_node(access=Access(key="/mine")), Path("/k"), Path("/h")).key == "/mine"
 
 
 def test_without_a_tunnel_nothing_is_up_and_ending_it_is_success(tmp_path, spawned):

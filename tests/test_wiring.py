@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import clusterctl
 from clusterctl import config, wiring
-from clusterctl.errors import ClusterctlError, ConfigError, StateError, UsageError
+from clusterctl.errors import ClusterctlError, ConfigError, ProviderError, StateError, UsageError
 from clusterctl.journal import ClusterFolder
-from clusterctl.model import NodeState
+from clusterctl.model import Facet, NodeState
 from clusterctl.operations.launch import start
 from clusterctl.plugin_host import find
+from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.local import LocalProvider
 from clusterctl.ssh import SSHRemote
-from clusterctl.testing import fake_node
+from clusterctl.testing import FakeProvider, fake_node
 
 
 @pytest.fixture
@@ -69,11 +73,32 @@ class TestProvider:
             wiring.provider("ec2")
         assert "local" in caught.value.remedy
 
+    def test_docker_is_there_and_its_nodes_are_this_users(self, monkeypatch):
+        assert isinstance(wiring.provider("docker"), DockerProvider)
+        monkeypatch.setattr(wiring.getpass, "getuser", lambda: "DOMAIN\\ann")
+        apart = wiring._owner()
+        assert re.fullmatch(r"DOMAIN-ann-[0-9a-f]{8}", apart)
+        monkeypatch.setenv("CLUSTERCTL_HOME", "/elsewhere")
+        assert wiring._owner() not in {apart, "DOMAIN-ann"}
+        monkeypatch.delenv("CLUSTERCTL_HOME")
+        assert wiring._owner() == "DOMAIN-ann"
+
+    def test_only_docker_has_images_and_builds_them(self):
+        assert list(wiring.image_providers()) == ["docker"]
+        assert isinstance(wiring.base_images(), DockerProvider)
+
 
 class TestHost:
     def test_packages_act_first_named_or_not(self):
         assert wiring.host_of(settings(plugins="ipcluster"), frozenset()).names == ("packages", "ipcluster")
         assert wiring.host_of(settings(plugins=""), frozenset()).names == ("packages",)
+
+    def test_on_machines_users_volumes_and_shared_folders_come_before_them(self):
+        machine = frozenset({Facet.MACHINE, Facet.INIT})
+        names = wiring.host_of(settings(plugins="ipcluster"), machine).names
+        assert names == ("volumes", "base", "nfs", "packages", "ipcluster")
+        shared = wiring.host_of(settings(plugins="ipcluster"), machine | {Facet.SHARED_HOME}).names
+        assert shared == ("volumes", "base", "packages", "ipcluster")
 
     def test_but_where_it_is_named_it_stays_where_it_is(self):
         assert wiring.host_of(settings(plugins="ipcluster,packages"), frozenset()).names == ("ipcluster", "packages")
@@ -145,8 +170,36 @@ class TestParts:
         (home / "config").unlink()
         assert wiring.lenient_parts("lab", config_file=None, report=print)[1] == ""
 
+    def test_a_cluster_whose_files_are_lost_is_that_of_the_provider_that_has_its_nodes(self, fake, home, monkeypatch):
+        other = FakeProvider(name="docker")
+        monkeypatch.setitem(wiring._PROVIDERS, "docker", lambda _: other)
+        monkeypatch.setitem(wiring._PROVIDERS, "static", lambda _: FakeProvider())
+        start(replace(fake.parts(name="lab", cluster_size=1), provider=other))
+        shutil.rmtree(ClusterFolder(home, "lab").path)
+        assert wiring.known_clusters()["lab"] == NodeState.RUNNING
+        assert wiring.lenient_parts("lab", config_file=None, report=print)[0].provider is other
+        assert wiring.lenient_parts("new", config_file=None, report=print)[0].provider is fake.provider
+        (home / "config").write_text("[cluster x]\nnonsense = 1\n")
+        assert wiring.lenient_parts("lab", config_file=None, report=print)[0].provider is other
+
+    def test_a_config_that_names_another_provider_by_now_hides_no_nodes(self, fake, home, monkeypatch):
+        other = FakeProvider(name="docker")
+        monkeypatch.setitem(wiring._PROVIDERS, "docker", lambda _: other)
+        (home / "config").write_text("[cluster a]\nprovider = docker\n")
+        folder = ClusterFolder(home, "lab")
+        folder.ensure()
+        folder.record("create", provider="docker", template="a", overrides={}, nodes=["master"])
+        (home / "config").write_text("[cluster a]\nprovider = local\n")
+        assert wiring.lenient_parts("lab", config_file=None, report=print)[0].provider is other
+
 
 class TestWhichCluster:
+    def test_a_provider_that_does_not_answer_hides_no_other(self, fake, monkeypatch):
+        start(fake.parts(name="up", cluster_size=1))
+        with pytest.raises(ProviderError, match="no Docker engine"):
+            wiring.provider("docker").nodes()
+        assert wiring.known_clusters() == {"up": NodeState.RUNNING}
+
     def test_those_of_the_provider_and_those_of_this_laptop(self, fake, home):
         start(fake.parts(name="up", cluster_size=2))
         start(fake.parts(name="off", cluster_size=1))

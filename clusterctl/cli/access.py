@@ -56,7 +56,7 @@ def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, comman
 
 
 @click.command(context_settings=_PASS_ON)
-@click.option("-u", "--user", help="Log in as this user.")
+@click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
 @cluster_argument
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -66,7 +66,7 @@ def sshmaster(ctx: click.Context, user: str | None, name: str, command: Sequence
 
 
 @click.command(context_settings=_PASS_ON)
-@click.option("-u", "--user", help="Log in as this user.")
+@click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
 @cluster_argument
 @click.argument("node", type=NodeName())
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -125,7 +125,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
 
 @click.command()
 @click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
-@click.option("-u", "--user", help="As this user.")
+@click.option("-u", "--user", help="As this user; default: the cluster user.")
 @cluster_argument
 @click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True)
 @click.pass_context
@@ -142,7 +142,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
 
 @click.command()
 @click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
-@click.option("-u", "--user", help="As this user.")
+@click.option("-u", "--user", help="As this user; default: the cluster user.")
 @cluster_argument
 @click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True)
 @click.pass_context

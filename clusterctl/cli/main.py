@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "tunnel": ("client", "tunnel", ()),
     "connect": ("client", "connect", ("shell", "sh")),
     "notebook": ("client", "notebook", ()),
+    "image": ("image", "image", ()),
     "config": ("config", "config", ()),
     "completion": ("completion", "completion", ()),
 }

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, UsageError
-from clusterctl.model import NodeState
+from clusterctl.model import Access, Facet, NodeState
 from clusterctl.remote import Result
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def reach(parts: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster
     Args:
         parts: of the run.
         alias: or just the number of a worker.
-        user: to log in as, where not as the provider says.
+        user: to log in as, where not as the provider says. The cluster user lets the cluster's own key in.
     """
     nodes = parts.provider.nodes(parts.name)
     cluster = parts.cluster(nodes)
@@ -40,8 +40,10 @@ def reach(parts: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster
             f"{node.alias} of {parts.name} is {node.state.value}",
             remedy=f"`clusterctl start {parts.name}` brings it up",
         )
-    if user:
-        node = replace(node, user=user)
+    if user and user != node.user:
+        # What lets the provider's user in (a key, an agent) need not let in the one whom we made.
+        access = Access(jump=node.access.jump) if user == cluster.user else node.access
+        node = replace(node, user=user, access=access)
         cluster.admit([node])
     return cluster, node
 
@@ -78,17 +80,25 @@ def service_logs(parts: Parts, alias: str, *, lines: int, show: Callable[[str], 
     try:
         folder = shlex.quote(str(node.layout.logs))
         command = f'cd {folder} && for log in *.log; do echo "==> $log"; tail -n {lines} "$log"; done'
-        show(cluster.on(node).run(command).stdout.rstrip())
+        show(cluster.on(node).run(command, sudo=True).stdout.rstrip())
     finally:
         cluster.close()
 
 
 def put(parts: Parts, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None) -> int:
-    """Copy files and folders to a node; returns how many files. `target` is relative to the home there."""
+    """Copy files and folders to a node; returns how many files.
+
+    Args:
+        parts: of the run.
+        alias: the node.
+        sources: on this computer.
+        target: over there; a relative path begins at the cluster user's home.
+        user: whose files they are to be; by default the cluster user's, where nodes are machines.
+    """
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}", remedy="check the paths on this computer")
-    cluster, node = reach(parts, alias, user=user)
+    cluster, node = reach(parts, alias, user=user or _owner(parts))
     try:
         remote = cluster.on(node)
         goal = _absolute(node, target)
@@ -104,8 +114,16 @@ def put(parts: Parts, alias: str, sources: Sequence[Path], target: str, *, user:
 
 
 def get(parts: Parts, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None) -> int:
-    """Copy files and folders from a node; wildcards are the node's. Returns how many files."""
-    cluster, node = reach(parts, alias, user=user)
+    """Copy files and folders from a node; returns how many files.
+
+    Args:
+        parts: of the run.
+        alias: the node.
+        sources: over there; relative paths begin at the cluster user's home, wildcards are the node's.
+        target: on this computer.
+        user: who reads them; by default the cluster user, where nodes are machines.
+    """
+    cluster, node = reach(parts, alias, user=user or _owner(parts))
     try:
         remote = cluster.on(node)
         found = [path for source in sources for path in remote.find(_absolute(node, source))]
@@ -130,6 +148,11 @@ def get(parts: Parts, alias: str, sources: Sequence[str], target: Path, *, user:
         return count
     finally:
         cluster.close()
+
+
+def _owner(parts: Parts) -> str | None:
+    """Whose the files on a node are, if that is not who logs in there."""
+    return parts.machines.user if Facet.MACHINE in parts.provider.facets else None
 
 
 def _absolute(node: Node, path: str) -> PurePosixPath:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, ProviderError, RemoteError
+from clusterctl.errors import ClusterctlError, ProviderError, RefusedError, RemoteError
 from clusterctl.facts import learn
 from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
 from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
@@ -34,6 +34,8 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
         parts.host.having("clusterctl_join"),
         act=joiner.act,
         deadline_s=left_s,
+        # Nodes that are no machines share their caches: what the first of them makes the others need not make.
+        independent=parts.host.independent() if Facet.MACHINE in parts.provider.facets else (),
         on_end=joiner.ended,
         on_joined=joiner.joined,
     )
@@ -106,6 +108,8 @@ class _Joiner:
         try:
             node = self._cluster.node(alias)
             self._cluster.on(node).connect()
+        except RefusedError:
+            raise
         except RemoteError as exc:
             if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
                 self._checked_at = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from clusterctl import connections, planning, services
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Request, Step
+from clusterctl.operations.baked import from_images
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
 from clusterctl.settings import provider_name
@@ -49,7 +50,9 @@ def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
     requests = [*parts.host.requests()]
     if Facet.INIT not in parts.provider.facets:
         requests.append(("services", Request(pip=(services.REQUIREMENT,))))
-    choices = [(choice.name, choice.options.model_dump_json()) for choice in parts.settings.plugins]
+    # Those that act without being named count too, once they have a section.
+    said = parts.settings.all_plugins
+    choices = [(name, said[name].options.model_dump_json()) for name in parts.host.names if name in said]
     plan = planning.make_plan(
         parts.name,
         parts.settings.cluster,
@@ -121,10 +124,12 @@ def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
     try:
         with clock.step("plan"):
             plan = make_plan(parts, wanted)
-            _refuse_problems(parts, plan)
+            refuse_problems(parts, plan)
             public_key = parts.folder.ensure()
             cluster = parts.cluster((), plan.request)
             prepare(parts, cluster, plan)
+            known = {node.alias for node in before}
+            plan = from_images(parts, cluster, plan, {spec.alias for spec in plan.nodes} - known)
     except BaseException:
         if new:
             parts.folder.remove()  # nothing was created, so nothing shall be remembered
@@ -148,7 +153,8 @@ def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
         parts.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)
 
 
-def _refuse_problems(parts: Parts, plan: Plan) -> None:
+def refuse_problems(parts: Parts, plan: Plan) -> None:
+    """Raise what the provider says would stop this plan, all of it at once."""
     problems = parts.provider.check(plan)
     if problems:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))

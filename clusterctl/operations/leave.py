@@ -32,13 +32,21 @@ def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) 
         parts.warn(f"{alias}: {exc.message}")
 
 
+def _say_goodbye_if_up(parts: Parts, cluster: Cluster, node: Node) -> None:
+    """Say goodbye for a node whose machine may be off; one that outlives the cluster then keeps what it has."""
+    up = node.state == NodeState.RUNNING
+    if not up and Facet.LASTING in node.facets:
+        parts.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
+    say_goodbye(parts, cluster, node.alias, reachable=up)
+
+
 def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:
     """Every node says goodbye, the workers first, those that run over SSH and those that do not without it."""
     cluster = parts.cluster(nodes)
     cluster.ending = Facet.LASTING not in parts.provider.facets
 
     def goodbye(node: Node) -> None:
-        say_goodbye(parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING)
+        _say_goodbye_if_up(parts, cluster, node)
 
     try:
         cluster.each(goodbye, cluster.workers)
@@ -100,7 +108,7 @@ def remove_nodes(parts: Parts, aliases: Sequence[str], count: int) -> list[str]:
         parts.folder.record("remove", nodes=leaving)
         try:
             cluster.each(
-                lambda node: say_goodbye(parts, cluster, node.alias, reachable=node.state == NodeState.RUNNING),
+                lambda node: _say_goodbye_if_up(parts, cluster, node),
                 [nodes[alias] for alias in leaving],
             )
             parts.provider.destroy(parts.name, leaving)

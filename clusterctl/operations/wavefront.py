@@ -1,7 +1,7 @@
 """Nodes join: each plugin on each node as early as it may, and nothing waits for a straggler.
 
-Plugin k acts on a worker once it has acted on the master and plugin k-1 has acted on that worker. The first act on a
-node is `ssh`, the wait until it answers.
+Plugin k acts on a worker once it has acted on the master and plugin k-1 has acted on that worker; one that needs
+nothing of the master's does not wait for it. The first act on a node is `ssh`, the wait until it answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 SSH = "ssh"
 MAX_THREADS = 32
@@ -56,6 +56,7 @@ class Wavefront:
         *,
         act: Callable[[str, str], int],
         deadline_s: float,
+        independent: Collection[str] = (),
         on_end: Callable[[Step], None] = lambda _: None,
         on_joined: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -67,6 +68,7 @@ class Wavefront:
             act: does one act on a node and returns how many remote commands it cost. Raises NotYetError to be
                 called again, any other ClusterctlError when the node has failed.
             deadline_s: seconds after which what is missing is given up.
+            independent: plugins that act on a worker whether they have acted on the master or not.
             on_end: called with each act that ended.
             on_joined: called with each node that went through all acts.
         """
@@ -74,6 +76,7 @@ class Wavefront:
         self._chain = [SSH, *plugins]
         self._act = act
         self._deadline_s = deadline_s
+        self._independent = {SSH, *independent}
         self._on_end = on_end
         self._on_joined = on_joined
         self._began = time.monotonic()
@@ -158,15 +161,15 @@ class Wavefront:
         place = self._chain.index(plugin)
         after = [(alias, self._chain[place + 1])] if place + 1 < len(self._chain) else []
         workers = [node for node in self._nodes if node != MASTER] if alias == MASTER else []
-        return after + [(worker, plugin) for worker in workers if plugin != SSH]
+        return after + [(worker, plugin) for worker in workers if plugin not in self._independent]
 
     def _may_begin(self, act: Act) -> bool:
         alias, plugin = act
         if act in self._ready or alias in self.outcome.failed:
             return False
         before = (alias, self._chain[self._chain.index(plugin) - 1])
-        master_done = alias == MASTER or MASTER not in self._nodes or (MASTER, plugin) in self._done
-        return before in self._done and master_done
+        alone = alias == MASTER or MASTER not in self._nodes or plugin in self._independent
+        return before in self._done and (alone or (MASTER, plugin) in self._done)
 
     def _make_ready(self, act: Act, waited_for: str) -> None:
         self._ready[act] = (self._now(), waited_for)

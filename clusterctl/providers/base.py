@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from clusterctl.model import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from clusterctl.model import Facet, Node, Plan, Problem
 
@@ -111,3 +112,26 @@ class Image:
     size_gb: float
     made: str
     """When, as an ISO 8601 time."""
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What the image that nodes start from is built on."""
+
+    base: str = ""
+    """An image; empty: the usual one."""
+    rootfs: Path | None = None
+    """A tar of a root file system, in the place of a base image."""
+    certificates: tuple[Path, ...] = ()
+    """Of authorities that nodes shall trust, PEM."""
+    name: str = ""
+    """What to call it; empty: as nodes look for it where no image is named."""
+
+
+@runtime_checkable
+class BaseImages(Protocol):
+    """A provider whose nodes start from an image that is made on this computer."""
+
+    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
+        """Make the image that nodes start from; `report` gets each line that the builder says. Returns its name."""
+        ...

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
 
 from clusterctl.errors import ClusterctlError, RemoteError, UsageError
+from clusterctl.model import Access, Facet
 from clusterctl.operations import access
 from clusterctl.operations.launch import start
 from clusterctl.remote import Result
@@ -125,6 +127,62 @@ class TestPutAndGet:
             access.get(parts, "master", ["*.log"], tmp_path)
         with pytest.raises(RemoteError, match="no such file"):
             access.get(parts, "master", ["nope"], tmp_path)
+
+
+class TestOnMachines:
+    """Where there are users: one who logs in, and the cluster user, whom we made."""
+
+    @pytest.fixture
+    def parts(self, lab):
+        lab.provider.facets = frozenset({Facet.MACHINE, Facet.DIRECT})
+        made = lab.parts(cluster_user="ada")
+        start(made)
+        access = Access(key="/key", jump="gate")
+        for place, node in lab.provider.machines.items():
+            lab.provider.machines[place] = replace(node, user="admin", access=access)
+        return made
+
+    @staticmethod
+    def last(lab):
+        node = lab.connector.remotes[-1].node
+        return node.user, node.access
+
+    def test_shells_and_commands_are_of_who_logs_in(self, lab, parts):
+        cluster, node = access.reach(parts, "master")
+        cluster.on(node).run("id")
+        assert self.last(lab) == ("admin", Access(key="/key", jump="gate"))
+        access.execute(parts, "id", ["master"], lambda *_: None)
+        assert self.last(lab)[0] == "admin"
+
+    def test_the_cluster_user_lets_the_clusters_own_key_in(self, lab, parts):
+        cluster, node = access.reach(parts, "master", user="ada")
+        cluster.on(node).run("id")
+        assert self.last(lab) == ("ada", Access(jump="gate"))
+
+    def test_anybody_else_is_logged_in_to_as_the_config_says(self, lab, parts):
+        for user in ("root", "admin"):
+            cluster, node = access.reach(parts, "master", user=user)
+            cluster.on(node).run("id")
+            assert self.last(lab) == (user, Access(key="/key", jump="gate"))
+
+    def test_files_are_the_cluster_users_unless_another_is_named(self, lab, parts, tmp_path):
+        (tmp_path / "a").write_text("a")
+        access.put(parts, "master", [tmp_path / "a"], "a")
+        assert self.last(lab) == ("ada", Access(jump="gate"))
+        access.get(parts, "master", ["a"], tmp_path / "b")
+        assert self.last(lab) == ("ada", Access(jump="gate"))
+        access.put(parts, "master", [tmp_path / "a"], "a", user="root")
+        assert self.last(lab)[0] == "root"
+
+    def test_logs_are_read_as_root(self, lab, parts):
+        access.service_logs(parts, "master", lines=7, show=lambda _: None)
+        assert lab.connector.ran[-1].sudo
+
+
+def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, tmp_path):
+    (tmp_path / "a").write_text("a")
+    access.put(parts, "master", [tmp_path / "a"], "a")
+    assert lab.connector.remotes[-1].node.user == lab.provider.nodes("lab")[0].user
 
 
 def test_logs_of_all_services_are_shown(lab, parts):

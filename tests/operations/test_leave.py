@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import ProviderError, UsageError
-from clusterctl.model import NodeState
+from clusterctl.model import Facet, NodeState
 from clusterctl.operations import leave
 from clusterctl.operations.launch import start
 
@@ -76,6 +76,32 @@ def test_a_provider_whose_nodes_cannot_be_off_says_so(lab, up):
         leave.stop(lab.parts())
     assert "terminate lab" in caught.value.remedy
     assert parts.folder.exists
+
+
+class TestLastingMachines:
+    """Those that outlive their cluster: what was set up on one that is off cannot be undone."""
+
+    @pytest.fixture
+    def half_off(self, lab, up):
+        lab.provider.facets = frozenset({Facet.DIRECT, Facet.LASTING})
+        parts = up()
+        lab.provider.power_off("lab", "node001")
+        return parts
+
+    def test_one_that_is_off_is_named_when_the_cluster_ends(self, lab, half_off):
+        leave.terminate(half_off)
+        assert lab.warnings == ["node001: 127.0.0.1 does not answer: what was set up there stays"]
+        assert lab.provider.nodes() == []
+
+    def test_and_when_it_is_removed(self, lab, half_off):
+        leave.remove_nodes(half_off, ["node001", "node002"], 0)
+        assert lab.warnings == ["node001: 127.0.0.1 does not answer: what was set up there stays"]
+
+    def test_others_end_with_what_is_on_them(self, lab, up):
+        parts = up()
+        lab.provider.power_off("lab", "node001")
+        leave.terminate(parts)
+        assert lab.warnings == []
 
 
 class TestTerminate:

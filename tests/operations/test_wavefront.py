@@ -106,6 +106,17 @@ def test_a_plugin_acts_on_a_worker_only_once_it_has_acted_on_the_master(run):
     end()
 
 
+def test_one_that_needs_nothing_of_the_masters_does_not_wait_for_it(run):
+    acts = Acts(held=[(MASTER, "a")])
+    end = run(acts, independent=["a"])
+    acts.wait("end", "node001", "a")
+    acts.wait("end", "node002", "a")
+    assert not acts.began("node001", "b")
+    acts.gates[MASTER, "a"].set()
+    acts.wait("end", "node001", "b")
+    assert sorted(end().joined) == aliases(3)
+
+
 def test_a_plugin_acts_on_a_worker_only_once_the_one_before_it_has_acted_there(run):
     acts = Acts(held=[("node001", "a")])
     end = run(acts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import stat
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import time
 import pytest
 import uv
 
-from clusterctl.api import Facet, PluginError, Request
+from clusterctl import installed, locks
+from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.planning import make_plan
 from clusterctl.plugin_host import find, options_model
 from clusterctl.settings import ClusterSection
@@ -53,14 +55,15 @@ def fake_uv(tmp_path, monkeypatch, allow_subprocess):
     return made
 
 
-def plan(*requirements):
+def plan(*requirements, provider="local"):
     return make_plan(
         "lab",
         ClusterSection(cluster_user="me"),
-        provider="local",
+        provider=provider,
         plugins=(),
         request=Request(pip=requirements),
         nodes=("master",),
+        machines=Machines("me"),
     )
 
 
@@ -146,7 +149,7 @@ def test_a_package_that_does_not_exist_costs_nothing_but_the_message(packages, f
     with pytest.raises(PluginError, match=r"(?s)cannot be resolved.*numpyy was not found") as caught:
         packages().clusterctl_prepare(cluster, plan("numpyy"))
     assert "PACKAGES" in caught.value.remedy
-    assert list(cluster.folder.iterdir()) == []
+    assert list(cluster.folder.glob("lock-*")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_only_a_cache(packages, fake_uv, tmp_path):
@@ -156,21 +159,184 @@ def test_a_cache_that_cannot_be_written_is_only_a_cache(packages, fake_uv, tmp_p
     assert "numpy==2.0" in join_script(plugin, cluster)
 
 
-def test_a_join_is_one_command_and_its_script_is_shell(packages, fake_uv, tmp_path):
+MACHINE = frozenset({Facet.MACHINE})
+
+
+@pytest.mark.parametrize("facets", [frozenset(), MACHINE], ids=["shared", "machine"])
+def test_a_join_is_one_command_and_its_script_is_shell(packages, fake_uv, tmp_path, facets):
     home = {"notes/it's.txt": "a 'b' $c\n"}
-    cluster = cluster_in(tmp_path, request=Request(files=home))
+    cluster = cluster_in(tmp_path, nodes=[fake_node(facets=facets)], request=Request(files=home))
     plugin = packages()
     plugin.clusterctl_prepare(cluster, plan("numpy"))
     script = join_script(plugin, cluster)
-    assert len(cluster.ran) == 1
-    assert "a 'b' $c" in script
+    (ran,) = cluster.ran
+    assert ran.sudo
+    assert "$c" in script
     assert subprocess.run(["sh", "-n"], input=script, text=True).returncode == 0
+
+
+def test_nodes_that_share_a_disk_clone_and_a_machine_builds_where_it_stands(packages, fake_uv, tmp_path):
+    machine = fake_node("node001", facets=MACHINE)
+    cluster = cluster_in(tmp_path, nodes=[fake_node(), machine])
+    plugin = packages()
+    plugin.clusterctl_prepare(cluster, plan("numpy"))
+    shared, own = join_script(plugin, cluster), join_script(plugin, cluster, machine)
+    assert "cp -al" in shared
+    assert "/etc/clusterctl/environment" not in shared
+    assert "cp -al" not in own
+    assert f'"uv {locks.uv_version()}"' in own
+    assert "--compile-bytecode" in shared
+    assert "--compile-bytecode" not in own
+
+
+def test_a_bake_is_the_same_without_files_and_with_its_bytecode(packages, fake_uv, tmp_path):
+    node = fake_node(facets=MACHINE)
+    cluster = cluster_in(tmp_path, nodes=[node], request=Request(files={"notes": "only for the user"}))
+    plugin = packages()
+    plugin.clusterctl_prepare(cluster, plan("numpy"))
+    plugin.clusterctl_bake(cluster, node)
+    (ran,) = cluster.ran
+    assert ran.sudo
+    assert cluster.remembered["environment"] in ran.text
+    assert "--compile-bytecode" in ran.text
+    assert "only for the user" not in ran.text
+
+
+@pytest.mark.parametrize(
+    ("node", "acts"),
+    [
+        (fake_node(facets=MACHINE), False),
+        (fake_node(facets=MACHINE | {Facet.LASTING}), True),
+        (fake_node(facets=MACHINE | {Facet.LASTING}, reachable=False), False),
+    ],
+    ids=["vanishes", "lasts", "gone"],
+)
+def test_leave_cleans_up_what_lasts_and_can_be_reached(packages, tmp_path, node, acts):
+    cluster = cluster_in(tmp_path, nodes=[node])
+    packages().clusterctl_leave(cluster, node)
+    assert [ran.name for ran in cluster.ran] == (["packages: remove"] if acts else [])
+    assert all(ran.sudo for ran in cluster.ran)
+
+
+def test_files_name_packages_too_and_a_comma_belongs_to_its_requirement(packages, tmp_path):
+    (tmp_path / "r.txt").write_text("scipy\n-c c.txt\n")
+    (tmp_path / "c.txt").write_text("numpy<3\n")
+    (tmp_path / "p.toml").write_text("[project]\ndependencies = ['rich']\noptional-dependencies = {x = ['zarr']}\n")
+    (tmp_path / "e.yml").write_text("dependencies:\n- numpy\n- pip:\n  - torch\n")
+    plugin = packages(
+        packages="numpy>=1,<3, git-lib @ git+https://example.org/x",
+        requirements=str(tmp_path / "r.txt"),
+        pyproject=str(tmp_path / "p.toml"),
+        extras="x",
+        environment=str(tmp_path / "e.yml"),
+    )
+    request = plugin.clusterctl_request()
+    assert request.pip == (
+        "numpy>=1,<3",
+        "git-lib @ git+https://example.org/x",
+        "scipy",
+        "-c numpy<3",
+        "rich",
+        "zarr",
+        "torch",
+    )
+    assert request.apt == ("git",)
+
+
+def test_what_is_left_out_is_said_before_anything_is_created(packages, fake_uv, tmp_path):
+    (tmp_path / "e.yml").write_text("dependencies:\n- numpy\n")
+    plugin, cluster = packages(environment=str(tmp_path / "e.yml")), cluster_in(tmp_path)
+    plugin.clusterctl_request()
+    plugin.clusterctl_prepare(cluster, plan())
+    assert f"{tmp_path / 'e.yml'}: conda packages are not installed: numpy" in cluster.said
+
+
+def test_all_that_is_wrong_is_said_at_once(packages, tmp_path):
+    (tmp_path / "r.txt").write_text("-e .\n")
+    plugin = packages(
+        requirements=f"{tmp_path / 'r.txt'}, {tmp_path / 'none'}", extras="x", find_links="wheels", no_index="yes"
+    )
+    with pytest.raises(PluginError) as caught:
+        plugin.clusterctl_request()
+    assert caught.value.message.splitlines() == [
+        f"{tmp_path / 'r.txt'}:1: . is editable: only this computer has it",
+        f"there is no {tmp_path / 'none'}",
+        "EXTRAS needs PYPROJECT: whose extras?",
+        "FIND_LINKS: wheels is neither a URL nor an absolute path",
+    ]
+    with pytest.raises(PluginError, match="NO_INDEX needs FIND_LINKS"):
+        packages(no_index="yes").clusterctl_request()
+
+
+def test_sync_repeats_this_computers_environment(packages, fake_uv, tmp_path, monkeypatch):
+    asked = []
+
+    def read(prefix, *, exclude):
+        asked.append((prefix, exclude))
+        return installed.Installed(prefix, "3.1", ("numpy==2.0",), ("mine (editable: /src)",))
+
+    monkeypatch.setattr(installed, "read", read)
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    cluster, plugin = cluster_in(tmp_path), packages(sync="yes", sync_exclude="torch", packages="rich")
+    assert plugin.clusterctl_request().pip == ("rich", "numpy==2.0")
+    assert asked == [(tmp_path, ("torch",))]
+    plugin.clusterctl_prepare(cluster, plan())
+    assert any("mine (editable: /src)" in said for said in cluster.said)
+    assert re.search(rf"has Python 3\.1, and the nodes get {PYTHON}", cluster.problems[0])
+
+
+def test_a_private_index_is_in_no_argument_log_or_event(packages, fake_uv, tmp_path):
+    secrets = {
+        "index_url": "https://me:hunter2@example.org/simple",
+        "extra_index_urls": "https://t0ken@a/s, https://b/s",
+    }
+    plugin, machine = packages(**secrets), fake_node(facets=MACHINE)
+    cluster = cluster_in(tmp_path, nodes=[machine])
+    fake_uv.answers("", status=1, errors="no numpyy at https://me:hunter2@example.org/simple")
+    with pytest.raises(PluginError) as caught:
+        plugin.clusterctl_prepare(cluster, plan("numpyy"))
+    fake_uv.answers("numpy==2.0")
+    plugin.clusterctl_prepare(cluster, plan("numpy"))
+    script = join_script(plugin, cluster)
+    assert "export UV_DEFAULT_INDEX=https://me:hunter2@example.org/simple" in script
+    assert "export UV_INDEX='https://t0ken@a/s https://b/s'" in script
+    written = "".join(path.name + path.read_text() for path in tmp_path.rglob("*.txt"))
+    shown = [*fake_uv.calls, *cluster.said, caught.value.message, written, cluster.ran[-1].name, repr(plugin._options)]
+    shown += [str(value) for value in cluster.remembered.values()]
+    assert not any("hunter2" in text or "t0ken" in text for text in shown)
+
+
+def test_members_keep_their_versions_though_the_index_changes(packages, fake_uv, tmp_path):
+    cluster = cluster_in(tmp_path)
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    fake_uv.answers("numpy==3.0")
+    private = packages(index_url="https://example.org/simple")
+    private.clusterctl_prepare(cluster, plan("numpy"))
+    assert "numpy==2.0" in join_script(private, cluster)
+    private.clusterctl_prepare(cluster_in(tmp_path, "another"), plan("numpy"))
+    assert len(fake_uv.calls) == 2
+
+
+def test_constraints_reach_uv_and_change_the_lock(packages, fake_uv, tmp_path):
+    cluster = cluster_in(tmp_path)
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    packages().clusterctl_prepare(cluster, plan("numpy", "-c numpy<2"))
+    assert len(fake_uv.calls) == 2
+    assert "--constraints" in fake_uv.calls[1]
+    assert fake_uv.calls[1].endswith("< numpy ")
+
+
+def test_what_only_the_laptop_has_is_for_local_nodes_alone(packages, fake_uv, tmp_path):
+    fake_uv.answers("mine @ file:///src/mine")
+    packages().clusterctl_prepare(cluster_in(tmp_path), plan("mine @ file:///src/mine"))
+    with pytest.raises(PluginError, match="only this computer has: mine @ file:///src/mine"):
+        packages().clusterctl_prepare(cluster_in(tmp_path, "b"), plan("mine @ file:///src/mine", provider="docker"))
 
 
 def test_system_packages_are_reported_as_not_needed_where_there_is_no_machine(packages, fake_uv, tmp_path):
     cluster = cluster_in(
         tmp_path,
-        nodes=[fake_node(), fake_node("node001", facets=frozenset({Facet.MACHINE}))],
+        nodes=[fake_node(), fake_node("node001", facets=MACHINE)],
         request=Request(apt=("git", "vim")),
     )
     plugin = packages()
@@ -179,4 +345,13 @@ def test_system_packages_are_reported_as_not_needed_where_there_is_no_machine(pa
     assert "master: system packages are not needed here (git, vim)" in cluster.said
     del cluster.events[:]
     join_script(plugin, cluster, cluster.node("1"))
+    assert not any("not needed" in said for said in cluster.said)
+
+
+def test_git_for_ones_own_packages_is_nothing_to_report(packages, fake_uv, tmp_path):
+    plugin = packages(packages="x @ git+https://example.org/x")
+    request = plugin.clusterctl_request()
+    cluster = cluster_in(tmp_path, request=request)
+    plugin.clusterctl_prepare(cluster, plan(*request.pip))
+    join_script(plugin, cluster)
     assert not any("not needed" in said for said in cluster.said)

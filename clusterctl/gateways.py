@@ -1,0 +1,161 @@
+"""The way to a node's SSH server: straight, or through a host that stands before it."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from clusterctl import dot_ssh, endpoints
+from clusterctl.credentials import Credentials
+from clusterctl.errors import RefusedError, RemoteError
+from clusterctl.model import Facet
+
+if TYPE_CHECKING:
+    from clusterctl.endpoints import Endpoint
+    from clusterctl.model import Node
+
+CONNECT_TIMEOUT_S = 10.0
+"""For each step of a login, once the other side is there."""
+REACH_TIMEOUT_S = 2.5
+"""For finding out that nobody is there: whoever waits for a node tries again, and others want the thread."""
+KEEPALIVE_S = 15
+
+
+class Gateways:
+    """Connections to hosts that nodes are reached through: one each, however many nodes are behind it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._channels: list[Any] = []
+        self._silent: dict[str, tuple[float, RemoteError]] = {}
+
+    def channel(self, node: Node) -> Any:
+        """A connection to a node's SSH server, through its gateway."""
+        import paramiko
+
+        try:
+            channel = self._transport(node).open_channel(
+                "direct-tcpip", (node.address, node.port), ("127.0.0.1", 0), timeout=REACH_TIMEOUT_S
+            )
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            raise silent(node, exc) from exc
+        with self._lock:
+            self._channels.append(channel)
+        return channel
+
+    def release(self) -> None:
+        """Log out of the gateways if nobody is reached through them any more."""
+        with self._lock:
+            self._channels = [channel for channel in self._channels if not channel.closed]
+            clients = [] if self._channels else list(self._clients.values())
+            if clients:
+                self._clients.clear()
+        for client in clients:
+            client.close()
+
+    def _transport(self, node: Node) -> Any:
+        jump = node.access.jump
+        with self._lock:
+            known = self._clients.get(jump)
+            if known is not None and known.get_transport() and known.get_transport().is_active():
+                return known.get_transport()
+            since, error = self._silent.get(jump, (0.0, None))
+            if error and time.monotonic() - since < REACH_TIMEOUT_S:
+                raise RemoteError(error.message, remedy=error.remedy, node=node.alias)  # all would wait in a row
+            try:
+                self._clients[jump] = _log_in_to_gateway(node)
+            except RefusedError:
+                raise
+            except RemoteError as exc:
+                self._silent[jump] = (time.monotonic(), exc)
+                raise
+            return self._clients[jump].get_transport()
+
+
+def _log_in_to_gateway(node: Node) -> Any:
+    import paramiko
+
+    gateway = _gateway(node)
+    where = f"{gateway.host}:{gateway.port}"
+    trusted = dot_ssh.KnownHosts().look_up(gateway.host, gateway.port).key
+    if not trusted:
+        raise RefusedError(
+            f"{node.alias}: the host key of the gateway {where} is not in your known_hosts",
+            remedy=f"log in there once and compare the key: ssh -p {gateway.port} {gateway.user}@{gateway.host}",
+            node=node.alias,
+        )
+    kind, body = trusted.split()
+    client = paramiko.SSHClient()
+    name = gateway.host if gateway.port == endpoints.SSH_PORT else f"[{gateway.host}]:{gateway.port}"
+    client.get_host_keys().add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(body)))
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    offered = Credentials(node, gateway.user, node.access.key, others=True, where=f"the gateway {where}")
+    with ExitStack() as undo:
+        undo.callback(client.close)
+        try:
+            sock = _connected(gateway.host, gateway.port)
+            undo.callback(sock.close)
+            client.connect(gateway.host, gateway.port, gateway.user, sock=sock, auth_strategy=offered, **timeouts())
+            client.get_transport().set_keepalive(KEEPALIVE_S)
+        except paramiko.BadHostKeyException as exc:
+            raise RefusedError(
+                f"{node.alias}: the gateway {where} shows another host key than your known_hosts has",
+                remedy=f"somebody may be in between; if it was installed anew: ssh-keygen -R '{name}'",
+                node=node.alias,
+            ) from exc
+        except paramiko.AuthenticationException as exc:
+            raise offered.refusal(final=True) from exc
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            raise RemoteError(
+                f"{node.alias}: the gateway {where} does not answer: {exc or type(exc).__name__}",
+                remedy="check PROXY_JUMP, and that you can reach it",
+                node=node.alias,
+            ) from exc
+        undo.pop_all()
+    return client
+
+
+def _gateway(node: Node) -> Endpoint:
+    try:
+        return endpoints.parse(node.access.jump, user=dot_ssh.user_name())
+    except ValueError as exc:
+        raise RefusedError(f"{node.alias}: PROXY_JUMP: {exc}", remedy="correct PROXY_JUMP", node=node.alias) from exc
+
+
+def direct(node: Node) -> socket.socket:
+    """A connection to a node that can be reached straight."""
+    try:
+        return _connected(node.address, node.port)
+    except OSError as exc:
+        raise silent(node, exc) from exc
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """A connection whose small packets go out at once: it makes a login on loopback 30 times as fast."""
+    sock = socket.create_connection((host, port), REACH_TIMEOUT_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def timeouts() -> dict[str, float]:
+    """How long paramiko may wait for each step of a login."""
+    return dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), CONNECT_TIMEOUT_S)
+
+
+def silent(node: Node, exc: Exception) -> RemoteError:
+    """What to tell of a node that cannot be reached, or not yet."""
+    way = f" through {node.access.jump}" if node.access.jump else ""
+    if Facet.LASTING in node.facets:
+        remedy = "check that it is on, that its SSH server runs, and that its address and port are right"
+    else:
+        remedy = f"see `clusterctl status {node.cluster}`; `clusterctl start {node.cluster}` brings lost nodes back"
+    return RemoteError(
+        f"{node.alias} does not answer on {node.address}:{node.port}{way}: {exc or type(exc).__name__}",
+        remedy=remedy,
+        node=node.alias,
+    )

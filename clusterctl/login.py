@@ -1,0 +1,77 @@
+"""Logging in to a node: only if it shows the host key that was pinned."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.credentials import Credentials
+from clusterctl.errors import RefusedError, RemoteError
+from clusterctl.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, direct, silent, timeouts
+from clusterctl.model import Facet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clusterctl.gateways import Gateways
+    from clusterctl.model import Node
+
+_SILENCE = logging.NullHandler()
+
+
+def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> Any:
+    """A connection of fabric's to a node.
+
+    Args:
+        node: whose `access` says how, and whose host key is in `known_hosts`.
+        key: the cluster's own private key.
+        known_hosts: the file of pinned host keys.
+        gateways: connections to the hosts that nodes are reached through.
+
+    Raises:
+        RefusedError: waiting will not help.
+        RemoteError: it does not answer, or not yet as it should.
+    """
+    import paramiko
+    from fabric import Config, Connection
+
+    # A machine that boots may accept and hang up: paramiko would print a traceback of what we tell in one line.
+    logging.getLogger("paramiko").addHandler(_SILENCE)
+    sock = gateways.channel(node) if node.access.jump else direct(node)
+    offered = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
+    connection = Connection(
+        node.address,
+        user=node.user,
+        port=node.port,
+        config=Config(overrides={"load_ssh_configs": False}, lazy=True),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        connect_kwargs={"auth_strategy": offered, "sock": sock, **timeouts()},
+    )
+    with ExitStack() as undo:
+        undo.callback(sock.close)
+        undo.callback(connection.close)
+        try:
+            # fabric would accept any key that it has never seen; we know the key before first contact.
+            connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+            connection.client.load_host_keys(str(known_hosts))
+            connection.open()
+            connection.transport.set_keepalive(KEEPALIVE_S)
+        except paramiko.BadHostKeyException as exc:
+            raise _other_key(node, known_hosts) from exc
+        except paramiko.AuthenticationException as exc:
+            raise offered.refusal(final=Facet.LASTING in node.facets) from exc
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            raise silent(node, exc) from exc
+        undo.pop_all()
+    return connection
+
+
+def _other_key(node: Node, known_hosts: Path) -> RemoteError:
+    message = f"{node.alias} ({node.address}:{node.port}) shows another host key than the one that was pinned"
+    if Facet.LASTING in node.facets:
+        # It was there before us, so this is not a machine that is still on its way to its own key.
+        remedy = "somebody may be in between; if it was installed anew, correct your known_hosts, or its HOST_KEY"
+        return RefusedError(message, remedy=remedy, node=node.alias)
+    remedy = f"somebody may be in between; if it was replaced, remove its line from {known_hosts}"
+    return RemoteError(message, remedy=remedy, node=node.alias)

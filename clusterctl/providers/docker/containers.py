@@ -1,0 +1,218 @@
+"""Containers of a cluster: list, make, start, stop and remove them. One node at a time; provider.py has the order."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ProviderError
+from clusterctl.keys import new_key_pair
+from clusterctl.providers.docker.engine import asking, is_missing, said
+from clusterctl.providers.docker.networks import filters
+from clusterctl.providers.docker.ports import Ports, is_conflict
+from clusterctl.providers.docker.records import LOOPBACK, Container, Record, container_of, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from docker import APIClient
+
+    from clusterctl.model import Secret
+    from clusterctl.providers.docker.networks import Network
+
+_PORT_TRIES = 5
+_STOP_S = 15
+"""How long the services of a node may take to end: more than its main process gives them."""
+_GB = 10**9
+_PROCESSES = 16384
+"""Threads count. Enough for a hundred engines with a math library each; not enough to choke the computer."""
+_NOT_NEEDED = ["MKNOD", "NET_RAW"]
+"""Of what Docker lets a container's root do. The rest is needed by sshd, sudo, runuser and apt."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A node to make."""
+
+    owner: str
+    cluster: str
+    alias: str
+    user: str
+    host_name: str
+    image: str
+    cores: int
+    vcpus: float | None
+    memory_gb: float | None
+    volumes: Mapping[str, str]
+    """Path to name, of all that is mounted."""
+    public_key: str
+
+
+def container_name(owner: str, cluster: str, alias: str) -> str:
+    """Unique on the engine, so that two who make the same node at once cannot both succeed."""
+    return f"clusterctl-{owner}-{cluster}-{alias}"
+
+
+def find(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
+    """The containers that there are, by their labels; the masters first."""
+    from docker.errors import APIError
+
+    found = []
+    with asking("list the nodes"):
+        for known in api.containers(all=True, filters=filters(owner, cluster)):
+            try:
+                # The list does not say when it was started.
+                found.append(container_of(api.inspect_container(known["Id"])))
+            except APIError as exc:
+                if not is_missing(exc):
+                    raise
+    return ordered(found)
+
+
+def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> None:
+    """A new node, started. A port that somebody takes first costs another try.
+
+    Raises:
+        ProviderError: the engine refuses.
+    """
+    from docker.errors import APIError
+
+    private, public = new_key_pair("")
+    private_address = network.give_address()
+    for attempt in range(1, _PORT_TRIES + 1):
+        record = Record(
+            owner=wanted.owner,
+            cluster=wanted.cluster,
+            alias=wanted.alias,
+            user=wanted.user,
+            host_key=public,
+            port=ports.take(),
+            address=private_address,
+            cores=wanted.cores,
+            image=wanted.image,
+        )
+        with asking(f"make {wanted.alias} of {wanted.cluster}"):
+            made = _create(api, wanted, record, network.name)
+            api.put_archive(made, "/", archive(private, public, wanted.public_key))
+            try:
+                api.start(made)
+            except APIError as exc:
+                if attempt == _PORT_TRIES or not is_conflict(said(exc)):
+                    raise
+                api.remove_container(made, v=True, force=True)
+                continue
+            return
+
+
+def _create(api: APIClient, wanted: Wanted, record: Record, network: str) -> str:
+    from docker.types import LogConfig, Mount
+
+    host = api.create_host_config(
+        init=True,
+        network_mode=network,
+        port_bindings={22: (LOOPBACK, record.port)},
+        mounts=[Mount(path, volume, type="volume") for path, volume in wanted.volumes.items()],
+        tmpfs={"/run": "mode=755"},
+        restart_policy={"Name": "unless-stopped"},
+        shm_size=256 * 1024**2,
+        pids_limit=_PROCESSES,
+        cap_drop=_NOT_NEEDED,
+        log_config=LogConfig(type="json-file", config={"max-size": "5m"}),
+        **limits(wanted.vcpus, wanted.memory_gb),
+    )
+    endpoint = api.create_endpoint_config(aliases=[wanted.alias], ipv4_address=record.address)
+    made = api.create_container(
+        wanted.image,
+        name=container_name(wanted.owner, wanted.cluster, wanted.alias),
+        hostname=wanted.host_name,
+        labels=record.labels(),
+        ports=[22],
+        host_config=host,
+        networking_config=api.create_networking_config({network: endpoint}),
+    )
+    return str(made["Id"])
+
+
+def limits(vcpus: float | None, memory_gb: float | None) -> dict[str, int]:
+    """As Docker takes them; nothing that was not asked for. No swap beyond the memory."""
+    found: dict[str, int] = {}
+    if vcpus is not None:
+        found["nano_cpus"] = round(vcpus * 10**9)
+    if memory_gb is not None:
+        found["mem_limit"] = found["memswap_limit"] = round(memory_gb * _GB)
+    return found
+
+
+def archive(private: Secret, public: str, authorized: str) -> bytes:
+    """The files that a node has before its first boot, as a tar: who it is, and whom it lets in."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text, mode in (
+            ("etc/ssh/ssh_host_ed25519_key", private.reveal(), 0o600),
+            ("etc/ssh/ssh_host_ed25519_key.pub", f"{public}\n", 0o644),
+            ("root/.ssh", None, 0o700),
+            ("root/.ssh/authorized_keys", f"{authorized}\n", 0o600),
+        ):
+            member = tarfile.TarInfo(path)
+            member.mode, member.mtime = mode, int(time.time())
+            if text is None:
+                member.type = tarfile.DIRTYPE
+                tar.addfile(member)
+            else:
+                content = text.encode()
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def start(api: APIClient, container: Container) -> None:
+    """Start a node that is off, with all that it had.
+
+    Raises:
+        ProviderError: it cannot be, such as for want of its port.
+    """
+    from docker.errors import APIError
+
+    record = container.record
+    with asking(f"start {record.alias} of {record.cluster}"):
+        try:
+            (api.unpause if container.state == "paused" else api.start)(container.id)
+        except APIError as exc:
+            if not is_conflict(said(exc)):
+                raise
+            raise ProviderError(
+                f"{record.alias} of {record.cluster} cannot have its port back: another program has taken"
+                f" {LOOPBACK}:{record.port}",
+                remedy=f"end that program (`ss -ltnp 'sport = :{record.port}'` names it), then start again",
+            ) from exc
+
+
+def stop(api: APIClient, container: Container) -> None:
+    """Power a node off: its services get time to end. Being off, or gone, is success."""
+
+    def act() -> None:
+        if container.state == "paused":
+            api.unpause(container.id)
+        api.stop(container.id, timeout=_STOP_S)
+
+    _insist("stop", container, act)
+
+
+def remove(api: APIClient, container: Container) -> None:
+    """End a node for good. Being gone is success."""
+    _insist("remove", container, lambda: api.remove_container(container.id, v=True, force=True))
+
+
+def _insist(verb: str, container: Container, act: Callable[[], None]) -> None:
+    from docker.errors import APIError
+
+    with asking(f"{verb} {container.record.alias} of {container.record.cluster}"):
+        try:
+            act()
+        except APIError as exc:
+            # 409: somebody else is removing it right now.
+            if not is_missing(exc) and "already in progress" not in said(exc):
+                raise

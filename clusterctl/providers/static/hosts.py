@@ -1,0 +1,165 @@
+"""The hosts of the config: what is wrong with them, and what of them must be found out before they are taken."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clusterctl import dot_ssh, endpoints
+from clusterctl.model import Access, Problem
+from clusterctl.providers.static.trust import untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clusterctl.dot_ssh import KnownHosts
+
+_MAX_THREADS = 32
+_NEEDS_IPV4 = "set PRIVATE_ADDRESS of each, in its [host NAME] section, to an IPv4 address that the other hosts reach"
+Fault = tuple[str, str]
+"""What is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine that is listed in the config."""
+
+    name: str
+    """As in HOSTS."""
+    address: str
+    port: int
+    user: str
+    private_address: str = ""
+    """Where the other hosts reach it; empty: at the IPv4 address of its `address`."""
+    key: str = ""
+    """Private key file on this computer; empty: the user's agent, and the keys in ``~/.ssh``."""
+    jump: str = ""
+    host_key: str = ""
+    """The key it must show; empty: the one that the user's ssh knows."""
+    fault: str = ""
+    """Why it cannot be used as it is written."""
+
+    @property
+    def access(self) -> Access:
+        """How to get onto it."""
+        return Access(key=self.key, agent=not self.key, jump=self.jump)
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """What makes it another host than others."""
+        return self.address.lower(), self.port, self.jump
+
+
+def as_written(text: str) -> Host:
+    """A host that HOSTS has as ``[user@]address[:port]``, without a section of its own."""
+    try:
+        end = endpoints.parse(text, user=dot_ssh.user_name())
+    except ValueError as exc:
+        return Host(text, address=text, port=endpoints.SSH_PORT, user="", fault=str(exc))
+    return Host(text, address=end.host, port=end.port, user=end.user)
+
+
+def examine(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:
+    """The hosts with their host keys and private addresses, and everything that is wrong with any of them."""
+    known = dot_ssh.KnownHosts()
+    with ThreadPoolExecutor(min(len(hosts), _MAX_THREADS) or 1) as pool:
+        found = list(pool.map(lambda host: _examine(host, known), hosts))
+    complete = [host for host, _ in found]
+    faults = [fault for _, own in found for fault in own]
+    return complete, [*_together([*faults, *_clashes(complete)]), *untrusted(hosts, known)]
+
+
+def _examine(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
+    if host.fault:
+        return host, [(f"HOSTS: {host.fault}", "correct HOSTS: names of [host NAME] sections, or user@address:port")]
+    private, faults = _private_address(host)
+    if host.key and not os.access(host.key, os.R_OK):
+        faults.append((f"{host.name}: its key {host.key} cannot be read", "correct KEY_LOCATION"))
+    try:
+        known_key = known.look_up(host.address, host.port).key
+        host_key = dot_ssh.public_key(host.host_key) if host.host_key else known_key
+    except ValueError as exc:
+        host_key = ""
+        faults.append((f"{host.name}: HOST_KEY: {exc}", "copy the line of /etc/ssh/ssh_host_ed25519_key.pub there"))
+    return replace(host, private_address=private, host_key=host_key), [*faults, *_gateway_faults(host)]
+
+
+def _gateway_faults(host: Host) -> Iterator[Fault]:
+    if host.jump:
+        try:
+            gateway = endpoints.parse(host.jump, user=dot_ssh.user_name())
+        except ValueError as exc:
+            yield f"{host.name}: PROXY_JUMP: {exc}", "name one host to go through, as user@host:port"
+            return
+        if not _resolve(gateway.host):
+            yield f"{host.name}: PROXY_JUMP: {gateway.host} is no name that is known here", "correct PROXY_JUMP"
+
+
+def _private_address(host: Host) -> tuple[str, list[Fault]]:
+    """The IPv4 address that the other hosts reach it by, and what is wrong with its addresses."""
+    here = _resolve(host.address) if not host.jump else ()
+    if not host.jump and not here:
+        remedy = "correct HOSTS, or write a [host NAME] section with its ADDRESS"
+        return "", [(f"{host.name}: {host.address} is no name that is known here", remedy)]
+    wanted = host.private_address or host.address
+    found = here if wanted == host.address and here else _resolve(wanted)
+    four = next((address for address in found if "." in address and ":" not in address), "")
+    if four:
+        return four, []
+    if found:
+        only = "has IPv6 addresses only, and ipyparallel's controller listens on IPv4 only"
+        return "", [(f"{host.name}: {wanted} {only}", _NEEDS_IPV4)]
+    return "", [(f"{host.name}: no IPv4 address of {wanted} is known here", _NEEDS_IPV4)]
+
+
+def _resolve(name: str) -> tuple[str, ...]:
+    """The addresses of a name; none if it is not known."""
+    try:
+        return (str(ipaddress.ip_address(name)),)
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(str(address[0]) for *_, address in found)
+
+
+def _clashes(hosts: Sequence[Host]) -> Iterator[Fault]:
+    """Hosts that are one, and private addresses that cannot be right."""
+    addresses: dict[str, str] = {}
+    for host in hosts:
+        other = addresses.setdefault(host.private_address, host.name)
+        if host.private_address and other != host.name and not _is_loopback(host.private_address):
+            yield f"{other} and {host.name} both have the address {host.private_address}", _NEEDS_IPV4
+    outside = [host for host in hosts if host.private_address and not _is_loopback(host.private_address)]
+    for host in hosts if outside else ():
+        if _is_loopback(host.private_address):
+            yield f"{host.name}: the other hosts cannot reach it on {host.private_address}", _NEEDS_IPV4
+
+
+def _is_loopback(address: str) -> bool:
+    return bool(address) and ipaddress.ip_address(address).is_loopback
+
+
+def twice(hosts: Sequence[Host]) -> Iterator[Problem]:
+    """What HOSTS names more than once."""
+    seen: dict[tuple[str, int, str], str] = {}
+    for host in hosts:
+        other = seen.get(host.place)
+        seen[host.place] = host.name
+        if other:
+            what = f"{host.name} twice" if other == host.name else f"the same host as {other} and as {host.name}"
+            yield Problem(f"HOSTS names {what}", "leave one of them out of HOSTS")
+
+
+def _together(faults: Sequence[Fault]) -> list[Problem]:
+    """One problem for all that have the same remedy."""
+    by_remedy: dict[str, dict[str, None]] = {}
+    for message, remedy in faults:
+        by_remedy.setdefault(remedy, {})[message] = None
+    return [Problem("\n".join(messages), remedy) for remedy, messages in by_remedy.items()]

@@ -1,0 +1,173 @@
+"""The `static` provider: it takes hosts that are listed, and frees them. It never logs in, and powers nothing off."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ProviderError
+from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Problem
+from clusterctl.providers.base import machine_layout
+from clusterctl.providers.static.hosts import Host, examine, twice
+from clusterctl.providers.static.records import Member, Record, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_FACETS = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
+_ANSWER_S = 1.5
+_MAX_THREADS = 32
+
+
+class StaticProvider:
+    """Hosts of the config become nodes. Implements `Provider`."""
+
+    name = "static"
+
+    def __init__(self, root: Path, *, hosts: Sequence[Host] = (), shared_home: bool = False) -> None:
+        """Keep the records below `root`.
+
+        Args:
+            root: a folder on this computer.
+            hosts: those of the config, in the order in which they are taken. Without them a cluster can only be
+                looked at, and ended.
+            shared_home: they share the users' homes already.
+        """
+        self.facets = _facets(shared_home=shared_home)
+        self._records = Records(root)
+        self._hosts = tuple(hosts)
+        self._shared_home = shared_home
+
+    def check(self, plan: Plan) -> list[Problem]:
+        """What would stop this plan. Changes nothing."""
+        return self._choose(plan)[1]
+
+    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+        """Take a host for each alias that has none. An alias that has one keeps it, with what the config says now."""
+        del public_key  # whoever logs in to the host lets it in
+        with self._records.locked():
+            members, problems = self._choose(plan)
+            if problems:
+                raise ProviderError(
+                    "\n".join(problem.message for problem in problems),
+                    remedy="; ".join(problem.remedy for problem in problems),
+                )
+            before = self._records.of(plan.cluster)
+            kept = before.members if before else {}
+            self._records.write(Record(plan.cluster, plan.user, self._shared_home, {**kept, **members}))
+        return [node for node in self.nodes(plan.cluster) if node.alias in members]
+
+    def nodes(self, cluster: str | None = None) -> list[Node]:
+        """The hosts that are taken. One that takes no connection counts as stopped."""
+        records = self._records.all() if cluster is None else [self._records.of(cluster)]
+        found = [_node(record, alias) for record in records if record for alias in record.members]
+        with ThreadPoolExecutor(min(len(found), _MAX_THREADS) or 1) as pool:
+            states = list(pool.map(_state, found))
+        nodes = [replace(node, state=state) for node, state in zip(found, states, strict=True)]
+        return sorted(nodes, key=lambda node: (node.cluster, not node.is_master, node.alias))
+
+    def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
+        """Forget that these hosts, or all, belong to the cluster. They stay on, with what is on them."""
+        if self._records.of(cluster) is None:
+            return
+        with self._records.locked():
+            record = self._records.of(cluster)
+            if record:
+                gone = record.members if aliases is None else aliases
+                left = {alias: member for alias, member in record.members.items() if alias not in gone}
+                self._records.write(replace(record, members=left))
+
+    def _choose(self, plan: Plan) -> tuple[dict[str, Member], list[Problem]]:
+        """A host for each alias of the plan, and everything that stands against it."""
+        records = {record.cluster: record for record in self._records.all()}
+        own = records.pop(plan.cluster, None)
+        mine = own.members if own else {}
+        busy = {m.host.place: record.cluster for record in records.values() for m in record.members.values()}
+        problems = [*twice(self._hosts), *_volumes(plan)]
+        aliases = sorted((spec.alias for spec in plan.nodes), key=lambda alias: alias != MASTER)
+        listed = {host.name: host for host in self._hosts}
+        used = {member.host.name for member in mine.values()}
+        free = iter([host for host in listed.values() if host.name not in used and host.place not in busy])
+        chosen: dict[str, Member] = {}
+        for alias in aliases:
+            old = mine.get(alias)
+            host = listed.get(old.host.name) if old else next(free, None)
+            if host:
+                same = old is not None and old.host.place == host.place
+                chosen[alias] = Member(host, old.taken if old and same else secrets.token_hex(2))
+            elif old:
+                problems.append(_unlisted(plan.cluster, alias, old.host.name))
+        problems += _too_few(plan, len(chosen) + sum(alias in mine for alias in aliases if alias not in chosen), busy)
+        complete, wrong = examine([member.host for member in chosen.values()])
+        members = {
+            alias: replace(member, host=host) for (alias, member), host in zip(chosen.items(), complete, strict=True)
+        }
+        return members, problems + wrong
+
+
+def _too_few(plan: Plan, found: int, busy: dict[tuple[str, int, str], str]) -> list[Problem]:
+    if found >= len(plan.nodes):
+        return []
+    others = f"; others belong to {', '.join(sorted(set(busy.values())))}" if busy else ""
+    return [
+        Problem(
+            f"{plan.cluster} needs {len(plan.nodes)} hosts, and HOSTS has {found} for it{others}",
+            "add hosts to HOSTS, ask for fewer nodes, or end the cluster that has the others",
+        )
+    ]
+
+
+def _unlisted(cluster: str, alias: str, name: str) -> Problem:
+    ends = f"`clusterctl terminate {cluster}`" if alias == MASTER else f"`clusterctl removenode -a {alias} {cluster}`"
+    return Problem(
+        f"{alias} of {cluster} is on {name}, which HOSTS does not name any more",
+        f"put {name} back into HOSTS, or let it leave first: {ends}",
+    )
+
+
+def _volumes(plan: Plan) -> list[Problem]:
+    return [
+        Problem(
+            f"volume {volume.name}: VOLUME_ID means nothing to static hosts",
+            f"set DEVICE in [volume {volume.name}] to the disk's path on the master, such as /dev/disk/by-id/...",
+        )
+        for volume in plan.volumes
+        if volume.id or not volume.device
+    ]
+
+
+def _facets(*, shared_home: bool) -> frozenset[Facet]:
+    return _FACETS | {Facet.SHARED_HOME} if shared_home else _FACETS
+
+
+def _node(record: Record, alias: str) -> Node:
+    member = record.members[alias]
+    host = member.host
+    return Node(
+        alias=alias,
+        cluster=record.cluster,
+        # The same after a reboot: systemd brings back what was set up.
+        id=f"{alias}@{host.address}:{host.port}#{member.taken}",
+        state=NodeState.RUNNING,
+        address=host.address,
+        private_address=host.private_address,
+        port=host.port,
+        user=host.user,
+        host_key=host.host_key,
+        layout=machine_layout(record.user),
+        facets=_facets(shared_home=record.shared_home),
+        access=host.access,
+    )
+
+
+def _state(node: Node) -> NodeState:
+    if node.access.jump:
+        return NodeState.RUNNING  # whether it is, only its gateway could tell
+    with suppress(OSError), socket.create_connection((node.address, node.port), _ANSWER_S):
+        return NodeState.RUNNING
+    return NodeState.STOPPED

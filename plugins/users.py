@@ -1,0 +1,171 @@
+"""More users beside the cluster user: the same on every node, each with a key to log in with."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.api import (
+    Cluster,
+    CommaList,
+    ExpandedPath,
+    Facet,
+    Field,
+    Flag,
+    Node,
+    PluginError,
+    Request,
+    Section,
+    hookimpl,
+    plural,
+    render,
+    run_reported,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NUMBERS = "users"
+"""The key under which the cluster remembers every user's numbers."""
+_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_BELOW = PurePosixPath("/home")
+
+
+class Options(Section):
+    """The options of the `users` plugin."""
+
+    usernames: CommaList = Field((), description="users to make", examples=["anna, ben"])
+    num_users: int | None = Field(
+        None, ge=1, le=999, description="so many more: user001, user002, ...", examples=["20"]
+    )
+    prefix: str = Field(
+        "user", pattern=r"^[a-z_][a-z0-9_-]{0,27}$", description="what the names of NUM_USERS begin with"
+    )
+    homes: str = Field(
+        "users", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="folder below /home that holds their homes"
+    )
+    download_keys: Flag = Field(default=True, description="copy their private keys to this computer")
+    download_keys_dir: ExpandedPath | None = Field(
+        None, description="where to; default: `users` in the cluster's folder", examples=["~/course-keys"]
+    )
+    keep_homes: Flag = Field(default=True, description="static: keep their homes when the cluster ends")
+
+
+class Users:
+    """Makes users with the same number on every node and a shared home."""
+
+    needs = frozenset({Facet.MACHINE})
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+
+    @staticmethod
+    @hookimpl
+    def clusterctl_settings() -> type[Section]:
+        """The options of `[plugin users]`."""
+        return Options
+
+    @hookimpl
+    def clusterctl_request(self) -> Request:
+        """The folder of their homes, the same on all nodes."""
+        return Request(shared=(str(self._folder),))
+
+    @hookimpl
+    def clusterctl_prepare(self, cluster: Cluster) -> None:
+        """Refuse names that cannot be users'."""
+        wrong = [name for name in self._names() if not _NAME.fullmatch(name) or name in {"root", cluster.user}]
+        if wrong:
+            raise PluginError(
+                f"these cannot be further users: {', '.join(wrong)}",
+                remedy="use lower-case letters, digits, - and _; neither root nor the cluster user",
+            )
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        """Make the users; on the master first, which chooses their numbers and makes their keys."""
+        names = self._names()
+        if not names:
+            raise PluginError("there is no user to make", remedy="set USERNAMES or NUM_USERS in [plugin users]")
+        numbers = _remembered(cluster) if node.is_master else self._numbers(cluster, names)
+        script = render(
+            "users_join.sh.j2",
+            cluster=cluster.name,
+            mark=cluster.mark,
+            lasting=Facet.LASTING in node.facets,
+            master=node.is_master,
+            shared=Facet.SHARED_HOME in node.facets,
+            shell=cluster.machines.shell,
+            folder=self._folder,
+            users=[(name, *numbers.get(name, ("", ""))) for name in names],
+            keys=self._options.download_keys,
+        )
+        report = run_reported(cluster, node, script, name="users: make", secret=True)
+        if node.is_master:
+            cluster.remember(_NUMBERS, {name: report.facts[f"user-{name}"].split() for name in names})
+            self._keep_keys(cluster, report.facts)
+
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Remove the users from a machine that outlives the cluster."""
+        if Facet.LASTING not in node.facets or not node.reachable:
+            return
+        script = render(
+            "users_leave.sh.j2",
+            cluster=cluster.name,
+            mark=cluster.mark,
+            master=node.is_master,
+            folder=self._folder,
+            keep_homes=self._options.keep_homes,
+        )
+        run_reported(cluster, node, script, name="users: leave")
+
+    @property
+    def _folder(self) -> PurePosixPath:
+        return _BELOW / self._options.homes
+
+    def _names(self) -> list[str]:
+        """All users' names, each once."""
+        numbered = [f"{self._options.prefix}{number:03d}" for number in range(1, (self._options.num_users or 0) + 1)]
+        return list(dict.fromkeys([*self._options.usernames, *numbered]))
+
+    def _numbers(self, cluster: Cluster, names: list[str]) -> Mapping[str, tuple[str, str]]:
+        """Everybody's uid and gid, from the laptop, or from the master if they were lost there."""
+        with self._lock:  # workers join side by side
+            known = _remembered(cluster)
+            if not set(names) <= set(known):
+                command = f'for name in {" ".join(names)}; do echo "$name $(id -u "$name") $(id -g "$name")"; done'
+                lines = cluster.on(cluster.master).run(command, sudo=True).stdout.splitlines()
+                known = {name: (uid, gid) for name, uid, gid in (line.split() for line in lines)}
+                cluster.remember(_NUMBERS, {name: list(numbers) for name, numbers in known.items()})
+            return known
+
+    def _keep_keys(self, cluster: Cluster, facts: Mapping[str, str]) -> None:
+        """Write the private keys, each whole or not at all and for its owner only."""
+        if not self._options.download_keys:
+            return
+        folder = Path(self._options.download_keys_dir or cluster.folder / "users")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = [name for name in self._names() if _keep(folder / name, base64.b64decode(facts[f"key-{name}"]))]
+        if new:
+            cluster.say(f"The keys of {plural(len(new), 'user')} are in {folder}")
+
+
+def _keep(path: Path, content: bytes) -> bool:
+    """Whether there was something to write."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_bytes(content)
+    draft.replace(path)
+    return True
+
+
+def _remembered(cluster: Cluster) -> dict[str, Any]:
+    known = cluster.recall(_NUMBERS)
+    return {name: tuple(numbers) for name, numbers in known.items()} if isinstance(known, dict) else {}

@@ -1,0 +1,62 @@
+"""Disks that outlive clusters: found on the master, formatted only if blank and if that was asked for, and mounted.
+
+Acts before `base`, so that the owner of a home folder on a volume is known when the cluster user is made. The plugin
+`nfs` shares what is mounted. Anything that is not as it should be stops the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterctl.api import Cluster, Facet, Node, PluginError, Section, hookimpl, render, run_reported
+
+if TYPE_CHECKING:
+    from clusterctl.api import Volume
+
+
+class Volumes:
+    """Mounts the template's VOLUMES."""
+
+    needs = frozenset({Facet.MACHINE})
+
+    def __init__(self, options: Section) -> None:
+        del options  # they are the [volume NAME] sections
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        """Mount the volumes on the master. Where the provider mounts them on every node, see that it did."""
+        shared = Facet.SHARED_HOME in node.facets
+        volumes = [volume for volume in cluster.machines.volumes if node.is_master or (shared and volume.id)]
+        if not volumes:
+            return
+        odd = [str(volume.mount_path) for volume in volumes if len(str(volume.mount_path).split()) > 1]
+        if odd:
+            raise PluginError(
+                f"volumes cannot be mounted on {', '.join(odd)}", remedy="write MOUNT_PATH without blanks"
+            )
+        script = render(
+            "volumes_join.sh.j2",
+            cluster=cluster.name,
+            mark=cluster.mark,
+            lasting=Facet.LASTING in node.facets,
+            volumes=[{"volume": volume, "device": _device(volume), "label": _label(volume)} for volume in volumes],
+        )
+        run_reported(cluster, node, script, name="volumes: mount")
+
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Unmount what was mounted on a master that outlives the cluster. What is on the disks stays."""
+        if Facet.LASTING not in node.facets or not node.reachable or not node.is_master:
+            return
+        script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark)
+        run_reported(cluster, node, script, name="volumes: leave")
+
+
+def _device(volume: Volume) -> str:
+    """Where the disk shows up on the master; EC2 names it after the volume, without the dash."""
+    return volume.device or f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.id.replace('-', '')}"
+
+
+def _label(volume: Volume) -> str:
+    """A label short enough for its file system."""
+    return volume.name[: 12 if volume.file_system == "xfs" else 16]

@@ -1,0 +1,231 @@
+"""The story on containers: the `docker` provider, supervisord, a shared volume as home."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+USER = "iptest"
+CONFIG = """
+[global]
+DEFAULT_TEMPLATE = docker
+
+[cluster docker]
+PROVIDER = docker
+NODE_IMAGE_ID = {image}
+CLUSTER_SIZE = 3
+CLUSTER_USER = {user}
+CLUSTER_SHELL = fish
+PLUGINS = ippackages, aptpackages, users, ipcluster
+VOLUMES = data
+
+[plugin ippackages]
+SETUP_CLASS = packages
+PACKAGES = msgpack
+
+[plugin aptpackages]
+PACKAGES = less
+
+[plugin users]
+USERNAMES = alice
+
+[plugin ipcluster]
+ENABLE_NOTEBOOK = True
+NOTEBOOK_DIRECTORY = notebooks
+ENGINES_PER_NODE = 2
+
+[volume data]
+VOLUME_ID = clusterctl-test-data
+MOUNT_PATH = /data
+"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """The cluster of containers, and what its start said."""
+
+    laptop: object
+    started: str
+
+
+def docker(*arguments: str) -> str:
+    """The docker command: somebody else's view of what there is."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def ours() -> list[str]:
+    """Everything that carries a label of ours, data volumes aside."""
+    label = "label=clusterctl.cluster"
+    found = docker("ps", "-aq", "--filter", label).split()
+    found += docker("network", "ls", "-q", "--filter", label).split()
+    return found + docker("volume", "ls", "-q", "--filter", label).split()
+
+
+@pytest.fixture(scope="module")
+def story(docker_image, machine_config, laptop_class, tmp_path_factory):
+    """`clusterctl start mycluster`, as its user types it."""
+    laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
+    laptop.home.mkdir()
+    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER) + machine_config)
+    started = laptop.run("start", "mycluster", timeout=500)
+    yield Story(laptop, started.stdout + started.stderr)
+    laptop.run("terminate", "--yes", "mycluster", status=None)
+    docker("volume", "rm", "clusterctl-test-data")
+    assert ours() == []
+
+
+def engines(story: Story) -> dict[str, int | None]:
+    (found,) = story.laptop.json("list", "--json", "mycluster")
+    return {node["alias"]: node["engines"] for node in found["nodes"]}
+
+
+def python(story: Story, code: str) -> object:
+    """Code in a plain Python on the laptop, with `client` connected; what `answer` then is."""
+    file = story.laptop.folder("mycluster") / "client.json"
+    connect = f"import json, os, ipyparallel\nclient = ipyparallel.Client({str(file)!r}, timeout=60)\n"
+    return json.loads(story.laptop.python(f"{connect}{code}\nprint(json.dumps(answer))\n", timeout=120))
+
+
+def container(alias: str) -> str:
+    """The id of a node's container."""
+    filters = ["--filter", "label=clusterctl.cluster=mycluster", "--filter", f"label=clusterctl.alias={alias}"]
+    return docker("ps", "-aq", *filters)
+
+
+def inside(alias: str, command: str) -> str:
+    return docker("exec", container(alias), "sh", "-c", command)
+
+
+def is_whole(story: Story, nodes: tuple[str, ...] = ("master", "node001", "node002")) -> bool:
+    """Whether the controller has exactly the engines that belong to the nodes, under their ids."""
+    if engines(story) != dict.fromkeys(nodes, 2):
+        return False
+    return python(story, "answer = client.ids") == list(range(2 * len(nodes)))
+
+
+def test_start_ends_with_every_engine_and_the_lines_to_connect(story):
+    assert "mycluster is up: 6 engines on 3 nodes for iptest" in story.started
+    assert is_whole(story)
+
+
+def test_the_user_is_the_same_everywhere_and_the_home_is_shared(story):
+    uids = {inside(alias, f"id -u {USER}") for alias in ("master", "node001", "node002")}
+    assert len(uids) == 1
+    code = (
+        "def write():\n    import getpass, os, pathlib\n    (pathlib.Path.home() / 'probe').write_text('here')\n"
+        "    return getpass.getuser()\n"
+        "answer = client[5].apply_sync(write)"
+    )
+    assert python(story, code) == USER
+    assert inside("master", f"cat /home/{USER}/probe; stat -c %U /home/{USER}/probe").split() == ["here", USER]
+
+
+def test_members_reach_each_other_by_name_without_a_question_whatever_the_shell(story):
+    assert inside("master", f"getent passwd {USER}").endswith("fish")
+    for source, goal in (("master", "node002"), ("node001", "master"), ("node002", "node001")):
+        said = story.laptop.run("sshnode", "-u", USER, "mycluster", source, f"ssh -o BatchMode=yes {goal} hostname")
+        assert said.stdout.strip() == goal
+
+
+def test_packages_of_both_kinds_are_there(story):
+    code = "def f():\n    import msgpack, sys\n    return sys.version_info[:2]\nanswer = client[:].apply_sync(f)"
+    assert python(story, code) == [list(sys.version_info[:2])] * 6
+    assert inside("node002", "command -v less") == "/usr/bin/less"
+
+
+def test_the_data_volume_is_on_every_node(story):
+    inside("master", "echo kept > /data/probe")
+    assert inside("node002", "cat /data/probe") == "kept"
+
+
+def test_files_go_to_the_users_home_and_come_from_it(story, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    story.laptop.run("put", "mycluster", str(tmp_path / "notes.txt"), "notes.txt")
+    assert inside("node001", f"stat -c %U /home/{USER}/notes.txt") == USER
+    story.laptop.run("get", "mycluster", "notes.txt", str(tmp_path / "back.txt"))
+    assert (tmp_path / "back.txt").read_text() == "mine"
+
+
+def test_an_extra_user_gets_in_with_the_key_that_was_downloaded(story):
+    keys = list(story.laptop.folder("mycluster").glob("users/alice*")) or list(
+        story.laptop.folder("mycluster").glob("users/**/alice*")
+    )
+    assert keys
+    uids = {inside(alias, "id -u alice") for alias in ("master", "node002")}
+    assert len(uids) == 1
+
+
+def test_nothing_listens_for_the_world(story):
+    for alias in ("master", "node001"):
+        ports = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Ports}}", container(alias)))
+        assert {bound["HostIp"] for bindings in ports.values() for bound in bindings or ()} == {"127.0.0.1"}
+
+
+def test_no_secret_is_in_what_docker_tells_of_a_container(story):
+    folder = story.laptop.folder("mycluster")
+    private = (folder / "id_ed25519").read_text().splitlines()[1]
+    for alias in ("master", "node001"):
+        said = docker("inspect", container(alias))
+        assert private not in said
+        assert "PRIVATE KEY" not in said
+
+
+def test_start_again_changes_nothing(story):
+    before = inside("master", "pgrep -f ipyparallel | sort")
+    again = story.laptop.run("start", "mycluster")
+    assert "mycluster was already running: 6 engines on 3 nodes" in again.stdout + again.stderr
+    assert inside("master", "pgrep -f ipyparallel | sort") == before
+
+
+def test_a_killed_engine_comes_back_with_its_id(story, poll):
+    inside("node001", "pkill -KILL -o -f 'IPEngine.id=2'")
+    poll(lambda: is_whole(story), "all engines are back", deadline_s=60, every_s=1)
+
+
+def test_a_worker_that_was_restarted_brings_its_engines_back_by_itself(story, poll):
+    docker("restart", "--time", "0", container("node002"))
+    poll(lambda: is_whole(story), "all engines are back", deadline_s=90, every_s=1)
+
+
+def test_a_master_that_was_restarted_brings_everything_back_by_itself(story, poll):
+    docker("restart", "--time", "0", container("master"))
+    poll(lambda: is_whole(story), "all engines are back", deadline_s=120, every_s=1)
+
+
+def test_runplugin_restarts_all_engines(story):
+    said = story.laptop.run("runplugin", "ipclusterrestart", "mycluster")
+    assert "Restarting 6 engines on 3 nodes" in said.stdout + said.stderr
+    assert is_whole(story)
+
+
+def test_a_node_joins_and_leaves_and_the_others_know(story):
+    story.laptop.run("addnode", "mycluster", timeout=300)
+    assert is_whole(story, ("master", "node001", "node002", "node003"))
+    said = story.laptop.run("sshnode", "-u", USER, "mycluster", "node001", "ssh -o BatchMode=yes node003 hostname")
+    assert said.stdout.strip() == "node003"
+    story.laptop.run("removenode", "--yes", "mycluster", "-a", "node003")
+    assert is_whole(story)
+    assert "node003" not in inside("node001", "cat /etc/hosts /etc/ssh/ssh_known_hosts")
+
+
+def test_stop_and_start_bring_the_same_cluster_back(story):
+    inside("master", f"echo stays > /home/{USER}/stays")
+    story.laptop.run("stop", "--yes", "mycluster")
+    assert docker("ps", "-q", "--filter", "label=clusterctl.cluster=mycluster") == ""
+    story.laptop.run("start", "mycluster", timeout=300)
+    assert is_whole(story)
+    assert inside("node002", f"cat /home/{USER}/stays") == "stays"
+
+
+def test_terminate_leaves_nothing_but_the_data(story):
+    story.laptop.run("terminate", "--yes", "mycluster")
+    assert ours() == []
+    assert "clusterctl-test-data" in docker("volume", "ls", "-q").split()

@@ -1,0 +1,182 @@
+"""Shared folders, as scripts."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import pytest
+
+from clusterctl.api import Facet, Machines, PluginError, Request, Volume
+from clusterctl.plugin_host import find, not_needed, options_model
+from clusterctl.providers.base import machine_layout
+from clusterctl.testing import fake_cluster, fake_node
+
+SYSTEMD = frozenset({Facet.MACHINE, Facet.INIT})
+LASTING = SYSTEMD | {Facet.LASTING}
+
+
+def nfs(**options):
+    plugin = find("nfs")
+    return plugin(options_model(plugin)(**options))
+
+
+def lab(tmp_path, workers=2, *, facets=SYSTEMD, volumes=(), shared=(), **about):
+    aliases = ["master", *(f"node{number:03d}" for number in range(1, workers + 1))]
+    nodes = [
+        fake_node(alias, facets=facets, private_address=f"10.0.0.{n}", user="root", layout=machine_layout("me"))
+        for n, alias in enumerate(aliases, start=1)
+    ]
+    machines = Machines("me", volumes=tuple(volumes))
+    return fake_cluster(tmp_path, nodes=nodes, machines=machines, request=Request(shared=tuple(shared)), **about)
+
+
+def exports(script):
+    found = re.search(r"clusterctl\.exports 644 <<'CLUSTERCTL_EOF'\n(.*?)CLUSTERCTL_EOF", script, re.DOTALL)
+    return [line for line in found[1].splitlines() if not line.startswith("#")]
+
+
+def fstab(script):
+    found = re.search(r"put_block /etc/fstab nfs <<'CLUSTERCTL_EOF'\n(.*?)CLUSTERCTL_EOF", script, re.DOTALL)
+    return found[1].splitlines()
+
+
+def test_it_has_nothing_to_do_where_homes_are_shared_or_nodes_are_no_machines():
+    assert not_needed(find("nfs"), frozenset())
+    assert "shared_home" in not_needed(find("nfs"), SYSTEMD | {Facet.SHARED_HOME})
+    assert not_needed(find("nfs"), SYSTEMD) == ""
+
+
+def test_the_home_alone_is_shared_and_with_the_workers_alone(tmp_path):
+    cluster = lab(tmp_path)
+    nfs().clusterctl_join(cluster, cluster.master)
+    options = "(rw,sync,no_subtree_check,root_squash)"
+    assert exports(cluster.ran[0].text) == [f'"/home/me" 10.0.0.2{options} 10.0.0.3{options}']
+
+
+def test_what_plugins_volumes_and_paths_want_is_shared_too_and_mounted_once(tmp_path):
+    volumes = [Volume("data", PurePosixPath("/opt/data"), device="/dev/sdb")]
+    cluster = lab(tmp_path, 1, volumes=volumes, shared=("/home/users",))
+    plugin = nfs(paths="/home, /opt/data", no_root_squash=True, mount_options="nconnect=4")
+    plugin.clusterctl_join(cluster, cluster.master)
+    plugin.clusterctl_join(cluster, cluster.node("node001"))
+    exported, mounted = (ran.text for ran in cluster.ran)
+    assert [line.split()[0] for line in exports(exported)] == ['"/home"', '"/home/me"', '"/home/users"', '"/opt/data"']
+    assert "no_root_squash" in exports(exported)[0]
+    assert [line.endswith(",mountpoint)") for line in exports(exported)] == [False, False, False, True]
+    assert [line.split()[0] for line in fstab(mounted)] == ["10.0.0.1:/home", "10.0.0.1:/opt/data"]
+    _, folder, kind, options, *rest = fstab(mounted)[0].split()
+    assert (folder, kind, rest) == ("/home", "nfs4", ["0", "0"])
+    assert {"hard", "nofail", "_netdev", "x-systemd.automount", "nconnect=4"} <= set(options.split(","))
+
+
+def test_workers_cost_the_master_nothing_as_all_are_known_to_it(tmp_path):
+    cluster = lab(tmp_path, 3)
+    plugin = nfs()
+    for node in cluster.nodes:
+        plugin.clusterctl_join(cluster, node)
+    plugin.clusterctl_members(cluster)
+    assert [(ran.node, ran.name) for ran in cluster.ran] == [
+        ("master", "nfs: export"),
+        *((f"node{number:03d}", "nfs: mount") for number in (1, 2, 3)),
+    ]
+
+
+def test_new_workers_are_exported_to_before_they_mount_once_for_all(tmp_path):
+    before = lab(tmp_path, 1)
+    nfs().clusterctl_join(before, before.master)
+    cluster = lab(tmp_path, 4, notes=before.remembered)
+    plugin = nfs()
+    joins = [threading.Thread(target=plugin.clusterctl_join, args=(cluster, node)) for node in cluster.workers[1:]]
+    for join in joins:
+        join.start()
+    for join in joins:
+        join.join()
+    names = [ran.name for ran in cluster.ran]
+    assert names[0] == "nfs: export"
+    assert sorted(names) == ["nfs: export", *["nfs: mount"] * 3]
+    assert "10.0.0.5(" in exports(cluster.ran[0].text)[0]
+    assert "systemctl" not in cluster.ran[0].text, "the server runs already"
+
+
+def test_who_left_is_exported_to_no_more_even_by_another_run(tmp_path):
+    before = lab(tmp_path, 2, shared=("/home/users",))
+    nfs().clusterctl_join(before, before.master)
+    cluster = lab(tmp_path, 1, notes=before.remembered)  # whose request is empty, as in `removenode`
+    nfs().clusterctl_members(cluster)
+    (ran,) = cluster.ran
+    assert [line.split()[0] for line in exports(ran.text)] == ['"/home/me"', '"/home/users"']
+    assert "10.0.0.3" not in ran.text
+    again = lab(tmp_path, 1, notes={**before.remembered, **cluster.remembered})
+    nfs().clusterctl_members(again)
+    assert again.ran == []
+
+
+def test_a_master_out_of_reach_is_not_told(tmp_path):
+    before = lab(tmp_path, 2)
+    nfs().clusterctl_join(before, before.master)
+    cluster = lab(tmp_path, 1, notes=before.remembered)
+    cluster.lose("master")
+    nfs().clusterctl_members(cluster)
+    assert cluster.ran == []
+
+
+def test_without_workers_nothing_is_exported(tmp_path):
+    cluster = lab(tmp_path, 0)
+    nfs().clusterctl_join(cluster, cluster.master)
+    assert exports(cluster.ran[0].text) == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "options", "threads"), [(1, {}, 16), (5, {}, 40), (99, {}, 256), (5, {"threads": 7}, 7)]
+)
+def test_the_server_has_as_many_threads_as_workers_need(tmp_path, workers, options, threads):
+    cluster = lab(tmp_path, workers)
+    nfs(**options).clusterctl_join(cluster, cluster.master)
+    assert f"[nfsd]\nvers3=n\nthreads={threads}\n" in cluster.ran[0].text
+
+
+def test_an_ipv6_master_is_written_as_mount_reads_it(tmp_path):
+    cluster = lab(tmp_path)
+    cluster.learn(replace(cluster.master, private_address="fd00::1"))
+    nfs().clusterctl_join(cluster, cluster.master)
+    nfs().clusterctl_join(cluster, cluster.node("node001"))
+    assert fstab(cluster.ran[-1].text)[0].startswith("[fd00::1]:/home/me /home/me nfs4 ")
+
+
+def test_nodes_without_systemd_are_refused(tmp_path):
+    cluster = lab(tmp_path, facets=frozenset({Facet.MACHINE}))
+    with pytest.raises(PluginError, match="master: NFS needs systemd") as caught:
+        nfs().clusterctl_join(cluster, cluster.master)
+    assert "SHARED_HOME" in caught.value.remedy
+
+
+def test_the_home_that_a_host_is_logged_in_to_is_not_hidden(tmp_path):
+    cluster = lab(tmp_path, facets=LASTING)
+    nfs().clusterctl_join(cluster, cluster.master)
+    cluster.learn(replace(cluster.node("node001"), user="me"))
+    with pytest.raises(PluginError, match="me logs in there") as caught:
+        nfs().clusterctl_join(cluster, cluster.node("node001"))
+    assert "CLUSTER_USER" in caught.value.remedy
+
+
+@pytest.mark.parametrize("path", ["data", "/a b", "/../etc", "/", '/a"b'])
+def test_what_is_no_folder_below_the_root_is_refused(tmp_path, path):
+    cluster = lab(tmp_path)
+    with pytest.raises(PluginError, match="these cannot be shared"):
+        nfs(paths=path).clusterctl_join(cluster, cluster.master)
+
+
+def test_only_hosts_that_last_and_answer_are_left_as_they_were(tmp_path):
+    cluster = lab(tmp_path)
+    for node in cluster.nodes:
+        nfs().clusterctl_leave(cluster, node)
+    assert cluster.ran == []
+    cluster = lab(tmp_path, 1, facets=LASTING)
+    for node in (*cluster.nodes, replace(cluster.master, reachable=False)):
+        nfs().clusterctl_leave(cluster, node)
+    assert [ran.node for ran in cluster.ran] == ["master", "node001"]
+    assert "exportfs" in cluster.ran[0].text
+    assert "umount" in cluster.ran[1].text

@@ -1,0 +1,189 @@
+"""OpenSSH servers of a test's own: on loopback, with their own keys and config, and nothing of this computer's."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from clusterctl.errors import RefusedError, RemoteError
+from clusterctl.keys import ensure_key_pair
+from clusterctl.ssh import SSHRemote
+from clusterctl.testing import fake_node
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+_SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
+
+
+def require(*programs):
+    """Skip a test where one of these is missing, with the program's name first."""
+    for program in programs:
+        if not (SSHD if program == "sshd" else shutil.which(program)):
+            pytest.skip(f"{program}: is not installed")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Server:
+    """A running sshd."""
+
+    folder: Path
+    port: int
+    host_key: str
+    process: subprocess.Popen
+
+    @property
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def allow(self, *public_keys):
+        """Let these keys in, and no others."""
+        (self.folder / "authorized").write_text("".join(f"{key}\n" for key in public_keys))
+
+    @property
+    def known_hosts_line(self):
+        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
+
+    def node(self, **changes):
+        fields = {"address": "127.0.0.1", "port": self.port, "user": getpass.getuser(), "host_key": self.host_key}
+        return fake_node(**{**fields, **changes})
+
+
+@dataclass
+class Servers:
+    """Starts sshds, and ends them."""
+
+    base: Path
+    made: list[Server] = field(default_factory=list)
+
+    def start(self, *, shell="", more="", runner=(), key_type="ed25519"):
+        """An sshd.
+
+        Args:
+            shell: have every command run by this shell, as where it is the user's login shell.
+            more: further lines of its config.
+            runner: words before its command line.
+            key_type: of its host key, as ssh-keygen calls it.
+        """
+        folder = self.base / f"sshd{len(self.made)}"
+        folder.mkdir()
+        folder.chmod(0o755)
+        if key_type == "ed25519":
+            host_key = ensure_key_pair(folder / "host_key")
+        else:
+            subprocess.run(["ssh-keygen", "-q", "-t", key_type, "-N", "", "-f", folder / "host_key"], check=True)
+            host_key = (folder / "host_key.pub").read_text()
+        port = free_port()
+        lines = [
+            f"Port {port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {folder}/host_key",
+            f"AuthorizedKeysFile {folder}/authorized",
+            "PidFile none",
+            "StrictModes no",
+            "UsePAM no",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin prohibit-password",
+            "LogLevel VERBOSE",
+            f"Subsystem sftp {next((path for path in _SFTP if Path(path).exists()), 'internal-sftp')}",
+        ]
+        if shell:
+            (folder / "shell").write_text(
+                f'#!/bin/sh\n[ -n "$SSH_ORIGINAL_COMMAND" ] && exec {shell} -c "$SSH_ORIGINAL_COMMAND"\nexec {shell}\n'
+            )
+            (folder / "shell").chmod(0o755)
+            lines.append(f"ForceCommand {folder}/shell")
+        (folder / "config").write_text("\n".join([*lines, more]) + "\n")
+        (folder / "authorized").touch()
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [*runner, SSHD, "-D", "-e", "-f", folder / "config"], stdin=subprocess.DEVNULL, stderr=log
+            )
+        server = Server(folder, port, " ".join(host_key.split()[:2]), process)
+        self.made.append(server)
+        deadline = time.monotonic() + 10
+        while "Server listening" not in server.log:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"sshd did not start: {server.log}")
+            time.sleep(0.02)
+        return server
+
+    def end(self):
+        for server in self.made:
+            server.process.terminate()
+            server.process.wait()
+
+
+@contextlib.contextmanager
+def servers():
+    """Sshds that end with the block. Their folder can be read by every user."""
+    require("sshd", "ssh-keygen")
+    # Where sshd leaves its rights behind; the system's own service makes it, if it was ever started.
+    needed = Path("/run/sshd")
+    made = os.geteuid() == 0 and not needed.exists()
+    if made:
+        needed.mkdir(mode=0o755)
+    base = Path(tempfile.mkdtemp(prefix="sshd-", dir="/tmp"))
+    base.chmod(0o755)
+    found = Servers(base)
+    try:
+        yield found
+    finally:
+        found.end()
+        shutil.rmtree(base)
+        if made:
+            needed.rmdir()
+
+
+@dataclass
+class Login:
+    """Makes remotes with one key and one list of pinned hosts, and closes them."""
+
+    folder: Path
+    opened: list[SSHRemote] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.public_key = ensure_key_pair(self.folder / "id")
+
+    def pin(self, *nodes):
+        (self.folder / "pinned").write_text(
+            "".join(f"[{node.address}]:{node.port} {node.host_key}\n" for node in nodes)
+        )
+
+    def to(self, node, **options):
+        """A remote that is not connected yet."""
+        remote = SSHRemote(
+            node,
+            key=self.folder / "id",
+            known_hosts=self.folder / "pinned",
+            log=self.folder / f"{node.alias}.log",
+            **options,
+        )
+        self.opened.append(remote)
+        return remote
+
+    def refusal(self, node, kind=RefusedError, **options):
+        """The error that a login ends with, as one text."""
+        with pytest.raises(RemoteError) as caught:
+            self.to(node, **options).connect()
+        assert type(caught.value) is kind, caught.value
+        return f"{caught.value.message} (try: {caught.value.remedy})"
+
+    def close(self):
+        for remote in self.opened:
+            remote.close()
