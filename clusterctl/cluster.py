@@ -61,7 +61,9 @@ class Cluster:
         self._lock = threading.RLock()
         self.problems: list[str] = []
         self.ending = False
-        """True while the whole cluster goes: what would end with its node need not be undone."""
+        """True while the whole cluster goes with its machines: what would end with its node need not be undone."""
+        self.all_leave = False
+        """True while the whole cluster goes: nobody stays who would have to be told of those that leave."""
 
     @property
     def user(self) -> str:

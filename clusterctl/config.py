@@ -10,7 +10,7 @@ from clusterctl import ini
 from clusterctl.checking import Found, check, check_all, modern_section
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.ini import IniText, RawSection, RawValue
-from clusterctl.sections import Section, comma_list, did_you_mean, is_file
+from clusterctl.sections import Section, comma_list, did_you_mean, is_file, is_secret
 from clusterctl.settings import (
     AwsSection,
     ClusterSection,
@@ -261,6 +261,11 @@ def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, fo
     if not (isinstance(model, type) and issubclass(model, Section)):
         found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} must return a Section class")
         return None
+    for key, value in values.items():
+        field = model.model_fields.get(key)
+        if field is not None and is_secret(field) and value.origin.where == "command line":
+            home = f"put it into [plugin {raw.name}] of a config file that only you can read"
+            found.problems.append(f"{value.origin}: is a secret, and everybody here can read a command line; {home}")
     options = check(model, replace(raw, values=values), found, f"plugin.{raw.name}")
     return PluginChoice(raw.name, plugin, options) if options is not None else None
 

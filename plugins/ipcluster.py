@@ -247,8 +247,11 @@ class IPCluster:
         ids = hub.engine_ids(cluster)
         if node.reachable:
             names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
-            cluster.on(node).run_script(services.stop(node, names), name="ipcluster: stop", sudo=True)
-        if not node.is_master and node.alias in ids and cluster.master.reachable:
+            lasting = Facet.LASTING in node.facets
+            stop = services.stop(node, names)
+            script = render("ipcluster_leave.sh.j2", lasting=lasting, mark=cluster.mark if lasting else "", stop=stop)
+            cluster.on(node).run_script(script, name="ipcluster: stop", sudo=True)
+        if not (node.is_master or cluster.all_leave) and node.alias in ids and cluster.master.reachable:
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)
             hub.keep_engine_ids(cluster, ids)

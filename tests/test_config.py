@@ -210,6 +210,14 @@ def test_values_out_of_bounds_of_each_other_are_refused(file):
     assert "named twice" in problems(file, "[cluster a]\nplugins=plain, plain\n")[0]
 
 
+def test_a_secret_is_refused_on_the_command_line_and_not_repeated(file):
+    text = "[cluster a]\ncluster_user=me\nplugins=ipcluster\n[plugin ipcluster]\ntoken=fine\n"
+    assert load(file, text).plugins[0].options.token.reveal() == "fine"
+    (found,) = problems(file, text, overrides={"ipcluster.token": "hunter2"})
+    assert "ipcluster.token: is a secret" in found
+    assert "hunter2" not in found
+
+
 def test_a_key_file_must_be_there_only_where_it_is_used(file, tmp_path):
     text = f"[key k]\nkey_location={tmp_path}/k\n[cluster a]\nkeyname=k\ncluster_user=me\nprovider="
     assert "KEY_LOCATION: there is no file" in problems(file, text + "ec2")[0]

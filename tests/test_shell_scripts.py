@@ -75,6 +75,12 @@ RENDERED = {
         lambda: services.stop(SYSTEMD, ["engine", "two"]),
     ],
     "systemd_unit.j2": [lambda: systemd.definition(SYSTEMD, SERVICE)],
+    "ipcluster_leave.sh.j2": [
+        lambda lasting=lasting: render(
+            "ipcluster_leave.sh.j2", lasting=lasting, mark="lab SHA256:x", stop=services.stop(SYSTEMD, ["engine"])
+        )
+        for lasting in (False, True)
+    ],
     "hub_client.py.j2": [lambda: render("hub_client.py.j2")],
     "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
     "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],

@@ -116,7 +116,8 @@ class _Joiner:
                 # A provider that does not answer either says nothing about the node: it is asked again.
                 with suppress(ProviderError):
                     nodes = self._parts.provider.nodes(self._parts.name)
-                    self._alive = {node.alias for node in nodes if node.state in _LIVING}
+                    # A machine that was there before us may still be booting.
+                    self._alive = {n.alias for n in nodes if n.state in _LIVING or Facet.LASTING in n.facets}
             if self._alive is not None and alias not in self._alive:
                 raise RemoteError(
                     f"{alias} ended before it answered",

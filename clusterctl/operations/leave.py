@@ -44,6 +44,7 @@ def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:
     """Every node says goodbye, the workers first, those that run over SSH and those that do not without it."""
     cluster = parts.cluster(nodes)
     cluster.ending = Facet.LASTING not in parts.provider.facets
+    cluster.all_leave = True
 
     def goodbye(node: Node) -> None:
         _say_goodbye_if_up(parts, cluster, node)

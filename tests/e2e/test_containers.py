@@ -70,11 +70,11 @@ def ours() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def story(docker_image, machine_config, laptop_class, tmp_path_factory):
+def story(docker_image, laptop_class, tmp_path_factory):
     """`clusterctl start mycluster`, as its user types it."""
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
     laptop.home.mkdir()
-    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER) + machine_config)
+    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER))
     started = laptop.run("start", "mycluster", timeout=500)
     yield Story(laptop, started.stdout + started.stderr)
     laptop.run("terminate", "--yes", "mycluster", status=None)

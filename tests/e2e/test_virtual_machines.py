@@ -202,6 +202,11 @@ def everywhere(virtual_lab, admin, command):
     return [admin(number, command) for number in range(len(virtual_lab.machines))]
 
 
+def as_user(admin, number, command):
+    """What a command prints that the cluster user runs at home: root of a worker has no rights there."""
+    return admin(number, f"runuser -u {USER} -- sh -c {shlex.quote(f'cd /home/{USER} && {command}')}")
+
+
 def test_start_ends_with_an_engine_on_each_machine(story):
     assert "lab is up: 3 engines on 3 nodes for iptest" in story.started
     assert engines(story) == {"master": 1, "node001": 1, "node002": 1}
@@ -213,9 +218,9 @@ def test_cloud_init_has_made_the_login_and_the_host_keys_were_known(virtual_lab,
 
 
 def test_the_user_has_the_same_uid_and_shell_everywhere(story, virtual_lab, admin):
-    lines = set(everywhere(virtual_lab, admin, f"getent passwd {USER} | cut -d: -f1,3,4,6,7"))
-    assert len(lines) == 1
-    assert lines.pop().endswith(":/home/iptest:/usr/bin/tcsh") or "tcsh" in str(lines)
+    (line,) = set(everywhere(virtual_lab, admin, f"getent passwd {USER} | cut -d: -f1,3,4,6,7"))
+    assert line.startswith(f"{USER}:")
+    assert line.endswith("tcsh")
 
 
 def test_a_file_that_an_engine_on_node002_writes_is_read_on_the_master_with_the_users_uid(story, admin):
@@ -225,16 +230,16 @@ def test_a_file_that_an_engine_on_node002_writes_is_read_on_the_master_with_the_
         "    Path.home().joinpath('from-node002').write_text(os.environ['CLUSTERCTL_NODE'])\n"
         "client[client.ids[2]].apply_sync(write)\nanswer = None",
     )
-    assert admin(0, f"cat /home/{USER}/from-node002") == "node002"
-    assert admin(0, f"stat -c %U /home/{USER}/from-node002") == USER
-    assert admin(2, f"stat -c %U /home/{USER}/from-node002") == USER
+    assert as_user(admin, 0, "cat from-node002") == "node002"
+    assert as_user(admin, 0, "stat -c %U from-node002") == USER
+    assert as_user(admin, 2, "stat -c %U from-node002") == USER
     assert admin(2, f"stat -f -c %T /home/{USER}") == "nfs"
 
 
 def test_a_data_volume_is_formatted_mounted_and_shared(story, admin):
     assert admin(0, "findmnt --noheadings --output SOURCE,FSTYPE /data").split() == ["/dev/vdc", "ext4"]
     assert admin(1, "stat -f -c %T /data") == "nfs"
-    admin(1, f"runuser -u {USER} -- sh -c 'echo shared > /data/probe'")
+    as_user(admin, 1, "echo shared > /data/probe")
     assert admin(2, "cat /data/probe") == "shared"
 
 
@@ -273,9 +278,7 @@ def test_services_have_their_limits_and_logs_under_systemd(story, admin):
     )
     assert limits == [[65536, 65536]] * 3
     assert admin(1, "systemctl is-enabled clusterctl-engine@1.service") == "enabled"
-    assert "engine-1.log" in story.laptop.run("logs", "lab", "node001", "--services", status=None).stdout or admin(
-        1, "ls /var/log/clusterctl/engine-1.log"
-    )
+    assert "engine-1.log" in story.laptop.run("logs", "lab", "node001").stdout
     assert admin(0, "systemd-analyze verify clusterctl-engine@0.service 2>&1", check=False) == ""
 
 
@@ -337,14 +340,14 @@ def reboot(number, virtual_lab, admin, poll):
 def test_after_a_workers_reboot_its_engine_and_home_are_back_by_themselves(story, virtual_lab, admin, poll):
     reboot(2, virtual_lab, admin, poll)
     poll(lambda: is_whole(story), "all engines are back", deadline_s=AFTER_REBOOT_S, every_s=3)
-    assert admin(2, f"cat /home/{USER}/from-node002") == "node002"
+    assert as_user(admin, 2, "cat from-node002") == "node002"
     assert admin(2, "cat /data/probe") == "shared"
 
 
 def test_after_the_masters_reboot_everything_is_back_by_itself(story, virtual_lab, admin, poll):
     reboot(0, virtual_lab, admin, poll)
     poll(lambda: is_whole(story), "all engines are back", deadline_s=AFTER_REBOOT_S, every_s=3)
-    assert admin(1, f"cat /home/{USER}/from-node002") == "node002"
+    assert as_user(admin, 1, "cat from-node002") == "node002"
     assert admin(2, "cat /data/probe") == "shared"
     squares = python(story, "answer = client[:].map_sync(lambda x: x * x, range(6))")
     assert squares == [0, 1, 4, 9, 16, 25]

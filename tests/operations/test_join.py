@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import RefusedError
+from clusterctl.model import EventKind, Facet
 from clusterctl.operations.launch import start
 from clusterctl.testing import FakeConnector
 
@@ -46,3 +47,18 @@ def test_a_master_that_lets_nobody_in_ends_the_start_at_once(lab, refusing):
         start(lab.parts(cluster_size=2))
     assert "let me in; the nodes stay" in caught.value.remedy
     assert refusing.tries == 1
+
+
+def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab):
+    lab.provider.facets = frozenset({Facet.LASTING, Facet.DIRECT})
+    lab.connector.down = {"node001"}
+
+    def report(event):
+        lab.events.append(event)
+        if event.kind == EventKind.STEP and event.text.startswith("Waiting"):
+            lab.provider.power_off("lab", "node001")
+
+    lab.report = report
+    started = start(lab.parts(cluster_size=2, start_timeout=3))
+    assert started.failed == ("node001",)
+    assert any("did not answer when the 3 s" in problem for problem in started.problems)

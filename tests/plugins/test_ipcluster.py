@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -251,6 +252,21 @@ class TestLeave:
         for node in cluster.nodes:
             plugin().clusterctl_leave(cluster, node)
         assert cluster.ran == []
+
+    def test_on_hosts_that_stay_services_stop_and_nobody_is_told_who_leaves_too(self, tmp_path):
+        cluster = lab(tmp_path, notes=IDS)
+        cluster.all_leave = True
+        host = replace(cluster.node("1"), facets=frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING}))
+        plugin().clusterctl_leave(cluster, host)
+        (ran,) = cluster.ran
+        assert (ran.node, ran.sudo) == ("node001", True)
+        assert ran.text.index(cluster.mark) < ran.text.index("systemctl --quiet disable")
+
+    def test_a_host_of_another_cluster_is_left_alone(self, tmp_path):
+        cluster = lab(tmp_path, notes=IDS)
+        host = replace(cluster.node("1"), facets=frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING}))
+        plugin().clusterctl_leave(cluster, host)
+        assert "belongs to another cluster" in cluster.ran[0].text
 
 
 class TestStatus:
