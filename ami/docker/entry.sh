@@ -38,6 +38,12 @@ chmod 1777 /run/lock
 
 # Before the SSH server: whoever logs in finds either no service manager or one that is up, never one half started.
 if [ -x "$python" ] && [ -r "$config" ]; then
+    # Proxy and certificates, for the services too.
+    if [ -r /etc/clusterctl/environment ]; then
+        set -a
+        . /etc/clusterctl/environment
+        set +a
+    fi
     mkdir -p "${pidfile%/*}"
     chmod 0700 "${pidfile%/*}"
     timeout 20 "$python" -m supervisor.supervisord -c "$config" </dev/null || echo "the services did not start" >&2

@@ -120,7 +120,7 @@ def test_the_user_is_the_same_everywhere_and_the_home_is_shared(story):
     uids = {inside(alias, f"id -u {USER}") for alias in ("master", "node001", "node002")}
     assert len(uids) == 1
     code = (
-        "def write():\n    import getpass, os, pathlib\n    (pathlib.Path.home() / 'probe').write_text('here')\n"
+        "def write():\n    import getpass, os, pathlib\n    (pathlib.Path.home() / 'probe').write_text('here ')\n"
         "    return getpass.getuser()\n"
         "answer = client[5].apply_sync(write)"
     )
@@ -179,10 +179,10 @@ def test_no_secret_is_in_what_docker_tells_of_a_container(story):
 
 
 def test_start_again_changes_nothing(story):
-    before = inside("master", "pgrep -f ipyparallel | sort")
+    before = inside("master", "pgrep -f '[i]pyparallel' | sort")
     again = story.laptop.run("start", "mycluster")
     assert "mycluster was already running: 6 engines on 3 nodes" in again.stdout + again.stderr
-    assert inside("master", "pgrep -f ipyparallel | sort") == before
+    assert inside("master", "pgrep -f '[i]pyparallel' | sort") == before
 
 
 def test_a_killed_engine_comes_back_with_its_id(story, poll):
