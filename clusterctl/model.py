@@ -54,6 +54,8 @@ class Facet(str, Enum):
     """systemd runs on it; elsewhere services run under supervisord."""
     SHARED_HOME = "shared_home"
     """The provider already shares the home folder."""
+    SHARED_CACHE = "shared_cache"
+    """What one of them has downloaded the others need not: whoever fills the cache first is waited for."""
     LASTING = "lasting"
     """It outlives its cluster: whoever set something up on it undoes it when the node leaves."""
     DIRECT = "direct"

@@ -62,7 +62,10 @@ def _static(settings: Settings | None) -> StaticProvider:
 _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
     "local": lambda _: LocalProvider(home() / "local", os.environ),
     "docker": lambda settings: DockerProvider(
-        os.environ, owner=_owner(), dns_prefix=bool(settings and settings.cluster.dns_prefix)
+        os.environ,
+        owner=_owner(),
+        cache=_user(),
+        dns_prefix=bool(settings and settings.cluster.dns_prefix),
     ),
     "static": _static,
 }
@@ -76,13 +79,18 @@ def home() -> Path:
 
 def _owner() -> str:
     """Whose nodes we work with where several may share an engine: this user's; apart for a folder of ours elsewhere."""
+    elsewhere = os.environ.get("CLUSTERCTL_HOME")
+    mark = f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
+    return _user() + mark
+
+
+def _user() -> str:
+    """This computer's user, as part of a name of Docker's."""
     try:
         user = getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name
         user = str(os.getuid())
-    elsewhere = os.environ.get("CLUSTERCTL_HOME")
-    mark = f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", user) + mark
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", user)
 
 
 def config_path(explicit: str | None) -> Path | None:

@@ -186,6 +186,8 @@ class Packages:
         script = render(
             "packages_join.sh.j2",
             machine=Facet.MACHINE in node.facets,
+            # An image has its environment in itself.
+            common={Facet.MACHINE, Facet.SHARED_CACHE} <= node.facets and not compiled,
             layout=node.layout,
             folder=node.layout.env.parent,
             files=files,

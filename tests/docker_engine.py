@@ -73,7 +73,7 @@ def root_file_system() -> Path:
 @pytest.fixture
 def docker_provider(docker_image):
     """A provider whose nodes nobody else sees. All that it made is gone afterwards."""
-    provider = DockerProvider(os.environ, owner=f"test-{secrets.token_hex(4)}", image=docker_image)
+    provider = DockerProvider(os.environ, owner=f"test-{secrets.token_hex(4)}", cache="test", image=docker_image)
     yield provider
     for cluster in {node.cluster for node in provider.nodes()}:
         provider.destroy(cluster)

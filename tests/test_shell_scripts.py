@@ -102,9 +102,10 @@ RENDERED = {
         for notebook in (None, NOTEBOOK)
     ],
     "packages_join.sh.j2": [
-        lambda machine=machine, compiled=compiled: render(
+        lambda machine=machine, compiled=compiled, common=common: render(
             "packages_join.sh.j2",
             machine=machine,
+            common=common,
             layout=NODE.layout,
             folder=NODE.layout.env.parent,
             files=RENDERED["packages_files.sh.j2"][0](),
@@ -118,7 +119,10 @@ RENDERED = {
             uv="0.8.0",
             get_uv=RENDERED["packages_uv.py.j2"][0](),
         )
-        for machine, compiled in ((False, False), (True, False), (True, True))
+        for machine, compiled, common in (
+            *((False, False, False), (True, False, False)),
+            *((True, True, False), (True, False, True)),
+        )
     ],
     "image_clean.sh.j2": [lambda: render("image_clean.sh.j2", layout=NODE.layout)],
     "packages_machine.sh.j2": [],

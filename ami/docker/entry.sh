@@ -41,6 +41,7 @@ if [ -x "$python" ] && [ -r "$config" ]; then
     # Proxy and certificates, for the services too.
     if [ -r /etc/clusterctl/environment ]; then
         set -a
+        # shellcheck source=/dev/null
         . /etc/clusterctl/environment
         set +a
     fi

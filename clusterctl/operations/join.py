@@ -34,8 +34,8 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
         parts.host.having("clusterctl_join"),
         act=joiner.act,
         deadline_s=left_s,
-        # Nodes that are no machines share their caches: what the first of them makes the others need not make.
-        independent=parts.host.independent() if Facet.MACHINE in parts.provider.facets else (),
+        # Where all share one cache, what the master has downloaded the others need not.
+        independent=() if Facet.SHARED_CACHE in parts.provider.facets else parts.host.independent(),
         on_end=joiner.ended,
         on_joined=joiner.joined,
     )

@@ -17,6 +17,7 @@ against Dask's SSHCluster.
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import shlex
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "machines"
 USER = "iptest"
 TALK = ("msgpack", "ipython", "scikit-learn")
+"""What the talk installed."""
 PACKAGES = (*TALK, f"ipyparallel=={version('ipyparallel')}", "jupyterlab", "supervisor")
 TOOLS = ("ansible", "pyinfra", "dask[distributed]", "asyncssh")
 NODES = aliases(4)
@@ -130,6 +132,9 @@ def machines(image: str, more: str = "") -> Iterator[Machines]:
             yield Machines(env, folder, nodes)
         finally:
             parts.provider.destroy("bench")
+            # What one run has downloaded must not help the next one.
+            volume = f"clusterctl-{getpass.getuser()}-cache"
+            subprocess.run(["docker", "volume", "rm", "--force", volume], capture_output=True, check=True)
 
 
 def _await_login(remote: object) -> None:
@@ -277,8 +282,7 @@ import socket, sys, json
 from dask.distributed import Client, SSHCluster
 hosts, options, python = json.loads(sys.argv[1])
 cluster = SSHCluster(hosts, connect_options=options, remote_python=python,
-    scheduler_options={"port": 0, "dashboard": False},
-    worker_options={"nthreads": 1, "n_workers": 1, "no_dashboard": True})
+    scheduler_options={"port": 0}, worker_options={"nthreads": 1})
 client = Client(cluster)
 client.wait_for_workers(4)
 assert len(set(client.run(socket.gethostname).values())) == 4
@@ -307,6 +311,7 @@ def bare(lab: Machines, tools: Path) -> dict[str, float]:
     request = json.dumps([hosts, options, "/opt/dask/bin/python"])
     _run([str(tools / "bin" / "python"), "-c", DASK, request], lab.folder, lab.env)
     found["dask SSHCluster"] = time.monotonic() - began
+    print(f"  bare: {found}", flush=True)
     return found
 
 
@@ -317,12 +322,27 @@ def install_dask(lab: Machines, tools: Path) -> None:
     dask, distributed = said.stdout.split()
     script = (
         "if [ -r /etc/clusterctl/environment ]; then set -a; . /etc/clusterctl/environment; set +a; fi\n"
+        "export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true\n"
         "export UV_CACHE_DIR=/var/cache/clusterctl/uv PATH=/opt/clusterctl/bin:$PATH\n"
         "uv venv --quiet --python python3 /opt/dask\n"
         f"uv pip install --quiet --python /opt/dask/bin/python dask=={dask} distributed=={distributed}\n"
     )
     with ThreadPoolExecutor(len(lab.nodes)) as pool:
         list(pool.map(lambda node: lab.ssh(node, script), lab.nodes))
+
+
+def bench_image(base: str) -> str:
+    """The nodes' image with what the other tools need from Debian, so that none of them waits for a mirror."""
+    text = (
+        f"FROM {base}\n"
+        "RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
+        " python3-venv python3-pip python3-apt openssh-client && rm -rf /var/lib/apt/lists/*"
+        # pip brings certificates of its own; a company's, or a laboratory's, are the system's.
+        " && printf '[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n' > /etc/pip.conf\n"
+    )
+    name = "clusterctl-bench"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=text, text=True, check=True)
+    return name
 
 
 def ensure_tools(folder: Path) -> Path:
@@ -341,7 +361,7 @@ def main() -> None:
     """Run them in turn, the order alternating, and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--image", default="", help="image of the nodes; default: clusterctl's own")
+    parser.add_argument("--image", default="clusterctl-node", help="image of the nodes, by `clusterctl image build`")
     parser.add_argument("--more", default="", help="a file with more config, such as [plugin base] with certificates")
     parser.add_argument("--tools", type=Path, help="environment with the other tools; made if it is not there")
     parser.add_argument("--only", default="", help="tools to run, separated by commas")
@@ -357,13 +377,14 @@ def main() -> None:
             "ansible, plain": lambda lab: ansible(lab, tools, "plain"),
         }
         chosen = {name: act for name, act in acts.items() if not options.only or name in options.only.split(",")}
+        image = bench_image(options.image)
         print(machine())
         first: dict[str, list[float]] = {name: [] for name in chosen}
         again: dict[str, list[float]] = {name: [] for name in chosen}
         nothing: dict[str, list[float]] = {}
         for number in range(options.runs):
             for name in list(chosen) if number % 2 == 0 else reversed(list(chosen)):
-                with machines(options.image, more) as lab:
+                with machines(image, more) as lab:
                     for results in (first, again):
                         began = time.monotonic()
                         chosen[name](lab)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from clusterctl.model import Volume
-
 KEPT = "clusterctl.volume"
 """The label of a volume that outlives clusters."""
 _TRIES = 5
@@ -116,9 +114,9 @@ def ensure_volume(api: APIClient, name: str, own: dict[str, str]) -> bool:
     return False
 
 
-def kept_labels(volume: Volume) -> dict[str, str]:
+def kept_labels(name: str) -> dict[str, str]:
     """Of a volume that outlives clusters: no cluster's end finds it."""
-    return {KEPT: volume.name}
+    return {KEPT: name}
 
 
 def remove_networks(api: APIClient, owner: str, cluster: str) -> list[str]:

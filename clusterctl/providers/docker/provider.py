@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.providers.base import machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
 from clusterctl.providers.docker.attempt import Attempt, each, quietly
 from clusterctl.providers.docker.containers import Wanted
@@ -32,13 +33,20 @@ class DockerProvider:
     facets = FACETS
 
     def __init__(
-        self, environ: Mapping[str, str], *, owner: str, dns_prefix: bool = False, image: str = NODE_IMAGE
+        self,
+        environ: Mapping[str, str],
+        *,
+        owner: str,
+        cache: str = "",
+        dns_prefix: bool = False,
+        image: str = NODE_IMAGE,
     ) -> None:
         """Work with the engine that `environ` names.
 
         Args:
             environ: DOCKER_HOST and what else Docker's own tools read.
             owner: whose nodes; those of others are not seen. Letters, digits, ``.``, ``_`` and ``-``.
+            cache: who else shares downloads and environments, which outlive clusters; default: nobody but the owner.
             dns_prefix: host names begin with the cluster's name.
             image: what nodes are made of where their plan names nothing.
         """
@@ -46,6 +54,7 @@ class DockerProvider:
         self._owner = owner
         self._dns_prefix = dns_prefix
         self._image = image
+        self._cache = f"clusterctl-{cache or owner}-cache"
 
     def check(self, plan: Plan) -> list[Problem]:
         """What would stop this plan. Changes nothing."""
@@ -72,7 +81,8 @@ class DockerProvider:
             wanted = [self._wanted(plan, spec, public_key, cores=_cores(api)) for spec in missing]
             volumes = {
                 self._home(plan.cluster): networks.labels(self._owner, plan.cluster),
-                **{volume.id: networks.kept_labels(volume) for volume in plan.volumes},
+                self._cache: networks.kept_labels(self._cache),
+                **{volume.id: networks.kept_labels(volume.name) for volume in plan.volumes},
             }
             attempt = Attempt(api, self._owner, plan.cluster, there)
             attempt.bring_up(wanted, stopped, volumes=volumes, ports=ports)
@@ -142,7 +152,7 @@ class DockerProvider:
             cores=share if spec.vcpus is None else max(1, int(spec.vcpus)),
             vcpus=spec.vcpus,
             memory_gb=spec.memory_gb,
-            volumes={"/home": self._home(plan.cluster), **kept},
+            volumes={"/home": self._home(plan.cluster), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
         )
 

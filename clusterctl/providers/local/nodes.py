@@ -23,7 +23,7 @@ from clusterctl.providers.local.processes import is_alive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FACETS = frozenset({Facet.SHARED_HOME, Facet.DIRECT})
+FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 
 _BOOT_S = 5.0
 """How long a node without a process counts as booting while nobody knows its launcher yet."""
