@@ -149,6 +149,10 @@ class PermissionSection(Section):
             raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
 
 
+_MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid")
+_MEAN_MACHINES = ("provider", "hosts", *_MEAN_EC2)
+
+
 class ClusterSection(Section):
     """A [cluster NAME] section: a template that `start` makes clusters from."""
 
@@ -167,7 +171,7 @@ class ClusterSection(Section):
     cluster_user: str = Field(
         default_factory=_laptop_user,
         pattern=f"^{_USER_NAME}$",
-        description="user that the work runs as; default: your name here",
+        description="user that the work runs as; default: your name here, or `cluster` if you are root here",
         examples=["me"],
     )
     cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
@@ -241,11 +245,17 @@ class ClusterSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _all_hosts(cls, values: object) -> object:
-        """Without a size, a cluster of listed hosts has them all."""
-        if isinstance(values, dict) and values.get("hosts") and not values.get("cluster_size"):
-            return {**values, "cluster_size": len(comma_list(values["hosts"]))}
-        return values
+    def _what_follows(cls, values: object) -> object:
+        """Defaults that depend on other options: all listed hosts, and a user who is not root on machines."""
+        if not isinstance(values, dict):
+            return values
+        found: dict[str, object] = {}
+        if values.get("hosts") and not values.get("cluster_size"):
+            found["cluster_size"] = len(comma_list(values["hosts"]))
+        machines = values.get("provider") != "local" and any(values.get(key) for key in _MEAN_MACHINES)
+        if machines and not values.get("cluster_user") and _laptop_user() == "root":
+            found["cluster_user"] = "cluster"
+        return {**values, **found}
 
     @field_validator("min_size")
     @classmethod
@@ -314,8 +324,7 @@ def provider_name(cluster: ClusterSection) -> str:
         return cluster.provider
     if cluster.hosts:
         return "static"
-    means_ec2 = cluster.node_image_id or cluster.node_instance_type or cluster.keyname or cluster.spot_bid
-    return "ec2" if means_ec2 else "local"
+    return "ec2" if any(getattr(cluster, key) for key in _MEAN_EC2) else "local"
 
 
 _OF_EC2 = (

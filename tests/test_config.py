@@ -231,7 +231,9 @@ def test_a_key_file_must_be_there_only_where_it_is_used(file, tmp_path):
 def test_root_is_the_cluster_user_only_of_root_on_this_computer(file, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     assert load(file, "[cluster a]\n").cluster.cluster_user == "root"
-    assert "CLUSTER_USER: work does not run as root" in problems(file, "[cluster a]\nprovider=ec2\n")[0]
+    assert load(file, "[cluster a]\nprovider=docker\n").cluster.cluster_user == "cluster"
+    refused = problems(file, "[cluster a]\nprovider=docker\ncluster_user=root\n")[0]
+    assert "CLUSTER_USER: work does not run as root" in refused
     monkeypatch.setattr(getpass, "getuser", lambda: "me")
     assert "CLUSTER_USER" in problems(file, "[cluster a]\ncluster_user=root\n")[0]
 
