@@ -18,6 +18,7 @@ from clusterctl.settings import (
     AwsSection,
     ClusterSection,
     GlobalSection,
+    HostSection,
     KeySection,
     PermissionSection,
     VolumeSection,
@@ -55,8 +56,9 @@ _SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
         ClusterSection,
     ),
     ("aws", "Who pays, and where. Needed if neither a profile nor a role of AWS is set up.", AwsSection),
+    ("host alpha", "A machine that is there, for the provider static.", HostSection),
     ("key mykey", "A key pair of EC2.", KeySection),
-    ("volume data", "An EBS volume, mounted on the master and shared with the workers.", VolumeSection),
+    ("volume data", "A disk that outlives clusters, mounted on the master and seen by all nodes.", VolumeSection),
     ("permission web", "Ports to open. The tunnel of clusterctl needs none.", PermissionSection),
 )
 

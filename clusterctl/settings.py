@@ -348,6 +348,12 @@ def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
     return [key for key in _IDLE[provider_name(cluster)] if key in given]
 
 
+def providers_of(key: str) -> tuple[str, ...]:
+    """The providers that an option of the cluster section acts with; empty where it is all of them."""
+    found = tuple(name for name, idle in _IDLE.items() if key not in idle)
+    return () if len(found) == len(_IDLE) else found
+
+
 def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
     """What the template says of every machine, with the volumes it names."""
     chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]

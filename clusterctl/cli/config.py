@@ -106,6 +106,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, Origin]]:
         ("global", {"": settings.global_}),
         ("aws", {"": settings.aws}),
         ("key", {name: key for name, key in settings.keys.items() if name == settings.cluster.keyname}),
+        ("host", {name: settings.hosts[name] for name in settings.cluster.hosts if name in settings.hosts}),
         ("volume", {name: settings.volumes[name] for name in settings.cluster.volumes}),
         ("permission", {name: settings.permissions[name] for name in settings.cluster.permissions}),
         ("plugin", {choice.name: choice.options for choice in settings.plugins}),

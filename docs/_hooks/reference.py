@@ -23,9 +23,11 @@ from clusterctl.settings import (
     AwsSection,
     ClusterSection,
     GlobalSection,
+    HostSection,
     KeySection,
     PermissionSection,
     VolumeSection,
+    providers_of,
 )
 
 if TYPE_CHECKING:
@@ -37,15 +39,13 @@ ROOT = Path(__file__).parents[2]
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("global", GlobalSection),
     ("cluster NAME", ClusterSection),
+    ("host NAME", HostSection),
     ("key NAME", KeySection),
     ("volume NAME", VolumeSection),
     ("permission NAME", PermissionSection),
     ("aws", AwsSection),
 )
-_HOSTED_ON_LOCAL = frozenset(
-    {"extends", "provider", "cluster_size", "min_size", "plugins", "cluster_user", "start_timeout", "tunnel"}
-)
-"""The options of [cluster NAME] that the provider `local` acts on."""
+_NOT_YET = ("key NAME", "permission NAME", "aws")
 
 
 def pages() -> dict[str, str]:
@@ -186,10 +186,11 @@ def _options() -> Iterator[str]:
         yield ""
         if model is ClusterSection:
             yield "Each can be set for one run by the environment: `CLUSTERCTL_` and the option's name,"
-            yield "but for `EXTENDS`. Options marked *machines* are read, checked and shown by"
-            yield "`clusterctl start --dry-run NAME`; they act with providers that are [not there yet](../roadmap.md)."
+            yield "but for `EXTENDS`. Where an option acts with some providers only, they are named; with `ec2`, which"
+            yield "is [not there yet](../roadmap.md), it is read, checked and shown by"
+            yield "`clusterctl start --dry-run NAME`."
             yield ""
-        elif title in {"key NAME", "volume NAME", "permission NAME", "aws"}:
+        elif title in _NOT_YET:
             yield "Read and checked. It acts with providers that are [not there yet](../roadmap.md)."
             yield ""
         yield from _table(model)
@@ -210,7 +211,8 @@ def _table(model: type[Section]) -> Iterator[str]:
     yield "| option | meaning | default | example |"
     yield "|---|---|---|---|"
     for key, field in model.model_fields.items():
-        mark = " *(machines)*" if model is ClusterSection and key not in _HOSTED_ON_LOCAL else ""
+        there = providers_of(key) if model is ClusterSection else ()
+        mark = f" *({', '.join(there)})*" if there else ""
         example = f"`{_cell(str(field.examples[0]))}`" if field.examples else ""
         yield f"| `{key.upper()}` | {_cell(field.description or '')}{mark} | {_default(field)} | {example} |"
     yield ""
