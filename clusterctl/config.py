@@ -10,6 +10,7 @@ from clusterctl import ini
 from clusterctl.checking import Found, check, check_all, modern_section
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.ini import IniText, RawSection, RawValue
+from clusterctl.placement import provider_name, unfit_for_provider, without_effect
 from clusterctl.sections import Section, comma_list, did_you_mean, is_file, is_secret
 from clusterctl.settings import (
     AwsSection,
@@ -22,9 +23,6 @@ from clusterctl.settings import (
     PluginChoice,
     Settings,
     VolumeSection,
-    provider_name,
-    unfit_for_provider,
-    without_effect,
 )
 
 if TYPE_CHECKING:

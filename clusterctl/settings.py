@@ -2,8 +2,7 @@
 
 import getpass
 import ipaddress
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -11,13 +10,13 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from clusterctl.model import Machines, Volume
-from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, comma_list, is_file
+from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, comma_list
 
-_USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
 
-def _laptop_user() -> str:
+def laptop_user() -> str:
+    """Who types here; ``cluster`` where nobody has a name."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # no such variable, and a uid without a name: a container
@@ -64,7 +63,7 @@ class HostSection(Section):
     )
     port: int = Field(22, ge=1, le=65535, description="port of its SSH server")
     user: str = Field(
-        default_factory=_laptop_user,
+        default_factory=laptop_user,
         description="who logs in: root, or a user with sudo and no password; default: your name here",
         examples=["debian"],
     )
@@ -149,8 +148,9 @@ class PermissionSection(Section):
             raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
 
 
-_MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid")
-_MEAN_MACHINES = ("provider", "hosts", *_MEAN_EC2)
+MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid")
+"""Options that say, without a PROVIDER, that it is ec2."""
+_MEAN_MACHINES = ("provider", "hosts", *MEAN_EC2)
 
 
 class ClusterSection(Section):
@@ -169,8 +169,8 @@ class ClusterSection(Section):
     )
     plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
     cluster_user: str = Field(
-        default_factory=_laptop_user,
-        pattern=f"^{_USER_NAME}$",
+        default_factory=laptop_user,
+        pattern=f"^{USER_NAME}$",
         description="user that the work runs as; default: your name here, or `cluster` if you are root here",
         examples=["me"],
     )
@@ -253,7 +253,7 @@ class ClusterSection(Section):
         if values.get("hosts") and not values.get("cluster_size"):
             found["cluster_size"] = len(comma_list(values["hosts"]))
         machines = values.get("provider") != "local" and any(values.get(key) for key in _MEAN_MACHINES)
-        if machines and not values.get("cluster_user") and _laptop_user() == "root":
+        if machines and not values.get("cluster_user") and laptop_user() == "root":
             found["cluster_user"] = "cluster"
         return {**values, **found}
 
@@ -316,78 +316,3 @@ class Settings:
     """By dotted key: ``cluster.spot_bid``, ``aws.aws_profile``, ``plugin.NAME.option``."""
     notes: tuple[str, ...]
     """What was read as something else than was written, or has no effect."""
-
-
-def provider_name(cluster: ClusterSection) -> str:
-    """The provider asked for, or the one that the other options can only mean."""
-    if cluster.provider is not None:
-        return cluster.provider
-    if cluster.hosts:
-        return "static"
-    return "ec2" if any(getattr(cluster, key) for key in _MEAN_EC2) else "local"
-
-
-_OF_EC2 = (
-    *("keyname", "node_instance_type", "master_instance_type", "spot_bid", "force_spot_master"),
-    *("availability_zone", "subnet_id", "public_ips", "permissions", "userdata_scripts"),
-)
-_OF_STATIC = ("hosts", "shared_home")
-_OF_IMAGES = ("node_image_id", "master_image_id")
-_OF_SIZES = ("vcpus", "memory_gb")
-_OF_MACHINES = ("cluster_user", "cluster_shell", "dns_prefix", "volumes")
-_IDLE: Mapping[str, tuple[str, ...]] = {
-    "local": (*_OF_MACHINES, *_OF_EC2, *_OF_STATIC, *_OF_IMAGES, *_OF_SIZES),
-    "docker": (*_OF_EC2, *_OF_STATIC),
-    "static": (*_OF_EC2, *_OF_IMAGES, *_OF_SIZES),
-    "ec2": _OF_STATIC,
-}
-
-
-def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
-    """The options, of those that were given, that this cluster's provider has no use for."""
-    return [key for key in _IDLE[provider_name(cluster)] if key in given]
-
-
-def providers_of(key: str) -> tuple[str, ...]:
-    """The providers that an option of the cluster section acts with; empty where it is all of them."""
-    found = tuple(name for name, idle in _IDLE.items() if key not in idle)
-    return () if len(found) == len(_IDLE) else found
-
-
-def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
-    """What the template says of every machine, with the volumes it names."""
-    chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
-    return Machines(
-        user=cluster.cluster_user,
-        shell=cluster.cluster_shell,
-        dns_prefix=cluster.dns_prefix,
-        volumes=tuple(
-            Volume(
-                name=name,
-                mount_path=section.mount_path,
-                id=section.volume_id or "",
-                device=section.device or "",
-                partition=section.partition,
-                file_system=section.file_system,
-                format=section.format,
-            )
-            for name, section in chosen
-        ),
-    )
-
-
-def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
-    """Options, and what is wrong with them where this cluster would run."""
-    provider = provider_name(cluster)
-    if cluster.cluster_user == "root" and not (provider == "local" and _laptop_user() == "root"):
-        yield "cluster_user", "work does not run as root; name another user"
-    elif not re.fullmatch(_USER_NAME, cluster.cluster_user):
-        yield "cluster_user", "your name here cannot be a user's name there; name another one"
-    if provider == "static" and not cluster.hosts:
-        yield "provider", "static needs HOSTS: the machines to use, the master first"
-    if provider == "static" and cluster.hosts and cluster.cluster_size > len(cluster.hosts):
-        yield "cluster_size", f"there are {len(cluster.hosts)} HOSTS"
-    if provider == "ec2":
-        for script in cluster.userdata_scripts:
-            if not is_file(script):
-                yield "userdata_scripts", f"{script} is not a file"

@@ -19,11 +19,11 @@ from clusterctl.gateways import Gateways
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.parts import Parts
+from clusterctl.placement import provider_name
 from clusterctl.providers.base import BaseImages, Images
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.local import LocalProvider
 from clusterctl.providers.static import Host, StaticProvider, as_written
-from clusterctl.settings import Settings, provider_name
 from clusterctl.ssh import SSHRemote
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Event, Facet, Node
     from clusterctl.providers.base import Provider
     from clusterctl.sections import Section
+    from clusterctl.settings import Settings
 
 
 def _static(settings: Settings | None) -> StaticProvider:

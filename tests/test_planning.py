@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from clusterctl import planning
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import Machines, Request
-from clusterctl.settings import ClusterSection, machines
+from clusterctl.placement import machines
+from clusterctl.settings import ClusterSection
 
 
 def plan(nodes=("master", "node001", "node002"), request=None, plugins=(("a", "{}"),), provider="local", **options):

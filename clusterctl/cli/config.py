@@ -12,7 +12,7 @@ import click
 from clusterctl import wiring
 from clusterctl.errors import UsageError
 from clusterctl.example import installed_plugins, render_example
-from clusterctl.settings import provider_name
+from clusterctl.placement import provider_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

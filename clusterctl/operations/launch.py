@@ -14,7 +14,7 @@ from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Request, Step
 from clusterctl.operations.baked import from_images
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
-from clusterctl.settings import provider_name
+from clusterctl.placement import provider_name
 from clusterctl.words import plural
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
 from clusterctl.model import Event, EventKind, Machines, Request
-from clusterctl.settings import machines
+from clusterctl.placement import machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -18,6 +18,7 @@ from clusterctl.cli.main import COMMANDS, cli
 from clusterctl.example import installed_plugins
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Layout
+from clusterctl.placement import providers_of
 from clusterctl.sections import Section
 from clusterctl.settings import (
     AwsSection,
@@ -27,7 +28,6 @@ from clusterctl.settings import (
     KeySection,
     PermissionSection,
     VolumeSection,
-    providers_of,
 )
 
 if TYPE_CHECKING:
