@@ -169,9 +169,11 @@ def story(virtual_lab, admin, laptop_class, tmp_path_factory):
     (laptop.home / "config").write_text(CONFIG.format(user=USER, shell="tcsh") + "".join(hosts))
     # What cloud-init still changes after it has let us in is not ours.
     before = tuple(admin(number, f"cloud-init status --wait >/dev/null; {STATE}") for number in range(3))
-    started = laptop.run("start", "lab", timeout=1800)
-    yield Story(laptop, started.stdout + started.stderr, before)
-    laptop.run("terminate", "--yes", "lab", status=None, timeout=600)
+    try:
+        started = laptop.run("start", "lab", timeout=1800)
+        yield Story(laptop, started.stdout + started.stderr, before)
+    finally:
+        laptop.run("terminate", "--yes", "lab", status=None, timeout=600)
 
 
 STATE = """
