@@ -71,7 +71,9 @@ NOTEBOOK_DIRECTORY = notebooks
 {{more}}
 """
 PROVE = """
-import socket, sys, threading, ipyparallel
+import os, socket, sys, threading, ipyparallel
+while not os.path.exists(sys.argv[1]) or not os.path.getsize(sys.argv[1]):
+    threading.Event().wait(0.05)
 client = ipyparallel.Client(sys.argv[1], timeout=300)
 client.wait_for_engines(4, timeout=300, interactive=False)
 names = client[:].apply_sync(socket.gethostname)
@@ -187,7 +189,7 @@ def ansible(lab: Machines, tools: Path, kind: str) -> None:
     facts = json.dumps({"cluster_user": USER, "packages": PACKAGES})
     env = {
         **lab.env,
-        "ANSIBLE_CONFIG": str(folder / f"ansible.cfg.{kind}"),
+        "ANSIBLE_CONFIG": str(folder / f"ansible_{kind}.cfg"),
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(lab.folder / "cp"),
         "LC_ALL": "C.UTF-8",
@@ -393,8 +395,8 @@ def main() -> None:
             "clusterctl": ours,
             "pyinfra": lambda lab: pyinfra(lab, tools),
             "ssh and pip": ssh_and_pip,
-            "ansible, tuned": lambda lab: ansible(lab, tools, "tuned"),
-            "ansible, plain": lambda lab: ansible(lab, tools, "plain"),
+            "ansible tuned": lambda lab: ansible(lab, tools, "tuned"),
+            "ansible plain": lambda lab: ansible(lab, tools, "plain"),
         }
         chosen = {name: act for name, act in acts.items() if not options.only or name in options.only.split(",")}
         image = bench_image(options.image)
