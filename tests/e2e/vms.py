@@ -21,6 +21,8 @@ from pathlib import Path
 
 from clusterctl.keys import new_key_pair
 
+from ..docker_engine import CACHE
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     *("linux-image-cloud-amd64", "systemd-sysv", "dbus", "libpam-systemd", "cloud-init", "ifupdown", "netbase"),
@@ -40,13 +42,6 @@ def missing() -> str:
     if lacking:
         return f"{', '.join(lacking)} not installed"
     return "" if os.geteuid() == 0 else "needs root for a bridge"
-
-
-def cache() -> Path:
-    """Where images are kept between runs."""
-    folder = Path(os.environ.get("CLUSTERCTL_TEST_CACHE") or Path(tempfile.gettempdir()) / "clusterctl-test-cache")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _run(*command: str, **options: object) -> str:
@@ -70,12 +65,13 @@ def build_image(bake: str) -> Image:
     Args:
         bake: a POSIX shell script; it runs in a chroot with the network of this computer.
     """
+    CACHE.mkdir(parents=True, exist_ok=True)
     facts = "\n".join((*PACKAGES, bake, (ROOT / "ami" / "rootfs.sh").read_text()))
-    folder = cache() / f"vm-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+    folder = CACHE / f"vm-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
     image = Image(folder / "disk.img", folder / "vmlinuz", folder / "initrd.img")
     if folder.exists():
         return image
-    with tempfile.TemporaryDirectory(dir=cache()) as scratch:
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         draft, root = Path(scratch) / "image", Path(scratch) / "root"
         draft.mkdir()
         root.mkdir()
@@ -93,7 +89,7 @@ def root_tar(packages: tuple[str, ...]) -> Path:
     """A Debian root file system with these packages, as a tar; from the cache if it is there."""
     script = ROOT / "ami" / "rootfs.sh"
     name = hashlib.sha256(f"{packages}{script.read_text()}".encode()).hexdigest()[:16]
-    tar = cache() / f"root-{name}.tar"
+    tar = CACHE / f"root-{name}.tar"
     if not tar.exists():
         draft = tar.with_suffix(".new")
         _run("sh", str(script), str(draft), *packages)

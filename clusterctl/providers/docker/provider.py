@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
@@ -98,7 +98,7 @@ class DockerProvider:
         left: list[str] = []
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(_BETWEEN_S)  # the engine lets go of networks and volumes a moment later
+                threading.Event().wait(_BETWEEN_S)  # the engine lets go of networks and volumes a moment later
             left = self._remove(api, cluster, aliases)
             if not left:
                 return
