@@ -14,7 +14,6 @@ from clusterctl.placement import provider_name, unfit_for_provider, without_effe
 from clusterctl.sections import Section, comma_list, did_you_mean, is_file, is_secret
 from clusterctl.settings import (
     AwsSection,
-    ClusterSection,
     GlobalSection,
     HostSection,
     KeySection,
@@ -24,6 +23,7 @@ from clusterctl.settings import (
     Settings,
     VolumeSection,
 )
+from clusterctl.template import ClusterSection
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,13 +16,13 @@ from clusterctl.errors import PluginError
 from clusterctl.sections import Section, is_secret
 from clusterctl.settings import (
     AwsSection,
-    ClusterSection,
     GlobalSection,
     HostSection,
     KeySection,
     PermissionSection,
     VolumeSection,
 )
+from clusterctl.template import ClusterSection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

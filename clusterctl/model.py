@@ -173,8 +173,12 @@ class NodeSpec:
     """A node that is wanted."""
 
     alias: str
-    type: str = ""
+    types: tuple[str, ...] = ()
+    """Any of which may be taken."""
     market: str = ""
+    """``on-demand``, ``spot``, or ``spot-with-fallback`` (on demand where no spot instance is to be had)."""
+    bid: str = ""
+    """Most to pay for an hour, in USD; empty: the price on demand."""
     image: str = ""
     vcpus: float | None = None
     """Processors, where the provider can choose; None: its own default."""

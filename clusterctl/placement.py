@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from clusterctl.model import Machines, Volume
 from clusterctl.sections import is_file
-from clusterctl.settings import MEAN_EC2, USER_NAME, laptop_user
+from clusterctl.template import MEAN_EC2, USER_NAME, laptop_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from clusterctl.settings import ClusterSection, VolumeSection
+    from clusterctl.settings import VolumeSection
+    from clusterctl.template import ClusterSection
 
 
 def provider_name(cluster: ClusterSection) -> str:
@@ -25,16 +26,19 @@ def provider_name(cluster: ClusterSection) -> str:
 
 
 _OF_EC2 = (
-    *("keyname", "node_instance_type", "master_instance_type", "spot_bid", "force_spot_master"),
-    *("availability_zone", "subnet_id", "public_ips", "permissions", "userdata_scripts"),
+    *("keyname", "node_instance_type", "master_instance_type", "arch", "spot_bid", "market", "force_spot_master"),
+    *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
+    *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
+    *("root_volume_type", "lifetime", "tags", "permissions", "userdata_scripts"),
 )
-_OF_STATIC = ("hosts", "shared_home")
+_OF_STATIC = ("hosts",)
+_OF_SHARING = ("shared_home",)
 _OF_IMAGES = ("node_image_id", "master_image_id")
 _OF_SIZES = ("vcpus", "memory_gb")
 _OF_MACHINES = ("cluster_user", "cluster_shell", "dns_prefix", "volumes")
 _IDLE: Mapping[str, tuple[str, ...]] = {
-    "local": (*_OF_MACHINES, *_OF_EC2, *_OF_STATIC, *_OF_IMAGES, *_OF_SIZES),
-    "docker": (*_OF_EC2, *_OF_STATIC),
+    "local": (*_OF_MACHINES, *_OF_EC2, *_OF_STATIC, *_OF_SHARING, *_OF_IMAGES, *_OF_SIZES),
+    "docker": (*_OF_EC2, *_OF_STATIC, *_OF_SHARING),
     "static": (*_OF_EC2, *_OF_IMAGES, *_OF_SIZES),
     "ec2": _OF_STATIC,
 }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import MASTER, NodeSpec, Plan, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.model import Machines
-    from clusterctl.settings import ClusterSection
+    from clusterctl.template import ClusterSection
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -75,6 +76,7 @@ def make_plan(
     request: Request,
     nodes: Sequence[str],
     machines: Machines,
+    special: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """What is to be.
 
@@ -86,19 +88,10 @@ def make_plan(
         request: all plugins' requests, merged.
         nodes: aliases that are wanted, the master first.
         machines: what the template says of every machine.
+        special: by alias, fields of its `NodeSpec` that were asked for with it and differ from the template's.
     """
-    types = cluster.node_instance_type
-    specs = tuple(
-        NodeSpec(
-            alias,
-            type=(cluster.master_instance_type if alias == MASTER else None) or (types[-1] if types else ""),
-            market="spot" if cluster.spot_bid and (alias != MASTER or cluster.force_spot_master) else "",
-            image=(cluster.master_image_id if alias == MASTER else None) or cluster.node_image_id or "",
-            vcpus=cluster.vcpus,
-            memory_gb=cluster.memory_gb,
-        )
-        for alias in nodes
-    )
+    own = special or {}
+    specs = tuple(replace(_spec(cluster, alias, provider=provider), **own.get(alias, {})) for alias in nodes)
     facts = [
         provider,
         str(machines),
@@ -120,4 +113,20 @@ def make_plan(
         deadline_s=cluster.start_timeout,
         digest=hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16],
         volumes=machines.volumes,
+    )
+
+
+def _spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
+    """What the template says of one node."""
+    master = alias == MASTER
+    dear = master and not cluster.force_spot_master
+    market = "on-demand" if dear else cluster.market or ("spot-with-fallback" if cluster.spot_bid else "on-demand")
+    return NodeSpec(
+        alias,
+        types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,
+        market=market if provider == "ec2" else "",
+        bid=str(cluster.spot_bid) if cluster.spot_bid and market != "on-demand" else "",
+        image=(cluster.master_image_id if master else None) or cluster.node_image_id or "",
+        vcpus=cluster.vcpus,
+        memory_gb=cluster.memory_gb,
     )

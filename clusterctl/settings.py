@@ -1,26 +1,14 @@
 """The sections of the INI file, and the whole of it once read: what everything above works from."""
 
-import getpass
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section, comma_list
-
-USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
-
-
-def laptop_user() -> str:
-    """Who types here; ``cluster`` where nobody has a name."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # no such variable, and a uid without a name: a container
-        return "cluster"
+from clusterctl.sections import ExpandedPath, Field, Flag, PathList, SecretText, Section
+from clusterctl.template import ClusterSection, laptop_user, network_of
 
 
 class GlobalSection(Section):
@@ -142,128 +130,7 @@ class PermissionSection(Section):
     @field_validator("cidr_ip")
     @classmethod
     def _network(cls, text: str) -> str:
-        try:
-            return str(ipaddress.ip_network(text, strict=False))
-        except ValueError:
-            raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
-
-
-MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid")
-"""Options that say, without a PROVIDER, that it is ec2."""
-_MEAN_MACHINES = ("provider", "hosts", *MEAN_EC2)
-
-
-class ClusterSection(Section):
-    """A [cluster NAME] section: a template that `start` makes clusters from."""
-
-    extends: str | None = Field(None, description="cluster section to take every other option from", examples=["local"])
-    provider: Literal["local", "docker", "static", "ec2"] | None = Field(
-        None,
-        description="where the nodes are: local (this computer), docker, static or ec2;"
-        " default: static if hosts are given, ec2 if an image, instance type, key or bid is, else local",
-        examples=["ec2"],
-    )
-    cluster_size: int = Field(3, ge=1, description="nodes, with the master")
-    min_size: int | None = Field(
-        None, ge=1, description="nodes that must join for success; default: all", examples=["2"]
-    )
-    plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
-    cluster_user: str = Field(
-        default_factory=laptop_user,
-        pattern=f"^{USER_NAME}$",
-        description="user that the work runs as; default: your name here, or `cluster` if you are root here",
-        examples=["me"],
-    )
-    cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
-        "bash", description="the user's login shell: bash, zsh, csh, ksh, tcsh or fish"
-    )
-    start_timeout: float = Field(
-        600.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="seconds after which `start` stops waiting for missing nodes",
-    )
-    tunnel: Literal["auto", "always", "never"] = Field(
-        "auto",
-        description="reach services through SSH: always, never, or auto (where the nodes are elsewhere)",
-    )
-    hosts: CommaList = Field(
-        (),
-        description="static: the machines, the master first: names of [host NAME] sections, or user@address:port",
-        examples=["alpha, beta, admin@192.0.2.12"],
-    )
-    shared_home: Flag = Field(
-        default=False, description="static: the hosts share the users' homes already; no NFS server is set up"
-    )
-    vcpus: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="processors of each node, where the provider can choose",
-        examples=["4"],
-    )
-    memory_gb: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="memory of each node in GB, where the provider can choose",
-        examples=["8"],
-    )
-    keyname: str | None = Field(None, description="the [key NAME] to log in with", examples=["mykey"])
-    node_image_id: str | None = Field(None, description="image of the nodes", examples=["ubuntu-24.04"])
-    node_instance_type: CommaList = Field(
-        (),
-        description="types of the workers; any of them may be taken",
-        examples=["c7i.2xlarge, c7a.2xlarge"],
-    )
-    master_image_id: str | None = Field(
-        None, description="image of the master; default: the nodes'", examples=["ubuntu-24.04"]
-    )
-    master_instance_type: str | None = Field(
-        None, description="type of the master; default: the workers'", examples=["m7i.xlarge"]
-    )
-    spot_bid: Decimal | None = Field(
-        None,
-        gt=0,
-        description="most to pay per node-hour in USD; makes the workers spot instances",
-        examples=["0.10"],
-    )
-    force_spot_master: Flag = Field(default=False, description="let the master be a spot instance too")
-    availability_zone: str | None = Field(
-        None, description="zone; default: the cheapest with room", examples=["us-east-1a"]
-    )
-    subnet_id: str | None = Field(
-        None, description="subnet; default: the zone's own", examples=["subnet-0123456789abcdef0"]
-    )
-    public_ips: Flag = Field(default=True, description="give the nodes public addresses")
-    dns_prefix: Flag = Field(default=False, description="put the cluster's name before the host names")
-    volumes: CommaList = Field((), description="the [volume NAME] sections to mount", examples=["data"])
-    permissions: CommaList = Field((), description="the [permission NAME] sections to open", examples=["web"])
-    userdata_scripts: PathList = Field(
-        (), description="scripts on this computer that each node runs when it boots", examples=["~/setup.sh"]
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _what_follows(cls, values: object) -> object:
-        """Defaults that depend on other options: all listed hosts, and a user who is not root on machines."""
-        if not isinstance(values, dict):
-            return values
-        found: dict[str, object] = {}
-        if values.get("hosts") and not values.get("cluster_size"):
-            found["cluster_size"] = len(comma_list(values["hosts"]))
-        machines = values.get("provider") != "local" and any(values.get(key) for key in _MEAN_MACHINES)
-        if machines and not values.get("cluster_user") and laptop_user() == "root":
-            found["cluster_user"] = "cluster"
-        return {**values, **found}
-
-    @field_validator("min_size")
-    @classmethod
-    def _reachable(cls, size: int | None, info: ValidationInfo) -> int | None:
-        whole = info.data.get("cluster_size", size)
-        if size is not None and whole is not None and size > whole:
-            raise ValueError(f"expected at most CLUSTER_SIZE ({whole}), got {size}")
-        return size
+        return network_of(text)
 
 
 @dataclass(frozen=True)

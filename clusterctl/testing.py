@@ -350,7 +350,7 @@ class FakeProvider:
             user=plan.user or "me",
             facets=self.facets,
             cores=self.cores,
-            type=spec.type,
+            type=spec.types[0] if spec.types else "",
             market=spec.market,
         )
 

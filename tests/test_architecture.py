@@ -17,22 +17,19 @@ importlinter = pytest.importorskip("importlinter", reason="importlinter: is not 
 @pytest.fixture(scope="module")
 def rules():
     """The contracts of .importlinter by their id, and the graph of all imports."""
-    from importlinter.application import use_cases
+    import grimp
+    from importlinter.application.use_cases import read_user_options
     from importlinter.configuration import configure
-    from importlinter.domain.contract import registry
+    from importlinter.contracts.forbidden import ForbiddenContract
+    from importlinter.contracts.independence import IndependenceContract
+    from importlinter.contracts.layers import LayersContract
 
     configure()
-    options = use_cases.read_user_options(config_filename=str(ROOT / ".importlinter"))
-    use_cases._register_contract_types(options)
-    graph = use_cases._build_graph(
-        root_package_names=options.session_options["root_packages"],
-        cache_dir=None,
-        include_external_packages=True,
-        exclude_type_checking_imports=False,
-        verbose=False,
-    )
+    kinds = {"layers": LayersContract, "forbidden": ForbiddenContract, "independence": IndependenceContract}
+    options = read_user_options(config_filename=str(ROOT / ".importlinter"))
+    graph = grimp.build_graph(*options.session_options["root_packages"], include_external_packages=True, cache_dir=None)
     contracts = {
-        each["id"]: registry.get_contract_class(each["type"])(each["name"], options.session_options, each)
+        each["id"]: kinds[each["type"]](each["name"], options.session_options, each)
         for each in options.contracts_options
     }
     return graph, contracts

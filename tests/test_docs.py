@@ -18,12 +18,12 @@ from clusterctl.cli.main import COMMANDS, cli
 from clusterctl.example import installed_plugins
 from clusterctl.settings import (
     AwsSection,
-    ClusterSection,
     GlobalSection,
     KeySection,
     PermissionSection,
     VolumeSection,
 )
+from clusterctl.template import ClusterSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from clusterctl import config
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.example import installed_plugins, render_example
 from clusterctl.sections import CommaList, Field, SecretText, Section
-from clusterctl.settings import ClusterSection
+from clusterctl.template import ClusterSection
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.ini"
 

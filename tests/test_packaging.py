@@ -102,6 +102,7 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "paramiko": "fabric",
         "invoke": "fabric",
         "pydantic_core": "pydantic",
+        "botocore": "boto3",
         "requests": "docker",
         "zmq": "ipyparallel",
         "ipython": "ipyparallel",

@@ -10,10 +10,17 @@ from clusterctl import planning
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import Machines, Request
 from clusterctl.placement import machines
-from clusterctl.settings import ClusterSection
+from clusterctl.template import ClusterSection
 
 
-def plan(nodes=("master", "node001", "node002"), request=None, plugins=(("a", "{}"),), provider="local", **options):
+def plan(
+    nodes=("master", "node001", "node002"),
+    request=None,
+    plugins=(("a", "{}"),),
+    provider="local",
+    special=None,
+    **options,
+):
     cluster = ClusterSection(cluster_user="me", **options)
     return planning.make_plan(
         "lab",
@@ -23,6 +30,7 @@ def plan(nodes=("master", "node001", "node002"), request=None, plugins=(("a", "{
         request=request or Request(),
         nodes=nodes,
         machines=machines(cluster, {}),
+        special=special,
     )
 
 
@@ -106,14 +114,30 @@ class TestPlan:
 
     def test_types_and_images_of_the_master_default_to_the_workers(self):
         made = plan(node_instance_type="c7i.large", node_image_id="img")
-        assert [(n.type, n.image) for n in made.nodes] == [("c7i.large", "img")] * 3
+        assert [(n.types, n.image) for n in made.nodes] == [(("c7i.large",), "img")] * 3
         made = plan(node_instance_type="c7i.large", master_instance_type="m7i.large", master_image_id="other")
-        assert (made.nodes[0].type, made.nodes[0].image, made.nodes[1].type) == ("m7i.large", "other", "c7i.large")
+        master, worker = made.nodes[:2]
+        assert (master.types, master.image, worker.types) == (("m7i.large",), "other", ("c7i.large",))
 
     def test_a_bid_makes_the_workers_spot_and_the_master_only_if_forced(self):
-        assert [node.market for node in plan(spot_bid="0.1").nodes] == ["", "spot", "spot"]
-        assert [node.market for node in plan(spot_bid="0.1", force_spot_master=True).nodes] == ["spot"] * 3
-        assert [node.market for node in plan(force_spot_master=True).nodes] == ["", "", ""]
+        def markets(**options):
+            return [node.market for node in plan(provider="ec2", **options).nodes]
+
+        both = "spot-with-fallback"
+        assert markets(spot_bid="0.1") == ["on-demand", both, both]
+        assert markets(spot_bid="0.1", force_spot_master=True) == [both] * 3
+        assert markets(force_spot_master=True) == ["on-demand"] * 3
+        assert markets(market="spot") == ["on-demand", "spot", "spot"]
+        assert markets(spot_bid="0.1", market="on-demand") == ["on-demand"] * 3
+        assert [node.bid for node in plan(provider="ec2", spot_bid="0.1").nodes] == ["", "0.1", "0.1"]
+
+    def test_nobody_but_ec2_has_markets(self):
+        assert [node.market for node in plan(spot_bid="0.1").nodes] == ["", "", ""]
+
+    def test_a_node_may_have_been_asked_for_with_something_of_its_own(self):
+        special = {"node001": {"types": ("r7i.large",), "bid": "0.2", "market": "spot"}}
+        made = plan(provider="ec2", node_instance_type="c7i.large", special=special)
+        assert [(n.types, n.bid) for n in made.nodes[1:]] == [(("r7i.large",), "0.2"), (("c7i.large",), "")]
 
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):

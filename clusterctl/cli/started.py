@@ -24,7 +24,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     click.echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
     show_table(
         ("NODE", "TYPE", "MARKET", "IMAGE"),
-        [(n.alias, n.type or "-", n.market or "-", n.image or "-") for n in plan.nodes],
+        [(n.alias, " | ".join(n.types) or "-", n.market or "-", n.image or "-") for n in plan.nodes],
     )
     click.echo(f"plugins:   {', '.join(plan.plugins)}")
     click.echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")

@@ -17,7 +17,7 @@ from clusterctl import installed, locks
 from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.planning import make_plan
 from clusterctl.plugin_host import find, options_model
-from clusterctl.settings import ClusterSection
+from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_cluster, fake_node
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])

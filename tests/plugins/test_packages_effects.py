@@ -18,7 +18,7 @@ from clusterctl.model import Machines
 from clusterctl.planning import make_plan
 from clusterctl.plugin_host import find, options_model
 from clusterctl.providers.base import machine_layout
-from clusterctl.settings import ClusterSection
+from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_node
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
