@@ -89,6 +89,9 @@ class Access:
     """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
     jump: str = ""
     """A host to go through, as ``[user@]host[:port]``; its key must be in the user's known_hosts."""
+    command: tuple[str, ...] = ()
+    """A program on the laptop whose input and output are the way to the node's SSH server, in place of a TCP
+    connection; `jump` has no effect then. The node's address may be any name that this program knows."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Node:
     type: str = ""
     market: str = ""
     access: Access = Access()
+    bootstrap_key: bool = False
+    """`host_key` is a throw-away one that came with the node's birth: the node gets one of its own at first contact."""
     reachable: bool = True
     """False when the node is gone, or did not answer: only the laptop's side can be cleaned up."""
 
