@@ -125,6 +125,27 @@ def load(
     )
 
 
+def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
+    """The [aws] section alone, for what concerns an account and no cluster: no template need be chosen or right.
+
+    Args:
+        path: the file; None for what the environment says.
+        environ: the environment.
+
+    Raises:
+        ConfigError: the file cannot be read, or the section is wrong.
+    """
+    found = Found()
+    text = ini.read(path) if path else IniText(())
+    found.problems.extend(text.problems)
+    sections = [modern_section(section, found) for section in text.sections if section.kind == "aws"]
+    raw = ini.merged(sections, "aws", Origin("file", str(path or ""), section="aws"))
+    aws = check(AwsSection, _aws(raw, environ), found, "aws")
+    if found.problems or aws is None:
+        raise _error(path, found)
+    return aws
+
+
 def _error(path: Path | None, found: Found) -> ConfigError:
     problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in found.problems))
     remedy = f"correct it, then check it with: clusterctl config check {path}"

@@ -22,6 +22,7 @@ from clusterctl.operations.parts import Parts
 from clusterctl.placement import provider_name
 from clusterctl.providers.base import BaseImages, Images
 from clusterctl.providers.docker import DockerProvider
+from clusterctl.providers.ec2.aws import Aws, Credentials
 from clusterctl.providers.local import LocalProvider
 from clusterctl.providers.static import Host, StaticProvider, as_written
 from clusterctl.ssh import SSHRemote
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Event, Facet, Node
     from clusterctl.providers.base import Provider
     from clusterctl.sections import Section
-    from clusterctl.settings import Settings
+    from clusterctl.settings import AwsSection, Settings
 
 
 def _static(settings: Settings | None) -> StaticProvider:
@@ -80,9 +81,13 @@ def home() -> Path:
 
 def _owner() -> str:
     """Whose nodes we work with where several may share an engine: this user's; apart for a folder of ours elsewhere."""
+    return _user() + _mark()
+
+
+def _mark() -> str:
+    """What tells apart what a folder of ours elsewhere than usual knows of."""
     elsewhere = os.environ.get("CLUSTERCTL_HOME")
-    mark = f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
-    return _user() + mark
+    return f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
 
 
 def _user() -> str:
@@ -92,6 +97,33 @@ def _user() -> str:
     except (ImportError, KeyError, OSError):  # a uid without a name
         user = str(os.getuid())
     return re.sub(r"[^A-Za-z0-9_.-]", "-", user)
+
+
+def ec2_owner() -> str:
+    """Whose resources we work with in an AWS account: this user's on this computer, as a tag's value."""
+    computer = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0]) or "unknown"
+    return f"{_user()}@{computer}"[: 128 - len(_mark())] + _mark()
+
+
+def aws(config_file: str | None, region: str | None = None) -> Aws:
+    """The AWS account that the config file (as given on the command line) and the environment say.
+
+    Args:
+        config_file: only its [aws] section counts.
+        region: to look elsewhere than the section says.
+    """
+    return aws_of(config.load_aws(config_path(config_file), environ=os.environ), region)
+
+
+def aws_of(section: AwsSection, region: str | None = None) -> Aws:
+    """The AWS account of this section."""
+    known = Credentials(
+        profile=section.aws_profile,
+        access_key_id=section.aws_access_key_id,
+        secret_access_key=section.aws_secret_access_key,
+        session_token=section.aws_session_token,
+    )
+    return Aws(region or section.aws_region_name, known)
 
 
 def config_path(explicit: str | None) -> Path | None:
