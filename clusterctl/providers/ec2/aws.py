@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _TRIES = 10
 """Throttling is retried with back-off this often before it is told."""
-_CONNECT_S, _READ_S = 5, 60
+_CONNECT_S, _READ_S, _HASTY_S = 5, 60, 2
 
 _REMEDIES = {
     "AuthFailure": "check the keys: `aws sts get-caller-identity` with the same profile must work",
@@ -65,16 +66,27 @@ class Credentials:
 class Aws:
     """An account, seen from one region. Safe to be used by several threads."""
 
-    def __init__(self, region: str, credentials: Credentials | None = None) -> None:
+    def __init__(self, region: str, credentials: Credentials | None = None, *, hasty: bool = False) -> None:
+        """An account.
+
+        Args:
+            region: to look at.
+            credentials: how to log in; None: as boto3 finds out.
+            hasty: give up at once where nobody answers: somebody has pressed TAB.
+        """
         self.region = region
         self._credentials = credentials or Credentials()
+        self._hasty = hasty
         self._lock = threading.Lock()
-        self._session: Any = None
+        self._sessions: list[Any] = []
+        """None or one, shared by all regions: what boto3 knows of EC2 takes half a second to load."""
         self._clients: dict[tuple[str, str], Any] = {}
 
     def elsewhere(self, region: str) -> Aws:
         """The same account, seen from another region."""
-        return self if region == self.region else Aws(region, self._credentials)
+        other = copy.copy(self)
+        other.region = region
+        return other
 
     def call(self, service: str, operation: str, *, at: str = "", **parameters: Any) -> dict[str, Any]:
         """One API call. What AWS asks to try again is tried again.
@@ -117,27 +129,28 @@ class Aws:
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
-            if self._session is None:
+            if not self._sessions:
                 known = self._credentials
                 try:
-                    self._session = boto3.session.Session(
+                    session = boto3.session.Session(
                         profile_name=None if known.access_key_id else known.profile,
                         aws_access_key_id=known.access_key_id,
                         aws_secret_access_key=known.secret_access_key.reveal() if known.secret_access_key else None,
                         aws_session_token=known.session_token.reveal() if known.session_token else None,
                         region_name=self.region,
                     )
+                    self._sessions.append(session)
                 except BotoCoreError as exc:
                     raise _unanswered("log in", exc) from exc
             if (service, region) not in self._clients:
                 config = Config(
-                    retries={"mode": "standard", "total_max_attempts": _TRIES},
-                    connect_timeout=_CONNECT_S,
-                    read_timeout=_READ_S,
+                    retries={"mode": "standard", "total_max_attempts": 1 if self._hasty else _TRIES},
+                    connect_timeout=_HASTY_S if self._hasty else _CONNECT_S,
+                    read_timeout=_HASTY_S if self._hasty else _READ_S,
                     max_pool_connections=16,
                     user_agent_extra="clusterctl",
                 )
-                self._clients[service, region] = self._session.client(service, region_name=region, config=config)
+                self._clients[service, region] = self._sessions[0].client(service, region_name=region, config=config)
             return self._clients[service, region]
 
 

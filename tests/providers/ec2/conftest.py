@@ -1,0 +1,25 @@
+"""A stand-in for EC2, and the account as the program sees it."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.model import Secret
+from clusterctl.providers.ec2.aws import Aws, Credentials
+
+from ...standin.cloud import KEY, Cloud
+
+
+@pytest.fixture
+def cloud(allow_loopback):
+    """Empty at the beginning of each test."""
+    with Cloud() as standin:
+        yield standin
+
+
+@pytest.fixture
+def aws(cloud, monkeypatch):
+    """The stand-in's account, seen from us-east-1."""
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    return Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))

@@ -1,0 +1,36 @@
+"""Calls to AWS."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from clusterctl.providers.ec2.aws import Aws, AwsError
+
+
+def test_all_regions_share_one_session(aws, monkeypatch):
+    made = []
+    real = boto3.session.Session
+
+    def session(**options):
+        made.append(options)
+        return real(**options)
+
+    monkeypatch.setattr(boto3.session, "Session", session)
+    elsewhere = aws.elsewhere("eu-west-1")
+    assert (aws.region, elsewhere.region) == ("us-east-1", "eu-west-1")
+    for each in (elsewhere, aws):
+        zones = each.call("ec2", "describe_availability_zones")["AvailabilityZones"]
+        assert {zone["RegionName"] for zone in zones} == {each.region}
+    assert len(made) == 1
+
+
+def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    account = Aws("us-east-1", hasty=True)
+    with pytest.raises(AwsError, match="did not answer") as caught:
+        account.call("ec2", "describe_key_pairs")
+    assert caught.value.code == ""
+    assert account._client("ec2", "us-east-1").meta.config.retries["total_max_attempts"] == 1
