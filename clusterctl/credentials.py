@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterctl import dot_ssh
+from clusterctl.endpoints import written
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.words import plural
 
@@ -37,7 +38,7 @@ class Credentials:
         self._user = user
         self._key = key
         self._others = others
-        self._where = where or f"{node.address}:{node.port}"
+        self._where = where or written(node.address, node.port)
         self._refused = 0
         self._answered = False
 

@@ -22,6 +22,16 @@ class Endpoint:
     user: str
 
 
+def written(host: str, port: int) -> str:
+    """A server as people write it: ``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def known_as(host: str, port: int) -> str:
+    """What a list of known hosts calls a server: the bare host for the usual port, ``[host]:port`` for others."""
+    return host if port == SSH_PORT else f"[{host}]:{port}"
+
+
 def parse(text: str, *, user: str) -> Endpoint:
     """The endpoint that ``[user@]host[:port]`` means; an IPv6 address is in brackets.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncssh
 
-from clusterctl import dot_ssh, endpoints, tunnel
+from clusterctl import dot_ssh, endpoints, relay, tunnel
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -65,6 +65,8 @@ async def _keep_up(folder: Path, ready: _Ready) -> None:
 
 async def _connect(target: tunnel.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
     """Log in to the tunnel's end, through its gateway if there is one; `opened` closes what was opened."""
+    if target.command:
+        return await _by_program(target, opened)
     gateway = None
     if target.jump:
         end = endpoints.parse(target.jump, user=dot_ssh.user_name())
@@ -74,15 +76,28 @@ async def _connect(target: tunnel.Target, opened: AsyncExitStack) -> asyncssh.SS
         offered = _offered(target, others=True)
         gateway = await _log_in(end.host, end.port, username=end.user, known_hosts=(keys, [], []), **offered)
         await opened.enter_async_context(gateway)
-    return await opened.enter_async_context(
-        await _log_in(
-            target.address,
-            target.port,
-            username=target.user,
-            known_hosts=target.known_hosts,
-            tunnel=gateway,
-            **_offered(target, others=target.agent),
-        )
+    return await opened.enter_async_context(await _log_in_there(target, tunnel=gateway))
+
+
+async def _by_program(target: tunnel.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
+    """Log in over a program's input and output. Not by asyncssh's own means: they mix its complaints into the data."""
+    way = relay.Relay(target.command)
+    opened.callback(way.close)
+    try:
+        connection = await _log_in_there(target, sock=way.sock, connect_timeout=relay.TIMEOUT_S)
+    except (OSError, asyncssh.Error) as exc:
+        raise OSError(f"{str(exc) or type(exc).__name__}{way.quoted()}") from exc
+    return await opened.enter_async_context(connection)
+
+
+async def _log_in_there(target: tunnel.Target, **way: Any) -> asyncssh.SSHClientConnection:
+    return await _log_in(
+        target.address,
+        target.port,
+        username=target.user,
+        known_hosts=target.known_hosts,
+        **_offered(target, others=target.agent),
+        **way,
     )
 
 
@@ -113,8 +128,7 @@ async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientCon
         compression_algs=None,
         keepalive_interval=15,
         keepalive_count_max=3,
-        connect_timeout=10,
-        **options,
+        **{"connect_timeout": 10, **options},
     )
 
 

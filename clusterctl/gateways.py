@@ -1,4 +1,4 @@
-"""The way to a node's SSH server: straight, or through a host that stands before it."""
+"""The way to a node's SSH server: straight, through a host that stands before it, or by a program on the laptop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from clusterctl import dot_ssh, endpoints
+from clusterctl import dot_ssh, endpoints, relay
 from clusterctl.credentials import Credentials
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.model import Facet
@@ -34,8 +34,19 @@ class Gateways:
         self._channels: list[Any] = []
         self._silent: dict[str, tuple[float, RemoteError]] = {}
 
-    def channel(self, node: Node) -> Any:
-        """A connection to a node's SSH server, through its gateway."""
+    def way(self, node: Node) -> Any:
+        """A connection to a node's SSH server, as its access says: a socket, or what paramiko takes for one.
+
+        Raises:
+            RefusedError: waiting will not help.
+            RemoteError: nobody is there, or not yet.
+        """
+        if node.access.command:
+            return relay.start(node)
+        return self._channel(node) if node.access.jump else _direct(node)
+
+    def _channel(self, node: Node) -> Any:
+        """Through its gateway."""
         import paramiko
 
         try:
@@ -81,7 +92,7 @@ def _log_in_to_gateway(node: Node) -> Any:
     import paramiko
 
     gateway = _gateway(node)
-    where = f"{gateway.host}:{gateway.port}"
+    where = endpoints.written(gateway.host, gateway.port)
     trusted = dot_ssh.KnownHosts().look_up(gateway.host, gateway.port).key
     if not trusted:
         raise RefusedError(
@@ -91,7 +102,7 @@ def _log_in_to_gateway(node: Node) -> Any:
         )
     kind, body = trusted.split()
     client = paramiko.SSHClient()
-    name = gateway.host if gateway.port == endpoints.SSH_PORT else f"[{gateway.host}]:{gateway.port}"
+    name = endpoints.known_as(gateway.host, gateway.port)
     client.get_host_keys().add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(body)))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     offered = Credentials(node, gateway.user, node.access.key, others=True, where=f"the gateway {where}")
@@ -112,7 +123,7 @@ def _log_in_to_gateway(node: Node) -> Any:
             raise offered.refusal(final=True) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise RemoteError(
-                f"{node.alias}: the gateway {where} does not answer: {exc or type(exc).__name__}",
+                f"{node.alias}: the gateway {where} does not answer: {str(exc) or type(exc).__name__}",
                 remedy="check PROXY_JUMP, and that you can reach it",
                 node=node.alias,
             ) from exc
@@ -127,8 +138,7 @@ def _gateway(node: Node) -> Endpoint:
         raise RefusedError(f"{node.alias}: PROXY_JUMP: {exc}", remedy="correct PROXY_JUMP", node=node.alias) from exc
 
 
-def direct(node: Node) -> socket.socket:
-    """A connection to a node that can be reached straight."""
+def _direct(node: Node) -> socket.socket:
     try:
         return _connected(node.address, node.port)
     except OSError as exc:
@@ -142,20 +152,30 @@ def _connected(host: str, port: int) -> socket.socket:
     return sock
 
 
-def timeouts() -> dict[str, float]:
-    """How long paramiko may wait for each step of a login."""
-    return dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), CONNECT_TIMEOUT_S)
+def timeouts(node: Node | None = None) -> dict[str, float]:
+    """How long paramiko may wait for each step of a login; a program that leads to a node takes its time to start."""
+    steps = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), CONNECT_TIMEOUT_S)
+    return steps | ({"banner_timeout": relay.TIMEOUT_S} if node and node.access.command else {})
 
 
-def silent(node: Node, exc: Exception) -> RemoteError:
-    """What to tell of a node that cannot be reached, or not yet."""
-    way = f" through {node.access.jump}" if node.access.jump else ""
+def silent(node: Node, exc: Exception, way: Any = None) -> RemoteError:
+    """What to tell of a node that cannot be reached, or not yet.
+
+    Args:
+        node: whose SSH server did not answer as one.
+        exc: what happened instead.
+        way: the connection to it, if there was one.
+    """
+    if isinstance(way, relay.Relay):
+        return relay.trouble(node, way, exc)
+    through = f" through {node.access.jump}" if node.access.jump else ""
     if Facet.LASTING in node.facets:
         remedy = "check that it is on, that its SSH server runs, and that its address and port are right"
     else:
         remedy = f"see `clusterctl status {node.cluster}`; `clusterctl start {node.cluster}` brings lost nodes back"
+    where = f"{endpoints.written(node.address, node.port)}{through}"
     return RemoteError(
-        f"{node.alias} does not answer on {node.address}:{node.port}{way}: {exc or type(exc).__name__}",
+        f"{node.alias} does not answer on {where}: {str(exc) or type(exc).__name__}",
         remedy=remedy,
         node=node.alias,
     )

@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.endpoints import known_as
 from clusterctl.errors import StateError
 from clusterctl.keys import ensure_key_pair
 
@@ -154,7 +155,7 @@ class ClusterFolder:
 
     def pin(self, nodes: Iterable[Node]) -> None:
         """Write the nodes' host keys to known_hosts; they are then the only ones accepted there."""
-        lines = [f"{_host_entry(node)} {node.host_key}\n" for node in nodes]
+        lines = [f"{known_as(node.address, node.port)} {node.host_key}\n" for node in nodes]
         self.write("known_hosts", "".join(lines))
 
     def remove(self) -> None:
@@ -190,10 +191,6 @@ class ClusterFolder:
         """A command on a name that does not exist must leave no folder behind."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.remove()
-
-
-def _host_entry(node: Node) -> str:
-    return node.address if node.port == 22 else f"[{node.address}]:{node.port}"
 
 
 def _unwritable(path: Path, exc: OSError) -> StateError:

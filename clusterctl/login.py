@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.credentials import Credentials
+from clusterctl.endpoints import written
 from clusterctl.errors import RefusedError, RemoteError
-from clusterctl.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, direct, silent, timeouts
+from clusterctl.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, silent, timeouts
 from clusterctl.model import Facet
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
 
     # A machine that boots may accept and hang up: paramiko would print a traceback of what we tell in one line.
     logging.getLogger("paramiko").addHandler(_SILENCE)
-    sock = gateways.channel(node) if node.access.jump else direct(node)
+    way = gateways.way(node)
     offered = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
     connection = Connection(
         node.address,
@@ -46,10 +47,10 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         port=node.port,
         config=Config(overrides={"load_ssh_configs": False}, lazy=True),
         connect_timeout=CONNECT_TIMEOUT_S,
-        connect_kwargs={"auth_strategy": offered, "sock": sock, **timeouts()},
+        connect_kwargs={"auth_strategy": offered, "sock": way, **timeouts(node)},
     )
     with ExitStack() as undo:
-        undo.callback(sock.close)
+        undo.callback(way.close)
         undo.callback(connection.close)
         try:
             # fabric would accept any key that it has never seen; we know the key before first contact.
@@ -62,13 +63,13 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         except paramiko.AuthenticationException as exc:
             raise offered.refusal(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            raise silent(node, exc) from exc
+            raise silent(node, exc, way) from exc
         undo.pop_all()
     return connection
 
 
 def _other_key(node: Node, known_hosts: Path) -> RemoteError:
-    message = f"{node.alias} ({node.address}:{node.port}) shows another host key than the one that was pinned"
+    message = f"{node.alias} ({written(node.address, node.port)}) shows another host key than the one that was pinned"
     if Facet.LASTING in node.facets:
         # It was there before us, so this is not a machine that is still on its way to its own key.
         remedy = "somebody may be in between; if it was installed anew, correct your known_hosts, or its HOST_KEY"

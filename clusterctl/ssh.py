@@ -110,7 +110,7 @@ class SSHRemote:
         try:
             status, out, err = self._exchange(command, stdin, on_line, timeout_s)
         except Exception as exc:
-            raise self._lost(name, f"{exc or type(exc).__name__}") from exc
+            raise self._lost(name, f"{str(exc) or type(exc).__name__}") from exc
         self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, time.monotonic() - began)
         if status == -1:  # paramiko's way to say that the channel closed without an exit status
             late = timeout_s is not None and time.monotonic() - began >= timeout_s

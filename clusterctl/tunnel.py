@@ -47,6 +47,8 @@ class Target:
     """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
     jump: str = ""
     """A host to go through, as ``[user@]host[:port]``."""
+    command: tuple[str, ...] = ()
+    """A program that is the way there, instead of a connection."""
 
     @classmethod
     def to(cls, node: Node, key: Path, known_hosts: Path) -> Target:
@@ -60,6 +62,7 @@ class Target:
             str(known_hosts),
             agent=access.agent,
             jump=access.jump,
+            command=access.command,
         )
 
 

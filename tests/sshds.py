@@ -9,12 +9,15 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from clusterctl import tunnel
+from clusterctl.endpoints import known_as
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.keys import ensure_key_pair
 from clusterctl.ssh import SSHRemote
@@ -31,9 +34,8 @@ def require(*programs):
             pytest.skip(f"{program}: is not installed")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def free_port(address="127.0.0.1"):
+    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         return probe.getsockname()[1]
 
 
@@ -45,6 +47,7 @@ class Server:
     port: int
     host_key: str
     process: subprocess.Popen
+    address: str
 
     @property
     def log(self):
@@ -56,10 +59,10 @@ class Server:
 
     @property
     def known_hosts_line(self):
-        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
+        return f"{known_as(self.address, self.port)} {self.host_key}\n"
 
     def node(self, **changes):
-        fields = {"address": "127.0.0.1", "port": self.port, "user": getpass.getuser(), "host_key": self.host_key}
+        fields = {"address": self.address, "port": self.port, "user": getpass.getuser(), "host_key": self.host_key}
         return fake_node(**{**fields, **changes})
 
 
@@ -70,7 +73,7 @@ class Servers:
     base: Path
     made: list[Server] = field(default_factory=list)
 
-    def start(self, *, shell="", more="", runner=(), key_type="ed25519"):
+    def start(self, *, shell="", more="", runner=(), key_type="ed25519", address="127.0.0.1"):
         """An sshd.
 
         Args:
@@ -78,6 +81,7 @@ class Servers:
             more: further lines of its config.
             runner: words before its command line.
             key_type: of its host key, as ssh-keygen calls it.
+            address: that it listens on.
         """
         folder = self.base / f"sshd{len(self.made)}"
         folder.mkdir()
@@ -87,10 +91,10 @@ class Servers:
         else:
             subprocess.run(["ssh-keygen", "-q", "-t", key_type, "-N", "", "-f", folder / "host_key"], check=True)
             host_key = (folder / "host_key.pub").read_text()
-        port = free_port()
+        port = free_port(address)
         lines = [
             f"Port {port}",
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {address}",
             f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {folder}/authorized",
             "PidFile none",
@@ -114,7 +118,7 @@ class Servers:
             process = subprocess.Popen(
                 [*runner, SSHD, "-D", "-e", "-f", folder / "config"], stdin=subprocess.DEVNULL, stderr=log
             )
-        server = Server(folder, port, " ".join(host_key.split()[:2]), process)
+        server = Server(folder, port, " ".join(host_key.split()[:2]), process, address)
         self.made.append(server)
         deadline = time.monotonic() + 10
         while "Server listening" not in server.log:
@@ -162,7 +166,7 @@ class Login:
 
     def pin(self, *nodes):
         (self.folder / "pinned").write_text(
-            "".join(f"[{node.address}]:{node.port} {node.host_key}\n" for node in nodes)
+            "".join(f"{known_as(node.address, node.port)} {node.host_key}\n" for node in nodes)
         )
 
     def to(self, node, **options):
@@ -187,3 +191,67 @@ class Login:
     def close(self):
         for remote in self.opened:
             remote.close()
+
+
+def tunnel_works(login, node, port):
+    """Whether what is sent through a tunnel to a node arrives at an `echo` there, and comes back."""
+    local = free_port()
+    login.pin(node)
+    target = tunnel.Target.to(node, login.folder / "id", login.folder / "pinned")
+    tunnel.open(login.folder, target, [tunnel.Forward(local, "127.0.0.1", port)])
+    try:
+        with socket.create_connection(("127.0.0.1", local), 10) as line:
+            line.settimeout(10)
+            line.sendall(b"hello")
+            return line.recv(100) == b"hello"
+    finally:
+        tunnel.close(login.folder)
+
+
+@pytest.fixture(scope="module")
+def sshds():
+    with servers() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def host(sshds):
+    """A host as most are."""
+    return sshds.start()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A user without keys, agent or known hosts."""
+    (tmp_path / "me" / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path / "me" / ".ssh"
+
+
+@pytest.fixture
+def login(home, tmp_path):
+    made = Login(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def echo():
+    """A port that answers with what it is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                with line:
+                    line.sendall(line.recv(100))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()

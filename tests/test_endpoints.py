@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.endpoints import Endpoint, parse
+from clusterctl.endpoints import Endpoint, known_as, parse, written
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,21 @@ from clusterctl.endpoints import Endpoint, parse
 )
 def test_what_is_left_out_has_a_meaning(text, expected):
     assert parse(text, user="me") == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text", "name"),
+    [
+        ("gate", 22, "gate:22", "gate"),
+        ("192.0.2.1", 2222, "192.0.2.1:2222", "[192.0.2.1]:2222"),
+        ("2001:db8::1", 22, "[2001:db8::1]:22", "2001:db8::1"),
+        ("2001:db8::1", 24, "[2001:db8::1]:24", "[2001:db8::1]:24"),
+    ],
+)
+def test_a_server_as_people_and_as_lists_of_known_hosts_write_it(host, port, text, name):
+    assert written(host, port) == text
+    assert parse(text, user="me") == Endpoint(host, port, "me")
+    assert known_as(host, port) == name
 
 
 NONE = (

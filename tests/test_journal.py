@@ -173,11 +173,12 @@ class TestJournal:
 
 
 def test_known_hosts_has_a_line_for_each_node_and_the_port_where_it_is_not_22(folder):
-    nodes = [fake_node(), fake_node("node001", address="10.0.0.1", port=2222)]
+    nodes = [fake_node(), fake_node("node001", address="10.0.0.1", port=2222), fake_node("node002", address="::1")]
     folder.pin(nodes)
     assert folder.known_hosts.read_text().splitlines() == [
         "127.0.0.1 ssh-ed25519 AAAAmaster",
         "[10.0.0.1]:2222 ssh-ed25519 AAAAnode001",
+        "::1 ssh-ed25519 AAAAnode002",
     ]
     assert mode(folder.known_hosts) == 0o600
 

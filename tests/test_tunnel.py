@@ -29,9 +29,9 @@ def test_the_target_is_where_the_node_is_and_what_lets_one_in():
 
 
 def test_it_has_the_access_that_everything_else_has():
-    node = fake_node(access=Access(agent=True, jump="me@gate"))
+    node = fake_node(access=Access(agent=True, jump="me@gate", command=("aws", "ssm")))
     made = Target.to(node, Path("/k"), Path("/h"))
-    assert (made.key, made.agent, made.jump) == ("/k", True, "me@gate")
+    assert (made.key, made.agent, made.jump, made.command) == ("/k", True, "me@gate", ("aws", "ssm"))
     assert Target.to(fake_node(access=Access(key="/mine")), Path("/k"), Path("/h")).key == "/mine"
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
+
 CONSOLE = r"""
 import json, sys, traceback
 answer, sys.stdout = sys.stdout, sys.stderr

@@ -23,7 +23,7 @@ from clusterctl.keys import ensure_key_pair
 from clusterctl.model import Access, Facet
 from clusterctl.testing import fake_node
 
-from ..sshds import Login, free_port, require, servers
+from ..sshds import free_port, require, tunnel_works
 
 pytestmark = pytest.mark.e2e
 HOST = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
@@ -31,34 +31,6 @@ NASTY = """echo "it's $((1+1)) \\\\ back"; echo 'hi! there!x'
 echo ünï `echo tick`; printf 'a\\tb\\n'; echo '%d %%' {a,b} [x]* "$0" | cat
 (exit 5)"""
 SAID = "it's 2 \\ back\nhi! there!x\nünï tick\na\tb\n%d %% {a,b} [x]* sh\n"
-
-
-@pytest.fixture(scope="module")
-def sshds():
-    with servers() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def host(sshds):
-    """A host as most are."""
-    return sshds.start()
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A user without keys, agent or known hosts."""
-    (tmp_path / "me" / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return tmp_path / "me" / ".ssh"
-
-
-@pytest.fixture
-def login(home, tmp_path):
-    made = Login(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -294,48 +266,14 @@ def test_a_silent_host_is_given_up_soon(login):
             each.close()
 
 
-@pytest.fixture
-def echo():
-    """A port that answers with what it is sent."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            while True:
-                try:
-                    line, _ = server.accept()
-                except OSError:
-                    return
-                with line:
-                    line.sendall(line.recv(100))
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 class TestTunnel:
-    def goes_through(self, folder, node, login, port):
-        local = free_port()
-        login.pin(node)
-        target = tunnel.Target.to(node, folder / "id", folder / "pinned")
-        tunnel.open(folder, target, [tunnel.Forward(local, "127.0.0.1", port)])
-        try:
-            with socket.create_connection(("127.0.0.1", local), 10) as line:
-                line.settimeout(10)
-                line.sendall(b"hello")
-                return line.recv(100) == b"hello"
-        finally:
-            tunnel.close(folder)
-
     def test_it_goes_through_the_gateway(self, sshds, host, login, home, echo, tmp_path):
         gate = sshds.start()
         gate.allow(ensure_key_pair(home / "id_ed25519"))
         host.allow(login.public_key)
         (home / "known_hosts").write_text(gate.known_hosts_line)
         node = host.node(access=Access(jump=f"{getpass.getuser()}@127.0.0.1:{gate.port}"))
-        assert self.goes_through(tmp_path, node, login, echo)
+        assert tunnel_works(login, node, echo)
         assert "Accepted publickey" in gate.log
 
     def test_it_goes_through_no_gateway_that_nobody_knows(self, sshds, host, home, tmp_path):
@@ -353,16 +291,16 @@ class TestTunnel:
 
     def test_it_has_the_key_file(self, host, login, echo, tmp_path):
         host.allow(ensure_key_pair(tmp_path / "mine"))
-        assert self.goes_through(tmp_path, host.node(access=Access(key=str(tmp_path / "mine"))), login, echo)
+        assert tunnel_works(login, host.node(access=Access(key=str(tmp_path / "mine"))), echo)
 
     def test_it_has_the_agents_keys(self, host, login, echo, tmp_path, agent):
         host.allow(ensure_key_pair(tmp_path / "mine"))
         agent(tmp_path / "mine")
-        assert self.goes_through(tmp_path, host.node(access=Access(agent=True)), login, echo)
+        assert tunnel_works(login, host.node(access=Access(agent=True)), echo)
 
     def test_it_has_a_key_with_a_passphrase_from_the_agent(self, host, login, echo, tmp_path, agent):
         host.allow(locked_key(tmp_path / "mine", agent))
-        assert self.goes_through(tmp_path, host.node(access=Access(key=str(tmp_path / "mine"))), login, echo)
+        assert tunnel_works(login, host.node(access=Access(key=str(tmp_path / "mine"))), echo)
 
 
 @pytest.fixture(scope="module", params=["bash", "tcsh", "bsd-csh", "fish", "zsh", "ksh"])
