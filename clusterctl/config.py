@@ -23,7 +23,7 @@ from clusterctl.settings import (
     Settings,
     VolumeSection,
 )
-from clusterctl.template import ClusterSection
+from clusterctl.template import MEAN_EC2, ClusterSection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +144,18 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     if found.problems or aws is None:
         raise _error(path, found)
     return aws
+
+
+def mentions_ec2(path: Path) -> bool:
+    """Whether a config file, right or wrong, has to do with EC2: by its [aws] section or by a template."""
+    for section in ini.read(path).sections:
+        values = section.values
+        elsewhere = "provider" in values and values["provider"].text != "ec2"
+        if section.kind == "aws" or (
+            section.kind == "cluster" and not elsewhere and {"provider", *MEAN_EC2} & {*values}
+        ):
+            return True
+    return False
 
 
 def _error(path: Path | None, found: Found) -> ConfigError:

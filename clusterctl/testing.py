@@ -32,7 +32,7 @@ from clusterctl.model import (
     Problem,
     Request,
 )
-from clusterctl.providers.base import Image, ImageSource
+from clusterctl.providers.base import Image, ImageSource, ignore
 from clusterctl.remote import Result
 
 _FOLDER, _FILE = 0o040755, 0o100644
@@ -297,9 +297,9 @@ class FakeProvider:
         self.calls.append(f"check {plan.cluster}")
         return list(self.problems)
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
         """Make what is missing, bring back what is stopped."""
-        del public_key
+        del public_key, report
         self.calls.append(" ".join(["create", plan.cluster, *(spec.alias for spec in plan.nodes)]))
         refusal, self.refusal = self.refusal, None
         if refusal is not None:
@@ -369,11 +369,11 @@ class FakeImageProvider(FakeProvider):
     sources: list[ImageSource] = field(default_factory=list)
     images_of: dict[str, str] = field(default_factory=dict)
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
         """Make what is missing, and remember from what."""
         there = {node.alias for node in self.nodes(plan.cluster)}
         self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in there}
-        return super().create(plan, public_key=public_key)
+        return super().create(plan, public_key=public_key, report=report)
 
     def image(self, base: str, content: str) -> str:
         """The baked image of this content."""

@@ -22,6 +22,7 @@ from clusterctl.operations.parts import Parts
 from clusterctl.placement import provider_name
 from clusterctl.providers.base import BaseImages, Images
 from clusterctl.providers.docker import DockerProvider
+from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
 from clusterctl.providers.ec2.aws import Aws, Credentials
 from clusterctl.providers.local import LocalProvider
 from clusterctl.providers.static import Host, StaticProvider, as_written
@@ -70,8 +71,65 @@ _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
         dns_prefix=bool(settings and settings.cluster.dns_prefix),
     ),
     "static": _static,
+    "ec2": lambda settings: _ec2(settings),  # noqa: PLW0108  defined below
 }
 """By name. Without settings a provider can still tell, and end, what there is."""
+
+
+def _ec2(settings: Settings | None) -> Ec2Provider:
+    """Instances, as the template says; without settings in the account and region of the usual config file."""
+    return Ec2Provider(
+        aws_of(settings.aws) if settings else aws(None),
+        options=_ec2_options(settings) if settings else None,
+        journal=lambda cluster: ClusterFolder(home(), cluster),
+        owner=ec2_owner(),
+    )
+
+
+def _ec2_options(settings: Settings) -> Ec2Options:
+    template = settings.cluster
+    return Ec2Options(
+        arch=template.arch,
+        zone=template.availability_zone or "",
+        any_zone=template.zones == "any",
+        subnets=template.subnet_id,
+        public_ips=template.public_ips,
+        address=template.address,
+        allow_from=template.allow_from,
+        jump=template.proxy_jump or "",
+        ssm=template.ssm,
+        permissions=tuple(
+            Permission(name, each.ip_protocol, each.from_port, each.to_port, each.cidr_ip)
+            for name in template.permissions
+            if (each := settings.permissions.get(name))
+        ),
+        security_groups=template.security_groups,
+        placement_group=template.placement_group,
+        instance_profile=template.instance_profile or "",
+        metadata_for_user=template.metadata_for_user,
+        root_volume_gb=template.root_volume_gb,
+        root_volume_type=template.root_volume_type,
+        lifetime_h=template.lifetime,
+        tags=dict(tag.split("=", 1) for tag in template.tags),
+        key_name=template.keyname or "",
+        scripts=template.userdata_scripts,
+        shared_home=template.shared_home,
+    )
+
+
+def _asked() -> dict[str, Callable[[Settings | None], Provider]]:
+    """The providers that are asked what they have. AWS is one of them only for those who use it."""
+    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _uses_ec2()}
+
+
+def _uses_ec2() -> bool:
+    """Whether the usual config file, or a cluster of this laptop's, has to do with EC2."""
+    folders = home() / "clusters"
+    names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
+    if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
+        return True
+    path = config_path(None)
+    return path is not None and config.mentions_ec2(path)
 
 
 def home() -> Path:
@@ -156,12 +214,12 @@ def provider(name: str, settings: Settings | None = None) -> Provider:
 
 def image_providers() -> dict[str, Images]:
     """The providers whose nodes start from images, by name."""
-    return {name: owner for name, make in _PROVIDERS.items() if isinstance(owner := make(None), Images)}
+    return {name: owner for name, make in _asked().items() if isinstance(owner := make(None), Images)}
 
 
 def base_images() -> BaseImages:
     """The provider whose nodes' image is made on this computer."""
-    return next(owner for make in _PROVIDERS.values() if isinstance(owner := make(None), BaseImages))
+    return next(owner for make in _asked().values() if isinstance(owner := make(None), BaseImages))
 
 
 def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> plugin_host.PluginHost:
@@ -258,7 +316,7 @@ def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event
 
 def _holder(cluster: str) -> str | None:
     """Who has nodes of a cluster whose files here are lost; None where nobody says so."""
-    for name, make in _PROVIDERS.items():
+    for name, make in _asked().items():
         with suppress(ProviderError):
             if make(None).nodes(cluster):
                 return name
@@ -279,7 +337,7 @@ def known_clusters() -> dict[str, NodeState]:
     folders = home() / "clusters"
     if folders.is_dir():
         found = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home(), f.name).exists}
-    for make in _PROVIDERS.values():
+    for make in _asked().values():
         # One that cannot be asked, such as for want of a Docker engine, shows no nodes: what it made we still know of.
         with suppress(ProviderError):
             for node in make(None).nodes():
@@ -290,6 +348,8 @@ def known_clusters() -> dict[str, NodeState]:
 
 def the_cluster(name: str | None) -> str:
     """The name given, if there is such a cluster; without one, the only cluster that is up."""
+    if name is not None and ClusterFolder(home(), name).exists:
+        return name  # whoever is asked for its nodes next knows whether they are there
     clusters = known_clusters()
     if name is not None:
         if name not in clusters:

@@ -86,7 +86,7 @@ def _make_builder(parts: Parts, cluster: Cluster, plan: Plan, public_key: str) -
     parts.folder.record(
         "create", provider=plan.provider, template=parts.settings.template, overrides={}, nodes=[MASTER]
     )
-    nodes = parts.provider.create(plan, public_key=public_key)
+    nodes = parts.provider.create(plan, public_key=public_key, report=parts.report)
     parts.folder.pin(nodes)
     cluster.admit(nodes)
     nobody = parts.with_host(parts.host.only(""))

@@ -171,7 +171,7 @@ def _create(parts: Parts, plan: Plan, public_key: str, *, new: bool) -> list[Nod
         nodes=[spec.alias for spec in plan.nodes],
     )
     try:
-        return parts.provider.create(plan, public_key=public_key)
+        return parts.provider.create(plan, public_key=public_key, report=parts.report)
     except ProviderError:
         if new:
             parts.folder.remove()

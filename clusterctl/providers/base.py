@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from clusterctl.model import Layout
 
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from clusterctl.model import Facet, Node, Plan, Problem
+    from clusterctl.model import Event, Facet, Node, Plan, Problem
+
+    Report = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Tell nobody."""
+    del event
 
 
 class Provider(Protocol):
@@ -26,16 +33,18 @@ class Provider(Protocol):
         """What would stop this plan. Changes nothing."""
         ...
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Make the nodes of `plan` that do not exist, in one bulk request, tagged at birth.
 
         Safe to repeat: nodes that run are left alone, those that are stopped or gone are brought back under
-        their alias. Returns all nodes of the plan without waiting for them to answer. What it made is undone
-        if it fails half-way.
+        their alias. Returns the nodes of the plan without waiting for them to answer: all of them, or, where
+        some cannot be had and a cluster is there without them, those that there are. What it made is undone if it
+        fails half-way.
 
         Args:
             plan: the cluster, and the aliases to have.
             public_key: OpenSSH public key that each node must let in.
+            report: told of what takes long, and of what could not be had.
 
         Raises:
             ProviderError: refused, with the reason; nothing new is left behind.
@@ -52,6 +61,18 @@ class Provider(Protocol):
         Raises:
             ProviderError: naming what may be left.
         """
+        ...
+
+
+class Journal(Protocol):
+    """What was asked of a provider for one cluster, kept on the laptop: see journal.py."""
+
+    def record(self, event: str, **facts: object) -> None:
+        """Append, on the disk before this returns."""
+        ...
+
+    def events(self) -> list[dict[str, Any]]:
+        """All of it, oldest first."""
         ...
 
 

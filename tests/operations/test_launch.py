@@ -433,8 +433,8 @@ class TestMaster:
                     raise ProviderError("throttled", remedy="wait")
                 return super().nodes(cluster)
 
-            def create(self, plan, *, public_key):
-                made = super().create(plan, public_key=public_key)
+            def create(self, plan, *, public_key, report):
+                made = super().create(plan, public_key=public_key, report=report)
                 asked.set()
                 return made
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.base import machine_layout
+from clusterctl.providers.base import ignore, machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
 from clusterctl.providers.docker.attempt import Attempt, each, quietly
 from clusterctl.providers.docker.containers import Wanted
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from clusterctl.model import Node, NodeSpec, Plan, Problem
-    from clusterctl.providers.base import Image, ImageSource
+    from clusterctl.providers.base import Image, ImageSource, Report
 
 _TRIES, _BETWEEN_S = 10, 0.3
 
@@ -67,8 +67,9 @@ class DockerProvider:
         problems += checks.of_images(api, {spec.image or self._image for spec in plan.nodes}, usual=self._image)
         return problems + checks.of_mounts(plan, containers.find(api, self._owner, plan.cluster))
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Start the nodes of `plan` that do not run, with the addresses, port and host key that they had before."""
+        del report  # it takes seconds
         api = self._engine.api
         everybody = containers.find(api, self._owner)
         there = [container for container in everybody if container.record.cluster == plan.cluster]

@@ -17,6 +17,7 @@ import uv
 from clusterctl.errors import ProviderError
 from clusterctl.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
+from clusterctl.providers.base import ignore
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder, user_name
 from clusterctl.providers.local.nodes import (
@@ -36,6 +37,8 @@ from clusterctl.providers.local.power import power_off, power_on
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
+
+    from clusterctl.providers.base import Report
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOME = "home"
@@ -85,11 +88,12 @@ class LocalProvider:
             problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
         return problems
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Start the nodes of `plan` that do not run, with the address, port and host key they had before.
 
         They can be connected to at once: their sockets listen before their servers do.
         """
+        del report  # it takes no time
         cluster = self._folder(plan.cluster)
         aliases = [spec.alias for spec in plan.nodes]
         before = {folder: read_record(folder) for folder in map(cluster.joinpath, aliases)}

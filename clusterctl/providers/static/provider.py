@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Problem
-from clusterctl.providers.base import machine_layout
+from clusterctl.providers.base import ignore, machine_layout
 from clusterctl.providers.static.hosts import Host, examine, twice
 from clusterctl.providers.static.records import Member, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from clusterctl.providers.base import Report
 
 _FACETS = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
 _ANSWER_S = 1.5
@@ -47,9 +49,9 @@ class StaticProvider:
         """What would stop this plan. Changes nothing."""
         return self._choose(plan)[1]
 
-    def create(self, plan: Plan, *, public_key: str) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Take a host for each alias that has none. An alias that has one keeps it, with what the config says now."""
-        del public_key  # whoever logs in to the host lets it in
+        del public_key, report  # whoever logs in to the host lets it in
         with self._records.locked():
             members, problems = self._choose(plan)
             if problems:

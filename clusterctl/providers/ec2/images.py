@@ -1,0 +1,182 @@
+"""Amazon machine images: what names stand for, and those that were baked here."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.errors import ProviderError
+from clusterctl.providers.base import Image
+from clusterctl.providers.ec2 import tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clusterctl.providers.ec2.aws import Aws
+
+_DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
+SYSTEMS: Mapping[str, str] = {
+    "ubuntu-24.04": "/aws/service/canonical/ubuntu/server/24.04/stable/current/{debian}/hvm/ebs-gp3/ami-id",
+    "ubuntu-22.04": "/aws/service/canonical/ubuntu/server/22.04/stable/current/{debian}/hvm/ebs-gp2/ami-id",
+    "debian-13": "/aws/service/debian/release/13/latest/{debian}",
+    "debian-12": "/aws/service/debian/release/12/latest/{debian}",
+    "al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{arch}",
+}
+"""Public parameters of Systems Manager with the newest image of each system.
+
+Sources: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/, https://wiki.debian.org/Cloud/AmazonEC2Image,
+https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
+"""
+_PYTHONS = {(3, 10): "ubuntu-22.04", (3, 11): "debian-12", (3, 12): "ubuntu-24.04", (3, 13): "debian-13"}
+_SAVE_S, _SAVE_EVERY_S = 3600.0, 10.0
+
+
+@dataclass(frozen=True)
+class Ami:
+    """An image, as far as a launch has to know it."""
+
+    id: str
+    arch: str
+    """``x86_64`` or ``arm64``."""
+    root_device: str
+    root_gb: int
+
+
+def usual() -> str:
+    """The system that has this computer's Python: functions that are sent there then load."""
+    return _PYTHONS.get(sys.version_info[:2], "ubuntu-24.04")
+
+
+def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, str]) -> dict[str, Ami]:
+    """What each name stands for, in two calls at most.
+
+    Args:
+        aws: to ask.
+        names: ids of images, or names of `SYSTEMS`; an empty one is the usual system.
+        arch: processors of the nodes.
+        known: by `key`, what names stood for when the cluster was made.
+
+    Raises:
+        ProviderError: one stands for nothing.
+    """
+    wanted = {name: name or usual() for name in names}
+    ids = {
+        name: system if system.startswith("ami-") else known.get(key(name, arch), "") for name, system in wanted.items()
+    }
+    unknown = [system for system in wanted.values() if not system.startswith("ami-") and system not in SYSTEMS]
+    if unknown:
+        raise ProviderError(
+            f"there is no image {unknown[0]}", remedy=f"give an id, ami-..., or one of: {', '.join(SYSTEMS)}"
+        )
+    paths = {name: _path(system, arch) for name, system in wanted.items() if not ids[name]}
+    if paths:
+        answer = aws.call("ssm", "get_parameters", Names=sorted(set(paths.values())))
+        found = {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
+        for name, path in paths.items():
+            if path not in found:
+                raise ProviderError(
+                    f"{wanted[name]} has no image for {arch} in {aws.region}",
+                    remedy="choose another system, ARCH or region, or give an image's id",
+                )
+            ids[name] = found[path]
+    described = _describe(aws, ids.values())
+    missing = [image for image in ids.values() if image not in described]
+    if missing:
+        raise ProviderError(
+            f"the image {missing[0]} is not in {aws.region}, or not for you",
+            remedy=f"correct NODE_IMAGE_ID, or use one of: {', '.join(SYSTEMS)}",
+        )
+    return {name: described[image] for name, image in ids.items()}
+
+
+def key(name: str, arch: str) -> str:
+    """What the journal remembers an image under."""
+    return f"{name or usual()}/{arch}"
+
+
+def _path(system: str, arch: str) -> str:
+    return SYSTEMS[system].format(debian=_DEBIAN[arch], arch=arch)
+
+
+def _describe(aws: Aws, ids: Iterable[str]) -> dict[str, Ami]:
+    # By a filter: an id that is not there is then left out of the answer in place of an error for all.
+    found = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": sorted(set(ids))}])["Images"]
+    return {image["ImageId"]: _ami(image) for image in found}
+
+
+def _ami(image: Mapping[str, Any]) -> Ami:
+    root = image.get("RootDeviceName") or "/dev/xvda"
+    disks = {disk.get("DeviceName"): disk.get("Ebs", {}) for disk in image.get("BlockDeviceMappings") or ()}
+    return Ami(
+        image["ImageId"], image.get("Architecture", "x86_64"), root, int(disks.get(root, {}).get("VolumeSize", 8))
+    )
+
+
+def baked(aws: Aws, base: str, content: str) -> str:
+    """The id of the newest image that has this content on this base; empty without one."""
+    filters = [tags.filter_by(tags.IMAGE_CONTENT, content), tags.filter_by(tags.IMAGE_BASE, base)]
+    usable = [*filters, {"Name": "state", "Values": ["available"]}]
+    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=usable)["Images"]
+    newest = sorted(found, key=lambda image: str(image.get("CreationDate", "")))
+    return str(newest[-1]["ImageId"]) if newest else ""
+
+
+def all_baked(aws: Aws) -> list[Image]:
+    """The baked images of this region."""
+    filters = [{"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}]
+    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=filters)["Images"]
+    return [
+        Image(
+            name=image["ImageId"],
+            base=tags.tags_of(image).get(tags.IMAGE_BASE, ""),
+            content=tags.tags_of(image)[tags.IMAGE_CONTENT],
+            size_gb=float(_ami(image).root_gb),
+            made=str(image.get("CreationDate", "")),
+        )
+        for image in found
+    ]
+
+
+def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str:
+    """Make an image of an instance, which boots anew for it, and wait until it can be used; returns its id.
+
+    Args:
+        aws: the account.
+        instance: its id.
+        name: unique in the account and region.
+        marks: tags of the image and its snapshots.
+    """
+    made = aws.call(
+        "ec2",
+        "create_image",
+        InstanceId=instance,
+        Name=name,
+        TagSpecifications=tags.specifications(marks, "image", "snapshot"),
+    )["ImageId"]
+    deadline = time.monotonic() + _SAVE_S
+    state = "pending"
+    while state == "pending" and time.monotonic() < deadline:
+        found = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": [made]}])["Images"]
+        state = found[0]["State"] if found else "pending"
+        if state == "pending":
+            threading.Event().wait(_SAVE_EVERY_S)
+    if state != "available":
+        raise ProviderError(
+            f"the image {made} is {state}, after {_SAVE_S / 60:.0f} minutes at most",
+            remedy=f"`clusterctl image remove {made}`, then bake again",
+        )
+    return str(made)
+
+
+def remove(aws: Aws, image: str) -> None:
+    """Delete an image of ours and its snapshots. Not being there is success."""
+    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=[{"Name": "image-id", "Values": [image]}])
+    for each in found["Images"]:
+        aws.call("ec2", "deregister_image", ImageId=image)
+        for disk in each.get("BlockDeviceMappings") or ():
+            snapshot = disk.get("Ebs", {}).get("SnapshotId")
+            if snapshot:
+                aws.call("ec2", "delete_snapshot", SnapshotId=snapshot)

@@ -1,0 +1,351 @@
+"""Where instances are in the network, and who reaches them: a security group for each cluster, nothing open else."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.errors import ProviderError
+from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.aws import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.options import Options
+
+SSH = "clusterctl: ssh"
+"""What the rules for SSH are described as; `allow-me` replaces these and no others."""
+_ECHO = {4: "https://checkip.amazonaws.com", 6: "https://checkip.global.api.aws"}
+"""AWS's own services that answer with the address they see; the second one by IPv6 too."""
+_ECHO_S = 5
+_LET_GO_S, _LET_GO_EVERY_S = 300.0, 3.0
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet, as far as a launch has to know it."""
+
+    id: str
+    zone: str
+    vpc: str
+    network: str
+    ipv6: str
+    """Its IPv6 network; empty without one."""
+    free: int
+    """Addresses that are left."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Somebody who is let in."""
+
+    protocol: str
+    first: int
+    last: int
+    network: str
+    """CIDR."""
+    description: str
+
+    def parameters(self) -> dict[str, Any]:
+        """As EC2 takes it."""
+        ranges = "Ipv6Ranges" if ":" in self.network else "IpRanges"
+        cidr = "CidrIpv6" if ":" in self.network else "CidrIp"
+        ports = {} if self.protocol == "-1" else {"FromPort": self.first, "ToPort": self.last}
+        return {
+            "IpProtocol": self.protocol,
+            **ports,
+            ranges: [{cidr: self.network, "Description": self.description}],
+        }
+
+
+def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
+    """The subnets that nodes may be in, sorted by zone. One call.
+
+    Args:
+        aws: the account.
+        options: which subnets the template names.
+        zone: the only one that may be taken; empty for all.
+
+    Raises:
+        ProviderError: there is none.
+    """
+    chosen = (
+        {"Name": "subnet-id", "Values": [*options.subnets]}
+        if options.subnets
+        else {"Name": "default-for-az", "Values": ["true"]}
+    )
+    found = [_subnet(each) for each in aws.pages("ec2", "describe_subnets", "Subnets", Filters=[chosen])]
+    missing = sorted(set(options.subnets) - {subnet.id for subnet in found})
+    if missing:
+        raise ProviderError(
+            f"there is no subnet {', '.join(missing)} in {aws.region}",
+            remedy="correct SUBNET_ID, or AWS_REGION_NAME in [aws]",
+        )
+    if not found:
+        others = sorted(_subnet(each).id for each in aws.pages("ec2", "describe_subnets", "Subnets"))
+        raise ProviderError(
+            f"there is no default VPC in {aws.region}",
+            remedy=f"set SUBNET_ID; there are: {', '.join(others[:8])}"
+            if others
+            else "make a default VPC (`aws ec2 create-default-vpc`), or choose another region",
+        )
+    if len({subnet.vpc for subnet in found}) > 1:
+        raise ProviderError("the subnets of SUBNET_ID are in several VPCs", remedy="name subnets of one VPC")
+    fit = [subnet for subnet in found if zone in {"", subnet.zone}]
+    if not fit:
+        raise ProviderError(
+            f"there is no subnet to use in the zone {zone}",
+            remedy=f"set AVAILABILITY_ZONE to one of: {', '.join(sorted({subnet.zone for subnet in found}))}",
+        )
+    if options.address == "ipv6" and not any(subnet.ipv6 for subnet in fit):
+        raise ProviderError(
+            "none of the subnets has IPv6 addresses", remedy="give the subnet an IPv6 network, or change ADDRESS"
+        )
+    return sorted(fit, key=lambda subnet: (subnet.zone, subnet.id))
+
+
+def _subnet(said: Mapping[str, Any]) -> Subnet:
+    ipv6 = [each["Ipv6CidrBlock"] for each in said.get("Ipv6CidrBlockAssociationSet") or ()]
+    return Subnet(
+        id=said["SubnetId"],
+        zone=said["AvailabilityZone"],
+        vpc=said["VpcId"],
+        network=said["CidrBlock"],
+        ipv6=ipv6[0] if ipv6 else "",
+        free=int(said.get("AvailableIpAddressCount", 0)),
+    )
+
+
+def group_name(cluster: str) -> str:
+    """The name of a cluster's security group, launch templates and placement group begins so."""
+    return f"clusterctl-{cluster}"
+
+
+def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], marks: Mapping[str, str]) -> str:
+    """The id of the cluster's security group, with these rules and what lets members reach each other.
+
+    Two calls for a new one.
+
+    Args:
+        aws: the account.
+        cluster: its name.
+        vpc: where.
+        rules: who is let in; those that are there already stay.
+        marks: tags of a new one.
+    """
+    name = group_name(cluster)
+    try:
+        group = aws.call(
+            "ec2",
+            "create_security_group",
+            GroupName=name,
+            Description=f"Nodes of the clusterctl cluster {cluster}",
+            VpcId=vpc,
+            TagSpecifications=tags.specifications(marks, "security-group"),
+        )["GroupId"]
+        there: list[dict[str, Any]] = []
+    except AwsError as exc:
+        if exc.code != "InvalidGroup.Duplicate":
+            raise
+        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+        (found,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
+        group, there = found["GroupId"], found["IpPermissions"]
+        if tags.tags_of(found).get(tags.CLUSTER) != cluster:
+            raise ProviderError(
+                f"the security group {name} ({group}) was not made by clusterctl",
+                remedy="choose another name for the cluster, or delete that group",
+            ) from exc
+    members = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "clusterctl: members"}]}
+    wanted = [rule.parameters() for rule in rules if not _has(there, rule)]
+    if not any(pair.get("GroupId") == group for each in there for pair in each.get("UserIdGroupPairs") or ()):
+        wanted.append(members)
+    for permission in _apart(wanted) if there else [wanted]:
+        _authorize(aws, str(group), permission)
+    return str(group)
+
+
+def _apart(permissions: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """One by one: of several together, one that is there already has all of them refused."""
+    return [[permission] for permission in permissions]
+
+
+def _authorize(aws: Aws, group: str, permissions: Sequence[Mapping[str, Any]]) -> None:
+    if not permissions:
+        return
+    try:
+        aws.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=list(permissions))
+    except AwsError as exc:
+        # An answer that was lost on the way makes the same call be made again.
+        if exc.code != "InvalidPermission.Duplicate":
+            raise
+
+
+def _has(there: Iterable[Mapping[str, Any]], rule: Rule) -> bool:
+    for each in there:
+        same = (each["IpProtocol"], each.get("FromPort", rule.first), each.get("ToPort", rule.last))
+        if same != (rule.protocol, rule.first, rule.last):
+            continue
+        networks = [given.get("CidrIp") for given in each.get("IpRanges") or ()]
+        networks += [given.get("CidrIpv6") for given in each.get("Ipv6Ranges") or ()]
+        if rule.network in networks:
+            return True
+    return False
+
+
+def replace_ssh(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
+    """Let these networks reach SSH of a cluster's nodes in the place of those that may now; returns the former ones.
+
+    The new ones come first, so that nobody who may stay is ever shut out.
+
+    Raises:
+        ProviderError: there is no such cluster here.
+    """
+    found = aws.call("ec2", "describe_security_groups", Filters=[tags.filter_by(tags.CLUSTER, cluster)])
+    if not found["SecurityGroups"]:
+        raise ProviderError(
+            f"there is no security group of {cluster} in {aws.region}",
+            remedy="check the name with `clusterctl list`, and AWS_REGION_NAME in [aws]",
+        )
+    before: list[str] = []
+    for group in found["SecurityGroups"]:
+        there = group["IpPermissions"]
+        rules = ssh_rules(networks)
+        for rule in rules:
+            if not _has(there, rule):
+                _authorize(aws, group["GroupId"], [rule.parameters()])
+        for permission in there:
+            for old in _ssh_of(permission):
+                before.append(old.network)
+                if old.network not in networks:
+                    aws.call(
+                        "ec2",
+                        "revoke_security_group_ingress",
+                        GroupId=group["GroupId"],
+                        IpPermissions=[old.parameters()],
+                    )
+    return before
+
+
+def _ssh_of(permission: Mapping[str, Any]) -> list[Rule]:
+    given = [(each, "CidrIp") for each in permission.get("IpRanges") or ()]
+    given += [(each, "CidrIpv6") for each in permission.get("Ipv6Ranges") or ()]
+    return ssh_rules([each[cidr] for each, cidr in given if each.get("Description") == SSH])
+
+
+def ssh_rules(networks: Iterable[str]) -> list[Rule]:
+    """Rules that let networks reach SSH."""
+    return [Rule("tcp", 22, 22, network, SSH) for network in networks]
+
+
+def callers(options: Options, subnets: Sequence[Subnet]) -> list[str]:
+    """The networks that may reach SSH, as CIDR.
+
+    Args:
+        options: what the template allows; ``auto`` is found out here.
+        subnets: where nodes may be, for those that are reached by their private address.
+
+    Raises:
+        ProviderError: it cannot be found out.
+    """
+    if options.ssm and options.allow_from == ("auto",):
+        return []  # its agent on the node makes the connection
+    found: dict[str, None] = {}
+    for network in options.allow_from:
+        found |= dict.fromkeys(_here(options, subnets) if network == "auto" else [network])
+    return list(found)
+
+
+def _here(options: Options, subnets: Sequence[Subnet]) -> list[str]:
+    if options.jump:
+        # The gateway is in the VPC, or has a way into it; which of its addresses nodes will see nobody knows here.
+        return list(dict.fromkeys(subnet.network for subnet in subnets))
+    if options.address == "private" or not (options.public_ips or options.address == "ipv6"):
+        return [f"{_source(subnets[0].network)}/32"]
+    return [_public(6 if options.address == "ipv6" else 4)]
+
+
+def _source(network: str) -> str:
+    """This computer's own address on the way to a network. Nothing is sent."""
+    goal = str(next(ipaddress.ip_network(network).hosts()))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((goal, 22))
+        except OSError as exc:
+            raise ProviderError(
+                f"there is no way from this computer to {network}: {exc.strerror or exc}",
+                remedy="set ALLOW_FROM to the addresses that you come from, or use PUBLIC_IPS, PROXY_JUMP or SSM",
+            ) from exc
+        return str(probe.getsockname()[0])
+
+
+def _public(version: int) -> str:
+    """The address that this computer shows to the world, as CIDR."""
+    remedy = "set ALLOW_FROM to the address that you come from, such as 192.0.2.7/32"
+    try:
+        with urllib.request.urlopen(_ECHO[version], timeout=_ECHO_S) as answer:  # noqa: S310  https, of ours
+            address = ipaddress.ip_address(answer.read(100).decode("ascii").strip())
+    except (OSError, ValueError) as exc:
+        raise ProviderError(f"cannot find out this computer's address: {exc}", remedy=remedy) from exc
+    if address.version != version:
+        raise ProviderError(f"this computer comes from {address}, which is not IPv{version}", remedy=remedy)
+    return f"{address}/{address.max_prefixlen}"
+
+
+def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str:
+    """The name of the cluster's placement group, made if it is not there."""
+    name = group_name(cluster)
+    try:
+        aws.call(
+            "ec2",
+            "create_placement_group",
+            GroupName=name,
+            Strategy="cluster",
+            TagSpecifications=tags.specifications(marks, "placement-group"),
+        )
+    except AwsError as exc:
+        if exc.code != "InvalidPlacementGroup.Duplicate":
+            raise
+    return name
+
+
+def remove_groups(aws: Aws, cluster: str) -> list[str]:
+    """Delete the cluster's placement group and security group; returns what is left, and why.
+
+    EC2 lets go of a security group some time after the instances in it have ended.
+    """
+    left = []
+    mine = [tags.filter_by(tags.CLUSTER, cluster)]
+    kinds = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
+    for kind, key, name in kinds:
+        try:
+            found = aws.call("ec2", f"describe_{kind}s", Filters=mine)[key]
+        except AwsError as exc:  # what one may not see shall not keep the rest
+            left.append(f"{kind.replace('_', ' ')}s ({exc.code})")
+            continue
+        for group in found:
+            left += _patiently(aws, f"delete_{kind}", group[name], **{name: group[name]})
+    return left
+
+
+def _patiently(aws: Aws, operation: str, name: str, **parameters: str) -> list[str]:
+    """Delete what others still hold on to, for a while; what is left, and why."""
+    deadline = time.monotonic() + _LET_GO_S
+    while True:
+        try:
+            aws.call("ec2", operation, **parameters)
+        except AwsError as exc:
+            if exc.code.endswith((".NotFound", ".Unknown")):
+                return []
+            held = exc.code in {"DependencyViolation", "InvalidPlacementGroup.InUse", "InvalidGroup.InUse"}
+            if not held or time.monotonic() > deadline:
+                return [f"{name} ({exc.code})"]
+            threading.Event().wait(_LET_GO_EVERY_S)
+        else:
+            return []

@@ -1,0 +1,176 @@
+"""The `ec2` provider: the order of things. What it makes is found again by tags; the journal has what was asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ProviderError
+from clusterctl.model import MASTER, Problem
+from clusterctl.providers.base import ignore
+from clusterctl.providers.ec2 import checks, disks, images, network, records, tags, teardown
+from clusterctl.providers.ec2 import survey as surveys
+from clusterctl.providers.ec2.attempt import Attempt
+from clusterctl.providers.ec2.ledger import Ledger
+from clusterctl.providers.ec2.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clusterctl.model import Node, NodeSpec, Plan
+    from clusterctl.providers.base import Image, Journal, Report
+    from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.records import Instance
+    from clusterctl.providers.ec2.survey import Survey
+
+
+class Ec2Provider:
+    """Launches instances. Implements `Provider`, `Power` and `Images`."""
+
+    name = "ec2"
+
+    def __init__(
+        self, aws: Aws, *, options: Options | None = None, journal: Callable[[str], Journal], owner: str
+    ) -> None:
+        """Work in the account and region of `aws`; a cluster that is in another region is looked for there.
+
+        Args:
+            aws: the account.
+            options: of the template; without them clusters can be looked at, and ended.
+            journal: that of a cluster, by its name.
+            owner: who makes things, for the tags.
+        """
+        self._options = options or Options()
+        self.facets = records.facets(shared_home=self._options.shared_home)
+        self._here = aws
+        self._journal = journal
+        self._owner = owner
+        self._surveys: dict[tuple[Sequence[NodeSpec], str], Survey] = {}
+
+    def check(self, plan: Plan) -> list[Problem]:
+        """What would stop this plan. Changes nothing."""
+        try:
+            problems = checks.of_plan(plan, self._options)
+            there = self._named(plan.cluster)
+            missing = [spec for spec in plan.nodes if spec.alias not in there]
+            if missing and not problems:
+                problems += checks.of_account(self._aws(plan.cluster), self._options)
+                kept = disks.look_up(self._aws(plan.cluster), plan.volumes)
+                zone = self._options.zone or (kept[0].zone if kept else "")
+                if kept and zone != kept[0].zone:
+                    text = f"the volume {kept[0].id} is in {kept[0].zone}, and AVAILABILITY_ZONE is {zone}"
+                    problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
+                problems += checks.of_room(self._survey(plan.cluster, missing, zone), len(missing))
+        except ProviderError as exc:
+            return [Problem(exc.message, exc.remedy)]
+        return problems
+
+    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
+        """Launch what is missing, start what is stopped; see `Attempt`."""
+        aws = self._aws(plan.cluster)
+        ledger = Ledger(self._journal(plan.cluster))
+        attempt = Attempt(aws, self._options, plan, ledger, owner=self._owner, report=report)
+
+        def look(specs: Sequence[NodeSpec], zone: str) -> Survey:
+            return self._survey(plan.cluster, specs, zone)
+
+        there = attempt.run(look, public_key=public_key)
+        wanted = {spec.alias for spec in plan.nodes}
+        return self._nodes_of(plan.cluster, {alias: each for alias, each in there.items() if alias in wanted})
+
+    def nodes(self, cluster: str | None = None) -> list[Node]:
+        """The instances that live, asked of AWS."""
+        if cluster is not None:
+            return self._nodes_of(cluster, self._named(cluster))
+        found = records.find(self._here)
+        names = sorted({instance.cluster for instance in found})
+        return [
+            node
+            for name in names
+            for node in self._nodes_of(name, self._name(name, [each for each in found if each.cluster == name]))
+        ]
+
+    def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
+        """End these instances, or the whole cluster and all that belonged to it, and wait for it."""
+        aws = self._aws(cluster)
+        ledger = Ledger(self._journal(cluster))
+        if aliases is not None:
+            there = self._named(cluster)
+            teardown.some(aws, cluster, [there[alias].id for alias in aliases if alias in there])
+            return
+        left = teardown.everything(aws, cluster, opened=ledger.open_launches(), fleets=ledger.fleets())
+        if left:
+            raise ProviderError(
+                f"not all of {cluster} could be ended: {', '.join(left)}",
+                remedy=f"run `clusterctl terminate {cluster}` again; `clusterctl gc` finds what is left of any cluster",
+            )
+
+    def stop(self, cluster: str) -> None:
+        """Power off what can come back with its disks; spot instances end, and are asked for anew by `start`."""
+        aws = self._aws(cluster)
+        there = [each for each in self._named(cluster).values() if each.state in {"pending", "running"}]
+        teardown.some(aws, cluster, [each.id for each in there if each.market == "spot"])
+        teardown.stop(aws, [each.id for each in there if each.market != "spot"])
+
+    def image(self, base: str, content: str) -> str:
+        """The baked image of this content for the nodes of the template; empty without one."""
+        return images.baked(self._here, images.key(base, self._options.arch), content)
+
+    def save_image(self, cluster: str, base: str, content: str) -> str:
+        """Make an image of the cluster's only instance."""
+        builder = self._named(cluster)[MASTER]
+        return images.save(
+            self._aws(cluster),
+            builder.id,
+            name=f"clusterctl-{cluster}-{content}",
+            marks={
+                **self._options.tags,
+                tags.OWNER: self._owner,
+                tags.IMAGE_BASE: images.key(base, self._options.arch),
+                tags.IMAGE_CONTENT: content,
+            },
+        )
+
+    def images(self) -> list[Image]:
+        """The baked images of the region, whoever of the account made them."""
+        return images.all_baked(self._here)
+
+    def remove_image(self, name: str) -> None:
+        """Delete a baked image and its snapshots."""
+        images.remove(self._here, name)
+
+    def allow(self, cluster: str) -> tuple[list[str], list[str]]:
+        """Let who may reach SSH by the config now, such as this computer at its present address, and nobody else.
+
+        Returns:
+            The networks that may now, and those that might before.
+        """
+        aws = self._aws(cluster)
+        networks = network.callers(self._options, network.find_subnets(aws, self._options))
+        return networks, network.replace_ssh(aws, cluster, networks)
+
+    def _aws(self, cluster: str) -> Aws:
+        """The account, in the region where the cluster is."""
+        _, region = Ledger(self._journal(cluster)).identity()
+        if region and region != self._here.region:
+            self._here = self._here.elsewhere(region)
+        return self._here
+
+    def _survey(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
+        """What these nodes need; looked for once."""
+        key = (tuple(specs), zone)
+        if key not in self._surveys:
+            ledger = Ledger(self._journal(cluster))
+            known = ledger.images()
+            found = surveys.survey(self._aws(cluster), self._options, specs, zone=zone, known_images=known)
+            self._surveys[key] = found
+        return self._surveys[key]
+
+    def _named(self, cluster: str) -> dict[str, Instance]:
+        return self._name(cluster, records.find(self._aws(cluster), cluster))
+
+    def _name(self, cluster: str, found: Sequence[Instance]) -> dict[str, Instance]:
+        return records.named(found, Ledger(self._journal(cluster)).names())
+
+    def _nodes_of(self, cluster: str, there: dict[str, Instance]) -> list[Node]:
+        keys = Ledger(self._journal(cluster)).host_keys()
+        return [each.node(alias, options=self._options, host_keys=keys) for alias, each in there.items()]
