@@ -69,8 +69,8 @@ class TestProvider:
         assert isinstance(wiring.provider("local"), LocalProvider)
 
     def test_one_that_is_not_in_this_version_says_which_are(self):
-        with pytest.raises(UsageError, match="provider ec2 is not in this version") as caught:
-            wiring.provider("ec2")
+        with pytest.raises(UsageError, match="provider gce is not in this version") as caught:
+            wiring.provider("gce")
         assert "local" in caught.value.remedy
 
     def test_docker_is_there_and_its_nodes_are_this_users(self, monkeypatch):
