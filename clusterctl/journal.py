@@ -137,6 +137,20 @@ class ClusterFolder:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
+    def special(self) -> dict[str, dict[str, Any]]:
+        """By alias, what nodes were asked for with that differs from their template: fields of a `NodeSpec`."""
+        found: dict[str, dict[str, Any]] = {}
+        for event in self.events():
+            if event["event"] == "create":
+                found |= event.get("special") or {}
+            elif event["event"] == "remove":
+                found = {alias: fields for alias, fields in found.items() if alias not in event["nodes"]}
+        # JSON knows lists only.
+        return {
+            alias: {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+            for alias, fields in found.items()
+        }
+
     def provider(self) -> str | None:
         """The provider that has the nodes."""
         names = [str(e["provider"]) for e in self.events() if e["event"] == "create"]

@@ -277,6 +277,7 @@ class FakeProvider:
         cores: of every node.
         calls: what was asked, such as ``create lab master node001``, oldest first.
         problems: what `check` answers.
+        scarce: aliases of which `create` makes no machine.
         refusal: raised by the next `create`, which then makes nothing.
         stuck: aliases that `destroy` cannot end.
         machines: by cluster and alias.
@@ -288,6 +289,7 @@ class FakeProvider:
     calls: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     refusal: BaseException | None = None
+    scarce: set[str] = field(default_factory=set)
     stuck: tuple[str, ...] = ()
     machines: dict[tuple[str, str], Node] = field(default_factory=dict)
     _boots: int = 0
@@ -305,6 +307,8 @@ class FakeProvider:
         if refusal is not None:
             raise refusal
         for spec in plan.nodes:
+            if spec.alias in self.scarce:
+                continue
             known = self.machines.get((plan.cluster, spec.alias))
             if known is None or known.state != NodeState.RUNNING:
                 self.machines[plan.cluster, spec.alias] = self._boot(plan, spec)

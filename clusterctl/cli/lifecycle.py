@@ -39,19 +39,17 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 @click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str]) -> int:
-    """Power the nodes off and on again, and let them join anew."""
+    """Boot the nodes anew, or power them off and on again, and let them join."""
     from clusterctl import wiring
-    from clusterctl.operations.launch import start as start_operation
-    from clusterctl.operations.leave import stop as stop_operation
+    from clusterctl.operations.restart import restart as restart_operation
 
     ok = True
     for name in names:
         wiring.the_cluster(name)
         with Output() as output:
             parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
-            parts.say(f"Stopping {name}")
-            stop_operation(parts)
-            started = start_operation(parts)
+            parts.say(f"Restarting {name}")
+            started = restart_operation(parts)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok
     return 0 if ok else 1

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "sshmaster": ("access", "sshmaster", ("sm",)),
     "sshnode": ("access", "sshnode", ("sn",)),
     "exec": ("access", "exec_", ()),
+    "allow-me": ("doors", "allow_me", ()),
     "put": ("access", "put", ()),
     "get": ("access", "get", ()),
     "tunnel": ("client", "tunnel", ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,26 +13,48 @@ from clusterctl.words import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MARKETS = ("spot", "spot-with-fallback", "on-demand")
+
 
 def _split(aliases: Sequence[str]) -> list[str]:
     return [alias for given in aliases for alias in given.split(",") if alias]
+
+
+def _fields(*, instance_type: str, image_id: str, bid: float | None, market: str | None) -> dict[str, object]:
+    """What the command line says of new nodes, as fields of a `NodeSpec`."""
+    said: dict[str, object] = {
+        "types": tuple(_split([instance_type])),
+        "image": image_id,
+        "bid": "" if bid is None else f"{bid:g}",
+        "market": market or ("spot-with-fallback" if bid is not None else ""),
+    }
+    return {key: value for key, value in said.items() if value}
 
 
 @click.command()
 @cluster_argument
 @click.option("-n", "--num-nodes", default=1, type=click.IntRange(min=1), help="How many.", show_default=True)
 @click.option("-a", "--alias", "aliases", multiple=True, help="What to call it; may be repeated, or a comma list.")
+@click.option("-I", "--instance-type", default="", help="ec2: types, any of which may be taken; a comma list.")
+@click.option("-i", "--image-id", default="", help="Image of the new nodes.")
+@click.option("-b", "--bid", type=click.FloatRange(min=0, min_open=True), help="ec2: most to pay for an hour, in USD.")
+@click.option("--market", type=click.Choice(MARKETS), help="ec2: how the new nodes are bought.")
 @json_option
 @click.pass_context
-def addnode(ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, as_json: bool) -> int:
-    """Let more nodes join. Those that are members go on working meanwhile."""
+def addnode(
+    ctx: click.Context, /, name: str, num_nodes: int, aliases: Sequence[str], *, as_json: bool, **differing: Any
+) -> int:
+    """Let more nodes join. Those that are members go on working meanwhile.
+
+    What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
+    """
     from clusterctl import wiring
     from clusterctl.operations.launch import add_nodes
 
     wiring.the_cluster(name)
     with Output(as_json=as_json) as output:
         parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
-        started = add_nodes(parts, _split(aliases), num_nodes)
+        started = add_nodes(parts, _split(aliases), num_nodes, differing=_fields(**differing))
     if as_json:
         show_json({"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed})
     else:

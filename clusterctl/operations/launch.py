@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from clusterctl.placement import provider_name
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clusterctl.cluster import Cluster
     from clusterctl.connections import Published
@@ -45,8 +45,18 @@ class Started:
     """At least MIN_SIZE nodes are members and nothing was reported as wrong with what has joined."""
 
 
-def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
-    """The plan for these nodes: settings and all plugins' requests, merged. Asks nobody."""
+Special = dict[str, dict[str, object]]
+"""By alias, fields of its `NodeSpec` that differ from the template's."""
+
+
+def make_plan(parts: Parts, wanted: Sequence[str], special: Special | None = None) -> Plan:
+    """The plan for these nodes: settings and all plugins' requests, merged. Asks nobody.
+
+    Args:
+        parts: of the run.
+        wanted: aliases.
+        special: of nodes that are asked for now; what others were asked for with, the journal has.
+    """
     requests = [*parts.host.requests()]
     if Facet.INIT not in parts.provider.facets:
         requests.append(("services", Request(pip=(services.REQUIREMENT,))))
@@ -61,6 +71,7 @@ def make_plan(parts: Parts, wanted: Sequence[str]) -> Plan:
         request=planning.merge(requests),
         nodes=wanted,
         machines=parts.machines,
+        special={**parts.folder.special(), **(special or {})},
     )
     return replace(plan, plugins=parts.host.names)
 
@@ -77,25 +88,32 @@ def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
     """
     planning.check_name(parts.name)
     with parts.folder.locked():
-        wanted = parts.folder.wanted() or _existing(parts) or planning.aliases(parts.settings.cluster.cluster_size)
+        before = parts.provider.nodes(parts.name)
+        # The journal may have been lost.
+        wanted = parts.folder.wanted() or tuple(node.alias for node in before)
+        wanted = wanted or planning.aliases(parts.settings.cluster.cluster_size)
         if explicit_size is not None and explicit_size != len(wanted):
             raise UsageError(
                 f"{parts.name} exists and has {len(wanted)} nodes",
                 remedy=_resize(parts.name, explicit_size - len(wanted)),
             )
-        return _bring_up(parts, wanted)
+        return _bring_up(parts, wanted, before)
 
 
-def add_nodes(parts: Parts, aliases: Sequence[str], count: int) -> Started:
+def add_nodes(
+    parts: Parts, aliases: Sequence[str], count: int, *, differing: Mapping[str, object] | None = None
+) -> Started:
     """Let new nodes join a cluster that exists: the same as `start`, with more nodes wanted.
 
     Args:
         parts: of the run.
         aliases: what to call them; empty for the next free numbers.
         count: how many, where no aliases are given.
+        differing: fields of a `NodeSpec` in which these nodes differ from the template.
     """
     with parts.folder.locked():
-        have = parts.folder.wanted() or _existing(parts)
+        before = parts.provider.nodes(parts.name)
+        have = parts.folder.wanted() or tuple(node.alias for node in before)
         if not have:
             raise UsageError(f"there is no cluster {parts.name}", remedy=f"`clusterctl start {parts.name}` makes one")
         taken = sorted(set(aliases) & set(have))
@@ -104,12 +122,8 @@ def add_nodes(parts: Parts, aliases: Sequence[str], count: int) -> Started:
                 f"{', '.join(taken)} exists in {parts.name}", remedy="choose another alias, or leave -a out"
             )
         new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(have, count)
-        return _bring_up(parts, (*have, *new))
-
-
-def _existing(parts: Parts) -> tuple[str, ...]:
-    """What the provider has under this name: the journal may have been lost."""
-    return tuple(node.alias for node in parts.provider.nodes(parts.name))
+        special = {alias: dict(differing) for alias in new} if differing else {}
+        return _bring_up(parts, (*have, *new), before, special)
 
 
 def _resize(name: str, difference: int) -> str:
@@ -117,13 +131,12 @@ def _resize(name: str, difference: int) -> str:
     return f"`clusterctl {command} {name}`"
 
 
-def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
+def _bring_up(parts: Parts, wanted: Sequence[str], before: Sequence[Node], special: Special | None = None) -> Started:
     clock = _Clock()
-    before = parts.provider.nodes(parts.name)
     new = not parts.folder.exists and not before
     try:
         with clock.step("plan"):
-            plan = make_plan(parts, wanted)
+            plan = make_plan(parts, wanted, special)
             refuse_problems(parts, plan)
             public_key = parts.folder.ensure()
             cluster = parts.cluster((), plan.request)
@@ -137,7 +150,7 @@ def _bring_up(parts: Parts, wanted: Sequence[str]) -> Started:
     try:
         with clock.step("create"):
             _announce(parts, plan, before)
-            nodes = _create(parts, plan, public_key, new=new)
+            nodes = _create(parts, plan, public_key, special=special or {}, new=new)
         return _let_join(parts, cluster, plan, nodes, clock)
     except (KeyboardInterrupt, SystemExit):
         if new:
@@ -160,7 +173,7 @@ def refuse_problems(parts: Parts, plan: Plan) -> None:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
-def _create(parts: Parts, plan: Plan, public_key: str, *, new: bool) -> list[Node]:
+def _create(parts: Parts, plan: Plan, public_key: str, *, special: Special, new: bool) -> list[Node]:
     """Ask for the machines, written down before. What is refused is not wanted any more: the provider has undone it."""
     wanted = parts.folder.wanted()
     parts.folder.record(
@@ -169,15 +182,23 @@ def _create(parts: Parts, plan: Plan, public_key: str, *, new: bool) -> list[Nod
         template=parts.settings.template,
         overrides=dict(parts.overrides),
         nodes=[spec.alias for spec in plan.nodes],
+        special=special,
     )
     try:
         return parts.provider.create(plan, public_key=public_key, report=parts.report)
     except ProviderError:
         if new:
-            parts.folder.remove()
+            _forget_if_gone(parts)
         else:
             parts.folder.record("remove", nodes=[spec.alias for spec in plan.nodes if spec.alias not in wanted])
         raise
+
+
+def _forget_if_gone(parts: Parts) -> None:
+    """Forget a cluster whose creation failed; not one of which something is left that must be found again."""
+    with suppress(ProviderError):
+        if not parts.provider.nodes(parts.name):
+            parts.folder.remove()
 
 
 def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: _Clock) -> Started:
@@ -203,24 +224,26 @@ def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node],
 
 
 def _finish(parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: _Clock) -> Started:
+    there = {node.alias for node in cluster.nodes}
+    absent = [spec.alias for spec in plan.nodes if spec.alias not in there]  # the provider has said why
     with clock.step("connect"):
         found = connect(parts, cluster)
     with clock.step("publish"):
         published = connections.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
-    there = len(cluster.nodes) - len(outcome.failed)
+    joined = len(there) - len(outcome.failed)
     # A node that did not join is a matter of MIN_SIZE; anything else that is wrong is wrong with what is there.
     missing = {failure(alias, error.message) for alias, error in outcome.failed.items()}
     started = Started(
         name=parts.name,
         nodes=cluster.nodes,
         joined=tuple(outcome.joined),
-        failed=tuple(outcome.failed),
+        failed=(*outcome.failed, *absent),
         problems=tuple(cluster.problems),
         published=tuple(published),
         steps=tuple(clock.steps),
         commands=cluster.commands(),
         seconds=clock.now(),
-        ok=there >= plan.min_size and missing.issuperset(cluster.problems),
+        ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
     parts.folder.write("timings.json", json.dumps(timings(started), indent=1))
     return started

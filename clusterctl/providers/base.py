@@ -102,6 +102,24 @@ class Power(Protocol):
 
 
 @runtime_checkable
+class Rebooting(Protocol):
+    """A provider that can boot nodes anew: one that ends when it is powered off, stays."""
+
+    def reboot(self, cluster: str) -> None:
+        """Boot the running nodes anew; returns at once."""
+        ...
+
+
+@runtime_checkable
+class Doors(Protocol):
+    """A provider with a firewall before its nodes."""
+
+    def allow(self, cluster: str) -> tuple[list[str], list[str]]:
+        """Let in by SSH who may now by the config, and nobody else: the networks (CIDR), and the former ones."""
+        ...
+
+
+@runtime_checkable
 class Images(Protocol):
     """A provider whose nodes start from images, and can become one."""
 

@@ -195,6 +195,6 @@ class TestCompletion:
 
 
 def test_the_commands_are_in_modules_that_exist():
-    for module, attribute, _ in COMMANDS.values():
-        assert isinstance(command(attribute.rstrip("_")), click.Command), module
+    for name, (module, _, _) in COMMANDS.items():
+        assert isinstance(command(name), click.Command), module
     assert main_module.COMMANDS

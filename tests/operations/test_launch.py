@@ -543,4 +543,42 @@ def test_states_of_a_stopped_machine_are_seen(lab, log):
     start(parts)
     leave.stop(parts)
     assert {node.state for node in lab.provider.nodes("lab")} == {NodeState.STOPPED}
-    assert launch._existing(parts) == ("master", "node001", "node002")
+
+
+class TestWhatCannotBeHad:
+    """Nodes that a provider does not give to a cluster that it gives others to."""
+
+    def test_is_named_and_makes_the_start_incomplete(self, lab, log):
+        lab.provider.scarce = {"node002"}
+        started = start(lab.parts(recording(log)))
+        assert (started.failed, started.ok) == (("node002",), False)
+        assert set(started.joined) == {"master", "node001"}
+        lab.provider.scarce = set()
+        started = start(lab.parts(recording(log)))
+        assert (started.joined, started.ok) == (("node002",), True)
+
+    def test_is_forgiven_where_enough_have_joined(self, lab, log):
+        lab.provider.scarce = {"node002"}
+        assert start(lab.parts(recording(log), min_size=2)).ok
+
+    def test_a_refusal_that_leaves_something_keeps_the_folder(self, lab, log):
+        class Careless(type(lab.provider)):
+            def create(self, plan, *, public_key, report):
+                super().create(plan, public_key=public_key, report=report)
+                raise ProviderError("half-way", remedy="see")
+
+        lab.provider = Careless()
+        parts = lab.parts(recording(log))
+        with pytest.raises(ProviderError):
+            start(parts)
+        assert parts.folder.wanted() == ("master", "node001", "node002")
+
+
+def test_what_a_node_was_asked_for_with_is_remembered_until_it_is_removed(lab, log):
+    parts = lab.parts(recording(log))
+    start(parts)
+    launch.add_nodes(parts, (), 1, differing={"types": ("r7i.large",), "market": "spot"})
+    spec = make_plan(parts, ("node002", "node003")).nodes
+    assert [(each.types, each.market) for each in spec] == [((), ""), (("r7i.large",), "spot")]
+    leave.remove_nodes(parts, ["node003"], 0)
+    assert make_plan(parts, ("node003",)).nodes[0].types == ()

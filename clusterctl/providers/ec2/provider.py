@@ -10,6 +10,7 @@ from clusterctl.providers.base import ignore
 from clusterctl.providers.ec2 import checks, disks, images, network, records, tags, teardown
 from clusterctl.providers.ec2 import survey as surveys
 from clusterctl.providers.ec2.attempt import Attempt
+from clusterctl.providers.ec2.launch import BATCH
 from clusterctl.providers.ec2.ledger import Ledger
 from clusterctl.providers.ec2.options import Options
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Ec2Provider:
-    """Launches instances. Implements `Provider`, `Power` and `Images`."""
+    """Launches instances. Implements `Provider`, `Power`, `Rebooting`, `Doors` and `Images`."""
 
     name = "ec2"
 
@@ -110,6 +111,12 @@ class Ec2Provider:
         there = [each for each in self._named(cluster).values() if each.state in {"pending", "running"}]
         teardown.some(aws, cluster, [each.id for each in there if each.market == "spot"])
         teardown.stop(aws, [each.id for each in there if each.market != "spot"])
+
+    def reboot(self, cluster: str) -> None:
+        """Boot the running instances anew."""
+        running = [each.id for each in self._named(cluster).values() if each.state == "running"]
+        for first in range(0, len(running), BATCH):
+            self._aws(cluster).call("ec2", "reboot_instances", InstanceIds=running[first : first + BATCH])
 
     def image(self, base: str, content: str) -> str:
         """The baked image of this content for the nodes of the template; empty without one."""
