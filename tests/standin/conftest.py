@@ -1,10 +1,13 @@
-"""The stand-in for the tests of it."""
+"""The stand-in for the tests of it, and what a launch needs."""
 
 from __future__ import annotations
 
 import pytest
 
 from .cloud import Cloud
+from .launcher import Launcher
+
+DEBIAN = "/aws/service/debian/release/12/latest/amd64"
 
 
 @pytest.fixture
@@ -15,15 +18,12 @@ def cloud(allow_loopback):
 
 
 @pytest.fixture
-def session(cloud, monkeypatch):
-    """boto3 as a program finds it whose environment is the stand-in's: through the faults, and recorded."""
-    import boto3
-
-    for name, value in cloud.environment().items():
-        monkeypatch.setenv(name, value)
-    return boto3.Session()
+def ec2(cloud):
+    """A client as the program under test has one: through the faults, and recorded."""
+    return cloud.client("ec2", straight=False)
 
 
 @pytest.fixture
-def ec2(session):
-    return session.client("ec2")
+def launcher(cloud, ec2):
+    image = cloud.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"]
+    return Launcher(ec2, image)

@@ -1,17 +1,22 @@
-"""What can go wrong on the way to the cloud and back. Each fault says which actions it hits and how often."""
+"""What can go wrong between a program and the cloud, and in the cloud. Each fault says what it hits and how often.
+
+Codes, statuses and messages are those of "Error codes for the Amazon EC2 API" or of answers that users have quoted.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import wire
+from .capacity import ANY, ON_DEMAND, SPOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from .effects import Effects
 
-ANY = "*"
+ALWAYS = 1_000_000
+LAUNCHES = ("CreateFleet", "RunInstances")
 
 
 class LostError(Exception):
@@ -20,28 +25,49 @@ class LostError(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """Hits the next `times` calls of `action` (`*`: of any)."""
+    """Hits the next `times` calls of `action` (`*`: of any action)."""
 
     action: str = ANY
     times: int = 1
 
     def before(self, request: wire.Request) -> None:
-        """What happens instead of the call: raises."""
+        """Raise what happens in place of the call."""
+
+    def shape(self, effects: Effects) -> None:
+        """Change how the call is answered."""
 
     def after(self, request: wire.Request) -> None:
-        """What happens in place of the answer: raises."""
+        """Raise what happens in place of the answer; the call has had its effect."""
 
 
 @dataclass(frozen=True)
 class Fails(Fault):
     """The call is refused with this error and has no effect."""
 
-    code: str = "InternalError"
-    message: str = "An internal error has occurred"
+    code: str = "InvalidParameterValue"
+    message: str = "The stand-in was told to refuse this."
     status: int = 400
 
     def before(self, request: wire.Request) -> None:
         raise wire.AwsError(self.code, self.message, status=self.status)
+
+
+@dataclass(frozen=True)
+class Throttled(Fault):
+    """Too many requests: EC2 says RequestLimitExceeded with 503, the other services ThrottlingException with 400."""
+
+    def before(self, request: wire.Request) -> None:
+        if request.service == "ec2":
+            raise wire.AwsError("RequestLimitExceeded", "Request limit exceeded.", status=503)
+        raise wire.AwsError("ThrottlingException", "Rate exceeded")
+
+
+@dataclass(frozen=True)
+class Broken(Fault):
+    """The service had an error of its own; the call had no effect."""
+
+    def before(self, request: wire.Request) -> None:
+        raise wire.AwsError("InternalError", "An internal error has occurred", status=500)
 
 
 @dataclass(frozen=True)
@@ -60,12 +86,98 @@ class LostAnswer(Fault):
         raise LostError
 
 
+@dataclass(frozen=True)
+class Unauthorized(Fault):
+    """The account may not do this."""
+
+    times: int = ALWAYS
+
+    def before(self, request: wire.Request) -> None:
+        who = "User: arn:aws:iam::123456789012:user/standin is not authorized to perform"
+        if request.service == "ec2":
+            said = f"You are not authorized to perform this operation. {who}: ec2:{request.action}"
+            raise wire.AwsError("UnauthorizedOperation", said, status=403)
+        raise wire.AwsError("AccessDeniedException", f"{who}: {request.service}:{request.action}")
+
+
+@dataclass(frozen=True)
+class InUse(Fault):
+    """A security group still has a dependent object, as for some time after its instances have ended."""
+
+    action: str = "DeleteSecurityGroup"
+    times: int = 3
+
+    def before(self, request: wire.Request) -> None:
+        named = request.params.get("GroupId") or request.params.get("GroupName")
+        raise wire.AwsError("DependencyViolation", f"resource {named} has a dependent object")
+
+
+@dataclass(frozen=True)
+class NoCapacity(Fault):
+    """A launch finds only `left` machines in each pool that this covers. EC2 also says UnfulfillableCapacity."""
+
+    action: str = "CreateFleet"
+    instance_type: str = ANY
+    zone: str = ANY
+    market: str = ANY
+    left: int = 0
+    code: str = ""
+
+    def shape(self, effects: Effects) -> None:
+        effects.limits[self.instance_type, self.zone, self.market] = self.left
+        effects.shortage_code = self.code or effects.shortage_code
+
+
+@dataclass(frozen=True)
+class QuotaReached(Fault):
+    """A launch finds the quota of its market to be this low."""
+
+    action: str = "CreateFleet"
+    market: str = SPOT
+    vcpus: float = 0
+
+    def shape(self, effects: Effects) -> None:
+        effects.quotas[self.market] = self.vcpus
+
+
+@dataclass(frozen=True)
+class Hidden(Fault):
+    """What is launched is unknown to the first looks: not found by a filter, and no such id."""
+
+    action: str = "CreateFleet"
+    looks: int = 2
+
+    def shape(self, effects: Effects) -> None:
+        effects.hidden = max(effects.hidden, self.looks)
+
+
+@dataclass(frozen=True)
+class Slow(Fault):
+    """A change of state takes some looks: pending, stopping or shutting-down until then."""
+
+    looks: int = 3
+
+    def shape(self, effects: Effects) -> None:
+        effects.slow = max(effects.slow, self.looks)
+
+
+@dataclass(frozen=True)
+class Dies(Fault):
+    """So many of the instances of a launch have ended right after it, for want of capacity."""
+
+    action: str = "CreateFleet"
+    count: int = 1
+
+    def shape(self, effects: Effects) -> None:
+        effects.doomed += self.count
+
+
+@dataclass
 class Faults:
     """The faults that are in force, for several threads."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._left: dict[Fault, int] = {}
+    _left: dict[Fault, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, *faults: Fault) -> None:
         """Put these in force."""
@@ -89,12 +201,38 @@ class Faults:
         with self._lock:
             return dict(self._left)
 
-    def hitting(self, request: wire.Request) -> Iterator[Fault]:
-        """Those that hit this call; each is counted as used once."""
+    def hitting(self, request: wire.Request) -> list[Fault]:
+        """Those that hit this call; each is counted as used once. A fault that keeps the call away hits it alone."""
         with self._lock:
-            hits = [fault for fault in self._left if fault.action in (ANY, request.action)]
-            for fault in hits:
+            hits: list[Fault] = []
+            for fault in [each for each in self._left if each.action in (ANY, request.action)]:
+                hits.append(fault)
                 self._left[fault] -= 1
                 if not self._left[fault]:
                     del self._left[fault]
-        yield from hits
+                if type(fault).before is not Fault.before:
+                    break
+            return hits
+
+
+def faults_at(action: str) -> list[Fault]:
+    """Every fault that makes sense at this action: a program should come through each, or say clearly why not."""
+    found: list[Fault] = [
+        Throttled(action, times=2),
+        Broken(action),
+        LostRequest(action),
+        LostAnswer(action),
+        Unauthorized(action),
+    ]
+    if action in (*LAUNCHES, "StartInstances"):
+        found += [NoCapacity(action, market=market) for market in (SPOT, ON_DEMAND)]
+        found += [QuotaReached(action, market=market) for market in (SPOT, ON_DEMAND)]
+        found.append(Slow(action))
+    if action in LAUNCHES:
+        found += [NoCapacity(action, left=1), Hidden(action), Dies(action)]
+        found.append(NoCapacity(action, market=SPOT, code="UnfulfillableCapacity"))
+    if action in ("StopInstances", "TerminateInstances", "DeleteFleets", "CreateImage"):
+        found.append(Slow(action))
+    if action == "DeleteSecurityGroup":
+        found.append(InUse())
+    return found

@@ -60,7 +60,7 @@ def _all() -> Iterator[PublicImage]:
 PUBLIC_IMAGES = {image.parameter: image for image in _all()}
 
 
-class _RealAmi(Ami):
+class RealAmi(Ami):
     """moto's image with the root disk that was asked for, deleted with its instance as on every public image."""
 
     size_gb = 8
@@ -83,7 +83,7 @@ def seed(backend: Any, region: str) -> None:
         identity = image.id_in(region)
         if identity in backend.amis:
             continue
-        made = _RealAmi(
+        made = RealAmi(
             backend,
             identity,
             name=image.name,

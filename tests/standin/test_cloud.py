@@ -35,8 +35,8 @@ def test_the_same_token_with_other_parameters_is_refused(ec2):
         ec2.create_volume(AvailabilityZone="us-east-1a", Size=9, ClientToken="one")
 
 
-def test_a_parameter_names_an_image_that_is_known(session, ec2):
-    image = session.client("ssm").get_parameter(Name=UBUNTU)["Parameter"]["Value"]
+def test_a_parameter_names_an_image_that_is_known(cloud, ec2):
+    image = cloud.client("ssm").get_parameter(Name=UBUNTU)["Parameter"]["Value"]
     (found,) = ec2.describe_images(ImageIds=[image])["Images"]
     assert (found["Architecture"], found["RootDeviceName"], found["OwnerId"]) == (
         "x86_64",
@@ -50,3 +50,12 @@ def test_what_is_not_there_is_said(cloud, ec2):
     with pytest.raises(ClientError, match="InvalidAction"):
         ec2.describe_capacity_reservations()
     assert cloud.calls[-1].error == "InvalidAction"
+
+
+def test_the_environment_is_all_that_boto3_needs(cloud, monkeypatch):
+    import boto3
+
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
+    assert cloud.calls_of("GetCallerIdentity")[0].service == "sts"

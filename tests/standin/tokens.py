@@ -2,7 +2,9 @@
 
 From "Ensuring idempotency in Amazon EC2 API requests" of the EC2 developer guide: the same token and parameters return
 the result of the first successful request, whatever became of the resource meanwhile; other parameters are refused with
-IdempotentParameterMismatch. A request that failed uses its token up no more than one that never came.
+IdempotentParameterMismatch. A request that failed uses its token up no more than one that never came. Since January
+2025 EC2 answers RunInstances with IdempotentInstanceTerminated once the instances of its token have ended, as users
+found and reported (boto3's issue 4406); of CreateFleet no such thing is known.
 
 Simplified: tokens never expire here, and the token of RunInstances always counts for the region.
 """
@@ -24,8 +26,13 @@ class Tokens:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str, str], tuple[str, wire.Answer]] = {}
 
-    def once(self, request: wire.Request, act: Callable[[], wire.Answer]) -> wire.Answer:
-        """The recorded answer, or that of `act`, which is kept if it was no error."""
+    def once(
+        self, request: wire.Request, act: Callable[[], wire.Answer], *, ended: Callable[[str], bool]
+    ) -> wire.Answer:
+        """The recorded answer, or that of `act`, which is kept if it was no error.
+
+        `ended` says whether all that RunInstances made with a token has ended.
+        """
         token = request.params.get("ClientToken") if request.service == "ec2" else None
         if not token:
             return act()
@@ -33,6 +40,12 @@ class Tokens:
         asked = _canonical(request.params)
         if key in self._answers:
             before, answer = self._answers[key]
+            if request.action == "RunInstances" and ended(str(token)):
+                raise wire.AwsError(
+                    "IdempotentInstanceTerminated",
+                    "The client token you have provided is associated with a terminated instance. Please use a"
+                    " different client token.",
+                )
             if before != asked:
                 raise wire.AwsError(
                     "IdempotentParameterMismatch",

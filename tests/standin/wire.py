@@ -20,7 +20,7 @@ import botocore.loaders
 from botocore.model import OperationNotFoundError, ServiceModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MODEL_OF = {"servicequotas": "service-quotas"}
 """Signing name -> botocore's name, where they differ."""
@@ -64,6 +64,10 @@ class Request:
     path: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    straight: bool = False
+    """Asked by the test itself: to look makes no time pass."""
+    effects: Any = None
+    """What faults change about this call."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,23 @@ def _xml_text(kind: str, value: Any) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return escape(str(value))
+
+
+def page(items: Sequence[Any], request: Request, *, most: int) -> tuple[Sequence[Any], str | None]:
+    """The part of the items that MaxResults and NextToken ask for, and the next token."""
+    size = min(int(request.params.get("MaxResults") or most), most)
+    try:
+        start = int(request.params.get("NextToken") or 0)
+    except ValueError:
+        raise AwsError("InvalidNextToken", "The token is not valid") from None
+    rest = items[start : start + size]
+    return rest, str(start + size) if start + size < len(items) else None
+
+
+def read_time(said: str) -> datetime:
+    """A time as boto3 sends it."""
+    when = datetime.fromisoformat(said.replace("Z", "+00:00"))
+    return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
 
 
 def aws_time(when: datetime) -> str:

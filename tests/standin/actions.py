@@ -1,0 +1,45 @@
+"""Who answers an action in moto's place. Everything else is moto's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import (
+    fleets,
+    groups,
+    imaging,
+    instances,
+    machines,
+    parameters,
+    placement,
+    pricelist,
+    prices,
+    quotas,
+    running,
+    spot,
+    states,
+    tagging,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OWNERS = (
+    fleets,
+    groups,
+    imaging,
+    instances,
+    machines,
+    parameters,
+    placement,
+    pricelist,
+    prices,
+    quotas,
+    running,
+    spot,
+    states,
+    tagging,
+)
+HANDLERS: dict[tuple[str, str], Callable[[Any, Any], Any]] = {
+    key: handler for owner in OWNERS for key, handler in owner.HANDLERS.items()
+}

@@ -1,0 +1,131 @@
+"""What the stand-in knows of each instance beyond moto: its market, and what may be seen of it when.
+
+EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an id may be unknown for seconds, a state
+takes its time. Here it takes a number of looks, so that a test needs no clock: a look is one DescribeInstances or
+DescribeInstanceStatus of the program under test that would show the instance, or an attempt to delete what it holds.
+By default nothing lags; faults make it so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from . import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .machines import MachineType
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+PASSING = {"running": "pending", "stopped": "stopping", "terminated": "shutting-down"}
+"""The state that is seen on the way to another."""
+
+
+@dataclass
+class Life:
+    """One instance: moto's object, and what is ours."""
+
+    instance: Any
+    region: str
+    kind: MachineType
+    market: str
+    reservation: str
+    data: dict[str, Any]
+    fleet: str = ""
+    spot_request: str = ""
+    hidden: int = 0
+    slow: int = 0
+    notice: datetime | None = None
+    token: str = ""
+    reason: tuple[str, str] | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.instance.id)
+
+    @property
+    def settled(self) -> str:
+        """The state it is in, or on its way to."""
+        return str(self.instance._state.name)
+
+    @property
+    def state(self) -> str:
+        """The state that is seen now."""
+        return PASSING[self.settled] if self.slow > 0 else self.settled
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes up capacity and quota."""
+        return self.state in ("pending", "running", "stopping", "shutting-down")
+
+    def settle(self, state: str, *, slow: int = 0) -> None:
+        """Put it on its way to a state, seen after so many looks."""
+        self.instance._state.name = state
+        self.instance._state.code = CODES[state]
+        self.slow = slow
+
+    def look(self) -> None:
+        """It was looked at once: time passes."""
+        if self.slow > 0:
+            self.slow -= 1
+
+
+@dataclass
+class Lives:
+    """All instances of all regions, in the order of their launch."""
+
+    _by_id: dict[str, Life] = field(default_factory=dict)
+
+    def add(self, life: Life) -> None:
+        self._by_id[life.id] = life
+
+    def __iter__(self) -> Iterator[Life]:
+        return iter(list(self._by_id.values()))
+
+    def of(self, region: str) -> list[Life]:
+        """Those of a region."""
+        return [life for life in self if life.region == region]
+
+    def get(self, identity: str) -> Life | None:
+        return self._by_id.get(identity)
+
+    def named(self, ids: Iterable[str], region: str) -> list[Life]:
+        """The instances of these ids, or the error of EC2 that names those it does not know, or does not know yet."""
+        found: list[Life] = []
+        unknown: list[str] = []
+        for identity in ids:
+            if not identity.startswith("i-"):
+                raise wire.AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{identity}"')
+            life = self._by_id.get(identity)
+            if life is None or life.region != region or life.hidden > 0:
+                unknown.append(identity)
+                if life is not None and life.hidden > 0:
+                    life.hidden -= 1
+            else:
+                found.append(life)
+        if unknown:
+            many = f"IDs '{', '.join(unknown)}' do" if len(unknown) > 1 else f"ID '{unknown[0]}' does"
+            raise wire.AwsError("InvalidInstanceID.NotFound", f"The instance {many} not exist")
+        return found
+
+    def taken(self, name: str, zone: str, market: str) -> int:
+        """How many of a pool are in use."""
+        return sum(
+            1
+            for life in self
+            if life.counts and (life.kind.name, life.instance.placement.zone, life.market) == (name, zone, market)
+        )
+
+    def vcpus(self, region: str, market: str) -> int:
+        """The CPUs that count towards a quota of standard instances."""
+        return sum(
+            life.kind.vcpus for life in self.of(region) if life.counts and life.kind.standard and life.market == market
+        )
+
+
+def utcnow() -> datetime:
+    """Now, as EC2 keeps times: whole seconds, UTC."""
+    return datetime.now(timezone.utc).replace(microsecond=0)

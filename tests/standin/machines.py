@@ -1,0 +1,144 @@
+"""The types of machines: what moto knows of them, which zone offers which, and types by requirement.
+
+moto ships AWS's own answers to DescribeInstanceTypes and DescribeInstanceTypeOfferings; both actions stay moto's.
+GetInstanceTypesFromInstanceRequirements is here. Simplified: of the requirements it heeds the number of CPUs, memory
+(whole and per CPU), the maker of the CPU, allowed and excluded types, generations, burstable performance, bare metal,
+local storage and accelerators (none unless asked for, as EC2 has it); the others are ignored.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
+
+from . import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cloud import Cloud
+
+STANDARD = frozenset("acdhimrtz")
+"""The families that share the quotas of standard instances, by their first letter."""
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """One type, with what a launch has to know of it."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    architectures: tuple[str, ...]
+    spot: bool
+    family: str
+
+    @property
+    def standard(self) -> bool:
+        """Whether its CPUs count towards the quotas of standard instances."""
+        letters = self.family.rstrip("0123456789-").partition("-")[0]
+        word = "".join(letter for letter in letters if letter.isalpha())
+        return self.family[0] in STANDARD and not word.startswith(("dl", "inf", "hpc", "trn", "mac"))
+
+
+@cache
+def machine_type(name: str) -> MachineType | None:
+    """The type of this name, or None where AWS has none."""
+    known = INSTANCE_TYPES.get(name)
+    if known is None:
+        return None
+    return MachineType(
+        name=name,
+        vcpus=known["VCpuInfo"]["DefaultVCpus"],
+        memory_mib=known["MemoryInfo"]["SizeInMiB"],
+        architectures=tuple(known["ProcessorInfo"]["SupportedArchitectures"]),
+        spot="spot" in known["SupportedUsageClasses"],
+        family=name.partition(".")[0],
+    )
+
+
+@cache
+def _offered(region: str) -> Mapping[str, tuple[str, ...]]:
+    zones: dict[str, list[str]] = {}
+    for each in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(region, []):
+        zones.setdefault(each["InstanceType"], []).append(each["Location"])
+    return {name: tuple(sorted(found)) for name, found in zones.items()}
+
+
+def zones_offering(name: str, region: str) -> tuple[str, ...]:
+    """The zones of a region that have this type."""
+    return _offered(region).get(name, ())
+
+
+def types_in(region: str) -> tuple[str, ...]:
+    """The types that some zone of this region has."""
+    return tuple(sorted(_offered(region)))
+
+
+def matching(requirements: Mapping[str, Any], *, region: str, architecture: str | None = None) -> list[str]:
+    """The types of a region that meet InstanceRequirements, in order of their names."""
+    return [name for name in types_in(region) if _meets(name, requirements, architecture)]
+
+
+def _meets(name: str, wanted: Mapping[str, Any], architecture: str | None) -> bool:
+    kind, said = machine_type(name), INSTANCE_TYPES.get(name)
+    if kind is None or said is None or (architecture and architecture not in kind.architectures):
+        return False
+    per_cpu = kind.memory_mib / 1024 / kind.vcpus
+    generations = {"current": True, "previous": False}
+    manufacturer = {"Intel": "intel", "AMD": "amd", "AWS": "amazon-web-services", "Apple": "apple"}
+    has_accelerator = any(key in said for key in ("GpuInfo", "InferenceAcceleratorInfo", "NeuronInfo", "FpgaInfo"))
+    accelerators = wanted.get("AcceleratorCount", {})
+    return (
+        _within(kind.vcpus, wanted.get("VCpuCount"))
+        and _within(kind.memory_mib, wanted.get("MemoryMiB"))
+        and _within(per_cpu, wanted.get("MemoryGiBPerVCpu"))
+        and _named(name, wanted.get("AllowedInstanceTypes"), otherwise=True)
+        and not _named(name, wanted.get("ExcludedInstanceTypes"), otherwise=False)
+        and said["CurrentGeneration"]
+        in [generations[word] for word in wanted.get("InstanceGenerations", ["current", "previous"])]
+        and _allowed(said["BurstablePerformanceSupported"], wanted.get("BurstablePerformance", "excluded"))
+        and _allowed(said["BareMetal"], wanted.get("BareMetal", "excluded"))
+        and _allowed(said["InstanceStorageSupported"], wanted.get("LocalStorage", "included"))
+        and (has_accelerator == bool(accelerators.get("Min")) or (has_accelerator and accelerators.get("Max", 0) > 0))
+        and (
+            not wanted.get("CpuManufacturers")
+            or manufacturer.get(said["ProcessorInfo"].get("Manufacturer", "")) in wanted["CpuManufacturers"]
+        )
+    )
+
+
+def _within(value: float, bounds: Mapping[str, float] | None) -> bool:
+    return not bounds or bounds.get("Min", 0) <= value <= bounds.get("Max", float("inf"))
+
+
+def _named(name: str, patterns: list[str] | None, *, otherwise: bool) -> bool:
+    return otherwise if not patterns else any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _allowed(has: bool, word: str) -> bool:
+    return {"included": True, "required": has, "excluded": not has}[word]
+
+
+def get_instance_types_from_instance_requirements(_cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
+    """The types that meet the requirements, for any of the architectures, in pages."""
+    given = request.params
+    for key in ("VCpuCount", "MemoryMiB"):
+        if "Min" not in given["InstanceRequirements"].get(key, {}):
+            raise wire.AwsError("MissingParameter", f"The request must contain the parameter {key}.Min")
+    names = sorted(
+        {
+            name
+            for architecture in given["ArchitectureTypes"]
+            for name in matching(given["InstanceRequirements"], region=request.region, architecture=architecture)
+        }
+    )
+    page, token = wire.page(names, request, most=1000)
+    return {"InstanceTypes": [{"InstanceType": name} for name in page], "NextToken": token}
+
+
+HANDLERS = {("ec2", "GetInstanceTypesFromInstanceRequirements"): get_instance_types_from_instance_requirements}
