@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Request
 
 GROUP = "clusterctl.plugins"
-IMPLICIT = ("volumes", "base", "nfs", "packages")
+IMPLICIT = ("volumes", "base", "nfs", "packages", "spot")
 """Plugins that act on every cluster, in this order and before all others; named in PLUGINS or not."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from clusterctl import services
 from clusterctl.model import Facet, Machines, Request, Volume
 from clusterctl.plugin_host import find, options_model
 from clusterctl.render import render
@@ -28,12 +30,12 @@ LASTING = (Facet.LASTING,)
 SYSTEMD = (Facet.INIT,)
 
 
-def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, notes=None, **machines):
+def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, notes=None, market="", **machines):
     """The script that a plugin's hook runs on a node of a fake cluster, which has what `machines` says."""
     found = find(plugin)
     every = frozenset({Facet.MACHINE, *facets})
     nodes = [
-        fake_node(name, cluster="my-lab", facets=every, private_address=f"10.0.0.{number}", port=2222)
+        fake_node(name, cluster="my-lab", facets=every, private_address=f"10.0.0.{number}", port=2222, market=market)
         for number, name in enumerate(("master", "node001", "node002"), start=1)
     ]
     with tempfile.TemporaryDirectory() as laptop:
@@ -97,6 +99,26 @@ RENDERED = {
         lambda alias=alias: by_hook("nfs", "leave", alias=alias, facets=(*SYSTEMD, *LASTING))
         for alias in ("master", "node001")
     ],
+    "spot_join.sh.j2": [
+        lambda facets=facets: by_hook("spot", alias="node001", facets=facets, market="spot") for facets in ((), SYSTEMD)
+    ],
+    "spot_leave.sh.j2": [lambda: by_hook("spot", "leave", alias="node001", facets=(*SYSTEMD, *LASTING), market="spot")],
+    "spot_status.sh.j2": [lambda: render("spot_status.sh.j2", folder=PurePosixPath("/home/it's me"))],
+    "spot_stop.sh.j2": [
+        lambda node=node: render(
+            "spot_stop.sh.j2",
+            status=services.status(node),
+            stop=services.stop(node, ["engine"]),
+            user="it's me",
+            goodbye="/env/bin/python /state/goodbye.py",
+        )
+        for node in (
+            fake_node(facets=frozenset({Facet.MACHINE})),
+            fake_node(facets=frozenset({Facet.MACHINE, Facet.INIT})),
+        )
+    ],
+    "spot_watch.py.j2": [lambda: render("spot_watch.py.j2", settings=json.dumps({"user": "it's me"}))],
+    "spot_goodbye.py.j2": [lambda: render("spot_goodbye.py.j2", profile=PurePosixPath("/it's"))],
     "users_join.sh.j2": [
         lambda alias=alias, facets=facets: by_hook("users", alias=alias, facets=facets, options={"usernames": "anna"})
         for alias in ("master", "node001")

@@ -132,9 +132,9 @@ class TestHost:
     def test_on_machines_users_volumes_and_shared_folders_come_before_them(self):
         machine = frozenset({Facet.MACHINE, Facet.INIT})
         names = wiring.host_of(settings(plugins="ipcluster"), machine).names
-        assert names == ("volumes", "base", "nfs", "packages", "ipcluster")
+        assert names == ("volumes", "base", "nfs", "packages", "spot", "ipcluster")
         shared = wiring.host_of(settings(plugins="ipcluster"), machine | {Facet.SHARED_HOME}).names
-        assert shared == ("volumes", "base", "packages", "ipcluster")
+        assert shared == ("volumes", "base", "packages", "spot", "ipcluster")
 
     def test_but_where_it_is_named_it_stays_where_it_is(self):
         assert wiring.host_of(settings(plugins="ipcluster,packages"), frozenset()).names == ("ipcluster", "packages")

@@ -1,0 +1,167 @@
+"""Spot instances: told two minutes ahead that they will be taken, their engines go in time, and `status` says so.
+
+A service on each such node asks the instance metadata service, which answers root alone. Its word reaches the master as
+a file in the shared home, so that `status` asks one node, however many there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from clusterctl.api import (
+    Cluster,
+    Facet,
+    Field,
+    Node,
+    Section,
+    Service,
+    StatusRow,
+    as_user,
+    hookimpl,
+    hub,
+    render,
+    run_reported,
+    services,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import PurePosixPath
+
+_MARKET = "spot"
+_NAME = "spot"
+_LEAD_S = 30
+"""So long before the end the engines go: late enough for the work, early enough for what ends them."""
+_ANSWER_S = 10.0
+
+
+class Options(Section):
+    """The options of the `spot` plugin."""
+
+    metadata_url: str = Field(
+        "http://169.254.169.254",
+        pattern=r"^https?://[^\s'\"]+$",
+        description="where a spot node asks whether it will be taken; another one is for tests",
+    )
+    poll_s: float = Field(5.0, ge=0.1, le=60, description="seconds between two such questions")
+
+
+class Spot:
+    """Lets the engines of a spot instance go before it is taken."""
+
+    needs = frozenset({Facet.MACHINE})
+    waits_for_master = False
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @staticmethod
+    @hookimpl
+    def clusterctl_settings() -> type[Section]:
+        """The options of `[plugin spot]`."""
+        return Options
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        """Have a spot node look out for its end."""
+        if node.market != _MARKET:
+            return
+        folder = _folder(node)
+        files = {
+            "watch.py": self._watch(cluster, node),
+            "goodbye.py": render("spot_goodbye.py.j2", profile=hub.profile(node)),
+            "stop.sh": self._stop(cluster, node),
+        }
+        watch = Service(
+            name=_NAME,
+            # The node's own Python, which is there before any environment.
+            command=["/usr/bin/env", "python3", str(folder / "watch.py")],
+            directory=folder,
+            version=hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12],
+        )
+        script = render("spot_join.sh.j2", folder=folder, files=files, daemon=services.ensure(node, [watch]))
+        run_reported(cluster, node, script, name="spot: watch")
+
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Look no more, on a machine that outlives the cluster."""
+        if node.market != _MARKET or Facet.LASTING not in node.facets or not node.reachable:
+            return
+        script = render(
+            "spot_leave.sh.j2",
+            mark=cluster.mark,
+            folder=_folder(node),
+            notice=_notice(node),
+            stop=services.stop(node, [_NAME]),
+        )
+        run_reported(cluster, node, script, name="spot: leave")
+
+    @hookimpl
+    def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
+        """The nodes that will be taken, and when. One question to the master, and none without spot nodes."""
+        watched = {_mark(node): node for node in cluster.nodes if node.market == _MARKET and _runs(node)}
+        if not watched:
+            return []
+        master = cluster.master
+        script = as_user(master, cluster.user, render("spot_status.sh.j2", folder=_shared(master)))
+        said = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True).stdout
+        notices = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        return [
+            StatusRow(node.alias, _NAME, f"will be taken at {_clock(notices[mark])}", healthy=False)
+            for mark, node in watched.items()
+            if mark in notices
+        ]
+
+    def _watch(self, cluster: Cluster, node: Node) -> str:
+        settings = {
+            "url": self._options.metadata_url.rstrip("/"),
+            "poll_s": self._options.poll_s,
+            "lead_s": _LEAD_S,
+            "notice": str(_notice(node)),
+            "stop": ["/bin/sh", str(_folder(node) / "stop.sh")],
+            "user": cluster.user,
+            "shared": str(_shared(node)),
+            "mark": _mark(node),
+        }
+        return render("spot_watch.py.j2", settings=json.dumps(settings))
+
+    def _stop(self, cluster: Cluster, node: Node) -> str:
+        return render(
+            "spot_stop.sh.j2",
+            status=services.status(node),
+            stop=services.stop(node, ["engine"]),
+            user=cluster.user,
+            goodbye=shlex.join([str(node.layout.env / "bin" / "python"), str(_folder(node) / "goodbye.py")]),
+        )
+
+
+def _folder(node: Node) -> PurePosixPath:
+    return node.layout.state / _NAME
+
+
+def _notice(node: Node) -> PurePosixPath:
+    """The file on the node that says when it will be taken; its tasks may look at it."""
+    return node.layout.run / "interruption"
+
+
+def _shared(node: Node) -> PurePosixPath:
+    """Where all nodes' notices are, in the home that they share."""
+    return node.layout.home / ".clusterctl" / "interruptions"
+
+
+def _mark(node: Node) -> str:
+    """The name of a node's notice: of this machine, not of the one that had the alias before."""
+    return re.sub(r"[^\w.@-]", "_", node.id)
+
+
+def _runs(node: Node) -> bool:
+    return node.state.value == "running"
+
+
+def _clock(notice: str) -> str:
+    """``10:00:00Z`` of ``2026-11-27T10:00:00Z terminate``."""
+    return notice.split()[0].rpartition("T")[2]
