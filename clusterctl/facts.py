@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import RemoteError
@@ -14,14 +14,28 @@ if TYPE_CHECKING:
     from clusterctl.remote import Remote
 
 
-def learn(remote: Remote, node: Node) -> Node:
-    """The node with what it says of itself: its cores.
+_KEY_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a machine says of itself."""
+
+    cores: int
+    host_key: str = ""
+    """The key of its own, as ``ssh-ed25519 AAAA...``; only of one that was born with a throw-away key."""
+
+
+def learn(remote: Remote, node: Node) -> Facts:
+    """What the node says of itself. One that was born with a throw-away host key has made one of its own then.
 
     Raises:
         RemoteError: it is not what its provider promised, such as a host without systemd, or the login may not
             become root.
     """
-    said = remote.run_script(render("facts.sh.j2"), name="facts", sudo=True).stdout
+    # Without a comment, as the node compares it with the one that it has.
+    born_with = " ".join(node.host_key.split()[:2]) if node.bootstrap_key else ""
+    said = remote.run_script(render("facts.sh.j2", born_with=born_with), name="facts", sudo=True).stdout
     facts = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
     if facts.get("id") != "0":
         raise RemoteError(
@@ -41,4 +55,19 @@ def learn(remote: Remote, node: Node) -> Node:
             remedy="use a Linux host with python3 (apt-get install python3)",
             node=node.alias,
         )
-    return replace(node, cores=int(facts["cores"]))
+    if node.bootstrap_key and not facts.get("host_key"):
+        raise RemoteError(
+            f"{node.alias}: it could not make a host key of its own",
+            remedy="use an image with OpenSSH's ssh-keygen and some free space on its disk",
+            node=node.alias,
+        )
+    return Facts(int(facts["cores"]), facts.get("host_key", ""))
+
+
+def use_own_key(remote: Remote, key: str) -> None:
+    """Have the node show this key, which it has made, to all who come from now on. May run twice.
+
+    Raises:
+        RemoteError: it does not, and may still show the one that it was born with; the message says why.
+    """
+    remote.run_script(render("host_key_use.sh.j2", own=key), name="host key", sudo=True, timeout_s=_KEY_TIMEOUT_S)

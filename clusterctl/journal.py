@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from clusterctl.errors import StateError
 from clusterctl.keys import ensure_key_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -31,6 +32,7 @@ class ClusterFolder:
     def __init__(self, home: Path, name: str) -> None:
         self.name = name
         self.path = home / "clusters" / name
+        self._lock = threading.Lock()
 
     @property
     def exists(self) -> bool:
@@ -167,10 +169,48 @@ class ClusterFolder:
         last = found[-1] if found else None
         return {str(k): str(v) for k, v in last.items()} if isinstance(last, dict) else {}
 
+    def host_keys(self) -> dict[str, str]:
+        """The host keys of their own that nodes show in place of those they were born with, by machine.
+
+        A machine is a node's id without the boot, which some providers put behind an ``@``.
+        """
+        return self._keys_of("host_key")
+
     def pin(self, nodes: Iterable[Node]) -> None:
-        """Write the nodes' host keys to known_hosts; they are then the only ones accepted there."""
-        lines = [f"{known_as(node.address, node.port)} {node.host_key}\n" for node in nodes]
-        self.write("known_hosts", "".join(lines))
+        """Write the nodes' host keys to known_hosts; they are then the only ones accepted there.
+
+        A node that was on its way from the key it was born with to its own may show either.
+        """
+        nodes = list(nodes)
+        coming = self._keys_of("host_key_made") if any(node.bootstrap_key for node in nodes) else {}
+        lines = []
+        for node in nodes:
+            own = coming.get(_machine(node.id)) if node.bootstrap_key else None
+            lines += _lines(node, [node.host_key, own] if own else [node.host_key])
+        with self._lock:
+            self.write("known_hosts", "".join(lines))
+
+    def expect_host_key(self, node: Node, key: str) -> None:
+        """Write down the key that a node is about to show; from now on it is accepted, as is the one it had so far."""
+        self.record("host_key_made", node=node.alias, id=node.id, key=key)
+        self._pin_again(node, [node.host_key, key])
+
+    def keep_host_key(self, node: Node, key: str) -> None:
+        """Write down the key that a node shows from now on, and accept no other there."""
+        self.record("host_key", node=node.alias, id=node.id, key=key)
+        self._pin_again(node, [key])
+
+    def _keys_of(self, event: str) -> dict[str, str]:
+        found = [e for e in self.events() if e["event"] == event]
+        return {_machine(str(e["id"])): str(e["key"]) for e in found}
+
+    def _pin_again(self, node: Node, keys: Sequence[str]) -> None:
+        """Give one node other lines in known_hosts. Many join at once."""
+        name = known_as(node.address, node.port)
+        with self._lock:
+            lines = self.known_hosts.read_text(encoding="utf-8").splitlines(keepends=True)
+            others = [line for line in lines if line.split(" ", 1)[0] != name]
+            self.write("known_hosts", "".join([*others, *_lines(node, keys)]))
 
     def remove(self) -> None:
         """Forget the cluster. The lock's file goes last, with its folder."""
@@ -205,6 +245,15 @@ class ClusterFolder:
         """A command on a name that does not exist must leave no folder behind."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.remove()
+
+
+def _machine(id_: str) -> str:
+    """A node's id without its boot: host keys stay over a stop and a start."""
+    return id_.partition("@")[0]
+
+
+def _lines(node: Node, keys: Sequence[str]) -> list[str]:
+    return [f"{known_as(node.address, node.port)} {key}\n" for key in keys]
 
 
 def _unwritable(path: Path, exc: OSError) -> StateError:

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.credentials import Credentials
-from clusterctl.endpoints import written
+from clusterctl.endpoints import known_as, written
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, silent, timeouts
 from clusterctl.model import Facet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from clusterctl.gateways import Gateways
@@ -35,10 +36,27 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         RemoteError: it does not answer, or not yet as it should.
     """
     import paramiko
-    from fabric import Config, Connection
 
     # A machine that boots may accept and hang up: paramiko would print a traceback of what we tell in one line.
     logging.getLogger("paramiko").addHandler(_SILENCE)
+    try:
+        return _open(node, key, gateways, trust=lambda hosts: hosts.load(str(known_hosts)))
+    except paramiko.BadHostKeyException as exc:
+        shown = exc.key
+        if not _is_pinned(node, shown, known_hosts):
+            raise _other_key(node, known_hosts) from exc
+    # Of several keys of one kind paramiko looks at the first only: this is a node on its way to a key of its own.
+    name = known_as(node.address, node.port)
+    try:
+        return _open(node, key, gateways, trust=lambda hosts: hosts.add(name, shown.get_name(), shown))
+    except paramiko.BadHostKeyException as exc:
+        raise _other_key(node, known_hosts) from exc
+
+
+def _open(node: Node, key: Path, gateways: Gateways, *, trust: Callable[[Any], None]) -> Any:
+    import paramiko
+    from fabric import Config, Connection
+
     way = gateways.way(node)
     offered = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
     connection = Connection(
@@ -55,17 +73,22 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         try:
             # fabric would accept any key that it has never seen; we know the key before first contact.
             connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            connection.client.load_host_keys(str(known_hosts))
+            trust(connection.client.get_host_keys())
             connection.open()
             connection.transport.set_keepalive(KEEPALIVE_S)
-        except paramiko.BadHostKeyException as exc:
-            raise _other_key(node, known_hosts) from exc
+        except paramiko.BadHostKeyException:
+            raise
         except paramiko.AuthenticationException as exc:
             raise offered.refusal(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise silent(node, exc, way) from exc
         undo.pop_all()
     return connection
+
+
+def _is_pinned(node: Node, key: Any, known_hosts: Path) -> bool:
+    wanted = [known_as(node.address, node.port), key.get_name(), key.get_base64()]
+    return any(line.split()[:3] == wanted for line in known_hosts.read_text(encoding="utf-8").splitlines())
 
 
 def _other_key(node: Node, known_hosts: Path) -> RemoteError:

@@ -218,7 +218,12 @@ class Base:
             "user": cluster.user,
             "root_ssh": self._options.root_ssh,
             "hosts": [(node.private_address, _names(cluster, node)) for node in known],
-            "host_keys": [(_host_patterns(cluster, node), node.host_key) for node in known if node.host_key],
+            "host_keys": [
+                (_host_patterns(cluster, node), node.host_key)
+                for node in known
+                # One that many were born with proves nothing. Whoever gets its own later is told in clusterctl_members.
+                if node.host_key and not node.bootstrap_key
+            ],
             "ports": [
                 ([*_names(cluster, node), node.private_address], node.port)
                 for node in known

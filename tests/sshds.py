@@ -73,7 +73,7 @@ class Servers:
     base: Path
     made: list[Server] = field(default_factory=list)
 
-    def start(self, *, shell="", more="", runner=(), key_type="ed25519", address="127.0.0.1"):
+    def start(self, *, shell="", more="", runner=(), key_type="ed25519", address="127.0.0.1", own_etc=False):
         """An sshd.
 
         Args:
@@ -82,6 +82,7 @@ class Servers:
             runner: words before its command line.
             key_type: of its host key, as ssh-keygen calls it.
             address: that it listens on.
+            own_etc: with an /etc/ssh of its own, which its commands see too, and the host keys that are there.
         """
         folder = self.base / f"sshd{len(self.made)}"
         folder.mkdir()
@@ -95,7 +96,6 @@ class Servers:
         lines = [
             f"Port {port}",
             f"ListenAddress {address}",
-            f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {folder}/authorized",
             "PidFile none",
             "StrictModes no",
@@ -106,6 +106,10 @@ class Servers:
             "LogLevel VERBOSE",
             f"Subsystem sftp {next((path for path in _SFTP if Path(path).exists()), 'internal-sftp')}",
         ]
+        if own_etc:
+            host_key, runner = _own_etc(folder / "etc")
+        else:
+            lines.append(f"HostKey {folder}/host_key")
         if shell:
             (folder / "shell").write_text(
                 f'#!/bin/sh\n[ -n "$SSH_ORIGINAL_COMMAND" ] && exec {shell} -c "$SSH_ORIGINAL_COMMAND"\nexec {shell}\n'
@@ -131,6 +135,17 @@ class Servers:
         for server in self.made:
             server.process.terminate()
             server.process.wait()
+
+
+def _own_etc(folder):
+    """A folder with host keys of two kinds, its main one, and words before a command that has it as /etc/ssh."""
+    folder.mkdir(mode=0o755)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", folder / "ssh_host_ecdsa_key"], check=True)
+    script = f'mount --bind {folder} /etc/ssh && exec "$@"'
+    runner = ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
+    if os.geteuid() or subprocess.run([*runner, "true"], capture_output=True).returncode:
+        pytest.skip("root: mounts are not allowed here")
+    return ensure_key_pair(folder / "ssh_host_ed25519_key"), runner
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -181,6 +183,56 @@ def test_known_hosts_has_a_line_for_each_node_and_the_port_where_it_is_not_22(fo
         "::1 ssh-ed25519 AAAAnode002",
     ]
     assert mode(folder.known_hosts) == 0o600
+
+
+class TestHostKeys:
+    """Of nodes that are born with a throw-away one."""
+
+    @pytest.fixture
+    def born(self, folder):
+        node = fake_node(id="i-1@10:00", host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True)
+        folder.pin([node, fake_node("node001", address="10.0.0.1")])
+        return node
+
+    @staticmethod
+    def pinned(folder, name="127.0.0.1"):
+        lines = [line.split(" ", 1) for line in folder.known_hosts.read_text().splitlines()]
+        return [key for host, key in lines if host == name]
+
+    def test_the_one_that_comes_is_accepted_before_it_is_shown_and_then_no_other(self, folder, born):
+        assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY"]
+        folder.expect_host_key(born, "ssh-ed25519 OWN")
+        assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY", "ssh-ed25519 OWN"]
+        assert folder.host_keys() == {}
+        folder.keep_host_key(born, "ssh-ed25519 OWN")
+        assert self.pinned(folder) == ["ssh-ed25519 OWN"]
+        assert folder.host_keys() == {"i-1": "ssh-ed25519 OWN"}
+        assert self.pinned(folder, "10.0.0.1") == ["ssh-ed25519 AAAAnode001"]
+
+    def test_the_next_run_of_the_program_accepts_the_last_one_that_was_made(self, folder, born):
+        folder.expect_host_key(born, "ssh-ed25519 FIRST")
+        folder.expect_host_key(born, "ssh-ed25519 SECOND")
+        folder.pin([replace(born, id="i-1@12:00"), replace(born, id="i-2@12:00", address="10.0.0.2")])
+        assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY", "ssh-ed25519 SECOND"]
+        assert self.pinned(folder, "10.0.0.2") == ["ssh-ed25519 THROWAWAY"]
+
+    def test_one_that_has_its_own_is_known_by_nothing_else(self, folder, born):
+        folder.expect_host_key(born, "ssh-ed25519 OWN")
+        folder.pin([replace(born, host_key="ssh-ed25519 OWN", bootstrap_key=False)])
+        assert self.pinned(folder) == ["ssh-ed25519 OWN"]
+
+    def test_many_nodes_may_get_theirs_at_once(self, folder):
+        nodes = [fake_node(f"node{n:03d}", id=f"i-{n}", address=f"10.0.0.{n}", bootstrap_key=True) for n in range(40)]
+        folder.pin(nodes)
+
+        def change(node):
+            folder.expect_host_key(node, f"ssh-ed25519 OWN{node.id}")
+            folder.keep_host_key(node, f"ssh-ed25519 OWN{node.id}")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(change, nodes))
+        assert folder.host_keys() == {node.id: f"ssh-ed25519 OWN{node.id}" for node in nodes}
+        assert all(self.pinned(folder, node.address) == [f"ssh-ed25519 OWN{node.id}"] for node in nodes)
 
 
 def test_remove_forgets_everything_and_may_be_repeated(folder):

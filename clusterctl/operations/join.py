@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, ProviderError, RefusedError, RemoteError
-from clusterctl.facts import learn
+from clusterctl.facts import learn, use_own_key
 from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
 from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Connection, Plan
+    from clusterctl.model import Connection, Node, Plan
     from clusterctl.operations.parts import Parts
 
 _ALIVE_EVERY_S = 2.0
@@ -125,8 +125,20 @@ class _Joiner:
                     node=alias,
                 ) from exc
             raise NotYetError(exc.message, remedy=exc.remedy) from exc
-        if Facet.MACHINE in node.facets and node.cores is None:
-            self._cluster.learn(learn(self._cluster.on(node), node))
+        if node.bootstrap_key or (Facet.MACHINE in node.facets and node.cores is None):
+            self._get_to_know(node)
+
+    def _get_to_know(self, node: Node) -> None:
+        """What it is; and who, where it was born with a key that is not its own."""
+        remote, folder = self._cluster.on(node), self._parts.folder
+        facts = learn(remote, node)
+        if node.bootstrap_key:
+            # Whoever is killed in here finds a node that shows one of two keys, both of which are accepted.
+            folder.expect_host_key(node, facts.host_key)
+            use_own_key(remote, facts.host_key)
+            folder.keep_host_key(node, facts.host_key)
+            node = replace(node, host_key=facts.host_key, bootstrap_key=False)
+        self._cluster.learn(replace(node, cores=facts.cores if node.cores is None else node.cores))
 
     def ended(self, step: Step) -> None:
         if step.error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from clusterctl.api import hookimpl
 from clusterctl.errors import RefusedError
 from clusterctl.model import EventKind, Facet
 from clusterctl.operations.launch import start
-from clusterctl.testing import FakeConnector
+from clusterctl.testing import FakeConnector, FakeProvider
 
 
 class Refusing(FakeConnector):
@@ -47,6 +50,49 @@ def test_a_master_that_lets_nobody_in_ends_the_start_at_once(lab, refusing):
         start(lab.parts(cluster_size=2))
     assert "let me in; the nodes stay" in caught.value.remedy
     assert refusing.tries == 1
+
+
+class Born(FakeProvider):
+    """Its machines are born with one and the same host key."""
+
+    def nodes(self, cluster=None):
+        throwaway = "ssh-ed25519 THROWAWAY"
+        return [replace(node, host_key=throwaway, bootstrap_key=True) for node in super().nodes(cluster)]
+
+    def create(self, plan, **options):
+        super().create(plan, **options)
+        return self.nodes(plan.cluster)
+
+
+def test_nodes_get_host_keys_of_their_own_before_any_plugin_acts(lab):
+    order = []
+
+    def answer(ran):
+        order.append((ran.node, ran.name))
+        own = f"host_key ssh-ed25519 OWN{ran.node}"
+        return f"id 0\nkernel Linux\ncores 4\ninit other\npython yes\n{own}\n" if ran.name == "facts" else ""
+
+    class Plugin:
+        needs = frozenset()
+
+        def __init__(self, options):
+            pass
+
+        @hookimpl
+        def clusterctl_join(self, cluster, node):
+            cluster.on(node).run_script("", name=node.host_key)
+
+    lab.provider, lab.connector = Born(), FakeConnector(answer)
+    lab.provider.facets = frozenset({Facet.MACHINE, Facet.DIRECT})
+    parts = lab.parts({"plugin": Plugin}, cluster_size=2)
+    started = start(parts)
+    assert started.ok
+    for alias in ("master", "node001"):
+        own = f"ssh-ed25519 OWN{alias}"
+        assert [name for node, name in order if node == alias] == ["facts", "host key", own]
+        assert parts.folder.host_keys()[next(node.id for node in started.nodes if node.alias == alias)] == own
+    assert "THROWAWAY" not in parts.folder.known_hosts.read_text()
+    assert {(node.bootstrap_key, node.cores) for node in started.nodes} == {(False, 2)}
 
 
 def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab):

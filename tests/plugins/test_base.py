@@ -84,6 +84,23 @@ def test_one_that_has_no_address_yet_is_left_out_until_it_has(tmp_path):
     assert "node002,10.0.0.3 ssh-ed25519 NEW\n" in told.text
 
 
+def test_a_host_key_that_many_were_born_with_is_told_to_nobody_and_their_own_are_once_they_have_them(tmp_path):
+    cluster = lab(tmp_path)
+    for node in cluster.workers:
+        cluster.learn(replace(node, host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True))
+    plugin = base()
+    plugin.clusterctl_join(cluster, cluster.master)
+    assert "node001" in block(cluster.ran[0].text, "/etc/hosts")
+    assert block(cluster.ran[0].text, "/etc/ssh/ssh_known_hosts") == "master,10.0.0.1 ssh-ed25519 AAAAmaster\n"
+    for node in cluster.workers:
+        cluster.learn(replace(node, host_key=f"ssh-ed25519 OWN{node.alias}", bootstrap_key=False))
+        plugin.clusterctl_join(cluster, node)
+    plugin.clusterctl_members(cluster)
+    told = {ran.node: block(ran.text, "/etc/ssh/ssh_known_hosts") for ran in cluster.ran}  # the last of each
+    assert "node002,10.0.0.3 ssh-ed25519 OWNnode002\n" in told["master"]
+    assert len(set(told.values())) == 1
+
+
 def test_a_port_that_is_not_22_is_known_to_ssh_on_hosts_and_a_mapped_one_is_not(tmp_path):
     for facets, expected in ((LASTING, True), (MACHINE, False)):
         cluster = lab(tmp_path, facets=facets)
