@@ -71,6 +71,9 @@ def variants_of(cloud: Cloud, region: str, configs: Iterable[Mapping[str, Any]])
     found = []
     for config in configs:
         identity, version, data = template_of(cloud, region, config["LaunchTemplateSpecification"])
+        # moto writes the template's own tags among those of what is launched from it.
+        ours = [each for each in data.get("TagSpecifications", ()) if each["ResourceType"] != "launch-template"]
+        data = {**data, "TagSpecifications": ours}
         found += [Variant(identity, version, data, override) for override in config.get("Overrides") or [{}]]
     return found
 

@@ -29,7 +29,9 @@ BATCH = 1000
 """Instances in one request, and resources in one call that ends or tags them."""
 _OVERRIDES = 300
 """Types times subnets that one request may name."""
-ROLES = (MASTER, "worker")
+_NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
+"""Codes that say all that their messages do."""
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -258,9 +260,13 @@ def _terminate_one(aws: Aws, instance: str) -> None:
 
 
 def reasons(refusals: Iterable[Refusal]) -> str:
-    """Why, in few words: each code once, with where it was said."""
-    pools: dict[str, list[str]] = {}
+    """Why, in few words: what AWS said, each once, with where."""
+    pools: dict[tuple[str, str], dict[str, None]] = {}
     for refusal in refusals:
-        pools.setdefault(refusal.code, []).append(refusal.pool)
-    parts = [f"{code} ({', '.join(dict.fromkeys(where))})" for code, where in pools.items()]
+        words = refusal.message if refusal.code not in _NO_ROOM else ""
+        pools.setdefault((refusal.code, words), {})[refusal.pool] = None
+    parts = []
+    for (code, words), where in pools.items():
+        more = f" and {len(where) - _SHOWN} more" if len(where) > _SHOWN else ""
+        parts.append(f"{code} ({', '.join([*where][:_SHOWN])}{more}){f': {words}' if words else ''}")
     return "; ".join(parts) or "AWS gave no reason"

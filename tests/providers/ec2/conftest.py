@@ -8,6 +8,7 @@ from clusterctl.model import Secret
 from clusterctl.providers.ec2.aws import Aws, Credentials
 
 from ...standin.cloud import KEY, Cloud
+from .lab import Ec2Lab
 
 
 @pytest.fixture
@@ -23,3 +24,9 @@ def aws(cloud, monkeypatch):
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
     return Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
+
+
+@pytest.fixture
+def lab(tmp_path, aws, cloud):
+    """A laptop with the provider, and the cloud."""
+    return Ec2Lab(tmp_path / "laptop", aws, cloud)
