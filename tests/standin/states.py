@@ -8,6 +8,7 @@ ever, where EC2 forgets it after about an hour.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import wire
@@ -139,7 +140,9 @@ def start_instances(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
             for nic in life.instance.nics.values():
                 nic.start()
             life.reason = None
-            life.instance.launch_time = utcnow()
+            # The time has whole seconds, and no real instance stops and starts within one.
+            former = life.instance.launch_time
+            life.instance.launch_time = max(utcnow(), former + timedelta(seconds=1))
             life.settle("running", slow=request.effects.slow)
     said = _changes(lives, before)
     for each, was in zip(said, before, strict=True):

@@ -95,6 +95,8 @@ class Fleets:
         Returns:
             Where others may be launched: the first to be there decides on the zone for all.
         """
+        if not wanted.types:
+            wanted = replace(wanted, types=found.fitting[wanted.vcpus, wanted.memory_gb])
         first = "on-demand" if wanted.market == "on-demand" else "spot"
         got, subnet = self._launch(wanted, first, found, where)
         where = _same_zone(where, subnet) if not self._options.any_zone else where

@@ -157,7 +157,8 @@ def request(
         any_zone: they need not all be in one zone.
         marks: tags of the fleet itself.
     """
-    pools = [{**kind, "SubnetId": subnet.id} for kind in _kinds(wanted) for subnet in subnets][:_OVERRIDES]
+    pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in wanted.types for subnet in subnets]
+    pools = pools[:_OVERRIDES]
     if market == "spot" and wanted.bid:
         pools = [{**pool, "MaxPrice": wanted.bid} for pool in pools]
     how: dict[str, Any] = {
@@ -177,15 +178,6 @@ def request(
         ("SpotOptions" if market == "spot" else "OnDemandOptions"): how,
         "TagSpecifications": tags.specifications(marks, "fleet"),
     }
-
-
-def _kinds(wanted: Wanted) -> list[dict[str, Any]]:
-    if wanted.types:
-        return [{"InstanceType": kind} for kind in wanted.types]
-    vcpus = int(wanted.vcpus or 2)
-    needs: dict[str, Any] = {"VCpuCount": {"Min": vcpus, "Max": vcpus}, "InstanceGenerations": ["current"]}
-    needs["MemoryMiB"] = {"Min": int((wanted.memory_gb or 0) * 1024)}
-    return [{"InstanceRequirements": needs}]
 
 
 def ask(aws: Aws, launch: Launch) -> Answer:

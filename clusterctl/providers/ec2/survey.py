@@ -39,12 +39,14 @@ class Survey:
     amis: Mapping[str, Ami]
     """By what a `NodeSpec` calls its image."""
     subnets: tuple[Subnet, ...]
+    fitting: Mapping[tuple[float | None, float | None], tuple[str, ...]]
+    """Types by the processors and the memory (GB) that nodes without a type shall have."""
 
 
 def survey(
     aws: Aws, options: Options, specs: Sequence[NodeSpec], *, zone: str, known_images: Mapping[str, str]
 ) -> Survey:
-    """Look at what these nodes need: three calls, four where an image is named by its system.
+    """Look at what these nodes need: three calls, one more where an image is named by its system, or no type is.
 
     Args:
         aws: the account.
@@ -61,7 +63,9 @@ def survey(
         kinds = describe_kinds(aws, [kind for spec in specs for kind in spec.types])
         arch = _arch(kinds, options.arch)
         amis = images.resolve(aws, {spec.image for spec in specs}, arch=arch, known=known_images)
-        found = Survey(arch, kinds, amis, tuple(subnets.result()))
+        needs = dict.fromkeys((spec.vcpus, spec.memory_gb) for spec in specs if not spec.types)
+        fitting = {(vcpus, memory): fitting_kinds(aws, arch, vcpus, memory) for vcpus, memory in needs}
+        found = Survey(arch, kinds, amis, tuple(subnets.result()), fitting)
     _refuse_misfits(found, options)
     return found
 
@@ -91,6 +95,38 @@ def describe_kinds(aws: Aws, names: Iterable[str]) -> dict[str, Kind]:
             remedy="correct NODE_INSTANCE_TYPE or MASTER_INSTANCE_TYPE, or choose another region",
         )
     return found
+
+
+def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | None) -> tuple[str, ...]:
+    """The types of the current generation with so many processors and at least so much memory.
+
+    Raises:
+        ProviderError: there is none.
+    """
+    count = int(vcpus or 2)
+    found = aws.pages(
+        "ec2",
+        "get_instance_types_from_instance_requirements",
+        "InstanceTypes",
+        ArchitectureTypes=[arch],
+        VirtualizationTypes=["hvm"],
+        InstanceRequirements={
+            "VCpuCount": {"Min": count, "Max": count},
+            "MemoryMiB": {"Min": int((memory_gb or 0) * 1024)},
+            "InstanceGenerations": ["current"],
+            # Without them: burstable types slow down once they have used up their credits.
+            "BurstablePerformance": "excluded",
+            "BareMetal": "excluded",
+            "AcceleratorCount": {"Max": 0},
+        },
+    )
+    names = tuple(sorted(each["InstanceType"] for each in found))
+    if not names:
+        raise ProviderError(
+            f"no instance type for {arch} in {aws.region} has {count} processors and {memory_gb or 0:g} GB",
+            remedy="change VCPUS and MEMORY_GB, or name types in NODE_INSTANCE_TYPE",
+        )
+    return names
 
 
 def _kind(said: Mapping[str, Any]) -> Kind:

@@ -18,12 +18,20 @@ def cloud(allow_loopback):
         yield standin
 
 
+@pytest.fixture(scope="session")
+def sessions():
+    """What all accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""
+    return []
+
+
 @pytest.fixture
-def aws(cloud, monkeypatch):
+def aws(cloud, monkeypatch, sessions):
     """The stand-in's account, seen from us-east-1."""
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
-    return Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
+    account = Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
+    account._sessions = sessions
+    return account
 
 
 @pytest.fixture

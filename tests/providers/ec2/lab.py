@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.journal import ClusterFolder
 from clusterctl.keys import new_key_pair
@@ -73,8 +74,13 @@ class Ec2Lab:
         """What the cloud has, past everything of ours; those that live if no state is named."""
         wanted = states or ("pending", "running", "stopping", "stopped")
         filters = [{"Name": "instance-state-name", "Values": list(wanted)}]
-        found = self.cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
+        found = self.ec2.describe_instances(Filters=filters)["Reservations"]
         return [each for reservation in found for each in reservation["Instances"]]
+
+    @cached_property
+    def ec2(self) -> Any:
+        """EC2 past everything of ours."""
+        return self.cloud.client("ec2")
 
     @property
     def said(self) -> list[str]:

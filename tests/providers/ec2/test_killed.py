@@ -68,7 +68,7 @@ def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab
         lab.provider().destroy("lab")
         assert lab.instances() == [], at
         lab.journal("lab").remove()
-    assert calls > 12  # it was killed at each call of a start, and there are more than a dozen
+    assert calls >= 10  # it was killed at each call that changes something, and at some that look
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -83,4 +83,4 @@ def test_at_any_call_terminate_leaves_nothing(lab, dead, monkeypatch, after):
         lab.provider().destroy("lab")
         lab.journal("lab").remove()
         assert lab.instances() == [], at
-        assert lab.cloud.client("ec2").describe_launch_templates()["LaunchTemplates"] == [], at
+        assert lab.ec2.describe_launch_templates()["LaunchTemplates"] == [], at

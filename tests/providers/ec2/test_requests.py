@@ -54,12 +54,19 @@ class TestLaunch:
         assert {pool["MaxPrice"] for pool in pools} == {"0.10"}
         assert not any("MaxPrice" in pool for pool in fleets(lab)[1]["LaunchTemplateConfigs"][0]["Overrides"])
 
-    def test_without_a_type_it_is_asked_for_by_what_it_must_have(self, lab):
-        worker = replace(BOTH, types=(), vcpus=2, memory_gb=4)
+    def test_without_a_type_all_that_fit_are_asked_for(self, lab):
+        worker = replace(BOTH, types=(), vcpus=4, memory_gb=8)
+        assert lab.provider().check(plan_of(2, worker)) == []
         lab.create(plan_of(2, worker))
-        needs = fleets(lab)[0]["LaunchTemplateConfigs"][0]["Overrides"][0]["InstanceRequirements"]
-        assert needs["VCpuCount"] == {"Min": 2, "Max": 2}
-        assert needs["MemoryMiB"] == {"Min": 4096}
+        pools = fleets(lab)[0]["LaunchTemplateConfigs"][0]["Overrides"]
+        kinds = {pool["InstanceType"] for pool in pools}
+        assert {"c7i.xlarge", "m7i.xlarge"} <= kinds
+        assert not kinds & {"c7i.large", "t3.xlarge"}
+        assert len(pools) <= 300
+
+    def test_what_no_type_has_is_a_problem_before_anything_is_made(self, lab):
+        (problem,) = lab.provider().check(plan_of(2, replace(BOTH, types=(), vcpus=4, memory_gb=9999)))
+        assert "4 processors and 9999 GB" in problem.message
 
     def test_zones_any_lets_nodes_be_anywhere(self, lab):
         lab.options = replace(lab.options, any_zone=True)
@@ -74,12 +81,13 @@ class TestLaunch:
         assert sizes == [1000, 1000, 201, 1]
 
     def test_disks_are_encrypted_and_the_metadata_service_wants_tokens(self, lab):
-        lab.options = replace(lab.options, root_volume_gb=50, root_volume_type="io2", instance_profile="p")
+        lab.cloud.client("iam").create_instance_profile(InstanceProfileName="p")
+        lab.options = replace(lab.options, root_volume_gb=50, root_volume_type="gp2", instance_profile="p")
         lab.create(plan_of(2))
         for data in templates(lab):
             (disk,) = data["BlockDeviceMappings"]
             assert disk["Ebs"] == {
-                "VolumeType": "io2",
+                "VolumeType": "gp2",
                 "Encrypted": True,
                 "DeleteOnTermination": True,
                 "VolumeSize": 50,
@@ -125,7 +133,7 @@ class TestLaunch:
 
     def test_launch_templates_live_no_longer_than_the_launch(self, lab):
         lab.create(plan_of(3, SPOT))
-        assert lab.cloud.client("ec2").describe_launch_templates()["LaunchTemplates"] == []
+        assert lab.ec2.describe_launch_templates()["LaunchTemplates"] == []
 
 
 class TestUserData:
@@ -204,7 +212,7 @@ class TestDoors:
     def rules(self, lab):
         (group,) = [
             each
-            for each in lab.cloud.client("ec2").describe_security_groups()["SecurityGroups"]
+            for each in lab.ec2.describe_security_groups()["SecurityGroups"]
             if each["GroupName"] == "clusterctl-lab"
         ]
         return group, {
@@ -240,7 +248,7 @@ class TestDoors:
         assert lab.provider().allow("lab") == (["198.51.100.9/32"], ["198.51.100.9/32"])
 
     def test_a_group_of_that_name_that_is_not_ours_is_left_alone(self, lab):
-        ec2 = lab.cloud.client("ec2")
+        ec2 = lab.ec2
         ec2.create_security_group(GroupName="clusterctl-lab", Description="theirs")
         with pytest.raises(ProviderError, match="was not made by clusterctl"):
             lab.create(plan_of(1))
@@ -249,7 +257,7 @@ class TestDoors:
 
 class TestVolumes:
     def volume(self, lab, zone):
-        made = lab.cloud.client("ec2").create_volume(Size=10, AvailabilityZone=zone)["VolumeId"]
+        made = lab.ec2.create_volume(Size=10, AvailabilityZone=zone)["VolumeId"]
         return made, Volume("data", "/data", id=made)
 
     def test_the_cluster_goes_where_its_volume_is_and_the_master_gets_it(self, lab):
@@ -258,7 +266,7 @@ class TestVolumes:
         assert lab.provider().check(plan) == []
         master = lab.create(plan)[0]
         assert {each["Placement"]["AvailabilityZone"] for each in lab.instances()} == {"us-east-1c"}
-        (held,) = lab.cloud.client("ec2").describe_volumes(VolumeIds=[made])["Volumes"][0]["Attachments"]
+        (held,) = lab.ec2.describe_volumes(VolumeIds=[made])["Volumes"][0]["Attachments"]
         assert held["InstanceId"] == master.id.partition("@")[0]
         lab.create(plan)  # attached already: nothing to do
 
