@@ -30,12 +30,12 @@ from .states import INTERRUPTED, NO_ROOM, end, powered_off
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .fleets import Fleet
     from .placement import PlacementGroup
 
-CHANGING = ("Run", "Create", "Start", "Stop", "Reboot", "Terminate", "Delete", "Modify", "Cancel")
+CHANGING = ("Run", "Create", "Start", "Stop", "Reboot", "Terminate", "Delete", "Modify", "Cancel", "Attach", "Detach")
 KEY = "AKIASTANDIN000000000"
 
 
@@ -63,7 +63,7 @@ class Cloud:
         self.fleets: dict[str, Fleet] = {}
         self.placement_groups: dict[tuple[str, str], PlacementGroup] = {}
         self.pending_images: dict[str, int] = {}
-        self.consoles: dict[str, str] = {}
+        self.consoles: Mapping[str, str] = {}
         self.reboots: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._log = CallLog()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .cloud import Cloud
+from .fixtures import bodies  # noqa: F401  fixture
 from .launcher import Launcher
 
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .instances import tags_of
 
@@ -46,6 +46,8 @@ class Machine:
     market: str
     launched: datetime
     launch_index: int
+    key_name: str
+    public_key: str
     user_data: bytes
     tags: Mapping[str, str]
     disks: tuple[Disk, ...]
@@ -57,6 +59,12 @@ class Machine:
     def runs(self) -> bool:
         """Whether its body should be up."""
         return self.state == "running"
+
+
+def _public_key(backend: Any, name: str | None) -> str:
+    """The public half of a key pair, in OpenSSH's words; empty without one, or where it is deleted by now."""
+    pair = backend.key_pairs.get(name)
+    return "" if pair is None else str(pair.public_key).strip()
 
 
 def machine_of(cloud: Cloud, life: Life) -> Machine:
@@ -83,6 +91,8 @@ def machine_of(cloud: Cloud, life: Life) -> Machine:
         market=life.market,
         launched=it.launch_time,
         launch_index=it.ami_launch_index,
+        key_name=it.key_name or "",
+        public_key=_public_key(backend, it.key_name),
         user_data=base64.b64decode(str(it.user_data)) if it.user_data is not None else b"",
         tags=dict(tags_of(life)),
         disks=tuple(

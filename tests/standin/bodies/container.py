@@ -1,0 +1,159 @@
+"""One instance's container: made, booted, shut down, removed. The only file here that asks a Docker engine for one."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import NotFound
+
+from .seeds import hostname, seed
+from .subnet import SUBNET
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from ..machine_view import Machine
+
+LABEL = "clusterctl.standin"
+"""On everything that is made for bodies; on a container it is the id of its instance."""
+CLUSTER_TAG = "clusterctl:cluster"
+"""Instances with the same value of this tag share their homes."""
+_CAPABILITIES = (
+    *("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "SYS_TTY_CONFIG", "MKNOD"),
+    *("DAC_READ_SEARCH", "LINUX_IMMUTABLE", "IPC_LOCK", "LEASE", "AUDIT_CONTROL", "AUDIT_READ"),
+)
+"""What root of a machine may do. Not `--privileged`: some engines may not give all of that themselves."""
+_SECURITY = ("seccomp=unconfined", "apparmor=unconfined")
+_SHUTDOWN_S = 30
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all bodies of a run have in common. `cores` is how many each of them sees."""
+
+    run: str
+    image: str
+    network: str
+    cores: int = 1
+
+
+class ContainerMaker:
+    """Makes containers of what the cloud says of instances."""
+
+    def __init__(self, engine: DockerClient, setup: Setup) -> None:
+        self._engine = engine
+        self._setup = setup
+        self._turn = 0
+        self.told: set[str] = set()
+        """Instances whose containers were told to shut down: they did not do so by themselves."""
+
+    def find(self, instance_id: str) -> Container | None:
+        """The container of an instance, running or not."""
+        found = self._engine.containers.list(all=True, filters={"label": f"{LABEL}={instance_id}"}, ignore_removed=True)
+        return found[0] if found else None
+
+    def ids(self) -> list[str]:
+        """The instances that have containers."""
+        found = self._engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+        return [container.labels[LABEL] for container in found]
+
+    def switch_on(self, machine: Machine) -> None:
+        """Make the container if there is none, and boot it."""
+        container = self.find(machine.id) or self._make(machine)
+        container.put_archive("/", _packed(machine))
+        container.start()
+
+    def switch_off(self, machine: Machine) -> None:
+        """Shut it down as its owner would; the disk stays."""
+        container = self.find(machine.id)
+        if container and container.status == "running":
+            self.told.add(machine.id)
+            container.stop(timeout=_SHUTDOWN_S)
+
+    def reboot(self, machine: Machine) -> None:
+        """Boot again what runs; a machine whose power failed stays off."""
+        container = self.find(machine.id)
+        if container and container.status == "running":
+            self.told.add(machine.id)
+            container.restart(timeout=_SHUTDOWN_S)
+
+    def remove(self, machine: Machine) -> None:
+        """End the container, and its disk with it."""
+        if container := self.find(machine.id):
+            try:
+                container.remove(force=True, v=True)
+            except NotFound:
+                return
+
+    def set_disks(self, machine: Machine) -> None:
+        """Data volumes have no bodies yet."""
+
+    def _make(self, machine: Machine) -> Container:
+        setup = self._setup
+        inside = ip_address(machine.private_address) in ip_network(SUBNET)
+        assert inside, f"{machine.id} was launched into no subnet of {SUBNET}: moto gave it {machine.private_address}"
+        api = self._engine.api
+        made = api.create_container(
+            setup.image,
+            name=f"clusterctl-{setup.run}-{machine.id}",
+            hostname=hostname(machine),
+            labels={LABEL: machine.id},
+            environment={"BODY_CGROUP": f"clusterctl-{setup.run}-{machine.id}"},
+            # A console, which `docker logs` shows.
+            tty=True,
+            host_config=self._host_config(machine),
+            networking_config=api.create_networking_config(
+                {setup.network: api.create_endpoint_config(ipv4_address=machine.private_address)}
+            ),
+        )
+        return self._engine.containers.get(made["Id"])
+
+    def _host_config(self, machine: Machine) -> dict[str, Any]:
+        """What this body may do and sees of this computer."""
+        made = self._engine.api.create_host_config(
+            network_mode=self._setup.network,
+            cap_add=list(_CAPABILITIES),
+            security_opt=list(_SECURITY),
+            device_cgroup_rules=["b *:* rwm"],
+            cpuset_cpus=self._cores(),
+            shm_size="1g",
+            tmpfs={"/run": "exec"},
+            binds=self._volumes(machine),
+        )
+        # The SDK has no words for a control group namespace of its own, and for a /proc of which nothing is hidden.
+        return {**made, "CgroupnsMode": "private", "MaskedPaths": [], "ReadonlyPaths": []}
+
+    def _cores(self) -> str:
+        """Which of this computer's cores it has: each the next ones."""
+        here = os.cpu_count() or 1
+        first = self._turn
+        self._turn += self._setup.cores
+        return ",".join(str((first + number) % here) for number in range(min(self._setup.cores, here)))
+
+    def _volumes(self, machine: Machine) -> dict[str, dict[str, str]]:
+        """What the bodies of one cluster share: their homes, and what they have downloaded."""
+        cluster = machine.tags.get(CLUSTER_TAG)
+        if not cluster:
+            return {}
+        shared = {}
+        for folder in ("/home", "/var/cache/clusterctl"):
+            name = f"clusterctl-{self._setup.run}-{cluster}-{folder.rpartition('/')[2]}"
+            self._engine.volumes.create(name, labels={LABEL: ""})
+            shared[name] = {"bind": folder, "mode": "rw"}
+        return shared
+
+
+def _packed(machine: Machine) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in seed(machine).items():
+            member = tarfile.TarInfo(f"var/lib/cloud/seed/nocloud/{name}")
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
