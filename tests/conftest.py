@@ -125,7 +125,7 @@ def _required(config: pytest.Config) -> list[str]:
 
 def pytest_collection_modifyitems(config, items):
     """What takes minutes is only done when asked for, so that the plain command ends in about three."""
-    for kind in {"docker", "vm"} - set(_required(config)):
+    for kind in {"docker", "slow", "vm"} - set(_required(config)):
         for item in items:
             if item.get_closest_marker(kind):
                 item.add_marker(pytest.mark.skip(reason=f"{kind}: takes minutes; run with --require {kind}"))

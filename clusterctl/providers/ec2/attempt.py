@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     """Finds out what these nodes need, in this zone (empty: in any)."""
 
 
+_ROUNDS = 2
+"""What has ended right after its launch is asked for once more."""
+
+
 class Attempt:
     """What is to be, and what was begun."""
 
@@ -111,14 +115,25 @@ class Attempt:
             fleets.finish(each)
         if opened:
             there = self._wait(fleets.begun)
+            fleets.show_names()
         nodes = self._named(there)
         wanted = {spec.alias for spec in self._plan.nodes}
-        missing = [spec for spec in self._plan.nodes if spec.alias not in nodes]
         self._start([instance for alias, instance in nodes.items() if alias in wanted])
-        if missing:
-            self._launch(missing, nodes, fleets, look)
-        if fleets.begun or self._started:
-            nodes = self._named(self._wait([*fleets.begun, *self._started]))
+        pending = [*self._started]
+        for _ in range(_ROUNDS):
+            missing = [spec for spec in self._plan.nodes if spec.alias not in nodes]
+            before = len(fleets.begun)
+            if missing:
+                self._launch(missing, nodes, fleets, look)
+            pending += fleets.begun[before:]
+            if not pending:
+                break
+            living = self._wait(pending)
+            nodes = self._named(living)
+            fleets.show_names()
+            if {*pending} <= {instance.id for instance in living}:
+                break
+            pending.clear()
         self._refuse_too_few(nodes, fleets, new=not there)
         self._attach(nodes)
         return nodes
@@ -154,6 +169,7 @@ class Attempt:
         zone = self._options.zone or (kept[0].zone if kept else "")
         if nodes and not zone and not self._options.any_zone:
             zone = (nodes.get(MASTER) or next(iter(nodes.values()))).zone
+        fleets.refusals.clear()
         found = look(missing, zone)
         known = self._ledger.images()
         for spec in missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.keys import new_key_pair
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import launch, network, tags, userdata
+from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.ledger import Launch
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Fleets:
         self.open: list[Launch] = []
         """What was asked for, with no answer yet."""
         self.refusals: list[Refusal] = []
+        self._nameless: dict[str, str] = {}
 
     def finish(self, opened: Launch) -> None:
         """Find out what came of a launch that nobody saw the end of, by asking for the same once more."""
@@ -156,20 +159,24 @@ class Fleets:
         self._ledger.settle(opened, nodes, fleet=answer.fleet)
         self.open.remove(opened)
         launch.drop_template(self._aws, opened.template)
-        self._tag(nodes)
+        if len(nodes) <= _TAGGED:
+            self._nameless |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
         return len(nodes), answer.subnet
 
-    def _tag(self, nodes: Mapping[str, str]) -> None:
-        """Show in AWS's console what each node is called."""
-        if len(nodes) > _TAGGED:
-            return
+    def show_names(self) -> None:
+        """Show in AWS's console what each node is called. The journal has it too, so a refusal does no harm.
+
+        To be called once the instances are visible: before that EC2 may not know them by their ids.
+        """
 
         def tag(alias: str) -> None:
             own = {tags.ALIAS: alias, tags.NAME: f"{self._plan.cluster}-{alias}"}
-            self._aws.call("ec2", "create_tags", Resources=[nodes[alias]], Tags=tags.tag_list(own))
+            with suppress(AwsError):
+                self._aws.call("ec2", "create_tags", Resources=[self._nameless[alias]], Tags=tags.tag_list(own))
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(tag, [alias for alias in nodes if alias != MASTER]))
+            list(pool.map(tag, self._nameless))
+        self._nameless.clear()
 
     def _marks_of(self, wanted: Wanted, token: str) -> dict[str, str]:
         role = wanted.role

@@ -19,6 +19,8 @@ LOGIN = "clusterctl"
 """The user that we log in as, on every image: cloud-init makes it, with sudo and the cluster's own key."""
 LIVING = ("pending", "running", "stopping", "stopped")
 """Instance states, in EC2's words, in which there is something that may be used, and costs."""
+ENDED = ("shutting-down", "terminated")
+"""EC2 shows instances for about an hour after their end."""
 _STATES = {
     "pending": NodeState.PENDING,
     "running": NodeState.RUNNING,
@@ -47,6 +49,8 @@ class Instance:
     public_address: str
     ipv6: str
     volumes: tuple[str, ...]
+    reason: str
+    """Why it is in its state, where AWS says so."""
     tags: Mapping[str, str]
 
     @property
@@ -143,6 +147,7 @@ def _instance(said: Mapping[str, Any]) -> Instance:
         public_address=said.get("PublicIpAddress") or "",
         ipv6=_ipv6(said),
         volumes=tuple(disk for disk in disks if disk),
+        reason=(said.get("StateReason") or {}).get("Message", ""),
         tags=tags.tags_of(said),
     )
 

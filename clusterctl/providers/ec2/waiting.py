@@ -51,19 +51,21 @@ def until_reachable(
         options: by which address they are reached.
         report: told how many are there.
     """
-    found: list[Instance] = []
-    seen: set[str] = set()
+    known: dict[str, Instance] = {}
     for passed in _looks(_REACHABLE_S):
-        found = records.find(aws, cluster)
-        known = {instance.id: instance for instance in found}
-        seen |= known.keys()
-        ready = [instance for id_ in ids if (instance := known.get(id_)) and _is_ready(instance, options)]
-        # Whoever was there and is not has ended; whoever never was may be on its way to EC2's lists.
-        lost = [id_ for id_ in ids if id_ not in known and (id_ in seen or passed > _UNKNOWN_S)]
-        report(Event(EventKind.PROGRESS, WAITING, done=len(ready), total=len(ids) - len(lost)))
-        if len(ready) + len(lost) == len(ids):
+        known = {each.id: each for each in records.find(aws, cluster, states=(*records.LIVING, *records.ENDED))}
+        ready = [id_ for id_ in ids if id_ in known and _is_ready(known[id_], options)]
+        ended = [id_ for id_ in ids if id_ in known and known[id_].state in records.ENDED]
+        # Whoever is not known yet may be on its way to EC2's lists.
+        unknown = [id_ for id_ in ids if id_ not in known and passed > _UNKNOWN_S]
+        report(Event(EventKind.PROGRESS, WAITING, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
+        if len(ready) + len(ended) + len(unknown) == len(ids):
             break
-    return found
+    for id_ in ids:
+        if id_ in known and known[id_].state in records.ENDED:
+            text = f"{id_} ended right after its launch: {known[id_].reason or 'AWS does not say why'}"
+            report(Event(EventKind.WARNING, text))
+    return [each for each in known.values() if each.state in records.LIVING]
 
 
 def _is_ready(instance: Instance, options: Options) -> bool:
