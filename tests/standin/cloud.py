@@ -201,6 +201,7 @@ class Cloud:
                 fault.before(request)
                 fault.shape(request.effects)
             answer = self._act(request)
+            self._interrupt_some(request)
             for fault in hits:
                 fault.after(request)
         except wire.AwsError as error:
@@ -231,6 +232,11 @@ class Cloud:
         if request.service == "ec2" and request.action.startswith(CHANGING):
             self._tell()
         return answer
+
+    def _interrupt_some(self, request: wire.Request) -> None:
+        runs = [life.id for life in self.lives if life.market == SPOT and life.settled == "running" and not life.notice]
+        for identity in runs[: request.effects.interrupted]:
+            self.interrupt(identity, notice_s=request.effects.notice_s)
 
     def _ended(self, region: str, token: str) -> bool:
         mine = [life for life in self.lives.of(region) if life.token == token]

@@ -18,6 +18,8 @@ class Effects:
     slow: int = 0
     hidden: int = 0
     doomed: int = 0
+    interrupted: int = 0
+    notice_s: float = 0
     limits: dict[Pool, int] = field(default_factory=dict)
     shortage_code: str = ""
     quotas: dict[str, float] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Codes, statuses and messages are those of "Error codes for the Amazon EC2 API" o
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 ALWAYS = 1_000_000
 LAUNCHES = ("CreateFleet", "RunInstances")
+UNKNOWN = {
+    "AuthorizeSecurityGroupIngress": "InvalidGroup.NotFound",
+    "CreateFleet": "InvalidLaunchTemplateName.NotFoundException",
+    "RunInstances": "InvalidGroup.NotFound",
+    "CreateTags": "InvalidInstanceID.NotFound",
+}
+"""What EC2 says at an action that names something too new for it."""
 
 
 class LostError(Exception):
@@ -25,10 +33,11 @@ class LostError(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """Hits the next `times` calls of `action` (`*`: of any action)."""
+    """Hits the next `times` calls of `action` (`*`: of any action), once `skip` of them have passed."""
 
     action: str = ANY
     times: int = 1
+    skip: int = field(default=0, kw_only=True)
 
     def before(self, request: wire.Request) -> None:
         """Raise what happens in place of the call."""
@@ -172,11 +181,35 @@ class Dies(Fault):
         effects.doomed += self.count
 
 
+@dataclass(frozen=True)
+class Interrupts(Fault):
+    """Meanwhile so many running spot instances are taken back, after a notice."""
+
+    count: int = 1
+    notice_s: float = 0
+
+    def shape(self, effects: Effects) -> None:
+        effects.interrupted += self.count
+        effects.notice_s = self.notice_s
+
+
+@dataclass(frozen=True)
+class NotYet(Fault):
+    """What was made just before is not known yet where this call arrives."""
+
+    times: int = 2
+
+    def before(self, request: wire.Request) -> None:
+        code = UNKNOWN[request.action]
+        raise wire.AwsError(code, "The resource that was named does not exist (yet)")
+
+
 @dataclass
 class Faults:
     """The faults that are in force, for several threads."""
 
     _left: dict[Fault, int] = field(default_factory=dict)
+    _passed: Counter[Fault] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, *faults: Fault) -> None:
@@ -195,6 +228,7 @@ class Faults:
         """End all."""
         with self._lock:
             self._left.clear()
+            self._passed.clear()
 
     def left(self) -> dict[Fault, int]:
         """What is still in force, and how often it will hit."""
@@ -202,16 +236,17 @@ class Faults:
             return dict(self._left)
 
     def hitting(self, request: wire.Request) -> list[Fault]:
-        """Those that hit this call; each is counted as used once. A fault that keeps the call away hits it alone."""
+        """Those that hit this call; each is counted as used once. One that keeps the call away hits it alone."""
         with self._lock:
-            hits: list[Fault] = []
-            for fault in [each for each in self._left if each.action in (ANY, request.action)]:
-                hits.append(fault)
+            found = [each for each in self._left if each.action in (ANY, request.action)]
+            hits = [each for each in found if self._passed[each] >= each.skip]
+            self._passed.update(found)
+            alone = [each for each in hits if type(each).before is not Fault.before]
+            hits = alone[:1] or hits
+            for fault in hits:
                 self._left[fault] -= 1
                 if not self._left[fault]:
                     del self._left[fault]
-                if type(fault).before is not Fault.before:
-                    break
             return hits
 
 
@@ -223,7 +258,10 @@ def faults_at(action: str) -> list[Fault]:
         LostRequest(action),
         LostAnswer(action),
         Unauthorized(action),
+        Interrupts(action),
     ]
+    if action in UNKNOWN:
+        found.append(NotYet(action))
     if action in (*LAUNCHES, "StartInstances"):
         found += [NoCapacity(action, market=market) for market in (SPOT, ON_DEMAND)]
         found += [QuotaReached(action, market=market) for market in (SPOT, ON_DEMAND)]

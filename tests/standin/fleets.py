@@ -17,10 +17,12 @@ from . import wire
 from .allotment import Allotment, Offer, Refusal, Wish, allot
 from .capacity import ON_DEMAND, SPOT
 from .instances import tag_list
-from .launching import Order, check, launch, merged, tags_by_kind
+from .launch_data import check, merged, tags_by_kind
+from .launching import Order, launch
 from .lives import Life, utcnow
 from .offers import Variant, offers_of, room_for, variants_of
 from .states import BY_USER, end
+from .subnets import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,16 +136,18 @@ def _allot(cloud: Cloud, request: wire.Request, wish: Wish, *, variants: list[Va
     for index, variant in enumerate(variants):
         found, wrong = offers_of(cloud, request.region, variant, index=index, market=wish.market)
         refused += wrong
-        good: dict[str, bool] = {}
+        good: dict[tuple[str, str], bool] = {}
         for offer in found:
-            if offer.name not in good:
+            key = (offer.name, offer.subnet)
+            if key not in good:
                 data = _data(variant, offer, tags=request.params.get("TagSpecifications", ()))
                 try:
                     check(cloud, region=request.region, data=data, market=wish.market)
+                    check_place(cloud, region=request.region, data=data, subnet=offer.subnet)
                 except wire.AwsError as error:
                     refused.append(Refusal(offer, error.code, error.message))
-                good[offer.name] = not refused or refused[-1].offer is not offer
-            if good[offer.name]:
+                good[key] = not refused or refused[-1].offer is not offer
+            if good[key]:
                 offers.append(offer)
     room = room_for(cloud, request, wish.market)
     got = allot(wish, offers, room)

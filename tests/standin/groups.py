@@ -43,8 +43,7 @@ def _has(life: Any, group: Any) -> bool:
 
 
 def _names(other: Any, group: Any) -> bool:
-    rules = [*other.ingress_rules, *other.egress_rules]
-    return any(rule.source_group.get("GroupId") == group.id for rule in rules)
+    return any(rule.source_group.get("GroupId") == group.id for rule in [*other.ingress_rules, *other.egress_rules])
 
 
 def delete_launch_template(cloud: Cloud, request: wire.Request) -> Mapping[str, Any] | wire.Answer:

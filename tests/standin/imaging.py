@@ -9,7 +9,7 @@ from moto.ec2.utils import random_ami_id
 
 from . import wire
 from .images import RealAmi
-from .launching import tags_by_kind
+from .launch_data import tags_by_kind
 from .lives import utcnow
 
 if TYPE_CHECKING:

@@ -86,6 +86,7 @@ def view(life: Life) -> dict[str, Any]:
     }
     if not gone:
         shown |= {"PrivateIpAddress": it.private_ip, "SubnetId": it.subnet_id, "VpcId": it.vpc_id}
+        shown["Ipv6Address"] = next(iter(it.nics[0].ipv6_addresses), None)
     if public:
         shown["PublicIpAddress"] = public
     if life.market == "spot":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import wire
 from .allotment import Offer, Refusal, Room
 from .capacity import SPOT, shortage
-from .launching import image_of, merged
+from .launch_data import image_of, merged
 from .machines import machine_type, matching, zones_offering
 from .prices import on_demand_usd
 from .quotas import exceeded

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import wire
 from .filters import holds
 from .instances import tag_list
-from .launching import tags_by_kind
+from .launch_data import tags_by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,11 +12,12 @@ from . import wire
 from .allotment import Offer
 from .capacity import ON_DEMAND, SPOT
 from .instances import ACCOUNT, view
-from .launching import Order, check, launch, merged
+from .launch_data import check, merged
+from .launching import Order, launch
 from .machines import zones_offering
 from .offers import room_for, template_of
 from .prices import on_demand_usd, price_too_low
-from .subnets import places
+from .subnets import check_place, places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ def run_instances(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
             "Network interfaces and an instance-level subnet ID may not be specified on the same request",
         )
     (zone, subnet), count = _place(cloud, request, data, market=market, spots=spots)
+    check_place(cloud, region=request.region, data=data, subnet=subnet)
     order = Order(
         region=request.region,
         zone=zone,

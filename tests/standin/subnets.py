@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from . import launch_data, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,18 @@ def places(cloud: Cloud, *, region: str, data: Mapping[str, Any]) -> list[tuple[
             raise wire.AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
         raise wire.AwsError("MissingInput", f"No default subnet for availability zone: '{zone}'.")
     return [(name, identity) for name, identity in default if zone in ("", name)]
+
+
+def check_place(cloud: Cloud, *, region: str, data: Mapping[str, Any], subnet: str) -> None:
+    """Raise what EC2 says to a subnet that does not go with the rest of the launch data."""
+    found = cloud.moto.backend("ec2", region).get_subnet(subnet)
+    for group in launch_data.groups(cloud, region=region, data=data):
+        if group.vpc_id != found.vpc_id:
+            message = f"Security group {group.id} and subnet {subnet} belong to different networks."
+            raise wire.AwsError("InvalidParameter", message)
+    nics = launch_data.interfaces(data)
+    if any(each.get("Ipv6AddressCount") for each in [data, *nics]) and not found.ipv6_cidr_block_associations:
+        raise wire.AwsError("InvalidParameterValue", f"The subnet '{subnet}' has no IPv6 CIDR block")
 
 
 def free_addresses(cloud: Cloud, *, region: str, subnet: str) -> int:

@@ -180,32 +180,17 @@ def _json(status: int, result: Mapping[str, Any]) -> Answer:
 
 
 def _xml_members(parts: list[str], shape: Any, value: Mapping[str, Any]) -> None:
-    for tag, name, member in _members(shape):
+    for tag, name, member in _members(shape.name):
         given = value.get(name)
         if given is not None:
             _xml(parts, tag, member, given)
 
 
 @cache
-def _members_of(shape_name: str, key: Any) -> tuple[tuple[str, str, Any], ...]:
-    return tuple((member.serialization.get("name", name), name, member) for name, member in key.shape.members.items())
-
-
-class _Key:
-    """A shape as a key of the cache: by its name, since botocore makes a new object at each look."""
-
-    def __init__(self, shape: Any) -> None:
-        self.shape = shape
-
-    def __hash__(self) -> int:
-        return hash(self.shape.name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.shape.name == self.shape.name
-
-
-def _members(shape: Any) -> tuple[tuple[str, str, Any], ...]:
-    return _members_of(shape.name, _Key(shape))
+def _members(shape_name: str) -> tuple[tuple[str, str, Any], ...]:
+    """Tag, name and shape of each member of one of EC2's structures; botocore makes them anew at each look."""
+    members = model("ec2").shape_for(shape_name).members
+    return tuple((member.serialization.get("name", name), name, member) for name, member in members.items())
 
 
 def _xml(parts: list[str], tag: str, shape: Any, value: Any) -> None:
