@@ -172,4 +172,18 @@ def disks(image: Any, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 f" expect size>= {smallest}GB",
             )
         found[each["DeviceName"]] = {"DeleteOnTermination": True, **before, **said}
+    for each in found.values():
+        _check_speed(each)
     return found
+
+
+def _check_speed(disk: Mapping[str, Any]) -> None:
+    """Only some types of volumes take a speed, and io1 and io2 must have one."""
+    kind = disk.get("VolumeType") or "gp2"
+    if kind in ("io1", "io2") and not disk.get("Iops"):
+        raise wire.AwsError("MissingParameter", f"The parameter iops must be specified for {kind} volumes")
+    if kind not in ("io1", "io2", "gp3") and disk.get("Iops"):
+        raise wire.AwsError("InvalidParameterCombination", f"The parameter iops is not supported for {kind} volumes")
+    if kind != "gp3" and disk.get("Throughput"):
+        said = f"The parameter throughput is not supported for {kind} volumes"
+        raise wire.AwsError("InvalidParameterCombination", said)

@@ -54,7 +54,10 @@ def template_of(cloud: Cloud, region: str, specification: Mapping[str, Any]) -> 
             "InvalidLaunchTemplateId.VersionNotFound",
             f"Could not find the specified version {said} for the launch template with ID {identity}.",
         )
-    return str(identity), str(number), plain(template.versions[int(number) - 1].data)
+    data = plain(template.versions[int(number) - 1].data)
+    # moto writes the template's own tags among those of what is launched from it.
+    ours = [each for each in data.get("TagSpecifications", ()) if each["ResourceType"] != "launch-template"]
+    return str(identity), str(number), {**data, "TagSpecifications": ours}
 
 
 def plain(value: Any) -> Any:
@@ -71,9 +74,6 @@ def variants_of(cloud: Cloud, region: str, configs: Iterable[Mapping[str, Any]])
     found = []
     for config in configs:
         identity, version, data = template_of(cloud, region, config["LaunchTemplateSpecification"])
-        # moto writes the template's own tags among those of what is launched from it.
-        ours = [each for each in data.get("TagSpecifications", ()) if each["ResourceType"] != "launch-template"]
-        data = {**data, "TagSpecifications": ours}
         found += [Variant(identity, version, data, override) for override in config.get("Overrides") or [{}]]
     return found
 

@@ -138,3 +138,17 @@ def test_a_key_pair_or_group_that_is_not_there_is_said(launcher):
 def test_a_disk_smaller_than_the_image_is_refused(launcher):
     with pytest.raises(ClientError, match="InvalidBlockDeviceMapping"):
         launcher.run(BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 4}}])
+
+
+@pytest.mark.parametrize(
+    ("disk", "code"),
+    [
+        ({"VolumeType": "io2"}, "MissingParameter"),
+        ({"VolumeType": "gp2", "Iops": 3000}, "InvalidParameterCombination"),
+        ({"VolumeType": "gp2", "Throughput": 125}, "InvalidParameterCombination"),
+    ],
+)
+def test_a_disks_speed_must_go_with_its_type(launcher, cloud, disk, code):
+    with pytest.raises(ClientError, match=code):
+        launcher.run(BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20, **disk}}])
+    assert cloud.machines() == []
