@@ -117,6 +117,8 @@ class Node:
     """Cores that this node may use; None until known."""
     type: str = ""
     market: str = ""
+    zone: str = ""
+    """Where in a region it is."""
     access: Access = Access()
     bootstrap_key: bool = False
     """`host_key` is a throw-away one that came with the node's birth: the node gets one of its own at first contact."""

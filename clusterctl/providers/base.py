@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.model import Event, Facet, Node, Plan, Problem
+    from clusterctl.providers.money import Estimate, Spending
 
     Report = Callable[[Event], None]
 
@@ -173,4 +174,17 @@ class BaseImages(Protocol):
 
     def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
         """Make the image that nodes start from; `report` gets each line that the builder says. Returns its name."""
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A provider whose nodes cost money."""
+
+    def estimate(self, plan: Plan, there: Sequence[Node]) -> Estimate:
+        """What the nodes of `plan` that are not `there` would cost. A price that cannot be had is no error."""
+        ...
+
+    def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
+        """What the nodes of a cluster, as `nodes` returned them, cost. A price that cannot be had is no error."""
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Problem
 from clusterctl.providers.base import ignore
-from clusterctl.providers.ec2 import checks, disks, images, network, records, tags, teardown
+from clusterctl.providers.ec2 import checks, disks, estimates, images, network, records, spending, tags, teardown
 from clusterctl.providers.ec2 import survey as surveys
 from clusterctl.providers.ec2.attempt import Attempt
 from clusterctl.providers.ec2.launch import BATCH
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.base import Image, Journal, Report
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.disks import Disk
     from clusterctl.providers.ec2.records import Instance
     from clusterctl.providers.ec2.survey import Survey
+    from clusterctl.providers.money import Estimate, Spending
 
 
 class Ec2Provider:
-    """Launches instances. Implements `Provider`, `Power`, `Rebooting`, `Doors` and `Images`."""
+    """Launches instances. Implements `Provider`, `Power`, `Rebooting`, `Doors`, `Images` and `Priced`."""
 
     name = "ec2"
 
@@ -55,15 +57,28 @@ class Ec2Provider:
             missing = [spec for spec in plan.nodes if spec.alias not in there]
             if missing and not problems:
                 problems += checks.of_account(self._aws(plan.cluster), self._options)
-                kept = disks.look_up(self._aws(plan.cluster), plan.volumes)
-                zone = self._options.zone or (kept[0].zone if kept else "")
-                if kept and zone != kept[0].zone:
-                    text = f"the volume {kept[0].id} is in {kept[0].zone}, and AVAILABILITY_ZONE is {zone}"
+                zone, kept = self._zone(plan)
+                if kept and zone != kept.zone:
+                    text = f"the volume {kept.id} is in {kept.zone}, and AVAILABILITY_ZONE is {zone}"
                     problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
                 problems += checks.of_room(self._survey(plan.cluster, missing, zone), len(missing))
         except ProviderError as exc:
             return [Problem(exc.message, exc.remedy)]
         return problems
+
+    def estimate(self, plan: Plan, there: Sequence[Node]) -> Estimate:
+        """What the instances that are not there would cost."""
+        known = {node.alias for node in there}
+        missing = [spec for spec in plan.nodes if spec.alias not in known]
+        zone, _ = self._zone(plan)
+        found = self._survey(plan.cluster, missing, zone)
+        if not zone and there and not self._options.any_zone:
+            zone = there[0].zone
+        return estimates.estimate(self._aws(plan.cluster), self._options, missing, found, zone=zone)
+
+    def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
+        """What these instances cost, with their disks and addresses."""
+        return spending.spending(self._aws(cluster), self._options, cluster, nodes)
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Launch what is missing, start what is stopped; see `Attempt`."""
@@ -161,6 +176,11 @@ class Ec2Provider:
         if region and region != self._here.region:
             self._here = self._here.elsewhere(region)
         return self._here
+
+    def _zone(self, plan: Plan) -> tuple[str, Disk | None]:
+        """The only zone that new nodes may be in (empty: any), and the volume that is a reason for it."""
+        kept = disks.look_up(self._aws(plan.cluster), plan.volumes)
+        return self._options.zone or (kept[0].zone if kept else ""), kept[0] if kept else None
 
     def _survey(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
         """What these nodes need; looked for once."""

@@ -101,6 +101,7 @@ class Instance:
             facets=facets(shared_home=options.shared_home),
             type=self.type,
             market=self.market,
+            zone=self.zone,
             access=Access(jump=options.jump, command=ssm_command(self.id) if options.ssm else ()),
         )
 

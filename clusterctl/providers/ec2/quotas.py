@@ -1,0 +1,102 @@
+"""How much may still run: an account's quotas, in processors, less what runs now.
+
+The quotas of instances are by groups of families, and apart for spot instances
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits,
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.providers.ec2.aws import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clusterctl.providers.ec2.aws import Aws
+
+
+@dataclass(frozen=True)
+class Group:
+    """Families that share a quota."""
+
+    name: str
+    on_demand: str
+    """The code of the quota in the service ``ec2``; empty where it is not known."""
+    spot: str
+
+
+_STANDARD = Group("standard", "L-1216C47A", "L-34B43A08")
+_GROUPS: Mapping[str, Group] = {
+    **dict.fromkeys(("a", "c", "d", "h", "i", "m", "r", "t", "z"), _STANDARD),
+    "dl": Group("DL", "L-6E869C2A", "L-85EED4F7"),
+    "f": Group("F", "L-74FC7D96", "L-88CF9481"),
+    **dict.fromkeys(("g", "gr", "vt"), Group("G and VT", "L-DB2E81BA", "L-3819A6DF")),
+    "hpc": Group("HPC", "L-F7808C92", ""),
+    "inf": Group("Inf", "L-1945791B", "L-B5D1601B"),
+    "p": Group("P", "L-417A185B", ""),  # spot instances of P have several quotas
+    "trn": Group("Trn", "L-2C3B7624", "L-6B0D517C"),
+    "x": Group("X", "L-7295265B", "L-E3A00192"),
+}
+"""By the letters that a type begins with. The codes are those of `aws service-quotas list-service-quotas`."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What one quota counts."""
+
+    code: str
+    name: str
+    """Such as ``spot standard``."""
+
+
+def bucket(kind: str, market: str) -> Bucket:
+    """The quota that instances of this type count against; with an empty code where it is not known.
+
+    Args:
+        kind: the instance type.
+        market: ``on-demand``; anything else is spot.
+    """
+    letters = re.match(r"[a-z]*", kind)
+    group = _GROUPS.get(letters[0] if letters else "")
+    spot = market != "on-demand"
+    if group is None:
+        return Bucket("", f"{'spot' if spot else 'on demand'}, {kind.partition('.')[0]}")
+    return Bucket(group.spot if spot else group.on_demand, f"{'spot' if spot else 'on demand'}, {group.name} types")
+
+
+def limit(aws: Aws, code: str) -> int | None:
+    """The processors that may run under this quota; None where the account has no such quota. One call, or two."""
+    for operation in ("get_service_quota", "get_aws_default_service_quota"):
+        try:
+            return int(aws.call("service-quotas", operation, ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"])
+        except AwsError as exc:
+            # A quota that was never changed need not have a value of its own.
+            if exc.code != "NoSuchResourceException":
+                raise
+    return None
+
+
+def running(aws: Aws) -> dict[str, int]:
+    """Processors of the account's instances in this region, whoever's they are, by the code of their quota."""
+    living = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    found: dict[str, int] = {}
+    for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=living, MaxResults=1000):
+        for instance in reservation["Instances"]:
+            market = "spot" if instance.get("InstanceLifecycle") == "spot" else "on-demand"
+            code = bucket(instance.get("InstanceType", ""), market).code
+            found[code] = found.get(code, 0) + _vcpus(instance)
+    return found
+
+
+def _vcpus(instance: Mapping[str, Any]) -> int:
+    options = instance.get("CpuOptions") or {}
+    return int(options.get("CoreCount", 1)) * int(options.get("ThreadsPerCore", 1))
+
+
+def codes(buckets: Iterable[Bucket]) -> list[str]:
+    """Each code once, without those that are not known."""
+    return sorted({each.code for each in buckets if each.code})

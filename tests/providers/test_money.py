@@ -1,0 +1,38 @@
+"""Sums of money."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterctl.providers.money import Estimate, QuotedGroup, QuotedPart, Span
+
+amounts = st.decimals(min_value=0, max_value=100, places=5, allow_nan=False)
+spans = st.tuples(amounts, amounts).map(lambda pair: Span(min(pair), max(pair)))
+groups = st.builds(
+    QuotedGroup,
+    role=st.just("worker"),
+    count=st.integers(1, 1000),
+    types=st.just(("c7i.large",)),
+    market=st.just("spot"),
+    zone=st.just(""),
+    each=st.none() | spans,
+    on_demand=st.none() | spans,
+)
+parts = st.builds(QuotedPart, name=st.just("disks"), what=st.just(""), hourly=st.none() | amounts)
+
+
+@given(st.lists(groups, max_size=4), st.lists(parts, max_size=3))
+def test_an_estimate_is_the_sum_of_what_is_known(groups, parts):
+    estimate = Estimate("us-east-1", tuple(groups), tuple(parts), (), ())
+    disks = sum((part.hourly for part in parts if part.hourly is not None), Decimal(0))
+    low = sum((group.each.low * group.count for group in groups if group.each), disks)
+    high = sum((group.each.high * group.count for group in groups if group.each), disks)
+    usual = sum((group.on_demand.high * group.count for group in groups if group.on_demand), disks)
+    assert (estimate.hourly.low, estimate.hourly.high) == (low, high)
+    assert estimate.hourly_on_demand.high == usual
+    unknown = [*(group.each for group in groups), *(part.hourly for part in parts)].count(None)
+    assert estimate.complete == (unknown == 0)
+    assert estimate.hourly.low <= estimate.hourly.high
