@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/howto/ec2.md"
 PREFIXES = {"service-quotas": "servicequotas"}
 """What IAM calls services that boto3 calls otherwise."""
+SPELT = {"servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefaultServiceQuota"}
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
     "operation": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
@@ -31,7 +32,8 @@ FREE = {"sts:GetCallerIdentity"}
 
 
 def action(service: str, operation: str) -> str:
-    return f"{PREFIXES.get(service, service)}:{''.join(word.capitalize() for word in operation.split('_'))}"
+    name = f"{PREFIXES.get(service, service)}:{''.join(word.capitalize() for word in operation.split('_'))}"
+    return SPELT.get(name, name)
 
 
 def calls() -> Iterator[tuple[ast.expr, ast.expr]]:

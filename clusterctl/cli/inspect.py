@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
+from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.words import plural
 
@@ -49,6 +50,7 @@ def _as_json(status: ClusterStatus) -> dict[str, object]:
         "engines": sum(known) if known else None,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
+        "cost": spending_json(status.spending),
         "nodes": [
             {
                 "alias": node.alias,
@@ -69,6 +71,10 @@ def _show(status: ClusterStatus) -> None:
     click.echo(
         f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
     )
+    if status.spending:
+        click.echo(f"  cost of what is there: {spending_text(status.spending)}")
+    for note in status.spending.notes if status.spending else ():
+        click.echo(f"  note: {note}")
     for connection in status.published:
         where = connection.url.reveal() if connection.url else connection.file
         click.echo(f"  {connection.name}: {where}")

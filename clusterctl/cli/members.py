@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option, yes_option
+from clusterctl.cli.money import Asking, estimate_json
 from clusterctl.cli.output import Output, confirm, show_json
 from clusterctl.words import plural
 
@@ -39,10 +40,19 @@ def _fields(*, instance_type: str, image_id: str, bid: float | None, market: str
 @click.option("-i", "--image-id", default="", help="Image of the new nodes.")
 @click.option("-b", "--bid", type=click.FloatRange(min=0, min_open=True), help="ec2: most to pay for an hour, in USD.")
 @click.option("--market", type=click.Choice(MARKETS), help="ec2: how the new nodes are bought.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")
 @json_option
 @click.pass_context
 def addnode(
-    ctx: click.Context, /, name: str, num_nodes: int, aliases: Sequence[str], *, as_json: bool, **differing: Any
+    ctx: click.Context,
+    /,
+    name: str,
+    num_nodes: int,
+    aliases: Sequence[str],
+    *,
+    yes: bool,
+    as_json: bool,
+    **differing: Any,
 ) -> int:
     """Let more nodes join. Those that are members go on working meanwhile.
 
@@ -54,9 +64,17 @@ def addnode(
     wiring.the_cluster(name)
     with Output(as_json=as_json) as output:
         parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
-        started = add_nodes(parts, _split(aliases), num_nodes, differing=_fields(**differing))
+        asking = Asking(as_json=as_json)
+        started = add_nodes(
+            parts,
+            _split(aliases),
+            num_nodes,
+            differing=_fields(**differing),
+            approve=None if yes else asking,
+        )
     if as_json:
-        show_json({"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed})
+        answer = {"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed}
+        show_json({**answer, "estimate": estimate_json(asking.estimate)})
     else:
         summary = next((c.summary for c in started.published if c.name == "client"), plural(len(started.nodes), "node"))
         click.echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")

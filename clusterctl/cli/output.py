@@ -103,16 +103,21 @@ def _to_json(value: object) -> object:
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns, whatever the width of the terminal: one line a row, so that grep works."""
+    for line in table(headings, rows):
+        click.echo(line)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of `show_table`."""
     cells = [[str(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
-    for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless `yes`. No, or nobody there to answer, ends the command with status 1."""
+def confirm(question: str, *, yes: bool, err: bool = False) -> None:
+    """Ask, unless `yes`, on stderr if `err`. No, or nobody there to answer, ends the command."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer: add --yes to say so beforehand.")
-    click.confirm(question, abort=True)
+    click.confirm(question, abort=True, err=err)

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import TemplateName, cluster_argument, json_option
+from clusterctl.cli.money import Asking
 from clusterctl.cli.output import Output
 from clusterctl.cli.started import show_plan, show_started
-from clusterctl.errors import UsageError
+from clusterctl.errors import ProviderError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from clusterctl.model import Plan
+    from clusterctl.operations.parts import Parts
+    from clusterctl.providers.money import Estimate
 
 # Option: (flags, cluster option it sets, help)
 _OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -111,7 +116,6 @@ def start(
 
     Run it again at any time: what runs is left alone, what is missing joins.
     """
-    del yes  # nothing that costs money is started by the providers of this version
     from clusterctl import planning, wiring
     from clusterctl.operations.launch import make_plan
     from clusterctl.operations.launch import start as start_operation
@@ -126,16 +130,29 @@ def start(
         _show_notes(output, (*parts.settings.notes, *idle))
         if dry_run:
             wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)
-            show_plan(make_plan(parts, wanted), as_json=as_json)
+            plan = make_plan(parts, wanted)
+            show_plan(plan, _quoted(parts, plan), as_json=as_json)
             return 0
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
-        started = start_operation(parts, explicit_size=size)
-    show_started(started, as_json=as_json, timings=timings)
+        asking = Asking(as_json=as_json)
+        started = start_operation(parts, explicit_size=size, approve=None if yes else asking)
+    show_started(started, asking.estimate, as_json=as_json, timings=timings)
     if login_master:
         from clusterctl.cli.access import log_in
 
         return log_in(ctx, name, "master", user=None, command=())
     return 0 if started.ok else 1
+
+
+def _quoted(parts: Parts, plan: Plan) -> Estimate | None:
+    """What the plan would cost; None too where nobody can be asked, which a dry run survives."""
+    from clusterctl.operations.quote import quote
+
+    try:
+        return quote(parts, plan)
+    except ProviderError as exc:
+        parts.warn(f"what it would cost is not known: {exc.message}")
+        return None
 
 
 def _changes(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str, str]:

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterctl.cli.money import estimate_json, estimate_lines
 from clusterctl.cli.output import show_json, show_table
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from clusterctl.model import Plan
     from clusterctl.operations.launch import Started
+    from clusterctl.providers.money import Estimate
 
 
-def show_plan(plan: Plan, *, as_json: bool) -> None:
-    """What `start` would do."""
+def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
+    """What `start` would do, and what it would cost."""
     from dataclasses import asdict
 
     if as_json:
-        show_json(asdict(plan))
+        show_json({**asdict(plan), "estimate": estimate_json(estimate)})
         return
     click.echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
     show_table(
@@ -29,11 +31,20 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     click.echo(f"plugins:   {', '.join(plan.plugins)}")
     click.echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
     click.echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
+    for line in estimate_lines(estimate) if estimate else ():
+        click.echo(line)
     click.echo("nothing was created: this was a dry run")
 
 
-def show_started(started: Started, *, as_json: bool, timings: bool) -> None:
-    """How `start` ended, and how to connect."""
+def show_started(started: Started, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
+    """How `start` ended, and how to connect.
+
+    Args:
+        started: what it achieved.
+        estimate: what was said before that it would cost.
+        as_json: for programs.
+        timings: who waited for what, too.
+    """
     from clusterctl.operations.launch import timings as timings_of
 
     client = next((c for c in started.published if c.name == "client"), None)
@@ -48,6 +59,7 @@ def show_started(started: Started, *, as_json: bool, timings: bool) -> None:
             "problems": started.problems,
             "client_file": client.file if client else None,
             "notebook_url": notebook.url if notebook else None,
+            "estimate": estimate_json(estimate),
         }
         show_json({**answer, **(timings_of(started) if timings else {"seconds": round(started.seconds, 3)})})
         return

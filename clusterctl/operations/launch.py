@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,20 @@ from clusterctl import connections, planning, services
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Request, Step
 from clusterctl.operations.baked import from_images
+from clusterctl.operations.clock import Clock
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
+from clusterctl.operations.quote import quote
 from clusterctl.placement import provider_name
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from clusterctl.cluster import Cluster
     from clusterctl.connections import Published
     from clusterctl.operations.parts import Parts
+    from clusterctl.operations.quote import Approve
     from clusterctl.operations.wavefront import Outcome
 
 
@@ -76,12 +78,13 @@ def make_plan(parts: Parts, wanted: Sequence[str], special: Special | None = Non
     return replace(plan, plugins=parts.host.names)
 
 
-def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
+def start(parts: Parts, *, explicit_size: int | None = None, approve: Approve | None = None) -> Started:
     """Bring the cluster up, or complete it, or find that it runs.
 
     Args:
         parts: of the run.
         explicit_size: the size if the user gave one: refused where it is not that of a cluster that exists.
+        approve: called before nodes are made that cost money; None: nobody asks for prices.
 
     Raises:
         ClusterctlError: nothing was created, or the master did not join; the message says which.
@@ -97,11 +100,16 @@ def start(parts: Parts, *, explicit_size: int | None = None) -> Started:
                 f"{parts.name} exists and has {len(wanted)} nodes",
                 remedy=_resize(parts.name, explicit_size - len(wanted)),
             )
-        return _bring_up(parts, wanted, before)
+        return _bring_up(parts, wanted, before, approve=approve)
 
 
 def add_nodes(
-    parts: Parts, aliases: Sequence[str], count: int, *, differing: Mapping[str, object] | None = None
+    parts: Parts,
+    aliases: Sequence[str],
+    count: int,
+    *,
+    differing: Mapping[str, object] | None = None,
+    approve: Approve | None = None,
 ) -> Started:
     """Let new nodes join a cluster that exists: the same as `start`, with more nodes wanted.
 
@@ -110,6 +118,7 @@ def add_nodes(
         aliases: what to call them; empty for the next free numbers.
         count: how many, where no aliases are given.
         differing: fields of a `NodeSpec` in which these nodes differ from the template.
+        approve: as of `start`.
     """
     with parts.folder.locked():
         before = parts.provider.nodes(parts.name)
@@ -123,7 +132,7 @@ def add_nodes(
             )
         new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(have, count)
         special = {alias: dict(differing) for alias in new} if differing else {}
-        return _bring_up(parts, (*have, *new), before, special)
+        return _bring_up(parts, (*have, *new), before, special, approve=approve)
 
 
 def _resize(name: str, difference: int) -> str:
@@ -131,13 +140,22 @@ def _resize(name: str, difference: int) -> str:
     return f"`clusterctl {command} {name}`"
 
 
-def _bring_up(parts: Parts, wanted: Sequence[str], before: Sequence[Node], special: Special | None = None) -> Started:
-    clock = _Clock()
+def _bring_up(
+    parts: Parts,
+    wanted: Sequence[str],
+    before: Sequence[Node],
+    special: Special | None = None,
+    *,
+    approve: Approve | None,
+) -> Started:
+    clock = Clock()
     new = not parts.folder.exists and not before
     try:
         with clock.step("plan"):
             plan = make_plan(parts, wanted, special)
             refuse_problems(parts, plan)
+            with clock.stopped():
+                _agree(parts, plan, before, approve)
             public_key = parts.folder.ensure()
             cluster = parts.cluster((), plan.request)
             prepare(parts, cluster, plan)
@@ -158,6 +176,12 @@ def _bring_up(parts: Parts, wanted: Sequence[str], before: Sequence[Node], speci
         raise
     finally:
         cluster.close()
+
+
+def _agree(parts: Parts, plan: Plan, before: Sequence[Node], approve: Approve | None) -> None:
+    estimate = quote(parts, plan, before) if approve else None
+    if approve and estimate:
+        approve(estimate)
 
 
 def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
@@ -201,7 +225,7 @@ def _forget_if_gone(parts: Parts) -> None:
             parts.folder.remove()
 
 
-def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: _Clock) -> Started:
+def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: Clock) -> Started:
     members = parts.folder.members()
     parts.folder.pin(nodes)
     cluster.admit(nodes)
@@ -223,7 +247,7 @@ def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node],
     return _finish(parts, cluster, plan, outcome, clock)
 
 
-def _finish(parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: _Clock) -> Started:
+def _finish(parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: Clock) -> Started:
     there = {node.alias for node in cluster.nodes}
     absent = [spec.alias for spec in plan.nodes if spec.alias not in there]  # the provider has said why
     with clock.step("connect"):
@@ -294,24 +318,6 @@ def _undo(parts: Parts) -> None:
         parts.folder.remove()
     except BaseException as exc:  # noqa: BLE001  a second Ctrl-C included: the first cause is what counts
         parts.warn(f"nodes may still be running: `clusterctl terminate {parts.name}` ends them ({exc})")
-
-
-class _Clock:
-    """Times the laptop's own steps."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self.steps: list[Step] = []
-
-    def now(self) -> float:
-        return time.monotonic() - self._began
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        began = self.now()
-        waited_for = self.steps[-1].plugin if self.steps else ""
-        yield
-        self.steps.append(Step("laptop", name, waited_for, began, began, self.now()))
 
 
 def _shortened(aliases: Sequence[str]) -> str:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from clusterctl import connections
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
+from clusterctl.providers.base import Priced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.connections import Published
     from clusterctl.operations.parts import Parts
+    from clusterctl.providers.money import Spending
 
 ENGINES = "engines"
 """The item of a StatusRow that `list` shows."""
@@ -29,6 +31,8 @@ class ClusterStatus:
     nodes: tuple[Node, ...]
     rows: tuple[StatusRow, ...]
     published: tuple[Published, ...]
+    spending: Spending | None = None
+    """What its nodes cost; None where they cost nothing."""
 
     @property
     def state(self) -> str:
@@ -46,6 +50,24 @@ class ClusterStatus:
 def status(parts: Parts) -> ClusterStatus:
     """Ask the provider, and the plugins where the master runs. A plugin that fails is shown as unknown."""
     nodes = parts.provider.nodes(parts.name)
+    with ThreadPoolExecutor(1) as pool:
+        spent = pool.submit(_spending, parts, nodes)
+        rows = _all_rows(parts, nodes)
+        return ClusterStatus(
+            parts.name,
+            parts.provider.name,
+            tuple(nodes),
+            tuple(rows),
+            tuple(connections.published(parts.folder)),
+            spent.result(),
+        )
+
+
+def _spending(parts: Parts, nodes: Sequence[Node]) -> Spending | None:
+    return parts.provider.spending(parts.name, nodes) if nodes and isinstance(parts.provider, Priced) else None
+
+
+def _all_rows(parts: Parts, nodes: Sequence[Node]) -> list[StatusRow]:
     rows: list[StatusRow] = []
     if any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
         cluster = parts.cluster(nodes)
@@ -54,9 +76,7 @@ def status(parts: Parts) -> ClusterStatus:
                 rows += _rows(parts, name, cluster)
         finally:
             cluster.close()
-    return ClusterStatus(
-        parts.name, parts.provider.name, tuple(nodes), tuple(rows), tuple(connections.published(parts.folder))
-    )
+    return rows
 
 
 def _rows(parts: Parts, plugin: str, cluster: object) -> Sequence[StatusRow]:

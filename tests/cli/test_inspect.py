@@ -24,8 +24,10 @@ class TestList:
             "engines",
             "client_file",
             "notebook_url",
+            "cost",
             "nodes",
         }
+        assert cluster["cost"] is None
         assert (cluster["name"], cluster["provider"], cluster["state"], cluster["engines"]) == (
             "lab",
             "local",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 
+_MISSING = "NoSuchResourceException"
+
+
 @dataclass(frozen=True)
 class Group:
     """Families that share a quota."""
@@ -70,14 +73,22 @@ def bucket(kind: str, market: str) -> Bucket:
 
 def limit(aws: Aws, code: str) -> int | None:
     """The processors that may run under this quota; None where the account has no such quota. One call, or two."""
-    for operation in ("get_service_quota", "get_aws_default_service_quota"):
-        try:
-            return int(aws.call("service-quotas", operation, ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"])
-        except AwsError as exc:
-            # A quota that was never changed need not have a value of its own.
-            if exc.code != "NoSuchResourceException":
-                raise
+    which = {"ServiceCode": "ec2", "QuotaCode": code}
+    try:
+        return _value(aws.call("service-quotas", "get_service_quota", **which))
+    except AwsError as exc:
+        if exc.code != _MISSING:
+            raise
+    try:  # a quota that was never changed need not have a value of its own
+        return _value(aws.call("service-quotas", "get_aws_default_service_quota", **which))
+    except AwsError as exc:
+        if exc.code != _MISSING:
+            raise
     return None
+
+
+def _value(answer: Mapping[str, Any]) -> int:
+    return int(answer["Quota"]["Value"])
 
 
 def running(aws: Aws) -> dict[str, int]:

@@ -1,0 +1,167 @@
+"""How prices look, and the question before nodes are made that cost money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterctl.cli.output import confirm, table
+from clusterctl.words import plural
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from clusterctl.providers.money import Estimate, QuotedGroup, Span, Spending
+
+_DAY = 24
+
+
+class Asking:
+    """Shows what new nodes cost and asks whether to start them; remembers the estimate."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Nothing yet.
+
+        Args:
+            as_json: stdout is for programs: show and ask on stderr.
+        """
+        self._as_json = as_json
+        self.estimate: Estimate | None = None
+
+    def __call__(self, estimate: Estimate) -> None:
+        """Ask; whoever says no, or is not there to say yes, ends the command."""
+        self.estimate = estimate
+        for line in estimate_lines(estimate):
+            click.echo(line, err=self._as_json)
+        count = sum(group.count for group in estimate.groups)
+        price = f" for {_hourly(estimate)}" if estimate.complete else ""
+        confirm(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
+
+
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """An estimate as a person reads it."""
+    rows = [_row(group) for group in estimate.groups]
+    rows += [(part.name, "", _price(part.hourly)) for part in estimate.parts]
+    lines = [f"In {estimate.place}, at the prices of now, in USD an hour:"]
+    lines += table(("WHAT", "EACH", "TOGETHER", "ON DEMAND", "SAVED"), [(*row, "", "")[:5] for row in rows])
+    lines += [_which(group) for group in estimate.groups]
+    lines += [f"{part.name}: {part.what}" for part in estimate.parts]
+    for limit in estimate.limits:
+        needed = "unknown" if limit.needed is None else f"{limit.needed} at most"
+        left = "unknown" if limit.left is None else str(limit.left)
+        lines.append(f"quota, {limit.name}: processors needed: {needed}, left: {left}")
+    lines += [f"note: {note}" for note in estimate.notes]
+    return [*lines, f"In all: {_total(estimate)}"]
+
+
+def _row(group: QuotedGroup) -> tuple[str, ...]:
+    together = _span(group.each.times(group.count)) if group.each else "unknown"
+    row = (plural(group.count, group.role), _span(group.each), together)
+    if group.market == "on-demand":
+        return row
+    saved = ""
+    if group.each and group.on_demand and group.on_demand.low:
+        saved = f"{100 * (1 - group.each.low / group.on_demand.low):.0f} %"
+    return (*row, _span(group.on_demand), saved)
+
+
+def _which(group: QuotedGroup) -> str:
+    """Of which nodes a row speaks."""
+    words = f"{plural(group.count, group.role)}: {' | '.join(group.types) or 'of any type'}"
+    if group.market == "on-demand":
+        return f"{words}, on demand"
+    words += f", spot{'' if group.bid is None else f' up to {dollars(group.bid)}'}"
+    words += f" in {group.zone}, the cheapest" if group.zone else ""
+    return f"{words}; else on demand" if group.market == "spot-with-fallback" else words
+
+
+def _total(estimate: Estimate) -> str:
+    if not estimate.complete:
+        return f"at least {_hourly(estimate)}: not every price is known."
+    spot = any(group.market != "on-demand" for group in estimate.groups)
+    fall_back = any(group.market == "spot-with-fallback" for group in estimate.groups)
+    hourly, usual = estimate.hourly, estimate.hourly_on_demand
+    text = f"{_hourly(estimate)}, {_between(hourly.times(_DAY))} a day."
+    if not spot or usual.high <= hourly.high:
+        return text
+    return f"{text} {'If no spot instance is to be had' if fall_back else 'On demand'}: {_between(usual)} an hour."
+
+
+def _hourly(estimate: Estimate) -> str:
+    return f"{_between(estimate.hourly)} an hour"
+
+
+def _between(span: Span) -> str:
+    low, high = dollars(span.low), dollars(span.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _span(span: Span | None) -> str:
+    if span is None:
+        return "unknown"
+    low, high = _price(span.low), _price(span.high)
+    return low if low == high else f"{low}-{high}"
+
+
+def _price(usd: Decimal | None) -> str:
+    return "unknown" if usd is None else f"{usd:.4f}"
+
+
+def dollars(usd: Decimal) -> str:
+    """An amount: to the cent, or with two digits where it is less than ten cents."""
+    return f"${usd:.2f}" if usd >= 0.095 or not usd else f"${usd:.2g}" if usd >= 0.0001 else "$0.00"
+
+
+def spending_text(spending: Spending) -> str:
+    """What nodes cost, in a few words."""
+    return f"{dollars(spending.hourly)} an hour, {dollars(spending.so_far)} so far"
+
+
+def spending_json(spending: Spending | None) -> dict[str, object] | None:
+    """The same for programs."""
+    if spending is None:
+        return None
+    return {
+        "hourly_usd": _number(spending.hourly),
+        "so_far_usd": _number(spending.so_far),
+        "notes": list(spending.notes),
+    }
+
+
+def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
+    """An estimate for programs; all prices are USD an hour."""
+    if estimate is None:
+        return None
+    return {
+        "place": estimate.place,
+        "complete": estimate.complete,
+        "hourly_usd": _span_json(estimate.hourly),
+        "hourly_on_demand_usd": _span_json(estimate.hourly_on_demand),
+        "groups": [
+            {
+                "role": group.role,
+                "count": group.count,
+                "types": list(group.types),
+                "market": group.market,
+                "zone": group.zone or None,
+                "each_usd": _span_json(group.each),
+                "on_demand_usd": _span_json(group.on_demand),
+                "bid_usd": _number(group.bid),
+            }
+            for group in estimate.groups
+        ],
+        "parts": [
+            {"name": part.name, "what": part.what, "hourly_usd": _number(part.hourly)} for part in estimate.parts
+        ],
+        "limits": [{"name": limit.name, "needed": limit.needed, "left": limit.left} for limit in estimate.limits],
+        "notes": list(estimate.notes),
+    }
+
+
+def _span_json(span: Span | None) -> dict[str, float | None] | None:
+    return None if span is None else {"low": _number(span.low), "high": _number(span.high)}
+
+
+def _number(usd: Decimal | None) -> float | None:
+    return None if usd is None else round(float(usd), 6)
