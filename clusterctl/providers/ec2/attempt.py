@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Event, EventKind
 from clusterctl.providers.ec2 import disks, images, launch, network, records, tags, teardown, waiting
+from clusterctl.providers.ec2.aws import remedy_for
 from clusterctl.providers.ec2.fleets import Fleets, Where
 from clusterctl.words import plural
 
@@ -213,9 +214,12 @@ class Attempt:
         why = launch.reasons(fleets.refusals)
         text = f"{len(missing)} of {plural(len(self._plan.nodes), 'node')} could not be had: {why}"
         if MASTER in missing or (new and have < self._plan.min_size):
+            reached = next((each.code for each in fleets.refusals if each.code in launch.QUOTA), "")
             raise ProviderError(
                 text,
-                remedy="name more types in NODE_INSTANCE_TYPE, set ZONES = any, MARKET or another region,"
+                remedy=remedy_for(reached)
+                if reached
+                else "name more types in NODE_INSTANCE_TYPE, set ZONES = any, MARKET or another region,"
                 " or be content with fewer: --min-size",
             )
         self._report(Event(EventKind.WARNING, text))

@@ -31,6 +31,8 @@ _OVERRIDES = 300
 """Types times subnets that one request may name."""
 _NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
 """Codes that say all that their messages do."""
+_NOT_OFFERED = frozenset({"InvalidFleetConfiguration", "Unsupported"})
+QUOTA = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
 _SHOWN = 4
 
 
@@ -254,7 +256,10 @@ def _terminate_one(aws: Aws, instance: str) -> None:
 def reasons(refusals: Iterable[Refusal]) -> str:
     """Why, in few words: what AWS said, each once, with where."""
     pools: dict[tuple[str, str], dict[str, None]] = {}
-    for refusal in refusals:
+    # That some zone has no machines of a type is said each time, and is the reason only where nothing else is.
+    said = list(refusals)
+    telling = [refusal for refusal in said if refusal.code not in _NOT_OFFERED]
+    for refusal in telling or said:
         words = refusal.message if refusal.code not in _NO_ROOM else ""
         pools.setdefault((refusal.code, words), {})[refusal.pool] = None
     parts = []
