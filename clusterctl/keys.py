@@ -49,6 +49,30 @@ def ensure_key_pair(path: Path | str) -> str:
     return derived
 
 
+def public_key_of(text: str) -> str:
+    """The public key, as OpenSSH writes it, of what is in a key's file: the public key itself, or a private one.
+
+    Raises:
+        ValueError: it is no key, or one with a passphrase.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization as form
+
+    data = text.strip().encode()
+    try:
+        if data.startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
+            public = form.load_ssh_private_key(data, password=None).public_key()
+        elif data.startswith(b"-----BEGIN"):
+            private = form.load_pem_private_key(data, password=None)
+            public = private.public_key()  # type: ignore[assignment]
+        else:
+            form.load_ssh_public_key(data)
+            return data.decode()
+        return public.public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+    except (TypeError, UnsupportedAlgorithm) as exc:
+        raise ValueError(str(exc)) from exc
+
+
 def _make_pair(private: Path, public: Path) -> str:
     secret, text = new_key_pair(f"clusterctl-{private.parent.name}")
     private.parent.mkdir(parents=True, exist_ok=True)

@@ -163,25 +163,26 @@ def ec2_owner() -> str:
     return f"{_user()}@{computer}"[: 128 - len(_mark())] + _mark()
 
 
-def aws(config_file: str | None, region: str | None = None) -> Aws:
+def aws(config_file: str | None, region: str | None = None, *, hasty: bool = False) -> Aws:
     """The AWS account that the config file (as given on the command line) and the environment say.
 
     Args:
         config_file: only its [aws] section counts.
         region: to look elsewhere than the section says.
+        hasty: give up at once where nobody answers.
     """
-    return aws_of(config.load_aws(config_path(config_file), environ=os.environ), region)
+    return aws_of(config.load_aws(config_path(config_file), environ=os.environ), region, hasty=hasty)
 
 
-def aws_of(section: AwsSection, region: str | None = None) -> Aws:
-    """The AWS account of this section."""
+def aws_of(section: AwsSection, region: str | None = None, *, hasty: bool = False) -> Aws:
+    """The AWS account of this section; the other arguments as of `aws`."""
     known = Credentials(
         profile=section.aws_profile,
         access_key_id=section.aws_access_key_id,
         secret_access_key=section.aws_secret_access_key,
         session_token=section.aws_session_token,
     )
-    return Aws(region or section.aws_region_name, known)
+    return Aws(region or section.aws_region_name, known, hasty=hasty)
 
 
 def config_path(explicit: str | None) -> Path | None:

@@ -1,8 +1,27 @@
-"""How counts are said."""
+"""How counts, times and ages are said."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
 
 
 def plural(count: int, noun: str) -> str:
     """``1 node``, ``2 nodes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def utc(moment: datetime | None) -> str:
+    """``2025-06-10T07:00:00Z``; empty where nobody knows."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def age(passed: timedelta) -> str:
+    """In the greatest unit that fits: ``45 s``, ``12 min``, ``5 h``, ``3 days``."""
+    seconds = max(0, int(passed.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h"
+    return plural(seconds // 86400, "day")

@@ -82,6 +82,11 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
+def region_option(function: F) -> F:
+    """`--region`."""
+    return click.option("-r", "--region", metavar="NAME", help="Region to look at; default: that of [aws].")(function)
+
+
 def yes_option(function: F) -> F:
     """`--yes`, with StarCluster's names for it."""
     return click.option("-y", "--yes", "-c", "--confirm", "yes", is_flag=True, help="Do not ask.")(function)

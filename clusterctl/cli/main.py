@@ -41,6 +41,19 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "connect": ("client", "connect", ("shell", "sh")),
     "notebook": ("client", "notebook", ()),
     "image": ("image", "image", ()),
+    "listinstances": ("instances", "listinstances", ("lsi",)),
+    "listspots": ("instances", "listspots", ("ls",)),
+    "showconsole": ("instances", "showconsole", ("sc",)),
+    "listregions": ("offers", "listregions", ("lr",)),
+    "listzones": ("offers", "listzones", ("lz",)),
+    "listimages": ("offers", "listimages", ("li",)),
+    "listkeypairs": ("keypairs", "listkeypairs", ("lk",)),
+    "createkey": ("keypairs", "createkey", ("ck",)),
+    "removekey": ("keypairs", "removekey", ("rk",)),
+    "listvolumes": ("volumes", "listvolumes", ("lv",)),
+    "createvolume": ("volumes", "createvolume", ("cv",)),
+    "resizevolume": ("volumes", "resizevolume", ("res",)),
+    "removevolume": ("volumes", "removevolume", ("rv",)),
     "config": ("config", "config", ()),
     "completion": ("completion", "completion", ()),
 }
@@ -81,7 +94,8 @@ class Commands(click.Group):
             from difflib import get_close_matches
 
             names = [*COMMANDS, *(alias for _, _, aliases in COMMANDS.values() for alias in aliases)]
-            near = get_close_matches(args[0], names, n=1)
+            # `lsit` is nearer to `lsi`, and means `list`: whoever types four letters means no short name.
+            near = get_close_matches(args[0], [name for name in names if len(name) > 3], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(exc.message + hint, ctx) from exc
 

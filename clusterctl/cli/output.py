@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ import click
 from clusterctl.model import Event, EventKind, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -112,6 +113,24 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     cells = [[str(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def show_found(found: Sequence[Any], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
+    """Print frozen dataclasses, whole as JSON, or some of their fields as a table.
+
+    Args:
+        found: what there is.
+        columns: headings by field.
+        as_json: whether programs read it.
+        none: what to say where there is nothing.
+    """
+    if as_json:
+        show_json([asdict(each) for each in found])
+    elif not found:
+        click.echo(none)
+    else:
+        rows = [[getattr(each, name) or "-" for name in columns] for each in found]
+        show_table(list(columns.values()), rows)
 
 
 def confirm(question: str, *, yes: bool, err: bool = False) -> None:

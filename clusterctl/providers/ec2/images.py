@@ -50,6 +50,11 @@ def usual() -> str:
     return _PYTHONS.get(sys.version_info[:2], "ubuntu-24.04")
 
 
+def parameters() -> dict[tuple[str, str], str]:
+    """The parameter of each system, by its name and architecture."""
+    return {(system, arch): _path(system, arch) for system in SYSTEMS for arch in _DEBIAN}
+
+
 def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, str]) -> dict[str, Ami]:
     """What each name stands for, in two calls at most.
 
