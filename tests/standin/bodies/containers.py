@@ -20,6 +20,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from .container import LABEL, ContainerMaker, Setup
 from .image import body_image
+from .metadata import Metadata
 from .reconciler import Reconciler
 from .subnet import GATEWAY, SUBNET, claimed
 from .waiting import until
@@ -41,6 +42,8 @@ _REBOOTED, _HALTED = 129, 130
 class Containers:
     """Gives every instance of a cloud a container, as long as the context lasts; nothing is left of them afterwards.
 
+    `cloud` is the cloud, `metadata` the metadata service that all of them have.
+
     Args:
         cloud: the stand-in.
         cores: how many of them a body sees.
@@ -60,6 +63,7 @@ class Containers:
             run = secrets.token_hex(3)
             self.bridge = f"ec2b{run}"
             setup = Setup(run, body_image(self.engine), _make_network(self.engine, self.bridge), self._cores)
+            self.metadata = stack.enter_context(Metadata(self.cloud, self.bridge))
             self._maker = ContainerMaker(self.engine, setup)
             self._bodies = Reconciler(self.cloud, self._maker)
             self._watch_power(stack)
