@@ -45,7 +45,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("permission NAME", PermissionSection),
     ("aws", AwsSection),
 )
-_NOT_YET = ("key NAME", "permission NAME", "aws")
+_OF_EC2 = ("key NAME", "permission NAME", "aws")
 
 
 def pages() -> dict[str, str]:
@@ -186,12 +186,10 @@ def _options() -> Iterator[str]:
         yield ""
         if model is ClusterSection:
             yield "Each can be set for one run by the environment: `CLUSTERCTL_` and the option's name,"
-            yield "but for `EXTENDS`. Where an option acts with some providers only, they are named; with `ec2`, which"
-            yield "is [not there yet](../roadmap.md), it is read, checked and shown by"
-            yield "`clusterctl start --dry-run NAME`."
+            yield "but for `EXTENDS`. Where an option acts with some providers only, they are named."
             yield ""
-        elif title in _NOT_YET:
-            yield "Read and checked. It acts with providers that are [not there yet](../roadmap.md)."
+        elif title in _OF_EC2:
+            yield "It acts with the provider [`ec2`](../howto/ec2.md)."
             yield ""
         yield from _table(model)
     for name, plugin in installed_plugins("clusterctl").items():
