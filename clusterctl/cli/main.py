@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "image": ("image", "image", ()),
     "listinstances": ("instances", "listinstances", ("lsi",)),
     "listspots": ("instances", "listspots", ("ls",)),
+    "spothistory": ("spothistory", "spothistory", ("shi",)),
     "showconsole": ("instances", "showconsole", ("sc",)),
     "listregions": ("offers", "listregions", ("lr",)),
     "listzones": ("offers", "listzones", ("lz",)),

@@ -1,0 +1,46 @@
+"""Where the marks of an axis go: at round amounts and round times."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+_STEPS = (1, 2, 2.5, 5, 10)
+_TIMES = [
+    *(timedelta(minutes=minutes) for minutes in (5, 15, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
+    *(timedelta(days=days) for days in (1, 2, 7, 14)),
+]
+
+
+def amounts(low: float, high: float, *, most: int = 6) -> list[float]:
+    """Round numbers from below `low` to above `high`, evenly spaced, not many more than `most`."""
+    if high <= low:
+        low, high = low * 0.9, low * 1.1 or 1.0
+    rough = (high - low) / (most - 1)
+    size: float = 10 ** math.floor(math.log10(rough))
+    step = next(size * each for each in _STEPS if size * each >= rough)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def times(start: datetime, end: datetime, *, most: int = 8) -> list[datetime]:
+    """Round moments from `start` to `end`, `most` at most: midnights, where days are shown."""
+    step = next((each for each in _TIMES if (end - start) / each <= most), _TIMES[-1])
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight + math.ceil((start - midnight) / step) * step
+    found = []
+    while first <= end:
+        found.append(first)
+        first += step
+    return found
+
+
+def decimals(step: float) -> int:
+    """How many digits behind the point tell marks that are so far apart."""
+    return max(2, -math.floor(math.log10(step) + 1e-9) + (0 if math.isclose(step, _one_digit(step)) else 1))
+
+
+def _one_digit(step: float) -> float:
+    size: float = 10 ** math.floor(math.log10(step) + 1e-9)
+    return round(step / size) * size
