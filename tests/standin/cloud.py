@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core.exceptions import ServiceException
 
-from . import images, leaks, wire
+from . import images, leaks, limits, wire
 from .actions import HANDLERS
 from .calls import Call, CallLog
 from .capacity import SPOT, Capacity
@@ -246,6 +246,7 @@ class Cloud:
         handler = HANDLERS.get((request.service, request.action))
         try:
             self._ensure_region(request.region)
+            limits.check(request)
             if handler is None:
                 return self.moto.forward(request)
             if request.params.get("DryRun"):

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from .cloud import Cloud
 
-FLEET_TAGS = ("fleet", "instance", "volume", "network-interface")
-
 
 @dataclass
 class Fleet:
@@ -84,10 +82,6 @@ def create_fleet(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
 def _check(given: Mapping[str, Any]) -> None:
     if given.get("Type", "maintain") != "instant":
         raise wire.AwsError("UnsupportedOperation", "The stand-in has fleets of type instant only.")
-    for kind in tags_by_kind(given.get("TagSpecifications", ())):
-        if kind not in FLEET_TAGS:
-            message = f"'{kind}' is not a valid taggable resource type for this operation."
-            raise wire.AwsError("InvalidParameterValue", message)
     for key in ("SpotOptions", "OnDemandOptions"):
         options = given.get(key) or {}
         if options.get("MinTargetCapacity") and not (

@@ -52,10 +52,13 @@ def delete_launch_template(cloud: Cloud, request: wire.Request) -> Mapping[str, 
     return cloud.moto.forward(request)
 
 
-def describe_launch_templates(cloud: Cloud, request: wire.Request) -> Mapping[str, Any] | wire.Answer:
-    """moto leaves ids out that it does not know; EC2 says so."""
+def describe_launch_templates(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
+    """moto leaves out ids that it does not know, and all beyond the first fifteen; EC2 has an error, and pages."""
     _check_templates(cloud, request.region, ids=request.params.get("LaunchTemplateIds") or [])
-    return cloud.moto.forward(request)
+    asked = {key: value for key, value in request.params.items() if key not in ("MaxResults", "NextToken")}
+    found = cloud.moto.call("ec2", request.action, request.region, {**asked, "MaxResults": 1_000_000})
+    page, token = wire.page(found["LaunchTemplates"], request, most=200)
+    return {"LaunchTemplates": page, "NextToken": token}
 
 
 def _check_templates(cloud: Cloud, region: str, *, ids: list[str | None]) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .cloud import Cloud
 
 USER_DATA_LIMIT = 16 * 1024
-TAGGABLE = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
 
 
 def merged(template: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +67,6 @@ def check(cloud: Cloud, *, region: str, data: Mapping[str, Any], market: str) ->
             "You cannot specify tags for Spot instances requests if there are no Spot instances requests being created"
             " by the request.",
         )
-    _check_tags(tags)
     user_data(data)
     disks(image, data)
     groups(cloud, region=region, data=data)
@@ -76,21 +74,6 @@ def check(cloud: Cloud, *, region: str, data: Mapping[str, Any], market: str) ->
     key = data.get("KeyName")
     if key and key not in cloud.moto.backend("ec2", region).key_pairs:
         raise wire.AwsError("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
-
-
-def _check_tags(tags: Mapping[str, Mapping[str, str]]) -> None:
-    for kind, pairs in tags.items():
-        if kind not in TAGGABLE:
-            message = f"'{kind}' is not a valid taggable resource type for this operation."
-            raise wire.AwsError("InvalidParameterValue", message)
-        for key, value in pairs.items():
-            if key.lower().startswith("aws:"):
-                message = f"Tag keys starting with 'aws:' are reserved for internal use: {key}"
-                raise wire.AwsError("InvalidParameterValue", message)
-            if len(key) > 128 or len(value) > 256:
-                raise wire.AwsError("InvalidParameterValue", f"Tag {key}: the key or the value is too long")
-        if len(pairs) > 50:
-            raise wire.AwsError("TagLimitExceeded", "The maximum number of tags for a resource is 50.")
 
 
 def image_of(cloud: Cloud, *, region: str, identity: str) -> Any:

@@ -1,7 +1,7 @@
 """The types of machines: what moto knows of them, which zone offers which, and types by requirement.
 
-moto ships AWS's own answers to DescribeInstanceTypes and DescribeInstanceTypeOfferings; both actions stay moto's.
-GetInstanceTypesFromInstanceRequirements is here. Simplified: of the requirements it heeds the number of CPUs, memory
+moto ships AWS's own answers to DescribeInstanceTypes and DescribeInstanceTypeOfferings; the second one stays moto's.
+Simplified: of the requirements of GetInstanceTypesFromInstanceRequirements it heeds the number of CPUs, memory
 (whole and per CPU), the maker of the CPU, allowed and excluded types, generations, burstable performance, bare metal,
 local storage and accelerators (none unless asked for, as EC2 has it); the others are ignored.
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
+from moto.ec2.utils import generic_filter
 
 from . import wire
 
@@ -141,4 +142,20 @@ def get_instance_types_from_instance_requirements(_cloud: Cloud, request: wire.R
     return {"InstanceTypes": [{"InstanceType": name} for name in page], "NextToken": token}
 
 
-HANDLERS = {("ec2", "GetInstanceTypesFromInstanceRequirements"): get_instance_types_from_instance_requirements}
+def describe_instance_types(_cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
+    """The types of the region, at most 100 a page; moto sends all that it knows of any region at once."""
+    asked = request.params.get("InstanceTypes") or ()
+    unknown = sorted(set(asked) - set(types_in(request.region)))
+    if unknown:
+        message = f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
+        raise wire.AwsError("InvalidInstanceType", message)
+    known = [InstanceType(name) for name in asked or types_in(request.region) if name in INSTANCE_TYPES]
+    filters = {each["Name"]: each["Values"] for each in request.params.get("Filters") or ()}
+    page, token = wire.page(generic_filter(filters, known) if filters else known, request, most=100)
+    return {"InstanceTypes": page, "NextToken": token}
+
+
+HANDLERS = {
+    ("ec2", "DescribeInstanceTypes"): describe_instance_types,
+    ("ec2", "GetInstanceTypesFromInstanceRequirements"): get_instance_types_from_instance_requirements,
+}
