@@ -61,6 +61,7 @@ def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, not
 
 RENDERED = {
     "machine_macros.sh.j2": [],
+    "machine_packages.sh.j2": [],
     "base_system.sh.j2": [],
     "base_members.sh.j2": [],
     "base_scratch.sh.j2": [],

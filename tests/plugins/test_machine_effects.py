@@ -22,10 +22,18 @@ from clusterctl.plugin_host import find, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
+from .. import fake_dnf
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 MACHINE = frozenset({Facet.MACHINE})
 LASTING = frozenset({Facet.MACHINE, Facet.LASTING})
 KEPT = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/hosts", "/etc/fstab")
+
+
+UPDATE_CA_TRUST = """#!/bin/sh
+echo "$1" >> /fake/trusted
+touch /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+"""
 
 
 def docker(*words, check=True, stdin=None):
@@ -461,9 +469,38 @@ class TestPackages:
     def test_where_there_is_no_apt_the_missing_are_named(self, lab):
         lab.boot(MASTER)
         lab.sh(MASTER, "mv /usr/bin/apt-get /usr/bin/dpkg-query /tmp")
-        with pytest.raises(RemoteError, match="there is no apt-get to install them with: tree") as caught:
+        with pytest.raises(RemoteError, match="there is neither apt-get nor dnf to install them with: tree") as caught:
             join(plugin("base"), lab.cluster(apt=("tree",)))
         assert "install them there" in caught.value.remedy
+
+    def test_where_there_is_dnf_it_installs_and_certificates_go_where_such_systems_have_them(self, lab, tmp_path):
+        (tmp_path / "ca.pem").write_text(certificate())
+        lab.boot(MASTER)
+        lab.sh(MASTER, "mv /usr/bin/apt-get /usr/bin/dpkg-query /usr/sbin/update-ca-certificates /tmp")
+        for name, text in (("dnf", fake_dnf.DNF), ("rpm", fake_dnf.RPM), ("update-ca-trust", UPDATE_CA_TRUST)):
+            path = f"/usr/local/bin/{name}"
+            docker("exec", "-i", lab.nodes[MASTER].id, "sh", "-c", f"cat > {path}; chmod 755 {path}", stdin=text)
+        lab.sh(
+            MASTER,
+            "mkdir -p /fake /etc/pki/ca-trust/source/anchors /etc/pki/ca-trust/extracted/pem /etc/pki/tls/certs"
+            "; rm -f /etc/ssl/certs/ca-certificates.crt; touch /etc/pki/tls/certs/ca-bundle.crt"
+            "; echo tree > /fake/known; printf '%s 0 1.0 1\\n' ca-certificates > /fake/installed",
+        )
+        options, cluster = {"ca_certificates": str(tmp_path / "ca.pem")}, lab.cluster(apt=("tree",))
+        assert "changed: package tree" in join(plugin("base", **options), cluster)[MASTER]
+        assert lab.sh(MASTER, "cat /fake/trusted; ls /etc/pki/ca-trust/source/anchors | wc -l") == "extract\n1"
+        assert "=/etc/pki/tls/certs/ca-bundle.crt" in lab.sh(MASTER, "grep SSL_CERT_FILE /etc/clusterctl/environment")
+        assert join(plugin("base", **options), cluster) == {MASTER: []}
+        assert lab.sh(MASTER, "cat /fake/trusted") == "extract", "once"
+        join(plugin("base"), cluster)
+        assert lab.sh(MASTER, "cat /fake/trusted; ls /etc/pki/ca-trust/source/anchors") == "extract\nextract"
+
+    def test_an_archive_for_apt_is_refused_where_there_is_none(self, lab):
+        lab.boot(MASTER)
+        lab.sh(MASTER, "mv /usr/bin/apt-get /tmp")
+        with pytest.raises(RemoteError, match="APT_MIRROR is for apt-get") as caught:
+            join(plugin("base", apt_mirror="http://deb.debian.org/debian"), lab.cluster())
+        assert "leave APT_MIRROR out" in caught.value.remedy
 
     def test_an_image_gets_packages_and_no_user(self, lab):
         lab.boot(MASTER)
