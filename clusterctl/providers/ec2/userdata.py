@@ -95,6 +95,9 @@ def _config(birth: Birth) -> dict[str, Any]:
                 "ssh_authorized_keys": [birth.login_key],
             },
         ],
+        # Names are ours: Debian's images would write both anew at every boot.
+        "preserve_hostname": True,
+        "manage_etc_hosts": False,
         "package_update": False,
         "package_upgrade": False,
         # At every boot.

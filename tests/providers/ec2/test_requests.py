@@ -161,6 +161,11 @@ class TestUserData:
         assert text.count(SECRET_MARK) == 2  # its begin and its end
         assert "SECRET" not in text.replace(SECRET_MARK, "").upper()
 
+    def test_names_stay_as_they_are_made_at_the_join(self, lab):
+        lab.create(plan_of(1))
+        config = self.config(lab)
+        assert (config["preserve_hostname"], config["manage_etc_hosts"]) == (True, False)
+
     def test_another_launch_has_another_one(self, lab):
         lab.create(plan_of(1))
         lab.create(plan_of(2))

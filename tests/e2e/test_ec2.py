@@ -1,0 +1,231 @@
+"""The story on instances: the talk's own config file against the stand-in, whose instances have bodies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from clusterctl.providers.ec2 import tags
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+CONFIG = """
+[global]
+DEFAULT_TEMPLATE=ip
+
+[key mykey]
+KEY_LOCATION=~/.ssh/mykey.rsa
+
+[plugin ipcluster]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
+ENABLE_NOTEBOOK = True
+NOTEBOOK_DIRECTORY = notebooks
+
+[plugin ipclusterrestart]
+SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
+
+[plugin ippackages]
+setup_class = pypackage.PyPackageSetup
+packages = msgpack-python, ipython, scikit-learn
+
+[cluster ip]
+KEYNAME = mykey
+CLUSTER_USER = iptest
+NODE_IMAGE_ID = debian-12
+NODE_INSTANCE_TYPE = c7i.large, c7a.large
+DISABLE_QUEUE = True
+SPOT_BID = 0.10
+PLUGINS = ippackages, ipcluster
+"""
+"""The talk's, with another image and other types."""
+NODES = ("master", "node001", "node002")
+
+
+@dataclass(frozen=True)
+class Story:
+    """The cluster, and what its start said."""
+
+    laptop: object
+    bodies: object
+    started: str
+
+    def instance(self, alias: str) -> dict:
+        """A node as the cloud has it."""
+        (node,) = [each for each in self.nodes() if each["alias"] == alias]
+        filters = [
+            {"Name": "private-ip-address", "Values": [node["address"]]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+        (found,) = self.bodies.cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
+        return found["Instances"][0]
+
+    def nodes(self) -> list[dict]:
+        (found,) = self.laptop.json("list", "--json", "demo")
+        return found["nodes"]
+
+    def engines(self) -> dict[str, int | None]:
+        return {node["alias"]: node["engines"] for node in self.nodes()}
+
+    def on(self, alias: str, command: str, *, user: str = "") -> str:
+        """What a command prints on a node, by SSH."""
+        as_user = ("-u", user) if user else ()
+        return self.laptop.run("sshnode", *as_user, "demo", alias, command).stdout.strip()
+
+    def python(self, code: str) -> object:
+        """Code in a plain Python on the laptop, with `client` connected; what `answer` then is."""
+        file = self.laptop.folder("demo") / "client.json"
+        connect = f"import json, ipyparallel\nclient = ipyparallel.Client({str(file)!r}, timeout=60)\n"
+        return json.loads(self.laptop.python(f"{connect}{code}\nprint(json.dumps(answer))\n", timeout=120))
+
+    def is_whole(self, *aliases: str) -> bool:
+        """Whether these nodes, and no others, have the engines that they should have, under their ids."""
+        return self.engines() == dict.fromkeys(aliases, 1) and self.python("answer = client.ids") == [
+            *range(len(aliases))
+        ]
+
+
+@pytest.fixture(scope="module")
+def story(bodies, laptop_class, tmp_path_factory):
+    """`clusterctl start -s 3 -b 0.07 demo`, as its user types it."""
+    home = tmp_path_factory.mktemp("laptop")
+    # The cloud's address, and that nodes are reached by their private ones: this kernel has no NFS, so that the bodies
+    # share their homes, as they would a file system of Amazon's.
+    more = {"CLUSTERCTL_ADDRESS": "private", "CLUSTERCTL_SHARED_HOME": "yes", "HOME": str(home)}
+    laptop = laptop_class(home / "clusterctl", {**bodies.cloud.environment(), **more})
+    laptop.home.mkdir()
+    (laptop.home / "config").write_text(CONFIG)
+    (home / ".ssh").mkdir(mode=0o700)
+    key = home / ".ssh" / "mykey.rsa"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(key)], check=True)
+    laptop.run("createkey", "mykey", "--import-key", str(key))
+    try:
+        started = laptop.run("start", "-s", "3", "-b", "0.07", "--yes", "demo", timeout=600)
+        yield Story(laptop, bodies, started.stdout + started.stderr)
+    finally:
+        laptop.run("terminate", "--yes", "demo", status=None, timeout=300)
+        laptop.run("removekey", "--yes", "mykey", status=None)
+    assert bodies.cloud.left() == []
+
+
+def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(story):
+    assert "demo is up: 3 engines on 3 nodes for iptest" in story.started
+    assert story.is_whole(*NODES)
+    assert [node["market"] for node in story.nodes()] == ["on-demand", "spot", "spot"]
+    assert len({story.instance(alias)["Placement"]["AvailabilityZone"] for alias in NODES}) == 1
+
+
+def test_what_runs_shows_what_it_costs(story):
+    (found,) = story.laptop.json("list", "--json", "demo")
+    assert found["cost"]["hourly_usd"]
+
+
+def test_a_laptop_connects_and_work_runs_as_the_user_on_every_node(story):
+    code = (
+        "def who():\n    import getpass, socket, msgpack, sklearn\n"
+        "    return [getpass.getuser(), socket.gethostname()]\n"
+        "answer = client[:].apply_sync(who)"
+    )
+    assert story.python(code) == [["iptest", alias] for alias in NODES]
+
+
+def test_members_reach_each_other_by_name_with_keys_that_they_made_themselves(story):
+    assert story.on("node001", "ssh -o BatchMode=yes node002 hostname", user="iptest") == "node002"
+    known = (story.laptop.folder("demo") / "known_hosts").read_text().splitlines()
+    keys = {line.split()[-1] for line in known}
+    born = {tags.tags_of(story.instance(alias))[tags.HOST_KEY].split()[1] for alias in NODES}
+    assert len(keys) == 3
+    assert not keys & born
+
+
+def test_the_talks_own_key_lets_its_user_in(story):
+    key = f"{story.laptop.more['HOME']}/.ssh/mykey.rsa"
+    address = story.nodes()[0]["address"]
+    known = story.laptop.folder("demo") / "known_hosts"
+    options = ["-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes", "-i", key]
+    said = subprocess.run(["ssh", *options, f"admin@{address}", "id -un"], capture_output=True, text=True)
+    assert said.stdout.strip() == "admin", said.stderr
+
+
+def test_only_root_may_ask_the_metadata_service(story):
+    ask = (
+        'python3 -c \'import urllib.request as u; r = u.Request("http://169.254.169.254/latest/api/token",'
+        ' method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"});'
+        " print(len(u.urlopen(r, timeout=5).read()) > 0)'"
+    )
+    assert story.on("node001", f"sudo {ask}") == "True"
+    refused = story.laptop.run("sshnode", "-u", "iptest", "demo", "node001", ask, status=None)
+    assert "True" not in refused.stdout
+    assert refused.returncode != 0
+
+
+def test_restarting_the_engines_keeps_their_ids(story):
+    before = story.python("answer = client[:].apply_sync(__import__('os').getpid)")
+    said = story.laptop.run("runplugin", "ipclusterrestart")
+    assert "Restarting 3 engines on 3 nodes" in said.stdout
+    assert story.is_whole(*NODES)
+    after = story.python("answer = client[:].apply_sync(__import__('os').getpid)")
+    assert not set(before) & set(after)
+
+
+def test_a_node_of_another_type_and_market_joins(story):
+    story.laptop.run("addnode", "-I", "m7i.large", "--market", "on-demand", "--yes", "demo", timeout=300)
+    assert story.is_whole(*NODES, "node003")
+    node = story.nodes()[-1]
+    assert (node["type"], node["market"]) == ("m7i.large", "on-demand")
+    story.laptop.run("removenode", "--yes", "demo")
+    assert story.is_whole(*NODES)
+
+
+def test_a_notice_lets_the_engines_go_before_the_end_and_start_replaces_the_node(story, poll):
+    doomed = story.instance("node002")["InstanceId"]
+    story.bodies.cloud.interrupt(doomed, notice_s=70)
+    poll(lambda: story.engines()["node002"] == 0, "the engines of node002 went", deadline_s=68, every_s=2)
+    said = story.laptop.run("status", "demo", status=1)
+    assert "will be taken" in said.stdout
+    assert doomed == story.instance("node002")["InstanceId"]  # it is there still
+    poll(lambda: "node002" not in story.engines(), "node002 was taken", deadline_s=90, every_s=2)
+    story.laptop.run("start", "--yes", "demo", timeout=400)
+    assert story.is_whole(*NODES)
+    assert story.instance("node002")["InstanceId"] != doomed
+
+
+def test_a_node_that_boots_anew_comes_back_by_itself_and_knows_the_others(story, poll):
+    story.bodies.reboot(story.instance("node001")["InstanceId"])
+    poll(lambda: story.engines().get("node001") == 1, "the engine of node001 is back", deadline_s=150, every_s=2)
+    assert story.on("node001", "ssh -o BatchMode=yes master hostname", user="iptest") == "master"
+
+
+def test_restart_boots_all_of_them_and_ends_no_spot_instance(story):
+    before = {alias: story.instance(alias)["InstanceId"] for alias in NODES}
+    story.laptop.run("restart", "demo", timeout=400)
+    assert story.is_whole(*NODES)
+    assert {alias: story.instance(alias)["InstanceId"] for alias in NODES} == before
+
+
+def test_stop_keeps_the_master_and_start_asks_for_the_workers_anew(story):
+    before = {alias: story.instance(alias)["InstanceId"] for alias in NODES}
+    story.laptop.run("stop", "--yes", "demo", timeout=200)
+    assert [(node["alias"], node["state"]) for node in story.nodes()] == [("master", "stopped")]
+    story.laptop.run("start", "--yes", "demo", timeout=400)
+    assert story.is_whole(*NODES)
+    after = {alias: story.instance(alias)["InstanceId"] for alias in NODES}
+    assert after["master"] == before["master"]
+    assert not {after[alias] for alias in NODES[1:]} & {before[alias] for alias in NODES[1:]}
+
+
+def test_a_start_again_changes_nothing(story):
+    story.bodies.cloud.clear_calls()
+    said = story.laptop.run("start", "demo")
+    assert "demo was already running" in said.stdout
+    assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
+
+
+def test_terminate_leaves_nothing_in_the_account(story):
+    said = story.laptop.run("terminate", "--yes", "demo", timeout=300)
+    assert "demo is gone" in said.stdout
+    story.laptop.run("removekey", "--yes", "mykey")
+    assert story.bodies.cloud.left() == []
+    assert not story.laptop.folder("demo").exists()
