@@ -52,7 +52,11 @@ class Cloud:
     Calls are answered one after the other.
     """
 
+    _only = threading.Lock()
+
     def __enter__(self) -> Cloud:
+        if not Cloud._only.acquire(blocking=False):
+            raise RuntimeError("there is another Cloud in this process: moto has room for one")
         self.moto = Moto()
         self.faults = Faults()
         self.capacity = Capacity()
@@ -81,6 +85,7 @@ class Cloud:
             timer.cancel()
         self._proxy.close()
         self._straight.close()
+        Cloud._only.release()
         if self._bugs and kind is None:
             raise AssertionError("the stand-in has bugs:\n" + "\n".join(self._bugs))
 

@@ -75,6 +75,7 @@ def zones_offering(name: str, region: str) -> tuple[str, ...]:
     return _offered(region).get(name, ())
 
 
+@cache
 def types_in(region: str) -> tuple[str, ...]:
     """The types that some zone of this region has."""
     return tuple(sorted(_offered(region)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -109,41 +110,38 @@ def _instances(region: str, name: str) -> Iterator[tuple[dict[str, str], str, fl
                 )
 
 
-def _products(service: str, regions: list[str], names: list[str] | None) -> Iterator[tuple[dict[str, str], str]]:
+@dataclass(frozen=True)
+class _Product:
+    """One product; its text is only written if it is asked for."""
+
+    family: str
+    attributes: Mapping[str, str]
+    usd: float
+    unit: str
+    what: str
+
+    def fits(self, filters: list[Mapping[str, str]]) -> bool:
+        return all(_fits({**self.attributes, "productFamily": self.family}, each) for each in filters)
+
+    def text(self) -> str:
+        service = self.attributes["servicecode"]
+        return _text(self.family, self.attributes, usd=self.usd, unit=self.unit, service=service, what=self.what)
+
+
+def _products(service: str, regions: list[str], names: list[str] | None) -> Iterator[_Product]:
     for region in regions:
+        place = {"servicecode": service, "regionCode": region, "location": _location(region)}
         if service == "AmazonVPC":
-            attributes = {
-                "servicecode": service,
-                "regionCode": region,
-                "location": _location(region),
-                "group": "VPCPublicIPv4Address",
-                "usagetype": "PublicIPv4:InUseAddress",
-                "operation": "",
-            }
-            yield (
-                attributes,
-                _text("VpcPublicIPv4Address", attributes, usd=ADDRESS_USD, unit="Hrs", service=service, what="address"),
-            )
+            usage = {"group": "VPCPublicIPv4Address", "usagetype": "PublicIPv4:InUseAddress", "operation": ""}
+            yield _Product("VpcPublicIPv4Address", {**place, **usage}, ADDRESS_USD, "Hrs", "address")
             continue
-        for api, (kind, usage, usd) in () if names else VOLUMES.items():
-            attributes = {
-                "servicecode": service,
-                "regionCode": region,
-                "location": _location(region),
-                "volumeApiName": api,
-                "volumeType": kind,
-                "usagetype": f"EBS:{usage}",
-                "productFamily": "Storage",
-            }
-            yield attributes, _text("Storage", attributes, usd=usd, unit="GB-Mo", service=service, what="GB-month")
+        for api, (kind, usage_type, usd) in () if names else VOLUMES.items():
+            usage = {"volumeApiName": api, "volumeType": kind, "usagetype": f"EBS:{usage_type}"}
+            yield _Product("Storage", {**place, **usage}, usd, "GB-Mo", "GB-month")
         for name in names or types_in(region):
-            if name not in types_in(region):
-                continue
-            for attributes, what, usd in _instances(region, name):
-                yield (
-                    {**attributes, "productFamily": "Compute Instance"},
-                    _text("Compute Instance", attributes, usd=usd, unit="Hrs", service=service, what=what),
-                )
+            if name in types_in(region):
+                for attributes, what, usd in _instances(region, name):
+                    yield _Product("Compute Instance", attributes, usd, "Hrs", what)
 
 
 def _fits(attributes: Mapping[str, str], each: Mapping[str, str]) -> bool:
@@ -164,13 +162,9 @@ def get_products(_cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
     filters = given.get("Filters") or []
     regions = _named(filters, "regionCode") or sorted(INSTANCE_TYPE_OFFERINGS["availability-zone"])
     names = _named(filters, "instanceType")
-    found = [
-        text
-        for attributes, text in _products(given["ServiceCode"], regions, names)
-        if all(_fits(attributes, each) for each in filters)
-    ]
+    found = [one for one in _products(given["ServiceCode"], regions, names) if one.fits(filters)]
     page, token = wire.page(found, request, most=100)
-    answer = {"FormatVersion": "aws_v1", "PriceList": list(page)}
+    answer = {"FormatVersion": "aws_v1", "PriceList": [one.text() for one in page]}
     return {**answer, "NextToken": token} if token else answer
 
 

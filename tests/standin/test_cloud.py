@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+from .cloud import Cloud
+
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
 
 
@@ -59,3 +61,8 @@ def test_the_environment_is_all_that_boto3_needs(cloud, monkeypatch):
         monkeypatch.setenv(name, value)
     assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
     assert cloud.calls_of("GetCallerIdentity")[0].service == "sts"
+
+
+def test_there_is_one_cloud_at_a_time(cloud):
+    with pytest.raises(RuntimeError, match="another Cloud"), Cloud():
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import botocore.exceptions
 import pytest
@@ -10,10 +11,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from .__main__ import fault, limit
+from .cloud import Cloud
 from .faults import (
     Broken,
     Dies,
     Fails,
+    Fault,
     Hidden,
     Interrupts,
     InUse,
@@ -165,3 +168,12 @@ def test_a_fault_and_a_capacity_can_be_written_on_the_command_line():
         fault("Broken:colour=red")
     with pytest.raises(argparse.ArgumentTypeError, match="TYPE,ZONE,MARKET"):
         limit("many")
+
+
+def test_every_fault_and_every_member_of_the_cloud_is_in_the_guide():
+    guide = (Path(__file__).parents[2] / "docs/howto/standin.md").read_text(encoding="utf-8")
+    for kind in Fault.__subclasses__():
+        assert f"| `{kind.__name__}` |" in guide
+    for name in vars(Cloud):
+        inner = name.startswith("_") or name in ("rebooted", "doom")
+        assert inner or f"`{name}" in guide, name

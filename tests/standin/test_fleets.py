@@ -159,3 +159,31 @@ def test_a_fleet_is_deleted_with_its_instances_only(launcher, ec2):
     ec2.delete_fleets(FleetIds=[fleet["FleetId"]], TerminateInstances=True)
     assert {each["State"]["Name"] for each in launcher.all()} == {"terminated"}
     assert ec2.describe_fleets()["Fleets"] == []
+
+
+def test_a_single_type_is_one_type_and_the_dearer_one_if_only_that_has_enough(launcher, cloud):
+    cloud.capacity["c7i.large", "*", "spot"] = 1
+    for zone in "abcdf":
+        cloud.prices.set_spot("m7i.large", f"us-east-1{zone}", 0.09)
+    launcher.fleet(6, types=("c7i.large", "m7i.large"), SpotOptions={"SingleInstanceType": True})
+    assert {each["InstanceType"] for each in launcher.all()} == {"m7i.large"}
+
+
+def test_a_total_price_ends_the_launch_where_it_is_reached(launcher, cloud):
+    for zone in "abcdf":
+        cloud.prices.set_spot("c7i.large", f"us-east-1{zone}", 0.04)
+    fleet = launcher.fleet(5, SpotOptions={"MaxTotalPrice": "0.13"})
+    assert len(ids_of(fleet)) == 3
+
+
+def test_the_order_of_prioritized_is_the_requests(launcher):
+    pools = [{"InstanceType": "c7i.large", "Priority": 2.0}, {"InstanceType": "m7i.2xlarge", "Priority": 1.0}]
+    launcher.fleet(2, market="on-demand", overrides=pools, OnDemandOptions={"AllocationStrategy": "prioritized"})
+    assert {each["InstanceType"] for each in launcher.all()} == {"m7i.2xlarge"}
+
+
+def test_a_thousand_instances_are_one_request(launcher, ec2):
+    fleet = launcher.fleet(1000, **SPOT_ZONE)
+    assert len(set(ids_of(fleet))) == 1000
+    ec2.terminate_instances(InstanceIds=ids_of(fleet))
+    assert launcher.all(Filters=[{"Name": "instance-state-name", "Values": ["running"]}]) == []
