@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import boto3
 import pytest
 
-from clusterctl.providers.ec2.aws import Aws, AwsError
+from clusterctl.providers.ec2.aws import Aws, AwsError, _moment
 
 
 def test_all_regions_share_one_session(aws, monkeypatch):
@@ -34,3 +36,14 @@ def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):
         account.call("ec2", "describe_key_pairs")
     assert caught.value.code == ""
     assert account._client("ec2", "us-east-1").meta.config.retries["total_max_attempts"] == 1
+
+
+def test_times_are_read_whichever_way_a_service_writes_them():
+    moment = datetime(2026, 11, 27, 3, 57, 6, tzinfo=timezone.utc)
+    for text in (
+        "2026-11-27T03:57:06.000Z",
+        "2026-11-27T03:57:06Z",
+        "Fri, 27 Nov 2026 03:57:06 GMT",
+        moment.timestamp(),
+    ):
+        assert _moment(text) == moment
