@@ -45,9 +45,10 @@ def join_all(plugin, cluster):
 
 def block(script, file):
     """What a script puts into a file."""
-    return re.search(
-        rf"put_(?:block|file) {re.escape(file)} [^\n]*<<'CLUSTERCTL_EOF'\n(.*?)CLUSTERCTL_EOF", script, re.S
-    )[1]
+    into = rf"put_(?:block|file) {re.escape(file)} [^\n]*"
+    return re.search(rf"(?:{into}<<'CLUSTERCTL_EOF'|<<'CLUSTERCTL_EOF' \| {into})\n(.*?)CLUSTERCTL_EOF", script, re.S)[
+        1
+    ]
 
 
 def test_it_has_nothing_to_do_where_nodes_are_no_machines():
@@ -216,14 +217,14 @@ def test_all_system_packages_are_installed_with_the_shells(tmp_path):
     for shell, words in (("bash", "curl "), ("fish", "curl fish ")):
         cluster = lab(tmp_path, machines={"shell": shell}, request=Request(apt=("curl",)))
         base().clusterctl_join(cluster, cluster.master)
-        assert f"apt_ensure {words}\n" in cluster.ran[0].text
+        assert f"ensure_packages {words}\n" in cluster.ran[0].text
 
 
 def test_an_image_has_no_user_no_names_and_no_proxy_on_it(tmp_path):
     cluster = lab(tmp_path, request=Request(apt=("curl",)))
     base(http_proxy="http://proxy:3128").clusterctl_bake(cluster, cluster.master)
     (ran,) = cluster.ran
-    assert "apt_ensure curl" in ran.text
+    assert "ensure_packages curl" in ran.text
     assert "export http_proxy=http://proxy:3128" in ran.text
     for other in ("ensure_account", "/etc/hosts", "/etc/clusterctl/environment", "/etc/hostname"):
         assert other not in ran.text
