@@ -22,6 +22,7 @@ from clusterctl.plugin_host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
 from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
+from .standin.fixtures import bodies  # noqa: F401  fixture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
