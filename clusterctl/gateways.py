@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl import dot_ssh, endpoints, relay
 from clusterctl.credentials import Credentials
+from clusterctl.doors import Doors
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.model import Facet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clusterctl.endpoints import Endpoint
     from clusterctl.model import Node
 
@@ -33,6 +36,14 @@ class Gateways:
         self._clients: dict[str, Any] = {}
         self._channels: list[Any] = []
         self._silent: dict[str, tuple[float, RemoteError]] = {}
+        self._doors = Doors(REACH_TIMEOUT_S)
+
+    def knock(self, node: Node, then: Callable[[], None]) -> None:
+        """Call `then` once `way` has an answer, where that can be found out without keeping a thread; else at once."""
+        if node.access.command or node.access.jump:
+            then()
+        else:
+            self._doors.knock(node.alias, node.address, node.port, then)
 
     def way(self, node: Node) -> Any:
         """A connection to a node's SSH server, as its access says: a socket, or what paramiko takes for one.
@@ -43,7 +54,17 @@ class Gateways:
         """
         if node.access.command:
             return relay.start(node)
-        return self._channel(node) if node.access.jump else _direct(node)
+        return self._channel(node) if node.access.jump else self._direct(node)
+
+    def _direct(self, node: Node) -> socket.socket:
+        """Straight; what has connected already is used."""
+        answer = self._doors.take(node.alias)
+        if isinstance(answer, OSError):
+            raise silent(node, answer) from answer
+        try:
+            return _quick(answer) if answer else _connected(node.address, node.port)
+        except OSError as exc:
+            raise silent(node, exc) from exc
 
     def _channel(self, node: Node) -> Any:
         """Through its gateway."""
@@ -59,8 +80,9 @@ class Gateways:
             self._channels.append(channel)
         return channel
 
-    def release(self) -> None:
-        """Log out of the gateways if nobody is reached through them any more."""
+    def release(self, node: Node) -> None:
+        """Nobody waits for this node any more. Log out of the gateways that nobody is reached through."""
+        self._doors.forget(node.alias)
         with self._lock:
             self._channels = [channel for channel in self._channels if not channel.closed]
             clients = [] if self._channels else list(self._clients.values())
@@ -138,16 +160,12 @@ def _gateway(node: Node) -> Endpoint:
         raise RefusedError(f"{node.alias}: PROXY_JUMP: {exc}", remedy="correct PROXY_JUMP", node=node.alias) from exc
 
 
-def _direct(node: Node) -> socket.socket:
-    try:
-        return _connected(node.address, node.port)
-    except OSError as exc:
-        raise silent(node, exc) from exc
-
-
 def _connected(host: str, port: int) -> socket.socket:
-    """A connection whose small packets go out at once: it makes a login on loopback 30 times as fast."""
-    sock = socket.create_connection((host, port), REACH_TIMEOUT_S)
+    return _quick(socket.create_connection((host, port), REACH_TIMEOUT_S))
+
+
+def _quick(sock: socket.socket) -> socket.socket:
+    """The same connection, whose small packets go out at once: it makes a login on loopback 30 times as fast."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 

@@ -29,6 +29,9 @@ class Remote(Protocol):
     commands: int
     """How many remote commands were run so far; a file transfer counts as one."""
 
+    def knock(self, then: Callable[[], None]) -> None:
+        """Call `then`, now or from another thread, when `connect` will no more have to wait for a silent machine."""
+
     def connect(self) -> None:
         """Log in. Raises RemoteError; may be tried again, but for RefusedError."""
 

@@ -52,6 +52,12 @@ class SSHRemote:
         self._connection: Any = None
         self._closed = False
 
+    def knock(self, then: Callable[[], None]) -> None:
+        if self._connection is None and not self._closed:
+            self._gateways.knock(self.node, then)
+        else:
+            then()
+
     def connect(self) -> None:
         with self._lock:
             if self._connection is None and not self._closed:
@@ -203,7 +209,7 @@ class SSHRemote:
         connection = self._connection
         if connection is not None and connection.client is not None:
             connection.client.close()
-        self._gateways.release()
+        self._gateways.release(self.node)
 
     def _lost(self, name: str, why: str, output: str = "") -> RemoteError:
         return RemoteError(

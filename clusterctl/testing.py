@@ -107,6 +107,10 @@ class FakeRemote:
         self._answers: Answers = answers or {}
         self._lock = threading.Lock()
 
+    def knock(self, then: Callable[[], None]) -> None:
+        """Nothing has to be waited for."""
+        then()
+
     def connect(self) -> None:
         """Log in, unless `down` or `refusals` say no."""
         with self._lock:

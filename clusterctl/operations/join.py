@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ClusterctlError, ProviderError, RefusedError, RemoteError
 from clusterctl.facts import learn, use_own_key
 from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
-from clusterctl.operations.wavefront import SSH, NotYetError, Outcome, Wavefront
+from clusterctl.operations.wavefront import RETRY_S, SSH, NotYetError, Outcome, Wavefront
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Connection, Node, Plan
     from clusterctl.operations.parts import Parts
 
 _ALIVE_EVERY_S = 2.0
+"""How soon the provider is asked whether silent nodes still exist; after each time it may rest twice as long."""
+_ALIVE_AT_LEAST_S = 30.0
+_PROGRAM_PAUSE_S = 2.0
 _LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
@@ -33,6 +36,7 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
         aliases,
         parts.host.having("clusterctl_join"),
         act=joiner.act,
+        knock=joiner.knock,
         deadline_s=left_s,
         # Where all share one cache, what the master has downloaded the others need not.
         independent=() if Facet.SHARED_CACHE in parts.provider.facets else parts.host.independent(),
@@ -89,9 +93,13 @@ class _Joiner:
         self._total = total
         self._count = 0
         self._checked_at = time.monotonic()
+        self._pause_s = _ALIVE_EVERY_S
         self._alive: set[str] | None = None
         """Who existed when the provider was last asked; None before that."""
         self._told: set[str] = set()
+
+    def knock(self, alias: str, then: Callable[[], None]) -> None:
+        self._cluster.on(self._cluster.node(alias)).knock(then)
 
     def act(self, alias: str, plugin: str) -> int:
         node = self._cluster.node(alias)
@@ -111,8 +119,9 @@ class _Joiner:
         except RefusedError:
             raise
         except RemoteError as exc:
-            if time.monotonic() - self._checked_at > _ALIVE_EVERY_S:
+            if time.monotonic() - self._checked_at > self._pause_s:
                 self._checked_at = time.monotonic()
+                self._pause_s = min(2 * self._pause_s, _ALIVE_AT_LEAST_S)
                 # A provider that does not answer either says nothing about the node: it is asked again.
                 with suppress(ProviderError):
                     nodes = self._parts.provider.nodes(self._parts.name)
@@ -124,7 +133,9 @@ class _Joiner:
                     remedy=f"`clusterctl start {self._parts.name}` brings it back",
                     node=alias,
                 ) from exc
-            raise NotYetError(exc.message, remedy=exc.remedy) from exc
+            # A program has to start anew for each try.
+            pause_s = _PROGRAM_PAUSE_S if node.access.command else RETRY_S
+            raise NotYetError(exc.message, remedy=exc.remedy, pause_s=pause_s) from exc
         if node.bootstrap_key or (Facet.MACHINE in node.facets and node.cores is None):
             self._get_to_know(node)
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SSH = "ssh"
 MAX_THREADS = 32
-_RETRY_S = 0.25
-"""How long after a refused login the next one is tried; the thread is free for others meanwhile."""
+RETRY_S = 0.25
+"""How long after a refused login the next one is usually tried."""
 
 Act = tuple[str, str]
 """A node's alias and a plugin's name."""
@@ -33,7 +33,15 @@ _END, _PLUGIN, _LOGIN = range(3)
 
 
 class NotYetError(ClusterctlError):
-    """The act could not be done yet and wants to be tried again: the node does not answer."""
+    """The act could not be done yet and wants to be tried again: the node does not answer.
+
+    Attributes:
+        pause_s: how long after; the thread is free for others meanwhile.
+    """
+
+    def __init__(self, message: str, *, remedy: str, pause_s: float = RETRY_S) -> None:
+        super().__init__(message, remedy=remedy)
+        self.pause_s = pause_s
 
 
 @dataclass
@@ -55,6 +63,7 @@ class Wavefront:
         plugins: Sequence[str],
         *,
         act: Callable[[str, str], int],
+        knock: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
         deadline_s: float,
         independent: Collection[str] = (),
         on_end: Callable[[Step], None] = lambda _: None,
@@ -67,6 +76,8 @@ class Wavefront:
             plugins: names, in order.
             act: does one act on a node and returns how many remote commands it cost. Raises NotYetError to be
                 called again, any other ClusterctlError when the node has failed.
+            knock: given a node and what to call once there is something to be gained by trying its `ssh`. It is
+                waited for without a thread.
             deadline_s: seconds after which what is missing is given up.
             independent: plugins that act on a worker whether they have acted on the master or not.
             on_end: called with each act that ended.
@@ -75,6 +86,7 @@ class Wavefront:
         self._nodes = list(nodes)
         self._chain = [SSH, *plugins]
         self._act = act
+        self._knock = knock
         self._deadline_s = deadline_s
         self._independent = {SSH, *independent}
         self._on_end = on_end
@@ -121,7 +133,7 @@ class Wavefront:
             return True
         self._queued -= 1
         if isinstance(error, NotYetError):
-            heapq.heappush(self._retries, (self._now() + _RETRY_S, act))
+            heapq.heappush(self._retries, (self._now() + error.pause_s, act))
         else:
             self._end(act, began, commands, error)
         return True
@@ -177,7 +189,10 @@ class Wavefront:
 
     def _submit(self, act: Act) -> None:
         self._queued += 1
-        self._put(_LOGIN if act[1] == SSH else _PLUGIN, act)
+        if act[1] == SSH:
+            self._knock(act[0], lambda: self._put(_LOGIN, act))
+        else:
+            self._put(_PLUGIN, act)
 
     def _put(self, rank: int, act: Act) -> None:
         self._work.put((rank, next(self._count), act))

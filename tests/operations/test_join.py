@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from clusterctl.api import hookimpl
 from clusterctl.errors import RefusedError
-from clusterctl.model import EventKind, Facet
-from clusterctl.operations.launch import start
-from clusterctl.testing import FakeConnector, FakeProvider
+from clusterctl.model import Access, EventKind, Facet
+from clusterctl.operations import join
+from clusterctl.operations.launch import make_plan, start
+from clusterctl.operations.wavefront import NotYetError
+from clusterctl.testing import FakeConnector, FakeProvider, fake_node
 
 
 class Refusing(FakeConnector):
@@ -93,6 +96,31 @@ def test_nodes_get_host_keys_of_their_own_before_any_plugin_acts(lab):
         assert parts.folder.host_keys()[next(node.id for node in started.nodes if node.alias == alias)] == own
     assert "THROWAWAY" not in parts.folder.known_hosts.read_text()
     assert {(node.bootstrap_key, node.cores) for node in started.nodes} == {(False, 2)}
+
+
+def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
+    parts = lab.parts()
+    for access, pause_s in ((Access(), 0.25), (Access(command=("aws", "ssm")), 2.0)):
+        cluster = parts.cluster([fake_node(access=access)])
+        cluster.on(cluster.master).down = True
+        with pytest.raises(NotYetError) as caught:
+            join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1).act("master", "ssh")
+        assert caught.value.pause_s == pause_s
+
+
+def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist(lab, monkeypatch):
+    now, asked = 0.0, []
+    monkeypatch.setattr(join, "time", SimpleNamespace(monotonic=lambda: now))
+    parts = lab.parts()
+    cluster = parts.cluster([fake_node()])
+    cluster.on(cluster.master).down = True
+    joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1)
+    monkeypatch.setattr(lab.provider, "nodes", lambda name: asked.append(now) or cluster.nodes)
+    while now < 125:
+        now += 0.25
+        with pytest.raises(NotYetError):
+            joiner.act("master", "ssh")
+    assert asked == [2.25, 6.5, 14.75, 31.0, 61.25, 91.5, 121.75]
 
 
 def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab):

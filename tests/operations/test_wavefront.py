@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from clusterctl.errors import PluginError, RemoteError
 from clusterctl.model import MASTER
-from clusterctl.operations import wavefront
 from clusterctl.operations.wavefront import MAX_THREADS, NotYetError, Wavefront
 
 PLUGINS = ("a", "b")
@@ -31,7 +30,7 @@ class Acts:
     def __call__(self, alias, plugin):
         self._tell("begin", alias, plugin)
         if plugin == "ssh" and alias in self.silent:
-            raise NotYetError(f"{alias} is silent", remedy="wait")
+            raise NotYetError(f"{alias} is silent", remedy="wait", pause_s=0.005)
         if (alias, plugin) in self.gates:
             assert self.gates[alias, plugin].wait(LONG_S)
         if (alias, plugin) in self.failing:
@@ -229,6 +228,35 @@ def test_a_free_thread_takes_a_plugin_before_a_login(run):
     assert acts.log.index(("begin", MASTER, "b")) < acts.log.index(("begin", crowd[-1], "ssh"))
 
 
+def test_those_that_are_only_knocked_at_take_no_thread_and_delay_nobody(run):
+    crowd = aliases(MAX_THREADS * 3)
+    silent = set(crowd[1:-1])
+    acts = Acts()
+
+    def knock(alias, then):
+        if alias not in silent:
+            then()
+
+    outcome = run(acts, nodes=crowd, knock=knock, deadline_s=1.0)()
+    assert sorted(outcome.joined) == sorted({*crowd} - silent)
+    assert outcome.failed.keys() == silent
+    assert all("did not answer when" in error.message for error in outcome.failed.values())
+    assert not any(acts.began(alias, "ssh") for alias in silent)
+
+
+def test_a_node_is_knocked_at_again_after_each_try_that_came_too_early(run):
+    knocked, acts = [], Acts(silent=["node001"])
+
+    def knock(alias, then):
+        knocked.append(alias)
+        if knocked.count("node001") == 3:
+            acts.silent.clear()
+        then()
+
+    assert sorted(run(acts, nodes=2, knock=knock)().joined) == aliases(2)
+    assert knocked.count("node001") == 3
+
+
 def test_members_join_without_the_master_when_it_is_a_member_already(run):
     outcome = run(Acts(), nodes=["node001", "node002"])()
     assert sorted(outcome.joined) == ["node001", "node002"]
@@ -318,11 +346,7 @@ def test_whatever_fails_every_node_has_either_joined_or_failed_and_the_order_hel
                 acts.silent.discard(alias)
         return acts(alias, plugin)
 
-    patience, wavefront._RETRY_S = wavefront._RETRY_S, 0.005
-    try:
-        outcome = Wavefront(NAMES, PLUGINS, act=act, deadline_s=LONG_S).run()
-    finally:
-        wavefront._RETRY_S = patience
+    outcome = Wavefront(NAMES, PLUGINS, act=act, deadline_s=LONG_S).run()
     assert set(outcome.joined) ^ set(outcome.failed) == set(NAMES)
     assert len(outcome.joined) == len(set(outcome.joined))
     master_failed = any(alias == MASTER for alias, _ in failing)
