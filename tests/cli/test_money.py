@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from clusterctl.cli import money
+from clusterctl.errors import ProviderError
 from clusterctl.providers.money import Estimate, QuotedGroup
 
 from ..priced import PricedProvider, span
@@ -94,6 +95,16 @@ class TestDryRun:
         assert estimate["parts"] == [{"name": "root disks", "what": "3 x 8 GB gp3", "hourly_usd": 0.0009}]
         assert estimate["limits"] == [{"name": "spot, standard types", "needed": 6, "left": None}]
         assert estimate["notes"] == ["prices are of 2026-07-20"]
+
+    def test_it_survives_that_nobody_can_be_asked(self, run, priced, monkeypatch):
+        def fail(*_):
+            raise ProviderError("there are no AWS credentials that work", remedy="log in")
+
+        monkeypatch.setattr(priced.provider, "estimate", fail)
+        said = run("start", "lab", "--dry-run")
+        assert said.status == 0
+        assert "nothing was created" in said.out
+        assert "what it would cost is not known: there are no AWS credentials that work" in said.err
 
     def test_where_nothing_costs_there_is_no_estimate(self, run, laptop):
         assert run("start", "lab", "--dry-run", "--json").json["estimate"] is None
