@@ -7,6 +7,8 @@ from botocore.exceptions import ClientError
 
 from .cloud import Cloud
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
 
 

@@ -31,6 +31,8 @@ from .faults import (
 )
 from .launcher import ids_of
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 
 @pytest.fixture
 def impatient(cloud):

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from .launcher import ids_of
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 SPOT_ZONE = {"SpotOptions": {"AllocationStrategy": "price-capacity-optimized", "SingleAvailabilityZone": True}}
 
 

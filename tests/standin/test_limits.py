@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 
 def refused(act, **asked):
     with pytest.raises(ClientError) as caught:

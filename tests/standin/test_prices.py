@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from .prices import on_demand_usd
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 LINUX = {"operatingSystem": "Linux", "tenancy": "Shared", "capacitystatus": "Used", "preInstalledSw": "NA"}
 
 

@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError
 from .faults import Slow
 from .launcher import ids_of
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 
 def test_a_launch_is_answered_while_it_is_pending(launcher):
     (made,) = launcher.run()

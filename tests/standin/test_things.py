@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from .images import PUBLIC_IMAGES
 from .launcher import ids_of
 
+pytestmark = pytest.mark.slow  # all of them together take more than a minute
+
 
 def test_a_group_cannot_go_before_its_instances(launcher, ec2, cloud):
     group = ec2.create_security_group(GroupName="mine", Description="mine")["GroupId"]
