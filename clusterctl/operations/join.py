@@ -11,6 +11,7 @@ from clusterctl.errors import ClusterctlError, ProviderError, RefusedError, Remo
 from clusterctl.facts import learn, use_own_key
 from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
 from clusterctl.operations.wavefront import RETRY_S, SSH, NotYetError, Outcome, Wavefront
+from clusterctl.providers.base import Consoles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.operations.parts import Parts
 
 _ALIVE_EVERY_S = 2.0
+_CONSOLES, _CONSOLE_LINES = 3, 5
+"""Of how many silent nodes the console is shown, and how much of it."""
 """How soon the provider is asked whether silent nodes still exist; after each time it may rest twice as long."""
 _ALIVE_AT_LEAST_S = 30.0
 _PROGRAM_PAUSE_S = 2.0
@@ -44,8 +47,12 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
         on_joined=joiner.joined,
     )
     outcome = front.run()
+    answered = {step.node for step in outcome.steps if step.plugin == SSH and not step.error}
+    silent = [alias for alias in outcome.failed if alias not in answered][:_CONSOLES]
     for alias, error in outcome.failed.items():
         cluster.lose(alias)
+        if alias in silent:
+            error.message += _last_words(parts, alias)
         if alias == MASTER:
             cluster.close()  # cuts off what still runs on the others: without a master it leads nowhere
             error.remedy += (
@@ -54,6 +61,16 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
             raise error
         joiner.tell(alias, error.message)  # of those that were late, nobody knows yet
     return outcome
+
+
+def _last_words(parts: Parts, alias: str) -> str:
+    """What a node that never answered has printed last, where its provider can tell."""
+    text = ""
+    if isinstance(parts.provider, Consoles):
+        with suppress(ProviderError):  # then nobody knows more
+            text = parts.provider.console(parts.name, alias)
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_CONSOLE_LINES:]
+    return "".join(["\nits console ends with:", *(f"\n    {line}" for line in lines)]) if lines else ""
 
 
 def failure(alias: str, message: str) -> str:

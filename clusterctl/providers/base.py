@@ -112,6 +112,15 @@ class Rebooting(Protocol):
 
 
 @runtime_checkable
+class Consoles(Protocol):
+    """A provider that can tell what a node has printed while it booted."""
+
+    def console(self, cluster: str, alias: str) -> str:
+        """What a node has written to its console; empty where nothing is known yet."""
+        ...
+
+
+@runtime_checkable
 class Doors(Protocol):
     """A provider with a firewall before its nodes."""
 

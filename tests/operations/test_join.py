@@ -136,3 +136,16 @@ def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab
     started = start(lab.parts(cluster_size=2, start_timeout=3))
     assert started.failed == ("node001",)
     assert any("did not answer when the 3 s" in problem for problem in started.problems)
+
+
+def test_a_node_that_never_answers_is_told_of_with_what_its_console_says_last(lab):
+    class Talking(type(lab.provider)):
+        def console(self, cluster, alias):
+            return "boot\n\n" + "\n".join(f"{alias} line {number}" for number in range(9)) + "\n"
+
+    lab.provider = Talking()
+    lab.connector.down = {"node001"}
+    started = start(lab.parts(start_timeout=0.4))
+    (problem,) = started.problems
+    assert "its console ends with:\n    node001 line 4\n" in problem
+    assert "boot" not in problem

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Problem
 from clusterctl.providers.base import ignore
-from clusterctl.providers.ec2 import checks, disks, estimates, images, network, records, spending, tags, teardown
+from clusterctl.providers.ec2 import (
+    checks,
+    disks,
+    estimates,
+    images,
+    listing,
+    network,
+    records,
+    spending,
+    tags,
+    teardown,
+)
 from clusterctl.providers.ec2 import survey as surveys
 from clusterctl.providers.ec2.attempt import Attempt
 from clusterctl.providers.ec2.launch import BATCH
@@ -159,6 +170,11 @@ class Ec2Provider:
     def remove_image(self, name: str) -> None:
         """Delete a baked image and its snapshots."""
         images.remove(self._here, name)
+
+    def console(self, cluster: str, alias: str) -> str:
+        """What a node has written to its console."""
+        there = self._named(cluster)
+        return listing.console(self._aws(cluster), there[alias].id) if alias in there else ""
 
     def allow(self, cluster: str) -> tuple[list[str], list[str]]:
         """Let who may reach SSH by the config now, such as this computer at its present address, and nobody else.
