@@ -166,8 +166,8 @@ class ClusterSection(Section):
     root_volume_gb: int | None = Field(
         None, ge=1, description="size of each node's root disk in GB; default: the image's", examples=["50"]
     )
-    root_volume_type: Literal["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"] = Field(
-        "gp3", description="kind of the root disks: gp3, gp2, io1, io2, st1, sc1 or standard"
+    root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
+        "gp3", description="kind of the root disks: gp3, gp2 or standard"
     )
     lifetime: float | None = Field(
         None,

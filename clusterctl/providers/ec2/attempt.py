@@ -244,7 +244,8 @@ class Attempt:
             for opened in fleets.open:
                 self._ledger.settle(opened, {})
             if new and not left:
-                left = teardown.everything(self._aws, self._plan.cluster, fleets=self._ledger.fleets())
+                own, _ = self._ledger.identity()
+                left = teardown.everything(self._aws, self._plan.cluster, fleets=self._ledger.fleets(), uuid=own)
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is the one to tell
             left = [str(exc) or type(exc).__name__]
         if left:

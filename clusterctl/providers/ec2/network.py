@@ -162,6 +162,13 @@ def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], mar
                 f"the security group {name} ({group}) was not made by clusterctl",
                 remedy="choose another name for the cluster, or delete that group",
             ) from exc
+        # Two laptops may start clusters of one name at the same time: neither sees instances of the other then.
+        by = tags.tags_of(found).get(tags.OWNER, "")
+        if by != marks.get(tags.OWNER, by):
+            raise ProviderError(
+                f"{cluster} is being started in {aws.region} by {by or 'somebody else'}, or has left {name} ({group})",
+                remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
+            ) from exc
     members = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "clusterctl: members"}]}
     wanted = [rule.parameters() for rule in rules if not _has(there, rule)]
     if not any(pair.get("GroupId") == group for each in there for pair in each.get("UserIdGroupPairs") or ()):
@@ -315,13 +322,15 @@ def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str
     return name
 
 
-def remove_groups(aws: Aws, cluster: str) -> list[str]:
+def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
     """Delete the cluster's placement group and security group; returns what is left, and why.
+
+    With a `uuid` only those of this very cluster.
 
     EC2 lets go of a security group some time after the instances in it have ended.
     """
     left = []
-    mine = [tags.filter_by(tags.CLUSTER, cluster)]
+    mine = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
     kinds = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
     for kind, key, name in kinds:
         try:

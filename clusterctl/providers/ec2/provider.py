@@ -146,7 +146,7 @@ class Ec2Provider:
 
     def image(self, base: str, content: str) -> str:
         """The baked image of this content for the nodes of the template; empty without one."""
-        return images.baked(self._here, images.key(base, self._options.arch), content)
+        return images.baked(self._here, self._base(base), content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only instance."""
@@ -158,7 +158,7 @@ class Ec2Provider:
             marks={
                 **self._options.tags,
                 tags.OWNER: self._owner,
-                tags.IMAGE_BASE: images.key(base, self._options.arch),
+                tags.IMAGE_BASE: self._base(base),
                 tags.IMAGE_CONTENT: content,
             },
         )
@@ -185,6 +185,11 @@ class Ec2Provider:
         aws = self._aws(cluster)
         networks = network.callers(self._options, network.find_subnets(aws, self._options))
         return networks, network.replace_ssh(aws, cluster, networks)
+
+    def _base(self, image: str) -> str:
+        """What a baked image is made from, with the architecture: that of the types, where they have been looked at."""
+        surveyed = (found.arch for found in self._surveys.values())
+        return images.key(image, next(surveyed, self._options.arch))
 
     def _aws(self, cluster: str) -> Aws:
         """The account, in the region where the cluster is."""

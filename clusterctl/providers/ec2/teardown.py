@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.records import Instance
 
 
-def everything(aws: Aws, cluster: str, *, opened: Sequence[Launch] = (), fleets: Sequence[str] = ()) -> list[str]:
+def everything(
+    aws: Aws, cluster: str, *, opened: Sequence[Launch] = (), fleets: Sequence[str] = (), uuid: str = ""
+) -> list[str]:
     """End a cluster and wait until it has ended; returns what is left, and why.
 
     Args:
@@ -24,14 +26,17 @@ def everything(aws: Aws, cluster: str, *, opened: Sequence[Launch] = (), fleets:
         cluster: its name.
         opened: launches that nobody saw the end of: what comes of them is waited for, and ended too.
         fleets: ids of the fleets that launched instances.
+        uuid: end this very cluster, and leave alone what somebody else has made under its name.
     """
     there = _with_late_ones(aws, cluster, [each.token for each in opened])
-    launch.terminate(aws, [instance.id for instance in there])
-    left = [f"{instance} (has not ended)" for instance in waiting.until_ended(aws, cluster)] if there else []
-    for name in _templates(aws, cluster):
+    ids = [instance.id for instance in there if instance.tags.get(tags.UUID, "") == uuid or not uuid]
+    launch.terminate(aws, ids)
+    only = ids if uuid else None
+    left = [f"{instance} (has not ended)" for instance in waiting.until_ended(aws, cluster, only)] if ids else []
+    for name in _templates(aws, cluster, uuid):
         launch.drop_template(aws, name)
     _forget_fleets(aws, fleets)
-    return left + network.remove_groups(aws, cluster)
+    return left + network.remove_groups(aws, cluster, uuid=uuid)
 
 
 def some(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
@@ -73,10 +78,9 @@ def stop(aws: Aws, ids: Sequence[str]) -> None:
         aws.call("ec2", "stop_instances", InstanceIds=list(ids[first : first + launch.BATCH]))
 
 
-def _templates(aws: Aws, cluster: str) -> list[str]:
-    found = aws.pages(
-        "ec2", "describe_launch_templates", "LaunchTemplates", Filters=[tags.filter_by(tags.CLUSTER, cluster)]
-    )
+def _templates(aws: Aws, cluster: str, uuid: str) -> list[str]:
+    mine = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
+    found = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=mine)
     return [each["LaunchTemplateName"] for each in found]
 
 

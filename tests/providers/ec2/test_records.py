@@ -65,6 +65,30 @@ class TestOwners:
         assert "another name" in caught.value.remedy
         assert len(lab.instances()) == 1
 
+    def test_of_two_that_start_at_the_same_time_the_second_is_refused_and_ends_nothing_of_the_first(
+        self, lab, tmp_path
+    ):
+        first = replace(lab)
+
+        class Late(Aws):
+            """Somebody else's laptop, before whose security group ours has made all of its cluster."""
+
+            def call(self, service, operation, **parameters):
+                if operation == "create_security_group" and not lab.instances():
+                    first.create(plan_of(2))
+                return super().call(service, operation, **parameters)
+
+        late = Late("us-east-1", lab.aws._credentials)
+        late._sessions = lab.aws._sessions
+        lab.home, lab.owner = tmp_path / "another laptop", "you@there"
+        with pytest.raises(ProviderError, match="is being started in us-east-1 by me@here"):
+            lab.create(plan_of(3), late)
+        assert len(lab.instances()) == 2
+        assert [node.alias for node in first.create(plan_of(2))] == ["master", "node001"]
+        assert [
+            group["GroupName"] for group in lab.cloud.client("ec2").describe_security_groups()["SecurityGroups"]
+        ].count("clusterctl-lab") == 1
+
     def test_two_clusters_are_two(self, lab):
         lab.create(plan_of(2))
         lab.create(plan_of(2, cluster="other"))
@@ -130,6 +154,18 @@ class TestImages:
         provider.remove_image(made)
         provider.remove_image(made)
         assert provider.images() == []
+
+    def test_one_for_another_architecture_is_not_taken_for_it_where_only_the_types_say_which(self, lab, monkeypatch):
+        monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
+        arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid="")
+        baker = lab.provider()
+        assert baker.check(plan_of(1, arm, cluster="bake-arm")) == []
+        lab.create(plan_of(1, arm, cluster="bake-arm"))
+        made = baker.save_image("bake-arm", "debian-12", "c0ffee")
+        assert baker.image("debian-12", "c0ffee") == made
+        other = lab.provider()
+        assert other.check(plan_of(2)) == []
+        assert other.image("debian-12", "c0ffee") == ""
 
     @pytest.mark.parametrize("name", ["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", ""])
     @pytest.mark.parametrize("arch", ["x86_64", "arm64"])
