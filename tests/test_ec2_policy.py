@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusterctl.providers.ec2.gc import WAYS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,6 +23,7 @@ SPELT = {"servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefault
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
     "operation": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
+    "deletion": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in WAYS.values()},
 }
 """Calls whose operation is put together, by how the source says it."""
 NEEDED_BESIDE = {

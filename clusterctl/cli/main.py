@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "connect": ("client", "connect", ("shell", "sh")),
     "notebook": ("client", "notebook", ()),
     "image": ("image", "image", ()),
+    "gc": ("gc", "gc", ()),
     "listinstances": ("instances", "listinstances", ("lsi",)),
     "listspots": ("instances", "listspots", ("ls",)),
     "spothistory": ("spothistory", "spothistory", ("shi",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from clusterctl.model import MASTER, Access, Facet, Node, NodeState
 from clusterctl.providers.base import machine_layout
@@ -159,7 +159,29 @@ def _ipv6(said: Mapping[str, Any]) -> str:
     return found[0] if found else ""
 
 
-def named(instances: Iterable[Instance], names: Mapping[str, str]) -> dict[str, Instance]:
+class Called(Protocol):
+    """What may be a node of its cluster, and is called so."""
+
+    @property
+    def id(self) -> str:
+        """The instance's."""
+        ...
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        ...
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it was made to be the node that the others join."""
+        ...
+
+
+C = TypeVar("C", bound=Called)
+
+
+def named(instances: Iterable[C], names: Mapping[str, str]) -> dict[str, C]:
     """Instances of one cluster by alias, the master first.
 
     An alias is a tag where few nodes were launched together, else it is in the laptop's journal. Whoever is in neither
@@ -169,8 +191,8 @@ def named(instances: Iterable[Instance], names: Mapping[str, str]) -> dict[str, 
         instances: the oldest first.
         names: from the journal, alias by instance id.
     """
-    found: dict[str, Instance] = {}
-    nameless: list[Instance] = []
+    found: dict[str, C] = {}
+    nameless: list[C] = []
     for instance in instances:
         alias = MASTER if instance.is_master else instance.tags.get(tags.ALIAS) or names.get(instance.id, "")
         if alias and alias not in found:
