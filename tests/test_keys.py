@@ -1,10 +1,20 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+    load_ssh_public_key,
+)
 
 from clusterctl.errors import StateError
-from clusterctl.keys import ensure_key_pair, new_key_pair
+from clusterctl.keys import ensure_key_pair, new_key_pair, public_key_of
 
 
 def test_a_new_pair_is_ed25519_and_its_halves_belong_together():
@@ -30,6 +40,31 @@ def test_ensure_writes_a_private_file_once_and_returns_the_same_key_after(tmp_pa
     assert ensure_key_pair(path) == public
     assert path.read_bytes() == before
     assert sorted(file.name for file in path.parent.iterdir()) == ["id_ed25519", "id_ed25519.pub"]
+
+
+class TestPublicKeyOf:
+    def forms(self, key):
+        """A private key as OpenSSH, and as others write it."""
+        for style in (PrivateFormat.OpenSSH, PrivateFormat.PKCS8):
+            yield key.private_bytes(Encoding.PEM, style, NoEncryption()).decode()
+
+    @pytest.mark.parametrize("make", [Ed25519PrivateKey.generate, lambda: generate_private_key(65537, 2048)])
+    def test_it_is_found_in_a_private_key_however_that_is_written(self, make):
+        key = make()
+        public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        assert [public_key_of(text) for text in self.forms(key)] == [public, public]
+
+    def test_a_public_key_is_left_as_it_is(self):
+        _, public = new_key_pair("me@here")
+        assert public_key_of(f"{public}\n") == public
+
+    def test_what_is_no_key_or_has_a_passphrase_is_refused(self):
+        secret = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, BestAvailableEncryption(b"hunter2")
+        )
+        for text in ("", "hello", "ssh-ed25519 AAAA", "-----BEGIN RSA PRIVATE KEY-----\nx\n", secret.decode()):
+            with pytest.raises(ValueError, match=r"."):
+                public_key_of(text)
 
 
 def test_a_lost_or_foreign_public_file_is_written_again(tmp_path):

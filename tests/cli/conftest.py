@@ -15,6 +15,7 @@ import pytest
 
 from clusterctl import wiring
 from clusterctl.cli import main as main_module
+from clusterctl.providers.ec2.aws import Aws
 
 EVERY_HOOK = Path(__file__).parent.parent / "plugins" / "every_hook.py"
 PLUGINS = '''
@@ -116,3 +117,26 @@ def run(monkeypatch, capsys, tmp_path):
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def sessions():
+    """What the accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""
+    return []
+
+
+@pytest.fixture
+def cloud(allow_loopback, monkeypatch, sessions):
+    """An account on the stand-in, as the environment says."""
+    from ..standin.cloud import Cloud
+
+    def account(*given, **more):
+        made = Aws(*given, **more)
+        made._sessions = sessions
+        return made
+
+    monkeypatch.setattr(wiring, "Aws", account)
+    with Cloud() as standin:
+        for name, value in standin.environment().items():
+            monkeypatch.setenv(name, value)
+        yield standin

@@ -6,38 +6,17 @@ import base64
 import json
 import os
 import stat
-from functools import cache
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from click.shell_completion import ShellComplete
 
 from clusterctl import keys, wiring
 from clusterctl.cli.main import cli
 from clusterctl.testing import fake_node
 
-from ..standin.cloud import Cloud
 from ..standin.faults import Fails, LostAnswer
 
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"
-
-
-@cache
-def _described(path):
-    return _read(JSONFileLoader(), path)
-
-
-_read = JSONFileLoader.load_file
-
-
-@pytest.fixture
-def cloud(allow_loopback, monkeypatch):
-    """An account on the stand-in, as the environment says. What AWS's services are like is read once, not each time."""
-    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _, path: _described(path))
-    with Cloud() as standin:
-        for name, value in standin.environment().items():
-            monkeypatch.setenv(name, value)
-        yield standin
 
 
 @pytest.fixture

@@ -8,22 +8,17 @@ from clusterctl import wiring
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import gc, inventory, tags
 
-from ..standin.cloud import Cloud
 from ..standin.faults import Fails, InUse, Unauthorized
 from ..standin.leaks import left
 
 HERE, THERE = "us-east-1", "eu-west-1"
 
 
-@pytest.fixture
-def cloud(allow_loopback, monkeypatch):
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
     """Two regions, and looks without a pause."""
     monkeypatch.setattr(inventory, "regions", lambda _: [THERE, HERE])
     monkeypatch.setattr(gc, "_EVERY_S", 0.001)
-    with Cloud() as standin:
-        for name, value in standin.environment().items():
-            monkeypatch.setenv(name, value)
-        yield standin
 
 
 def make(cloud, *, owner=None, region=HERE, uuid="u9"):

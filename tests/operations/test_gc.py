@@ -162,7 +162,7 @@ def test_they_come_in_the_order_in_which_they_can_be_ended():
 UUIDS, ALIASES, TOKENS = ("u1", "u2", "u3"), ("master", "node001", "node002"), ("t1", "t2")
 
 
-ANY = settings(deadline=None)
+ANY = settings(deadline=None, max_examples=60)
 
 
 @st.composite

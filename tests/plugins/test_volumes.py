@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import PurePosixPath
 
 import pytest
@@ -64,3 +66,46 @@ def test_only_a_master_that_lasts_and_answers_is_undone(tmp_path):
     for node in cluster.nodes:
         volumes().clusterctl_leave(cluster, node)
     assert [(ran.node, ran.name) for ran in cluster.ran] == [("master", "volumes: leave")]
+
+
+class TestGrowing:
+    """What grows a file system, with other programs in the place of those that need a disk."""
+
+    def grow(self, tmp_path, kind="ext4", *, device="/dev/x", disk="/dev/x", grower="echo 500 > size"):
+        cluster = lab(tmp_path, EBS)
+        volumes().clusterctl_join(cluster, cluster.master)
+        (function,) = re.findall(r"^ensure_grown\(\).*?^}$", cluster.ran[0].text, re.MULTILINE | re.DOTALL)
+        (tmp_path / "size").write_text("300\n")
+        stubs = f"""
+            findmnt() {{ cat size; }}
+            blkid() {{ echo {kind}; }}
+            readlink() {{ echo "$2"; }}
+            resize2fs() {{ echo "resize2fs $*" >> asked; {grower}; }}
+            xfs_growfs() {{ echo "xfs_growfs $*" >> asked; {grower}; }}
+        """
+        script = f"set -eu\n{stubs}\n{function}\nensure_grown data {device} {disk} /ebs\necho done"
+        done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        asked = tmp_path / "asked"
+        return done.stdout.splitlines(), asked.read_text().strip() if asked.exists() else ""
+
+    @pytest.mark.parametrize(("kind", "asked"), [("ext4", "resize2fs /dev/x"), ("xfs", "xfs_growfs /ebs")])
+    def test_it_takes_all_of_a_disk_that_has_grown(self, tmp_path, allow_subprocess, kind, asked):
+        assert self.grow(tmp_path, kind) == (["changed: /ebs has grown to all of /dev/x", "done"], asked)
+
+    def test_where_nothing_has_grown_nothing_is_said(self, tmp_path, allow_subprocess):
+        assert self.grow(tmp_path, grower="true")[0] == ["done"]
+
+    def test_one_that_cannot_grow_is_a_note_and_used_as_it_is(self, tmp_path, allow_subprocess):
+        said, _ = self.grow(tmp_path, grower="false")
+        assert said == ["note: volume data: its file system could not take all of /dev/x", "done"]
+
+    @pytest.mark.parametrize("about", [{"device": "/dev/x1"}, {"kind": "btrfs"}])
+    def test_a_partition_and_a_kind_that_is_not_known_are_left_alone(self, tmp_path, allow_subprocess, about):
+        assert self.grow(tmp_path, **about) == (["done"], "")
+
+
+def test_only_disks_of_the_provider_grow(tmp_path):
+    for disk, count in ((DATA, 0), (EBS, 1)):
+        cluster = lab(tmp_path, disk)
+        volumes().clusterctl_join(cluster, cluster.master)
+        assert cluster.ran[0].text.count('ensure_grown "$name"') == count

@@ -19,6 +19,7 @@ def test_all_regions_share_one_session(aws, monkeypatch):
         return real(**options)
 
     monkeypatch.setattr(boto3.session, "Session", session)
+    aws._sessions = []
     elsewhere = aws.elsewhere("eu-west-1")
     assert (aws.region, elsewhere.region) == ("us-east-1", "eu-west-1")
     for each in (elsewhere, aws):

@@ -1,0 +1,34 @@
+"""How counts, times and ages are said."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from clusterctl.words import age, plural, utc
+
+
+def test_counts():
+    assert [plural(count, "node") for count in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+
+
+def test_times_are_utc_and_empty_where_nobody_knows():
+    east = timezone(timedelta(hours=2))
+    assert utc(datetime(2025, 6, 10, 9, 0, tzinfo=east)) == "2025-06-10T07:00:00Z"
+    assert utc(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        ({"seconds": -5}, "0 s"),
+        ({"seconds": 59}, "59 s"),
+        ({"seconds": 60}, "1 min"),
+        ({"minutes": 59}, "59 min"),
+        ({"hours": 47}, "47 h"),
+        ({"hours": 48}, "2 days"),
+    ],
+)
+def test_ages_are_in_the_greatest_unit_that_fits(passed, said):
+    assert age(timedelta(**passed)) == said
