@@ -34,7 +34,7 @@ from clusterctl.api import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
@@ -49,7 +49,7 @@ class Options(Section):
     enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
     notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
     enable_curve: bool = Field(default=True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)")
-    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for two")
+    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for one")
     engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
 
 
@@ -124,7 +124,7 @@ class IPCluster:
     def _controller(self, cluster: Cluster, node: Node) -> Service:
         return Service(
             name="controller",
-            command=[*_python(node, "ipyparallel.controller"), f"--profile-dir={hub.profile(node)}"],
+            command=[*_python(node, hub.profile(node) / "ipcontroller.py"), f"--profile-dir={hub.profile(node)}"],
             user=cluster.user,
             home=node.layout.home,
             directory=node.layout.home,
@@ -143,7 +143,7 @@ class IPCluster:
         engine = Service(
             name="engine",
             command=[
-                *_python(node, "ipyparallel.engine"),
+                *_python(node, hub.profile(node) / "ipengine.py"),
                 f"--profile-dir={hub.profile(node)}",
                 "--IPEngine.id={number}",
             ],
@@ -165,7 +165,7 @@ class IPCluster:
         return [
             Service(
                 name="notebook",
-                command=[*_python(node, "jupyterlab"), f"--config={config}"],
+                command=[*_python(node, "-m", "jupyterlab"), f"--config={config}"],
                 user=cluster.user,
                 home=node.layout.home,
                 directory=node.layout.home,
@@ -295,8 +295,8 @@ def _script(
     )
 
 
-def _python(node: Node, module: str) -> tuple[str, ...]:
-    return (str(node.layout.env / "bin" / "python"), "-m", module)
+def _python(node: Node, *words: str | PurePath) -> tuple[str, ...]:
+    return (str(node.layout.env / "bin" / "python"), *map(str, words))
 
 
 def _environment(node: Node) -> dict[str, str]:

@@ -62,6 +62,7 @@ RENDERED = {
         for node in (NODE, MACHINE, SYSTEMD)
     ],
     "supervisord_ensure.sh.j2": [lambda node=node: services.ensure(node, SERVICES) for node in (NODE, MACHINE)],
+    "supervisord_update.py.j2": [],
     "supervisord_control.sh.j2": [
         lambda: services.status(NODE),
         lambda: services.restart(NODE, ["engine", "two"]),
@@ -87,9 +88,13 @@ RENDERED = {
     "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
     "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
     "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
-    "ipcluster_engine_config.sh.j2": [
-        lambda: "profile=x\n" + render("ipcluster_engine_config.sh.j2", profile=PROFILE, options=OPTIONS)
+    "ipcluster_engine_files.sh.j2": [
+        lambda: "profile=x\n" + render("ipcluster_engine_files.sh.j2", profile=PROFILE, options=OPTIONS)
     ],
+    "ipcluster_engine.py.j2": [lambda: render("ipcluster_engine.py.j2", profile=PROFILE)],
+    "ipcluster_controller.py.j2": [lambda: render("ipcluster_controller.py.j2")],
+    "ipcluster_nanny.py.j2": [],
+    "ipcluster_hearts.py.j2": [],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
             "ipcluster_master.sh.j2",

@@ -92,7 +92,7 @@ def test_what_ends_a_cluster_asks_first(laptop, cluster):
     for command in ("terminate", "stop"):
         result = laptop.run(command, cluster.name, status=2)
         assert "--yes" in result.stderr
-    assert len(laptop.find("master", "ipyparallel.engine")) >= 2
+    assert len(laptop.find("master", "ipengine.py")) >= 2
 
 
 def test_an_unknown_plugin_is_refused_with_those_that_there_are(laptop, cluster):

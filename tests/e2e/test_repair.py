@@ -16,7 +16,7 @@ def controller(laptop, cluster, poll):
     """The controller's process, of which its other eight are children."""
 
     def find():
-        found = laptop.find("master", "ipyparallel.controller")
+        found = laptop.find("master", "ipcontroller.py")
         pids = {process.pid for process in found}
         try:
             parents = [process for process in found if process.ppid() not in pids]
@@ -57,6 +57,21 @@ def test_a_killed_engine_comes_back_by_itself_with_the_same_id(engine_pids, answ
     os.kill(before[3], signal.SIGKILL)
     new = poll(lambda: (pid := answers(3)) != before[3] and pid, "engine 3 answers again")
     assert engine_pids() == {**before, 3: new}
+
+
+def test_work_on_an_engine_can_be_interrupted(client, engine_pids, poll, tmp_path):
+    before = engine_pids()
+    client.run(
+        "def work(begun):\n"
+        "    import pathlib, time\n"
+        "    pathlib.Path(begun).touch()\n"
+        "    time.sleep(600)\n"
+        f"pending = client[3].apply_async(work, {str(tmp_path / 'begun')!r})"
+    )
+    poll((tmp_path / "begun").exists, "the work has begun")
+    client.run("client.send_signal(signal.SIGINT, targets=3, block=True)")
+    assert client.value("pending.exception(timeout=60).ename") == "KeyboardInterrupt"
+    assert engine_pids() == before
 
 
 def test_a_killed_controller_comes_back_and_live_clients_and_engines_with_it(

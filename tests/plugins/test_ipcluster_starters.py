@@ -1,0 +1,173 @@
+"""The programs that start a controller and an engine: what they change in ipyparallel, and what they leave alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import PurePosixPath
+
+import pytest
+
+from clusterctl.render import render
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there an engine's nanny is a copy of it")
+
+
+@pytest.fixture
+def says(tmp_path, allow_subprocess):
+    """What a program prints as JSON that has loaded a starter as the module `starter`."""
+
+    def says(template, code):
+        text = render(template, profile=PurePosixPath(tmp_path))
+        (tmp_path / "starter.py").write_text(text)
+        program = f"import json, os, sys, starter\n{code}"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return says
+
+
+@LINUX
+class TestNanny:
+    def test_it_is_ipyparallels_in_a_copy_of_the_engine_and_ends_with_it(self, says):
+        """Here it is one that only tells what it was asked, and who asks."""
+        code = """
+import ipyparallel.engine.nanny as nanny
+asked, ask = os.pipe()
+def be(cls, *, pipe, **wanted):
+    os.write(ask, json.dumps({**wanted, "nanny": os.getpid(), "session": os.getsid(0)}).encode())
+    pipe.write("tcp://127.0.0.1:1234\\n")
+nanny.KernelNanny.main = classmethod(be)
+start_nanny = starter.fork_nanny()
+url, answers = start_nanny(engine_id=7)
+seen = json.loads(os.read(asked, 10000))
+os.waitpid(seen["nanny"], 0)
+print(json.dumps({**seen, "url": url, "own": os.getpid()}))
+"""
+        found = says("ipcluster_engine.py.j2", code)
+        assert (found["url"], found["engine_id"]) == ("tcp://127.0.0.1:1234", 7)
+        assert found["pid"] == found["own"] != found["nanny"]
+        assert found["session"] == found["nanny"], "signals to the engine's group must not reach it"
+
+    def test_an_engine_that_ends_before_it_needs_one_leaves_none_behind(self, says):
+        code = """
+start_nanny = starter.fork_nanny()
+for cell in start_nanny.__closure__:
+    if isinstance(cell.cell_contents, int):
+        os.close(cell.cell_contents)
+print(json.dumps(os.wait()[1]))
+"""
+        assert says("ipcluster_engine.py.j2", code) == 0
+
+    def test_one_that_cannot_start_is_an_error_of_the_engine(self, says):
+        code = """
+import ipyparallel.engine.nanny as nanny
+nanny.KernelNanny.main = classmethod(lambda cls, **wanted: 1 / 0)
+try:
+    starter.fork_nanny()(engine_id=7)
+except RuntimeError as exc:
+    print(json.dumps(str(exc)))
+"""
+        assert says("ipcluster_engine.py.j2", code) == "the nanny ended"
+
+    def test_engines_take_it_in_the_place_of_a_new_python(self, says):
+        code = "print(json.dumps(sys.modules['ipyparallel.engine.app'].start_nanny.__module__))"
+        assert says("ipcluster_engine.py.j2", code) == "starter"
+
+
+def test_an_engine_loads_no_debugger_and_its_users_still_can(says):
+    code = """
+before = "debugpy" in sys.modules
+import ipykernel.debugger
+import debugpy
+print(json.dumps([before, ipykernel.debugger._is_debugpy_available, debugpy.__name__]))
+"""
+    assert says("ipcluster_engine.py.j2", code) == [False, False, "debugpy"]
+
+
+def test_a_controller_loads_no_numpy_and_could(says):
+    code = """
+from ipyparallel.controller import task_scheduler
+print(json.dumps([task_scheduler.numpy, "numpy" in sys.modules]))
+"""
+    assert says("ipcluster_controller.py.j2", code) == [None, False]
+
+
+HEARTS = """
+import asyncio
+from types import SimpleNamespace
+from ipyparallel.controller.heartmonitor import HeartMonitor
+from jupyter_client.session import Session
+
+sent, told = [], []
+class Stream:
+    def __init__(self):
+        self.socket = SimpleNamespace(recv_multipart=lambda: [b""])
+    def on_recv(self, act):
+        self.act = act
+    def send(self, text):
+        sent.append(text)
+    def flush(self):
+        pass
+
+def monitor(period):
+    class Monitor(HeartMonitor):
+        ping_stream, pong_stream, monitor_stream = Stream(), Stream(), Stream()
+        session = SimpleNamespace(send=lambda stream, kind, content, ident: told.append([kind, *content["hearts"]]))
+    return Monitor(period=period)
+"""
+
+
+class TestHearts:
+    def test_a_new_engine_is_told_of_when_it_answers_and_once(self, says):
+        code = f"""{HEARTS}
+async def live():
+    one = monitor(3_600_000)
+    one.start()
+    for _ in range(3):
+        one.pong_stream.act([b"new", b"0.0"])
+    one.pong_stream.act([b"stranger", b"of another time"])
+    one.beat()
+    one.pong_stream.act([b"new", sent[-1]])
+    one.beat()
+asyncio.run(live())
+print(json.dumps(told))
+"""
+        assert says("ipcluster_controller.py.j2", code) == [["new_heart", "new"]]
+
+    def test_one_that_stops_is_told_of_as_ever(self, says):
+        code = f"""{HEARTS}
+async def live():
+    one = monitor(3_600_000)
+    one.max_heartmonitor_misses = 2
+    one.start()
+    one.pong_stream.act([b"new", b"0.0"])
+    for _ in range(4):
+        one.beat()
+asyncio.run(live())
+print(json.dumps(told))
+"""
+        assert says("ipcluster_controller.py.j2", code) == [["new_heart", "new"], ["stopped_heart", "new"]]
+
+    def test_a_young_controller_asks_more_often_than_it_counts(self, says):
+        """Its beats, which decide who is alive, keep their period."""
+        code = f"""{HEARTS}
+async def live():
+    one = monitor(3_600_000)
+    one.start()
+    while len(sent) < 3:
+        await asyncio.sleep(0.01)
+asyncio.run(asyncio.wait_for(live(), 60))
+print(json.dumps([text.decode() for text in sent[:3]]))
+"""
+        assert says("ipcluster_controller.py.j2", code) == ["0.0", "0.0", "0.0"]
