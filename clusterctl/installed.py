@@ -10,8 +10,6 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from clusterctl.errors import PluginError
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ def read(prefix: Path, *, exclude: Iterable[str] = ()) -> Installed:
     Raises:
         PluginError: there is no Python in it, or it does not run.
     """
+    from packaging.utils import canonicalize_name
+
     python, path = _ask(prefix)
     unwanted = {canonicalize_name(name) for name in (*TOOLS, *exclude)}
     pins: dict[str, str] = {}

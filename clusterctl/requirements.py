@@ -1,6 +1,7 @@
 """Requirements as they are written on the laptop: requirements.txt, pyproject.toml, a conda environment.yml.
 
-What only this computer has (a folder, a file, an editable install) is refused: no node could install it.
+What only this computer has (a folder, a file, an editable install) is refused: no node could install it. What reads a
+kind of file is loaded when there is such a file.
 """
 
 from __future__ import annotations
@@ -9,15 +10,6 @@ import re
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import yaml
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +56,11 @@ class Requirements:
 
     def add_pyproject(self, path: Path, extras: Sequence[str] = ()) -> None:
         """Read what a pyproject.toml's project depends on, with some of its extras."""
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+
         text = self._read(path, str(path))
         if text is None:
             return
@@ -83,6 +80,8 @@ class Requirements:
 
     def add_environment(self, path: Path) -> None:
         """Read the ``pip:`` part of a conda environment.yml; what conda would install is named as left out."""
+        import yaml
+
         text = self._read(path, str(path))
         if text is None:
             return
@@ -179,6 +178,9 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _fault(line: str, path: Path, sources: Mapping[str, Any]) -> str:
     """What is wrong with a requirement; empty if nothing."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
     if _is_local(line, path):
         return f"{line} is a file or folder: only this computer has it"
     if _URL.match(line):
@@ -209,6 +211,8 @@ def _project_requirements(
     project: Mapping[str, Any], extras: Sequence[str], path: Path, problems: list[str]
 ) -> Iterator[str]:
     """The project's own dependencies, then those of the extras; an extra may be made of others."""
+    from packaging.utils import canonicalize_name
+
     optional = {canonicalize_name(name): lines for name, lines in project.get("optional-dependencies", {}).items()}
     own = canonicalize_name(str(project.get("name", "")))
     yield from project.get("dependencies", ())

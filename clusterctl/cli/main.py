@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import os
@@ -125,6 +126,8 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line."""
+    # Nearly all that a command makes are modules, which stay: to look for garbage in them takes a tenth of its time.
+    gc.set_threshold(50_000, 20, 20)
     # A machine that shuts down or a closed terminal ends us as Ctrl-C would: what was begun is undone.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
