@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from clusterctl.errors import StateError
 from clusterctl.model import Connection, Facet, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from clusterctl.journal import ClusterFolder
@@ -33,7 +34,28 @@ class Published:
     summary: str
 
 
-def publish(folder: ClusterFolder, master: Node, connections: Sequence[Connection], *, mode: str) -> list[Published]:
+@contextmanager
+def prepared(folder: ClusterFolder, facets: Collection[Facet], *, mode: str) -> Iterator[tunnel.Waiting | None]:
+    """A process that may become the tunnel, for as long as it is not; None where none is needed, or one is up.
+
+    What it loads takes a third of a second, which is short beside what nodes take to join, and long after it.
+    """
+    waiting = None if _is_direct(facets, mode) or tunnel.is_up(folder.path) else tunnel.Waiting(folder.path)
+    try:
+        yield waiting
+    finally:
+        if waiting:
+            waiting.drop()
+
+
+def publish(
+    folder: ClusterFolder,
+    master: Node,
+    connections: Sequence[Connection],
+    *,
+    mode: str,
+    waiting: tunnel.Waiting | None = None,
+) -> list[Published]:
     """Write the connection files and bring the tunnel up where one is needed. May run twice.
 
     Args:
@@ -41,17 +63,19 @@ def publish(folder: ClusterFolder, master: Node, connections: Sequence[Connectio
         master: where the services are.
         connections: what the plugins returned.
         mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
+        waiting: from `prepared`.
 
     Raises:
         ClusterctlError: the tunnel does not come up, or a file cannot be written.
     """
-    direct = mode == "never" or (mode == "auto" and Facet.DIRECT in master.facets)
+    direct = _is_direct(master.facets, mode)
     # Where the nodes are on this computer a port of theirs is taken here, or will be once its service is up.
     forwards = [] if direct else _forwards(folder, connections, same=Facet.DIRECT not in master.facets)
     if direct:
         tunnel.close(folder.path)
     else:
-        tunnel.open(folder.path, tunnel.Target.to(master, folder.key, folder.known_hosts), forwards)
+        target = tunnel.Target.to(master, folder.key, folder.known_hosts)
+        tunnel.open(folder.path, target, forwards, waiting=waiting)
     published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
     folder.write(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
     return published
@@ -79,6 +103,10 @@ def withdraw(folder: ClusterFolder) -> None:
         if connection.file:
             connection.file.unlink(missing_ok=True)
     (folder.path / _FILE).unlink(missing_ok=True)
+
+
+def _is_direct(facets: Collection[Facet], mode: str) -> bool:
+    return mode == "never" or (mode == "auto" and Facet.DIRECT in facets)
 
 
 def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str, int]) -> Published:

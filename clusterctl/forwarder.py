@@ -141,8 +141,11 @@ async def _until_told(folder: Path, ready: _Ready) -> None:
 
 
 def main() -> None:
-    """Be the tunnel of a folder: `python -m clusterctl.forwarder FOLDER FD`."""
+    """Be the tunnel of a folder, once a word comes in: `python -m clusterctl.forwarder FOLDER FD`."""
     folder, ready = Path(sys.argv[1]), _Ready(int(sys.argv[2]))
+    if not os.read(sys.stdin.fileno(), 16):
+        return  # nobody wants it any more
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     with os.fdopen(os.open(folder / tunnel.PID, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
         try:
             # Held until this process ends, however it ends: the number in the file is then not believed any more.

@@ -66,8 +66,63 @@ class Target:
         )
 
 
-def open(folder: Path, target: Target, forwards: Sequence[Forward]) -> None:  # noqa: A001  tunnel.open reads well
+class Waiting:
+    """A tunnel's process that loads what it needs while others work, and waits to be told to go; or ends with us."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it: it does nothing yet."""
+        ours, theirs = os.pipe()
+        self._answer = os.fdopen(ours, "rb")
+        told, self._tell = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "clusterctl.forwarder", str(folder), str(theirs)],
+            stdin=told,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs],
+            start_new_session=True,
+        )
+        os.close(theirs)
+        os.close(told)
+
+    def go(self) -> None:
+        """Have it be the tunnel that the folder's file describes; returns once it is up.
+
+        Raises:
+            RemoteError: it does not come up.
+        """
+        with contextlib.suppress(BrokenPipeError), os.fdopen(self._tell, "wb") as word:
+            word.write(b"go")
+        with self._answer:
+            said = self._answer.read().decode()  # the child gives up by itself after READY_TIMEOUT_S, so this ends
+        if said != "ready":
+            self._process.wait()
+            raise RemoteError(
+                f"the tunnel did not come up: {said or 'its process ended'}",
+                remedy="see `clusterctl status`; `clusterctl tunnel` tries again",
+            )
+        # Its end is its own affair from here; without this, Python warns that a child was left running.
+        self._process.returncode = 0
+
+    def drop(self) -> None:
+        """End it, unless it was told to go."""
+        if not self._answer.closed:
+            self._answer.close()
+            os.close(self._tell)
+            self._process.kill()  # it may still be loading
+            self._process.wait()
+
+
+def open(  # noqa: A001  tunnel.open reads well
+    folder: Path, target: Target, forwards: Sequence[Forward], *, waiting: Waiting | None = None
+) -> None:
     """Have a tunnel with these forwards; one that runs with the same is left alone.
+
+    Args:
+        folder: the cluster's.
+        target: where it ends.
+        forwards: the ports.
+        waiting: a process that may become the tunnel.
 
     Raises:
         RemoteError: it did not come up; the message says why.
@@ -83,7 +138,7 @@ def open(folder: Path, target: Target, forwards: Sequence[Forward]) -> None:  # 
         raise StateError(
             f"cannot write {folder / FILE}: {exc.strerror or exc}", remedy="free some space or fix its permissions"
         ) from exc
-    _spawn(folder)
+    (waiting or Waiting(folder)).go()
 
 
 def reopen(folder: Path) -> bool:
@@ -91,7 +146,7 @@ def reopen(folder: Path) -> bool:
     if not (folder / FILE).exists():
         return False
     if not is_up(folder):
-        _spawn(folder)
+        Waiting(folder).go()
     return True
 
 
@@ -149,27 +204,3 @@ def _wait_released(folder: Path) -> None:
     """Wait for the end of the tunnel's process, which gives its lock back."""
     with contextlib.suppress(FileNotFoundError), (folder / PID).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-
-
-def _spawn(folder: Path) -> None:
-    ours, theirs = os.pipe()
-    with os.fdopen(ours, "rb") as answer:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.forwarder", str(folder), str(theirs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[theirs],
-            start_new_session=True,
-        )
-        os.close(theirs)
-        # The child gives up by itself after READY_TIMEOUT_S, so this read ends.
-        said = answer.read().decode()
-    if said != "ready":
-        process.wait()
-        raise RemoteError(
-            f"the tunnel did not come up: {said or 'its process ended'}",
-            remedy="see `clusterctl status`; `clusterctl tunnel` tries again",
-        )
-    # Its end is its own affair from here; without this, Python warns that a child was left running.
-    process.returncode = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,17 +76,53 @@ def test_publishing_nothing_is_no_error(folder):
         ("never", set(), False),
     ],
 )
-def test_a_tunnel_is_opened_only_where_one_is_needed(folder, monkeypatch, allow_loopback, mode, facets, tunnels):
-    opened = []
-    monkeypatch.setattr(tunnel, "_spawn", opened.append)  # the process itself: tests/e2e/test_tunnel.py
-    connections.publish(folder, fake_node(facets=frozenset(facets)), [CLIENT], mode=mode)
-    assert opened == ([folder.path] if tunnels else [])
+class TestTunnel:
+    @pytest.fixture
+    def processes(self, monkeypatch):
+        """Stand-ins for the tunnel's process, which is in tests/e2e/test_tunnel.py: what happened to each."""
+        found = []
+
+        class Fake:
+            def __init__(self, folder):
+                found.append(self)
+                self.folder, self.told = folder, []
+
+            def go(self):
+                self.told.append("go")
+
+            def drop(self):
+                self.told.append("drop")
+
+        monkeypatch.setattr(tunnel, "Waiting", Fake)
+        return found
+
+    def test_it_is_opened_only_where_one_is_needed(self, folder, processes, allow_loopback, mode, facets, tunnels):
+        connections.publish(folder, fake_node(facets=frozenset(facets)), [CLIENT], mode=mode)
+        assert [process.folder for process in processes] == ([folder.path] if tunnels else [])
+
+    def test_a_process_is_prepared_only_where_one_is_needed(self, folder, processes, mode, facets, tunnels):
+        with connections.prepared(folder, facets, mode=mode) as waiting:
+            assert (waiting is not None) == tunnels
+        assert len(processes) == tunnels
+
+    def test_the_one_that_was_prepared_becomes_the_tunnel(
+        self, folder, processes, allow_loopback, mode, facets, tunnels
+    ):
+        node = fake_node(facets=frozenset(facets))
+        with connections.prepared(folder, facets, mode=mode) as waiting:
+            connections.publish(folder, node, [CLIENT], mode=mode, waiting=waiting)
+        assert [process.told for process in processes] == ([["go", "drop"]] if tunnels else [])
+
+    def test_one_that_nobody_needed_ends(self, folder, processes, mode, facets, tunnels):
+        with pytest.raises(KeyboardInterrupt), connections.prepared(folder, facets, mode=mode):
+            raise KeyboardInterrupt
+        assert [process.told for process in processes] == ([["drop"]] if tunnels else [])
 
 
 class TestForwards:
     @pytest.fixture
     def publish(self, folder, monkeypatch, allow_loopback):
-        monkeypatch.setattr(tunnel, "_spawn", lambda _: None)
+        monkeypatch.setattr(tunnel, "Waiting", lambda folder: SimpleNamespace(go=lambda: None))
 
         def publish(*found):
             made = connections.publish(folder, fake_node(facets=frozenset()), found, mode="auto")

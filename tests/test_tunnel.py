@@ -17,7 +17,15 @@ from clusterctl.tunnel import Forward, Target
 @pytest.fixture
 def spawned(monkeypatch):
     found = []
-    monkeypatch.setattr(tunnel, "_spawn", found.append)
+
+    class Fake:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def go(self):
+            found.append(self.folder)
+
+    monkeypatch.setattr(tunnel, "Waiting", Fake)
     return found
 
 
@@ -50,6 +58,12 @@ def test_opening_writes_the_plan_for_its_owner_only(tmp_path, spawned):
     assert (tmp_path / "tunnel.json").stat().st_mode & 0o777 == 0o600
     assert tunnel.forwards(tmp_path) == [Forward(1, "127.0.0.1", 2)]
     assert spawned == [tmp_path]
+
+
+def test_a_process_that_waits_becomes_the_tunnel_and_no_other_is_started(tmp_path, spawned):
+    other = tmp_path / "told"
+    tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)], waiting=tunnel.Waiting(other))
+    assert spawned == [other]
 
 
 def test_one_that_was_opened_before_is_brought_back(tmp_path, spawned):

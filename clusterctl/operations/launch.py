@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clusterctl.operations.parts import Parts
     from clusterctl.operations.quote import Approve
     from clusterctl.operations.wavefront import Outcome
+    from clusterctl.tunnel import Waiting
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,12 @@ def _bring_up(
             parts.folder.remove()  # nothing was created, so nothing shall be remembered
         raise
     try:
-        with clock.step("create"):
-            _announce(parts, plan, before)
-            nodes = _create(parts, plan, public_key, special=special or {}, new=new)
-        return _let_join(parts, cluster, plan, nodes, clock)
+        with connections.prepared(parts.folder, parts.provider.facets, mode=parts.settings.cluster.tunnel) as waiting:
+            with clock.step("create"):
+                _announce(parts, plan, before)
+                nodes = _create(parts, plan, public_key, special=special or {}, new=new)
+            outcome = _let_join(parts, cluster, plan, nodes, clock)
+            return _finish(parts, cluster, plan, outcome, clock, waiting)
     except (KeyboardInterrupt, SystemExit):
         if new:
             _undo(parts)
@@ -225,7 +228,7 @@ def _forget_if_gone(parts: Parts) -> None:
             parts.folder.remove()
 
 
-def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: Clock) -> Started:
+def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: Clock) -> Outcome:
     members = parts.folder.members()
     parts.folder.pin(nodes)
     cluster.admit(nodes)
@@ -244,16 +247,19 @@ def _let_join(parts: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node],
     with clock.step("members"):
         if aliases:
             members_changed(parts, cluster)
-    return _finish(parts, cluster, plan, outcome, clock)
+    return outcome
 
 
-def _finish(parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: Clock) -> Started:
+def _finish(
+    parts: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: Clock, waiting: Waiting | None
+) -> Started:
     there = {node.alias for node in cluster.nodes}
     absent = [spec.alias for spec in plan.nodes if spec.alias not in there]  # the provider has said why
     with clock.step("connect"):
         found = connect(parts, cluster)
     with clock.step("publish"):
-        published = connections.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
+        mode = parts.settings.cluster.tunnel
+        published = connections.publish(parts.folder, cluster.master, found, mode=mode, waiting=waiting)
     joined = len(there) - len(outcome.failed)
     # A node that did not join is a matter of MIN_SIZE; anything else that is wrong is wrong with what is there.
     missing = {failure(alias, error.message) for alias, error in outcome.failed.items()}
