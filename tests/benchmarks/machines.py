@@ -10,8 +10,10 @@ clock stops when a program on the master has heard from all four engines and the
 does it again, on what it has just made. The playbook and the deploy are in tests/benchmarks/machines/. Python packages
 come from the index each time; Debian's packages are in the image, so that no tool waits for a mirror.
 
-The bare part: the environments are there, nothing runs, no notebook is wanted; until every node has answered a call
-from the laptop. Ours against Dask's SSHCluster, in turn on the same four machines.
+The bare part: the environments are there and compiled, nothing runs on the nodes but their SSH servers and nothing on
+the laptop, no notebook is wanted; until every node has answered a call from the laptop. Ours against Dask's SSHCluster,
+in turn on the same four machines, with the same Python at both ends. Ours has more to do: it looks whether users, names
+and environments are as they should be, checks host keys, has services that come back, and encrypts.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent))
 from common import clusterctl, home, machine, spread
 
-from clusterctl import wiring
+from clusterctl import tunnel, wiring
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.launch import make_plan
 from clusterctl.planning import aliases
@@ -307,7 +309,7 @@ def bare(image: str, more: str, tools: Path, runs: int) -> dict[str, list[float]
         acts = {"clusterctl": lambda: _bare_ours(lab), "dask SSHCluster": lambda: _bare_dask(lab, tools)}
         for number in range(runs):
             for name in list(acts) if number % 2 == 0 else reversed(list(acts)):
-                clusterctl(lab.env, "runplugin", "ipclusterstop", "bench")
+                _end_all(lab)
                 began = time.monotonic()
                 acts[name]()
                 found[name].append(time.monotonic() - began)
@@ -321,6 +323,19 @@ def _await_compiled(lab: Machines) -> None:
     for node in lab.nodes[:1]:  # they share one environment
         lab.ssh(
             node, "for i in $(seq 600); do [ ! -e /opt/clusterctl/env/compiled ] || exit 0; sleep 0.2; done; exit 1\n"
+        )
+
+
+def _end_all(lab: Machines) -> None:
+    """Nothing of ours is left running: neither services and what looks after them, nor the tunnel."""
+    clusterctl(lab.env, "runplugin", "ipclusterstop", "bench")
+    tunnel.close(lab.key.parent)
+    pid = "/run/clusterctl/supervisord.pid"
+    for node in lab.nodes:
+        lab.ssh(
+            node,
+            f"[ -e {pid} ] || exit 0; manager=$(cat {pid}); kill $manager\n"
+            "for i in $(seq 100); do kill -0 $manager 2>/dev/null || exit 0; sleep 0.1; done; exit 1\n",
         )
 
 
