@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,13 @@ from .seeds import hostname, seed
 from .subnet import SUBNET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from docker import DockerClient
     from docker.models.containers import Container
 
     from ..machine_view import Machine
+    from .disks import Shelf
 
 LABEL = "clusterctl.standin"
 """On everything that is made for bodies; on a container it is the id of its instance."""
@@ -46,8 +50,9 @@ class Setup:
 class ContainerMaker:
     """Makes containers of what the cloud says of instances."""
 
-    def __init__(self, engine: DockerClient, setup: Setup) -> None:
+    def __init__(self, engine: DockerClient, setup: Setup, shelf: Shelf) -> None:
         self._engine = engine
+        self._shelf = shelf
         self._setup = setup
         self._turn = 0
         self.told: set[str] = set()
@@ -66,7 +71,8 @@ class ContainerMaker:
     def switch_on(self, machine: Machine) -> None:
         """Make the container if there is none, and boot it."""
         container = self.find(machine.id) or self._make(machine)
-        container.put_archive("/", _packed(machine))
+        files = {f"var/lib/cloud/seed/nocloud/{name}": content for name, content in seed(machine).items()}
+        container.put_archive("/", _packed({**files, **self._disks(machine)}))
         container.start()
 
     def switch_off(self, machine: Machine) -> None:
@@ -86,13 +92,22 @@ class ContainerMaker:
     def remove(self, machine: Machine) -> None:
         """End the container, and its disk with it."""
         if container := self.find(machine.id):
-            try:
+            with suppress(NotFound):
                 container.remove(force=True, v=True)
-            except NotFound:
-                return
+        self._shelf.give(machine.id, ())
 
     def set_disks(self, machine: Machine) -> None:
-        """Data volumes have no bodies yet."""
+        """Show the data volumes that the machine has now, as udev would."""
+        container, files = self.find(machine.id), self._disks(machine)
+        if container and container.status == "running":
+            container.put_archive("/", _packed(files))
+            shown = container.exec_run("body-disks")
+            assert shown.exit_code == 0, f"{machine.id}: {shown.output.decode(errors='replace')}"
+
+    def _disks(self, machine: Machine) -> dict[str, bytes]:
+        """The file that says which data volumes are plugged in. The root volume is the container's own disk."""
+        plugged = self._shelf.give(machine.id, machine.disks[1:])
+        return {"var/lib/body/disks": "".join(each.line for each in plugged).encode()}
 
     def _make(self, machine: Machine) -> Container:
         setup = self._setup
@@ -149,11 +164,11 @@ class ContainerMaker:
         return shared
 
 
-def _packed(machine: Machine) -> bytes:
+def _packed(files: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in seed(machine).items():
-            member = tarfile.TarInfo(f"var/lib/cloud/seed/nocloud/{name}")
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))
     return packed.getvalue()

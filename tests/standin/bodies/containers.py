@@ -19,6 +19,7 @@ from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from .container import LABEL, ContainerMaker, Setup
+from .disks import Shelf
 from .image import body_image
 from .metadata import Metadata
 from .reconciler import Reconciler
@@ -64,7 +65,7 @@ class Containers:
             self.bridge = f"ec2b{run}"
             setup = Setup(run, body_image(self.engine), _make_network(self.engine, self.bridge), self._cores)
             self.metadata = stack.enter_context(Metadata(self.cloud, self.bridge))
-            self._maker = ContainerMaker(self.engine, setup)
+            self._maker = ContainerMaker(self.engine, setup, stack.enter_context(Shelf()))
             self._bodies = Reconciler(self.cloud, self._maker)
             self._watch_power(stack)
             stack.callback(self._bodies.close)

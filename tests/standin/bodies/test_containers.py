@@ -83,6 +83,11 @@ def launch(bodies, folder, **more) -> Launched:
     return Launched(instance["InstanceId"], instance["PrivateIpAddress"], folder)
 
 
+def folder_in(parent, name):
+    (parent / name).mkdir()
+    return parent / name
+
+
 @pytest.fixture(scope="module")
 def launched(bodies, tmp_path_factory):
     return launch(bodies, tmp_path_factory.mktemp("instance"))
@@ -169,12 +174,35 @@ def test_an_instance_that_shuts_itself_down_ends_as_was_asked_for(bodies, tmp_pa
 
 def test_members_of_one_cluster_share_their_homes_and_strangers_do_not(bodies, tmp_path):
     def member(name: str, cluster: str) -> Launched:
-        (tmp_path / name).mkdir()
         tags = [{"Key": "clusterctl:cluster", "Value": cluster}]
-        return launch(bodies, tmp_path / name, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+        return launch(bodies, folder_in(tmp_path, name), TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
 
     one, two, stranger = member("one", "a"), member("two", "a"), member("stranger", "b")
     one.says("echo shared > ~/note")
     assert two.says("cat /home/me/note") == "shared"
     assert stranger.ssh("cat /home/me/note").returncode != 0
     assert one.says("getent hosts deb.debian.org >/dev/null && echo yes") == "yes"
+
+
+def test_a_data_volume_shows_up_under_its_id_survives_a_reboot_and_goes_on_to_the_next_instance(bodies, tmp_path):
+    ec2 = bodies.cloud.client("ec2")
+    first, second = (launch(bodies, folder_in(tmp_path, name)) for name in ("first", "second"))
+    zone = ec2.describe_instances(InstanceIds=[first.id])["Reservations"][0]["Instances"][0]["Placement"]
+    volume = ec2.create_volume(AvailabilityZone=zone["AvailabilityZone"], Size=1)["VolumeId"]
+    disk = f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"
+
+    ec2.attach_volume(VolumeId=volume, InstanceId=first.id, Device="/dev/sdf")
+    assert bodies.shell(first.id, f"blockdev --getsize64 {disk}") == str(1 << 30)
+    bodies.shell(first.id, f"mkfs.ext4 -q {disk} && mkdir /data && mount {disk} /data && echo kept > /data/note")
+    line = f'echo "UUID=$(blkid -o value -s UUID {disk}) /data ext4 defaults,nofail 0 2" >> /etc/fstab'
+    bodies.shell(first.id, line)
+    bodies.reboot(first.id)
+    assert first.says("findmnt -n -o TARGET --source $(readlink -f " + disk + ") && cat /data/note") == "/data\nkept"
+
+    ec2.terminate_instances(InstanceIds=[first.id])
+    bodies.settle()
+    ec2.attach_volume(VolumeId=volume, InstanceId=second.id, Device="/dev/sdf")
+    assert bodies.shell(second.id, f"mount {disk} /mnt && cat /mnt/note") == "kept"
+    bodies.shell(second.id, "umount /mnt")
+    ec2.detach_volume(VolumeId=volume)
+    assert bodies.shell(second.id, f"test -e {disk} || echo gone") == "gone"
