@@ -144,7 +144,11 @@ class PluginHost:
     def __init__(self, choices: Iterable[tuple[str, type, Section]]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self.plugins: tuple[Loaded, ...] = tuple(self._load(*choice) for choice in choices)
+        loaded = [self._load(*choice) for choice in choices]
+        # In INI order, but for one that with its present options must come before whoever makes users.
+        self.plugins: tuple[Loaded, ...] = tuple(
+            sorted(loaded, key=lambda each: not getattr(each.plugin, "goes_first", False))
+        )
         self._check()
 
     def _load(self, name: str, plugin_class: type, options: Section) -> Loaded:

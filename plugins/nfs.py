@@ -1,7 +1,8 @@
-"""The cluster user's home, and what else all nodes shall see the same, from the master by NFSv4.
+"""The cluster user's home, and what else all nodes shall see the same, by NFSv4: from the master, or from elsewhere.
 
-The master exports to its members' addresses and to nobody else. Workers mount on first use, after a boot too, and wait
-for a master that comes back later.
+The master exports to its members' addresses and to nobody else. Nodes mount on first use, after a boot too, and wait
+for a server that comes back later. With SERVER the master is a client as all others, before there is a user, since the
+owner of a home that is there already decides the user's number.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ from clusterctl.api import (
 
 _SHARES = "nfs shares"
 _CLIENTS = "nfs clients"
-"""The keys under which the cluster remembers what is exported, and to whom."""
+_SERVER = "nfs server"
+"""The keys under which the cluster remembers what is shared, with whom, and from where."""
+_MASTER = "the master"
 _MOUNT = ("rw", "hard", "noatime", "_netdev", "nofail", "x-systemd.automount", "x-systemd.mount-timeout=60")
+_ELSEWHERE = ("nfsvers=4.1", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2")
+"""What AWS advises for its file systems, and no other server minds."""
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(/[^\s\"'\\#,]*)")
+_EFS = re.compile(r"\.efs\.[\w-]+\.amazonaws\.com(\.cn)?$")
 _PATH = re.compile(r"/[^\s\"\\#]+")
 _FEWEST, _MOST, _PER_WORKER = 16, 256, 8
 
@@ -37,22 +44,26 @@ _FEWEST, _MOST, _PER_WORKER = 16, 256, 8
 class Options(Section):
     """The options of the `nfs` plugin."""
 
+    server: str | None = Field(
+        None,
+        description="file system of an NFSv4 server (EFS, FSx for OpenZFS, your own) that all nodes mount, in place of"
+        " the master's folders: HOST:/PATH",
+        examples=["fs-0123456789abcdef0.efs.us-east-1.amazonaws.com:/"],
+    )
     paths: CommaList = Field(
         (),
-        description="folders of the master to share beside the cluster user's home and the volumes",
+        description="folders to share beside the cluster user's home and the volumes",
         examples=["/opt/data, /home"],
     )
     threads: int | Literal["auto"] = Field(
-        "auto", description="threads of the server; auto: 8 for each worker, from 16 to 256", examples=["64"]
+        "auto", description="threads of the master's server; auto: 8 for each worker, from 16 to 256", examples=["64"]
     )
-    mount_options: CommaList = Field(
-        (), description="options of mounts on workers, beside our own", examples=["nconnect=4"]
-    )
+    mount_options: CommaList = Field((), description="options of the mounts, beside our own", examples=["nconnect=4"])
     no_root_squash: Flag = Field(default=False, description="let root on workers be root on the shared folders too")
 
 
 class Nfs:
-    """Shares folders of the master with the workers."""
+    """Shares folders with all nodes."""
 
     needs = frozenset({Facet.MACHINE})
     instead = frozenset({Facet.SHARED_HOME})
@@ -60,6 +71,11 @@ class Nfs:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._lock = threading.Lock()
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether it acts before `base`: a home from elsewhere must be there before its user."""
+        return self._options.server is not None
 
     @staticmethod
     @hookimpl
@@ -69,12 +85,32 @@ class Nfs:
 
     @hookimpl
     def clusterctl_request(self) -> Request:
-        """Server and client; on workers the server is switched off."""
-        return Request(apt=("nfs-kernel-server", "nfs-common"))
+        """Server and client; on workers the server is switched off. Of a server elsewhere the client alone."""
+        if self._options.server is None:
+            return Request(apt=("nfs-kernel-server", "nfs-common"))
+        _refuse_others(self._options.server)
+        return Request(apt=("nfs-common",))
+
+    @hookimpl
+    def clusterctl_prepare(self, cluster: Cluster) -> None:
+        """Refuse what would hide homes that are in use, or disks that nobody but the master could see."""
+        now = self._options.server or _MASTER
+        before = cluster.recall(_SERVER) or (_MASTER if cluster.recall(_SHARES) else now)
+        if now != before:
+            raise PluginError(
+                f"the homes of {cluster.name} are on {before}, and cannot move to {now} while it exists",
+                remedy=f"put SERVER in [plugin nfs] back, or `clusterctl terminate {cluster.name}` first",
+            )
+        if self._options.server and cluster.machines.volumes:
+            names = ", ".join(volume.name for volume in cluster.machines.volumes)
+            raise PluginError(
+                f"with SERVER in [plugin nfs] the master shares nothing, so no worker would see the volumes: {names}",
+                remedy="put that data onto the file system of SERVER, or leave out SERVER, or VOLUMES",
+            )
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
-        """Export from the master, mount on a worker."""
+        """Export from the master, mount on a worker; or mount on both from elsewhere."""
         if Facet.INIT not in node.facets:
             raise PluginError(
                 f"{node.alias}: NFS needs systemd there, which mounts again after a boot",
@@ -82,6 +118,10 @@ class Nfs:
             )
         if node.is_master:
             cluster.remember(_SHARES, [str(path) for path in self._shares(cluster)])
+        if self._options.server:
+            cluster.remember(_SERVER, self._options.server)
+            self._mount(cluster, node)
+        elif node.is_master:
             self._export(cluster, server=True)
         else:
             with self._lock:  # whoever is first tells the master of all
@@ -92,7 +132,7 @@ class Nfs:
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Export to the present members only."""
-        shared = _remembered(cluster, _SHARES)
+        shared = _remembered(cluster, _SHARES) and not self._options.server
         if shared and cluster.master.reachable and _clients(cluster) != _remembered(cluster, _CLIENTS):
             self._export(cluster)
 
@@ -101,7 +141,8 @@ class Nfs:
         """Take mounts and exports off machines that outlive the cluster. Elsewhere `members` withdraws the export."""
         if Facet.LASTING not in node.facets or not node.reachable:
             return
-        script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, master=node.is_master)
+        exports = node.is_master and not self._options.server
+        script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports)
         run_reported(cluster, node, script, name="nfs: leave")
 
     def _shares(self, cluster: Cluster) -> list[PurePosixPath]:
@@ -144,25 +185,72 @@ class Nfs:
         return max(_FEWEST, min(_MOST, _PER_WORKER * workers))
 
     def _mount(self, cluster: Cluster, node: Node) -> None:
-        if Facet.LASTING in node.facets and node.user == cluster.user:
-            raise PluginError(
-                f"{node.alias}: {cluster.user} logs in there, and the master's {node.layout.home} would hide its home",
-                remedy="take another CLUSTER_USER than the hosts' own user, or SHARED_HOME = yes if they share homes",
-            )
         shares = [PurePosixPath(path) for path in _remembered(cluster, _SHARES)] or self._shares(cluster)
+        self._refuse_to_hide(cluster, node, shares)
         # What lies within another share is reached through that.
         tops = [path for path in shares if not set(path.parents) & set(shares)]
-        script = render("nfs_mount.sh.j2", **self._mount_values(cluster, tops))
+        script = render("nfs_mount.sh.j2", **self._mount_values(cluster, node, tops))
         run_reported(cluster, node, script, name="nfs: mount")
 
-    def _mount_values(self, cluster: Cluster, tops: list[PurePosixPath]) -> dict[str, Any]:
-        address = cluster.master.private_address
-        return {
-            "cluster": cluster.name,
-            "server": f"[{address}]" if ":" in address else address,
-            "folders": tops,
-            "options": ",".join((*_MOUNT, *self._options.mount_options)),
+    def _refuse_to_hide(self, cluster: Cluster, node: Node, shares: list[PurePosixPath]) -> None:
+        """The home of who logs in there must stay: its keys are what lets us in."""
+        home = node.layout.home.parent / node.user
+        hidden = {home, *home.parents} & set(shares) if self._options.server else set()
+        if Facet.LASTING in node.facets and node.user == cluster.user:
+            hidden = {node.layout.home}
+        if hidden:
+            raise PluginError(
+                f"{node.alias}: {node.user} logs in there, and {hidden.pop()} would be mounted over its home",
+                remedy="take another CLUSTER_USER than the login's, and leave its home out of PATHS;"
+                " or SHARED_HOME = yes if static hosts share their homes",
+            )
+
+    def _mount_values(self, cluster: Cluster, node: Node, tops: list[PurePosixPath]) -> dict[str, Any]:
+        own = self._options.mount_options
+        values = {"cluster": cluster.name, "mark": cluster.mark, "lasting": Facet.LASTING in node.facets}
+        if not self._options.server:
+            address = cluster.master.private_address
+            server = f"[{address}]" if ":" in address else address
+            return values | {
+                "server": "",
+                "shares": [(f"{server}:{path}", path) for path in tops],
+                "options": ",".join((*_MOUNT, *own)),
+                "remedy": "see that the master's port 2049 is open to this node, and there: journalctl -u nfs-server",
+            }
+        host, path = _place(self._options.server)
+        # After a break EFS takes a client back sooner from another port; others refuse ports that anybody may use.
+        extra = (*_ELSEWHERE, *(("noresvport",) if _EFS.search(host) else ()), *own)
+        return values | {
+            "master": node.is_master,
+            "server": f"{host}:{path or '/'}",
+            "shares": [(f"{host}:{path}{folder}", folder) for folder in tops],
+            "options": ",".join((*_MOUNT, *extra)),
+            "plain_options": ",".join(("rw", "hard", *extra)),
+            "remedy": "see that SERVER in [plugin nfs] is right, and that its firewall or security group lets this"
+            " node in at port 2049",
         }
+
+
+def _place(server: str) -> tuple[str, str]:
+    """Host and path of ``HOST:/PATH``, the path without a slash at its end."""
+    found = _PLACE.fullmatch(server)
+    if found is None:
+        raise PluginError(
+            f"SERVER in [plugin nfs] is {server}",
+            remedy="write HOST:/PATH, such as fs-0123456789abcdef0.efs.us-east-1.amazonaws.com:/",
+        )
+    return found[1], found[2].rstrip("/")
+
+
+def _refuse_others(server: str) -> None:
+    """Say at once what is no place of an NFS server."""
+    if "@tcp" in server:
+        raise PluginError(
+            f"{server} is FSx for Lustre, which speaks no NFS",
+            remedy="use EFS or FSx for OpenZFS; or leave SERVER out, and mount it by USERDATA_SCRIPTS on every node,"
+            " beside the homes",
+        )
+    _place(server)
 
 
 def _clients(cluster: Cluster) -> list[str]:

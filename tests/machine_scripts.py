@@ -95,10 +95,23 @@ RENDERED = {
         lambda: by_hook("nfs", facets=SYSTEMD, volumes=DISKS),
         lambda: by_hook("nfs", "members", facets=SYSTEMD, notes={"nfs shares": ["/home/it's me"]}),
     ],
-    "nfs_mount.sh.j2": [lambda: by_hook("nfs", alias="node001", facets=SYSTEMD)],
+    "nfs_mount.sh.j2": [
+        lambda: by_hook("nfs", alias="node001", facets=SYSTEMD),
+        *(
+            lambda alias=alias, facets=facets: by_hook(
+                "nfs", alias=alias, facets=(*SYSTEMD, *facets), options={"server": "fs.example.org:/it_s"}
+            )
+            for alias in ("master", "node001")
+            for facets in ((), LASTING)
+        ),
+    ],
+    "nfs_folders.sh.j2": [],
     "nfs_leave.sh.j2": [
-        lambda alias=alias: by_hook("nfs", "leave", alias=alias, facets=(*SYSTEMD, *LASTING))
+        lambda alias=alias, options=options: by_hook(
+            "nfs", "leave", alias=alias, facets=(*SYSTEMD, *LASTING), options=options
+        )
         for alias in ("master", "node001")
+        for options in ({}, {"server": "fs.example.org:/"})
     ],
     "spot_join.sh.j2": [
         lambda facets=facets: by_hook("spot", alias="node001", facets=facets, market="spot") for facets in ((), SYSTEMD)

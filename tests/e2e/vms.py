@@ -33,7 +33,7 @@ NEEDED = ("qemu-system-x86_64", "qemu-img", "genisoimage", "debootstrap", "mke2f
 NETWORK = "10.79.0"
 _BRIDGE = "cctlvm"
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 mitigations=off net.ifnames=0 quiet"
-_BOOT_S = 420.0
+_BOOT_S = 900.0
 
 
 def missing() -> str:

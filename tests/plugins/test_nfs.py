@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Request, Volume
-from clusterctl.plugin_host import find, not_needed, options_model
+from clusterctl.plugin_host import PluginHost, find, not_needed, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -180,3 +180,105 @@ def test_only_hosts_that_last_and_answer_are_left_as_they_were(tmp_path):
     assert [ran.node for ran in cluster.ran] == ["master", "node001"]
     assert "exportfs" in cluster.ran[0].text
     assert "umount" in cluster.ran[1].text
+
+
+EFS = "fs-0123456789abcdef0.efs.us-east-1.amazonaws.com:/"
+
+
+class TestFromElsewhere:
+    def test_every_node_mounts_and_nobody_serves(self, tmp_path):
+        cluster = lab(tmp_path, 2, shared=("/home/users",))
+        plugin = nfs(server="files.example.org:/lab/", paths="/opt/data", mount_options="nconnect=4")
+        for node in cluster.nodes:
+            plugin.clusterctl_join(cluster, node)
+        plugin.clusterctl_members(cluster)
+        assert [(ran.node, ran.name) for ran in cluster.ran] == [
+            (alias, "nfs: mount") for alias in ("master", "node001", "node002")
+        ]
+        assert plugin.clusterctl_request().apt == ("nfs-common",)
+        for ran in cluster.ran:
+            lines = fstab(ran.text)
+            assert [line.split()[:3] for line in lines] == [
+                [f"files.example.org:/lab{folder}", folder, "nfs4"]
+                for folder in ("/home/me", "/home/users", "/opt/data")
+            ]
+            options = lines[0].split()[3].split(",")
+            assert {"hard", "nofail", "x-systemd.automount", "nfsvers=4.1", "timeo=600", "nconnect=4"} <= set(options)
+            assert "noresvport" not in options, "a Linux server refuses such clients"
+            assert "exportfs" not in ran.text
+
+    def test_the_first_node_alone_makes_the_folders(self, tmp_path):
+        cluster = lab(tmp_path, 1)
+        plugin = nfs(server="files.example.org:/lab")
+        for node in cluster.nodes:
+            plugin.clusterctl_join(cluster, node)
+        assert ["make_folders" in ran.text for ran in cluster.ran] == [True, False]
+        assert "elsewhere=files.example.org:/lab\n" in cluster.ran[0].text
+
+    @pytest.mark.parametrize("server", [EFS, "fs-01.efs.cn-north-1.amazonaws.com.cn:/"])
+    def test_efs_is_mounted_as_aws_advises(self, tmp_path, server):
+        cluster = lab(tmp_path, 1)
+        nfs(server=server).clusterctl_join(cluster, cluster.master)
+        advised = {"nfsvers=4.1", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2", "noresvport"}
+        assert advised <= set(fstab(cluster.ran[0].text)[0].split()[3].split(","))
+        assert fstab(cluster.ran[0].text)[0].startswith(f"{server}home/me /home/me nfs4 ")
+
+    def test_it_acts_before_there_is_a_user_and_the_masters_own_after_it(self):
+        def order(**options):
+            choices = [
+                (name, find(name), options_model(find(name))(**given))
+                for name, given in (("volumes", {}), ("base", {}), ("nfs", options), ("packages", {}))
+            ]
+            return PluginHost(choices).names
+
+        assert order() == ("volumes", "base", "nfs", "packages")
+        assert order(server=EFS) == ("nfs", "volumes", "base", "packages")
+
+    def test_an_ipv6_server_is_written_as_mount_reads_it(self, tmp_path):
+        cluster = lab(tmp_path, 1)
+        nfs(server="[fd00::2]:/").clusterctl_join(cluster, cluster.master)
+        assert fstab(cluster.ran[0].text)[0].startswith("[fd00::2]:/home/me /home/me nfs4 ")
+
+    @pytest.mark.parametrize("server", ["fs-0123456789abcdef0", "files:data", "files:/a b", "fd00::2:/", "/data", ":/"])
+    def test_what_is_no_place_is_refused_before_anything_is_created(self, server):
+        with pytest.raises(PluginError, match=r"SERVER in \[plugin nfs\] is") as caught:
+            nfs(server=server).clusterctl_request()
+        assert "HOST:/PATH" in caught.value.remedy
+
+    def test_lustre_is_refused_with_what_to_do(self):
+        with pytest.raises(PluginError, match="FSx for Lustre, which speaks no NFS") as caught:
+            nfs(server="fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com@tcp:/abcdefgh").clusterctl_request()
+        assert "FSx for OpenZFS" in caught.value.remedy
+
+    def test_volumes_which_no_worker_would_see_are_refused(self, tmp_path):
+        cluster = lab(tmp_path, volumes=[Volume("data", PurePosixPath("/data"), device="/dev/sdb")])
+        with pytest.raises(PluginError, match="no worker would see the volumes: data"):
+            nfs(server=EFS).clusterctl_prepare(cluster)
+        nfs().clusterctl_prepare(cluster)
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [({}, {"server": EFS}), ({"server": EFS}, {}), ({"server": EFS}, {"server": "x:/"})]
+    )
+    def test_homes_do_not_move_while_the_cluster_exists(self, tmp_path, before, after):
+        first = lab(tmp_path, 1)
+        nfs(**before).clusterctl_prepare(first)
+        nfs(**before).clusterctl_join(first, first.master)
+        again = lab(tmp_path, 1, notes=first.remembered)
+        nfs(**before).clusterctl_prepare(again)
+        with pytest.raises(PluginError, match="cannot move to") as caught:
+            nfs(**after).clusterctl_prepare(again)
+        assert "clusterctl terminate lab" in caught.value.remedy
+
+    @pytest.mark.parametrize(("login", "paths"), [("me", ""), ("admin", "/home"), ("admin", "/home/admin")])
+    def test_the_home_of_who_logs_in_is_not_hidden_with_its_keys(self, tmp_path, login, paths):
+        cluster = lab(tmp_path, 1)
+        for node in cluster.nodes:
+            cluster.learn(replace(node, user=login))
+        with pytest.raises(PluginError, match=f"{login} logs in there"):
+            nfs(server=EFS, paths=paths).clusterctl_join(cluster, cluster.master)
+
+    def test_every_host_that_lasts_is_left_without_the_mounts(self, tmp_path):
+        cluster = lab(tmp_path, 1, facets=LASTING)
+        for node in cluster.nodes:
+            nfs(server=EFS).clusterctl_leave(cluster, node)
+        assert ["umount" in ran.text for ran in cluster.ran] == [True, True]
