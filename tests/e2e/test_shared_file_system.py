@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -57,8 +58,16 @@ exportfs -ra
 METADATA = Path(__file__).parents[1] / "metadata_service.py"
 
 
+def has_booted(run, number):
+    """Whether cloud-init changes nothing more."""
+    try:
+        return "done" in run(number, "cloud-init status", check=False)
+    except subprocess.TimeoutExpired:
+        return False
+
+
 @pytest.fixture(scope="module")
-def story(virtual_lab, admin, laptop_class, tmp_path_factory):  # noqa: F811
+def story(virtual_lab, admin, laptop_class, tmp_path_factory, poll):  # noqa: F811
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
     laptop.home.mkdir()
     key = virtual_lab.machines[0].folder.parent / "admin_key"
@@ -66,7 +75,9 @@ def story(virtual_lab, admin, laptop_class, tmp_path_factory):  # noqa: F811
     hosts = [HOST.format(name=m.name, address=m.address, key=key, host_key=m.host_key) for m in two]
     config = CONFIG.format(user=USER, shell="bash").replace("HOSTS = vm0, ", "HOSTS = ").replace("VOLUMES = data\n", "")
     (laptop.home / "config").write_text(config + OPTIONS + "".join(hosts))
-    before = tuple(admin(number, f"cloud-init status --wait >/dev/null; {STATE}") for number in (MASTER, WORKER))
+    for machine in range(3):
+        poll(lambda number=machine: has_booted(admin, number), "cloud-init has done", deadline_s=900, every_s=3)
+    before = tuple(admin(number, STATE) for number in (MASTER, WORKER))
     admin(0, SERVE)
     try:
         started = laptop.run("start", "lab", timeout=1800)
@@ -96,7 +107,7 @@ def test_what_an_engine_writes_is_on_the_server(story, admin):  # noqa: F811
     python(
         story,
         "def write():\n    from pathlib import Path\n    import os\n"
-        "    Path.home().joinpath('from-node001').write_text(os.environ['CLUSTERCTL_NODE'])\n"
+        "    Path.home().joinpath('from-node001').write_text(os.environ['CLUSTERCTL_NODE'] + '\\n')\n"
         "client[client.ids[1]].apply_sync(write)\nanswer = None",
     )
     assert admin(0, f"cat /srv/lab/home/{USER}/from-node001; stat -c %u /srv/lab/home/{USER}/from-node001") == (
