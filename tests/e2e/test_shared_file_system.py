@@ -1,23 +1,15 @@
-"""Homes from a file server that is none of the cluster's, and a spot node's end, on virtual machines with systemd.
+"""Homes from a file server that is none of the cluster's, on virtual machines with systemd.
 
 The first machine is the file server, set up by hand; the cluster is on the two others.
 """
 
 from __future__ import annotations
 
-import json
-import shlex
 import subprocess
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
-from clusterctl import wiring
-
 from .test_virtual_machines import (
-    AFTER_REBOOT_S,
     CONFIG,
     HOST,
     STATE,
@@ -25,9 +17,7 @@ from .test_virtual_machines import (
     Story,
     admin,  # noqa: F401  a fixture
     as_user,
-    engines,
     python,
-    reboot,
     virtual_lab,  # noqa: F401  a fixture
 )
 
@@ -40,10 +30,6 @@ OPTIONS = f"""
 [plugin nfs]
 SERVER = {SERVER}
 PATHS = /shared
-
-[plugin spot]
-METADATA_URL = http://127.0.0.1:8169
-POLL_S = 1
 """
 SERVE = f"""
 mkdir -p /srv/lab/home/{USER}
@@ -55,7 +41,6 @@ echo '/srv/lab 10.79.0.0/24(rw,no_subtree_check,no_root_squash)' > /etc/exports.
 systemctl start nfs-server
 exportfs -ra
 """
-METADATA = Path(__file__).parents[1] / "metadata_service.py"
 
 
 def has_booted(run, number):
@@ -119,52 +104,3 @@ def test_what_an_engine_writes_is_on_the_server(story, admin):  # noqa: F811
 def test_start_again_changes_nothing(story, admin):  # noqa: F811
     again = story.laptop.run("start", "lab", timeout=300)
     assert "lab was already running: 2 engines on 2 nodes" in again.stdout + again.stderr
-
-
-def test_after_the_masters_reboot_its_home_is_back_by_itself(story, virtual_lab, admin, poll):  # noqa: F811
-    reboot(MASTER, virtual_lab, admin, poll)
-    poll(lambda: engines(story) == {"master": 1, "node001": 1}, "all engines are back", deadline_s=AFTER_REBOOT_S)
-    assert as_user(admin, MASTER, "cat from-node001") == "node001"
-
-
-@pytest.fixture
-def spot(story):
-    """The plugin, and the cluster as it were if its worker was a spot instance."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTERCTL_HOME", str(story.laptop.home))
-        parts = wiring.parts("lab", config_file=None, report=lambda event: None)
-        nodes = [replace(n, market="" if n.is_master else "spot") for n in parts.provider.nodes("lab")]
-        cluster = parts.cluster(nodes)
-        yield next(each.plugin for each in parts.host.plugins if each.name == "spot"), cluster
-        cluster.close()
-
-
-def test_under_systemd_a_spot_nodes_engines_go_before_its_end_and_the_controller_knows(story, spot, admin, poll):  # noqa: F811
-    plugin, cluster = spot
-    plugin.clusterctl_join(cluster, cluster.node("node001"))
-    admin(WORKER, f"mkdir -p /tmp/imds && printf %s {shlex.quote(METADATA.read_text())} > /tmp/imds/service.py")
-    admin(WORKER, "systemd-run --quiet --unit=imds python3 /tmp/imds/service.py /tmp/imds 8169")
-    assert admin(WORKER, "systemctl is-enabled clusterctl-spot@0.service") == "enabled"
-    assert plugin.clusterctl_status(cluster) == []
-    end = (datetime.now(timezone.utc) + timedelta(seconds=75)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    notice = shlex.quote(json.dumps({"action": "terminate", "time": end}))
-    admin(WORKER, f"printf %s {notice} > /tmp/imds/new && mv /tmp/imds/new /tmp/imds/notice")
-    (row,) = poll(lambda: plugin.clusterctl_status(cluster), "status tells of it", deadline_s=90)
-    assert (row.node, row.value) == ("node001", f"will be taken at {end[11:]}")
-    poll(lambda: engines(story) == {"master": 1, "node001": 0}, "the controller has let it go", deadline_s=120)
-    said = poll(
-        lambda: "the engines are gone" in (log := admin(WORKER, "cat /var/log/clusterctl/spot-0.log")) and log,
-        "the engines are stopped",
-        deadline_s=60,
-    )
-    assert "status" not in said
-    assert admin(WORKER, "systemctl list-units --no-legend 'clusterctl-engine@*'") == ""
-
-
-def test_terminate_leaves_the_machines_as_they_were_and_the_work_on_the_server(story, admin):  # noqa: F811
-    story.laptop.run("terminate", "--yes", "lab", timeout=600)
-    for was, number in zip(story.before, (MASTER, WORKER), strict=True):
-        now = admin(number, STATE)
-        assert set(now.splitlines()) - set(was.splitlines()) == set()
-        assert set(was.splitlines()) - set(now.splitlines()) <= {"/opt/clusterctl", "/var/cache/clusterctl"}
-    assert admin(0, f"cat /srv/lab/home/{USER}/work; stat -c %u /srv/lab/home/{USER}") == "kept\n4711"
