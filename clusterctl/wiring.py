@@ -18,6 +18,7 @@ from clusterctl.errors import ClusterctlError, PluginError, ProviderError, State
 from clusterctl.gateways import Gateways
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
+from clusterctl.operations import selftest
 from clusterctl.operations.parts import Parts
 from clusterctl.placement import provider_name
 from clusterctl.providers.base import BaseImages, Images
@@ -281,17 +282,53 @@ def parts(
     folder = ClusterFolder(home(), name)
     changes = {**folder.overrides(), **(overrides or {})}
     settings = load_settings(config_path(config_file), template or folder.template(), changes)
+    return _parts_of(folder, settings, report=report, overrides=changes, plugin=plugin)
+
+
+def _parts_of(
+    folder: ClusterFolder,
+    settings: Settings,
+    *,
+    report: Callable[[Event], None],
+    overrides: Mapping[str, str],
+    plugin: str | None,
+) -> Parts:
     owner = provider(provider_name(settings.cluster), settings)
     return Parts(
-        name=name,
+        name=folder.name,
         settings=settings,
         provider=owner,
         host=host_of(settings, owner.facets, plugin),
         folder=folder,
         connector=connector(folder),
         report=report,
-        overrides=changes,
+        overrides=overrides,
     )
+
+
+def selftest_parts(
+    name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
+) -> Callable[[str | None], Parts]:
+    """What makes the parts of each operation of a `selftest`, with one more plugin.
+
+    Args:
+        name: of its cluster.
+        config_file: as given on the command line.
+        template: the cluster template whose image, network and access count; without one, the [aws] section alone does.
+        types: of the nodes; empty for small ones.
+        report: where events go.
+    """
+    path = config_path(config_file)
+
+    def settings_with(changes: Mapping[str, str]) -> Settings:
+        if template:
+            return load_settings(path, template, changes)
+        return replace(load_settings(None, None, changes), aws=config.load_aws(path, environ=os.environ))
+
+    changes = selftest.options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
+    settings = settings_with(changes)
+    folder = ClusterFolder(home(), name)
+    return lambda plugin: _parts_of(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
 def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:

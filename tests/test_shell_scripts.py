@@ -48,6 +48,7 @@ RENDERED = {
     **machine_scripts.RENDERED,
     "facts.sh.j2": [lambda key=key: render("facts.sh.j2", born_with=key) for key in ("", "ssh-ed25519 AAAA")],
     "host_key_make.sh.j2": [],
+    "selftest_metadata.sh.j2": [lambda: render("selftest_metadata.sh.j2")],
     "host_key_use.sh.j2": [lambda: render("host_key_use.sh.j2", own="ssh-ed25519 AAAA")],
     "ipcluster_join.sh.j2": [
         lambda node=node: render(

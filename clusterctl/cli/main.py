@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "createvolume": ("volumes", "createvolume", ("cv",)),
     "resizevolume": ("volumes", "resizevolume", ("res",)),
     "removevolume": ("volumes", "removevolume", ("rv",)),
+    "selftest": ("selftest", "selftest", ()),
     "config": ("config", "config", ()),
     "completion": ("completion", "completion", ()),
 }

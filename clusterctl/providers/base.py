@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.model import Event, Facet, Node, Plan, Problem
+    from clusterctl.providers.audits import Audit
     from clusterctl.providers.money import Estimate, Spending
 
     Report = Callable[[Event], None]
@@ -196,4 +197,17 @@ class Priced(Protocol):
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
         """What the nodes of a cluster, as `nodes` returned them, cost. A price that cannot be had is no error."""
+        ...
+
+
+@runtime_checkable
+class Audited(Protocol):
+    """A provider that can tell how a cluster is kept, and what is left of one that has ended."""
+
+    def audit(self, cluster: str) -> Audit:
+        """Its machines, disks and doors, asked of their owner."""
+        ...
+
+    def left(self, cluster: str) -> list[str]:
+        """Everything that was made for it and is still there, by id; empty when all has ended."""
         ...

@@ -8,6 +8,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Problem
 from clusterctl.providers.base import ignore
 from clusterctl.providers.ec2 import (
+    audit,
     checks,
     disks,
     estimates,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clusterctl.model import Node, NodeSpec, Plan
+    from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Report
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.disks import Disk
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Ec2Provider:
-    """Launches instances. Implements `Provider`, `Power`, `Rebooting`, `Doors`, `Images` and `Priced`."""
+    """Launches instances. Implements `Provider`, and every other protocol of base.py but `BaseImages`."""
 
     name = "ec2"
 
@@ -185,6 +187,14 @@ class Ec2Provider:
         aws = self._aws(cluster)
         networks = network.callers(self._options, network.find_subnets(aws, self._options))
         return networks, network.replace_ssh(aws, cluster, networks)
+
+    def audit(self, cluster: str) -> Audit:
+        """How the cluster's instances, disks and security group are kept."""
+        return audit.audit(self._aws(cluster), cluster)
+
+    def left(self, cluster: str) -> list[str]:
+        """What has the cluster's tag and has not ended, by its id."""
+        return audit.left(self._aws(cluster), cluster)
 
     def _base(self, image: str) -> str:
         """What a baked image is made from, with the architecture: that of the types, where they have been looked at."""
