@@ -83,6 +83,13 @@ class Aws:
         """None or one, shared by all regions: what boto3 knows of EC2 takes half a second to load."""
         self._clients: dict[tuple[str, str], Any] = {}
 
+    @property
+    def login(self) -> tuple[str, ...]:
+        """The same account and region in words of the program `aws`. No keys: what it can find itself is not said."""
+        known = self._credentials
+        profile = ("--profile", known.profile) if known.profile and not known.access_key_id else ()
+        return ("--region", self.region, *profile)
+
     def elsewhere(self, region: str) -> Aws:
         """The same account, seen from another region."""
         other = copy.copy(self)

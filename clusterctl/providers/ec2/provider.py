@@ -231,4 +231,5 @@ class Ec2Provider:
 
     def _nodes_of(self, cluster: str, there: dict[str, Instance]) -> list[Node]:
         keys = Ledger(self._journal(cluster)).host_keys()
-        return [each.node(alias, options=self._options, host_keys=keys) for alias, each in there.items()]
+        login = self._here.login
+        return [each.node(alias, options=self._options, host_keys=keys, login=login) for alias, each in there.items()]

@@ -10,7 +10,7 @@ from clusterctl.providers.base import machine_layout
 from clusterctl.providers.ec2 import tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.options import Options
@@ -77,12 +77,13 @@ class Instance:
         }
         return found[preference]
 
-    def node(self, alias: str, *, options: Options, host_keys: Mapping[str, str]) -> Node:
+    def node(self, alias: str, *, options: Options, host_keys: Mapping[str, str], login: Sequence[str] = ()) -> Node:
         """As everybody else sees it.
 
         Args:
             alias: what it is called in its cluster.
             options: how it is reached.
+            login: account and region in words of the program `aws`.
             host_keys: by instance id, the keys that nodes have made themselves.
         """
         own = host_keys.get(self.id, "")
@@ -102,7 +103,7 @@ class Instance:
             type=self.type,
             market=self.market,
             zone=self.zone,
-            access=Access(jump=options.jump, command=ssm_command(self.id) if options.ssm else ()),
+            access=Access(jump=options.jump, command=ssm_command(self.id, login) if options.ssm else ()),
         )
 
 
@@ -112,9 +113,9 @@ def facets(*, shared_home: bool) -> frozenset[Facet]:
     return machine | {Facet.SHARED_HOME} if shared_home else machine
 
 
-def ssm_command(instance: str) -> tuple[str, ...]:
+def ssm_command(instance: str, login: Sequence[str]) -> tuple[str, ...]:
     """The program whose input and output are the way to an instance's SSH server."""
-    start = ("aws", "ssm", "start-session", "--target", instance)
+    start = ("aws", *login, "ssm", "start-session", "--target", instance)
     return (*start, "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import NodeState
+from clusterctl.model import NodeState, Secret
 from clusterctl.providers.ec2 import fleets, images, tags
-from clusterctl.providers.ec2.aws import Aws
+from clusterctl.providers.ec2.aws import Aws, Credentials
 
 from .lab import SPOT, plan_of
 
@@ -122,6 +122,27 @@ def test_a_host_key_that_a_node_made_itself_counts_for_that_machine_over_stop_an
     lab.provider().destroy("lab")
     (new,) = lab.create(plan_of(1))
     assert new.bootstrap_key
+
+
+class TestSystemsManager:
+    def test_nodes_are_reached_by_their_ids_in_the_region_and_with_the_profile_of_the_config(self, lab):
+        lab.options = replace(lab.options, ssm=True)
+        (node,) = lab.create(plan_of(1))
+        id_ = node.id.partition("@")[0]
+        assert node.address == id_
+        assert node.access.command[:6] == ("aws", "--region", "us-east-1", "ssm", "start-session", "--target")
+        assert node.access.command[6] == id_
+
+    @pytest.mark.parametrize(
+        ("known", "words"),
+        [
+            (Credentials(), ()),
+            (Credentials(profile="research"), ("--profile", "research")),
+            (Credentials(profile="research", access_key_id="AKIA", secret_access_key=Secret("x")), ()),
+        ],
+    )
+    def test_the_program_that_leads_there_is_told_who_logs_in_and_never_a_key(self, known, words):
+        assert Aws("eu-west-1", known).login == ("--region", "eu-west-1", *words)
 
 
 class TestPower:
