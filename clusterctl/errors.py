@@ -56,6 +56,10 @@ class RefusedError(RemoteError):
     """A login that waiting will not make good: an untrusted host key, or no key of ours that is let in."""
 
 
+class LostError(RemoteError):
+    """A connection broke, or a command on it did not begin or end in time: asked again the node may answer."""
+
+
 class PluginError(ClusterctlError):
     """A plugin cannot be loaded, or its work on a node failed."""
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterctl import transfer
-from clusterctl.errors import RemoteError
-from clusterctl.gateways import CONNECT_TIMEOUT_S, Gateways
+from clusterctl.errors import LostError, RemoteError
+from clusterctl.gateways import Gateways
 from clusterctl.login import log_in
 from clusterctl.model import Facet
 from clusterctl.remote import Result
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SHELL = "sh -s"
 _TAIL_LINES = 12
+_CHANNEL_TIMEOUT_S = 60.0
+"""Until a command begins on a node that has let us in: one that still boots has much to do besides. That a connection
+is dead is noticed earlier."""
 
 
 class SSHRemote:
@@ -130,7 +133,7 @@ class SSHRemote:
     ) -> tuple[int, str, str]:
         with self._lock:
             self.commands += 1
-            channel = self._connection.transport.open_session(timeout=CONNECT_TIMEOUT_S)
+            channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
         timer = threading.Timer(timeout_s, _cut_off, [channel]) if timeout_s is not None else None
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(_chunks(channel.recv_stderr)), daemon=True)
@@ -211,8 +214,8 @@ class SSHRemote:
             connection.client.close()
         self._gateways.release(self.node)
 
-    def _lost(self, name: str, why: str, output: str = "") -> RemoteError:
-        return RemoteError(
+    def _lost(self, name: str, why: str, output: str = "") -> LostError:
+        return LostError(
             f"{self.node.alias}: {name}: {why}",
             remedy=f"see {self._log} and `clusterctl status {self.node.cluster}`",
             node=self.node.alias,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, ProviderError, RefusedError, RemoteError
+from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
 from clusterctl.facts import learn, use_own_key
 from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
 from clusterctl.operations.wavefront import RETRY_S, SSH, NotYetError, Outcome, Wavefront
@@ -154,7 +154,11 @@ class _Joiner:
             pause_s = _PROGRAM_PAUSE_S if node.access.command else RETRY_S
             raise NotYetError(exc.message, remedy=exc.remedy, pause_s=pause_s) from exc
         if node.bootstrap_key or (Facet.MACHINE in node.facets and node.cores is None):
-            self._get_to_know(node)
+            try:
+                self._get_to_know(node)
+            except LostError as exc:
+                # It lets us in while it still boots, and may be too busy with that to run anything.
+                raise NotYetError(exc.message, remedy=exc.remedy, pause_s=RETRY_S) from exc
 
     def _get_to_know(self, node: Node) -> None:
         """What it is; and who, where it was born with a key that is not its own."""

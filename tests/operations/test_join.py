@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from clusterctl.api import hookimpl
-from clusterctl.errors import RefusedError
+from clusterctl.errors import LostError, RefusedError
 from clusterctl.model import Access, EventKind, Facet
 from clusterctl.operations import join
 from clusterctl.operations.launch import make_plan, start
@@ -96,6 +96,25 @@ def test_nodes_get_host_keys_of_their_own_before_any_plugin_acts(lab):
         assert parts.folder.host_keys()[next(node.id for node in started.nodes if node.alias == alias)] == own
     assert "THROWAWAY" not in parts.folder.known_hosts.read_text()
     assert {(node.bootstrap_key, node.cores) for node in started.nodes} == {(False, 2)}
+
+
+def test_a_node_that_is_too_busy_booting_to_run_anything_is_asked_again(lab):
+    facts = "id 0\nkernel Linux\ncores 4\ninit other\npython yes\nhost_key ssh-ed25519 OWN\n"
+    asked = []
+
+    def answer(ran):
+        if ran.name == "facts":
+            asked.append(ran.node)
+            if asked.count(ran.node) < 3:
+                raise LostError(f"{ran.node}: facts: Timeout opening channel.", remedy="see", node=ran.node)
+            return facts
+        return ""
+
+    lab.provider, lab.connector = Born(), FakeConnector(answer)
+    lab.provider.facets = frozenset({Facet.MACHINE, Facet.DIRECT})
+    assert start(lab.parts(cluster_size=2)).ok
+    assert sorted(asked) == ["master"] * 3 + ["node001"] * 3
+    assert lab.warnings == []
 
 
 def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
