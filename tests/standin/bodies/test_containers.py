@@ -204,5 +204,5 @@ def test_a_data_volume_shows_up_under_its_id_survives_a_reboot_and_goes_on_to_th
     ec2.attach_volume(VolumeId=volume, InstanceId=second.id, Device="/dev/sdf")
     assert bodies.shell(second.id, f"mount {disk} /mnt && cat /mnt/note") == "kept"
     bodies.shell(second.id, "umount /mnt")
-    ec2.detach_volume(VolumeId=volume)
+    ec2.detach_volume(VolumeId=volume, InstanceId=second.id)
     assert bodies.shell(second.id, f"test -e {disk} || echo gone") == "gone"

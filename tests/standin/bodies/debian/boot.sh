@@ -14,7 +14,9 @@ cp /proc/sys/kernel/random/uuid /run/boot-id
 mount --bind /run/boot-id /proc/sys/kernel/random/boot_id
 
 # /dev is new at each boot; the disks that are plugged in are there before anything is mounted.
+# systemd in a container passes over the disks of /etc/fstab.
 /usr/local/sbin/body-disks
+mount --all --types ext4,xfs || true
 
 # systemd wants control groups of version 2 for itself alone. Where Docker has version 1, the container is in the top
 # group of version 2 together with everything else: it goes into a group of its own, which becomes the top that it sees.
