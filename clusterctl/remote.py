@@ -33,7 +33,7 @@ class Remote(Protocol):
         """Call `then`, now or from another thread, when `connect` will no more have to wait for a silent machine."""
 
     def connect(self) -> None:
-        """Log in. Raises RemoteError; may be tried again, but for RefusedError."""
+        """Log in, if not done or if it broke. Raises RemoteError; may be tried again, but for RefusedError."""
 
     def run(
         self,

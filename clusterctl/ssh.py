@@ -13,6 +13,7 @@ from clusterctl.errors import LostError, RemoteError
 from clusterctl.gateways import Gateways
 from clusterctl.login import log_in
 from clusterctl.model import Facet
+from clusterctl.remedies import remedy_for
 from clusterctl.remote import Result
 from clusterctl.shell_words import posix
 
@@ -56,17 +57,27 @@ class SSHRemote:
         self._closed = False
 
     def knock(self, then: Callable[[], None]) -> None:
-        if self._connection is None and not self._closed:
-            self._gateways.knock(self.node, then)
-        else:
+        if self._is_up() or self._closed:
             then()
+        else:
+            self._gateways.knock(self.node, then)
 
     def connect(self) -> None:
         with self._lock:
-            if self._connection is None and not self._closed:
-                self._connection = log_in(
-                    self.node, key=self._key, known_hosts=self._known_hosts, gateways=self._gateways
-                )
+            if self._is_up() or self._closed:
+                return
+            if self._connection is not None:  # it broke
+                self._connection.close()
+                self._connection = None
+            self._connection = log_in(self.node, key=self._key, known_hosts=self._known_hosts, gateways=self._gateways)
+
+    def _is_up(self) -> bool:
+        return self._connection is not None and self._connection.is_connected
+
+    def _begin(self) -> None:
+        """Log in, if that was not done yet. One that broke is for the caller to know of, not to be passed over."""
+        if self._connection is None:
+            self.connect()
 
     def run(
         self,
@@ -114,7 +125,7 @@ class SSHRemote:
         timeout_s: float | None,
         secret: bool,
     ) -> Result:
-        self.connect()
+        self._begin()
         began = time.monotonic()
         try:
             status, out, err = self._exchange(command, stdin, on_line, timeout_s)
@@ -180,7 +191,7 @@ class SSHRemote:
         return iter(self._transfer(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
 
     def _transfer(self, name: str, act: Callable[[Any], T]) -> T:
-        self.connect()
+        self._begin()
         with self._lock:
             self.commands += 1
             sftp = self._connection.sftp()
@@ -196,7 +207,7 @@ class SSHRemote:
     def shell(self, command: str = "") -> int:
         from invoke.exceptions import UnexpectedExit
 
-        self.connect()
+        self._begin()
         try:
             if command:
                 result = self._connection.run(posix(command), pty=True, in_stream=None, warn=True, hide=False)
@@ -226,7 +237,7 @@ class SSHRemote:
         tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
         return RemoteError(
             f"{self.node.alias}: {name} ended with status {status}" + (f":\n{tail}" if tail else ""),
-            remedy=_remedy(output).replace("{user}", self.node.user) or f"see {self._log}",
+            remedy=remedy_for(output, user=self.node.user) or f"see {self._log}",
             node=self.node.alias,
             status=status,
             output=output,
@@ -264,32 +275,3 @@ def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] 
     if pending:
         on_line(pending.decode(errors="replace"))
     return b"".join(seen).decode(errors="replace")
-
-
-_NO_SUDO = "log in as root (USER = root), or install sudo on that host"
-_NO_RIGHTS = "log in as root, or put the line `{user} ALL=(ALL) NOPASSWD: ALL` into a file in /etc/sudoers.d there"
-_REMEDIES = (
-    ("sudo: a password is required", _NO_RIGHTS),
-    ("is not in the sudoers file", _NO_RIGHTS),
-    ("is not allowed to execute", _NO_RIGHTS),
-    ("sudo: sorry, you must have a tty", "take `Defaults requiretty` out of /etc/sudoers there, or log in as root"),
-    ("sudo: not found", _NO_SUDO),
-    ("sudo: command not found", _NO_SUDO),
-    ("unknown command: sudo", _NO_SUDO),
-    ("No space left on device", "free some space on that node's disk, then run the same command again"),
-    ("Disk quota exceeded", "free some space in that user's quota, then run the same command again"),
-    (
-        "Failed to fetch",
-        "the package index is out of reach from that node: check its network and proxy, or set UV_DEFAULT_INDEX",
-    ),
-    (
-        "error sending request",
-        "the package index is out of reach from that node: check its network and proxy, or set UV_DEFAULT_INDEX",
-    ),
-    ("No interpreter found", "install the same Python minor version on that node as clusterctl runs on"),
-)
-
-
-def _remedy(output: str) -> str:
-    said = output.lower()
-    return next((remedy for sign, remedy in _REMEDIES if sign.lower() in said), "")

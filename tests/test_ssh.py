@@ -41,26 +41,6 @@ class TestReading:
         assert lines == ["Zürich"]
         assert ssh._read_lines(self.feed(text[:2], text[2:]), None) == "Zürich\n"
 
-    @pytest.mark.parametrize(
-        ("said", "remedy"),
-        [
-            ("cp: write error: No space left on device", "free some space"),
-            ("error: Failed to fetch: https://pypi.org/", "package index is out of reach"),
-            ("No interpreter found: python3.11", "same Python minor version"),
-            ("sudo: a password is required", "`{user} ALL=(ALL) NOPASSWD: ALL`"),
-            ("me is not in the sudoers file.", "NOPASSWD"),
-            ("sudo: sorry, you must have a tty to run sudo", "requiretty"),
-            ("bash: line 1: sudo: command not found", "install sudo"),
-            ("sh: 1: sudo: not found", "install sudo"),
-            ("sudo: Command not found.", "install sudo"),
-            ("fish: Unknown command: sudo", "install sudo"),
-            ("anything else", ""),
-        ],
-    )
-    def test_well_known_failures_have_their_own_remedy(self, said, remedy):
-        assert remedy in ssh._remedy(said)
-        assert bool(ssh._remedy(said)) == bool(remedy)
-
 
 def test_a_port_that_nobody_listens_on_is_an_error_with_a_remedy(tmp_path, allow_loopback):
     with socket.socket() as free:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from clusterctl import relay, tunnel
-from clusterctl.errors import RemoteError
+from clusterctl.errors import LostError, RemoteError
 from clusterctl.keys import ensure_key_pair
 from clusterctl.model import Access
 
@@ -81,8 +81,20 @@ class TestProgram:
         remote = login.to(node)
         remote.connect()
         psutil.Process(int((tmp_path / "pid").read_text())).kill()
-        with pytest.raises(RemoteError, match="master: true: "):
+        with pytest.raises(LostError, match="master: true: "):
             remote.run("true")
+
+    def test_and_connecting_again_makes_another_one(self, node, login, tmp_path, poll):
+        remote = login.to(node)
+        remote.connect()
+        first = psutil.Process(int((tmp_path / "pid").read_text()))
+        first.kill()
+        with pytest.raises(LostError):
+            remote.run("true")
+        poll(lambda: not remote._is_up(), "it is known that the connection broke")
+        remote.connect()
+        assert remote.run("echo hi").stdout == "hi\n"
+        assert int((tmp_path / "pid").read_text()) != first.pid
 
     def test_the_host_key_is_pinned_by_the_name_that_the_program_knows(self, node, login, tmp_path):
         assert (tmp_path / "pinned").read_text().startswith("i-0abc ssh-ed25519 ")
