@@ -19,7 +19,6 @@ and environments are as they should be, checks host keys, has services that come
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import shlex
@@ -126,7 +125,10 @@ def machines(image: str, more: str, *, notebook: bool = True) -> Iterator[Machin
         folder = Path(scratch)
         config = Path(env["CLUSTERCTL_HOME"]) / "config"
         config.write_text(CONFIG.format(image=image, more=more, notebook=notebook))
-        os.environ["CLUSTERCTL_HOME"] = env["CLUSTERCTL_HOME"]
+        # A user of its own has a cache of its own: what one run has downloaded must not help the next one.
+        changed = {"CLUSTERCTL_HOME": env["CLUSTERCTL_HOME"], "LOGNAME": f"bench{os.getpid()}"}
+        os.environ |= changed
+        env.update(changed)
         parts = wiring.parts("bench", config_file=str(config), report=lambda _: None)
         try:
             nodes = parts.provider.create(make_plan(parts, NODES), public_key=parts.folder.ensure())
@@ -136,8 +138,7 @@ def machines(image: str, more: str, *, notebook: bool = True) -> Iterator[Machin
             yield Machines(env, folder, nodes)
         finally:
             parts.provider.destroy("bench")
-            # What one run has downloaded must not help the next one.
-            volume = f"clusterctl-{getpass.getuser()}-cache"
+            volume = f"clusterctl-{changed['LOGNAME']}-cache"
             subprocess.run(["docker", "volume", "rm", "--force", volume], capture_output=True, check=True)
 
 

@@ -62,8 +62,8 @@ def docker(*arguments: str) -> str:
 
 
 def ours() -> list[str]:
-    """Everything that carries a label of ours, data volumes aside."""
-    label = "label=clusterctl.cluster"
+    """Everything that carries this cluster's label, data volumes aside."""
+    label = "label=clusterctl.cluster=storylab"
     found = docker("ps", "-aq", "--filter", label).split()
     found += docker("network", "ls", "-q", "--filter", label).split()
     return found + docker("volume", "ls", "-q", "--filter", label).split()
