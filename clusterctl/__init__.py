@@ -23,6 +23,6 @@ def connect(name: str | None = None, **client_options: object) -> Client:
     Raises:
         clusterctl.errors.ClusterctlError: no such cluster, it is not running, or it does not answer.
     """
-    from clusterctl.wiring import connect_client  # heavy: loaded when a client is asked for
+    from clusterctl.wiring.client import connect_client  # heavy: loaded when a client is asked for
 
     return connect_client(name, **client_options)

@@ -105,10 +105,10 @@ def run(tmp_path, monkeypatch):
     """Runs `clusterctl config ...` with the file of the test."""
     cli = importlib.import_module("clusterctl.cli.config")
     monkeypatch.delenv("CLUSTERCTL_CONFIG", raising=False)
-    monkeypatch.setattr(cli.wiring, "home", lambda: tmp_path / "home", raising=False)
-    monkeypatch.setattr(cli.wiring, "config_path", Path, raising=False)
+    monkeypatch.setattr(cli, "home", lambda: tmp_path / "home", raising=False)
+    monkeypatch.setattr(cli, "config_path", Path, raising=False)
     monkeypatch.setattr(
-        cli.wiring,
+        cli,
         "load_settings",
         lambda path, template=None: config.load(path, template=template, environ={}, find_plugin=find_plugin),
         raising=False,

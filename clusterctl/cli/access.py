@@ -31,9 +31,10 @@ def _command(words: Sequence[str]) -> str:
 
 
 def _parts(ctx: click.Context, name: str, output: Output) -> Parts:
-    from clusterctl import wiring
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import lenient_parts
 
-    return wiring.lenient_parts(wiring.the_cluster(name), config_file=ctx.obj.config, report=output)[0]
+    return lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)[0]
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:

@@ -52,19 +52,19 @@ class TemplateName(click.ParamType[str]):
         del param
         import re
 
-        from clusterctl import wiring
+        from clusterctl.wiring.laptop import config_path
 
         root = ctx.find_root()
-        path = wiring.config_path(root.params.get("config"))
+        path = config_path(root.params.get("config"))
         text = path.read_text(errors="replace") if path and path.is_file() else ""
         names = re.findall(r"^\s*\[\s*cluster\s+([^\]\s]+)", text, re.IGNORECASE | re.MULTILINE) or ["local"]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _home() -> Path:
-    from clusterctl import wiring
+    from clusterctl.wiring.laptop import home
 
-    return wiring.home()
+    return home()
 
 
 def cluster_argument(function: F) -> F:

@@ -16,10 +16,11 @@ from clusterctl.errors import StateError
 def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
     from clusterctl import tunnel as tunnels
-    from clusterctl import wiring
     from clusterctl.journal import ClusterFolder
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.laptop import home
 
-    folder = ClusterFolder(wiring.home(), wiring.the_cluster(name))
+    folder = ClusterFolder(home(), the_cluster(name))
     forwards = tunnels.forwards(folder.path)
     if close:
         tunnels.stop(folder.path)
@@ -40,9 +41,9 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
 @click.option("-e", "--execute", metavar="CODE", help="Run this with `client` and `view` ready, and exit.")
 def connect(name: str | None, execute: str | None) -> None:
     """Open an IPython shell with `client`, `view` and the %px magics ready."""
-    from clusterctl import wiring
+    from clusterctl.wiring.client import connect_client
 
-    client = wiring.connect_client(name)
+    client = connect_client(name)
     names = {"client": client, "view": client[:], "lview": client.load_balanced_view()}
     if execute is not None:
         exec(compile(execute, "<connect>", "exec"), names)  # noqa: S102  the user's own line, in the user's own process
@@ -63,11 +64,13 @@ def connect(name: str | None, execute: str | None) -> None:
 @json_option
 def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
     """Print the URL of the cluster's notebook."""
-    from clusterctl import connections, wiring
+    from clusterctl import connections
     from clusterctl import tunnel as tunnels
     from clusterctl.journal import ClusterFolder
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.laptop import home
 
-    folder = ClusterFolder(wiring.home(), wiring.the_cluster(name))
+    folder = ClusterFolder(home(), the_cluster(name))
     url = next((c.url for c in connections.published(folder) if c.name == "notebook"), None)
     if url is None:
         raise StateError(

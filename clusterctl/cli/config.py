@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl import wiring
 from clusterctl.errors import UsageError
 from clusterctl.example import installed_plugins, render_example
 from clusterctl.placement import provider_name
+from clusterctl.wiring.laptop import config_path, home
+from clusterctl.wiring.parts import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ def config() -> None:
 def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     """Write a commented config file that works as it is."""
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
-    path = (target or (Path(explicit) if explicit else wiring.home() / "config")).expanduser()
+    path = (target or (Path(explicit) if explicit else home() / "config")).expanduser()
     _write(path, render_example(installed_plugins()), force=force)
     click.echo(f"written: {path}")
     click.echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
@@ -45,8 +46,8 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
 @click.pass_context
 def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
     """List everything that is wrong with the config file."""
-    path = file.expanduser() if file else wiring.config_path(ctx.obj.config)
-    settings = wiring.load_settings(path, template)
+    path = file.expanduser() if file else config_path(ctx.obj.config)
+    settings = load_settings(path, template)
     for note in settings.notes:
         click.echo(f"note: {note}")
     if path is None:
@@ -62,7 +63,7 @@ def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
 @click.pass_context
 def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:
     """Show every option of a cluster template, and where its value comes from."""
-    settings = wiring.load_settings(wiring.config_path(ctx.obj.config), template)
+    settings = load_settings(config_path(ctx.obj.config), template)
     rows = list(_rows(settings))
     if as_json:
         click.echo(json.dumps(_document(settings, rows), indent=2))

@@ -17,12 +17,13 @@ def allow_me(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
 
     For clusters on EC2, when you have gone elsewhere. Who else may log in is in ALLOW_FROM of the template.
     """
-    from clusterctl import wiring
     from clusterctl.operations.doors import allow_me as operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
-    cluster = wiring.the_cluster(name)
+    cluster = the_cluster(name)
     with Output(as_json=as_json) as output:
-        allowed = operation(wiring.parts(cluster, config_file=ctx.obj.config, report=output))
+        allowed = operation(parts_of(cluster, config_file=ctx.obj.config, report=output))
     if as_json:
         show_json({"name": cluster, "allowed": allowed.now, "before": allowed.before})
     else:

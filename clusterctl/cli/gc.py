@@ -34,10 +34,11 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
 
     What is needed is what the journals of this computer say. Exits with 1 if something is left, or was not looked at.
     """
-    from clusterctl import wiring
     from clusterctl.operations.gc import Asker, end, find
+    from clusterctl.wiring import ec2
+    from clusterctl.wiring.laptop import home
 
-    aws, asker = wiring.aws(ctx.obj.config), Asker(wiring.home(), wiring.ec2_owner(), images)
+    aws, asker = ec2.aws(ctx.obj.config), Asker(home(), ec2.owner(), images)
     with Output(as_json=as_json) as output:
         found = find(aws, asker, report=output)
     doomed = [each for each in found.unneeded if all_owners or not each.foreign]

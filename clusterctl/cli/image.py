@@ -55,8 +55,8 @@ def image() -> None:
 @json_option
 def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
     """Build the image of Docker nodes, on this computer."""
-    from clusterctl import wiring
     from clusterctl.providers.base import ImageSource
+    from clusterctl.wiring.providers import base_images
 
     if base and rootfs:
         raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
@@ -65,7 +65,7 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
         raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
     began = time.monotonic()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
-    built = wiring.base_images().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
+    built = base_images().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
     seconds = time.monotonic() - began
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
@@ -86,13 +86,14 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
 @click.pass_context
 def bake(ctx: click.Context, name: str, template: str | None, *, as_json: bool) -> None:
     """Make an image with all packages of a template on it; `start` then finds and uses it by itself."""
-    from clusterctl import planning, wiring
+    from clusterctl import planning
     from clusterctl.operations.image import PREFIX
     from clusterctl.operations.image import bake as bake_operation
+    from clusterctl.wiring.parts import parts_of
 
     builder = planning.check_name(f"{PREFIX}{name}")
     with Output(as_json=as_json) as output:
-        parts = wiring.parts(builder, config_file=ctx.obj.config, template=template, report=output)
+        parts = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
         baked = bake_operation(parts)
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
@@ -133,7 +134,7 @@ def list_(*, as_json: bool) -> None:
 @yes_option
 def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""
-    from clusterctl import wiring
+    from clusterctl.wiring.providers import image_providers
 
     owners = {image.name: provider for provider, image in _found()}
     known = [name for name in names if name in owners]
@@ -141,17 +142,17 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
         confirm(f"Delete {', '.join(known)}?", yes=yes)
     for name in names:
         if name in owners:
-            wiring.image_providers()[owners[name]].remove_image(name)
+            image_providers()[owners[name]].remove_image(name)
         click.echo(f">>> {name} is gone" if name in owners else f">>> there is no baked image {name}")
 
 
 def _found() -> list[tuple[str, Image]]:
     """Every baked image, with the name of its provider. One that does not answer is told of, and hides no other."""
-    from clusterctl import wiring
+    from clusterctl.wiring.providers import image_providers
 
     found: list[tuple[str, Image]] = []
     silent: list[ClusterctlError] = []
-    for name, owner in wiring.image_providers().items():
+    for name, owner in image_providers().items():
         try:
             found += [(name, image) for image in owner.images()]
         except ProviderError as exc:

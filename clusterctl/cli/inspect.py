@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 @click.pass_context
 def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
     """List the clusters and their nodes."""
-    from clusterctl import wiring
     from clusterctl.operations.status import list_clusters
+    from clusterctl.wiring.clusters import known_clusters, the_cluster
+    from clusterctl.wiring.parts import lenient_parts
 
-    chosen = [wiring.the_cluster(name) for name in names] or list(wiring.known_clusters())
+    chosen = [the_cluster(name) for name in names] or list(known_clusters())
     with Output(as_json=as_json) as output:
-        all_parts = [wiring.lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
+        all_parts = [lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
         found = list_clusters(all_parts)
     if as_json:
         show_json([_as_json(status) for status in found])
@@ -101,12 +102,15 @@ def _show(status: ClusterStatus) -> None:
 @click.pass_context
 def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
     """Show what every plugin sees of a cluster; exits with 1 if something is not as it should be."""
-    from clusterctl import tunnel, wiring
+    from clusterctl import tunnel
     from clusterctl.operations.status import status as status_operation
+    from clusterctl.wiring.client import other_python
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import lenient_parts
 
-    cluster = wiring.the_cluster(name)
+    cluster = the_cluster(name)
     with Output(as_json=as_json) as output:
-        parts, trouble = wiring.lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        parts, trouble = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
         found = status_operation(parts)
     forwards = tunnel.forwards(parts.folder.path)
     tunnel_state = ("up" if tunnel.is_up(parts.folder.path) else "down") if forwards else "not needed"
@@ -121,7 +125,7 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
             ("NODE", "WHAT", "STATE", ""),
             [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in found.rows],
         )
-        _show_trouble(trouble and f"the config cannot be read: {trouble}", wiring.other_python(cluster))
+        _show_trouble(trouble and f"the config cannot be read: {trouble}", other_python(cluster))
         if not healthy:
             click.echo(
                 f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
@@ -145,12 +149,13 @@ def _show_trouble(*troubles: str) -> None:
 @click.pass_context
 def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
     """Show the logs of the services on a node (default: the master), or what was run there."""
-    from clusterctl import wiring
     from clusterctl.operations.access import service_logs
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import lenient_parts
 
-    cluster = wiring.the_cluster(name)
+    cluster = the_cluster(name)
     with Output() as output:
-        parts, _ = wiring.lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        parts, _ = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
         alias = parts.cluster(parts.provider.nodes(cluster)).node(node or "master").alias
         log = parts.folder.log(alias)
         if commands:

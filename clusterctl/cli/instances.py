@@ -41,10 +41,10 @@ _SPOTS = {
 @click.pass_context
 def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_json: bool) -> None:
     """List the EC2 instances of a region, of clusters and others."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import listing
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     found = listing.instances(aws, ended=ended)
     show_found(found, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
 
@@ -56,10 +56,10 @@ def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_jso
 @click.pass_context
 def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: bool) -> None:
     """List the requests for spot instances of a region, of clusters and others."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import listing
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     found = listing.spot_requests(aws, closed=closed)
     show_found(found, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
 
@@ -71,24 +71,25 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
 @click.pass_context
 def showconsole(ctx: click.Context, name: str, node: str | None, region: str | None) -> None:
     """Show what an EC2 instance, or a NODE of a cluster (default: the master), has written to its console."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import listing
+    from clusterctl.wiring import ec2
 
     if name.startswith("i-") and node is None:
         instance = name
     else:
         instance, region = _instance_of(ctx, name, node or "master", region)
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     text = listing.console(aws, instance)
     click.echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")
 
 
 def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) -> tuple[str, str | None]:
     """The id of a node's instance, and the region it is in, as far as the journal knows."""
-    from clusterctl import wiring
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import lenient_parts
 
     with Output() as output:
-        parts, _ = wiring.lenient_parts(wiring.the_cluster(name), config_file=ctx.obj.config, report=output)
+        parts, _ = lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)
     if parts.provider.name != "ec2":
         raise UsageError(
             f"the nodes of {name} are no EC2 instances", remedy=f"`clusterctl logs {name} {alias}` shows their logs"

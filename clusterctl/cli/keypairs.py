@@ -36,11 +36,11 @@ class KeyName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Those of the region; none where AWS does not answer at once."""
         del param
-        from clusterctl import wiring
         from clusterctl.providers.ec2 import key_pairs
+        from clusterctl.wiring import ec2
 
         try:
-            account = wiring.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
+            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
             names = [pair.name for pair in key_pairs.key_pairs(account)]
         except ClusterctlError:
             return []
@@ -53,10 +53,10 @@ class KeyName(click.ParamType[str]):
 @click.pass_context
 def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     """List the EC2 key pairs of a region. A cluster needs none: it has a key of its own."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import key_pairs
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     show_found(key_pairs.key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
 
 
@@ -77,15 +77,15 @@ def createkey(
     ctx: click.Context, name: str, output: Path | None, source: Path | None, kind: str, region: str | None
 ) -> None:
     """Make an EC2 key pair NAME, for instances of your own. Without -o the private key is printed: AWS keeps none."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import key_pairs, tags
+    from clusterctl.wiring import ec2
 
     if output and source:
         raise UsageError(
             "-o and -i: the private key of what is imported is there already", remedy="leave one of them out"
         )
-    aws = wiring.aws(ctx.obj.config, region)
-    marks = {tags.OWNER: wiring.ec2_owner(), tags.NAME: name}
+    aws = ec2.aws(ctx.obj.config, region)
+    marks = {tags.OWNER: ec2.owner(), tags.NAME: name}
     if source:
         key_pairs.bring(aws, name, public_key=_public_key(source), marks=marks)
     elif output:
@@ -136,10 +136,10 @@ def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
 @click.pass_context
 def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EC2 key pairs. Instances that let one in go on letting it in; one that is gone already is success."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import key_pairs
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     there = {pair.name for pair in key_pairs.key_pairs(aws)}
     known = [name for name in names if name in there]
     if known:

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
-    from clusterctl import wiring
     from clusterctl.operations.leave import stop as stop_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
     for name in names:
-        wiring.the_cluster(name)
+        the_cluster(name)
     confirm(f"Stop {', '.join(names)}?", yes=yes)
     for name in names:
         with Output() as output:
-            parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
+            parts = parts_of(name, config_file=ctx.obj.config, report=output)
             parts.say(f"Stopping {name}")
             stopped = stop_operation(parts)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
@@ -40,14 +41,15 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str]) -> int:
     """Boot the nodes anew, or power them off and on again, and let them join."""
-    from clusterctl import wiring
     from clusterctl.operations.restart import restart as restart_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
     ok = True
     for name in names:
-        wiring.the_cluster(name)
+        the_cluster(name)
         with Output() as output:
-            parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
+            parts = parts_of(name, config_file=ctx.obj.config, report=output)
             parts.say(f"Restarting {name}")
             started = restart_operation(parts)
         show_started(started, as_json=False, timings=False)
@@ -62,17 +64,19 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
 @click.pass_context
 def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
     """End the nodes and everything on them, for good. A cluster that is gone already is success."""
-    from clusterctl import planning, wiring
+    from clusterctl import planning
     from clusterctl.operations.leave import terminate as terminate_operation
+    from clusterctl.wiring.clusters import known_clusters
+    from clusterctl.wiring.parts import lenient_parts
 
     for name in names:
         planning.check_name(name)
-    known = wiring.known_clusters()
+    known = known_clusters()
     if any(name in known for name in names):
         confirm(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
     for name in names:
         with Output() as output:
-            parts, trouble = wiring.lenient_parts(name, config_file=ctx.obj.config, report=output)
+            parts, trouble = lenient_parts(name, config_file=ctx.obj.config, report=output)
             if trouble:
                 parts.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
             if name in known:

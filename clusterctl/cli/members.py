@@ -58,12 +58,13 @@ def addnode(
 
     What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
     """
-    from clusterctl import wiring
     from clusterctl.operations.launch import add_nodes
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
-    wiring.the_cluster(name)
+    the_cluster(name)
     with Output(as_json=as_json) as output:
-        parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
+        parts = parts_of(name, config_file=ctx.obj.config, report=output)
         asking = Asking(as_json=as_json)
         started = add_nodes(
             parts,
@@ -99,14 +100,15 @@ def removenode(
     ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, yes: bool, as_json: bool
 ) -> None:
     """Let workers leave, and end them. The master stays."""
-    from clusterctl import wiring
     from clusterctl.operations.leave import remove_nodes
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
-    wiring.the_cluster(name)
+    the_cluster(name)
     chosen = _split(aliases)
     confirm(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
     with Output(as_json=as_json) as output:
-        parts = wiring.parts(name, config_file=ctx.obj.config, report=output)
+        parts = parts_of(name, config_file=ctx.obj.config, report=output)
         removed = remove_nodes(parts, chosen, num_nodes)
     if as_json:
         show_json({"name": name, "removed": removed})

@@ -16,12 +16,13 @@ from clusterctl.cli.output import Output, show_json, show_table
 @click.pass_context
 def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
     """Run one plugin on a cluster; without a name, on the one that is up."""
-    from clusterctl import wiring
     from clusterctl.operations.plugins import run_plugin
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
 
-    cluster = wiring.the_cluster(name)
+    cluster = the_cluster(name)
     with Output() as output:
-        parts = wiring.parts(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
+        parts = parts_of(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
         problems = run_plugin(parts, plugin)
     click.echo(f">>> {plugin} ran on {cluster}")
     return 1 if problems else 0

@@ -42,16 +42,17 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     A master on demand and a spot worker, for a quarter of an hour or two. It says what they cost and asks before. The
     nodes end by themselves after two hours, should this computer not be able to end them.
     """
-    from clusterctl import wiring
     from clusterctl.operations import selftest as operation
     from clusterctl.operations.promises import Bench
+    from clusterctl.wiring.client import connect_client
+    from clusterctl.wiring.parts import selftest_parts
 
     name = f"{operation.NAME}{secrets.token_hex(2)}"
     with Output(as_json=as_json) as output:
-        make = wiring.selftest_parts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
+        make = selftest_parts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
         if not yes:
             _ask(make(None), as_json=as_json)
-        bench = Bench(parts=make, connect=lambda: wiring.connect_client(name))
+        bench = Bench(parts=make, connect=lambda: connect_client(name))
         verdicts = operation.selftest(bench, lambda verdict: _show(verdict, as_json=as_json))
     broken = sum(not verdict.ok for verdict in verdicts)
     if as_json:

@@ -64,10 +64,10 @@ def spothistory(
     kinds = list(dict.fromkeys(types))
     began, ended = _span(days, start, end)
     file = _file(plot, kinds)
-    from clusterctl import wiring
     from clusterctl.providers.ec2.courses import courses
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     found = courses(aws, kinds, start=began, end=ended, zone=zone)
     if file:
         _draw(file, found, place=aws.region, start=began, end=ended)

@@ -116,17 +116,20 @@ def start(
 
     Run it again at any time: what runs is left alone, what is missing joins.
     """
-    from clusterctl import planning, wiring
+    from clusterctl import planning
     from clusterctl.operations.launch import make_plan
     from clusterctl.operations.launch import start as start_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.parts import parts_of
+    from clusterctl.wiring.plugins import idle_plugins
 
     planning.check_name(name)
     if no_create:
-        wiring.the_cluster(name)
+        the_cluster(name)
     changes = _changes(overrides, settings)
     with Output(as_json=as_json) as output:
-        parts = wiring.parts(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
-        idle = wiring.idle_plugins(parts.settings, parts.provider.facets)
+        parts = parts_of(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
+        idle = idle_plugins(parts.settings, parts.provider.facets)
         _show_notes(output, (*parts.settings.notes, *idle))
         if dry_run:
             wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)

@@ -50,11 +50,11 @@ class VolumeId(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Those of the region, with what they are called; none where AWS does not answer at once."""
         del param
-        from clusterctl import wiring
         from clusterctl.providers.ec2 import volumes
+        from clusterctl.wiring import ec2
 
         try:
-            account = wiring.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
+            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
             found = volumes.volumes(account)
         except ClusterctlError:
             return []
@@ -76,10 +76,10 @@ class VolumeId(click.ParamType[str]):
 @click.pass_context
 def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, show_deleted: bool, **chosen: Any) -> None:
     """List the EBS volumes of a region."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import volumes
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
     for key, value in _tags(chosen["marks"]).items():
         filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
@@ -113,16 +113,16 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
 @click.pass_context
 def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
     """Make a blank EBS volume of SIZE GB in ZONE. A cluster makes the file system when it mounts it first."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import tags, volumes
+    from clusterctl.wiring import ec2
 
     own = _tags(chosen["marks"])
     wrong = [key for key in own if key.startswith(("aws:", tags.PREFIX))]
     if wrong:
         raise UsageError(f"the tag {wrong[0]} is not yours to set", remedy="give keys of your own")
-    marks = {**own, tags.OWNER: wiring.ec2_owner()}
+    marks = {**own, tags.OWNER: ec2.owner()}
     marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
-    aws = wiring.aws(ctx.obj.config, volumes.region_of(zone))
+    aws = ec2.aws(ctx.obj.config, volumes.region_of(zone))
     wish = volumes.Wish(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
     made = volumes.create(aws, wish, marks=marks)
     if as_json:
@@ -141,10 +141,10 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
 @click.pass_context
 def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
     """Let an EBS volume grow to SIZE GB where it is, while it is used. What is on it stays."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import volumes
+    from clusterctl.wiring import ec2
 
-    before = volumes.resize(wiring.aws(ctx.obj.config, region), volume_id, size)
+    before = volumes.resize(ec2.aws(ctx.obj.config, region), volume_id, size)
     click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
     click.echo(_how_its_file_system_grows(before))
 
@@ -163,10 +163,10 @@ def _how_its_file_system_grows(volume: ListedVolume) -> str:
 @click.pass_context
 def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EBS volumes and all that is on them. One that is attached is refused, and then none is deleted."""
-    from clusterctl import wiring
     from clusterctl.providers.ec2 import volumes
+    from clusterctl.wiring import ec2
 
-    aws = wiring.aws(ctx.obj.config, region)
+    aws = ec2.aws(ctx.obj.config, region)
     found = {each.id: each for each in volumes.volumes(aws, {"volume-id": tuple(ids)})}
     for volume in found.values():
         if volume.attachments:

@@ -1,4 +1,4 @@
-"""What an operation works with: chosen in wiring.py, handed down, the same for all of them."""
+"""What an operation works with: chosen in wiring, handed down, the same for all of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Owners of machines. Each is chosen in wiring.py and reached only through the protocols in base.py."""
+"""Owners of machines. Each is chosen in wiring and reached only through the protocols in base.py."""

@@ -37,10 +37,11 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent))
 from common import clusterctl, home, machine, spread
 
-from clusterctl import tunnel, wiring
+from clusterctl import tunnel
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.launch import make_plan
 from clusterctl.planning import aliases
+from clusterctl.wiring.parts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +130,7 @@ def machines(image: str, more: str, *, notebook: bool = True) -> Iterator[Machin
         changed = {"CLUSTERCTL_HOME": env["CLUSTERCTL_HOME"], "LOGNAME": f"bench{os.getpid()}"}
         os.environ |= changed
         env.update(changed)
-        parts = wiring.parts("bench", config_file=str(config), report=lambda _: None)
+        parts = parts_of("bench", config_file=str(config), report=lambda _: None)
         try:
             nodes = parts.provider.create(make_plan(parts, NODES), public_key=parts.folder.ensure())
             parts.folder.pin(nodes)

@@ -28,7 +28,7 @@ from clusterctl.operations.launch import make_plan
 from clusterctl.operations.parts import Parts
 from clusterctl.plugin_host import PluginHost
 from clusterctl.providers.local import LocalProvider
-from clusterctl.wiring import connector
+from clusterctl.wiring.parts import connector
 
 _ALIASES = ("master", "node001", "node002")
 _WAIT_S = 30.0

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import wiring
 from clusterctl.cli import main as main_module
 from clusterctl.providers.ec2.aws import Aws
+from clusterctl.wiring import ec2, parts, providers
 
 EVERY_HOOK = Path(__file__).parent.parent / "plugins" / "every_hook.py"
 PLUGINS = '''
@@ -81,8 +81,8 @@ def laptop(lab, tmp_path, monkeypatch):
     """A config file with plugins of ours, and a provider and connections that are fakes."""
     lab.home = Path(os.environ["CLUSTERCTL_HOME"])
     lab.provider.name = "local"
-    monkeypatch.setitem(wiring._PROVIDERS, "local", lambda _: lab.provider)
-    monkeypatch.setattr(wiring, "connector", lambda folder: lab.connector)
+    monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
+    monkeypatch.setattr(parts, "connector", lambda folder: lab.connector)
     (tmp_path / "offline.py").write_text(PLUGINS)
     lab.config = lab.home / "config"
     lab.config.write_text(
@@ -135,7 +135,7 @@ def cloud(allow_loopback, monkeypatch, sessions):
         made._sessions = sessions
         return made
 
-    monkeypatch.setattr(wiring, "Aws", account)
+    monkeypatch.setattr(ec2, "Aws", account)
     with Cloud() as standin:
         for name, value in standin.environment().items():
             monkeypatch.setenv(name, value)

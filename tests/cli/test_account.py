@@ -10,9 +10,11 @@ import stat
 import pytest
 from click.shell_completion import ShellComplete
 
-from clusterctl import keys, wiring
+from clusterctl import keys
 from clusterctl.cli.main import cli
 from clusterctl.testing import fake_node
+from clusterctl.wiring.ec2 import owner as ours
+from clusterctl.wiring.laptop import home
 
 from ..standin.faults import Fails, LostAnswer
 
@@ -125,7 +127,7 @@ class TestConsole:
         laptop.provider.nodes = lambda cluster=None: [master]
         from clusterctl.journal import ClusterFolder
 
-        ClusterFolder(wiring.home(), "lab").record("ec2", uuid="u", region="eu-west-1")
+        ClusterFolder(home(), "lab").record("ec2", uuid="u", region="eu-west-1")
         for words in (("lab",), ("lab", "master")):
             said = run("sc", *words)
             assert "Cloud-init v." in said.out, said.err
@@ -191,7 +193,7 @@ class TestKeyPairs:
         public = keys.public_key_of(target.read_text())
         assert public.startswith("ssh-ed25519 ")
         (found,) = run("listkeypairs", "--json").json
-        assert (found["name"], found["type"], found["owner"]) == ("mine", "ed25519", wiring.ec2_owner())
+        assert (found["name"], found["type"], found["owner"]) == ("mine", "ed25519", ours())
 
     def test_without_a_file_the_secret_is_all_there_is_on_stdout(self, run, cloud):
         said = run("ck", "mine", "-t", "rsa")
@@ -260,7 +262,7 @@ class TestVolumes:
             "Name": "data",
             "project": "x",
             "team": "y",
-            "clusterctl:owner": wiring.ec2_owner(),
+            "clusterctl:owner": ours(),
         }
         assert f"[volume data]\nVOLUME_ID = {made['VolumeId']}\nMOUNT_PATH = /data\nFORMAT = yes\n" in said.out
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl import wiring
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import gc, inventory, tags
+from clusterctl.wiring.ec2 import owner as ours
+from clusterctl.wiring.laptop import home
 
 from ..standin.faults import Fails, InUse, Unauthorized
 from ..standin.leaks import left
@@ -23,7 +24,7 @@ def quick(monkeypatch):
 
 def make(cloud, *, owner=None, region=HERE, uuid="u9"):
     """A disk and a group that somebody's cluster has left; their ids."""
-    marks = {tags.UUID: uuid, tags.CLUSTER: "old", tags.OWNER: owner or wiring.ec2_owner()}
+    marks = {tags.UUID: uuid, tags.CLUSTER: "old", tags.OWNER: owner or ours()}
     ec2 = cloud.client("ec2", region)
     disk = ec2.create_volume(
         AvailabilityZone=f"{region}a",
@@ -54,7 +55,7 @@ def test_a_dry_run_says_what_where_whose_why_and_for_how_much_and_ends_nothing(r
     for part in (
         THERE,
         "old",
-        wiring.ec2_owner(),
+        ours(),
         "100 GB gp3, available",
         "no cluster that this computer knows needs it",
     ):
@@ -106,7 +107,7 @@ def test_what_others_made_is_shown_and_only_ended_if_that_is_said(run, cloud):
 
 def test_what_the_journal_of_this_computer_knows_is_left_alone(run, cloud):
     make(cloud)
-    folder = ClusterFolder(wiring.home(), "old")
+    folder = ClusterFolder(home(), "old")
     folder.ensure()
     folder.record("create", provider="ec2", template="t", overrides={}, nodes=["master"])
     folder.record("ec2", uuid="u9", region=HERE)

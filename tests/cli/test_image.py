@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl import wiring
 from clusterctl.cli.image import ImageName
 from clusterctl.errors import ProviderError
 from clusterctl.testing import FakeImageProvider
+from clusterctl.wiring import providers
 
 
 @pytest.fixture
 def bakery(laptop, monkeypatch):
     laptop.provider = FakeImageProvider(name="local")
-    monkeypatch.delitem(wiring._PROVIDERS, "docker")
+    monkeypatch.delitem(providers._PROVIDERS, "docker")
     return laptop
 
 
@@ -110,7 +110,7 @@ class TestListAndRemove:
 
         silent = FakeImageProvider(name="silent")
         silent.images = fail
-        monkeypatch.setitem(wiring._PROVIDERS, "silent", lambda _: silent)
+        monkeypatch.setitem(providers._PROVIDERS, "silent", lambda _: silent)
         said = run("image", "list")
         assert said.status == 0
         assert image in said.out

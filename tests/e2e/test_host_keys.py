@@ -17,7 +17,7 @@ from clusterctl.model import MASTER, Facet
 from clusterctl.operations.join import join
 from clusterctl.operations.launch import make_plan
 from clusterctl.ssh import SSHRemote
-from clusterctl.wiring import connector
+from clusterctl.wiring.parts import connector
 
 pytestmark = pytest.mark.e2e
 MACHINE = "i-0123456789abcdef0"

@@ -11,7 +11,7 @@ from clusterctl import plugin_host
 from clusterctl.journal import ClusterFolder
 from clusterctl.keys import new_key_pair
 from clusterctl.operations.launch import start
-from clusterctl.wiring import connector
+from clusterctl.wiring.parts import connector
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 ALIASES = ("master", "node001", "node002")

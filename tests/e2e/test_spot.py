@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import wiring
 from clusterctl.api import Facet
+from clusterctl.wiring.parts import parts_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -61,7 +61,7 @@ class Story:
         """The plugin and the cluster, as an operation has them."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CLUSTERCTL_HOME", str(self.laptop.home))
-            parts = wiring.parts(NAME, config_file=None, report=lambda event: None)
+            parts = parts_of(NAME, config_file=None, report=lambda event: None)
             nodes = [replace(n, market="" if n.is_master else "spot") for n in parts.provider.nodes(NAME)]
             cluster = parts.cluster(nodes)
             try:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl import wiring
 from clusterctl.cluster import Cluster
 from clusterctl.keys import ensure_key_pair
 from clusterctl.model import Facet, Machines, NodeState
@@ -20,6 +19,7 @@ from clusterctl.operations.launch import make_plan, prepare
 from clusterctl.providers.base import machine_layout
 from clusterctl.remote import Result
 from clusterctl.testing import fake_node
+from clusterctl.wiring.parts import parts_of
 
 from . import vms
 
@@ -89,7 +89,7 @@ def bake_script(folder: Path) -> str:
         )
     )
     events = []
-    parts = wiring.parts("bake", config_file=str(config), report=events.append)
+    parts = parts_of("bake", config_file=str(config), report=events.append)
     plan = make_plan(parts, ["master"])
     facets = frozenset({Facet.MACHINE, Facet.INIT})
     node = fake_node(layout=machine_layout(USER), facets=facets, state=NodeState.RUNNING)

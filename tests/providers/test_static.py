@@ -11,12 +11,13 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from clusterctl import config, wiring
+from clusterctl import config
 from clusterctl.errors import ProviderError
 from clusterctl.model import Access, Facet, NodeState, Volume
 from clusterctl.plugin_host import find
 from clusterctl.providers.base import Power
 from clusterctl.providers.static import Host, StaticProvider, as_written
+from clusterctl.wiring import providers
 
 from .contract import ProviderContract, ids, plan_for
 
@@ -438,7 +439,7 @@ def test_the_config_says_the_hosts(tmp_path):
         "key_location = ~/id\nproxy_jump = me@gate\nhost_key = ssh-ed25519 AAAA\n"
     )
     settings = config.load(path, environ={}, find_plugin=find)
-    provider = wiring.provider("static", settings)
+    provider = providers.provider("static", settings)
     assert provider._hosts == (
         Host(
             "alpha",
@@ -453,4 +454,4 @@ def test_the_config_says_the_hosts(tmp_path):
         Host("admin@192.0.2.9:2222", address="192.0.2.9", port=2222, user="admin"),
     )
     assert Facet.SHARED_HOME in provider.facets
-    assert ids(wiring.provider("static").nodes()) == {}
+    assert ids(providers.provider("static").nodes()) == {}

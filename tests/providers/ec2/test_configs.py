@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl import planning, wiring
+from clusterctl import planning
 from clusterctl.keys import new_key_pair
 from clusterctl.operations.launch import make_plan
+from clusterctl.wiring import parts as wired
 
 TALK = """\
 [global]
@@ -107,7 +108,7 @@ def laptop(tmp_path, monkeypatch, aws):
 def parts_of(laptop, text, *, template=None, overrides=None):
     file = laptop / "config"
     file.write_text(text)
-    return wiring.parts(
+    return wired.parts_of(
         "mycluster", config_file=str(file), template=template, overrides=overrides, report=lambda _: None
     )
 

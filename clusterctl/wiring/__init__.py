@@ -1,0 +1,1 @@
+"""INI path to Parts. The only place where concrete classes are chosen."""

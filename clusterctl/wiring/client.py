@@ -1,0 +1,56 @@
+"""A client of a cluster's engines, in this Python."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from typing import TYPE_CHECKING
+
+from clusterctl import connections, tunnel
+from clusterctl.errors import StateError
+from clusterctl.journal import ClusterFolder
+from clusterctl.wiring.clusters import the_cluster
+from clusterctl.wiring.laptop import home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ipyparallel import Client
+
+
+def client_file(name: str | None) -> Path:
+    """The connection file of a cluster's ipyparallel, its tunnel up."""
+    folder = ClusterFolder(home(), the_cluster(name))
+    found = next((c.file for c in connections.published(folder) if c.name == "client" and c.file), None)
+    if found is None or not found.exists():
+        raise StateError(
+            f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
+        )
+    tunnel.reopen(folder.path)
+    return found
+
+
+def other_python(name: str) -> str:
+    """What is wrong if the cluster runs another Python than this one; empty if it does not."""
+    there = str(ClusterFolder(home(), name).notes().get("python", ""))
+    here = ".".join(platform.python_version_tuple()[:2])
+    if there in {"", here}:
+        return ""
+    return f"this is Python {here} and {name} runs {there}: functions that you send will not load there"
+
+
+def connect_client(name: str | None, **client_options: object) -> Client:
+    """See `clusterctl.connect`."""
+    import ipyparallel
+
+    path = client_file(name)
+    trouble = other_python(path.parent.name)
+    if trouble:
+        warnings.warn(trouble, stacklevel=3)
+    try:
+        return ipyparallel.Client(str(path), **client_options)
+    except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
+        raise StateError(
+            f"the controller of {path.parent.name} does not answer: {exc}",
+            remedy=f"see `clusterctl status {path.parent.name}`; `clusterctl start {path.parent.name}` repairs it",
+        ) from exc

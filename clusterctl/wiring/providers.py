@@ -1,0 +1,82 @@
+"""The providers by their name; which of them are asked, and which have images."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import UsageError
+from clusterctl.providers.base import BaseImages, Images
+from clusterctl.providers.docker import DockerProvider
+from clusterctl.providers.local import LocalProvider
+from clusterctl.providers.static import Host, StaticProvider, as_written
+from clusterctl.wiring import ec2
+from clusterctl.wiring.laptop import home, owner, user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clusterctl.providers.base import Provider
+    from clusterctl.settings import Settings
+
+
+def _static(settings: Settings | None) -> StaticProvider:
+    """The hosts of the config, those with a section of their own and those without."""
+    root = home() / "static"
+    if settings is None:
+        return StaticProvider(root)
+    hosts = [
+        Host(
+            name,
+            address=section.address or name,
+            port=section.port,
+            user=section.user,
+            private_address=section.private_address or "",
+            key=str(section.key_location or ""),
+            jump=section.proxy_jump or "",
+            host_key=section.host_key or "",
+        )
+        if (section := settings.hosts.get(name))
+        else as_written(name)
+        for name in settings.cluster.hosts
+    ]
+    return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home)
+
+
+_PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
+    "local": lambda _: LocalProvider(home() / "local", os.environ),
+    "docker": lambda settings: DockerProvider(
+        os.environ,
+        owner=owner(),
+        cache=user(),
+        dns_prefix=bool(settings and settings.cluster.dns_prefix),
+    ),
+    "static": _static,
+    "ec2": ec2.provider,
+}
+"""By name. Without settings a provider can still tell, and end, what there is."""
+
+
+def provider(name: str, settings: Settings | None = None) -> Provider:
+    """The provider of this name; with the settings of the cluster that it is to make."""
+    if name not in _PROVIDERS:
+        raise UsageError(
+            f"the provider {name} is not in this version of clusterctl",
+            remedy=f"set PROVIDER to one of: {', '.join(_PROVIDERS)}; see the docs for what is planned",
+        )
+    return _PROVIDERS[name](settings)
+
+
+def asked() -> dict[str, Callable[[Settings | None], Provider]]:
+    """The providers that are asked what they have. AWS is one of them only for those who use it."""
+    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or ec2.in_use()}
+
+
+def image_providers() -> dict[str, Images]:
+    """The providers whose nodes start from images, by name."""
+    return {name: made for name, make in asked().items() if isinstance(made := make(None), Images)}
+
+
+def base_images() -> BaseImages:
+    """The provider whose nodes' image is made on this computer."""
+    return next(made for make in asked().values() if isinstance(made := make(None), BaseImages))

@@ -1,0 +1,21 @@
+"""A laptop whose only provider, under the name of local, is a fake."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.wiring import laptop, providers
+
+
+@pytest.fixture
+def home():
+    return laptop.home()
+
+
+@pytest.fixture
+def fake(lab, monkeypatch):
+    """The only provider there is."""
+    lab.provider.name = "local"
+    lab.home = laptop.home()
+    monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
+    return lab
