@@ -211,14 +211,6 @@ def test_values_out_of_bounds_of_each_other_are_refused(file):
     assert "named twice" in problems(file, "[cluster a]\nplugins=plain, plain\n")[0]
 
 
-def test_a_secret_is_refused_on_the_command_line_and_not_repeated(file):
-    text = "[cluster a]\ncluster_user=me\nplugins=ipcluster\n[plugin ipcluster]\ntoken=fine\n"
-    assert load(file, text).plugins[0].options.token.reveal() == "fine"
-    (found,) = problems(file, text, overrides={"ipcluster.token": "hunter2"})
-    assert "ipcluster.token: is a secret" in found
-    assert "hunter2" not in found
-
-
 def test_a_key_file_must_be_there_only_where_it_is_used(file, tmp_path):
     text = f"[key k]\nkey_location={tmp_path}/k\n[cluster a]\nkeyname=k\ncluster_user=me\nprovider="
     assert "KEY_LOCATION: there is no file" in problems(file, text + "ec2")[0]
@@ -271,15 +263,6 @@ def test_an_unknown_variable_names_the_nearest_and_reserved_ones_pass(file):
     assert problems(file, "[cluster a]\n", environ=environ) == (
         f"environment: CLUSTERCTL_CLUSTER_SZE: unknown option {near}; unset it",
     )
-
-
-def test_every_plugin_section_can_be_run_though_no_template_names_it(file):
-    text = "[plugin mine]\nsetup_class=packages\npackages=a,\n  b==2\n[cluster a]\nplugins=ipcluster, plain\n"
-    settings = load(file, text)
-    assert [choice.name for choice in settings.plugins] == ["ipcluster", "plain"]
-    assert settings.all_plugins["mine"].plugin is Packages
-    assert settings.all_plugins["mine"].options == PackagesOptions(packages=("a", "b==2"))
-    assert settings.origins["plugin.mine.packages"].section == "plugin mine"
 
 
 def test_no_message_holds_a_secret(file):

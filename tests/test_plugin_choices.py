@@ -1,0 +1,45 @@
+"""[plugin NAME] sections and the names in PLUGINS -> plugins with their options."""
+
+import pytest
+
+from clusterctl import config
+from clusterctl.errors import ConfigError
+from clusterctl.sections import CommaList, SecretText, Section
+
+
+class Options(Section):
+    packages: CommaList = ()
+    token: SecretText | None = None
+
+
+class Packages:
+    clusterctl_settings = staticmethod(lambda: Options)
+
+
+@pytest.fixture
+def load(tmp_path):
+    file = tmp_path / "config"
+
+    def load(text, **overrides):
+        file.write_text(text)
+        return config.load(file, overrides=overrides, environ={}, find_plugin=lambda *_: Packages)
+
+    return load
+
+
+def test_every_plugin_section_can_be_run_though_no_template_names_it(load):
+    settings = load("[plugin mine]\nsetup_class=packages\npackages=a,\n  b==2\n[cluster a]\nplugins=ipcluster, plain\n")
+    assert [choice.name for choice in settings.plugins] == ["ipcluster", "plain"]
+    assert settings.all_plugins["mine"].plugin is Packages
+    assert settings.all_plugins["mine"].options == Options(packages=("a", "b==2"))
+    assert settings.origins["plugin.mine.packages"].section == "plugin mine"
+
+
+def test_a_secret_is_refused_on_the_command_line_and_not_repeated(load):
+    text = "[cluster a]\ncluster_user=me\nplugins=ipcluster\n[plugin ipcluster]\ntoken=fine\n"
+    assert load(text).plugins[0].options.token.reveal() == "fine"
+    with pytest.raises(ConfigError) as caught:
+        load(text, **{"ipcluster.token": "hunter2"})
+    (found,) = caught.value.problems
+    assert "ipcluster.token: is a secret" in found
+    assert "hunter2" not in found
