@@ -117,8 +117,8 @@ def start(
     Run it again at any time: what runs is left alone, what is missing joins.
     """
     from clusterctl import planning
-    from clusterctl.operations.launch import make_plan
     from clusterctl.operations.launch import start as start_operation
+    from clusterctl.operations.plan import make_plan
     from clusterctl.wiring.clusters import the_cluster
     from clusterctl.wiring.parts import parts_of
     from clusterctl.wiring.plugins import idle_plugins

@@ -10,7 +10,7 @@ from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import MASTER
 from clusterctl.operations.baked import content
 from clusterctl.operations.join import join
-from clusterctl.operations.launch import make_plan, prepare, refuse_problems
+from clusterctl.operations.plan import make_plan, prepare, refuse_problems
 from clusterctl.providers.base import Images
 from clusterctl.render import render
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl import connections, planning, services
+from clusterctl import connections, planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
-from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Request, Step
+from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.baked import from_images
 from clusterctl.operations.clock import Clock
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
+from clusterctl.operations.plan import make_plan, prepare, refuse_problems
 from clusterctl.operations.quote import quote
-from clusterctl.placement import provider_name
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.connections import Published
     from clusterctl.operations.parts import Parts
+    from clusterctl.operations.plan import Special
     from clusterctl.operations.quote import Approve
     from clusterctl.operations.wavefront import Outcome
     from clusterctl.tunnel import Waiting
@@ -46,37 +47,6 @@ class Started:
     seconds: float
     ok: bool
     """At least MIN_SIZE nodes are members and nothing was reported as wrong with what has joined."""
-
-
-Special = dict[str, dict[str, object]]
-"""By alias, fields of its `NodeSpec` that differ from the template's."""
-
-
-def make_plan(parts: Parts, wanted: Sequence[str], special: Special | None = None) -> Plan:
-    """The plan for these nodes: settings and all plugins' requests, merged. Asks nobody.
-
-    Args:
-        parts: of the run.
-        wanted: aliases.
-        special: of nodes that are asked for now; what others were asked for with, the journal has.
-    """
-    requests = [*parts.host.requests()]
-    if Facet.INIT not in parts.provider.facets:
-        requests.append(("services", Request(pip=(services.REQUIREMENT,))))
-    # Those that act without being named count too, once they have a section.
-    said = parts.settings.all_plugins
-    choices = [(name, said[name].options.model_dump_json()) for name in parts.host.names if name in said]
-    plan = planning.make_plan(
-        parts.name,
-        parts.settings.cluster,
-        provider=provider_name(parts.settings.cluster),
-        plugins=choices,
-        request=planning.merge(requests),
-        nodes=wanted,
-        machines=parts.machines,
-        special={**parts.folder.special(), **(special or {})},
-    )
-    return replace(plan, plugins=parts.host.names)
 
 
 def start(parts: Parts, *, explicit_size: int | None = None, approve: Approve | None = None) -> Started:
@@ -185,19 +155,6 @@ def _agree(parts: Parts, plan: Plan, before: Sequence[Node], approve: Approve | 
     estimate = quote(parts, plan, before) if approve else None
     if approve and estimate:
         approve(estimate)
-
-
-def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
-    """Let every plugin do what needs no node, in order."""
-    for name in parts.host.having("clusterctl_prepare"):
-        parts.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)
-
-
-def refuse_problems(parts: Parts, plan: Plan) -> None:
-    """Raise what the provider says would stop this plan, all of it at once."""
-    problems = parts.provider.check(plan)
-    if problems:
-        raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
 def _create(parts: Parts, plan: Plan, public_key: str, *, special: Special, new: bool) -> list[Node]:

@@ -8,7 +8,7 @@ from clusterctl import connections
 from clusterctl.errors import StateError
 from clusterctl.model import NodeState
 from clusterctl.operations.join import connect, join
-from clusterctl.operations.launch import make_plan
+from clusterctl.operations.plan import make_plan
 
 if TYPE_CHECKING:
     from clusterctl.model import Node

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError
-from clusterctl.operations.launch import make_plan
 from clusterctl.operations.leave import terminate
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.promises import CHECKS, BrokenError, Check, require
 from clusterctl.providers.base import Audited
 

@@ -39,7 +39,7 @@ from common import clusterctl, home, machine, spread
 
 from clusterctl import tunnel
 from clusterctl.errors import ClusterctlError
-from clusterctl.operations.launch import make_plan
+from clusterctl.operations.plan import make_plan
 from clusterctl.planning import aliases
 from clusterctl.wiring.parts import parts_of
 

@@ -24,8 +24,8 @@ from common import machine
 from clusterctl import config, plugin_host
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.join import join
-from clusterctl.operations.launch import make_plan
 from clusterctl.operations.parts import Parts
+from clusterctl.operations.plan import make_plan
 from clusterctl.plugin_host import PluginHost
 from clusterctl.providers.local import LocalProvider
 from clusterctl.wiring.parts import connector

@@ -15,7 +15,7 @@ from clusterctl.journal import ClusterFolder
 from clusterctl.keys import ensure_key_pair
 from clusterctl.model import MASTER, Facet
 from clusterctl.operations.join import join
-from clusterctl.operations.launch import make_plan
+from clusterctl.operations.plan import make_plan
 from clusterctl.ssh import SSHRemote
 from clusterctl.wiring.parts import connector
 

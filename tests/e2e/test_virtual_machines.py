@@ -15,7 +15,7 @@ import pytest
 from clusterctl.cluster import Cluster
 from clusterctl.keys import ensure_key_pair
 from clusterctl.model import Facet, Machines, NodeState
-from clusterctl.operations.launch import make_plan, prepare
+from clusterctl.operations.plan import make_plan, prepare
 from clusterctl.providers.base import machine_layout
 from clusterctl.remote import Result
 from clusterctl.testing import fake_node

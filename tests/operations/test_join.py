@@ -11,7 +11,8 @@ from clusterctl.api import hookimpl
 from clusterctl.errors import LostError, RefusedError
 from clusterctl.model import Access, EventKind, Facet
 from clusterctl.operations import join
-from clusterctl.operations.launch import make_plan, start
+from clusterctl.operations.launch import start
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.wavefront import NotYetError
 from clusterctl.testing import FakeConnector, FakeProvider, fake_node
 

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from clusterctl import planning
 from clusterctl.api import Connection, Field, Request, Section, StatusRow, hookimpl
 from clusterctl.errors import ClusterctlError, ConfigError, PluginError, ProviderError, StateError, UsageError
 from clusterctl.model import EventKind, NodeState, Problem
 from clusterctl.operations import join, launch, leave, status
-from clusterctl.operations.launch import add_nodes, make_plan, start
+from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations.plan import make_plan
 
 
 class Options(Section):
@@ -496,17 +496,6 @@ class TestAddNodes:
         with pytest.raises(ProviderError):
             add_nodes(parts, [], 1)
         assert parts.folder.wanted() == ("master", "node001")
-
-
-def test_a_plan_depends_on_nothing_but_its_input(lab, log):
-    first, second = (make_plan(lab.parts(recording(log)), planning.aliases(3)) for _ in range(2))
-    assert first == second
-    assert lab.provider.calls == []
-
-
-def test_where_no_init_runs_the_services_need_a_package(lab, log):
-    plan = make_plan(lab.parts(recording(log)), ["master"])
-    assert plan.request.pip == ("a-package", "b-package", "supervisor>=4.2.5")
 
 
 def test_another_process_at_work_is_named_and_nothing_is_done(lab, log):

@@ -6,7 +6,8 @@ import pytest
 
 from clusterctl.errors import UsageError
 from clusterctl.operations.clock import Clock
-from clusterctl.operations.launch import add_nodes, make_plan, start
+from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.quote import quote
 
 from ..priced import PricedProvider

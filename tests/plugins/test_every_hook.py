@@ -12,7 +12,8 @@ from clusterctl import hookspecs, plugin_host
 from clusterctl.api import PluginError
 from clusterctl.errors import ConfigError
 from clusterctl.operations import leave
-from clusterctl.operations.launch import add_nodes, make_plan, start
+from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.plugins import run_plugin
 from clusterctl.operations.status import status
 from clusterctl.testing import fake_cluster

@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl import planning
 from clusterctl.keys import new_key_pair
-from clusterctl.operations.launch import make_plan
+from clusterctl.operations.plan import make_plan
 from clusterctl.wiring import parts as wired
 
 TALK = """\
