@@ -15,7 +15,6 @@ from clusterctl.model import (
     Node,
     Plan,
     Request,
-    Secret,
     Service,
     ServiceState,
     StatusRow,
@@ -24,6 +23,7 @@ from clusterctl.model import (
 from clusterctl.remote import Remote, Result
 from clusterctl.render import render, render_text
 from clusterctl.reports import Report, run_reported
+from clusterctl.secret import Secret
 from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
 from clusterctl.words import plural
 

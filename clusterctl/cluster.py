@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.errors import ClusterctlError, RemoteError
-from clusterctl.model import MASTER, Event, EventKind, Node
+from clusterctl.events import Event, EventKind
+from clusterctl.model import MASTER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

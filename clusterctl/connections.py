@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl import tunnel
 from clusterctl.errors import StateError
-from clusterctl.model import Connection, Facet, Secret
+from clusterctl.model import Connection, Facet
+from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from clusterctl.errors import StateError
-from clusterctl.model import Secret
+from clusterctl.secret import Secret
 
 
 def new_key_pair(comment: str) -> tuple[Secret, str]:

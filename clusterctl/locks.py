@@ -18,8 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import uv
 
 from clusterctl.errors import PluginError
-from clusterctl.model import Secret
 from clusterctl.requirements import CONSTRAINT
+from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

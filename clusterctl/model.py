@@ -1,4 +1,4 @@
-"""The nouns: frozen, no behaviour, no I/O. Everything that travels between modules is here."""
+"""The nouns that travel between modules: frozen, no behaviour, no I/O."""
 
 from __future__ import annotations
 
@@ -10,30 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
+    from clusterctl.secret import Secret
+
 MASTER = "master"
-
-
-class Secret(str):
-    """A text that shows itself as ``***``; ``str.__str__(secret)`` or ``secret.reveal()`` gives the text."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> Secret:
-        """Of a text, or of another secret, whose str() is not its text."""
-        return str.__new__(cls, str.__str__(text))
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return str.__str__(self)
 
 
 class NodeState(str, Enum):
@@ -288,30 +267,6 @@ class Step:
     commands: int = 0
     """Remote commands it cost."""
     error: str = ""
-
-
-class EventKind(str, Enum):
-    """How an event wants to be shown."""
-
-    STEP = "step"
-    """A new phase: ``>>> text``."""
-    PROGRESS = "progress"
-    """`done` of `total` in the phase `text`."""
-    NOTE = "note"
-    """Worth a line, nothing to do."""
-    WARNING = "warning"
-    """Worth the user's attention."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What an operation tells whoever watches. The cli shows it; nothing below the cli prints."""
-
-    kind: EventKind
-    text: str
-    node: str = ""
-    done: int = 0
-    total: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from clusterctl.model import Secret
+from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from clusterctl.model import Secret
+from clusterctl.secret import Secret
 
 __all__ = [
     "CommaList",

@@ -19,19 +19,8 @@ from typing import Any
 
 from clusterctl.cluster import Cluster
 from clusterctl.errors import ProviderError, RemoteError
-from clusterctl.model import (
-    MASTER,
-    Event,
-    Facet,
-    Layout,
-    Machines,
-    Node,
-    NodeSpec,
-    NodeState,
-    Plan,
-    Problem,
-    Request,
-)
+from clusterctl.events import Event
+from clusterctl.model import MASTER, Facet, Layout, Machines, Node, NodeSpec, NodeState, Plan, Problem, Request
 from clusterctl.providers.base import Image, ImageSource, ignore
 from clusterctl.remote import Result
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusterctl import config
+from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
-from clusterctl.model import Event, EventKind
 from clusterctl.operations.parts import Parts
 from clusterctl.plugin_host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider

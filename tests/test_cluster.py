@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
-from clusterctl.model import EventKind
+from clusterctl.events import EventKind
 from clusterctl.testing import fake_cluster, fake_node
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from clusterctl import config
 from clusterctl.errors import ConfigError, PluginError
-from clusterctl.model import Secret
 from clusterctl.placement import provider_name
+from clusterctl.secret import Secret
 from clusterctl.sections import CommaList, Field, SecretText, Section, comma_list
 from clusterctl.settings import PermissionSection, Settings
 

@@ -10,7 +10,8 @@ import pytest
 
 from clusterctl import connections, tunnel
 from clusterctl.journal import ClusterFolder
-from clusterctl.model import Connection, Facet, Secret
+from clusterctl.model import Connection, Facet
+from clusterctl.secret import Secret
 from clusterctl.testing import fake_node
 
 CLIENT = Connection(

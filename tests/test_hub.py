@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl import hub
-from clusterctl.model import EventKind
+from clusterctl.events import EventKind
 from clusterctl.testing import fake_cluster
 
 ASK = "ipcluster: count engines"

@@ -9,7 +9,7 @@ import uv
 
 from clusterctl import locks
 from clusterctl.errors import PluginError
-from clusterctl.model import Secret
+from clusterctl.secret import Secret
 
 PRIVATE = locks.Index(
     default=Secret("https://me:hunter2@example.org/simple"),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateNotFound, UndefinedError
 
-from clusterctl.model import Secret
 from clusterctl.render import render, render_text
+from clusterctl.secret import Secret
 
 
 def test_a_value_that_is_used_and_not_given_is_an_error():

@@ -15,8 +15,9 @@ import pytest
 
 from clusterctl import locks, services, supervisord, systemd
 from clusterctl.accounts import as_user, own_folder
-from clusterctl.model import Facet, Secret, Service
+from clusterctl.model import Facet, Service
 from clusterctl.render import render
+from clusterctl.secret import Secret
 from clusterctl.testing import fake_node
 
 from . import machine_scripts

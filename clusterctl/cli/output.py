@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.model import Event, EventKind, Secret
+from clusterctl.events import Event, EventKind
+from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

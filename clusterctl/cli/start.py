@@ -170,7 +170,7 @@ def _changes(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str,
 
 
 def _show_notes(output: Output, notes: Sequence[str]) -> None:
-    from clusterctl.model import Event, EventKind
+    from clusterctl.events import Event, EventKind
 
     for note in notes:
         output(Event(EventKind.NOTE, f"note: {note}"))

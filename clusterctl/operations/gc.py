@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
-from clusterctl.model import Event, EventKind
 from clusterctl.providers.ec2 import gc, inventory, records, tags, worth
 from clusterctl.providers.ec2.gc import Left
 from clusterctl.providers.ec2.inventory import Kind, by_kind, of

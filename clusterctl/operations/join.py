@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
+from clusterctl.events import Event, EventKind
 from clusterctl.facts import learn, use_own_key
-from clusterctl.model import MASTER, Event, EventKind, Facet, NodeState, Step
+from clusterctl.model import MASTER, Facet, NodeState, Step
 from clusterctl.operations.wavefront import RETRY_S, SSH, NotYetError, Outcome, Wavefront
 from clusterctl.providers.base import Consoles
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.model import Event, EventKind, Machines, Request
+from clusterctl.events import Event, EventKind
+from clusterctl.model import Machines, Request
 from clusterctl.placement import machines
 
 if TYPE_CHECKING:

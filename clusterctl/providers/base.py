@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from clusterctl.model import Event, Facet, Node, Plan, Problem
+    from clusterctl.events import Event
+    from clusterctl.model import Facet, Node, Plan, Problem
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.money import Estimate, Spending
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from clusterctl.model import Event, Node
+    from clusterctl.events import Event
+    from clusterctl.model import Node
     from clusterctl.settings import Settings
 
 

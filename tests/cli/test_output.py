@@ -11,7 +11,8 @@ import pytest
 
 from clusterctl.cli import output as output_module
 from clusterctl.cli.output import Output, confirm, show_json, show_table
-from clusterctl.model import Event, EventKind, Secret
+from clusterctl.events import Event, EventKind
+from clusterctl.secret import Secret
 
 
 class Terminal(io.StringIO):

@@ -9,7 +9,8 @@ import pytest
 
 from clusterctl.api import hookimpl
 from clusterctl.errors import LostError, RefusedError
-from clusterctl.model import Access, EventKind, Facet
+from clusterctl.events import EventKind
+from clusterctl.model import Access, Facet
 from clusterctl.operations import join
 from clusterctl.operations.launch import start
 from clusterctl.operations.plan import make_plan

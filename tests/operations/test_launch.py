@@ -9,7 +9,8 @@ import pytest
 
 from clusterctl.api import Connection, Field, Request, Section, StatusRow, hookimpl
 from clusterctl.errors import ClusterctlError, ConfigError, PluginError, ProviderError, StateError, UsageError
-from clusterctl.model import EventKind, NodeState, Problem
+from clusterctl.events import EventKind
+from clusterctl.model import NodeState, Problem
 from clusterctl.operations import join, launch, leave, status
 from clusterctl.operations.launch import add_nodes, start
 from clusterctl.operations.plan import make_plan

@@ -17,7 +17,8 @@ import pytest
 
 from clusterctl.api import Facet, Machines, RemoteError, Request, Result, Volume
 from clusterctl.cluster import Cluster
-from clusterctl.model import MASTER, Event
+from clusterctl.events import Event
+from clusterctl.model import MASTER
 from clusterctl.plugin_host import find, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node

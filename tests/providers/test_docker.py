@@ -19,11 +19,12 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.keys import new_key_pair
-from clusterctl.model import Facet, NodeState, Secret, Volume
+from clusterctl.model import Facet, NodeState, Volume
 from clusterctl.providers.base import BaseImages, Images, ImageSource, Power
 from clusterctl.providers.docker import DockerProvider, attempt, checks, containers, engine, networks, ports, records
 from clusterctl.providers.docker.images import NODE_IMAGE, build_context
 from clusterctl.providers.docker.records import Container, Record
+from clusterctl.secret import Secret
 
 from ..docker_engine import things_of
 from .contract import ProviderContract, ids, plan_for

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from clusterctl.model import Secret
     from clusterctl.providers.docker.networks import Network
+    from clusterctl.secret import Secret
 
 _PORT_TRIES = 5
 _STOP_S = 15

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import MASTER, Event, EventKind
+from clusterctl.events import Event, EventKind
+from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import disks, images, launch, network, records, tags, teardown, waiting
 from clusterctl.providers.ec2.aws import remedy_for
 from clusterctl.providers.ec2.fleets import Fleets, Where

@@ -13,7 +13,7 @@ from clusterctl.errors import ProviderError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clusterctl.model import Secret
+    from clusterctl.secret import Secret
 
 _TRIES = 10
 """Throttling is retried with back-off this often before it is told."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
-from clusterctl.model import Secret
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.secret import Secret
 from clusterctl.words import utc
 
 if TYPE_CHECKING:

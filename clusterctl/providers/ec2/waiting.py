@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import Event, EventKind
+from clusterctl.events import Event, EventKind
 from clusterctl.providers.ec2 import records
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.model import Secret
 from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.secret import Secret
 
 from ...standin.cloud import KEY, Cloud
 from .lab import Ec2Lab

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.journal import ClusterFolder
 from clusterctl.keys import new_key_pair
-from clusterctl.model import MASTER, Event, Node, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, Node, NodeSpec, Plan, Request
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clusterctl.events import Event
     from clusterctl.providers.ec2.aws import Aws
 
     from ...standin.cloud import Cloud

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import NodeState, Secret
+from clusterctl.model import NodeState
 from clusterctl.providers.ec2 import fleets, images, tags
 from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.secret import Secret
 
 from .lab import SPOT, plan_of
 
