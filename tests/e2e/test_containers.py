@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ import pytest
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
+CLUSTER = f"story{secrets.token_hex(3)}"
+"""Other runs may share the Docker engine."""
+DATA = f"clusterctl-test-data-{CLUSTER}"
 USER = "iptest"
 CONFIG = """
 [global]
@@ -41,7 +45,7 @@ NOTEBOOK_DIRECTORY = notebooks
 ENGINES_PER_NODE = 2
 
 [volume data]
-VOLUME_ID = clusterctl-test-data
+VOLUME_ID = {volume}
 MOUNT_PATH = /data
 """
 
@@ -63,7 +67,7 @@ def docker(*arguments: str) -> str:
 
 def ours() -> list[str]:
     """Everything that carries this cluster's label, data volumes aside."""
-    label = "label=clusterctl.cluster=storylab"
+    label = f"label=clusterctl.cluster={CLUSTER}"
     found = docker("ps", "-aq", "--filter", label).split()
     found += docker("network", "ls", "-q", "--filter", label).split()
     return found + docker("volume", "ls", "-q", "--filter", label).split()
@@ -71,34 +75,34 @@ def ours() -> list[str]:
 
 @pytest.fixture(scope="module")
 def story(docker_image, laptop_class, tmp_path_factory):
-    """`clusterctl start storylab`, as its user types it."""
+    """`clusterctl start`, as its user types it."""
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
     laptop.home.mkdir()
-    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER))
+    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER, volume=DATA))
     try:
-        started = laptop.run("start", "storylab", timeout=500)
+        started = laptop.run("start", CLUSTER, timeout=500)
         yield Story(laptop, started.stdout + started.stderr)
     finally:
-        laptop.run("terminate", "--yes", "storylab", status=None)
-        docker("volume", "rm", "--force", "clusterctl-test-data")
+        laptop.run("terminate", "--yes", CLUSTER, status=None)
+        docker("volume", "rm", "--force", DATA)
     assert ours() == []
 
 
 def engines(story: Story) -> dict[str, int | None]:
-    (found,) = story.laptop.json("list", "--json", "storylab")
+    (found,) = story.laptop.json("list", "--json", CLUSTER)
     return {node["alias"]: node["engines"] for node in found["nodes"]}
 
 
 def python(story: Story, code: str) -> object:
     """Code in a plain Python on the laptop, with `client` connected; what `answer` then is."""
-    file = story.laptop.folder("storylab") / "client.json"
+    file = story.laptop.folder(CLUSTER) / "client.json"
     connect = f"import json, os, ipyparallel\nclient = ipyparallel.Client({str(file)!r}, timeout=60)\n"
     return json.loads(story.laptop.python(f"{connect}{code}\nprint(json.dumps(answer))\n", timeout=120))
 
 
 def container(alias: str) -> str:
     """The id of a node's container."""
-    filters = ["--filter", "label=clusterctl.cluster=storylab", "--filter", f"label=clusterctl.alias={alias}"]
+    filters = ["--filter", f"label=clusterctl.cluster={CLUSTER}", "--filter", f"label=clusterctl.alias={alias}"]
     return docker("ps", "-aq", *filters)
 
 
@@ -114,7 +118,7 @@ def is_whole(story: Story, nodes: tuple[str, ...] = ("master", "node001", "node0
 
 
 def test_start_ends_with_every_engine_and_the_lines_to_connect(story):
-    assert "storylab is up: 6 engines on 3 nodes for iptest" in story.started
+    assert f"{CLUSTER} is up: 6 engines on 3 nodes for iptest" in story.started
     assert is_whole(story)
 
 
@@ -133,7 +137,7 @@ def test_the_user_is_the_same_everywhere_and_the_home_is_shared(story):
 def test_members_reach_each_other_by_name_without_a_question_whatever_the_shell(story):
     assert inside("master", f"getent passwd {USER}").endswith("fish")
     for source, goal in (("master", "node002"), ("node001", "master"), ("node002", "node001")):
-        said = story.laptop.run("sshnode", "-u", USER, "storylab", source, f"ssh -o BatchMode=yes {goal} hostname")
+        said = story.laptop.run("sshnode", "-u", USER, CLUSTER, source, f"ssh -o BatchMode=yes {goal} hostname")
         assert said.stdout.strip() == goal
 
 
@@ -150,15 +154,15 @@ def test_the_data_volume_is_on_every_node(story):
 
 def test_files_go_to_the_users_home_and_come_from_it(story, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    story.laptop.run("put", "storylab", str(tmp_path / "notes.txt"), "notes.txt")
+    story.laptop.run("put", CLUSTER, str(tmp_path / "notes.txt"), "notes.txt")
     assert inside("node001", f"stat -c %U /home/{USER}/notes.txt") == USER
-    story.laptop.run("get", "storylab", "notes.txt", str(tmp_path / "back.txt"))
+    story.laptop.run("get", CLUSTER, "notes.txt", str(tmp_path / "back.txt"))
     assert (tmp_path / "back.txt").read_text() == "mine"
 
 
 def test_an_extra_user_gets_in_with_the_key_that_was_downloaded(story):
-    keys = list(story.laptop.folder("storylab").glob("users/alice*")) or list(
-        story.laptop.folder("storylab").glob("users/**/alice*")
+    keys = list(story.laptop.folder(CLUSTER).glob("users/alice*")) or list(
+        story.laptop.folder(CLUSTER).glob("users/**/alice*")
     )
     assert keys
     uids = {inside(alias, "id -u alice") for alias in ("master", "node002")}
@@ -172,7 +176,7 @@ def test_nothing_listens_for_the_world(story):
 
 
 def test_no_secret_is_in_what_docker_tells_of_a_container(story):
-    folder = story.laptop.folder("storylab")
+    folder = story.laptop.folder(CLUSTER)
     private = (folder / "id_ed25519").read_text().splitlines()[1]
     for alias in ("master", "node001"):
         said = docker("inspect", container(alias))
@@ -182,8 +186,8 @@ def test_no_secret_is_in_what_docker_tells_of_a_container(story):
 
 def test_start_again_changes_nothing(story):
     before = inside("master", "pgrep -f '[i]pyparallel' | sort")
-    again = story.laptop.run("start", "storylab")
-    assert "storylab was already running: 6 engines on 3 nodes" in again.stdout + again.stderr
+    again = story.laptop.run("start", CLUSTER)
+    assert f"{CLUSTER} was already running: 6 engines on 3 nodes" in again.stdout + again.stderr
     assert inside("master", "pgrep -f '[i]pyparallel' | sort") == before
 
 
@@ -203,31 +207,31 @@ def test_a_master_that_was_restarted_brings_everything_back_by_itself(story, pol
 
 
 def test_runplugin_restarts_all_engines(story):
-    said = story.laptop.run("runplugin", "ipclusterrestart", "storylab")
+    said = story.laptop.run("runplugin", "ipclusterrestart", CLUSTER)
     assert "Restarting 6 engines on 3 nodes" in said.stdout + said.stderr
     assert is_whole(story)
 
 
 def test_a_node_joins_and_leaves_and_the_others_know(story):
-    story.laptop.run("addnode", "storylab", timeout=300)
+    story.laptop.run("addnode", CLUSTER, timeout=300)
     assert is_whole(story, ("master", "node001", "node002", "node003"))
-    said = story.laptop.run("sshnode", "-u", USER, "storylab", "node001", "ssh -o BatchMode=yes node003 hostname")
+    said = story.laptop.run("sshnode", "-u", USER, CLUSTER, "node001", "ssh -o BatchMode=yes node003 hostname")
     assert said.stdout.strip() == "node003"
-    story.laptop.run("removenode", "--yes", "storylab", "-a", "node003")
+    story.laptop.run("removenode", "--yes", CLUSTER, "-a", "node003")
     assert is_whole(story)
     assert "node003" not in inside("node001", "cat /etc/hosts /etc/ssh/ssh_known_hosts")
 
 
 def test_stop_and_start_bring_the_same_cluster_back(story):
     inside("master", f"echo stays > /home/{USER}/stays")
-    story.laptop.run("stop", "--yes", "storylab")
-    assert docker("ps", "-q", "--filter", "label=clusterctl.cluster=storylab") == ""
-    story.laptop.run("start", "storylab", timeout=300)
+    story.laptop.run("stop", "--yes", CLUSTER)
+    assert docker("ps", "-q", "--filter", f"label=clusterctl.cluster={CLUSTER}") == ""
+    story.laptop.run("start", CLUSTER, timeout=300)
     assert is_whole(story)
     assert inside("node002", f"cat /home/{USER}/stays") == "stays"
 
 
 def test_terminate_leaves_nothing_but_the_data(story):
-    story.laptop.run("terminate", "--yes", "storylab")
+    story.laptop.run("terminate", "--yes", CLUSTER)
     assert ours() == []
-    assert "clusterctl-test-data" in docker("volume", "ls", "-q").split()
+    assert DATA in docker("volume", "ls", "-q").split()

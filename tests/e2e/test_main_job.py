@@ -113,7 +113,7 @@ def test_no_secret_is_in_any_command_line_log_or_journal(laptop, cluster):
     assert all(len(secret) >= 20 for secret in secrets.values()), secrets
     assert len(secrets) == 7
     places = {f"process: {line}": line for line in cluster.command_lines}
-    assert any("ipyparallel.controller" in line for line in places)
+    assert any("ipcontroller.py" in line for line in places)
     files = [folder / "journal.jsonl", folder / "timings.json", *(folder / "logs").iterdir()]
     files += (laptop.home / "local").glob("*/*/logs/*")
     assert {"controller-0.log", "notebook-0.log", "engine-0.log", "master.log"} <= {path.name for path in files}

@@ -10,7 +10,17 @@ from botocore.retries.standard import ExponentialBackoff
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import network, waiting
 
-from ...standin.faults import Dies, Hidden, NoCapacity, QuotaReached, Slow, Throttled, Unauthorized, faults_at
+from ...standin.faults import (
+    Dies,
+    Hidden,
+    Interrupts,
+    NoCapacity,
+    QuotaReached,
+    Slow,
+    Throttled,
+    Unauthorized,
+    faults_at,
+)
 from .lab import BOTH, SPOT, plan_of
 
 SIZE = 3
@@ -39,8 +49,9 @@ def actions_of(lab):
     return starting, ending
 
 
-def try_start(lab):
-    """Start with the faults that are in force; how it ended, once everything is checked."""
+def try_start(lab, *faults):
+    """Start under these faults: it ends with a cluster or says why not, and whatever runs is known."""
+    lab.cloud.faults.add(*faults)
     outcome, remedy = "", "none needed"
     try:
         aliases = [node.alias for node in lab.create(PLAN)]
@@ -54,9 +65,12 @@ def try_start(lab):
     assert living == known  # whatever runs is found by its tags
     if outcome and living:
         assert any("not all could be undone" in text for text in lab.said), outcome
-    if not outcome:
-        assert len(living) == SIZE
-    return outcome
+    if not outcome and len(living) < SIZE:
+        # AWS took one back after the last look at it, which nobody can know: the next start asks for another.
+        assert len(living) >= SIZE - sum(isinstance(fault, Interrupts) for fault in faults)
+        lab.create(PLAN)
+        living = {each["InstanceId"] for each in lab.instances()}
+    assert outcome or len(living) == SIZE
 
 
 def try_end(lab):
@@ -77,8 +91,7 @@ def one_by_one(lab, faults, *, ending):
             lab.create(PLAN)
             lab.cloud.faults.add(fault)
         else:
-            lab.cloud.faults.add(fault)
-            try_start(lab)
+            try_start(lab, fault)
         try_end(lab)
         lab.cloud.faults.clear()
 
@@ -109,8 +122,7 @@ def test_random_pairs_of_faults(lab, seed):
     for _ in range(25):
         lab.events.clear()
         pair = chance.sample(faults, 2)
-        lab.cloud.faults.add(*pair)
-        try_start(lab)
+        try_start(lab, *pair)
         lab.cloud.faults.add(*pair)
         try_end(lab)
         lab.cloud.faults.clear()
