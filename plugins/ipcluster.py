@@ -100,14 +100,13 @@ class IPCluster:
             files=render("ipcluster_files.py.j2", wanted=json.dumps(wanted)),
             options=self._options,
             notebook=self._notebook_files(node),
-            numbers=list(self._numbers(cluster, node)),
         )
         daemons = [
             self._controller(cluster, node),
             *self._engines(cluster, node),
             *self._notebook(cluster, node),
         ]
-        script = _script(cluster, node, files, daemons, forget_engines=True)
+        script = _script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         _keep(cluster.folder / "engine.json", result.stdout.strip())
 
@@ -280,16 +279,11 @@ def _keep(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _script(
-    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, forget_engines: bool = False
-) -> str:
+def _script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
     return render(
         "ipcluster_join.sh.j2",
         folder=own_folder(node, cluster.user, hub.profile(node).parent),
-        profile=hub.profile(node),
-        manager_runs=services.manager_runs(node),
-        forget_engines=forget_engines,
         files=as_user(node, cluster.user, files),
         daemons=services.ensure(node, daemons),
     )

@@ -55,9 +55,6 @@ RENDERED = {
         lambda node=node: render(
             "ipcluster_join.sh.j2",
             folder=own_folder(node, "me", PROFILE.parent),
-            profile=PROFILE,
-            manager_runs=services.manager_runs(node),
-            forget_engines=True,
             files=as_user(node, "me", "echo it\\'s me"),
             daemons=services.ensure(node, [SERVICE]),
         )
@@ -97,6 +94,7 @@ RENDERED = {
     "ipcluster_controller.py.j2": [lambda: render("ipcluster_controller.py.j2")],
     "ipcluster_nanny.py.j2": [],
     "ipcluster_hearts.py.j2": [],
+    "ipcluster_hub.py.j2": [],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
             "ipcluster_master.sh.j2",
@@ -106,7 +104,6 @@ RENDERED = {
             files=render("ipcluster_files.py.j2", wanted=WANTED),
             options=OPTIONS,
             notebook=notebook,
-            numbers=[0, 1],
         )
         for notebook in (None, NOTEBOOK)
     ],

@@ -171,3 +171,108 @@ asyncio.run(asyncio.wait_for(live(), 60))
 print(json.dumps([text.decode() for text in sent[:3]]))
 """
         assert says("ipcluster_controller.py.j2", code) == ["0.0", "0.0", "0.0"]
+
+
+HUB = """
+import asyncio
+from types import SimpleNamespace
+from ipyparallel.controller.hub import EngineConnector
+
+told = []
+class Stream:
+    def on_recv(self, act, copy=True):
+        pass
+    def flush(self, flag=None):
+        pass
+
+class Session:
+    session = "session"
+    def send(self, stream, kind, content, **_):
+        told.append([kind, content["id"]])
+        return {}
+
+class Hub(starter.Hub):
+    query = monitor = notifier = resubmit = Stream()
+    session = Session()
+
+def hub():
+    one = Hub(registration_timeout=60)
+    one.engine_state_file = "engines.json"
+    one._load_engine_state()
+    return one
+
+def register(one, number, heart):
+    one.register_engine(b"", {"content": {"uuid": heart, "id": number}})
+    one.handle_new_heart(heart.encode())
+
+def uuids(one):
+    return {number: engine.uuid for number, engine in one.engines.items()}
+
+async def first():
+    one = hub()
+    for number in range(3):
+        register(one, number, f"engine{number}")
+asyncio.run(first())
+told.clear()
+"""
+
+
+class TestHub:
+    """Three engines were registered; then the controller starts anew."""
+
+    def then(self, says, code):
+        indented = "".join(f"    {line}\n" for line in code.strip().splitlines())
+        return says("ipcluster_controller.py.j2", f"{HUB}\nasync def then():\n{indented}\nasyncio.run(then())")
+
+    def test_the_controller_runs_it(self, says):
+        code = "import ipyparallel.controller.app as app; print(json.dumps(app.Hub is starter.Hub))"
+        assert says("ipcluster_controller.py.j2", code) is True
+
+    def test_an_engine_is_on_the_list_again_with_its_first_beat(self, says):
+        code = """
+one = hub()
+before = uuids(one)
+one.handle_new_heart(b"engine1")
+one.handle_new_heart(b"stranger")
+print(json.dumps([before, uuids(one), told]))
+"""
+        assert self.then(says, code) == [{}, {"1": "engine1"}, [["registration_notification", 1]]]
+
+    def test_the_id_of_one_that_is_gone_is_free_for_the_next(self, says):
+        code = """
+one = hub()
+register(one, 1, "new")
+one.handle_new_heart(b"engine1")
+print(json.dumps(uuids(one)))
+"""
+        assert self.then(says, code) == {"1": "new"}
+
+    def test_those_that_have_not_come_yet_are_expected_by_the_controller_after_it_too(self, says):
+        code = """
+hub().handle_new_heart(b"engine1")
+one = hub()
+for number in range(3):
+    one.handle_new_heart(f"engine{number}".encode())
+print(json.dumps(sorted(uuids(one))))
+"""
+        assert self.then(says, code) == [0, 1, 2]
+
+    def test_one_that_was_taken_off_before_it_came_is_not_expected(self, says):
+        code = """
+one = hub()
+one.unregister_engine(b"", {"content": {"id": 1}})
+for number in range(3):
+    one.handle_new_heart(f"engine{number}".encode())
+print(json.dumps(sorted(uuids(one))))
+"""
+        assert self.then(says, code) == [0, 2]
+
+    @pytest.mark.parametrize("text", ["", "{"])
+    def test_a_file_that_was_lost_with_the_power_expects_nobody(self, says, text):
+        code = f"""
+open("engines.json", "w").write({text!r})
+one = hub()
+register(one, 0, "new")
+print(json.dumps(uuids(one)))
+"""
+        assert self.then(says, code) == {"0": "new"}
