@@ -33,6 +33,8 @@ def home() -> Iterator[dict[str, str]]:
     """An environment with a folder of its own for clusterctl; caches stay the user's, so they are warm."""
     with tempfile.TemporaryDirectory(prefix="clusterctl-bench-") as folder:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("CLUSTERCTL_")}
+        # Where it is set, every command compiles the whole program anew: no user's does.
+        clean.pop("PYTHONDONTWRITEBYTECODE", None)
         yield {**clean, "CLUSTERCTL_HOME": folder}
 
 
