@@ -14,8 +14,11 @@ _TIMES = [
 
 
 def amounts(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Round numbers from below `low` to above `high`, evenly spaced, not many more than `most`."""
-    if high <= low:
+    """Round numbers from below `low` to above `high`, evenly spaced, not many more than `most`.
+
+    Amounts that differ by less than a ten-thousandth are one to the eye, and are shown as one.
+    """
+    if high - low <= 1e-4 * low:
         low, high = low * 0.9, low * 1.1 or 1.0
     rough = (high - low) / (most - 1)
     size: float = 10 ** math.floor(math.log10(rough))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusterctl.cli import braille, price_svg, price_text, ticks
@@ -60,6 +60,7 @@ class TestTicks:
         assert ticks.amounts(low, high) == expected
 
     @given(st.floats(0.0001, 100), st.floats(0, 100))
+    @example(0.5, 2.2e-16)
     def test_amounts_hold_all_there_is_and_are_few(self, low, more):
         found = ticks.amounts(low, low + more)
         assert found[0] <= low * (1 + 1e-6)
