@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from clusterctl.providers.money import Estimate, QuotedGroup, QuotedLimit, QuotedPart, Span, Spending
-from clusterctl.testing import FakeProvider
+from clusterctl.testing import FakeImageProvider, FakeProvider
 
 
 def span(low, high=None):
@@ -40,3 +40,8 @@ class PricedProvider(FakeProvider):
 
     def spending(self, cluster, nodes):
         return Spending(Decimal("0.1") * len(nodes), Decimal("0.43"), ("disks are not known: refused",))
+
+
+@dataclass
+class PricedImageProvider(FakeImageProvider, PricedProvider):
+    """The same, with images."""

@@ -90,3 +90,8 @@ def region_option(function: F) -> F:
 def yes_option(function: F) -> F:
     """`--yes`, with StarCluster's names for it."""
     return click.option("-y", "--yes", "-c", "--confirm", "yes", is_flag=True, help="Do not ask.")(function)
+
+
+def buy_option(function: F) -> F:
+    """`--yes` of a command that may make nodes."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")(function)

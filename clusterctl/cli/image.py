@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from clusterctl.cli.arguments import TemplateName, json_option, yes_option
+from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
+from clusterctl.cli.money import Asking
 from clusterctl.cli.output import Output, confirm, show_json, show_table
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 
@@ -82,10 +83,14 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
     type=TemplateName(),
     help="The [cluster NAME] section whose nodes it is for.",
 )
+@buy_option
 @json_option
 @click.pass_context
-def bake(ctx: click.Context, name: str, template: str | None, *, as_json: bool) -> None:
-    """Make an image with all packages of a template on it; `start` then finds and uses it by itself."""
+def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_json: bool) -> None:
+    """Make an image with all packages of a template on it; `start` then finds and uses it by itself.
+
+    Where the node that it is made on costs money, it says what and asks first.
+    """
     from clusterctl import planning
     from clusterctl.operations.image import PREFIX
     from clusterctl.operations.image import bake as bake_operation
@@ -94,7 +99,7 @@ def bake(ctx: click.Context, name: str, template: str | None, *, as_json: bool) 
     builder = planning.check_name(f"{PREFIX}{name}")
     with Output(as_json=as_json) as output:
         parts = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_operation(parts)
+        baked = bake_operation(parts, approve=None if yes else Asking(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import Asking, estimate_json
 from clusterctl.cli.output import Output, confirm, show_json
 from clusterctl.words import plural
@@ -40,7 +40,7 @@ def _fields(*, instance_type: str, image_id: str, bid: float | None, market: str
 @click.option("-i", "--image-id", default="", help="Image of the new nodes.")
 @click.option("-b", "--bid", type=click.FloatRange(min=0, min_open=True), help="ec2: most to pay for an hour, in USD.")
 @click.option("--market", type=click.Choice(MARKETS), help="ec2: how the new nodes are bought.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")
+@buy_option
 @json_option
 @click.pass_context
 def addnode(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import TemplateName, json_option
+from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import Asking
 from clusterctl.cli.output import Output, confirm, show_json
 from clusterctl.words import plural
@@ -34,7 +34,7 @@ def selftest() -> None:
     "-i", "--instance-type", "types", default="", help="Types, any of which may be taken; default: small ones."
 )
 @json_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")
+@buy_option
 @click.pass_context
 def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, yes: bool) -> int:
     """Start the smallest cluster on EC2, check it, and end it.

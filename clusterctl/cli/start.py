@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import TemplateName, cluster_argument, json_option
+from clusterctl.cli.arguments import TemplateName, buy_option, cluster_argument, json_option
 from clusterctl.cli.money import Asking
 from clusterctl.cli.output import Output
 from clusterctl.cli.started import show_plan, show_started
@@ -95,7 +95,7 @@ def _override_options(function: Any) -> Any:
 @click.option("-x", "--no-create", is_flag=True, help="Only complete or bring back what exists; create no cluster.")
 @click.option("--timings", is_flag=True, help="Show who waited for what, and the remote commands.")
 @json_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")
+@buy_option
 @click.pass_context
 def start(
     ctx: click.Context,

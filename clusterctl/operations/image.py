@@ -11,6 +11,7 @@ from clusterctl.model import MASTER
 from clusterctl.operations.baked import content
 from clusterctl.operations.join import join
 from clusterctl.operations.plan import make_plan, prepare, refuse_problems
+from clusterctl.operations.quote import agree
 from clusterctl.providers.base import Images
 from clusterctl.render import render
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.model import Plan
     from clusterctl.operations.parts import Parts
+    from clusterctl.operations.quote import Approve
 
 PREFIX = "bake-"
 """What the name of the builder's cluster begins with; the image's name follows."""
@@ -33,11 +35,12 @@ class Baked:
     seconds: float
 
 
-def bake(parts: Parts) -> Baked:
+def bake(parts: Parts, *, approve: Approve | None = None) -> Baked:
     """Make an image that has all that the nodes of this template need, unless there is one.
 
     Args:
         parts: of the run; the cluster's name is that of the builder, `PREFIX` and the image's name.
+        approve: called before a builder is made that costs money; None: nobody asks for prices.
 
     Raises:
         ClusterctlError: no image was made, and the builder is gone.
@@ -60,6 +63,7 @@ def bake(parts: Parts) -> Baked:
             image = owner.image(base, wanted)
             new = not image
             if new:
+                agree(parts, plan, (), approve)
                 _build(parts, cluster, plan, public_key)
                 image = owner.save_image(parts.name, base, wanted)
         except BaseException as cause:

@@ -15,7 +15,7 @@ from clusterctl.operations.clock import Clock
 from clusterctl.operations.join import connect, failure, join, members_changed, shifted
 from clusterctl.operations.leave import say_goodbye
 from clusterctl.operations.plan import make_plan, prepare, refuse_problems
-from clusterctl.operations.quote import quote
+from clusterctl.operations.quote import agree
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _bring_up(
             plan = make_plan(parts, wanted, special)
             refuse_problems(parts, plan)
             with clock.stopped():
-                _agree(parts, plan, before, approve)
+                agree(parts, plan, before, approve)
             public_key = parts.folder.ensure()
             cluster = parts.cluster((), plan.request)
             prepare(parts, cluster, plan)
@@ -149,12 +149,6 @@ def _bring_up(
         raise
     finally:
         cluster.close()
-
-
-def _agree(parts: Parts, plan: Plan, before: Sequence[Node], approve: Approve | None) -> None:
-    estimate = quote(parts, plan, before) if approve else None
-    if approve and estimate:
-        approve(estimate)
 
 
 def _create(parts: Parts, plan: Plan, public_key: str, *, special: Special, new: bool) -> list[Node]:

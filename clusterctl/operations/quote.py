@@ -34,3 +34,17 @@ def quote(parts: Parts, plan: Plan, there: Sequence[Node] | None = None) -> Esti
     nodes = parts.provider.nodes(parts.name) if there is None else there
     known = {node.alias for node in nodes}
     return None if known.issuperset(spec.alias for spec in plan.nodes) else parts.provider.estimate(plan, nodes)
+
+
+def agree(parts: Parts, plan: Plan, there: Sequence[Node], approve: Approve | None) -> None:
+    """Tell what the nodes of this plan that are not there would cost; whoever is told raises if it shall not be.
+
+    Args:
+        parts: of the run.
+        plan: what is to be.
+        there: the nodes that exist.
+        approve: who is told; None: nobody asks for prices.
+    """
+    estimate = quote(parts, plan, there) if approve else None
+    if approve and estimate:
+        approve(estimate)

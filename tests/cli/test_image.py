@@ -9,6 +9,8 @@ from clusterctl.errors import ProviderError
 from clusterctl.testing import FakeImageProvider
 from clusterctl.wiring import providers
 
+from ..priced import PricedImageProvider
+
 
 @pytest.fixture
 def bakery(laptop, monkeypatch):
@@ -86,6 +88,14 @@ class TestBake:
         assert said.status == 2
         assert "do not start from images" in said.err
         assert run("image", "bake", "no/name").status == 2
+
+    def test_a_builder_that_costs_is_asked_about(self, run, bakery):
+        bakery.provider = PricedImageProvider(name="local")
+        said = run("image", "bake", "mine")
+        assert said.status == 2
+        assert "Start 1 node for" in said.err
+        assert not bakery.provider.baked
+        assert run("image", "bake", "mine", "--yes").status == 0
 
     def test_start_uses_it(self, run, image, bakery):
         said = run("start", "lab")

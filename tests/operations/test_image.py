@@ -11,6 +11,8 @@ from clusterctl.operations.image import bake
 from clusterctl.operations.launch import add_nodes, start
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
+from ..priced import PricedImageProvider
+
 LOG: list[str] = []
 
 
@@ -144,6 +146,21 @@ class TestBake:
             bake(made)
         assert bakery.provider.calls == ["check bake-mine"]
         assert not made.folder.path.exists()
+
+    def test_a_builder_that_costs_is_asked_about_and_one_that_need_not_be_made_is_not(self, bakery):
+        def no(_):
+            raise UsageError("no", remedy="none")
+
+        bakery.provider = PricedImageProvider()
+        made = parts(bakery)
+        with pytest.raises(UsageError, match="no"):
+            bake(made, approve=no)
+        assert not bakery.provider.machines
+        assert not made.folder.path.exists()
+        asked = []
+        assert bake(parts(bakery), approve=asked.append).new
+        assert len(asked) == 1
+        assert not bake(parts(bakery), approve=no).new
 
     def test_a_provider_without_images_is_refused(self, bakery):
         bakery.provider = FakeProvider()
