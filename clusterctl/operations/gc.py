@@ -10,8 +10,8 @@ from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import gc, inventory, records, tags, worth
 from clusterctl.providers.ec2.gc import Left
-from clusterctl.providers.ec2.inventory import Kind, by_kind, of
 from clusterctl.providers.ec2.ledger import Ledger
+from clusterctl.providers.ec2.resources import Kind, by_kind, of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.inventory import Resource
+    from clusterctl.providers.ec2.resources import Resource
 
 _TEMPLATE_AGE = timedelta(hours=1)
 """A launch template lives as long as its launch: minutes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.providers.ec2.inventory import Kind, Resource, by_kind, of
+from clusterctl.providers.ec2.resources import Kind, Resource, by_kind, of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2 import prices
 from clusterctl.providers.ec2.errands import Errand
-from clusterctl.providers.ec2.inventory import Kind, of
+from clusterctl.providers.ec2.resources import Kind, of
 from clusterctl.providers.ec2.tariff import Tariff
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.inventory import Resource
+    from clusterctl.providers.ec2.resources import Resource
 
 _PATIENCE_S = 10.0
 _THREADS = 16

@@ -9,7 +9,7 @@ import pytest
 from clusterctl.operations.gc import Asker, end, find
 from clusterctl.providers.ec2 import gc, images, inventory, tags
 from clusterctl.providers.ec2.aws import Aws, AwsError
-from clusterctl.providers.ec2.inventory import Kind
+from clusterctl.providers.ec2.resources import Kind
 
 from ...standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
 from ...standin.leaks import left
