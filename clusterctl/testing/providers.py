@@ -1,0 +1,156 @@
+"""Machines in memory, by which a whole cluster can be started, stopped, lost and ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ProviderError
+from clusterctl.model import Facet, Node, NodeSpec, NodeState, Plan, Problem
+from clusterctl.providers.base import Image, ImageSource, ignore
+from clusterctl.testing.nodes import fake_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clusterctl.events import Event
+
+
+@dataclass
+class FakeProvider:
+    """Machines in memory. The same promises as any provider's, and ways to break them.
+
+    Attributes:
+        facets: of every node.
+        cores: of every node.
+        calls: what was asked, such as ``create lab master node001``, oldest first.
+        problems: what `check` answers.
+        scarce: aliases of which `create` makes no machine.
+        refusal: raised by the next `create`, which then makes nothing.
+        stuck: aliases that `destroy` cannot end.
+        machines: by cluster and alias.
+    """
+
+    facets: frozenset[Facet] = frozenset({Facet.DIRECT})
+    cores: int | None = 2
+    name: str = "fake"
+    calls: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    refusal: BaseException | None = None
+    scarce: set[str] = field(default_factory=set)
+    stuck: tuple[str, ...] = ()
+    machines: dict[tuple[str, str], Node] = field(default_factory=dict)
+    _boots: int = 0
+
+    def check(self, plan: Plan) -> list[Problem]:
+        """What would stop this plan."""
+        self.calls.append(f"check {plan.cluster}")
+        return list(self.problems)
+
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
+        """Make what is missing, bring back what is stopped."""
+        del public_key, report
+        self.calls.append(" ".join(["create", plan.cluster, *(spec.alias for spec in plan.nodes)]))
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            raise refusal
+        for spec in plan.nodes:
+            if spec.alias in self.scarce:
+                continue
+            known = self.machines.get((plan.cluster, spec.alias))
+            if known is None or known.state != NodeState.RUNNING:
+                self.machines[plan.cluster, spec.alias] = self._boot(plan, spec)
+        wanted = {spec.alias for spec in plan.nodes}
+        return [node for node in self.nodes(plan.cluster) if node.alias in wanted]
+
+    def nodes(self, cluster: str | None = None) -> list[Node]:
+        """The machines that exist, the master first."""
+        found = [node for (name, _), node in self.machines.items() if cluster in (None, name)]
+        return sorted(found, key=lambda node: (node.cluster, not node.is_master, node.alias))
+
+    def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
+        """End machines; those that are `stuck` stay, and are named."""
+        self.calls.append(" ".join(["destroy", cluster, *(aliases or ())]))
+        doomed = [node for node in self.nodes(cluster) if aliases is None or node.alias in aliases]
+        for node in doomed:
+            if node.alias not in self.stuck:
+                del self.machines[cluster, node.alias]
+        left = [node.alias for node in doomed if node.alias in self.stuck]
+        if left:
+            raise ProviderError(f"{', '.join(left)} of {cluster} cannot be ended", remedy="run `terminate` again")
+
+    def stop(self, cluster: str) -> None:
+        """Power the nodes off."""
+        self.calls.append(f"stop {cluster}")
+        for node in self.nodes(cluster):
+            self.power_off(cluster, node.alias)
+
+    def power_off(self, cluster: str, alias: str) -> None:
+        """A machine stops by itself; its disk stays."""
+        self.machines[cluster, alias] = replace(self.machines[cluster, alias], state=NodeState.STOPPED)
+
+    def lose(self, cluster: str, alias: str) -> None:
+        """A machine vanishes, as a spot instance does."""
+        del self.machines[cluster, alias]
+
+    def _boot(self, plan: Plan, spec: NodeSpec) -> Node:
+        self._boots += 1
+        return fake_node(
+            spec.alias,
+            cluster=plan.cluster,
+            id=f"{plan.cluster}-{spec.alias}-{self._boots}",
+            user=plan.user or "me",
+            facets=self.facets,
+            cores=self.cores,
+            type=spec.types[0] if spec.types else "",
+            market=spec.market,
+        )
+
+
+@dataclass
+class FakeImageProvider(FakeProvider):
+    """The same, whose nodes start from images.
+
+    Attributes:
+        baked: the images by name.
+        sources: what `build_image` was asked for.
+        images_of: by alias, the image that the node was made from.
+    """
+
+    baked: dict[str, Image] = field(default_factory=dict)
+    sources: list[ImageSource] = field(default_factory=list)
+    images_of: dict[str, str] = field(default_factory=dict)
+
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
+        """Make what is missing, and remember from what."""
+        there = {node.alias for node in self.nodes(plan.cluster)}
+        self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in there}
+        return super().create(plan, public_key=public_key, report=report)
+
+    def image(self, base: str, content: str) -> str:
+        """The baked image of this content."""
+        return next((i.name for i in self.baked.values() if (i.base, i.content) == (base, content)), "")
+
+    def save_image(self, cluster: str, base: str, content: str) -> str:
+        """Make an image of the cluster's only node."""
+        self.calls.append(f"save_image {cluster}")
+        (_,) = self.nodes(cluster)
+        name = f"{cluster}-{content}"
+        self.baked[name] = Image(name, base=base, content=content, size_gb=1.0, made="2026-01-01T00:00:00+00:00")
+        return name
+
+    def images(self) -> list[Image]:
+        """The baked images."""
+        return list(self.baked.values())
+
+    def remove_image(self, name: str) -> None:
+        """Forget one."""
+        self.calls.append(f"remove_image {name}")
+        self.baked.pop(name, None)
+
+    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
+        """Say two lines, and remember what was asked for."""
+        self.sources.append(source)
+        report("Step 1 of 2")
+        report("Step 2 of 2")
+        return source.name or "usual"
