@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER
-from clusterctl.providers.ec2 import disks, images, launch, network, records, tags, teardown, waiting
+from clusterctl.providers.ec2 import disks, groups, images, launch, records, tags, teardown, waiting
 from clusterctl.providers.ec2.aws import remedy_for
+from clusterctl.providers.ec2.callers import callers
 from clusterctl.providers.ec2.fleets import Fleets, Where
+from clusterctl.providers.ec2.subnets import find_subnets
 from clusterctl.words import plural
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.ledger import Ledger
     from clusterctl.providers.ec2.options import Options
     from clusterctl.providers.ec2.records import Instance
+    from clusterctl.providers.ec2.subnets import Subnet
     from clusterctl.providers.ec2.survey import Survey
 
     Look = Callable[[Sequence[NodeSpec], str], Survey]
@@ -189,22 +192,22 @@ class Attempt:
         group = self._group(found.subnets)
         placement = ""
         if self._options.placement_group:
-            placement = network.ensure_placement(self._aws, self._plan.cluster, marks=self._marks)
+            placement = groups.ensure_placement(self._aws, self._plan.cluster, marks=self._marks)
         return Where(found.subnets, (group, *self._options.security_groups), placement)
 
-    def _group(self, subnets: Sequence[network.Subnet]) -> str:
-        rules = network.ssh_rules(network.callers(self._options, subnets))
+    def _group(self, subnets: Sequence[Subnet]) -> str:
+        rules = groups.ssh_rules(callers(self._options, subnets))
         rules += [
-            network.Rule(each.protocol, each.first, each.last, each.cidr, f"clusterctl: {each.name}")
+            groups.Rule(each.protocol, each.first, each.last, each.cidr, f"clusterctl: {each.name}")
             for each in self._options.permissions
         ]
         world = [("0.0.0.0/0", port) for port in self._plan.request.ports]
-        rules += [network.Rule("tcp", port, port, where, "clusterctl: asked for by a plugin") for where, port in world]
-        return network.ensure_group(self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, marks=self._marks)
+        rules += [groups.Rule("tcp", port, port, where, "clusterctl: asked for by a plugin") for where, port in world]
+        return groups.ensure_group(self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, marks=self._marks)
 
     def _let_in_whoever_calls(self) -> None:
         """Who starts a cluster again may come from another address than who made it."""
-        self._group(network.find_subnets(self._aws, self._options))
+        self._group(find_subnets(self._aws, self._options))
 
     def _refuse_too_few(self, nodes: Mapping[str, Instance], fleets: Fleets, *, new: bool) -> None:
         """A new cluster is had as asked for, or not at all; one that exists goes on with what there is."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.keys import new_key_pair
 from clusterctl.model import MASTER
-from clusterctl.providers.ec2 import launch, network, tags, userdata
+from clusterctl.providers.ec2 import groups, launch, tags, userdata
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.ledger import Launch
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.launch import Refusal, Wanted
     from clusterctl.providers.ec2.ledger import Ledger
-    from clusterctl.providers.ec2.network import Subnet
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.subnets import Subnet
     from clusterctl.providers.ec2.survey import Survey
 
 _TAGGED = 20
@@ -118,7 +118,7 @@ class Fleets:
     def _launch(self, wanted: Wanted, market: str, found: Survey, where: Where) -> tuple[int, str]:
         """One request; how many came of it, and in which subnet the first is."""
         token = self._ledger.token(wanted.role, market)
-        name = f"{network.group_name(self._plan.cluster)}-{token[:12]}"
+        name = f"{groups.group_name(self._plan.cluster)}-{token[:12]}"
         marks = self._marks_of(wanted, token)
         data = launch.template_data(
             self._options,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.images import Ami
     from clusterctl.providers.ec2.ledger import Launch
-    from clusterctl.providers.ec2.network import Subnet
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.subnets import Subnet
 
 BATCH = 1000
 """Instances in one request, and resources in one call that ends or tags them."""

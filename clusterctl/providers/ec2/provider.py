@@ -12,9 +12,9 @@ from clusterctl.providers.ec2 import (
     checks,
     disks,
     estimates,
+    groups,
     images,
     listing,
-    network,
     records,
     spending,
     tags,
@@ -22,9 +22,11 @@ from clusterctl.providers.ec2 import (
 )
 from clusterctl.providers.ec2 import survey as surveys
 from clusterctl.providers.ec2.attempt import Attempt
+from clusterctl.providers.ec2.callers import callers
 from clusterctl.providers.ec2.launch import BATCH
 from clusterctl.providers.ec2.ledger import Ledger
 from clusterctl.providers.ec2.options import Options
+from clusterctl.providers.ec2.subnets import find_subnets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -185,8 +187,8 @@ class Ec2Provider:
             The networks that may now, and those that might before.
         """
         aws = self._aws(cluster)
-        networks = network.callers(self._options, network.find_subnets(aws, self._options))
-        return networks, network.replace_ssh(aws, cluster, networks)
+        networks = callers(self._options, find_subnets(aws, self._options))
+        return networks, groups.replace_ssh(aws, cluster, networks)
 
     def audit(self, cluster: str) -> Audit:
         """How the cluster's instances, disks and security group are kept."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.ec2 import images, network
+from clusterctl.providers.ec2 import images
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.subnets import find_subnets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from clusterctl.model import NodeSpec
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.images import Ami
-    from clusterctl.providers.ec2.network import Subnet
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.subnets import Subnet
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def survey(
         ProviderError: something that is named does not exist, or does not fit the rest.
     """
     with ThreadPoolExecutor(1) as pool:
-        subnets = pool.submit(network.find_subnets, aws, options, zone=zone)
+        subnets = pool.submit(find_subnets, aws, options, zone=zone)
         kinds = describe_kinds(aws, [kind for spec in specs for kind in spec.types])
         arch = _arch(kinds, options.arch)
         amis = images.resolve(aws, {spec.image for spec in specs}, arch=arch, known=known_images)

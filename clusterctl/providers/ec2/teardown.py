@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clusterctl.providers.ec2 import launch, network, records, tags, waiting
+from clusterctl.providers.ec2 import groups, launch, records, tags, waiting
 from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def everything(
     for name in _templates(aws, cluster, uuid):
         launch.drop_template(aws, name)
     _forget_fleets(aws, fleets)
-    return left + network.remove_groups(aws, cluster, uuid=uuid)
+    return left + groups.remove_groups(aws, cluster, uuid=uuid)
 
 
 def some(aws: Aws, cluster: str, ids: Sequence[str]) -> None:

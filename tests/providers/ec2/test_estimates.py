@@ -10,8 +10,8 @@ import pytest
 from clusterctl.model import NodeSpec
 from clusterctl.providers.ec2.estimates import estimate
 from clusterctl.providers.ec2.images import Ami
-from clusterctl.providers.ec2.network import Subnet
 from clusterctl.providers.ec2.options import Options
+from clusterctl.providers.ec2.subnets import Subnet
 from clusterctl.providers.ec2.survey import Kind, Survey
 from clusterctl.providers.money import QuotedLimit, Span
 

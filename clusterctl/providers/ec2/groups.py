@@ -1,12 +1,9 @@
-"""Where instances are in the network, and who reaches them: a security group for each cluster, nothing open else."""
+"""The groups of a cluster: the security group, which lets in who may and nobody else, and the placement group."""
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.options import Options
 
 SSH = "clusterctl: ssh"
 """What the rules for SSH are described as; `allow-me` replaces these and no others."""
-_ECHO = {4: "https://checkip.amazonaws.com", 6: "https://checkip.global.api.aws"}
-"""AWS's own services that answer with the address they see; the second one by IPv6 too."""
-_ECHO_S = 5
 _LET_GO_S, _LET_GO_EVERY_S = 300.0, 3.0
-
-
-@dataclass(frozen=True)
-class Subnet:
-    """A subnet, as far as a launch has to know it."""
-
-    id: str
-    zone: str
-    vpc: str
-    network: str
-    ipv6: str
-    """Its IPv6 network; empty without one."""
-    free: int
-    """Addresses that are left."""
 
 
 @dataclass(frozen=True)
@@ -63,64 +42,6 @@ class Rule:
             **ports,
             ranges: [{cidr: self.network, "Description": self.description}],
         }
-
-
-def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
-    """The subnets that nodes may be in, sorted by zone. One call.
-
-    Args:
-        aws: the account.
-        options: which subnets the template names.
-        zone: the only one that may be taken; empty for all.
-
-    Raises:
-        ProviderError: there is none.
-    """
-    chosen = (
-        {"Name": "subnet-id", "Values": [*options.subnets]}
-        if options.subnets
-        else {"Name": "default-for-az", "Values": ["true"]}
-    )
-    found = [_subnet(each) for each in aws.pages("ec2", "describe_subnets", "Subnets", Filters=[chosen])]
-    missing = sorted(set(options.subnets) - {subnet.id for subnet in found})
-    if missing:
-        raise ProviderError(
-            f"there is no subnet {', '.join(missing)} in {aws.region}",
-            remedy="correct SUBNET_ID, or AWS_REGION_NAME in [aws]",
-        )
-    if not found:
-        others = sorted(_subnet(each).id for each in aws.pages("ec2", "describe_subnets", "Subnets"))
-        raise ProviderError(
-            f"there is no default VPC in {aws.region}",
-            remedy=f"set SUBNET_ID; there are: {', '.join(others[:8])}"
-            if others
-            else "make a default VPC (`aws ec2 create-default-vpc`), or choose another region",
-        )
-    if len({subnet.vpc for subnet in found}) > 1:
-        raise ProviderError("the subnets of SUBNET_ID are in several VPCs", remedy="name subnets of one VPC")
-    fit = [subnet for subnet in found if zone in {"", subnet.zone}]
-    if not fit:
-        raise ProviderError(
-            f"there is no subnet to use in the zone {zone}",
-            remedy=f"set AVAILABILITY_ZONE to one of: {', '.join(sorted({subnet.zone for subnet in found}))}",
-        )
-    if options.address == "ipv6" and not any(subnet.ipv6 for subnet in fit):
-        raise ProviderError(
-            "none of the subnets has IPv6 addresses", remedy="give the subnet an IPv6 network, or change ADDRESS"
-        )
-    return sorted(fit, key=lambda subnet: (subnet.zone, subnet.id))
-
-
-def _subnet(said: Mapping[str, Any]) -> Subnet:
-    ipv6 = [each["Ipv6CidrBlock"] for each in said.get("Ipv6CidrBlockAssociationSet") or ()]
-    return Subnet(
-        id=said["SubnetId"],
-        zone=said["AvailabilityZone"],
-        vpc=said["VpcId"],
-        network=said["CidrBlock"],
-        ipv6=ipv6[0] if ipv6 else "",
-        free=int(said.get("AvailableIpAddressCount", 0)),
-    )
 
 
 def group_name(cluster: str) -> str:
@@ -249,60 +170,6 @@ def _ssh_of(permission: Mapping[str, Any]) -> list[Rule]:
 def ssh_rules(networks: Iterable[str]) -> list[Rule]:
     """Rules that let networks reach SSH."""
     return [Rule("tcp", 22, 22, network, SSH) for network in networks]
-
-
-def callers(options: Options, subnets: Sequence[Subnet]) -> list[str]:
-    """The networks that may reach SSH, as CIDR.
-
-    Args:
-        options: what the template allows; ``auto`` is found out here.
-        subnets: where nodes may be, for those that are reached by their private address.
-
-    Raises:
-        ProviderError: it cannot be found out.
-    """
-    if options.ssm and options.allow_from == ("auto",):
-        return []  # its agent on the node makes the connection
-    found: dict[str, None] = {}
-    for network in options.allow_from:
-        found |= dict.fromkeys(_here(options, subnets) if network == "auto" else [network])
-    return list(found)
-
-
-def _here(options: Options, subnets: Sequence[Subnet]) -> list[str]:
-    if options.jump:
-        # The gateway is in the VPC, or has a way into it; which of its addresses nodes will see nobody knows here.
-        return list(dict.fromkeys(subnet.network for subnet in subnets))
-    if options.address == "private" or not (options.public_ips or options.address == "ipv6"):
-        return [f"{_source(subnets[0].network)}/32"]
-    return [_public(6 if options.address == "ipv6" else 4)]
-
-
-def _source(network: str) -> str:
-    """This computer's own address on the way to a network. Nothing is sent."""
-    goal = str(next(ipaddress.ip_network(network).hosts()))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((goal, 22))
-        except OSError as exc:
-            raise ProviderError(
-                f"there is no way from this computer to {network}: {exc.strerror or exc}",
-                remedy="set ALLOW_FROM to the addresses that you come from, or use PUBLIC_IPS, PROXY_JUMP or SSM",
-            ) from exc
-        return str(probe.getsockname()[0])
-
-
-def _public(version: int) -> str:
-    """The address that this computer shows to the world, as CIDR."""
-    remedy = "set ALLOW_FROM to the address that you come from, such as 192.0.2.7/32"
-    try:
-        with urllib.request.urlopen(_ECHO[version], timeout=_ECHO_S) as answer:  # noqa: S310  https, of ours
-            address = ipaddress.ip_address(answer.read(100).decode("ascii").strip())
-    except (OSError, ValueError) as exc:
-        raise ProviderError(f"cannot find out this computer's address: {exc}", remedy=remedy) from exc
-    if address.version != version:
-        raise ProviderError(f"this computer comes from {address}, which is not IPv{version}", remedy=remedy)
-    return f"{address}/{address.max_prefixlen}"
 
 
 def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str:
