@@ -34,8 +34,8 @@ WAYS: Mapping[Kind, tuple[str, str]] = {
     Kind.SNAPSHOT: ("delete_snapshot", "SnapshotId"),
 }
 """What deletes each kind, and what the parameter is called that names it."""
-_GONE = ("NotFound", "Unknown", "Unavailable")
-"""How the codes end that say: there is no such thing (any more)."""
+_GONE = (".NotFound", ".Unknown", ".Unavailable")
+"""How the codes end that say: there is no such thing (any more). Without the dot it is AWS that is unavailable."""
 _HELD = ("DependencyViolation", "InUse")
 """How the codes end that say: something still uses it."""
 

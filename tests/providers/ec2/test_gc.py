@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from clusterctl.operations.gc import Asker, end, find
 from clusterctl.providers.ec2 import gc, images, inventory, tags
@@ -233,6 +234,14 @@ class TestEnding:
         lab.ec2.delete_volume(VolumeId=next(e.resource.id for e in found.unneeded if e.resource.kind == Kind.VOLUME))
         assert end(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
         assert leaks(cloud) == []
+
+    def test_what_aws_was_too_busy_to_delete_is_named(self, lab, asker, cloud, monkeypatch):
+        monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
+        lab.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tagged("volume"))
+        cloud.faults.add(Fails("DeleteVolume", code="Unavailable", times=10_000, status=503))
+        (remains,) = sweep(lab, asker)[1]
+        assert remains.resource.kind == Kind.VOLUME
+        assert "Unavailable" in remains.why
 
     def test_what_a_cluster_needs_by_then_is_kept(self, lab, asker):
         lab.create(plan_of(1))
