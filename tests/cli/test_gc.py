@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.journal import ClusterFolder
-from clusterctl.providers.ec2 import gc, inventory, tags
+from clusterctl.providers.ec2 import deletion, gc, inventory, tags
 from clusterctl.wiring.ec2 import owner as ours
 from clusterctl.wiring.laptop import home
 
@@ -19,7 +19,8 @@ HERE, THERE = "us-east-1", "eu-west-1"
 def quick(monkeypatch):
     """Two regions, and looks without a pause."""
     monkeypatch.setattr(inventory, "regions", lambda _: [THERE, HERE])
-    monkeypatch.setattr(gc, "_EVERY_S", 0.001)
+    for module in (deletion, gc):
+        monkeypatch.setattr(module, "_EVERY_S", 0.001)
 
 
 def make(cloud, *, owner=None, region=HERE, uuid="u9"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.deletion import delete, is_gone
 from clusterctl.providers.ec2.resources import Kind, Resource, by_kind, of
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ WAYS: Mapping[Kind, tuple[str, str]] = {
     Kind.SNAPSHOT: ("delete_snapshot", "SnapshotId"),
 }
 """What deletes each kind, and what the parameter is called that names it."""
-_GONE = (".NotFound", ".Unknown", ".Unavailable")
-"""How the codes end that say: there is no such thing (any more). Without the dot it is AWS that is unavailable."""
-_HELD = ("DependencyViolation", "InUse")
-"""How the codes end that say: something still uses it."""
 
 
 @dataclass(frozen=True)
@@ -88,19 +85,10 @@ def _tell(resource: Resource, why: str, left: list[Left], say: Callable[[str], N
 
 
 def _delete(aws: Aws, kind: Kind, id_: str, deadline: float) -> str:
-    """Delete one thing, waiting for others to let go of it; returns why it is left, empty if it is not."""
-    deletion, parameter = WAYS[kind]
-    while True:
-        try:
-            aws.call("ec2", deletion, **{parameter: id_})
-        except AwsError as exc:
-            if exc.code.endswith(_GONE):
-                return ""
-            if not exc.code.endswith(_HELD) or time.monotonic() > deadline:
-                return exc.message
-            threading.Event().wait(_EVERY_S)
-        else:
-            return ""
+    """Delete one thing; returns why it is left, empty if it is not."""
+    operation, parameter = WAYS[kind]
+    error = delete(aws, operation, until=deadline, **{parameter: id_})
+    return error.message if error else ""
 
 
 def _cancel(aws: Aws, requests: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
@@ -110,7 +98,7 @@ def _cancel(aws: Aws, requests: Sequence[Resource], say: Callable[[str], None]) 
             aws.call("ec2", "cancel_spot_instance_requests", SpotInstanceRequestIds=[request.id])
             why = ""
         except AwsError as exc:
-            why = "" if exc.code.endswith(_GONE) else exc.message
+            why = "" if is_gone(exc) else exc.message
         _tell(request, why, left, say)
     return left
 
@@ -137,7 +125,7 @@ def _terminate_one(aws: Aws, id_: str) -> dict[str, str]:
     try:
         aws.call("ec2", "terminate_instances", InstanceIds=[id_])
     except AwsError as exc:
-        return {} if exc.code.endswith(_GONE) else {id_: exc.message}
+        return {} if is_gone(exc) else {id_: exc.message}
     return {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.deletion import delete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SSH = "clusterctl: ssh"
 """What the rules for SSH are described as; `allow-me` replaces these and no others."""
-_LET_GO_S, _LET_GO_EVERY_S = 300.0, 3.0
+_LET_GO_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -206,22 +206,7 @@ def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
             left.append(f"{kind.replace('_', ' ')}s ({exc.code})")
             continue
         for group in found:
-            left += _patiently(aws, f"delete_{kind}", group[name], **{name: group[name]})
+            until = time.monotonic() + _LET_GO_S
+            error = delete(aws, f"delete_{kind}", until=until, **{name: group[name]})
+            left += [f"{group[name]} ({error.code})"] if error else []
     return left
-
-
-def _patiently(aws: Aws, operation: str, name: str, **parameters: str) -> list[str]:
-    """Delete what others still hold on to, for a while; what is left, and why."""
-    deadline = time.monotonic() + _LET_GO_S
-    while True:
-        try:
-            aws.call("ec2", operation, **parameters)
-        except AwsError as exc:
-            if exc.code.endswith((".NotFound", ".Unknown")):
-                return []
-            held = exc.code in {"DependencyViolation", "InvalidPlacementGroup.InUse", "InvalidGroup.InUse"}
-            if not held or time.monotonic() > deadline:
-                return [f"{name} ({exc.code})"]
-            threading.Event().wait(_LET_GO_EVERY_S)
-        else:
-            return []

@@ -8,7 +8,7 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.ec2 import groups, waiting
+from clusterctl.providers.ec2 import deletion, groups, waiting
 
 from ...standin.faults import (
     Dies,
@@ -34,7 +34,7 @@ def _impatient(monkeypatch):
     monkeypatch.setattr(waiting, "_FIRST_S", 0.001)
     monkeypatch.setattr(waiting, "_LONGEST_S", 0.01)
     monkeypatch.setattr(waiting, "_LATE_S", 0.05)
-    monkeypatch.setattr(groups, "_LET_GO_EVERY_S", 0.001)
+    monkeypatch.setattr(deletion, "_EVERY_S", 0.001)
     monkeypatch.setattr(groups, "_LET_GO_S", 1.0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from clusterctl.operations.gc import Asker, end, find
-from clusterctl.providers.ec2 import gc, images, inventory, tags
+from clusterctl.providers.ec2 import deletion, gc, images, inventory, tags
 from clusterctl.providers.ec2.aws import Aws, AwsError
 from clusterctl.providers.ec2.resources import Kind
 
@@ -24,7 +24,8 @@ ALL_REGIONS = inventory.regions
 def quick(monkeypatch):
     """Two regions, and looks without a pause."""
     monkeypatch.setattr(inventory, "regions", lambda _: [THERE, HERE])
-    monkeypatch.setattr(gc, "_EVERY_S", 0.001)
+    for module in (deletion, gc):
+        monkeypatch.setattr(module, "_EVERY_S", 0.001)
 
 
 @pytest.fixture
