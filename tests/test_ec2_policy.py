@@ -22,8 +22,8 @@ PREFIXES = {"service-quotas": "servicequotas"}
 SPELT = {"servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefaultServiceQuota"}
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
-    "operation": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
-    "deletion": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in WAYS.values()},
+    "f'delete_{kind}'": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
+    "operation": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in WAYS.values()},
 }
 """Calls whose operation is put together, by how the source says it."""
 NEEDED_BESIDE = {
@@ -43,9 +43,12 @@ def calls() -> Iterator[tuple[ast.expr, ast.expr]]:
     """Service and operation of every call to AWS."""
     for path in sorted((ROOT / "clusterctl/providers/ec2").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if method in {"call", "pages"} and len(node.args) > 1:
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            if isinstance(node.func, ast.Attribute) and node.func.attr in {"call", "pages"}:
                 yield node.args[0], node.args[1]
+            elif isinstance(node.func, ast.Name) and node.func.id == "delete":  # of deletion.py
+                yield ast.Constant("ec2"), node.args[1]
 
 
 def asked() -> set[str]:
