@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 import subprocess
@@ -33,6 +34,7 @@ def install(folder, name, version="1.0", *, origin=None, installer="pip", kind="
 
 @pytest.fixture
 def read(packages, monkeypatch):
+    importlib.import_module("packaging.utils")  # loaded late, when it is not to be found any more
     monkeypatch.setattr(sys, "path", [str(packages)])
     return lambda **options: installed.read(Path(sys.prefix), **options)
 
