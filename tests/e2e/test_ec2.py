@@ -117,6 +117,11 @@ def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(s
     assert len({story.instance(alias)["Placement"]["AvailabilityZone"] for alias in NODES}) == 1
 
 
+def test_cloud_init_finds_nothing_wrong_with_the_user_data(story):
+    master = story.instance("master")["InstanceId"]
+    assert "Valid cloud-config" in story.bodies.shell(master, "cloud-init schema --system")
+
+
 def test_what_runs_shows_what_it_costs(story):
     (found,) = story.laptop.json("list", "--json", "demo")
     assert found["cost"]["hourly_usd"]

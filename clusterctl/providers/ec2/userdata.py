@@ -78,10 +78,10 @@ def _text(birth: Birth) -> str:
 
 
 def _config(birth: Birth) -> dict[str, Any]:
-    lasts = birth.ends_at is None
+    # Nothing empty: cloud-init calls that wrong, newer ones on the console and in their status.
+    lifetime = {} if birth.ends_at is None else _lifetime(birth.ends_at)
     return {
         "ssh_deletekeys": True,
-        "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": birth.host_key.reveal(), "ed25519_public": birth.host_key_public},
         "ssh_pwauth": False,
         "users": [
@@ -102,11 +102,7 @@ def _config(birth: Birth) -> dict[str, Any]:
         "package_upgrade": False,
         # At every boot.
         "bootcmd": [*_boot(birth)],
-        # Once.
-        "write_files": [] if lasts else _lifetime(birth.ends_at or 0),
-        "runcmd": []
-        if lasts
-        else [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", f"{_TIMER}.timer"]],
+        **lifetime,
     }
 
 
@@ -123,7 +119,7 @@ def _boot(birth: Birth) -> Sequence[list[str]]:
     return commands
 
 
-def _lifetime(ends_at: int) -> list[dict[str, str]]:
+def _lifetime(ends_at: int) -> dict[str, Any]:
     """A timer that ends the node, whoever may have forgotten it. One that was off then ends at its next boot."""
     when = datetime.fromtimestamp(ends_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     timer = (
@@ -132,7 +128,10 @@ def _lifetime(ends_at: int) -> list[dict[str, str]]:
     )
     service = "[Service]\nType=oneshot\nExecStart=/bin/systemctl poweroff\n"
     folder = "/etc/systemd/system"
-    return [
-        {"path": f"{folder}/{_TIMER}.timer", "content": timer},
-        {"path": f"{folder}/{_TIMER}.service", "content": service},
-    ]
+    return {
+        "write_files": [
+            {"path": f"{folder}/{_TIMER}.timer", "content": timer},
+            {"path": f"{folder}/{_TIMER}.service", "content": service},
+        ],
+        "runcmd": [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", f"{_TIMER}.timer"]],
+    }
