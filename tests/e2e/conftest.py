@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
+from .baking import vm_image  # noqa: F401  fixture
 
 CONSOLE = r"""
 import json, sys, traceback

@@ -8,27 +8,16 @@ import subprocess
 import sys
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.cluster import Cluster
 from clusterctl.keys import ensure_key_pair
-from clusterctl.model import Facet, Machines, NodeState
-from clusterctl.operations.plan import make_plan, prepare
-from clusterctl.providers.base import machine_layout
-from clusterctl.remote import Result
-from clusterctl.testing import fake_node
-from clusterctl.wiring.parts import parts_of
 
 from . import vms
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from .baking import PLUGINS, USER
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 
-USER = "iptest"
 CONFIG = """
 [global]
 DEFAULT_TEMPLATE = lab
@@ -42,16 +31,7 @@ PLUGINS = ippackages, ipcluster
 VOLUMES = data
 START_TIMEOUT = 1500
 
-[plugin ippackages]
-SETUP_CLASS = packages
-PACKAGES = msgpack
-
-[plugin ipcluster]
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
-ENGINES_PER_NODE = 1
-ENGINE_TIMEOUT = 600
-
+{plugins}
 [volume data]
 DEVICE = /dev/vdc
 FORMAT = yes
@@ -67,62 +47,11 @@ HOST_KEY = {host_key}
 AFTER_REBOOT_S = 420.0
 
 
-class _Recorder:
-    """A node whose root script is kept, to be run where the image is made."""
-
-    def __init__(self, node):
-        self.node, self.commands, self.scripts = node, 0, []
-
-    def run_script(self, script, **_):
-        self.scripts.append(script)
-        return Result(0, "", "")
-
-
-def bake_script(folder: Path) -> str:
-    """What puts the environment of `CONFIG` onto an image: the packages plugin's own work."""
-    config = folder / "config"
-    config.write_text(
-        CONFIG.format(user=USER, shell="bash")
-        + "".join(
-            HOST.format(name=f"vm{n}", address=f"10.79.0.1{n}", key=__file__, host_key="ssh-ed25519 AAAA")
-            for n in range(3)
-        )
-    )
-    events = []
-    parts = parts_of("bake", config_file=str(config), report=events.append)
-    plan = make_plan(parts, ["master"])
-    facets = frozenset({Facet.MACHINE, Facet.INIT})
-    node = fake_node(layout=machine_layout(USER), facets=facets, state=NodeState.RUNNING)
-    recorder = _Recorder(node)
-    parts.folder.ensure()
-    cluster = Cluster(
-        "bake",
-        machines=Machines(USER),
-        nodes=[node],
-        request=plan.request,
-        folder=parts.folder.path,
-        connector=lambda _: recorder,
-        report=events.append,
-        notes={},
-        remember=lambda *_: None,
-    )
-    prepare(parts, cluster, plan)
-    parts.host.call("ippackages", "clusterctl_bake", cluster=cluster, node=node)
-    return "\n".join(f"(\n{script}\n)" for script in recorder.scripts)
-
-
 @pytest.fixture(scope="module")
-def virtual_lab(tmp_path_factory):
+def virtual_lab(vm_image, tmp_path_factory):
     """Three machines that answer, as a cloud would give them."""
-    reason = vms.missing()
-    if reason:
-        pytest.skip(f"vm: {reason}")
     folder = tmp_path_factory.mktemp("vms")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTERCTL_HOME", str(folder / "baking"))
-        script = bake_script(folder)
-    image = vms.build_image(script)
-    with vms.Lab(folder, image, ensure_key_pair(folder / "admin_key")) as lab:
+    with vms.Lab(folder, vm_image, ensure_key_pair(folder / "admin_key")) as lab:
         lab.start(3, blank_disk_gb=1)
         yield lab
 
@@ -166,7 +95,7 @@ def story(virtual_lab, admin, laptop_class, tmp_path_factory):
     laptop.home.mkdir()
     key = virtual_lab.machines[0].folder.parent / "admin_key"
     hosts = [HOST.format(name=m.name, address=m.address, key=key, host_key=m.host_key) for m in virtual_lab.machines]
-    (laptop.home / "config").write_text(CONFIG.format(user=USER, shell="tcsh") + "".join(hosts))
+    (laptop.home / "config").write_text(CONFIG.format(user=USER, shell="tcsh", plugins=PLUGINS) + "".join(hosts))
     # What cloud-init still changes after it has let us in is not ours.
     before = tuple(admin(number, f"cloud-init status --wait >/dev/null; {STATE}") for number in range(3))
     try:

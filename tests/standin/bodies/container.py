@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 
+from .leftovers import LABEL
 from .seeds import hostname, seed
 from .subnet import SUBNET
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from ..machine_view import Machine
     from .disks import Shelf
 
-LABEL = "clusterctl.standin"
-"""On everything that is made for bodies; on a container it is the id of its instance."""
 CLUSTER_TAG = "clusterctl:cluster"
 """Instances with the same value of this tag share their homes."""
 _CAPABILITIES = (

@@ -11,16 +11,16 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import docker
-from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from .container import LABEL, ContainerMaker, Setup
+from .container import ContainerMaker, Setup
 from .disks import Shelf
 from .image import body_image
+from .leftovers import LABEL, remove_all, remove_containers
 from .metadata import Metadata
 from .reconciler import Reconciler
 from .subnet import GATEWAY, SUBNET, claimed
@@ -59,8 +59,8 @@ class Containers:
             self.engine = docker.from_env(timeout=_ANSWER_S, max_pool_size=_CONNECTIONS)
             stack.callback(self.engine.close)
             stack.enter_context(claimed())
-            remove_leftovers(self.engine)
-            stack.callback(remove_leftovers, self.engine)
+            remove_all()
+            stack.callback(remove_containers, self.engine)
             run = secrets.token_hex(3)
             self.bridge = f"ec2b{run}"
             setup = Setup(run, body_image(self.engine), _make_network(self.engine, self.bridge), self._cores)
@@ -156,18 +156,6 @@ class _Consoles(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._maker.ids())
-
-
-def remove_leftovers(engine: DockerClient) -> None:
-    """Remove whatever was made for bodies, by this run or by one that was killed."""
-    only = {"label": LABEL}
-    for container in engine.containers.list(all=True, filters=only, ignore_removed=True):
-        with suppress(NotFound):
-            container.remove(force=True, v=True)
-    for network in engine.networks.list(filters=only):
-        network.remove()
-    for volume in engine.volumes.list(filters=only):
-        volume.remove(force=True)
 
 
 def _make_network(engine: DockerClient, bridge: str) -> str:

@@ -62,16 +62,22 @@ class Shelf:
             return found
 
     def _plug(self, disk: Disk) -> Plugged:
-        _FOLDER.mkdir(parents=True, exist_ok=True)
-        file = _FOLDER / disk.volume
-        with file.open("ab") as opened:
-            opened.truncate(disk.size_gb << 30)
+        file = volume_file(disk)
         if disk.volume in self._plugged:
             _run("losetup", "--set-capacity", str(self._plugged[disk.volume].device))
         else:
             device = _run("losetup", "--find", "--show", str(file))
             self._plugged[disk.volume] = Plugged(disk.volume, Path(device))
         return self._plugged[disk.volume]
+
+
+def volume_file(disk: Disk) -> Path:
+    """The file of a volume, as large as the volume is now."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    file = _FOLDER / disk.volume
+    with file.open("ab") as opened:
+        opened.truncate(disk.size_gb << 30)
+    return file
 
 
 def _clear() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUBNET = "172.31.0.0/16"
+PREFIX = 16
 GATEWAY = "172.31.0.1"
 """Amazon keeps the first addresses of each of its subnets, so no instance ever has this one."""
 METADATA = "169.254.169.254"

@@ -1,0 +1,104 @@
+"""The image that virtual machines of tests boot, with the environment baked in that their clusters will ask for.
+
+An emulated processor takes minutes for what a real one installs in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clusterctl.cluster import Cluster
+from clusterctl.model import Facet, Machines, NodeState
+from clusterctl.operations.plan import make_plan, prepare
+from clusterctl.providers.base import machine_layout
+from clusterctl.remote import Result
+from clusterctl.testing import fake_node
+from clusterctl.wiring.parts import parts_of
+
+from . import vms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USER = "iptest"
+PLUGINS = """
+[plugin ippackages]
+SETUP_CLASS = packages
+PACKAGES = msgpack
+
+[plugin ipcluster]
+ENABLE_NOTEBOOK = True
+NOTEBOOK_DIRECTORY = notebooks
+ENGINES_PER_NODE = 1
+ENGINE_TIMEOUT = 600
+"""
+"""What clusters on the image must have in their configs, besides CLUSTER_USER = `USER`."""
+_CONFIG = f"""
+[global]
+DEFAULT_TEMPLATE = lab
+
+[cluster lab]
+PROVIDER = static
+HOSTS = vm0
+CLUSTER_USER = {USER}
+PLUGINS = ippackages, ipcluster
+{PLUGINS}
+[host vm0]
+ADDRESS = 10.79.0.10
+USER = admin
+KEY_LOCATION = {__file__}
+HOST_KEY = ssh-ed25519 AAAA
+"""
+
+
+class _Recorder:
+    """A node whose root script is kept, to be run where the image is made."""
+
+    def __init__(self, node):
+        self.node, self.commands, self.scripts = node, 0, []
+
+    def run_script(self, script, **_):
+        self.scripts.append(script)
+        return Result(0, "", "")
+
+
+def bake_script(folder: Path) -> str:
+    """What puts the environment onto an image: the packages plugin's own work."""
+    config = folder / "config"
+    config.write_text(_CONFIG)
+    events = []
+    parts = parts_of("bake", config_file=str(config), report=events.append)
+    plan = make_plan(parts, ["master"])
+    facets = frozenset({Facet.MACHINE, Facet.INIT})
+    node = fake_node(layout=machine_layout(USER), facets=facets, state=NodeState.RUNNING)
+    recorder = _Recorder(node)
+    parts.folder.ensure()
+    cluster = Cluster(
+        "bake",
+        machines=Machines(USER),
+        nodes=[node],
+        request=plan.request,
+        folder=parts.folder.path,
+        connector=lambda _: recorder,
+        report=events.append,
+        notes={},
+        remember=lambda *_: None,
+    )
+    prepare(parts, cluster, plan)
+    parts.host.call("ippackages", "clusterctl_bake", cluster=cluster, node=node)
+    return "\n".join(f"(\n{script}\n)" for script in recorder.scripts)
+
+
+@pytest.fixture(scope="session")
+def vm_image(tmp_path_factory):
+    """The image, built if this computer has not got it yet."""
+    reason = vms.missing()
+    if reason:
+        pytest.skip(f"vm: {reason}")
+    folder = tmp_path_factory.mktemp("baking")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTERCTL_HOME", str(folder))
+        script = bake_script(folder)
+    return vms.build_image(script)
