@@ -9,6 +9,8 @@ from clusterctl.providers.ec2.aws import Aws
 
 from .lab import BOTH, plan_of
 
+pytestmark = pytest.mark.slow
+
 
 class KilledError(BaseException):
     """As if the process had ended here."""
