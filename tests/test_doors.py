@@ -173,11 +173,10 @@ def ended(sock):
 
 
 def test_the_thread_ends_when_nothing_is_waited_for_and_another_one_takes_over(server):
-    others = {*threading.enumerate()}
     knocking = Knocking()
     for name in ("a", "b"):
         knocking.at(name, port_of(server))
         with server.accept()[0] as theirs:
             theirs.sendall(b"SSH-2.0\r\n")
             knocking.answer(name).close()
-        until(lambda: not [one for one in threading.enumerate() if one.name == "doors" and one not in others])
+        until(lambda: "doors" not in {thread.name for thread in threading.enumerate()})
