@@ -10,6 +10,7 @@ import pytest
 from clusterctl.providers.ec2 import tags
 
 from .baking import PLUGINS, USER
+from .metadata import ask_for_token
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 
@@ -136,11 +137,7 @@ def test_a_volume_is_found_under_its_id_and_shared(story):
 
 
 def test_only_root_may_ask_the_metadata_service(story):
-    ask = (
-        'python3 -c \'import urllib.request as u; r = u.Request("http://169.254.169.254/latest/api/token",'
-        ' method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"});'
-        " print(len(u.urlopen(r, timeout=20).read()) > 0)' 2>/dev/null"
-    )
+    ask = ask_for_token(timeout_s=20)
     assert story.on("node001", f"sudo {ask}") == "True"
     assert story.on("node001", f"{ask} || echo refused", user=USER) == "refused"
 
