@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
+import secrets
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from clusterctl import tunnel
@@ -144,7 +145,8 @@ def _free_port(preferred: int, *, taken: Collection[int]) -> int:
     A client that looks for its tunnel while that is down would sooner or later be given such a port itself, connect
     to itself, and be in the tunnel's way for ever.
     """
-    for port in (preferred, *random.sample(_PORTS, len(_PORTS))):
+    first = _PORTS[secrets.randbelow(len(_PORTS))]
+    for port in chain([preferred], range(first, _PORTS.stop), range(_PORTS.start, first)):
         if not port or port in taken:
             continue
         with socket.socket() as probe:

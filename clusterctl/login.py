@@ -13,7 +13,7 @@ from clusterctl.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, silent, timeouts
 from clusterctl.model import Facet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from clusterctl.gateways import Gateways
@@ -39,21 +39,22 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
 
     # A machine that boots may accept and hang up: paramiko would print a traceback of what we tell in one line.
     logging.getLogger("paramiko").addHandler(_SILENCE)
+    pinned = _pinned(node, known_hosts)
+    # Of several keys of one kind paramiko looks at one only: the last that it is given.
     try:
-        return _open(node, key, gateways, trust=lambda hosts: hosts.load(str(known_hosts)))
+        return _open(node, key, gateways, trusted=pinned[::-1])
     except paramiko.BadHostKeyException as exc:
         shown = exc.key
-        if not _is_pinned(node, shown, known_hosts):
+        if shown not in pinned:
             raise _other_key(node, known_hosts) from exc
-    # Of several keys of one kind paramiko looks at the first only: this is a node on its way to a key of its own.
-    name = known_as(node.address, node.port)
+    # This is a node on its way to a key of its own.
     try:
-        return _open(node, key, gateways, trust=lambda hosts: hosts.add(name, shown.get_name(), shown))
+        return _open(node, key, gateways, trusted=[shown])
     except paramiko.BadHostKeyException as exc:
         raise _other_key(node, known_hosts) from exc
 
 
-def _open(node: Node, key: Path, gateways: Gateways, *, trust: Callable[[Any], None]) -> Any:
+def _open(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) -> Any:
     import paramiko
     from fabric import Config, Connection
 
@@ -73,7 +74,9 @@ def _open(node: Node, key: Path, gateways: Gateways, *, trust: Callable[[Any], N
         try:
             # fabric would accept any key that it has never seen; we know the key before first contact.
             connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            trust(connection.client.get_host_keys())
+            for host_key in trusted:
+                name = known_as(node.address, node.port)
+                connection.client.get_host_keys().add(name, host_key.get_name(), host_key)
             connection.open()
             connection.transport.set_keepalive(KEEPALIVE_S)
         except paramiko.BadHostKeyException:
@@ -86,9 +89,14 @@ def _open(node: Node, key: Path, gateways: Gateways, *, trust: Callable[[Any], N
     return connection
 
 
-def _is_pinned(node: Node, key: Any, known_hosts: Path) -> bool:
-    wanted = [known_as(node.address, node.port), key.get_name(), key.get_base64()]
-    return any(line.split()[:3] == wanted for line in known_hosts.read_text(encoding="utf-8").splitlines())
+def _pinned(node: Node, known_hosts: Path) -> list[Any]:
+    """The keys that a node may show. The file has those of all nodes, which would be much to load for each of them."""
+    from paramiko.hostkeys import HostKeyEntry
+
+    name = known_as(node.address, node.port)
+    lines = known_hosts.read_text(encoding="utf-8").splitlines() if known_hosts.exists() else []
+    entries = [HostKeyEntry.from_line(line) for line in lines if line.startswith(f"{name} ")]
+    return [entry.key for entry in entries if entry]
 
 
 def _other_key(node: Node, known_hosts: Path) -> RemoteError:

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from clusterctl.sections import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from importlib.metadata import EntryPoint
 
     from clusterctl.model import Request
 
@@ -37,7 +39,7 @@ class NoOptions(Section):
 
 def bundled() -> dict[str, type]:
     """Every installed plugin class by its INI name, sorted."""
-    return {entry.name: entry.load() for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+    return {name: entry.load() for name, entry in sorted(_entries().items())}
 
 
 def find(name: str, setup_class: str | None = None) -> type:
@@ -50,7 +52,7 @@ def find(name: str, setup_class: str | None = None) -> type:
     Raises:
         PluginError: there is no such plugin, or it cannot be imported.
     """
-    if setup_class is None or setup_class in _names():
+    if setup_class is None or setup_class in _entries():
         return _installed(setup_class or name)
     module_name, _, class_name = setup_class.rpartition(":" if ":" in setup_class else ".")
     try:
@@ -65,23 +67,23 @@ def find(name: str, setup_class: str | None = None) -> type:
         ) from exc
 
 
-def _names() -> set[str]:
-    return {entry.name for entry in entry_points(group=GROUP)}
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    """The installed plugins by name. To find them reads the metadata of every package that there is."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def _installed(name: str) -> type:
-    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
-    if not found:
+    entry = _entries().get(name)
+    if entry is None:
         raise PluginError(
             f"unknown plugin {name}",
-            remedy=f"installed plugins: {', '.join(sorted(_names()))}; for your own, add setup_class = module:Class",
+            remedy=f"installed plugins: {', '.join(sorted(_entries()))}; for your own, add setup_class = module:Class",
         )
     try:
-        return _checked(found[0].load(), name)
+        return _checked(entry.load(), name)
     except (ImportError, AttributeError) as exc:
-        raise PluginError(
-            f"plugin {name}: cannot load {found[0].value}: {exc}", remedy="reinstall its package"
-        ) from exc
+        raise PluginError(f"plugin {name}: cannot load {entry.value}: {exc}", remedy="reinstall its package") from exc
 
 
 def _from_file(path: Path) -> Any:

@@ -95,6 +95,7 @@ RENDERED = {
     "ipcluster_nanny.py.j2": [],
     "ipcluster_hearts.py.j2": [],
     "ipcluster_hub.py.j2": [],
+    "ipcluster_lean.py.j2": [],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
             "ipcluster_master.sh.j2",

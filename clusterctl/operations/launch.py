@@ -20,6 +20,7 @@ from clusterctl.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from clusterctl.cluster import Cluster
     from clusterctl.connections import Published
@@ -61,7 +62,7 @@ def start(parts: Parts, *, explicit_size: int | None = None, approve: Approve | 
         ClusterctlError: nothing was created, or the master did not join; the message says which.
     """
     planning.check_name(parts.name)
-    with parts.folder.locked():
+    with parts.folder.locked(), _tunnel_prepared(parts) as waiting:
         before = parts.provider.nodes(parts.name)
         # The journal may have been lost.
         wanted = parts.folder.wanted() or tuple(node.alias for node in before)
@@ -71,7 +72,7 @@ def start(parts: Parts, *, explicit_size: int | None = None, approve: Approve | 
                 f"{parts.name} exists and has {len(wanted)} nodes",
                 remedy=_resize(parts.name, explicit_size - len(wanted)),
             )
-        return _bring_up(parts, wanted, before, approve=approve)
+        return _bring_up(parts, wanted, before, waiting, approve=approve)
 
 
 def add_nodes(
@@ -91,7 +92,7 @@ def add_nodes(
         differing: fields of a `NodeSpec` in which these nodes differ from the template.
         approve: as of `start`.
     """
-    with parts.folder.locked():
+    with parts.folder.locked(), _tunnel_prepared(parts) as waiting:
         before = parts.provider.nodes(parts.name)
         have = parts.folder.wanted() or tuple(node.alias for node in before)
         if not have:
@@ -103,7 +104,7 @@ def add_nodes(
             )
         new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(have, count)
         special = {alias: dict(differing) for alias in new} if differing else {}
-        return _bring_up(parts, (*have, *new), before, special, approve=approve)
+        return _bring_up(parts, (*have, *new), before, waiting, special, approve=approve)
 
 
 def _resize(name: str, difference: int) -> str:
@@ -111,10 +112,16 @@ def _resize(name: str, difference: int) -> str:
     return f"`clusterctl {command} {name}`"
 
 
+def _tunnel_prepared(parts: Parts) -> AbstractContextManager[Waiting | None]:
+    """From the beginning, which leaves a core idle: this computer has to load its own libraries first."""
+    return connections.prepared(parts.folder, parts.provider.facets, mode=parts.settings.cluster.tunnel)
+
+
 def _bring_up(
     parts: Parts,
     wanted: Sequence[str],
     before: Sequence[Node],
+    waiting: Waiting | None,
     special: Special | None = None,
     *,
     approve: Approve | None,
@@ -137,12 +144,11 @@ def _bring_up(
             parts.folder.remove()  # nothing was created, so nothing shall be remembered
         raise
     try:
-        with connections.prepared(parts.folder, parts.provider.facets, mode=parts.settings.cluster.tunnel) as waiting:
-            with clock.step("create"):
-                _announce(parts, plan, before)
-                nodes = _create(parts, plan, public_key, special=special or {}, new=new)
-            outcome = _let_join(parts, cluster, plan, nodes, clock)
-            return _finish(parts, cluster, plan, outcome, clock, waiting)
+        with clock.step("create"):
+            _announce(parts, plan, before)
+            nodes = _create(parts, plan, public_key, special=special or {}, new=new)
+        outcome = _let_join(parts, cluster, plan, nodes, clock)
+        return _finish(parts, cluster, plan, outcome, clock, waiting)
     except (KeyboardInterrupt, SystemExit):
         if new:
             _undo(parts)

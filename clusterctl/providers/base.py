@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -79,6 +80,7 @@ class Journal(Protocol):
         ...
 
 
+@cache  # a thousand machines have the same
 def machine_layout(user: str) -> Layout:
     """Where things live on a machine of its own.
 

@@ -84,13 +84,3 @@ def owner() -> str:
     """Whose resources we work with in an AWS account: this user's on this computer, as a tag's value."""
     computer = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0]) or "unknown"
     return f"{user()}@{computer}"[: 128 - len(mark())] + mark()
-
-
-def in_use() -> bool:
-    """Whether the usual config file, or a cluster of this laptop's, has to do with EC2."""
-    folders = home() / "clusters"
-    names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
-    if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
-        return True
-    path = config_path(None)
-    return path is not None and config.mentions_ec2(path)

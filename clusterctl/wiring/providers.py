@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from clusterctl import config
 from clusterctl.errors import UsageError
+from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
-from clusterctl.providers.docker import DockerProvider
-from clusterctl.providers.local import LocalProvider
-from clusterctl.providers.static import Host, StaticProvider, as_written
-from clusterctl.wiring import ec2
-from clusterctl.wiring.laptop import home, owner, user
+from clusterctl.wiring.laptop import config_path, home, owner, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +17,26 @@ if TYPE_CHECKING:
     from clusterctl.providers.base import Provider
     from clusterctl.settings import Settings
 
+# Each provider is loaded when it is made: a start with one of them need not wait for the libraries of the others.
 
-def _static(settings: Settings | None) -> StaticProvider:
+
+def _local(_: Settings | None) -> Provider:
+    from clusterctl.providers.local import LocalProvider
+
+    return LocalProvider(home() / "local", os.environ)
+
+
+def _docker(settings: Settings | None) -> Provider:
+    from clusterctl.providers.docker import DockerProvider
+
+    prefix = bool(settings and settings.cluster.dns_prefix)
+    return DockerProvider(os.environ, owner=owner(), cache=user(), dns_prefix=prefix)
+
+
+def _static(settings: Settings | None) -> Provider:
     """The hosts of the config, those with a section of their own and those without."""
+    from clusterctl.providers.static import Host, StaticProvider, as_written
+
     root = home() / "static"
     if settings is None:
         return StaticProvider(root)
@@ -43,16 +58,17 @@ def _static(settings: Settings | None) -> StaticProvider:
     return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home)
 
 
+def _ec2(settings: Settings | None) -> Provider:
+    from clusterctl.wiring import ec2
+
+    return ec2.provider(settings)
+
+
 _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
-    "local": lambda _: LocalProvider(home() / "local", os.environ),
-    "docker": lambda settings: DockerProvider(
-        os.environ,
-        owner=owner(),
-        cache=user(),
-        dns_prefix=bool(settings and settings.cluster.dns_prefix),
-    ),
+    "local": _local,
+    "docker": _docker,
     "static": _static,
-    "ec2": ec2.provider,
+    "ec2": _ec2,
 }
 """By name. Without settings a provider can still tell, and end, what there is."""
 
@@ -69,7 +85,17 @@ def provider(name: str, settings: Settings | None = None) -> Provider:
 
 def asked() -> dict[str, Callable[[Settings | None], Provider]]:
     """The providers that are asked what they have. AWS is one of them only for those who use it."""
-    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or ec2.in_use()}
+    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _ec2_is_in_use()}
+
+
+def _ec2_is_in_use() -> bool:
+    """Whether the usual config file, or a cluster of this laptop's, has to do with EC2."""
+    folders = home() / "clusters"
+    names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
+    if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
+        return True
+    path = config_path(None)
+    return path is not None and config.mentions_ec2(path)
 
 
 def image_providers() -> dict[str, Images]:

@@ -103,6 +103,36 @@ print(json.dumps([task_scheduler.numpy, "numpy" in sys.modules]))
     assert says("ipcluster_controller.py.j2", code) == [None, False]
 
 
+@pytest.mark.parametrize("template", ["ipcluster_engine.py.j2", "ipcluster_controller.py.j2"])
+def test_what_starts_clusters_is_loaded_when_somebody_asks_for_it(says, template):
+    code = """
+import ipyparallel
+before = "ipyparallel.cluster" in sys.modules
+from ipyparallel import Cluster, ClusterManager
+import ipyparallel.cluster.cluster as real
+refused = ""
+try:
+    ipyparallel.Clusters
+except AttributeError as exc:
+    refused = str(exc)
+print(json.dumps([before, Cluster is real.Cluster, ipyparallel.cluster.ClusterManager is ClusterManager, refused]))
+"""
+    refused = "module 'ipyparallel' has no attribute 'Clusters'"
+    assert says(template, code) == [False, True, True, refused]
+
+
+def test_a_controller_does_not_sleep_before_it_answers(says):
+    code = """
+import time
+slept = []
+time.sleep = slept.append
+app = sys.modules["ipyparallel.controller.app"]
+app.time.sleep(0.25)
+print(json.dumps([slept, app.time.monotonic is time.monotonic]))
+"""
+    assert says("ipcluster_controller.py.j2", code) == [[], True]
+
+
 HEARTS = """
 import asyncio
 from types import SimpleNamespace

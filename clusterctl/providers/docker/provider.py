@@ -65,7 +65,8 @@ class DockerProvider:
         api = self._engine.api
         problems += checks.of_limits(plan, _cores(api))
         problems += checks.of_images(api, {spec.image or self._image for spec in plan.nodes}, usual=self._image)
-        return problems + checks.of_mounts(plan, containers.find(api, self._owner, plan.cluster))
+        there = containers.find(api, self._owner, plan.cluster) if plan.volumes else []
+        return problems + checks.of_mounts(plan, there)
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
         """Start the nodes of `plan` that do not run, with the addresses, port and host key that they had before."""
@@ -87,7 +88,8 @@ class DockerProvider:
             }
             attempt = Attempt(api, self._owner, plan.cluster, there)
             attempt.bring_up(wanted, stopped, volumes=volumes, ports=ports)
-        return [node for node in self.nodes(plan.cluster) if node.alias in aliases]
+            there = containers.find(api, self._owner, plan.cluster)
+        return [container.node() for container in there if container.record.alias in aliases]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """The nodes that have a container, asked of the engine."""

@@ -167,8 +167,18 @@ class Aws:
             return self._clients[service, region]
 
 
+_UNREAD = (
+    *("CapacityReservationSpecification", "EnclaveOptions", "HibernationOptions", "Licenses", "MaintenanceOptions"),
+    *("Monitoring", "NetworkPerformanceOptions", "Operator", "PrivateDnsNameOptions", "ProductCodes"),
+)
+"""What EC2 says of each instance, with parts of its own, and nobody here asks for."""
+
+
 def _leave_out_what_nobody_reads(core: Any) -> None:
-    """Do not read all that EC2 says of each network card: with a thousand instances it takes a third of the time."""
+    """Do not read all that EC2 says of each instance and its network cards.
+
+    With a thousand instances that takes four tenths of the time.
+    """
     loader = core.get_component("data_loader")
     load = loader.load_service_model
 
@@ -178,6 +188,8 @@ def _leave_out_what_nobody_reads(core: Any) -> None:
             card = model["shapes"]["InstanceNetworkInterface"]["members"]
             for name in card.keys() - {"Ipv6Addresses"}:
                 del card[name]
+            for name in _UNREAD:
+                model["shapes"]["Instance"]["members"].pop(name, None)
         return model
 
     loader.load_service_model = lean
