@@ -70,3 +70,11 @@ def test_the_package_itself_loads_nothing(allow_subprocess):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {name for name in said if name.startswith("clusterctl")} == {"clusterctl"}
     assert not {name.split(".")[0] for name in said} & (HEAVY | {"click"})
+
+
+def test_a_start_loads_the_provider_that_it_uses_and_no_other(loads):
+    text, tops, modules = loads("start", "--dry-run", "mycluster")
+    assert "local" in text
+    assert "clusterctl.providers.local.provider" in modules
+    assert not {m for m in modules if re.match(r"clusterctl\.providers\.(ec2|docker|static)", m)}
+    assert not tops & (HEAVY - {"asyncssh", "cryptography", "ipyparallel", "zmq", "IPython"})
