@@ -59,6 +59,7 @@ class Doors:
         """By name: the last knock of each, until its answer is taken or nobody wants it any more."""
         self._answers: dict[str, socket.socket | OSError] = {}
         self._new: list[_Knock] = []
+        self._unwanted: list[_Knock] = []
         self._wake: socket.socket | None = None
 
     def knock(self, name: str, address: str, port: int, then: Callable[[], None]) -> None:
@@ -86,17 +87,25 @@ class Doors:
                 self._wake.settimeout(0)
                 threading.Thread(target=_Round(self, woken).run, name="doors", daemon=True).start()
             else:
-                with suppress(BlockingIOError):  # it has been told often enough
-                    self._wake.send(b"!")
+                self._tell()
+
+    def _tell(self) -> None:
+        """Have the thread look."""
+        if self._wake is not None:
+            with suppress(BlockingIOError):  # it has been told often enough
+                self._wake.send(b"!")
 
     def take(self, name: str) -> socket.socket | OSError | None:
         """The answer to the last knock: a connection, which is the caller's from now on, or why there is none.
 
-        None where there is no answer, or the other side has hung up since.
+        None where there is no answer, or the other side has hung up since. It is not waited for any longer.
         """
         with self._lock:
-            self._knocks.pop(name, None)
+            knock = self._knocks.pop(name, None)
             answer = self._answers.pop(name, None)
+            if knock and not answer:
+                self._unwanted.append(knock)
+                self._tell()
         if isinstance(answer, socket.socket) and _has_gone(answer):
             answer.close()
             return None
@@ -113,6 +122,12 @@ class Doors:
         with self._lock:
             new, self._new = self._new, []
             return new
+
+    def drop(self) -> list[_Knock]:
+        """For the thread: what nobody waits for any more."""
+        with self._lock:
+            unwanted, self._unwanted = self._unwanted, []
+            return unwanted
 
     def retire(self) -> bool:
         """For the thread: whether it may end, since nothing is new."""
@@ -153,6 +168,9 @@ class _Round:
                 for knock in self._doors.admit():
                     self._waiting.append(knock)
                     self._try(knock)
+                for knock in self._doors.drop():
+                    if not knock.over:
+                        self._end(knock, None)
                 self._expire()
                 if not self._waiting and self._doors.retire():
                     return

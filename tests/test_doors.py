@@ -131,6 +131,7 @@ def test_three_hundred_silent_ones_keep_nobody_waiting(full, server):
     assert [thread.name for thread in threading.enumerate()].count("doors") == 1
     for number in range(300):
         knocking.doors.forget(f"silent{number}")
+    until(lambda: "doors" not in {thread.name for thread in threading.enumerate()})
 
 
 def test_a_name_is_for_somebody_else_to_look_up(server):

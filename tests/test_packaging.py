@@ -122,8 +122,8 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
 def wheel(tmp_path_factory):
     """Built from a copy, so that nothing of an earlier build is in it and nothing is left in the tree."""
     copy = tmp_path_factory.mktemp("copy") / "src"
-    unwanted = shutil.ignore_patterns(".git", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
-    shutil.copytree(ROOT, copy, ignore=unwanted)
+    unwanted = [".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"]
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*unwanted))
     made = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", "out", "."],
         cwd=copy,
