@@ -74,9 +74,9 @@ def _open(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) 
         try:
             # fabric would accept any key that it has never seen; we know the key before first contact.
             connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+            name, hosts = known_as(node.address, node.port), connection.client.get_host_keys()
             for host_key in trusted:
-                name = known_as(node.address, node.port)
-                connection.client.get_host_keys().add(name, host_key.get_name(), host_key)
+                hosts.add(name, host_key.get_name(), host_key)
             connection.open()
             connection.transport.set_keepalive(KEEPALIVE_S)
         except paramiko.BadHostKeyException:

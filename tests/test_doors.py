@@ -68,6 +68,10 @@ def until(true):
         time.sleep(0.01)
 
 
+def no_thread_is_left():
+    return "doors" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_the_answer_is_a_connection_whose_greeting_is_still_to_be_read(server):
     knocking = Knocking()
     knocking.at("a", port_of(server))
@@ -131,7 +135,7 @@ def test_three_hundred_silent_ones_keep_nobody_waiting(full, server):
     assert [thread.name for thread in threading.enumerate()].count("doors") == 1
     for number in range(300):
         knocking.doors.forget(f"silent{number}")
-    until(lambda: "doors" not in {thread.name for thread in threading.enumerate()})
+    until(no_thread_is_left)
 
 
 def test_a_name_is_for_somebody_else_to_look_up(server):
@@ -180,4 +184,4 @@ def test_the_thread_ends_when_nothing_is_waited_for_and_another_one_takes_over(s
         with server.accept()[0] as theirs:
             theirs.sendall(b"SSH-2.0\r\n")
             knocking.answer(name).close()
-        until(lambda: "doors" not in {thread.name for thread in threading.enumerate()})
+        until(no_thread_is_left)

@@ -113,8 +113,8 @@ def _launched(node: Node, now: datetime) -> datetime:
     """When this boot of a node began; its id says so."""
     _, _, text = node.id.partition("@")
     try:
-        # Python 3.10 knows no Z; strptime takes twenty times as long, for each of a thousand.
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        # Python 3.10 knows no Z; strptime takes far longer, for each of a thousand.
+        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=timezone.utc)
     except ValueError:
         return now
 
