@@ -69,8 +69,8 @@ def find(name: str, setup_class: str | None = None) -> type:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    """The installed plugins by name. To find them reads the metadata of every package that there is."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    """The installed plugins by name, the first of several. To find them reads the metadata of all packages."""
+    return {entry.name: entry for entry in reversed(tuple(entry_points(group=GROUP)))}
 
 
 def _installed(name: str) -> type:
