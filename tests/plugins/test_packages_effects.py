@@ -192,6 +192,7 @@ def test_a_bake_compiles_at_once_writes_no_files_and_makes_the_join_a_look(machi
 
 def test_leave_takes_everything_away_and_may_come_twice_or_while_it_compiles(machine):
     plugin, cluster = machine.join("ipython==8.30.0", files={"notes": "x"})
+    until(lambda: "-m compileall" in machine.sh("ps -eo args | grep '^bin/python' || true"))
     for _ in range(2):
         plugin.clusterctl_leave(cluster, machine.node)
         assert machine.sh("ls -d /opt/clusterctl /var/cache/clusterctl 2>&1 | grep -v 'No such' || true") == ""
