@@ -124,6 +124,16 @@ def _required(config: pytest.Config) -> list[str]:
     return [name.strip() for name in config.getoption("--require").split(",") if name.strip()]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """All tests are shared out among the cores, and a few that were named run here. So do containers and machines:
+
+    one of them has use for all cores by itself.
+    """
+    all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return min(os.cpu_count() or 1, 4) if all_tests and not {"docker", "vm"} & set(_required(config)) else 0
+
+
 def pytest_collection_modifyitems(config, items):
     """What takes minutes is only done when asked for, so that the plain command ends in about three."""
     for kind in {"docker", "slow", "vm"} - set(_required(config)):

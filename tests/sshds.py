@@ -124,7 +124,7 @@ class Servers:
             )
         server = Server(folder, port, " ".join(host_key.split()[:2]), process, address)
         self.made.append(server)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while "Server listening" not in server.log:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"sshd did not start: {server.log}")

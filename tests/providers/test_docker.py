@@ -29,7 +29,7 @@ from clusterctl.secret import Secret
 from ..docker_engine import things_of
 from .contract import ProviderContract, ids, plan_for
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 RECORD = Record(
     owner="me",
     cluster="lab",
@@ -338,6 +338,12 @@ def provider(docker_provider):
 
 
 @pytest.fixture
+def ended_by_itself(docker_api):
+    """Whether a stopped node's main process let its services end and left; an engine that waits in vain kills it."""
+    return lambda node: docker_api.inspect_container(node.id.split("@")[0])["State"]["ExitCode"] == 0
+
+
+@pytest.fixture
 def make(provider, key_pair):
     def make(*aliases, **changes):
         plan = plan_for(*aliases, provider="docker")
@@ -483,7 +489,7 @@ class TestNodes:
             (node,) = make("master")
         assert node.port != taken
 
-    def test_services_come_back_with_the_container_and_may_end_in_peace(self, make, key, docker_api):
+    def test_services_come_back_with_the_container_and_may_end_in_peace(self, make, key, docker_api, ended_by_itself):
         """With a stand-in for supervisord that says when it was started and told to end."""
         (node,) = make("master")
         run(
@@ -499,9 +505,8 @@ class TestNodes:
         )
         docker_api.restart(node.id.split("@")[0], timeout=20)
         assert "began -m supervisor.supervisord -c /var/lib/clusterctl/services" in run(node, key, "cat /root/said")
-        began = time.monotonic()
         docker_api.stop(node.id.split("@")[0], timeout=20)
-        assert time.monotonic() - began < 10
+        assert ended_by_itself(node)
         docker_api.start(node.id.split("@")[0])
         assert [line.split()[0] for line in run(node, key, "cat /root/said").splitlines()] == [
             "began",
@@ -509,12 +514,11 @@ class TestNodes:
             "began",
         ]
 
-    def test_a_node_without_services_ends_promptly(self, make, provider, key):
+    def test_a_node_without_services_ends_by_itself(self, make, provider, key, ended_by_itself):
         (node,) = make("master")
         run(node, key, "true")
-        began = time.monotonic()
         provider.stop("lab")
-        assert time.monotonic() - began < 3
+        assert ended_by_itself(node)
 
 
 @pytest.mark.docker

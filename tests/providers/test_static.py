@@ -397,7 +397,9 @@ class TestHostKeys:
         known_hosts(f"@cert-authority *,192.0.2.1 {new_key()}", f"192.0.2.1 {KEY}")
         assert key_of() == KEY
 
-    @pytest.mark.parametrize("text", [KEY, f"{KEY} root@alpha", f"alpha {KEY}"])
+    @pytest.mark.parametrize(
+        "text", [KEY, f"{KEY} root@alpha", f"alpha {KEY}"], ids=["key", "with comment", "with host"]
+    )
     def test_the_configs_counts_more_however_it_was_copied(self, key_of, known_hosts, text):
         known_hosts(f"192.0.2.1 {new_key()}")
         assert key_of(host_key=text) == KEY
