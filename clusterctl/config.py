@@ -74,22 +74,16 @@ def load(
     found = Found()
     sections = _sections(path, found)
     home = Origin("file", str(path)) if path else _DEFAULT
-    global_raw = ini.merged(sections, "global", replace(home, section="global"))
-    global_raw = _changed(global_raw, environ, {}, found, model=GlobalSection)
+    said = ini.merged(sections, "global", replace(home, section="global"))
+    global_raw = _changed(said, environ, {}, found, model=GlobalSection)
     global_ = check(GlobalSection, global_raw, found, "global")
-    aws_raw = ini.merged(sections, "aws", replace(home, section="aws"))
-    aws = check(AwsSection, _aws(aws_raw, environ), found, "aws")
+    aws = _aws(sections, home, environ, found)
     keys = check_all(KeySection, ini.named(sections, "key"), found)
     hosts = check_all(HostSection, ini.named(sections, "host"), found)
     volumes = check_all(VolumeSection, ini.named(sections, "volume"), found)
     permissions = check_all(PermissionSection, ini.named(sections, "permission"), found)
 
-    clusters = dict(ini.named(sections, "cluster"))
-    if template is not None and template in BUILT_IN:
-        # Whatever the file has, these two can be asked for by name; a section of that name goes before.
-        clusters.setdefault(template, _built_in(template))
-    found.problems.extend(ini.wrong_parents(clusters))
-    clusters = {name: ini.extended(name, clusters) for name in clusters}
+    clusters = _templates(sections, template, found)
     chosen = _choose(home, template, clusters, global_raw, found)
     changes = overrides or {}
     if chosen:
@@ -140,8 +134,7 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     text = ini.read(path) if path else IniText(())
     found.problems.extend(text.problems)
     sections = [modern_section(section, found) for section in text.sections if section.kind == "aws"]
-    raw = ini.merged(sections, "aws", Origin("file", str(path or ""), section="aws"))
-    aws = check(AwsSection, _aws(raw, environ), found, "aws")
+    aws = _aws(sections, Origin("file", str(path or "")), environ, found)
     if found.problems or aws is None:
         raise _error(path, found)
     return aws
@@ -180,6 +173,16 @@ def _sections(path: Path | None, found: Found) -> list[RawSection]:
     return [modern_section(section, found) for section in text.sections]
 
 
+def _templates(sections: list[RawSection], wanted: str | None, found: Found) -> dict[str, RawSection]:
+    """The cluster sections with what they inherit, by name."""
+    own = dict(ini.named(sections, "cluster"))
+    if wanted is not None and wanted in BUILT_IN:
+        # Whatever the file has, these two can be asked for by name; a section of that name goes before.
+        own.setdefault(wanted, _built_in(wanted))
+    found.problems.extend(ini.wrong_parents(own))
+    return {name: ini.extended(name, own) for name in own}
+
+
 def _built_in(name: str) -> RawSection:
     origin = replace(_DEFAULT, section=f"cluster {name}")
     texts = {"provider": name, "plugins": "ipcluster"}
@@ -210,12 +213,13 @@ def _unknown_variables(environ: Mapping[str, str], found: Found) -> None:
             found.problems.append(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
 
 
-def _aws(raw: RawSection, environ: Mapping[str, str]) -> RawSection:
+def _aws(sections: list[RawSection], home: Origin, environ: Mapping[str, str], found: Found) -> AwsSection | None:
+    raw = ini.merged(sections, "aws", replace(home, section="aws"))
     values = ini.in_environment(_AWS_ENVIRONMENT, environ)
     # A key id belongs to its secret and token: one from here and one from there would only be refused by AWS.
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}
-    return replace(raw, values={**kept, **values})
+    return check(AwsSection, replace(raw, values={**kept, **values}), found, "aws")
 
 
 def _choose(

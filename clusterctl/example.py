@@ -9,10 +9,9 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import PluginError
+from clusterctl import plugin_classes
 from clusterctl.sections import Section, is_secret
 from clusterctl.settings import (
     AwsSection,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic.fields import FieldInfo
-
-GROUP = "clusterctl.plugins"
 
 _TOP = """\
 # The configuration of clusterctl. As it is, it makes clusters on this computer:
@@ -61,24 +58,6 @@ _SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
     ("volume data", "A disk that outlives clusters, mounted on the master and seen by all nodes.", VolumeSection),
     ("permission web", "Ports to open. The tunnel of clusterctl needs none.", PermissionSection),
 )
-
-
-def installed_plugins(distribution: str | None = None) -> dict[str, type[object]]:
-    """The plugins that are installed, by name; of one distribution only, if named.
-
-    Raises:
-        PluginError: one of them cannot be imported.
-    """
-    found: dict[str, type[object]] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        if distribution is not None and (entry.dist is None or entry.dist.name != distribution):
-            continue
-        try:
-            found[entry.name] = entry.load()
-        except (ImportError, AttributeError) as exc:
-            message = f"plugin {entry.name}: cannot load {entry.value}: {exc}"
-            raise PluginError(message, remedy="reinstall or remove its package") from exc
-    return found
 
 
 def render_example(plugins: Mapping[str, type[object]]) -> str:
@@ -134,4 +113,4 @@ def _ini(value: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render_example(installed_plugins("clusterctl")))
+    sys.stdout.write(render_example(plugin_classes.installed("clusterctl")))

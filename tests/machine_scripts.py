@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from clusterctl import services
 from clusterctl.model import Facet, Machines, Request, Volume
-from clusterctl.plugin_host import find, options_model
+from clusterctl.plugin_classes import find, options_model
 from clusterctl.render import render
 from clusterctl.testing import fake_cluster, fake_node
 

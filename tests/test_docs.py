@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from clusterctl import errors, hookspecs
+from clusterctl import config, errors, hookspecs, plugin_classes
 from clusterctl.cli.main import COMMANDS, cli
-from clusterctl.example import installed_plugins
 from clusterctl.settings import (
     AwsSection,
     GlobalSection,
@@ -86,7 +85,7 @@ def test_every_command_and_option_is_in_the_reference(pages):
 
 def test_every_option_of_the_config_file_is_in_the_reference(pages):
     models = [(None, model) for model in SECTIONS]
-    for name, plugin in installed_plugins("clusterctl").items():
+    for name, plugin in plugin_classes.installed("clusterctl").items():
         declared = getattr(plugin, "clusterctl_settings", None)
         assert f"## [plugin {name}]" in pages["reference/options.md"]
         models += [(name, declared())] if declared else []
@@ -228,9 +227,6 @@ def test_the_picture_fetches_nothing():
 
 
 def test_the_examples_of_configs_are_read(tmp_path):
-    from clusterctl import config, plugin_host
-    from clusterctl.errors import ConfigError
-
     count = 0
     for path in WRITTEN:
         for found in re.findall(r"^```ini\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
@@ -242,8 +238,8 @@ def test_the_examples_of_configs_are_read(tmp_path):
             file.write_text(block, encoding="utf-8")
             templates = re.findall(r"^\[cluster (\w+)\]", block, re.MULTILINE)
             try:
-                config.load(file, template=templates[-1], environ={}, find_plugin=plugin_host.find)
-            except ConfigError as exc:
+                config.load(file, template=templates[-1], environ={}, find_plugin=plugin_classes.find)
+            except errors.ConfigError as exc:
                 pytest.fail(f"{path.name}: {exc}")
     assert count >= 5
 

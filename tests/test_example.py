@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from clusterctl import config
+from clusterctl import config, plugin_classes
 from clusterctl.errors import ConfigError, PluginError
-from clusterctl.example import installed_plugins, render_example
+from clusterctl.example import render_example
 from clusterctl.sections import CommaList, Field, SecretText, Section
 from clusterctl.template import ClusterSection
 
@@ -49,7 +49,7 @@ def find_plugin(name: str, setup_class: str | None) -> type:
 
 
 def test_the_example_in_the_sources_is_the_one_the_declarations_give():
-    text = render_example(installed_plugins("clusterctl"))
+    text = render_example(plugin_classes.installed("clusterctl"))
     refresh = "run: python -m clusterctl.example > config.example.ini"
     assert EXAMPLE.read_text(encoding="utf-8") == text, refresh
 

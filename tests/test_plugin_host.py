@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
-
 import pytest
 
-from clusterctl import plugin_host
-from clusterctl.api import ClusterctlError, PluginError, RemoteError, Request, Section, hookimpl
-from clusterctl.plugin_host import NoOptions, PluginHost
+from clusterctl.api import ClusterctlError, PluginError, RemoteError, Request, hookimpl
+from clusterctl.plugin_classes import NoOptions
+from clusterctl.plugin_host import PluginHost
 
 
 class Base:
@@ -31,77 +28,6 @@ class Joining(Base):
     @hookimpl
     def clusterctl_join(self, node):
         return node
-
-
-class TestFind:
-    @pytest.fixture
-    def module(self, tmp_path, monkeypatch):
-        def module(text, name="third_party"):
-            (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
-            monkeypatch.syspath_prepend(tmp_path)
-            monkeypatch.delitem(sys.modules, name, raising=False)
-            return tmp_path / f"{name}.py"
-
-        yield module
-        for name in ("third_party", "clusterctl_plugin_third_party"):
-            sys.modules.pop(name, None)
-
-    PLUGIN = """
-        from clusterctl.api import hookimpl
-        class Mine:
-            def __init__(self, options): pass
-            @hookimpl
-            def clusterctl_members(self, cluster): pass
-        class NotOne: pass
-        function = print
-    """
-
-    def test_bundled_plugins_are_found_by_their_name(self):
-        assert plugin_host.find("packages").__name__ == "Packages"
-        assert plugin_host.find("mine", "ipcluster").__name__ == "IPCluster"
-        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(plugin_host.bundled())
-
-    @pytest.mark.parametrize("setup_class", ["third_party:Mine", "third_party.Mine"])
-    def test_one_of_somebody_elses_package(self, module, setup_class):
-        module(self.PLUGIN)
-        assert plugin_host.find("x", setup_class).__name__ == "Mine"
-
-    def test_one_of_a_file(self, module):
-        path = module(self.PLUGIN)
-        found = plugin_host.find("x", f"{path}:Mine")
-        assert found.__name__ == "Mine"
-        assert sys.modules[found.__module__]
-
-    @pytest.mark.parametrize(
-        ("setup_class", "words"),
-        [
-            ("nothing.here:Mine", "No module named 'nothing'"),
-            ("third_party:Nope", "Nope"),
-            ("third_party:NotOne", "has no clusterctl_ hook"),
-            ("third_party:function", "is not a plugin class"),
-            ("/no/such/file.py:Mine", "FileNotFoundError"),
-            ("nonsense", "cannot load nonsense"),
-            ("", "cannot load"),
-        ],
-    )
-    def test_what_cannot_be_loaded_is_an_error_that_names_the_plugin(self, module, setup_class, words):
-        module(self.PLUGIN)
-        with pytest.raises(PluginError) as caught:
-            plugin_host.find("mine", setup_class)
-        assert caught.value.message.startswith("plugin mine: ")
-        assert words in caught.value.message
-        assert caught.value.remedy
-
-    def test_a_module_that_raises_when_it_is_imported(self, module):
-        module("raise ValueError('broken')", "third_party")
-        with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: ValueError: broken"):
-            plugin_host.find("mine", "third_party:X")
-
-    def test_an_unknown_name_is_answered_with_those_that_there_are(self):
-        with pytest.raises(PluginError, match="unknown plugin ipclutser") as caught:
-            plugin_host.find("ipclutser")
-        assert "ipcluster" in caught.value.remedy
-        assert "setup_class" in caught.value.remedy
 
 
 class TestLoad:
@@ -148,19 +74,6 @@ class TestLoad:
 
         loaded = host(unmarked=Unmarked)
         assert loaded.having("clusterctl_join") == ()
-
-    def test_options_are_of_the_plugins_model_or_none(self):
-        class Options(Section):
-            pass
-
-        class With(Base):
-            @staticmethod
-            @hookimpl
-            def clusterctl_settings():
-                return Options
-
-        assert plugin_host.options_model(With) is Options
-        assert plugin_host.options_model(Joining) is NoOptions
 
 
 class TestCall:

@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl import config, ini
 from clusterctl.placement import provider_name
-from clusterctl.plugin_host import find
+from clusterctl.plugin_classes import find
 from clusterctl.sections import CommaList, Section
 from clusterctl.settings import Origin
 from clusterctl.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise

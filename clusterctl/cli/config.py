@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clusterctl import plugin_classes
 from clusterctl.errors import UsageError
-from clusterctl.example import installed_plugins, render_example
+from clusterctl.example import render_example
 from clusterctl.placement import provider_name
 from clusterctl.wiring.laptop import config_path, home
 from clusterctl.wiring.parts import load_settings
@@ -35,7 +36,7 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     """Write a commented config file that works as it is."""
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
     path = (target or (Path(explicit) if explicit else home() / "config")).expanduser()
-    _write(path, render_example(installed_plugins()), force=force)
+    _write(path, render_example(plugin_classes.installed()), force=force)
     click.echo(f"written: {path}")
     click.echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
 

@@ -33,7 +33,7 @@ def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
 @json_option
 def plugins(*, hooks: bool, as_json: bool) -> None:
     """List the installed plugins and their options."""
-    from clusterctl import hookspecs, plugin_host
+    from clusterctl import hookspecs, plugin_classes
 
     if hooks:
         found = [
@@ -47,8 +47,8 @@ def plugins(*, hooks: bool, as_json: bool) -> None:
             show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in found])
         return
     rows = []
-    for name, plugin in plugin_host.bundled().items():
-        options = plugin_host.options_model(plugin).model_fields
+    for name, plugin in plugin_classes.installed().items():
+        options = plugin_classes.options_model(plugin).model_fields
         rows.append((name, (inspect.getdoc(plugin) or "").splitlines()[0], options))
     if as_json:
         show_json(

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl import config, plugin_host
+from clusterctl import config, plugin_classes
 from clusterctl.errors import ClusterctlError
 from clusterctl.gateways import Gateways
 from clusterctl.journal import ClusterFolder
@@ -33,7 +33,7 @@ def load_settings(
 ) -> Settings:
     """Read and check the config file; raises ConfigError with every problem found."""
     return config.load(
-        path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=plugin_host.find
+        path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=plugin_classes.find
     )
 
 
@@ -125,7 +125,7 @@ def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event
         owner = provider(holder or "", made.settings)
         return replace(made, provider=owner, host=host_of(made.settings, owner.facets)), ""
     except ClusterctlError as exc:
-        settings = config.load(None, environ={}, find_plugin=plugin_host.find)
+        settings = config.load(None, environ={}, find_plugin=plugin_classes.find)
         owner = provider(holder or "local")
         host = host_of(settings, owner.facets)
         return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl import plugin_host
+from clusterctl import plugin_classes, plugin_host
 from clusterctl.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -20,28 +20,28 @@ def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = N
     """
     named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
     chosen = []
-    for name in plugin_host.IMPLICIT:
-        implicit = plugin_host.find(name)
+    for name in plugin_classes.IMPLICIT:
+        implicit = plugin_classes.find(name)
         if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in named):
             said = settings.all_plugins.get(name)  # its section, or --set
-            options = said.options if said else plugin_host.options_model(implicit)()
+            options = said.options if said else plugin_classes.options_model(implicit)()
             chosen.append((name, said.plugin if said else implicit, options))
-    chosen = [choice for choice in (*chosen, *named) if not plugin_host.not_needed(choice[1], facets)]
+    chosen = [choice for choice in (*chosen, *named) if not plugin_classes.not_needed(choice[1], facets)]
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         found = extra.plugin if extra else _found(plugin)
-        chosen.append((plugin, found, extra.options if extra else plugin_host.options_model(found)()))
+        chosen.append((plugin, found, extra.options if extra else plugin_classes.options_model(found)()))
     return plugin_host.PluginHost(chosen)
 
 
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:
     """A line for each plugin that was named and has nothing to do on such nodes."""
-    reasons = {choice.name: plugin_host.not_needed(choice.plugin, facets) for choice in settings.plugins}
+    reasons = {choice.name: plugin_classes.not_needed(choice.plugin, facets) for choice in settings.plugins}
     return [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
 
 
 def _found(plugin: str) -> type:
     try:
-        return plugin_host.find(plugin)
+        return plugin_classes.find(plugin)
     except PluginError as exc:
         raise UsageError(exc.message, remedy=exc.remedy) from exc  # its name is on the command line

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl import api, errors, hookspecs, starcluster
+from clusterctl import api, errors, hookspecs, plugin_classes, starcluster
 from clusterctl.cli.main import COMMANDS, cli
-from clusterctl.example import installed_plugins
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Layout
 from clusterctl.placement import providers_of
@@ -192,7 +191,7 @@ def _options() -> Iterator[str]:
             yield "It acts with the provider [`ec2`](../howto/ec2.md)."
             yield ""
         yield from _table(model)
-    for name, plugin in installed_plugins("clusterctl").items():
+    for name, plugin in plugin_classes.installed("clusterctl").items():
         yield f"## [plugin {name}]"
         yield ""
         yield inspect.getdoc(plugin) or ""

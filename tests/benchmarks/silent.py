@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from common import machine
 
-from clusterctl import config, plugin_host
+from clusterctl import config, plugin_classes
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.join import join
 from clusterctl.operations.parts import Parts
@@ -45,7 +45,7 @@ def row(others: int, kind: str) -> str:
         for each in queue:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
-        settings = config.load(None, overrides={"plugins": ""}, environ={}, find_plugin=plugin_host.find)
+        settings = config.load(None, overrides={"plugins": ""}, environ={}, find_plugin=plugin_classes.find)
         folder = ClusterFolder(Path(home), "bench")
         provider = LocalProvider(Path(home) / "local", os.environ)
         parts = Parts("bench", settings, provider, PluginHost(()), folder, connector(folder), lambda _: None)

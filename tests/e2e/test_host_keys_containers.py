@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl import plugin_host
+from clusterctl import plugin_classes
 from clusterctl.journal import ClusterFolder
 from clusterctl.keys import new_key_pair
 from clusterctl.operations.launch import start
@@ -60,7 +60,7 @@ class Born:
 def parts(lab, docker_provider, docker_image):
     folder = ClusterFolder(lab.home, "born")
     made = lab.parts(
-        {"base": plugin_host.find("base")},
+        {"base": plugin_classes.find("base")},
         name="born",
         provider="docker",
         node_image_id=docker_image,

@@ -11,7 +11,7 @@ from clusterctl import config
 from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.errors import ConfigError
 from clusterctl.model import NodeState
-from clusterctl.plugin_host import find, not_needed, options_model
+from clusterctl.plugin_classes import find, not_needed, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
-from clusterctl.plugin_host import find, options_model
+from clusterctl.plugin_classes import find, options_model
 from clusterctl.remote import Result
 from clusterctl.testing import fake_cluster, fake_node
 

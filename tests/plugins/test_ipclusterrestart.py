@@ -7,7 +7,8 @@ import json
 import pytest
 
 from clusterctl.api import PluginError
-from clusterctl.plugin_host import PluginHost, find, options_model
+from clusterctl.plugin_classes import find, options_model
+from clusterctl.plugin_host import PluginHost
 from clusterctl.remote import Result
 from clusterctl.testing import fake_cluster
 

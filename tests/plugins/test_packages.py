@@ -16,7 +16,7 @@ import uv
 from clusterctl import installed, locks
 from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.planning import make_plan
-from clusterctl.plugin_host import find, options_model
+from clusterctl.plugin_classes import find, options_model
 from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_cluster, fake_node
 

@@ -16,7 +16,7 @@ from clusterctl.api import Facet, RemoteError, Request, Result, Secret
 from clusterctl.cluster import Cluster
 from clusterctl.model import Machines
 from clusterctl.planning import make_plan
-from clusterctl.plugin_host import find, options_model
+from clusterctl.plugin_classes import find, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_node

@@ -11,7 +11,7 @@ import pytest
 
 from clusterctl.api import Facet, Machines
 from clusterctl.model import NodeState
-from clusterctl.plugin_host import IMPLICIT, find, not_needed, options_model
+from clusterctl.plugin_classes import IMPLICIT, find, not_needed, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.render import render
 from clusterctl.testing import fake_cluster, fake_node

@@ -14,7 +14,7 @@ import pytest
 from clusterctl import config
 from clusterctl.errors import ProviderError
 from clusterctl.model import Access, Facet, NodeState, Volume
-from clusterctl.plugin_host import find
+from clusterctl.plugin_classes import find
 from clusterctl.providers.base import Power
 from clusterctl.providers.static import Host, StaticProvider, as_written
 from clusterctl.wiring import providers

@@ -7,7 +7,7 @@ import pytest
 from clusterctl import config
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import Facet
-from clusterctl.plugin_host import find
+from clusterctl.plugin_classes import find
 from clusterctl.wiring import plugins
 
 
