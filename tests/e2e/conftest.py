@@ -20,6 +20,7 @@ import pytest
 
 from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from .baking import vm_image  # noqa: F401  fixture
+from .virtual_lab import admin, virtual_lab  # noqa: F401  fixtures
 
 CONSOLE = r"""
 import json, sys, traceback

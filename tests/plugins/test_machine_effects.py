@@ -24,6 +24,7 @@ from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
 from .. import fake_dnf
+from ..complaints import complaints
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 MACHINE = frozenset({Facet.MACHINE})
@@ -74,6 +75,7 @@ class ExecRemote:
                 status=done.returncode,
                 output=done.stderr,
             )
+        assert not complaints(done.stderr), name
         return Result(done.returncode, done.stdout, done.stderr)
 
     def close(self):

@@ -21,6 +21,8 @@ from clusterctl.providers.base import machine_layout
 from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_node
 
+from ..complaints import complaints
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 LASTING = frozenset({Facet.MACHINE, Facet.LASTING})
 ENV = "/opt/clusterctl/env"
@@ -52,6 +54,7 @@ class Machine:
         self.said.append(done.stdout)
         if done.returncode:
             raise RemoteError(done.stderr, remedy="", node="master", status=done.returncode, output=done.stderr)
+        assert not complaints(done.stderr), name
         return Result(0, done.stdout, done.stderr)
 
     def close(self):
