@@ -287,6 +287,16 @@ print(json.dumps(sorted(uuids(one))))
 """
         assert self.then(says, code) == [0, 1, 2]
 
+    def test_so_is_one_that_was_accepted_and_had_not_beaten_when_its_controller_ended(self, says):
+        code = """
+hub().register_engine(b"", {"content": {"uuid": "late", "id": 3}})
+one = hub()
+for heart in (b"late", b"engine0"):
+    one.handle_new_heart(heart)
+print(json.dumps(uuids(one)))
+"""
+        assert self.then(says, code) == {"0": "engine0", "3": "late"}
+
     def test_one_that_was_taken_off_before_it_came_is_not_expected(self, says):
         code = """
 one = hub()
