@@ -135,8 +135,8 @@ class Laptop:
             assert text in result.stderr, result.stderr
         return result
 
-    def json(self, *arguments, status=0):
-        return json.loads(self.run(*arguments, status=status).stdout)
+    def json(self, *arguments, status=0, timeout=120):
+        return json.loads(self.run(*arguments, status=status, timeout=timeout).stdout)
 
     @contextmanager
     def begin(self, *arguments, env=None):

@@ -38,6 +38,10 @@ class Machine:
     memory_mib: int
     image: str
     image_name: str
+    image_source: str
+    """The instance that its image was made of; empty where it is none that was made here."""
+    images: tuple[str, ...]
+    """The images that were made of it."""
     private_address: str
     public_address: str
     mac: str
@@ -83,6 +87,8 @@ def machine_of(cloud: Cloud, life: Life) -> Machine:
         memory_mib=life.kind.memory_mib,
         image=it.image_id,
         image_name=image.name if image else "",
+        image_source=cloud.sources.get(it.image_id, ""),
+        images=tuple(made for made, source in cloud.sources.items() if source == life.id),
         private_address=nic.private_ip_address,
         public_address=nic.public_ip or "",
         mac=nic.mac_address,

@@ -15,6 +15,7 @@ from docker.errors import NotFound
 from .leftovers import LABEL
 from .seeds import hostname, seed
 from .subnet import SUBNET
+from .waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,12 @@ class ContainerMaker:
             shown = container.exec_run("body-disks")
             assert shown.exit_code == 0, f"{machine.id}: {shown.output.decode(errors='replace')}"
 
+    def save(self, machine: Machine) -> None:
+        """Make an image of the container, which keeps its label and so is found when all is removed."""
+        container = self.find(machine.id)
+        assert container, f"{machine.id} has no container to make an image of"
+        container.commit(*_image_of(machine.id, machine.images[-1]))
+
     def _disks(self, machine: Machine) -> dict[str, bytes]:
         """The file that says which data volumes are plugged in. The root volume is the container's own disk."""
         plugged = self._shelf.give(machine.id, machine.disks[1:])
@@ -114,7 +121,7 @@ class ContainerMaker:
         assert inside, f"{machine.id} was launched into no subnet of {SUBNET}: moto gave it {machine.private_address}"
         api = self._engine.api
         made = api.create_container(
-            setup.image,
+            self._image(machine),
             name=f"clusterctl-{setup.run}-{machine.id}",
             hostname=hostname(machine),
             labels={LABEL: machine.id},
@@ -127,6 +134,13 @@ class ContainerMaker:
             ),
         )
         return self._engine.containers.get(made["Id"])
+
+    def _image(self, machine: Machine) -> str:
+        if not machine.image_source:
+            return self._setup.image
+        name = ":".join(_image_of(machine.image_source, machine.image))
+        until(lambda: self._engine.images.list(name), f"the image {name}")
+        return name
 
     def _host_config(self, machine: Machine) -> dict[str, Any]:
         """What this body may do and sees of this computer."""
@@ -161,6 +175,11 @@ class ContainerMaker:
             self._engine.volumes.create(name, labels={LABEL: ""})
             shared[name] = {"bind": folder, "mode": "rw"}
         return shared
+
+
+def _image_of(source: str, image: str) -> tuple[str, str]:
+    """Repository and tag of the image of a container."""
+    return f"clusterctl-body-of-{source}", image
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:

@@ -37,11 +37,13 @@ def remove_all() -> None:
 
 
 def remove_containers(engine: DockerClient) -> None:
-    """Remove containers, their networks and their volumes."""
+    """Remove containers, what was made of them, their networks and their volumes."""
     only = {"label": LABEL}
     for container in engine.containers.list(all=True, filters=only, ignore_removed=True):
         with suppress(NotFound):
             container.remove(force=True, v=True)
+    for image in engine.images.list(filters=only):
+        engine.images.remove(image.id, force=True)
     for network in engine.networks.list(filters=only):
         network.remove()
     for volume in engine.volumes.list(filters=only):

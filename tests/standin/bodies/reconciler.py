@@ -35,6 +35,9 @@ class Maker(Protocol):
     def set_disks(self, machine: Machine) -> None:
         """Plug in the data volumes that the machine has, and unplug those that it has no more."""
 
+    def save(self, machine: Machine) -> None:
+        """Keep its disk as it is for the machines of the newest image that was made of it."""
+
 
 @dataclass
 class _Known:
@@ -121,6 +124,8 @@ def _tasks(maker: Maker, before: Machine | None, now: Machine) -> list[Callable[
     if now.state == _GONE:
         return [maker.remove] if was != _GONE else []
     tasks = []
+    if before and now.images != before.images:
+        tasks.append(maker.save)
     if now.state != was:
         # A machine that is seen for the first time when it is stopped has no body until it is started.
         tasks.append(maker.switch_on if now.runs else maker.switch_off)

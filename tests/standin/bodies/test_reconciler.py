@@ -36,6 +36,9 @@ class Recorder:
     def set_disks(self, machine):
         self._note("disks", machine)
 
+    def save(self, machine):
+        self._note("save", machine)
+
     def of(self, instance_id):
         return [what for what, whose in self.done if whose == instance_id]
 
@@ -69,6 +72,14 @@ def test_a_body_goes_through_everything_that_its_instance_went_through(ec2, laun
     ec2.terminate_instances(InstanceIds=[one])
     reconciler.settle()
     assert recorder.of(one) == ["on", "off", "on", "reboot", "gone"]
+
+
+def test_its_disk_is_kept_for_an_image_and_then_it_boots_anew(ec2, launch, reconciler, recorder):
+    (one,) = launch()
+    made = ec2.create_image(InstanceId=one, Name="baked")["ImageId"]
+    reconciler.settle()
+    assert recorder.of(one) == ["on", "save", "reboot"]
+    assert reconciler.machine(one).images == (made,)
 
 
 def test_what_does_not_change_is_left_alone(ec2, launch, reconciler, recorder):
