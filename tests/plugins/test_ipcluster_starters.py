@@ -297,6 +297,16 @@ print(json.dumps(uuids(one)))
 """
         assert self.then(says, code) == {"0": "engine0", "3": "late"}
 
+    def test_one_that_died_before_its_first_beat_leaves_its_id_to_the_next(self, says):
+        code = """
+one = hub()
+for uuid in ("died", "next"):
+    one.register_engine(b"", {"content": {"uuid": uuid, "id": 3}})
+one.handle_new_heart(b"next")
+print(json.dumps(uuids(one)))
+"""
+        assert self.then(says, code) == {"3": "next"}
+
     def test_one_that_was_taken_off_before_it_came_is_not_expected(self, says):
         code = """
 one = hub()
