@@ -126,9 +126,9 @@ def _required(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """All tests are shared out among the cores, and a few that were named run here. So do containers and machines:
+    """How many processes share the tests out: one for each core, and four at most.
 
-    one of them has use for all cores by itself.
+    None of their own have files that were named, and containers and machines, each of which has use for all cores.
     """
     all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
     return min(os.cpu_count() or 1, 4) if all_tests and not {"docker", "vm"} & set(_required(config)) else 0
