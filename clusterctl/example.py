@@ -69,9 +69,7 @@ def render_example(plugins: Mapping[str, type[object]]) -> str:
     parts += [_section(title, about, model) for title, about, model in _SECTIONS]
     for name in sorted(plugins):
         about = (inspect.getdoc(plugins[name]) or "").partition("\n")[0]
-        declared = getattr(plugins[name], "clusterctl_settings", None)
-        model = declared() if declared else Section
-        parts.append(_section(f"plugin {name}", about, model))
+        parts.append(_section(f"plugin {name}", about, plugin_classes.options_model(plugins[name])))
     return "".join(parts)
 
 

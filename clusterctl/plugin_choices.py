@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clusterctl.checking import Found, check, modern_section
 from clusterctl.errors import PluginError
 from clusterctl.ini import RawSection, RawValue
+from clusterctl.plugin_classes import options_model
 from clusterctl.sections import Section, comma_list, did_you_mean, is_secret
 from clusterctl.settings import Origin, PluginChoice
 
@@ -63,9 +64,8 @@ def _plugin(raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, fo
         near = did_you_mean(raw.name, known) if raw.name not in known else ""
         found.problems.append(f"{setup.origin if setup else raw.origin}: {exc.message}{near}; {exc.remedy}")
         return None
-    declared = getattr(plugin, "clusterctl_settings", None)
     try:
-        model = declared() if declared else Section
+        model = options_model(plugin)
     except Exception as exc:  # noqa: BLE001  somebody else's code: whatever it is, it is that plugin's fault
         found.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} failed: {type(exc).__name__}: {exc}")
         return None

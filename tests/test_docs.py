@@ -86,9 +86,8 @@ def test_every_command_and_option_is_in_the_reference(pages):
 def test_every_option_of_the_config_file_is_in_the_reference(pages):
     models = [(None, model) for model in SECTIONS]
     for name, plugin in plugin_classes.installed("clusterctl").items():
-        declared = getattr(plugin, "clusterctl_settings", None)
         assert f"## [plugin {name}]" in pages["reference/options.md"]
-        models += [(name, declared())] if declared else []
+        models.append((name, plugin_classes.options_model(plugin)))
     for _, model in models:
         for key, field in model.model_fields.items():
             assert f"| `{key.upper()}` |" in pages["reference/options.md"], (model, key)

@@ -18,7 +18,6 @@ from clusterctl.cli.main import COMMANDS, cli
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Layout
 from clusterctl.placement import providers_of
-from clusterctl.sections import Section
 from clusterctl.settings import (
     AwsSection,
     ClusterSection,
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic.fields import FieldInfo
+
+    from clusterctl.sections import Section
 
 ROOT = Path(__file__).parents[2]
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
@@ -196,8 +197,7 @@ def _options() -> Iterator[str]:
         yield ""
         yield inspect.getdoc(plugin) or ""
         yield ""
-        declared = getattr(plugin, "clusterctl_settings", None)
-        yield from _table(declared() if declared else Section)
+        yield from _table(plugin_classes.options_model(plugin))
 
 
 def _table(model: type[Section]) -> Iterator[str]:
