@@ -1,4 +1,7 @@
-"""The story on three virtual machines: real systemd, real NFS, real cloud-init, by the `static` provider."""
+"""The story on three virtual machines: real systemd, real NFS, real cloud-init, by the `static` provider.
+
+Then once more on two of them, with homes from a file server that is none of the cluster's: the first machine.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,23 @@ FORMAT = yes
 MOUNT_PATH = /data
 """
 ALL = range(3)
+SERVER, MASTER, WORKER = range(3)
+"""The numbers of the machines."""
+PLACE = "10.79.0.10:/srv/lab"
+ELSEWHERE = f"""
+[plugin nfs]
+SERVER = {PLACE}
+PATHS = /shared
+"""
+SERVE = f"""
+mkdir -p /srv/lab/home/{USER} /etc/exports.d
+echo kept > /srv/lab/home/{USER}/work
+chown -R 4711:4711 /srv/lab/home/{USER}
+chmod 700 /srv/lab/home/{USER}
+echo '/srv/lab 10.79.0.0/24(rw,no_subtree_check,no_root_squash)' > /etc/exports.d/lab.exports
+systemctl start nfs-server
+exportfs -ra
+"""
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +197,58 @@ def test_terminate_leaves_the_machines_on_and_as_they_were(story, virtual_lab, a
     assert all(machine.process.poll() is None for machine in virtual_lab.machines)
     # Data that outlives clusters is still there, and its disk was not formatted again.
     assert admin(0, "mount /dev/vdc /mnt && cat /mnt/probe && umount /mnt") == "shared"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(virtual_lab, admin, laptop_class, tmp_path_factory):
+    """Another cluster, once the first is gone, for a user whose home is on a server that is none of the nodes."""
+    admin(SERVER, SERVE)
+    laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
+    with started(virtual_lab, admin, laptop, (MASTER, WORKER), ELSEWHERE) as made:
+        yield made
+
+
+def test_the_owner_of_the_home_that_was_there_is_the_user_everywhere(elsewhere, admin):
+    assert f"lab is up: 2 engines on 2 nodes for {USER}" in elsewhere.started
+    for number in (MASTER, WORKER):
+        assert admin(number, f"id -u {USER}") == "4711"
+        assert as_user(admin, number, "cat work; stat -c %u work") == "kept\n4711"
+
+
+def test_all_nodes_mount_from_elsewhere_and_the_master_serves_nothing(elsewhere, admin):
+    for number in (MASTER, WORKER):
+        for folder in (f"/home/{USER}", "/shared"):
+            source, options = admin(number, f"findmnt -n -t nfs4 -o SOURCE,OPTIONS {folder}").split()
+            assert source == f"{PLACE}{folder}"
+            assert {"vers=4.1", "hard", "timeo=600"} <= set(options.split(","))
+        assert admin(number, "systemctl is-active nfs-server || true") == "inactive"
+    assert admin(SERVER, "stat -c %U /srv/lab/shared") == "root"  # the master made it
+
+
+def test_what_an_engine_writes_is_on_the_server(elsewhere, admin):
+    python(
+        elsewhere,
+        "def write():\n    from pathlib import Path\n    import os\n"
+        "    Path.home().joinpath('from-node001').write_text(os.environ['CLUSTERCTL_NODE'])\n"
+        "client[client.ids[1]].apply_sync(write)\nanswer = None",
+    )
+    file = f"/srv/lab/home/{USER}/from-node001"
+    assert admin(SERVER, f"cat {file}; stat -c ' %u' {file}") == "node001 4711"
+    assert as_user(admin, MASTER, "cat from-node001") == "node001"
+
+
+def test_start_again_changes_nothing_there_either(elsewhere):
+    again = elsewhere.laptop.run("start", "lab", timeout=300)
+    assert "lab was already running: 2 engines on 2 nodes" in again.stdout + again.stderr
+
+
+def test_after_the_masters_reboot_homes_and_engines_are_back_by_themselves(elsewhere, virtual_lab, admin, poll):
+    reboot(MASTER, virtual_lab, admin, poll)
+    poll(lambda: is_whole(elsewhere), "all engines are back", deadline_s=AFTER_REBOOT_S, every_s=3)
+    assert as_user(admin, MASTER, "cat from-node001") == "node001"
+
+
+def test_terminate_leaves_the_machines_as_they_were_and_the_work_on_the_server(elsewhere, admin):
+    elsewhere.laptop.run("terminate", "--yes", "lab", timeout=600)
+    assert_as_before(elsewhere, admin, (MASTER, WORKER))
+    assert admin(SERVER, f"cat /srv/lab/home/{USER}/work; stat -c %u /srv/lab/home/{USER}") == "kept\n4711"

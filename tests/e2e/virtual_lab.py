@@ -37,8 +37,8 @@ HOST_KEY = {host_key}
 """
 _BOOTED = """
 cloud-init status --wait >/dev/null
-[ -e /root/baked ] || { mkdir /root/baked && cp -al --parents /opt/clusterctl /var/cache/clusterctl /root/baked; }
-[ -e /opt/clusterctl ] || cp -al /root/baked/* /
+[ -e /root/baked ] || cp -al /opt/clusterctl /root/baked
+[ -e /opt/clusterctl ] || cp -al /root/baked /opt/clusterctl
 """
 """What cloud-init changes after it has let us in is not ours. A cluster's end removes what the image came with."""
 STATE = """
@@ -52,7 +52,7 @@ systemctl is-enabled nfs-server || true
 AFTER_REBOOT_S = 420.0
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def virtual_lab(vm_image, tmp_path_factory):
     """Three machines that answer, as a cloud would give them."""
     folder = tmp_path_factory.mktemp("vms")
@@ -61,7 +61,7 @@ def virtual_lab(vm_image, tmp_path_factory):
         yield lab
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def admin(virtual_lab):
     """Runs a command as root on a machine, by its number, and returns what it prints; not through clusterctl."""
     folder = virtual_lab.machines[0].folder.parent
