@@ -122,11 +122,10 @@ def work_anew(story: Story, alias: str, ids: list[int]) -> bool:
     if not is_whole(story):
         return False
     code = (
-        "try:\n    answer = client[IDS].apply_async(os.getpid).get(timeout=10)\n"
+        f"try:\n    answer = client[{ids}].apply_async(os.getpid).get(timeout=10)\n"
         "except (ipyparallel.error.TimeoutError, ipyparallel.error.EngineError):\n    answer = [0]"
     )
-    answers = python(story, code.replace("IDS", str(ids)))
-    return {*map(str, answers)} <= {*inside(alias, "pgrep -f IPEngine.id || true").split()}
+    return {*map(str, python(story, code))} <= {*inside(alias, "pgrep -f IPEngine.id || true").split()}
 
 
 def test_start_ends_with_every_engine_and_the_lines_to_connect(story):

@@ -6,22 +6,16 @@ import re
 
 import pytest
 
+from .test_images import CONTENTS
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-CONFIG = """
+CONFIG = f"""
 [cluster lab]
 PROVIDER = ec2
 NODE_IMAGE_ID = debian-12
 NODE_INSTANCE_TYPE = c7i.large
-CLUSTER_SIZE = 2
-CLUSTER_USER = iptest
-PLUGINS = packages, aptpackages
-
-[plugin packages]
-PACKAGES = msgpack
-
-[plugin aptpackages]
-PACKAGES = less
+{CONTENTS}
 """
 
 

@@ -9,13 +9,7 @@ import pytest
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-CONFIG = """
-[global]
-DEFAULT_TEMPLATE = docker
-
-[cluster docker]
-PROVIDER = docker
-NODE_IMAGE_ID = {image}
+CONTENTS = """
 CLUSTER_SIZE = 2
 CLUSTER_USER = iptest
 PLUGINS = packages, aptpackages
@@ -26,6 +20,15 @@ PACKAGES = msgpack
 [plugin aptpackages]
 PACKAGES = less
 """
+"""The end of a config: what is baked, whoever has the images."""
+CONFIG = """
+[global]
+DEFAULT_TEMPLATE = docker
+
+[cluster docker]
+PROVIDER = docker
+NODE_IMAGE_ID = {image}
+"""
 NAME = f"test{secrets.token_hex(3)}"
 
 
@@ -33,7 +36,7 @@ NAME = f"test{secrets.token_hex(3)}"
 def laptop(docker_image, laptop_class, tmp_path_factory):
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
     laptop.home.mkdir()
-    (laptop.home / "config").write_text(CONFIG.format(image=docker_image))
+    (laptop.home / "config").write_text(CONFIG.format(image=docker_image) + CONTENTS)
     yield laptop
     laptop.run("terminate", "--yes", "mycluster", f"bake-{NAME}", status=None)
 

@@ -67,8 +67,7 @@ class Cloud:
         self.fleets: dict[str, Fleet] = {}
         self.placement_groups: dict[tuple[str, str], PlacementGroup] = {}
         self.pending_images: dict[str, int] = {}
-        self.sources: dict[str, str] = {}  # the instance that each image was made of
-        self.saved: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
         """The instance that each image was made of."""
         self.consoles: Mapping[str, str] = {}
         self.reboots: Counter[str] = Counter()

@@ -53,7 +53,6 @@ def create_image(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
     cloud.pending_images[made.id] = 1 + request.effects.slow
     backend.amis[made.id] = made
     cloud.sources[made.id] = life.id
-    cloud.saved[made.id] = life.id
     if not given.get("NoReboot") and life.state == "running":
         cloud.rebooted(life.id)
     return {"ImageId": made.id}
