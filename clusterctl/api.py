@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from clusterctl import hub, installed, locks, requirements, services
-from clusterctl.accounts import as_user, own_folder
+from clusterctl import hub
 from clusterctl.cluster import Cluster
+from clusterctl.environment import installed, requirements
+from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
-from clusterctl.hookspecs import hookimpl
 from clusterctl.model import (
     Connection,
     Facet,
@@ -20,12 +20,15 @@ from clusterctl.model import (
     StatusRow,
     Volume,
 )
-from clusterctl.remote import Remote, Result
-from clusterctl.render import render, render_text
-from clusterctl.reports import Report, run_reported
+from clusterctl.node import services
+from clusterctl.node.render import render, render_text
+from clusterctl.node.run_as import as_user, own_folder
+from clusterctl.node.scripts import Report, run_reported
+from clusterctl.options import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
+from clusterctl.plugin.hookspecs import hookimpl
+from clusterctl.remote.base import Remote, Result
 from clusterctl.secret import Secret
-from clusterctl.sections import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
-from clusterctl.words import plural
+from clusterctl.text import plural
 
 __all__ = [
     "Cluster",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.model import Machines, Request
-    from clusterctl.remote import Remote
+    from clusterctl.remote.base import Remote
 
     Memory = Callable[[str, object], None]
 

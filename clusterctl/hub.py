@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl import services
-from clusterctl.accounts import as_user
 from clusterctl.errors import DeadlineError, RemoteError
-from clusterctl.render import render
+from clusterctl.node import services
+from clusterctl.node.render import render
+from clusterctl.node.run_as import as_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

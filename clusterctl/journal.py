@@ -15,9 +15,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.endpoints import known_as
 from clusterctl.errors import StateError
-from clusterctl.keys import ensure_key_pair
+from clusterctl.identity.endpoints import known_as
+from clusterctl.identity.keys import ensure_key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -14,8 +14,8 @@ from clusterctl.model import MASTER, NodeSpec, Plan, Request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from clusterctl.config.cluster_section import ClusterSection
     from clusterctl.model import Machines
-    from clusterctl.template import ClusterSection
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 

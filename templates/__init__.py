@@ -1,1 +1,1 @@
-"""Texts that are written to nodes. Data only: filled by clusterctl.render."""
+"""Texts that are written to nodes. Data only: filled by clusterctl.node.render."""

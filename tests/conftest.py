@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl import config
+from clusterctl.config import loading as config
 from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.parts import Parts
-from clusterctl.plugin_host import PluginHost
+from clusterctl.operations.context import Parts
+from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
 from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures

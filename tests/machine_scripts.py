@@ -6,10 +6,10 @@ import json
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from clusterctl import services
 from clusterctl.model import Facet, Machines, Request, Volume
-from clusterctl.plugin_classes import find, options_model
-from clusterctl.render import render
+from clusterctl.node import services
+from clusterctl.node.render import render
+from clusterctl.plugin.loader import find, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 FACTS = "fact: uid 10000\nfact: gid 10000\nfact: user-anna 11000 11000\nfact: key-anna\n"

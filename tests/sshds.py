@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import tunnel
-from clusterctl.endpoints import known_as
 from clusterctl.errors import RefusedError, RemoteError
-from clusterctl.keys import ensure_key_pair
-from clusterctl.ssh import SSHRemote
+from clusterctl.identity.endpoints import known_as
+from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import fake_node
+from clusterctl.tunnel import process as tunnel
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")

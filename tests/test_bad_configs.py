@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.errors import ConfigError, PluginError
-from clusterctl.sections import CommaList, Section
+from clusterctl.options import CommaList, Section
 
 GOOD = """\
 [global]
@@ -69,7 +69,7 @@ def outcome(file: Path, data: bytes) -> tuple[str, ...]:
     file.write_bytes(data)
     error = None
     try:
-        config.load(file, environ={}, find_plugin=find_plugin)
+        loading.load(file, environ={}, find_plugin=find_plugin)
     except ConfigError as exc:
         error = exc
     if error is None:

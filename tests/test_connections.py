@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl import connections, tunnel
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Connection, Facet
 from clusterctl.secret import Secret
 from clusterctl.testing import fake_node
+from clusterctl.tunnel import process as tunnel
+from clusterctl.tunnel import publish as connections
 
 CLIENT = Connection(
     "client",

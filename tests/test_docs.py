@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from clusterctl import config, errors, hookspecs, plugin_classes
+from clusterctl import errors
 from clusterctl.cli.main import COMMANDS, cli
-from clusterctl.settings import (
-    AwsSection,
-    GlobalSection,
-    KeySection,
-    PermissionSection,
-    VolumeSection,
-)
-from clusterctl.template import ClusterSection
+from clusterctl.config import loading
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.config.settings import AwsSection, GlobalSection, KeySection, PermissionSection, VolumeSection
+from clusterctl.plugin import hookspecs, loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,9 +81,9 @@ def test_every_command_and_option_is_in_the_reference(pages):
 
 def test_every_option_of_the_config_file_is_in_the_reference(pages):
     models = [(None, model) for model in SECTIONS]
-    for name, plugin in plugin_classes.installed("clusterctl").items():
+    for name, plugin in loader.installed("clusterctl").items():
         assert f"## [plugin {name}]" in pages["reference/options.md"]
-        models.append((name, plugin_classes.options_model(plugin)))
+        models.append((name, loader.options_model(plugin)))
     for _, model in models:
         for key, field in model.model_fields.items():
             assert f"| `{key.upper()}` |" in pages["reference/options.md"], (model, key)
@@ -237,7 +233,7 @@ def test_the_examples_of_configs_are_read(tmp_path):
             file.write_text(block, encoding="utf-8")
             templates = re.findall(r"^\[cluster (\w+)\]", block, re.MULTILINE)
             try:
-                config.load(file, template=templates[-1], environ={}, find_plugin=plugin_classes.find)
+                loading.load(file, template=templates[-1], environ={}, find_plugin=loader.find)
             except errors.ConfigError as exc:
                 pytest.fail(f"{path.name}: {exc}")
     assert count >= 5

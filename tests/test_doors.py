@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from clusterctl.doors import Doors
+from clusterctl.remote.port_waiter import Doors
 
 pytestmark = pytest.mark.usefixtures("allow_loopback")
 LONG_S = 20.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.providers.ec2.gc import WAYS
+from clusterctl.providers.ec2.account.gc import WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.endpoints import Endpoint, known_as, parse, written
+from clusterctl.identity.endpoints import Endpoint, known_as, parse, written
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from clusterctl import config, plugin_classes
+from clusterctl.config import loading as config
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.config.example import render_example
 from clusterctl.errors import ConfigError, PluginError
-from clusterctl.example import render_example
-from clusterctl.sections import CommaList, Field, SecretText, Section
-from clusterctl.template import ClusterSection
+from clusterctl.options import CommaList, Field, SecretText, Section
+from clusterctl.plugin import loader
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.ini"
 
@@ -49,8 +50,8 @@ def find_plugin(name: str, setup_class: str | None) -> type:
 
 
 def test_the_example_in_the_sources_is_the_one_the_declarations_give():
-    text = render_example(plugin_classes.installed("clusterctl"))
-    refresh = "run: python -m clusterctl.example > config.example.ini"
+    text = render_example(loader.installed("clusterctl"))
+    refresh = "run: python -m clusterctl.config.example > config.example.ini"
     assert EXAMPLE.read_text(encoding="utf-8") == text, refresh
 
 
@@ -103,7 +104,7 @@ def test_a_plugins_section_is_made_of_its_declarations():
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs `clusterctl config ...` with the file of the test."""
-    cli = importlib.import_module("clusterctl.cli.config")
+    cli = importlib.import_module("clusterctl.cli.setup.config")
     monkeypatch.delenv("CLUSTERCTL_CONFIG", raising=False)
     monkeypatch.setattr(cli, "home", lambda: tmp_path / "home", raising=False)
     monkeypatch.setattr(cli, "config_path", Path, raising=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import RemoteError
-from clusterctl.facts import Facts, learn, use_own_key
 from clusterctl.model import Facet
+from clusterctl.node.facts import Facts, learn, use_own_key
 from clusterctl.testing import FakeRemote, fake_node
 
 MACHINE = frozenset({Facet.MACHINE, Facet.INIT})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import hookspecs
+from clusterctl.plugin import hookspecs
 
 ROOT = Path(__file__).parent.parent
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("clusterctl_")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import ini
+from clusterctl.config import ini
 
 
 @pytest.fixture

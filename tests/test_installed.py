@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from clusterctl import installed
+from clusterctl.environment import installed
 from clusterctl.errors import PluginError
 
 

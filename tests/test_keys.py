@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from clusterctl.errors import StateError
-from clusterctl.keys import ensure_key_pair, new_key_pair, public_key_of
+from clusterctl.identity.keys import ensure_key_pair, new_key_pair, public_key_of
 
 
 def test_a_new_pair_is_ed25519_and_its_halves_belong_together():

@@ -7,11 +7,11 @@ import subprocess
 import pytest
 import uv
 
-from clusterctl import locks
+from clusterctl.environment import lock
 from clusterctl.errors import PluginError
 from clusterctl.secret import Secret
 
-PRIVATE = locks.Index(
+PRIVATE = lock.Index(
     default=Secret("https://me:hunter2@example.org/simple"),
     extra=(Secret("https://t0ken@more.org/simple"),),
     find_links=("/wheels", "https://example.org/w"),
@@ -27,12 +27,12 @@ def test_an_index_is_told_to_uv_in_its_environment_and_never_in_arguments():
         "UV_FIND_LINKS": "/wheels,https://example.org/w",
     }
     assert PRIVATE.arguments() == ("--no-index",)
-    assert locks.Index().environment() == {}
+    assert lock.Index().environment() == {}
     assert "hunter2" not in f"{PRIVATE} {PRIVATE.environment()}"
 
 
 def test_several_urls_are_each_as_secret_as_their_list():
-    urls = locks.split_urls(Secret("https://a/simple, https://u:p@b/simple\nhttps://c"))
+    urls = lock.split_urls(Secret("https://a/simple, https://u:p@b/simple\nhttps://c"))
     assert [url.reveal() for url in urls] == ["https://a/simple", "https://u:p@b/simple", "https://c"]
     assert all(isinstance(url, Secret) for url in urls)
 
@@ -44,14 +44,14 @@ def test_credentials_are_hidden_however_they_are_quoted():
 
 def test_a_key_changes_with_index_and_constraints_and_not_with_the_password():
     keys = [
-        locks.key(("numpy",), locks.Index()),
-        locks.key(("numpy", "-c numpy<2"), locks.Index()),
-        locks.key(("numpy",), PRIVATE),
-        locks.key(("numpy",), locks.Index(only_links=True, find_links=("/wheels",))),
+        lock.key(("numpy",), lock.Index()),
+        lock.key(("numpy", "-c numpy<2"), lock.Index()),
+        lock.key(("numpy",), PRIVATE),
+        lock.key(("numpy",), lock.Index(only_links=True, find_links=("/wheels",))),
     ]
     assert len(set(keys)) == len(keys)
-    other = locks.Index(Secret("https://me:new@example.org/simple"), PRIVATE.extra, PRIVATE.find_links, only_links=True)
-    assert locks.key(("numpy",), other) == keys[2]
+    other = lock.Index(Secret("https://me:new@example.org/simple"), PRIVATE.extra, PRIVATE.find_links, only_links=True)
+    assert lock.key(("numpy",), other) == keys[2]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_key_changes_with_index_and_constraints_and_not_with_the_password():
     ],
 )
 def test_what_only_the_laptop_has_is_seen_in_a_lock(line, local):
-    assert locks.local_lines(f"numpy==1\n{line}\n") == ([line] if local else [])
+    assert lock.local_lines(f"numpy==1\n{line}\n") == ([line] if local else [])
 
 
 @pytest.fixture
@@ -84,13 +84,13 @@ def ran(monkeypatch):
         return subprocess.CompletedProcess(command, 2, "", "Failed to fetch https://me:hunter2@example.org/simple/x/")
 
     monkeypatch.setattr(uv, "find_uv_bin", lambda: "uv")
-    monkeypatch.setattr(locks.subprocess, "run", run)
+    monkeypatch.setattr(lock.subprocess, "run", run)
     return seen
 
 
 def test_uv_gets_requirements_constraints_and_index_and_its_error_shows_no_password(ran):
-    with pytest.raises(locks.IndexOutOfReachError) as caught:
-        locks.resolve(("numpy", "-c scipy<2", "rich"), PRIVATE)
+    with pytest.raises(lock.IndexOutOfReachError) as caught:
+        lock.resolve(("numpy", "-c scipy<2", "rich"), PRIVATE)
     assert ran["input"] == "numpy\nrich\n"
     assert ran["constraints"] == "scipy<2\n"
     assert ran["env"]["UV_DEFAULT_INDEX"] == "https://me:hunter2@example.org/simple"
@@ -102,7 +102,7 @@ def test_uv_gets_requirements_constraints_and_index_and_its_error_shows_no_passw
 
 def test_uv_itself_takes_all_of_it(tmp_path, allow_subprocess):
     """A wheelhouse that is empty: what is missing is said, and no index was asked."""
-    index = locks.Index(Secret("https://me:hunter2@example.org/simple"), find_links=(str(tmp_path),), only_links=True)
+    index = lock.Index(Secret("https://me:hunter2@example.org/simple"), find_links=(str(tmp_path),), only_links=True)
     with pytest.raises(PluginError, match="cannot be resolved") as caught:
-        locks.resolve(("answer", "-c answer<2"), index)
+        lock.resolve(("answer", "-c answer<2"), index)
     assert "hunter2" not in caught.value.message

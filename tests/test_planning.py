@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl import planning
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.config.provider_options import machines
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import Machines, Request
-from clusterctl.placement import machines
-from clusterctl.template import ClusterSection
 
 
 def plan(

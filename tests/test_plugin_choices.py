@@ -2,9 +2,9 @@
 
 import pytest
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.errors import ConfigError
-from clusterctl.sections import CommaList, SecretText, Section
+from clusterctl.options import CommaList, SecretText, Section
 
 
 class Options(Section):
@@ -22,7 +22,7 @@ def load(tmp_path):
 
     def load(text, **overrides):
         file.write_text(text)
-        return config.load(file, overrides=overrides, environ={}, find_plugin=lambda *_: Packages)
+        return loading.load(file, overrides=overrides, environ={}, find_plugin=lambda *_: Packages)
 
     return load
 

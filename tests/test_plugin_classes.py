@@ -8,9 +8,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from clusterctl import plugin_classes
 from clusterctl.api import PluginError, Section, hookimpl
-from clusterctl.plugin_classes import NoOptions
+from clusterctl.plugin import loader
+from clusterctl.plugin.loader import NoOptions
 
 
 class TestFind:
@@ -37,18 +37,18 @@ class TestFind:
     """
 
     def test_bundled_plugins_are_found_by_their_name(self):
-        assert plugin_classes.find("packages").__name__ == "Packages"
-        assert plugin_classes.find("mine", "ipcluster").__name__ == "IPCluster"
-        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(plugin_classes.installed())
+        assert loader.find("packages").__name__ == "Packages"
+        assert loader.find("mine", "ipcluster").__name__ == "IPCluster"
+        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(loader.installed())
 
     @pytest.mark.parametrize("setup_class", ["third_party:Mine", "third_party.Mine"])
     def test_one_of_somebody_elses_package(self, module, setup_class):
         module(self.PLUGIN)
-        assert plugin_classes.find("x", setup_class).__name__ == "Mine"
+        assert loader.find("x", setup_class).__name__ == "Mine"
 
     def test_one_of_a_file(self, module):
         path = module(self.PLUGIN)
-        found = plugin_classes.find("x", f"{path}:Mine")
+        found = loader.find("x", f"{path}:Mine")
         assert found.__name__ == "Mine"
         assert sys.modules[found.__module__]
 
@@ -67,7 +67,7 @@ class TestFind:
     def test_what_cannot_be_loaded_is_an_error_that_names_the_plugin(self, module, setup_class, words):
         module(self.PLUGIN)
         with pytest.raises(PluginError) as caught:
-            plugin_classes.find("mine", setup_class)
+            loader.find("mine", setup_class)
         assert caught.value.message.startswith("plugin mine: ")
         assert words in caught.value.message
         assert caught.value.remedy
@@ -75,11 +75,11 @@ class TestFind:
     def test_a_module_that_raises_when_it_is_imported(self, module):
         module("raise ValueError('broken')", "third_party")
         with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: ValueError: broken"):
-            plugin_classes.find("mine", "third_party:X")
+            loader.find("mine", "third_party:X")
 
     def test_an_unknown_name_is_answered_with_those_that_there_are(self):
         with pytest.raises(PluginError, match="unknown plugin ipclutser") as caught:
-            plugin_classes.find("ipclutser")
+            loader.find("ipclutser")
         assert "ipcluster" in caught.value.remedy
         assert "setup_class" in caught.value.remedy
 
@@ -97,14 +97,14 @@ def test_options_are_of_the_plugins_model_or_none():
     class Without:
         pass
 
-    assert plugin_classes.options_model(With) is Options
-    assert plugin_classes.options_model(Without) is NoOptions
+    assert loader.options_model(With) is Options
+    assert loader.options_model(Without) is NoOptions
 
 
 def test_those_of_one_distribution_are_told_from_others():
-    ours = set(plugin_classes.installed("clusterctl"))
-    assert {"packages", "ipcluster"} <= ours <= set(plugin_classes.installed())
-    assert plugin_classes.installed("somebody-elses") == {}
+    ours = set(loader.installed("clusterctl"))
+    assert {"packages", "ipcluster"} <= ours <= set(loader.installed())
+    assert loader.installed("somebody-elses") == {}
 
 
 def test_of_two_of_one_name_the_first_is_taken_and_one_that_is_broken_is_named(monkeypatch):
@@ -112,10 +112,10 @@ def test_of_two_of_one_name_the_first_is_taken_and_one_that_is_broken_is_named(m
         return EntryPoint(name, value, "clusterctl.plugins")
 
     twice = (entry("nfs", "clusterctl_plugins.nfs:Nfs"), entry("nfs", "no.such:Thing"))
-    monkeypatch.setattr(plugin_classes, "_entries", plugin_classes._entries.__wrapped__)
-    monkeypatch.setattr(plugin_classes, "entry_points", lambda group: twice)
-    assert list(plugin_classes.installed()) == ["nfs"]
-    monkeypatch.setattr(plugin_classes, "entry_points", lambda group: twice[1:])
+    monkeypatch.setattr(loader, "_entries", loader._entries.__wrapped__)
+    monkeypatch.setattr(loader, "entry_points", lambda group: twice)
+    assert list(loader.installed()) == ["nfs"]
+    monkeypatch.setattr(loader, "entry_points", lambda group: twice[1:])
     with pytest.raises(PluginError, match=r"plugin nfs: cannot load no\.such:Thing") as caught:
-        plugin_classes.installed()
+        loader.installed()
     assert caught.value.remedy == "reinstall or remove its package"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.api import ClusterctlError, PluginError, RemoteError, Request, hookimpl
-from clusterctl.plugin_classes import NoOptions
-from clusterctl.plugin_host import PluginHost
+from clusterctl.plugin.host import PluginHost
+from clusterctl.plugin.loader import NoOptions
 
 
 class Base:

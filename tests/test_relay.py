@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl import relay
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.model import Access
+from clusterctl.remote import proxy_command
 from clusterctl.testing import fake_node
 
 NODE = fake_node(access=Access(command=("aws", "ssm", "start-session", "--target", "i-0abc")))
@@ -36,14 +36,14 @@ class Said:
     ],
 )
 def test_what_waiting_will_not_cure_is_refused_with_what_will(said, remedy):
-    error = relay.trouble(NODE, Said(said), EOFError())
+    error = proxy_command.trouble(NODE, Said(said), EOFError())
     assert type(error) is RefusedError
     assert error.message == f"master: aws: {said}"
     assert remedy in error.remedy
 
 
 def test_anything_else_may_be_a_machine_that_boots():
-    error = relay.trouble(NODE, Said("i-0abc is not connected"), EOFError())
+    error = proxy_command.trouble(NODE, Said("i-0abc is not connected"), EOFError())
     assert type(error) is RemoteError
     assert error.message == "master does not answer through aws: EOFError (aws said: i-0abc is not connected)"
     assert error.remedy.endswith("the way there is: aws ssm start-session --target i-0abc")
@@ -55,5 +55,5 @@ def test_where_the_aws_program_is_not_installed_it_is_said_what_to_install(
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RefusedError, match="master: aws, which is the way to it, cannot be run here") as caught:
-        relay.start(NODE)
+        proxy_command.start(NODE)
     assert caught.value.remedy.startswith("install the AWS CLI, version 2, and the Session Manager plugin")

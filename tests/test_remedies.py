@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.remedies import remedy_for
+from clusterctl.remote.failures import remedy_for
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterctl.remote import quote
+from clusterctl.remote.base import quote
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateNotFound, UndefinedError
 
-from clusterctl.render import render, render_text
+from clusterctl.node.render import render, render_text
 from clusterctl.secret import Secret
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.requirements import Requirements, whole
+from clusterctl.environment.requirements import Requirements, whole
 
 
 @pytest.fixture

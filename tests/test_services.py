@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterctl import services, supervisord, systemd
 from clusterctl.errors import RemoteError
 from clusterctl.model import Facet, Service, ServiceState
+from clusterctl.node import services, supervisord, systemd
 from clusterctl.testing import fake_node
 
 NODE = fake_node()

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl import locks, services, supervisord, systemd
-from clusterctl.accounts import as_user, own_folder
+from clusterctl.environment import lock
 from clusterctl.model import Facet, Service
-from clusterctl.render import render
+from clusterctl.node import services, supervisord, systemd
+from clusterctl.node.render import render
+from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.secret import Secret
 from clusterctl.testing import fake_node
 
@@ -119,7 +120,7 @@ RENDERED = {
             python="3.11",
             lock="numpy==2.0",
             digest="0123456789abcdef",
-            index=locks.Index(Secret("https://it's:me@example.org/simple")),
+            index=lock.Index(Secret("https://it's:me@example.org/simple")),
             sync="--allow-empty-requirements --no-index",
             compile=compiled,
             compile_after_s=15,

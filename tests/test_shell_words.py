@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from clusterctl.shell_words import posix
+from clusterctl.remote.quoting import posix
 
 
 @pytest.mark.parametrize("command", ["", "true", "ls -l | wc -l", 'echo "$HOME" >&2; exit 3', "a && b || c &"])

@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl import ssh
 from clusterctl.errors import RemoteError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.local import LocalProvider
-from clusterctl.ssh import SSHRemote
+from clusterctl.remote import ssh
+from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import fake_node
 
 from .providers.contract import plan_for

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import config, ini
-from clusterctl.placement import provider_name
-from clusterctl.plugin_classes import find
-from clusterctl.sections import CommaList, Section
-from clusterctl.settings import Origin
-from clusterctl.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise
+from clusterctl.config import ini, loading
+from clusterctl.config.provider_options import provider_name
+from clusterctl.config.settings import Origin
+from clusterctl.config.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise
+from clusterctl.options import CommaList, Section
+from clusterctl.plugin.loader import find
 
 TALK = """\
 [global]
@@ -78,7 +78,7 @@ def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path,
     (tmp_path / ".ssh" / "mykey.rsa").touch()
     file = tmp_path / "config"
     file.write_text(TALK)
-    settings = config.load(file, environ={}, find_plugin=find_plugin)
+    settings = loading.load(file, environ={}, find_plugin=find_plugin)
     assert (settings.template, provider_name(settings.cluster)) == ("ip", "ec2")
     assert [(choice.name, choice.plugin) for choice in settings.plugins] == [
         ("ippackages", Packages),
@@ -122,8 +122,8 @@ def test_a_plugin_we_do_not_have_is_refused_with_what_to_do_instead(start):
 def test_a_refused_plugin_is_reported_once(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n")
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(file, environ={}, find_plugin=find_plugin)
+    with pytest.raises(loading.ConfigError) as caught:
+        loading.load(file, environ={}, find_plugin=find_plugin)
     assert len(caught.value.problems) == 1
 
 
@@ -158,7 +158,7 @@ def test_users_and_system_packages_are_read_as_ours(tmp_path: Path):
         "[plugin system]\nsetup_class = starcluster.plugins.pkginstaller.PackageInstaller\npackages = htop, git\n"
         "[cluster a]\ncluster_user = me\nplugins = more, system\n"
     )
-    settings = config.load(file, environ={}, find_plugin=find)
+    settings = loading.load(file, environ={}, find_plugin=find)
     users, system = (choice.options for choice in settings.plugins)
     assert (users.num_users, users.usernames, users.download_keys) == (30, ("linus", "tux"), True)
     assert system.packages == ("htop", "git")
@@ -180,6 +180,6 @@ def test_a_cloud_that_is_not_aws_is_refused_rather_than_left_for_aws():
 def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[cluster a]\ncluster_user=me\n")
-    settings = config.load(file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin)
+    settings = loading.load(file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin)
     assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
     assert settings.notes == ("command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",)

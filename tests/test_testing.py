@@ -8,8 +8,8 @@ import pytest
 
 from clusterctl.errors import ProviderError, RemoteError
 from clusterctl.providers.base import Power
-from clusterctl.remote import Result
-from clusterctl.ssh import SSHRemote
+from clusterctl.remote.base import Result
+from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import FakeConnector, FakeProvider, FakeRemote, fake_cluster, fake_node
 
 from .providers.contract import ProviderContract, plan_for

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import tunnel
 from clusterctl.model import Access
 from clusterctl.testing import fake_node
-from clusterctl.tunnel import Forward, Target
+from clusterctl.tunnel import process
+from clusterctl.tunnel.process import Forward, Target
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def spawned(monkeypatch):
         def go(self):
             found.append(self.folder)
 
-    monkeypatch.setattr(tunnel, "Waiting", Fake)
+    monkeypatch.setattr(process, "Waiting", Fake)
     return found
 
 
@@ -44,57 +44,57 @@ def test_it_has_the_access_that_everything_else_has():
 
 
 def test_without_a_tunnel_nothing_is_up_and_ending_it_is_success(tmp_path, spawned):
-    assert not tunnel.is_up(tmp_path)
-    assert tunnel.forwards(tmp_path) == []
-    assert not tunnel.reopen(tmp_path)
-    tunnel.stop(tmp_path)
-    tunnel.close(tmp_path)
+    assert not process.is_up(tmp_path)
+    assert process.forwards(tmp_path) == []
+    assert not process.reopen(tmp_path)
+    process.stop(tmp_path)
+    process.close(tmp_path)
     assert spawned == []
 
 
 def test_opening_writes_the_plan_for_its_owner_only(tmp_path, spawned):
     os.umask(os.umask(0o022))
-    tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
+    process.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
     assert (tmp_path / "tunnel.json").stat().st_mode & 0o777 == 0o600
-    assert tunnel.forwards(tmp_path) == [Forward(1, "127.0.0.1", 2)]
+    assert process.forwards(tmp_path) == [Forward(1, "127.0.0.1", 2)]
     assert spawned == [tmp_path]
 
 
 def test_a_process_that_waits_becomes_the_tunnel_and_no_other_is_started(tmp_path, spawned):
     other = tmp_path / "told"
-    tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)], waiting=tunnel.Waiting(other))
+    process.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)], waiting=process.Waiting(other))
     assert spawned == [other]
 
 
 def test_one_that_was_opened_before_is_brought_back(tmp_path, spawned):
-    tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
-    assert tunnel.reopen(tmp_path)
+    process.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
+    assert process.reopen(tmp_path)
     assert len(spawned) == 2
-    tunnel.close(tmp_path)
-    assert not tunnel.reopen(tmp_path)
+    process.close(tmp_path)
+    assert not process.reopen(tmp_path)
 
 
 @pytest.mark.parametrize("pid", ["1", "999999999", "", "nonsense"])
 def test_a_pid_without_its_lock_is_a_dead_ones_and_nobody_is_killed(tmp_path, pid):
     (tmp_path / "tunnel.pid").write_text(pid)
-    assert not tunnel.is_up(tmp_path)
-    tunnel.stop(tmp_path)
+    assert not process.is_up(tmp_path)
+    process.stop(tmp_path)
     assert not (tmp_path / "tunnel.pid").exists()
 
 
 def test_one_that_holds_its_lock_is_up_and_left_alone_if_it_does_what_is_wanted(tmp_path, spawned):
-    tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
+    process.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
     with (tmp_path / "tunnel.pid").open("w+") as held:
         held.write("4194304\n")
         held.flush()
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert tunnel.is_up(tmp_path)
-        tunnel.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
-        tunnel.reopen(tmp_path)
+        assert process.is_up(tmp_path)
+        process.open(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
+        process.reopen(tmp_path)
     assert len(spawned) == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"forwards": [{"x": 1}]}', '{"forwards": 7}', "null"])
 def test_a_plan_that_is_not_whole_is_none(tmp_path, text):
     (tmp_path / "tunnel.json").write_text(text)
-    assert tunnel.forwards(tmp_path) == []
+    assert process.forwards(tmp_path) == []

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from clusterctl.words import age, plural, utc
+from clusterctl.text import age, plural, utc
 
 
 def test_counts():

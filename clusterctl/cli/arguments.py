@@ -52,7 +52,7 @@ class TemplateName(click.ParamType[str]):
         del param
         import re
 
-        from clusterctl.wiring.laptop import config_path
+        from clusterctl.wiring.local_paths import config_path
 
         root = ctx.find_root()
         path = config_path(root.params.get("config"))
@@ -62,7 +62,7 @@ class TemplateName(click.ParamType[str]):
 
 
 def _home() -> Path:
-    from clusterctl.wiring.laptop import home
+    from clusterctl.wiring.local_paths import home
 
     return home()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.output import confirm, table
-from clusterctl.words import plural
+from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.model import Access, Facet, NodeState
-from clusterctl.remote import Result
+from clusterctl.remote.base import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
-    from clusterctl.operations.parts import Parts
+    from clusterctl.operations.context import Parts
 
 _MAX_THREADS = 32
 

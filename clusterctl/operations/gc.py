@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
-from clusterctl.providers.ec2 import gc, inventory, records, tags, worth
-from clusterctl.providers.ec2.gc import Left
-from clusterctl.providers.ec2.ledger import Ledger
-from clusterctl.providers.ec2.resources import Kind, by_kind, of
+from clusterctl.providers.ec2 import instances as records
+from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.account import gc, inventory, resource_costs
+from clusterctl.providers.ec2.account.gc import Left
+from clusterctl.providers.ec2.account.resources import Kind, by_kind, of
+from clusterctl.providers.ec2.launch_journal import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
+    from clusterctl.providers.ec2.account.resources import Resource
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.resources import Resource
 
 _TEMPLATE_AGE = timedelta(hours=1)
 """A launch template lives as long as its launch: minutes."""
@@ -101,7 +103,7 @@ def find(aws: Aws, asker: Asker, *, report: Callable[[Event], None]) -> Findings
 
     found = inventory.everywhere(aws, images=asker.images, progress=progress)
     judged = _judge(found.resources, asker)
-    prices, unknown = worth.hourly(aws, [each.resource for each in judged])
+    prices, unknown = resource_costs.hourly(aws, [each.resource for each in judged])
     notes = (*found.notes, *unknown)
     return Findings(found.resources, tuple(judged), prices, notes, found.failures, len(found.regions))
 

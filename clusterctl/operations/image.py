@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import MASTER
-from clusterctl.operations.baked import content
-from clusterctl.operations.join import join
+from clusterctl.node.render import render
+from clusterctl.operations.cost import agree
+from clusterctl.operations.image_lookup import content
+from clusterctl.operations.joining.join import join
 from clusterctl.operations.plan import make_plan, prepare, refuse_problems
-from clusterctl.operations.quote import agree
 from clusterctl.providers.base import Images
-from clusterctl.render import render
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.model import Plan
-    from clusterctl.operations.parts import Parts
-    from clusterctl.operations.quote import Approve
+    from clusterctl.operations.context import Parts
+    from clusterctl.operations.cost import Approve
 
 PREFIX = "bake-"
 """What the name of the builder's cluster begins with; the image's name follows."""

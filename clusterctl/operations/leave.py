@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl import connections
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
-from clusterctl.operations.join import members_changed
+from clusterctl.operations.joining.join import members_changed
 from clusterctl.providers.base import Power
+from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.operations.parts import Parts
+    from clusterctl.operations.context import Parts
 
 
 def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) -> None:
@@ -70,7 +70,7 @@ def terminate(parts: Parts, *, force: bool = False) -> list[Node]:
         nodes = parts.provider.nodes(parts.name)
         if nodes and not force:
             _all_leave(parts, nodes)
-        connections.withdraw(parts.folder)
+        publish.withdraw(parts.folder)
         parts.provider.destroy(parts.name)
         parts.folder.remove()
     return nodes
@@ -88,7 +88,7 @@ def stop(parts: Parts) -> list[Node]:
         running = [node for node in nodes if node.state == NodeState.RUNNING]
         if running:
             _all_leave(parts, running)
-        connections.withdraw(parts.folder)
+        publish.withdraw(parts.folder)
         parts.provider.stop(parts.name)
     return running
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl import planning, services
+from clusterctl import planning
+from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import ProviderError
 from clusterctl.model import Facet, Plan, Request
-from clusterctl.placement import provider_name
+from clusterctl.node import services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.operations.parts import Parts
+    from clusterctl.operations.context import Parts
 
 Special = dict[str, dict[str, object]]
 """By alias, fields of its `NodeSpec` that differ from the template's."""

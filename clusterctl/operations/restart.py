@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
-from clusterctl.operations.launch import start
 from clusterctl.operations.leave import stop
+from clusterctl.operations.start import start
 from clusterctl.providers.base import Rebooting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.model import Node
-    from clusterctl.operations.launch import Started
-    from clusterctl.operations.parts import Parts
+    from clusterctl.operations.context import Parts
+    from clusterctl.operations.start import Started
 
 _BOOT = "cat /proc/sys/kernel/random/boot_id"
 """Another word after each boot."""

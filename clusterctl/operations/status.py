@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl import connections
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.providers.base import Priced
+from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.connections import Published
-    from clusterctl.operations.parts import Parts
+    from clusterctl.operations.context import Parts
     from clusterctl.providers.money import Spending
+    from clusterctl.tunnel.publish import Published
 
 ENGINES = "engines"
 """The item of a StatusRow that `list` shows."""
@@ -58,7 +58,7 @@ def status(parts: Parts) -> ClusterStatus:
             parts.provider.name,
             tuple(nodes),
             tuple(rows),
-            tuple(connections.published(parts.folder)),
+            tuple(publish.published(parts.folder)),
             spent.result(),
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import RemoteError
-from clusterctl.remote import Result
+from clusterctl.remote.base import Result
 from clusterctl.testing.nodes import fake_node
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import platform
 import warnings
 from typing import TYPE_CHECKING
 
-from clusterctl import connections, tunnel
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
+from clusterctl.tunnel import process, publish
 from clusterctl.wiring.clusters import the_cluster
-from clusterctl.wiring.laptop import home
+from clusterctl.wiring.local_paths import home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def client_file(name: str | None) -> Path:
     """The connection file of a cluster's ipyparallel, its tunnel up."""
     folder = ClusterFolder(home(), the_cluster(name))
-    found = next((c.file for c in connections.published(folder) if c.name == "client" and c.file), None)
+    found = next((c.file for c in publish.published(folder) if c.name == "client" and c.file), None)
     if found is None or not found.exists():
         raise StateError(
             f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
         )
-    tunnel.reopen(folder.path)
+    process.reopen(folder.path)
     return found
 
 

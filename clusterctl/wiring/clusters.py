@@ -7,7 +7,7 @@ from contextlib import suppress
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
-from clusterctl.wiring.laptop import home
+from clusterctl.wiring.local_paths import home
 from clusterctl.wiring.providers import asked
 
 

@@ -7,14 +7,14 @@ import platform
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
 from clusterctl.providers.ec2.aws import Aws, Credentials
-from clusterctl.wiring.laptop import config_path, home, mark, user
+from clusterctl.wiring.local_paths import config_path, home, mark, user
 
 if TYPE_CHECKING:
-    from clusterctl.settings import AwsSection, Settings
+    from clusterctl.config.settings import AwsSection, Settings
 
 
 def provider(settings: Settings | None) -> Ec2Provider:
@@ -66,7 +66,7 @@ def aws(config_file: str | None, region: str | None = None, *, hasty: bool = Fal
         region: to look elsewhere than the section says.
         hasty: give up at once where nobody answers.
     """
-    return aws_of(config.load_aws(config_path(config_file), environ=os.environ), region, hasty=hasty)
+    return aws_of(loading.load_aws(config_path(config_file), environ=os.environ), region, hasty=hasty)
 
 
 def aws_of(section: AwsSection, region: str | None = None, *, hasty: bool = False) -> Aws:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.errors import UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
-from clusterctl.wiring.laptop import config_path, home, owner, user
+from clusterctl.wiring.local_paths import config_path, home, owner, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
-    from clusterctl.settings import Settings
 
 # Each provider is loaded when it is made: a start with one of them need not wait for the libraries of the others.
 
@@ -95,7 +95,7 @@ def _ec2_is_in_use() -> bool:
     if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
         return True
     path = config_path(None)
-    return path is not None and config.mentions_ec2(path)
+    return path is not None and loading.mentions_ec2(path)
 
 
 def image_providers() -> dict[str, Images]:

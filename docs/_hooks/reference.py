@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl import api, errors, hookspecs, plugin_classes, starcluster
+from clusterctl import api, errors
 from clusterctl.cli.main import COMMANDS, cli
-from clusterctl.journal import ClusterFolder
-from clusterctl.model import Layout
-from clusterctl.placement import providers_of
-from clusterctl.settings import (
+from clusterctl.config import starcluster
+from clusterctl.config.provider_options import providers_of
+from clusterctl.config.settings import (
     AwsSection,
     ClusterSection,
     GlobalSection,
@@ -27,13 +26,16 @@ from clusterctl.settings import (
     PermissionSection,
     VolumeSection,
 )
+from clusterctl.journal import ClusterFolder
+from clusterctl.model import Layout
+from clusterctl.plugin import hookspecs, loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic.fields import FieldInfo
 
-    from clusterctl.sections import Section
+    from clusterctl.options import Section
 
 ROOT = Path(__file__).parents[2]
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
@@ -192,12 +194,12 @@ def _options() -> Iterator[str]:
             yield "It acts with the provider [`ec2`](../howto/ec2.md)."
             yield ""
         yield from _table(model)
-    for name, plugin in plugin_classes.installed("clusterctl").items():
+    for name, plugin in loader.installed("clusterctl").items():
         yield f"## [plugin {name}]"
         yield ""
         yield inspect.getdoc(plugin) or ""
         yield ""
-        yield from _table(plugin_classes.options_model(plugin))
+        yield from _table(loader.options_model(plugin))
 
 
 def _table(model: type[Section]) -> Iterator[str]:
@@ -232,8 +234,9 @@ def _default(field: FieldInfo) -> str:
 def _hooks() -> Iterator[str]:
     yield "# Hooks"
     yield ""
-    yield "Made from `clusterctl/hookspecs.py`, in the order in which they come. [Write a plugin](../howto/plugin.md)"
-    yield "shows them at work. An implementation takes only the arguments that it uses."
+    yield "Made from `clusterctl/plugin/hookspecs.py`, in the order in which they come."
+    yield "[Write a plugin](../howto/plugin.md) shows them at work."
+    yield "An implementation takes only the arguments that it uses."
     yield ""
     for name, function in vars(hookspecs).items():
         if name.startswith("clusterctl_"):

@@ -39,11 +39,11 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent))
 from common import clusterctl, home, machine, spread
 
-from clusterctl import tunnel
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.plan import make_plan
 from clusterctl.planning import aliases
-from clusterctl.wiring.parts import parts_of
+from clusterctl.tunnel import process
+from clusterctl.wiring.context import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -263,7 +263,7 @@ def ssh_and_pip(lab: Machines) -> None:
 
 
 def _fill(template: str, **values: str) -> str:
-    from clusterctl.render import render_text
+    from clusterctl.node.render import render_text
 
     return render_text(template, **values)
 
@@ -336,7 +336,7 @@ def _await_compiled(lab: Machines) -> None:
 def _end_all(lab: Machines) -> None:
     """Nothing of ours is left running: neither services and what looks after them, nor the tunnel."""
     clusterctl(lab.env, "runplugin", "ipclusterstop", "bench")
-    tunnel.close(lab.key.parent)
+    process.close(lab.key.parent)
     pid = "/run/clusterctl/supervisord.pid"
     for node in lab.nodes:
         lab.ssh(

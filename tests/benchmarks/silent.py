@@ -21,14 +21,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from common import machine
 
-from clusterctl import config, plugin_classes
+from clusterctl.config import loading
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.join import join
-from clusterctl.operations.parts import Parts
+from clusterctl.operations.context import Parts
+from clusterctl.operations.joining.join import join
 from clusterctl.operations.plan import make_plan
-from clusterctl.plugin_host import PluginHost
+from clusterctl.plugin import loader
+from clusterctl.plugin.host import PluginHost
 from clusterctl.providers.local import LocalProvider
-from clusterctl.wiring.parts import connector
+from clusterctl.wiring.context import connector
 
 _ALIASES = ("master", "node001", "node002")
 _WAIT_S = 30.0
@@ -45,7 +46,7 @@ def row(others: int, kind: str) -> str:
         for each in queue:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
-        settings = config.load(None, overrides={"plugins": ""}, environ={}, find_plugin=plugin_classes.find)
+        settings = loading.load(None, overrides={"plugins": ""}, environ={}, find_plugin=loader.find)
         folder = ClusterFolder(Path(home), "bench")
         provider = LocalProvider(Path(home) / "local", os.environ)
         parts = Parts("bench", settings, provider, PluginHost(()), folder, connector(folder), lambda _: None)

@@ -15,7 +15,7 @@ import pytest
 
 from clusterctl.cli import main as main_module
 from clusterctl.providers.ec2.aws import Aws
-from clusterctl.wiring import ec2, parts, providers
+from clusterctl.wiring import context, ec2, providers
 
 EVERY_HOOK = Path(__file__).parent.parent / "plugins" / "every_hook.py"
 PLUGINS = '''
@@ -82,7 +82,7 @@ def laptop(lab, tmp_path, monkeypatch):
     lab.home = Path(os.environ["CLUSTERCTL_HOME"])
     lab.provider.name = "local"
     monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
-    monkeypatch.setattr(parts, "connector", lambda folder: lab.connector)
+    monkeypatch.setattr(context, "connector", lambda folder: lab.connector)
     (tmp_path / "offline.py").write_text(PLUGINS)
     lab.config = lab.home / "config"
     lab.config.write_text(

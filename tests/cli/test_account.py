@@ -10,11 +10,11 @@ import stat
 import pytest
 from click.shell_completion import ShellComplete
 
-from clusterctl import keys
 from clusterctl.cli.main import cli
+from clusterctl.identity import keys
 from clusterctl.testing import fake_node
 from clusterctl.wiring.ec2 import owner as ours
-from clusterctl.wiring.laptop import home
+from clusterctl.wiring.local_paths import home
 
 from ..standin.faults import Fails, LostAnswer
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterctl.cli import braille, price_svg, price_text, ticks
-from clusterctl.providers.ec2.courses import Course
-from clusterctl.providers.ec2.prices import SpotPrice, mean
+from clusterctl.cli.charts import axis, braille, svg
+from clusterctl.cli.charts import text as price_text
+from clusterctl.providers.ec2.pricing.prices import SpotPrice, mean
+from clusterctl.providers.ec2.pricing.spot_history import Course
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=timezone.utc)
 END = START + timedelta(days=7)
@@ -57,12 +58,12 @@ class TestTicks:
         ],
     )
     def test_amounts_are_round(self, low, high, expected):
-        assert ticks.amounts(low, high) == expected
+        assert axis.amounts(low, high) == expected
 
     @given(st.floats(0.0001, 100), st.floats(0, 100))
     @example(0.5, 2.2e-16)
     def test_amounts_hold_all_there_is_and_are_few(self, low, more):
-        found = ticks.amounts(low, low + more)
+        found = axis.amounts(low, low + more)
         assert found[0] <= low * (1 + 1e-6)
         assert low + more <= found[-1] * (1 + 1e-6)
         assert 2 <= len(found) <= 8
@@ -73,7 +74,7 @@ class TestTicks:
         [(168, "21 00:00", 7), (24, "20 09:00", 8), (1, "20 08:00", 5), (24 * 90, "27 00:00", 7)],
     )
     def test_times_are_round(self, hours, first, count):
-        found = ticks.times(START, START + timedelta(hours=hours))
+        found = axis.times(START, START + timedelta(hours=hours))
         if hours == 24:
             assert found[0].hour % 3 == 0
         else:
@@ -85,7 +86,7 @@ class TestTicks:
 
     @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (0.005, 3), (0.0025, 4), (0.2, 2), (5.0, 2)])
     def test_marks_have_the_digits_that_tell_them_apart(self, step, digits):
-        assert ticks.decimals(step) == digits
+        assert axis.decimals(step) == digits
 
 
 class TestText:
@@ -117,7 +118,7 @@ class TestText:
 
 class TestPicture:
     def drawn(self, *courses):
-        return ET.fromstring(price_svg.picture(courses, place="us-east-1", start=START, end=END))
+        return ET.fromstring(svg.picture(courses, place="us-east-1", start=START, end=END))
 
     def test_it_is_svg_with_a_line_and_a_name_for_each_zone(self):
         root = self.drawn(course(), course("us-east-1b"))
@@ -142,6 +143,6 @@ class TestPicture:
         assert len(styles) >= 21
 
     def test_nothing_is_loaded_from_elsewhere(self):
-        text = price_svg.picture([course()], place="<&>", start=START, end=END)
+        text = svg.picture([course()], place="<&>", start=START, end=END)
         assert "&lt;&amp;&gt;" in text
         assert not [word for word in ("href", "url(", "@import", "<script") if word in text]

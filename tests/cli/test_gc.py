@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.journal import ClusterFolder
-from clusterctl.providers.ec2 import deletion, gc, inventory, tags
+from clusterctl.providers.ec2 import deletion, tags
+from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.wiring.ec2 import owner as ours
-from clusterctl.wiring.laptop import home
+from clusterctl.wiring.local_paths import home
 
 from ..standin.faults import Fails, InUse, Unauthorized
 from ..standin.leaks import left

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.cli.image import ImageName
+from clusterctl.cli.setup.image import ImageName
 from clusterctl.errors import ProviderError
 from clusterctl.testing import FakeImageProvider
 from clusterctl.wiring import providers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.remote import Result
+from clusterctl.remote.base import Result
 
 
 @pytest.fixture

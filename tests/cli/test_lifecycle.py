@@ -88,7 +88,7 @@ class TestStart:
         assert run("start", "lab", "--set", "nonsense").status == 2
 
     def test_a_node_that_fails_is_named_and_the_status_is_1(self, run, laptop):
-        from clusterctl.remote import Result
+        from clusterctl.remote.base import Result
 
         laptop.connector.answers = lambda ran: Result(1, "", "disk on fire") if ran.node == "node002" else ""
         said = run("start", "lab")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.operations import selftest as operation
-from clusterctl.operations.launch import start
-from clusterctl.operations.promises import Check, require
+from clusterctl.operations.selftest import run as operation
+from clusterctl.operations.selftest.checks import Check, require
+from clusterctl.operations.start import start
 from clusterctl.wiring import providers
-from clusterctl.wiring.parts import selftest_parts
+from clusterctl.wiring.context import selftest_parts
 
 from ..priced import PricedProvider
 

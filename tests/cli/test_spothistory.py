@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from clusterctl.cli import spothistory
+from clusterctl.cli.aws import spothistory
 
 from ..standin.cloud import Cloud
 

@@ -13,9 +13,9 @@ from clusterctl.cluster import Cluster
 from clusterctl.model import Facet, Machines, NodeState
 from clusterctl.operations.plan import make_plan, prepare
 from clusterctl.providers.base import machine_layout
-from clusterctl.remote import Result
+from clusterctl.remote.base import Result
 from clusterctl.testing import fake_node
-from clusterctl.wiring.parts import parts_of
+from clusterctl.wiring.context import parts_of
 
 from . import vms
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import pytest
 
 from clusterctl.errors import RemoteError
-from clusterctl.facts import learn
+from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.keys import ensure_key_pair
 from clusterctl.model import MASTER, Facet
-from clusterctl.operations.join import join
+from clusterctl.node.facts import learn
+from clusterctl.operations.joining.join import join
 from clusterctl.operations.plan import make_plan
-from clusterctl.ssh import SSHRemote
-from clusterctl.wiring.parts import connector
+from clusterctl.remote.ssh import SSHRemote
+from clusterctl.wiring.context import connector
 
 pytestmark = pytest.mark.e2e
 MACHINE = "i-0123456789abcdef0"

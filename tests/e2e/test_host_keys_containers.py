@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl import plugin_classes
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.keys import new_key_pair
-from clusterctl.operations.launch import start
-from clusterctl.wiring.parts import connector
+from clusterctl.operations.start import start
+from clusterctl.plugin import loader
+from clusterctl.wiring.context import connector
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 ALIASES = ("master", "node001", "node002")
@@ -60,7 +60,7 @@ class Born:
 def parts(lab, docker_provider, docker_image):
     folder = ClusterFolder(lab.home, "born")
     made = lab.parts(
-        {"base": plugin_classes.find("base")},
+        {"base": loader.find("base")},
         name="born",
         provider="docker",
         node_image_id=docker_image,

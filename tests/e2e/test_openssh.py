@@ -16,12 +16,13 @@ from pathlib import PurePosixPath
 import asyncssh
 import pytest
 
-from clusterctl import forwarder, tunnel
 from clusterctl.errors import RemoteError
-from clusterctl.gateways import Gateways, _connected
-from clusterctl.keys import ensure_key_pair
+from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.model import Access, Facet
+from clusterctl.remote.gateways import Gateways, _connected
 from clusterctl.testing import fake_node
+from clusterctl.tunnel import forwarder
+from clusterctl.tunnel import process as tunnel
 
 from ..sshds import free_port, require, tunnel_works
 
@@ -235,7 +236,9 @@ class TestGateway:
 
     def test_one_that_is_off_is_waited_for_once(self, login, monkeypatch):
         gateways, tried = Gateways(), []
-        monkeypatch.setattr("clusterctl.gateways._connected", lambda *where: tried.append(where) or _connected(*where))
+        monkeypatch.setattr(
+            "clusterctl.remote.gateways._connected", lambda *where: tried.append(where) or _connected(*where)
+        )
         with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
             jump = f"me@127.0.0.1:{silent.getsockname()[1]}"
             waiting = [socket.socket() for _ in range(3)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.api import Facet
-from clusterctl.wiring.parts import parts_of
+from clusterctl.wiring.context import parts_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

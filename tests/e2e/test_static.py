@@ -9,7 +9,7 @@ import getpass
 
 import pytest
 
-from clusterctl.keys import ensure_key_pair
+from clusterctl.identity.keys import ensure_key_pair
 
 from ..sshds import servers
 

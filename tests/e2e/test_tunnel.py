@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from clusterctl import tunnel
+from clusterctl.tunnel import process as tunnel
 
 pytestmark = pytest.mark.e2e
 

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 import psutil
 import pytest
 
-from clusterctl import relay, tunnel
 from clusterctl.errors import LostError, RemoteError
-from clusterctl.keys import ensure_key_pair
+from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.model import Access
+from clusterctl.remote import proxy_command
+from clusterctl.tunnel import process
 
 from ..sshds import free_port, tunnel_works
 
@@ -70,7 +71,7 @@ class TestProgram:
         poll(lambda: not psutil.pid_exists(int((tmp_path / "pid").read_text())), "the program is gone")
 
     def test_it_ends_too_when_clusterctl_is_killed(self, node, tmp_path, poll):
-        code = f"from clusterctl.relay import Relay; Relay({node.access.command}); input()"
+        code = f"from clusterctl.remote.proxy_command import Relay; Relay({node.access.command}); input()"
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as killed:
             poll(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the program runs")
             pid = int((tmp_path / "pid").read_text())
@@ -109,7 +110,7 @@ class TestProgram:
         assert "(sh said: i-0abc is not connected) (try: " in said
 
     def test_one_that_leads_nowhere_is_given_up(self, node, login, monkeypatch, tmp_path, poll):
-        monkeypatch.setattr(relay, "TIMEOUT_S", 0.5)
+        monkeypatch.setattr(proxy_command, "TIMEOUT_S", 0.5)
         silent = by("sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 600")
         assert "does not answer through sh" in login.refusal(replace(node, access=silent), RemoteError)
         poll(lambda: not psutil.pid_exists(int((tmp_path / "pid").read_text())), "the program is gone")
@@ -129,7 +130,7 @@ class TestProgram:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         broken = replace(node, access=by("sh", "-c", "echo i-0abc is not connected >&2"))
         with pytest.raises(RemoteError, match=r"did not come up: .*\(sh said: i-0abc is not connected\)"):
-            tunnel.open(tmp_path, tunnel.Target.to(broken, tmp_path / "id", tmp_path / "pinned"), [])
+            process.open(tmp_path, process.Target.to(broken, tmp_path / "id", tmp_path / "pinned"), [])
 
 
 @pytest.fixture(scope="module")

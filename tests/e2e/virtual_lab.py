@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from clusterctl.keys import ensure_key_pair
+from clusterctl.identity.keys import ensure_key_pair
 
 from . import vms
 from .baking import PLUGINS, USER

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 
 from ..docker_engine import CACHE
 from ..qemu import Bridge, Guest, Image, listens, overlay, power_on, run, seed_disk

@@ -10,8 +10,8 @@ import pytest
 from clusterctl.errors import ClusterctlError, RemoteError, UsageError
 from clusterctl.model import Access, Facet
 from clusterctl.operations import access
-from clusterctl.operations.launch import start
-from clusterctl.remote import Result
+from clusterctl.operations.start import start
+from clusterctl.remote.base import Result
 
 
 @pytest.fixture

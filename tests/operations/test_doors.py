@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import UsageError
-from clusterctl.operations.doors import Allowed, allow_me
+from clusterctl.operations.firewall import Allowed, allow_me
 
 
 def test_a_provider_without_a_firewall_says_so(lab):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.gc import Known, known_clusters, unneeded
 from clusterctl.providers.ec2 import tags
-from clusterctl.providers.ec2.ledger import Launch, Ledger
-from clusterctl.providers.ec2.resources import Kind, Resource
+from clusterctl.providers.ec2.account.resources import Kind, Resource
+from clusterctl.providers.ec2.launch_journal import Launch, Ledger
 
 NOW = datetime(2025, 6, 10, 12, 0, tzinfo=timezone.utc)
 ME, YOU = "me@here", "you@there"

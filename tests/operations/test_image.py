@@ -8,7 +8,7 @@ from clusterctl.api import Request, hookimpl
 from clusterctl.errors import PluginError, ProviderError, UsageError
 from clusterctl.model import Problem
 from clusterctl.operations.image import bake
-from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations.start import add_nodes, start
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
 from ..priced import PricedImageProvider

@@ -11,10 +11,10 @@ from clusterctl.api import hookimpl
 from clusterctl.errors import LostError, RefusedError
 from clusterctl.events import EventKind
 from clusterctl.model import Access, Facet
-from clusterctl.operations import join
-from clusterctl.operations.launch import start
+from clusterctl.operations.joining import join
+from clusterctl.operations.joining.wavefront import NotYetError
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.wavefront import NotYetError
+from clusterctl.operations.start import start
 from clusterctl.testing import FakeConnector, FakeProvider, fake_node
 
 

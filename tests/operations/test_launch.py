@@ -11,9 +11,11 @@ from clusterctl.api import Connection, Field, Request, Section, StatusRow, hooki
 from clusterctl.errors import ClusterctlError, ConfigError, PluginError, ProviderError, StateError, UsageError
 from clusterctl.events import EventKind
 from clusterctl.model import NodeState, Problem
-from clusterctl.operations import join, launch, leave, status
-from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations import leave, status
+from clusterctl.operations import start as launch
+from clusterctl.operations.joining import join
 from clusterctl.operations.plan import make_plan
+from clusterctl.operations.start import add_nodes, start
 
 
 class Options(Section):

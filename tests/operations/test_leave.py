@@ -7,7 +7,7 @@ import pytest
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import Facet, NodeState
 from clusterctl.operations import leave
-from clusterctl.operations.launch import start
+from clusterctl.operations.start import start
 
 from .test_launch import of, recording
 
@@ -225,7 +225,7 @@ class TestRemoveNodes:
         assert parts.folder.wanted() == ("master", "node001", "node002")
 
     def test_their_numbers_are_free_for_the_next(self, lab, log, up):
-        from clusterctl.operations.launch import add_nodes
+        from clusterctl.operations.start import add_nodes
 
         leave.remove_nodes(up(), ["node001"], 1)
         assert add_nodes(lab.parts(recording(log)), [], 1).joined == ("node001",)

@@ -6,8 +6,8 @@ import pytest
 
 from clusterctl.api import hookimpl
 from clusterctl.errors import PluginError, StateError
-from clusterctl.operations.launch import start
-from clusterctl.operations.plugins import run_plugin
+from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.operations.start import start
 
 from .test_launch import of, recording
 

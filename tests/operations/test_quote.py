@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import UsageError
-from clusterctl.operations.clock import Clock
-from clusterctl.operations.launch import add_nodes, start
+from clusterctl.operations.cost import quote
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.quote import quote
+from clusterctl.operations.start import add_nodes, start
+from clusterctl.operations.timing import Clock
 
 from ..priced import PricedProvider
 
@@ -77,7 +77,7 @@ class TestQuote:
 class TestClock:
     def test_it_stands_still_while_somebody_thinks(self, monkeypatch):
         now = [100.0]
-        monkeypatch.setattr("clusterctl.operations.clock.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("clusterctl.operations.timing.time.monotonic", lambda: now[0])
         clock = Clock()
         with clock.step("plan"):
             now[0] += 2

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from clusterctl.errors import DeadlineError
-from clusterctl.operations.launch import start
 from clusterctl.operations.restart import restart
+from clusterctl.operations.start import start
 
 from .test_launch import of, recording
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.operations import selftest as operation
-from clusterctl.operations.launch import start
-from clusterctl.operations.promises import CHECKS, Bench, Check, require
-from clusterctl.operations.selftest import options, plan_of, selftest
+from clusterctl.operations.selftest import run as operation
+from clusterctl.operations.selftest.checks import CHECKS, Bench, Check, require
+from clusterctl.operations.selftest.run import options, plan_of, selftest
+from clusterctl.operations.start import start
 from clusterctl.testing import FakeProvider
 
 ENDS = ["the cluster ends", "nothing of it is left in the account"]

@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl.errors import PluginError
 from clusterctl.model import StatusRow
-from clusterctl.operations.launch import start
+from clusterctl.operations.start import start
 from clusterctl.operations.status import ClusterStatus, list_clusters, status
 from clusterctl.testing import fake_node
 

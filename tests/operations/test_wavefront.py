@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusterctl.errors import PluginError, RemoteError
 from clusterctl.model import MASTER
-from clusterctl.operations.wavefront import MAX_THREADS, NotYetError, Wavefront
+from clusterctl.operations.joining.wavefront import MAX_THREADS, NotYetError, Wavefront
 
 PLUGINS = ("a", "b")
 LONG_S = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.api import Facet, PluginError, Request
-from clusterctl.plugin_classes import find, not_needed, options_model
+from clusterctl.plugin.loader import find, not_needed, options_model
 from clusterctl.testing import fake_cluster
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl import config
 from clusterctl.api import Facet, Machines, PluginError, Request
+from clusterctl.config import loading
 from clusterctl.errors import ConfigError
 from clusterctl.model import NodeState
-from clusterctl.plugin_classes import find, not_needed, options_model
+from clusterctl.plugin.loader import find, not_needed, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
@@ -311,4 +311,4 @@ def test_what_cannot_be_meant_is_refused_when_the_config_is_read(tmp_path, line)
     file = tmp_path / "config"
     file.write_text(f"[cluster a]\ncluster_user = me\n[plugin base]\n{line}\n")
     with pytest.raises(ConfigError):
-        config.load(file, environ={}, find_plugin=find)
+        loading.load(file, environ={}, find_plugin=find)

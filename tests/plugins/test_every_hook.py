@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl import hookspecs, plugin_classes, plugin_host
 from clusterctl.api import PluginError
 from clusterctl.errors import ConfigError
 from clusterctl.operations import leave
-from clusterctl.operations.launch import add_nodes, start
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.plugins import run_plugin
+from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.operations.start import add_nodes, start
 from clusterctl.operations.status import status
+from clusterctl.plugin import hookspecs, host, loader
 from clusterctl.testing import fake_cluster
 
 FILE = Path(__file__).with_name("every_hook.py")
@@ -25,7 +25,7 @@ RUNNING = "every_hook:every_hook-0 RUNNING pid 7, uptime 0:00:04\n"
 @pytest.fixture
 def plugin():
     """Loaded as a user's is."""
-    return plugin_classes.find("every_hook", f"{FILE}:EveryHook")
+    return loader.find("every_hook", f"{FILE}:EveryHook")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def scripts(lab, name):
 
 def test_it_implements_every_hook_there_is(plugin):
     specified = {name for name in vars(hookspecs) if name.startswith("clusterctl_")}
-    loaded = plugin_host.PluginHost([("every_hook", plugin, plugin_classes.options_model(plugin)())])
+    loaded = host.PluginHost([("every_hook", plugin, loader.options_model(plugin)())])
     assert loaded.plugins[0].hooks == specified
 
 
@@ -116,7 +116,7 @@ def test_leave_stops_the_server_unless_the_machine_ends_anyway(parts, lab, plugi
     assert scripts(lab, "stop") == []
 
     cluster = fake_cluster(tmp_path)
-    one = plugin(plugin_classes.options_model(plugin)())
+    one = plugin(loader.options_model(plugin)())
     one.clusterctl_leave(cluster, cluster.node("node001"))
     assert cluster.ran == []
     one.clusterctl_leave(cluster, cluster.master)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
-from clusterctl.plugin_classes import find, options_model
-from clusterctl.remote import Result
+from clusterctl.plugin.loader import find, options_model
+from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster, fake_node
 
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from clusterctl.render import render
+from clusterctl.node.render import render
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whose processes there are")
 

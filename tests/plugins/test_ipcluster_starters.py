@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.render import render
+from clusterctl.node.render import render
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there an engine's nanny is a copy of it")
 

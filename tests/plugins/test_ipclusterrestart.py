@@ -7,9 +7,9 @@ import json
 import pytest
 
 from clusterctl.api import PluginError
-from clusterctl.plugin_classes import find, options_model
-from clusterctl.plugin_host import PluginHost
-from clusterctl.remote import Result
+from clusterctl.plugin.host import PluginHost
+from clusterctl.plugin.loader import find, options_model
+from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster
 
 IDS = {"engine_ids": {"master": [0, 2], "node001": [2, 2], "node002": [4, 2]}}

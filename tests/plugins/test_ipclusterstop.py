@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl.plugin_classes import find, options_model
+from clusterctl.plugin.loader import find, options_model
 from clusterctl.testing import fake_cluster
 
 

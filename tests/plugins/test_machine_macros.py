@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from clusterctl.render import render_text
+from clusterctl.node.render import render_text
 
 PIECES = (
     '{% import "machine_macros.sh.j2" as m %}set -eu\n'

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Request, Volume
-from clusterctl.plugin_classes import find, not_needed, options_model
-from clusterctl.plugin_host import PluginHost
+from clusterctl.plugin.host import PluginHost
+from clusterctl.plugin.loader import find, not_needed, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
 

@@ -13,11 +13,12 @@ import time
 import pytest
 import uv
 
-from clusterctl import installed, locks
 from clusterctl.api import Facet, Machines, PluginError, Request
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.environment import installed
+from clusterctl.environment import lock as locks
 from clusterctl.planning import make_plan
-from clusterctl.plugin_classes import find, options_model
-from clusterctl.template import ClusterSection
+from clusterctl.plugin.loader import find, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])

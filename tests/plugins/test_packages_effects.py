@@ -11,14 +11,14 @@ import zipfile
 
 import pytest
 
-from clusterctl import locks
 from clusterctl.api import Facet, RemoteError, Request, Result, Secret
 from clusterctl.cluster import Cluster
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.environment import lock as locks
 from clusterctl.model import Machines
 from clusterctl.planning import make_plan
-from clusterctl.plugin_classes import find, options_model
+from clusterctl.plugin.loader import find, options_model
 from clusterctl.providers.base import machine_layout
-from clusterctl.template import ClusterSection
 from clusterctl.testing import fake_node
 
 from ..complaints import complaints

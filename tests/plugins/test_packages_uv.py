@@ -15,7 +15,7 @@ import zipfile
 
 import pytest
 
-from clusterctl.render import render
+from clusterctl.node.render import render
 
 VERSION = "9.8.7"
 PROGRAM = b"#!/bin/sh\necho uv 9.8.7\n"

@@ -11,9 +11,9 @@ import pytest
 
 from clusterctl.api import Facet, Machines
 from clusterctl.model import NodeState
-from clusterctl.plugin_classes import IMPLICIT, find, not_needed, options_model
+from clusterctl.node.render import render
+from clusterctl.plugin.loader import IMPLICIT, find, not_needed, options_model
 from clusterctl.providers.base import machine_layout
-from clusterctl.render import render
 from clusterctl.testing import fake_cluster, fake_node
 
 from .. import metadata_service

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from clusterctl.render import render_text
+from clusterctl.node.render import render_text
 
 from .. import fake_dnf
 

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Request
-from clusterctl.plugin_classes import find, options_model
+from clusterctl.plugin.loader import find, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Volume
-from clusterctl.plugin_classes import NoOptions, find
+from clusterctl.plugin.loader import NoOptions, find
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeSpec, NodeState, Plan, Request
 from clusterctl.providers.base import Power, Provider
 

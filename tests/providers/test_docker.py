@@ -18,10 +18,19 @@ import paramiko
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Facet, NodeState, Volume
 from clusterctl.providers.base import BaseImages, Images, ImageSource, Power
-from clusterctl.providers.docker import DockerProvider, attempt, checks, containers, engine, networks, ports, records
+from clusterctl.providers.docker import (
+    DockerProvider,
+    checks,
+    containers,
+    engine,
+    networks,
+    ports,
+    records,
+    transaction,
+)
 from clusterctl.providers.docker.images import NODE_IMAGE, build_context
 from clusterctl.providers.docker.records import Container, Record
 from clusterctl.secret import Secret
@@ -248,10 +257,10 @@ class TestWhatIsMade:
                 raise ProviderError(f"{name} failed", remedy="do something")
 
         with pytest.raises(ProviderError, match="one failed\ntwo failed"):
-            attempt.each(fail, ["one", "well", "two"])
-        assert sorted(attempt.quietly(fail, ["one", "well", "two"])) == ["one failed", "two failed"]
+            transaction.each(fail, ["one", "well", "two"])
+        assert sorted(transaction.quietly(fail, ["one", "well", "two"])) == ["one failed", "two failed"]
         with pytest.raises(KeyError):
-            attempt.each({}.__getitem__, ["a fault is not hidden"])
+            transaction.each({}.__getitem__, ["a fault is not hidden"])
 
 
 class TestChecks:

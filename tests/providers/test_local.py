@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Facet, NodeState
 from clusterctl.providers.base import Power
 from clusterctl.providers.local import LocalProvider, machine, power

@@ -11,10 +11,10 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.errors import ProviderError
 from clusterctl.model import Access, Facet, NodeState, Volume
-from clusterctl.plugin_classes import find
+from clusterctl.plugin.loader import find
 from clusterctl.providers.base import Power
 from clusterctl.providers.static import Host, StaticProvider, as_written
 from clusterctl.wiring import providers
@@ -440,7 +440,7 @@ def test_the_config_says_the_hosts(tmp_path):
         "[host alpha]\naddress = 192.0.2.1\nprivate_address = 10.0.0.1\nport = 23\nuser = root\n"
         "key_location = ~/id\nproxy_jump = me@gate\nhost_key = ssh-ed25519 AAAA\n"
     )
-    settings = config.load(path, environ={}, find_plugin=find)
+    settings = loading.load(path, environ={}, find_plugin=find)
     provider = providers.provider("static", settings)
     assert provider._hosts == (
         Host(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.wiring import laptop, providers
+from clusterctl.wiring import local_paths, providers
 
 
 @pytest.fixture
 def home():
-    return laptop.home()
+    return local_paths.home()
 
 
 @pytest.fixture
 def fake(lab, monkeypatch):
     """The only provider there is."""
     lab.provider.name = "local"
-    lab.home = laptop.home()
+    lab.home = local_paths.home()
     monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
     return lab

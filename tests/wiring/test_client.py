@@ -10,14 +10,14 @@ import pytest
 import clusterctl
 from clusterctl.errors import StateError, UsageError
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.launch import start
-from clusterctl.wiring import client, laptop
+from clusterctl.operations.start import start
+from clusterctl.wiring import client, local_paths
 
 
 @pytest.fixture
 def published(fake):
     start(fake.parts(name="lab", cluster_size=1))
-    folder = ClusterFolder(laptop.home(), "lab")
+    folder = ClusterFolder(local_paths.home(), "lab")
     folder.write("client.json", "{}")
     entry = {"name": "client", "file": "client.json", "url": None, "summary": ""}
     folder.write("connections.json", json.dumps([entry]))

@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import NodeState
-from clusterctl.operations.launch import start
+from clusterctl.operations.start import start
 from clusterctl.wiring import clusters, providers
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from clusterctl.errors import ConfigError
-from clusterctl.wiring import ec2, laptop
+from clusterctl.wiring import ec2, local_paths
 
 
 def test_it_is_what_the_aws_section_and_the_environment_say_whatever_else_is_in_the_file(home, monkeypatch):
@@ -39,7 +39,7 @@ def test_what_is_wrong_in_its_own_section_is_told(home):
 
 
 def test_its_owner_is_the_user_at_this_computer_apart_for_a_folder_elsewhere(monkeypatch):
-    monkeypatch.setattr(laptop.getpass, "getuser", lambda: "ann")
+    monkeypatch.setattr(local_paths.getpass, "getuser", lambda: "ann")
     monkeypatch.setattr(ec2.platform, "node", lambda: "desk.example.org")
     assert re.fullmatch(r"ann@desk-[0-9a-f]{8}", ec2.owner())
     monkeypatch.setattr(ec2.platform, "node", lambda: "x" * 300)

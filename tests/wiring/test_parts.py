@@ -10,11 +10,11 @@ import pytest
 from clusterctl.errors import ConfigError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
-from clusterctl.operations.launch import start
-from clusterctl.ssh import SSHRemote
+from clusterctl.operations.start import start
+from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import FakeProvider, fake_node
 from clusterctl.wiring import clusters, providers
-from clusterctl.wiring.parts import connector, lenient_parts, parts_of
+from clusterctl.wiring.context import connector, lenient_parts, parts_of
 
 
 def test_a_cluster_keeps_its_template_and_what_its_start_said(fake, home):

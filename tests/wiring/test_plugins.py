@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl import config
+from clusterctl.config import loading
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import Facet
-from clusterctl.plugin_classes import find
+from clusterctl.plugin.loader import find
 from clusterctl.wiring import plugins
 
 
@@ -16,7 +16,7 @@ def settings(text="", tmp_path=None, **overrides):
     if text:
         path = tmp_path / "config"
         path.write_text(text)
-    return config.load(path, overrides=overrides, environ={}, find_plugin=find)
+    return loading.load(path, overrides=overrides, environ={}, find_plugin=find)
 
 
 def test_packages_act_first_named_or_not():

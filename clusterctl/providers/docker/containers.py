@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import asking, is_missing, said
 from clusterctl.providers.docker.networks import filters
 from clusterctl.providers.docker.ports import Ports, is_conflict

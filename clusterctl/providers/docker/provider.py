@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.providers.base import ignore, machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
-from clusterctl.providers.docker.attempt import Attempt, each, quietly
 from clusterctl.providers.docker.containers import Wanted
 from clusterctl.providers.docker.engine import Engine, asking
 from clusterctl.providers.docker.images import NODE_IMAGE
 from clusterctl.providers.docker.ports import Ports
 from clusterctl.providers.docker.records import FACETS, UNFINISHED
+from clusterctl.providers.docker.transaction import Attempt, each, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,26 +7,17 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Problem
 from clusterctl.providers.base import ignore
-from clusterctl.providers.ec2 import (
-    audit,
-    checks,
-    disks,
-    estimates,
-    groups,
-    images,
-    listing,
-    records,
-    spending,
-    tags,
-    teardown,
-)
-from clusterctl.providers.ec2 import survey as surveys
-from clusterctl.providers.ec2.attempt import Attempt
-from clusterctl.providers.ec2.callers import callers
-from clusterctl.providers.ec2.launch import BATCH
-from clusterctl.providers.ec2.ledger import Ledger
+from clusterctl.providers.ec2 import images, instances, tags
+from clusterctl.providers.ec2.account import audit, listing
+from clusterctl.providers.ec2.launch import checks, data_volumes, security_groups, teardown
+from clusterctl.providers.ec2.launch import discovery as surveys
+from clusterctl.providers.ec2.launch.caller_address import callers
+from clusterctl.providers.ec2.launch.fleet_requests import BATCH
+from clusterctl.providers.ec2.launch.subnets import find_subnets
+from clusterctl.providers.ec2.launch.transaction import Attempt
+from clusterctl.providers.ec2.launch_journal import Ledger
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.subnets import find_subnets
+from clusterctl.providers.ec2.pricing import estimates, spending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +26,9 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Report
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.disks import Disk
-    from clusterctl.providers.ec2.records import Instance
-    from clusterctl.providers.ec2.survey import Survey
+    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.launch.data_volumes import Disk
+    from clusterctl.providers.ec2.launch.discovery import Survey
     from clusterctl.providers.money import Estimate, Spending
 
 
@@ -58,7 +49,7 @@ class Ec2Provider:
             owner: who makes things, for the tags.
         """
         self._options = options or Options()
-        self.facets = records.facets(shared_home=self._options.shared_home)
+        self.facets = instances.facets(shared_home=self._options.shared_home)
         self._here = aws
         self._journal = journal
         self._owner = owner
@@ -112,7 +103,7 @@ class Ec2Provider:
         """The instances that live, asked of AWS."""
         if cluster is not None:
             return self._nodes_of(cluster, self._named(cluster))
-        found = records.find(self._here)
+        found = instances.find(self._here)
         names = sorted({instance.cluster for instance in found})
         return [
             node
@@ -188,7 +179,7 @@ class Ec2Provider:
         """
         aws = self._aws(cluster)
         networks = callers(self._options, find_subnets(aws, self._options))
-        return networks, groups.replace_ssh(aws, cluster, networks)
+        return networks, security_groups.replace_ssh(aws, cluster, networks)
 
     def audit(self, cluster: str) -> Audit:
         """How the cluster's instances, disks and security group are kept."""
@@ -212,7 +203,7 @@ class Ec2Provider:
 
     def _zone(self, plan: Plan) -> tuple[str, Disk | None]:
         """The only zone that new nodes may be in (empty: any), and the volume that is a reason for it."""
-        kept = disks.look_up(self._aws(plan.cluster), plan.volumes)
+        kept = data_volumes.look_up(self._aws(plan.cluster), plan.volumes)
         return self._options.zone or (kept[0].zone if kept else ""), kept[0] if kept else None
 
     def _survey(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
@@ -226,10 +217,10 @@ class Ec2Provider:
         return self._surveys[key]
 
     def _named(self, cluster: str) -> dict[str, Instance]:
-        return self._name(cluster, records.find(self._aws(cluster), cluster))
+        return self._name(cluster, instances.find(self._aws(cluster), cluster))
 
     def _name(self, cluster: str, found: Sequence[Instance]) -> dict[str, Instance]:
-        return records.named(found, Ledger(self._journal(cluster)).names())
+        return instances.named(found, Ledger(self._journal(cluster)).names())
 
     def _nodes_of(self, cluster: str, there: dict[str, Instance]) -> list[Node]:
         keys = Ledger(self._journal(cluster)).host_keys()

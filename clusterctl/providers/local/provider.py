@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import uv
 
 from clusterctl.errors import ProviderError
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.base import ignore
 from clusterctl.providers.local import machine, processes

@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clusterctl import dot_ssh, endpoints
+from clusterctl.identity import endpoints, known_hosts
 from clusterctl.model import Access, Problem
-from clusterctl.providers.static.trust import untrusted
+from clusterctl.providers.static.host_keys import untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clusterctl.dot_ssh import KnownHosts
+    from clusterctl.identity.known_hosts import KnownHosts
 
 _MAX_THREADS = 32
 _NEEDS_IPV4 = "set PRIVATE_ADDRESS of each, in its [host NAME] section, to an IPv4 address that the other hosts reach"
@@ -57,7 +57,7 @@ class Host:
 def as_written(text: str) -> Host:
     """A host that HOSTS has as ``[user@]address[:port]``, without a section of its own."""
     try:
-        end = endpoints.parse(text, user=dot_ssh.user_name())
+        end = endpoints.parse(text, user=known_hosts.user_name())
     except ValueError as exc:
         return Host(text, address=text, port=endpoints.SSH_PORT, user="", fault=str(exc))
     return Host(text, address=end.host, port=end.port, user=end.user)
@@ -65,7 +65,7 @@ def as_written(text: str) -> Host:
 
 def examine(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:
     """The hosts with their host keys and private addresses, and everything that is wrong with any of them."""
-    known = dot_ssh.KnownHosts()
+    known = known_hosts.KnownHosts()
     with ThreadPoolExecutor(min(len(hosts), _MAX_THREADS) or 1) as pool:
         found = list(pool.map(lambda host: _examine(host, known), hosts))
     complete = [host for host, _ in found]
@@ -81,7 +81,7 @@ def _examine(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
         faults.append((f"{host.name}: its key {host.key} cannot be read", "correct KEY_LOCATION"))
     try:
         known_key = known.look_up(host.address, host.port).key
-        host_key = dot_ssh.public_key(host.host_key) if host.host_key else known_key
+        host_key = known_hosts.public_key(host.host_key) if host.host_key else known_key
     except ValueError as exc:
         host_key = ""
         faults.append((f"{host.name}: HOST_KEY: {exc}", "copy the line of /etc/ssh/ssh_host_ed25519_key.pub there"))
@@ -91,7 +91,7 @@ def _examine(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
 def _gateway_faults(host: Host) -> Iterator[Fault]:
     if host.jump:
         try:
-            gateway = endpoints.parse(host.jump, user=dot_ssh.user_name())
+            gateway = endpoints.parse(host.jump, user=known_hosts.user_name())
         except ValueError as exc:
             yield f"{host.name}: PROXY_JUMP: {exc}", "name one host to go through, as user@host:port"
             return

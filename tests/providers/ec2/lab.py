@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.keys import new_key_pair
 from clusterctl.model import MASTER, Node, NodeSpec, Plan, Request
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
 

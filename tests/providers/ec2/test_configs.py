@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clusterctl import planning
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.operations.plan import make_plan
-from clusterctl.wiring import parts as wired
+from clusterctl.wiring import context as wired
 
 TALK = """\
 [global]

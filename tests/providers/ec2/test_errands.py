@@ -8,7 +8,7 @@ import time
 import pytest
 
 from clusterctl.errors import DeadlineError, ProviderError
-from clusterctl.providers.ec2.errands import Errand
+from clusterctl.providers.ec2.pricing.background import Errand
 
 SOON = 60.0
 

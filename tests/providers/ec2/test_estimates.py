@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 
 from clusterctl.model import NodeSpec
-from clusterctl.providers.ec2.estimates import estimate
 from clusterctl.providers.ec2.images import Ami
+from clusterctl.providers.ec2.launch.discovery import Kind, Survey
+from clusterctl.providers.ec2.launch.subnets import Subnet
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.subnets import Subnet
-from clusterctl.providers.ec2.survey import Kind, Survey
+from clusterctl.providers.ec2.pricing.estimates import estimate
 from clusterctl.providers.money import QuotedLimit, Span
 
 from .fake_aws import FakeAws, products, refused, spot

@@ -8,7 +8,8 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.ec2 import deletion, groups, waiting
+from clusterctl.providers.ec2 import deletion
+from clusterctl.providers.ec2.launch import security_groups, waiters
 
 from ...standin.faults import (
     Dies,
@@ -31,11 +32,11 @@ PLAN = plan_of(SIZE, BOTH)
 def _impatient(monkeypatch):
     """Waits are as they are, their pauses are not."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
-    monkeypatch.setattr(waiting, "_FIRST_S", 0.001)
-    monkeypatch.setattr(waiting, "_LONGEST_S", 0.01)
-    monkeypatch.setattr(waiting, "_LATE_S", 0.05)
+    monkeypatch.setattr(waiters, "_FIRST_S", 0.001)
+    monkeypatch.setattr(waiters, "_LONGEST_S", 0.01)
+    monkeypatch.setattr(waiters, "_LATE_S", 0.05)
     monkeypatch.setattr(deletion, "_EVERY_S", 0.001)
-    monkeypatch.setattr(groups, "_LET_GO_S", 1.0)
+    monkeypatch.setattr(security_groups, "_LET_GO_S", 1.0)
 
 
 def actions_of(lab):

@@ -8,9 +8,10 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from clusterctl.operations.gc import Asker, end, find
-from clusterctl.providers.ec2 import deletion, gc, images, inventory, tags
+from clusterctl.providers.ec2 import deletion, images, tags
+from clusterctl.providers.ec2.account import gc, inventory
+from clusterctl.providers.ec2.account.resources import Kind
 from clusterctl.providers.ec2.aws import Aws, AwsError
-from clusterctl.providers.ec2.resources import Kind
 
 from ...standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
 from ...standin.leaks import left

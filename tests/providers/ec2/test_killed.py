@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.providers.ec2.attempt import Attempt
 from clusterctl.providers.ec2.aws import Aws
+from clusterctl.providers.ec2.launch.transaction import Attempt
 
 from .lab import BOTH, plan_of
 
@@ -76,7 +76,7 @@ def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_at_any_call_terminate_leaves_nothing(lab, dead, monkeypatch, after):
     plan = plan_of(2, BOTH)
-    monkeypatch.setattr("clusterctl.providers.ec2.waiting._LATE_S", 0.6)
+    monkeypatch.setattr("clusterctl.providers.ec2.launch.waiters._LATE_S", 0.6)
     at = 0
     while True:
         at += 1

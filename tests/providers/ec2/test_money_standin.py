@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.keys import new_key_pair
 from clusterctl.model import NodeSpec, Plan, Request
 from clusterctl.providers.base import Priced
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
@@ -26,7 +26,7 @@ def plan(workers=2, *, market="spot", bid="", types=TYPES, **more):
 
 @pytest.fixture
 def provider(aws, tmp_path, monkeypatch):
-    for module in ("estimates", "spending"):  # this computer may be slow
+    for module in ("pricing.estimates", "pricing.spending"):  # this computer may be slow
         monkeypatch.setattr(f"clusterctl.providers.ec2.{module}._PATIENCE_S", 60.0)
 
     def make(**options):

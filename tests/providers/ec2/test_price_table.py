@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from clusterctl.providers.ec2 import price_table
+from clusterctl.providers.ec2.pricing import price_table
 
 KNOWN = [
     ("c7i.large", "us-east-1", "0.08925"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterctl.providers.ec2 import prices
-from clusterctl.providers.ec2.prices import SpotPrice
+from clusterctl.providers.ec2.pricing import prices
+from clusterctl.providers.ec2.pricing.prices import SpotPrice
 
 from .fake_aws import NOW, FakeAws, product, products, spot
 

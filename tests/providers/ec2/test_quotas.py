@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.providers.ec2 import quotas
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.pricing import quotas
 
 from .fake_aws import FakeAws, refused
 

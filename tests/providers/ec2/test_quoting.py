@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterctl.providers.ec2.launch import Wanted
-from clusterctl.providers.ec2.prices import SpotPrice
-from clusterctl.providers.ec2.quoting import SHOWN, Market, quote
+from clusterctl.providers.ec2.launch.fleet_requests import Wanted
+from clusterctl.providers.ec2.pricing.prices import SpotPrice
+from clusterctl.providers.ec2.pricing.quote import SHOWN, Market, quote
 from clusterctl.providers.money import Span
 
 from .fake_aws import NOW

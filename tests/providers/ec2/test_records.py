@@ -9,8 +9,9 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import NodeState
-from clusterctl.providers.ec2 import fleets, images, tags
+from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.providers.ec2.launch import fleets
 from clusterctl.secret import Secret
 
 from .lab import SPOT, plan_of

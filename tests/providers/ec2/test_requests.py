@@ -11,7 +11,8 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import Volume
-from clusterctl.providers.ec2 import tags, userdata
+from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.launch import userdata
 from clusterctl.providers.ec2.options import Permission
 
 from .lab import BOTH, HERE, SPOT, plan_of
@@ -75,7 +76,7 @@ class TestLaunch:
         assert said == [False, False]
 
     def test_a_thousand_are_one_request_and_more_are_several(self, lab):
-        from clusterctl.providers.ec2.launch import alike
+        from clusterctl.providers.ec2.launch.fleet_requests import alike
 
         sizes = [len(wanted.aliases) for wanted in alike(plan_of(2202, SPOT).nodes)]
         assert sizes == [1000, 1000, 201, 1]

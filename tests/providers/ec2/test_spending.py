@@ -10,7 +10,7 @@ import pytest
 
 from clusterctl.model import Layout, Node, NodeState
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.spending import spending
+from clusterctl.providers.ec2.pricing.spending import spending
 
 from .fake_aws import FakeAws, products, spot
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.keys import ensure_key_pair, new_key_pair
+from clusterctl.identity.keys import ensure_key_pair, new_key_pair
 
 from .subnet import METADATA
 from .waiting import until

@@ -1,0 +1,1 @@
+"""Commands for an account of AWS."""

@@ -1,0 +1,51 @@
+"""listregions, listzones, listimages: what AWS has to choose from."""
+
+from __future__ import annotations
+
+import click
+
+from clusterctl.cli.arguments import json_option, region_option
+from clusterctl.cli.output import show_found
+
+_IMAGES = {"system": "NODE_IMAGE_ID", "arch": "ARCH", "id": "IMAGE", "made": "MADE", "name": "NAME"}
+
+
+@click.command()
+@json_option
+@click.pass_context
+def listregions(ctx: click.Context, *, as_json: bool) -> None:
+    """List the AWS regions that the account can use."""
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    found = listing.regions(ec2.aws(ctx.obj.config))
+    show_found(found, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
+
+
+@click.command()
+@region_option
+@json_option
+@click.pass_context
+def listzones(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
+    """List the availability zones of a region."""
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    columns = {"name": "ZONE", "id": "ID", "state": "STATE", "kind": "KIND"}
+    show_found(listing.zones(aws), columns, as_json=as_json, none=f"No zones in {aws.region}.")
+
+
+@click.command()
+@region_option
+@json_option
+@click.pass_context
+def listimages(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
+    """List the images for NODE_IMAGE_ID: the baked ones, and the newest of each system that has a name."""
+    from clusterctl.providers.ec2 import images
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    found = [*listing.baked_images(aws), *listing.named_images(aws, images.parameters())]
+    show_found(found, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")

@@ -1,0 +1,99 @@
+"""listinstances, listspots, showconsole: what an AWS account has running, ours or not."""
+
+from __future__ import annotations
+
+import click
+
+from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
+from clusterctl.cli.output import Output, show_found
+from clusterctl.errors import UsageError
+
+_INSTANCES = {
+    "id": "INSTANCE",
+    "cluster": "CLUSTER",
+    "alias": "NODE",
+    "name": "NAME",
+    "state": "STATE",
+    "type": "TYPE",
+    "market": "MARKET",
+    "zone": "ZONE",
+    "public_address": "PUBLIC",
+    "private_address": "PRIVATE",
+    "launched": "LAUNCHED",
+}
+_SPOTS = {
+    "id": "REQUEST",
+    "cluster": "CLUSTER",
+    "state": "STATE",
+    "status": "STATUS",
+    "instance": "INSTANCE",
+    "type": "TYPE",
+    "zone": "ZONE",
+    "max_price_usd": "MAX $/H",
+    "created": "CREATED",
+}
+
+
+@click.command()
+@click.option("-t", "--show-terminated", "ended", is_flag=True, help="Those that are ended, too.")
+@region_option
+@json_option
+@click.pass_context
+def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_json: bool) -> None:
+    """List the EC2 instances of a region, of clusters and others."""
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    found = listing.instances(aws, ended=ended)
+    show_found(found, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
+
+
+@click.command()
+@click.option("-c", "--show-closed", "closed", is_flag=True, help="Those that are over, too.")
+@region_option
+@json_option
+@click.pass_context
+def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: bool) -> None:
+    """List the requests for spot instances of a region, of clusters and others."""
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    found = listing.spot_requests(aws, closed=closed)
+    show_found(found, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
+
+
+@click.command()
+@click.argument("name", metavar="INSTANCE|CLUSTER", type=ClusterName())
+@click.argument("node", required=False, type=NodeName())
+@region_option
+@click.pass_context
+def showconsole(ctx: click.Context, name: str, node: str | None, region: str | None) -> None:
+    """Show what an EC2 instance, or a NODE of a cluster (default: the master), has written to its console."""
+    from clusterctl.providers.ec2.account import listing
+    from clusterctl.wiring import ec2
+
+    if name.startswith("i-") and node is None:
+        instance = name
+    else:
+        instance, region = _instance_of(ctx, name, node or "master", region)
+    aws = ec2.aws(ctx.obj.config, region)
+    text = listing.console(aws, instance)
+    click.echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")
+
+
+def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) -> tuple[str, str | None]:
+    """The id of a node's instance, and the region it is in, as far as the journal knows."""
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import lenient_parts
+
+    with Output() as output:
+        parts, _ = lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)
+    if parts.provider.name != "ec2":
+        raise UsageError(
+            f"the nodes of {name} are no EC2 instances", remedy=f"`clusterctl logs {name} {alias}` shows their logs"
+        )
+    node = parts.cluster(parts.provider.nodes(name)).node(alias)
+    regions = [str(event["region"]) for event in parts.folder.events() if event["event"] == "ec2"]
+    return node.id.partition("@")[0], region or (regions[-1] if regions else None)

@@ -1,0 +1,151 @@
+"""listkeypairs, createkey, removekey."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from clusterctl.cli.arguments import json_option, region_option, yes_option
+from clusterctl.cli.output import confirm, show_found
+from clusterctl.errors import ClusterctlError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_FILE = click.Path(path_type=Path)
+_PAIRS = {
+    "name": "KEY PAIR",
+    "id": "ID",
+    "type": "TYPE",
+    "fingerprint": "FINGERPRINT",
+    "created": "CREATED",
+    "owner": "MADE BY",
+}
+
+
+class KeyName(click.ParamType[str]):
+    """A key pair of the account."""
+
+    name = "key pair"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those of the region; none where AWS does not answer at once."""
+        del param
+        from clusterctl.providers.ec2.account import key_pairs
+        from clusterctl.wiring import ec2
+
+        try:
+            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
+            names = [pair.name for pair in key_pairs.key_pairs(account)]
+        except ClusterctlError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command()
+@region_option
+@json_option
+@click.pass_context
+def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
+    """List the EC2 key pairs of a region. A cluster needs none: it has a key of its own."""
+    from clusterctl.providers.ec2.account import key_pairs
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    show_found(key_pairs.key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "-o",
+    "--output-file",
+    "output",
+    type=_FILE,
+    help="Write the private key there, for your eyes only; never over another.",
+)
+@click.option("-i", "--import-key", "source", type=_FILE, help="Let EC2 know this key of yours, private or public.")
+@click.option("-t", "--type", "kind", type=click.Choice(["ed25519", "rsa"]), default="ed25519", help="Kind of key.")
+@region_option
+@click.pass_context
+def createkey(
+    ctx: click.Context, name: str, output: Path | None, source: Path | None, kind: str, region: str | None
+) -> None:
+    """Make an EC2 key pair NAME, for instances of your own. Without -o the private key is printed: AWS keeps none."""
+    from clusterctl.providers.ec2 import tags
+    from clusterctl.providers.ec2.account import key_pairs
+    from clusterctl.wiring import ec2
+
+    if output and source:
+        raise UsageError(
+            "-o and -i: the private key of what is imported is there already", remedy="leave one of them out"
+        )
+    aws = ec2.aws(ctx.obj.config, region)
+    marks = {tags.OWNER: ec2.owner(), tags.NAME: name}
+    if source:
+        key_pairs.bring(aws, name, public_key=_public_key(source), marks=marks)
+    elif output:
+        with _new_file(output) as write:
+            write(key_pairs.create(aws, name, kind=kind, marks=marks).reveal())
+    else:
+        click.echo(key_pairs.create(aws, name, kind=kind, marks=marks).reveal().rstrip("\n"))
+    click.echo(
+        f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True
+    )
+
+
+def _public_key(path: Path) -> str:
+    from clusterctl.identity.keys import public_key_of
+
+    try:
+        return public_key_of(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}", remedy="correct the path") from exc
+    except ValueError as exc:
+        raise UsageError(
+            f"{path} is no key without a passphrase: {exc}", remedy="name the public key, such as ~/.ssh/id_ed25519.pub"
+        ) from exc
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """A file that only its owner can read and nobody write, begun before there is a secret to lose."""
+    path = path.expanduser()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    except FileExistsError as exc:
+        raise UsageError(f"{path} is there already", remedy="name another file, or move it away") from exc
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}", remedy="name another file") from exc
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            yield file.write
+    except BaseException:
+        path.unlink()
+        raise
+
+
+@click.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=KeyName())
+@yes_option
+@region_option
+@click.pass_context
+def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, yes: bool) -> None:
+    """Delete EC2 key pairs. Instances that let one in go on letting it in; one that is gone already is success."""
+    from clusterctl.providers.ec2.account import key_pairs
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    there = {pair.name for pair in key_pairs.key_pairs(aws)}
+    known = [name for name in names if name in there]
+    if known:
+        confirm(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
+    for name in names:
+        if name in known:
+            key_pairs.remove(aws, name)
+        click.echo(f">>> {name} is gone" if name in known else f">>> there is no key pair {name} in {aws.region}")

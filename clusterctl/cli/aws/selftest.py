@@ -1,0 +1,87 @@
+"""selftest."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterctl.cli.arguments import TemplateName, buy_option, json_option
+from clusterctl.cli.money import Asking
+from clusterctl.cli.output import Output, confirm, show_json
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from clusterctl.operations.context import Parts
+    from clusterctl.operations.selftest.run import Verdict
+
+
+@click.group()
+def selftest() -> None:
+    """Check that what is promised holds where your nodes are."""
+
+
+@selftest.command()
+@click.option(
+    "-c",
+    "--cluster-template",
+    "template",
+    type=TemplateName(),
+    help="The [cluster NAME] section whose image, network and access are checked; default: [aws] alone.",
+)
+@click.option(
+    "-i", "--instance-type", "types", default="", help="Types, any of which may be taken; default: small ones."
+)
+@json_option
+@buy_option
+@click.pass_context
+def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, yes: bool) -> int:
+    """Start the smallest cluster on EC2, check it, and end it.
+
+    A master on demand and a spot worker, for a quarter of an hour or two. It says what they cost and asks before. The
+    nodes end by themselves after two hours, should this computer not be able to end them.
+    """
+    from clusterctl.operations.selftest import run as operation
+    from clusterctl.operations.selftest.checks import Bench
+    from clusterctl.wiring.client import connect_client
+    from clusterctl.wiring.context import selftest_parts
+
+    name = f"{operation.NAME}{secrets.token_hex(2)}"
+    with Output(as_json=as_json) as output:
+        make = selftest_parts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
+        if not yes:
+            _ask(make(None), as_json=as_json)
+        bench = Bench(parts=make, connect=lambda: connect_client(name))
+        verdicts = operation.selftest(bench, lambda verdict: _show(verdict, as_json=as_json))
+    broken = sum(not verdict.ok for verdict in verdicts)
+    if as_json:
+        show_json({"name": name, "ok": not broken, "checks": [_row(verdict) for verdict in verdicts]})
+    else:
+        click.echo(f">>> {name}: " + (f"{plural(broken, 'check')} failed" if broken else "all is as promised"))
+    return 1 if broken else 0
+
+
+def _ask(parts: Parts, *, as_json: bool) -> None:
+    from clusterctl.operations.cost import quote
+    from clusterctl.operations.selftest.run import plan_of
+
+    estimate = quote(parts, plan_of(parts))
+    if estimate:
+        Asking(as_json=as_json)(estimate)
+    else:
+        confirm(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
+
+
+def _show(verdict: Verdict, *, as_json: bool) -> None:
+    line = f"{'ok' if verdict.ok else 'FAILED':6}  {verdict.promise} ({verdict.seconds:.0f} s)"
+    click.echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "check": verdict.promise,
+        "ok": verdict.ok,
+        "why": verdict.why,
+        "seconds": round(verdict.seconds, 1),
+    }

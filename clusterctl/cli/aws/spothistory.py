@@ -1,0 +1,160 @@
+"""spothistory."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterctl.cli.arguments import json_option, region_option
+from clusterctl.cli.output import show_json
+from clusterctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.providers.ec2.pricing.spot_history import Course
+
+_DAYS = 7
+
+
+def _refuse_classic(_ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value:
+        raise UsageError(
+            f"spothistory {parameter.opts[-1]} was StarCluster's and is gone",
+            remedy="leave it out: all prices are those of VPCs",
+        )
+
+
+@click.command()
+@click.argument("types", metavar="TYPE...", nargs=-1, required=True)
+@click.option("-z", "--zone", default="", help="Only this zone.")
+@click.option("-d", "--days", type=click.IntRange(1, 90), help=f"The last days, up to now; default: {_DAYS}.")
+@click.option("-s", "--start-time", "start", metavar="TIME", help="From when on, as 2026-11-20T08:00 in UTC.")
+@click.option("-e", "--end-time", "end", metavar="TIME", help="Until when; default: now.")
+@click.option(
+    "-p",
+    "--plot",
+    is_flag=False,
+    flag_value="spothistory-{types}.svg",
+    metavar="[FILE.svg]",
+    help="Draw them into a file, too; default: spothistory-TYPE.svg.",
+)
+@click.option("-v", "--vpc", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)
+@click.option("-c", "--classic", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)
+@region_option
+@json_option
+@click.pass_context
+def spothistory(
+    ctx: click.Context,
+    types: Sequence[str],
+    zone: str,
+    days: int | None,
+    start: str | None,
+    end: str | None,
+    plot: str | None,
+    region: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show how the spot prices of instance types went, zone by zone."""
+    kinds = list(dict.fromkeys(types))
+    began, ended = _span(days, start, end)
+    file = _file(plot, kinds)
+    from clusterctl.providers.ec2.pricing.spot_history import courses
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    found = courses(aws, kinds, start=began, end=ended, zone=zone)
+    if file:
+        _draw(file, found, place=aws.region, start=began, end=ended)
+    if as_json:
+        show_json(_document(found, place=aws.region, start=began, end=ended, file=file))
+    else:
+        _show(found, place=aws.region, start=began, end=ended)
+        if file:
+            click.echo(f"drawn: {file}")
+
+
+def _span(days: int | None, start: str | None, end: str | None) -> tuple[datetime, datetime]:
+    now = datetime.now(timezone.utc)
+    if days is not None and start is not None:
+        raise UsageError("-d and -s both say when it begins", remedy="leave one of them out")
+    ended = min(now, _time(end)) if end else now
+    began = _time(start) if start else ended - timedelta(days=days or _DAYS)
+    if began >= ended:
+        raise UsageError(f"{began:%Y-%m-%dT%H:%M} is not before {ended:%Y-%m-%dT%H:%M}", remedy="swap -s and -e")
+    return began, ended
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise UsageError(
+            f"{text}: not a time", remedy="write 2026-11-20 or 2026-11-20T08:00, in UTC unless it says otherwise"
+        ) from None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+
+
+def _file(plot: str | None, kinds: Sequence[str]) -> Path | None:
+    if plot is None:
+        return None
+    path = Path(plot.replace("{types}", "-".join(kinds)))
+    if path.suffix != ".svg":
+        raise UsageError(f"{plot} is no SVG file", remedy="name a FILE.svg, or write --plot behind all types")
+    return path
+
+
+def _draw(file: Path, found: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
+    from clusterctl.cli.charts.svg import picture
+
+    try:
+        file.write_text(picture(found, place=place, start=start, end=end), encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"cannot write {file}: {exc.strerror}", remedy="name another file with --plot") from exc
+
+
+def _show(found: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
+    from clusterctl.cli.charts import text as price_text
+
+    click.echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
+    if _is_terminal():
+        for line in price_text.charts(found, start=start, end=end):
+            click.echo(line)
+    for line in price_text.figures(found):
+        click.echo(line)
+
+
+def _is_terminal() -> bool:
+    """Whether somebody sees what is printed, and the letters of a drawing can be."""
+    return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def _document(
+    found: Sequence[Course], *, place: str, start: datetime, end: datetime, file: Path | None
+) -> dict[str, object]:
+    return {
+        "region": place,
+        "start": start.isoformat(timespec="seconds"),
+        "end": end.isoformat(timespec="seconds"),
+        "plot": file,
+        "prices": [
+            {
+                "type": course.kind,
+                "zone": course.zone,
+                "current_usd": float(course.last),
+                "min_usd": float(course.least),
+                "mean_usd": round(float(course.mean), 6),
+                "max_usd": float(course.most),
+                "changes": [
+                    {"time": change.since.isoformat(timespec="seconds"), "usd": float(change.usd)}
+                    for change in course.changes
+                ],
+            }
+            for course in found
+        ],
+    }

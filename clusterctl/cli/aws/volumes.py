@@ -1,0 +1,187 @@
+"""listvolumes, createvolume, resizevolume, removevolume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from clusterctl.cli.arguments import json_option, region_option, yes_option
+from clusterctl.cli.output import confirm, show_found, show_json
+from clusterctl.errors import ClusterctlError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clusterctl.providers.ec2.account.volumes import ListedVolume
+
+_TYPES = ("gp3", "gp2", "io1", "io2", "st1", "sc1", "standard")
+_STATES = ("creating", "available", "in-use", "deleting", "deleted", "error")
+_ATTACHED = ("attaching", "attached", "detaching", "detached")
+_COLUMNS = {
+    "id": "VOLUME",
+    "name": "NAME",
+    "size_gb": "GB",
+    "type": "TYPE",
+    "state": "STATE",
+    "zone": "ZONE",
+    "held": "ATTACHED TO",
+    "encrypted": "ENCRYPTED",
+    "created": "CREATED",
+}
+_FILTERS = {
+    "name": "tag:Name",
+    "volume_id": "volume-id",
+    "size": "size",
+    "status": "status",
+    "attach_status": "attachment.status",
+    "zone": "availability-zone",
+    "snapshot_id": "snapshot-id",
+}
+"""EC2's filter for each of our options."""
+
+
+class VolumeId(click.ParamType[str]):
+    """A volume of the account."""
+
+    name = "volume"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those of the region, with what they are called; none where AWS does not answer at once."""
+        del param
+        from clusterctl.providers.ec2.account import volumes
+        from clusterctl.wiring import ec2
+
+        try:
+            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
+            found = volumes.volumes(account)
+        except ClusterctlError:
+            return []
+        return [CompletionItem(each.id, help=each.name or None) for each in found if each.id.startswith(incomplete)]
+
+
+@click.command()
+@click.option("-n", "--name", help="Only those of this Name.")
+@click.option("-d", "--show-deleted", is_flag=True, help="Those that are being deleted, too.")
+@click.option("-v", "--volume-id", type=VolumeId(), help="Only this one.")
+@click.option("-s", "--size", type=click.IntRange(min=1), help="Only those of so many GB.")
+@click.option("-S", "--status", type=click.Choice(_STATES), help="Only those in this state.")
+@click.option("-a", "--attach-status", type=click.Choice(_ATTACHED), help="Only those that are attached so.")
+@click.option("-z", "--zone", help="Only those of this zone.")
+@click.option("-i", "--snapshot-id", help="Only those made from this snapshot.")
+@click.option("-t", "--tag", "marks", multiple=True, metavar="KEY[=VALUE],...", help="Only those with these tags.")
+@region_option
+@json_option
+@click.pass_context
+def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, show_deleted: bool, **chosen: Any) -> None:
+    """List the EBS volumes of a region."""
+    from clusterctl.providers.ec2.account import volumes
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
+    for key, value in _tags(chosen["marks"]).items():
+        filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
+    hidden = set() if show_deleted or chosen["status"] else {"deleting", "deleted"}
+    found = [each for each in volumes.volumes(aws, filters) if each.state not in hidden]
+    show_found(
+        found,
+        _COLUMNS,
+        as_json=as_json,
+        none=f"No such volumes in {aws.region}." if filters else f"No volumes in {aws.region}.",
+    )
+
+
+def _tags(texts: Iterable[str]) -> dict[str, str]:
+    """``a=b,c`` as a mapping; the value of a key alone is empty."""
+    pairs = [part.strip().partition("=") for text in texts for part in text.split(",") if part.strip()]
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+@click.command()
+@click.argument("size", type=click.IntRange(min=1))
+@click.argument("zone")
+@click.option("-n", "--name", default="", help="What to call it.")
+@click.option("-t", "--tag", "marks", multiple=True, metavar="KEY=VALUE,...", help="Tags of your own.")
+@click.option("-T", "--type", "kind", type=click.Choice(_TYPES), default="gp3", show_default=True, help="Kind of disk.")
+@click.option("--iops", type=click.IntRange(min=100), help="Operations a second, for gp3, io1, io2.")
+@click.option(
+    "--encrypted/--not-encrypted", default=True, show_default=True, help="Whether AWS encrypts what is on it."
+)
+@json_option
+@click.pass_context
+def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
+    """Make a blank EBS volume of SIZE GB in ZONE. A cluster makes the file system when it mounts it first."""
+    from clusterctl.providers.ec2 import tags
+    from clusterctl.providers.ec2.account import volumes
+    from clusterctl.wiring import ec2
+
+    own = _tags(chosen["marks"])
+    wrong = [key for key in own if key.startswith(("aws:", tags.PREFIX))]
+    if wrong:
+        raise UsageError(f"the tag {wrong[0]} is not yours to set", remedy="give keys of your own")
+    marks = {**own, tags.OWNER: ec2.owner()}
+    marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
+    aws = ec2.aws(ctx.obj.config, volumes.region_of(zone))
+    wish = volumes.Wish(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
+    made = volumes.create(aws, wish, marks=marks)
+    if as_json:
+        show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
+        return
+    click.echo(f">>> {made.id} is made: {size} GB {made.type} in {zone}. To have it on a cluster:")
+    section = chosen["name"] if chosen["name"].isidentifier() else "data"
+    click.echo(f"\n[volume {section}]\nVOLUME_ID = {made.id}\nMOUNT_PATH = /{section}\nFORMAT = yes\n")
+    click.echo(f"and `VOLUMES = {section}` in its [cluster NAME] section.")
+
+
+@click.command()
+@click.argument("volume_id", metavar="VOLUME", type=VolumeId())
+@click.argument("size", type=click.IntRange(min=1))
+@region_option
+@click.pass_context
+def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
+    """Let an EBS volume grow to SIZE GB where it is, while it is used. What is on it stays."""
+    from clusterctl.providers.ec2.account import volumes
+    from clusterctl.wiring import ec2
+
+    before = volumes.resize(ec2.aws(ctx.obj.config, region), volume_id, size)
+    click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
+    click.echo(_how_its_file_system_grows(before))
+
+
+def _how_its_file_system_grows(volume: ListedVolume) -> str:
+    when = "when a cluster mounts it next"
+    if volume.attachments:
+        when += ", or now with `clusterctl runplugin volumes NAME`"
+    return f"    its file system grows {when}; one on a partition only after the partition (`growpart`)"
+
+
+@click.command()
+@click.argument("ids", metavar="VOLUME...", nargs=-1, required=True, type=VolumeId())
+@yes_option
+@region_option
+@click.pass_context
+def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, yes: bool) -> None:
+    """Delete EBS volumes and all that is on them. One that is attached is refused, and then none is deleted."""
+    from clusterctl.providers.ec2.account import volumes
+    from clusterctl.wiring import ec2
+
+    aws = ec2.aws(ctx.obj.config, region)
+    found = {each.id: each for each in volumes.volumes(aws, {"volume-id": tuple(ids)})}
+    for volume in found.values():
+        if volume.attachments:
+            holders = ", ".join(held.instance for held in volume.attachments)
+            raise UsageError(
+                f"{volume.id} is attached to {holders}",
+                remedy="stop or terminate the cluster that uses it, or detach it; then run the same command",
+            )
+    if found:
+        said = ", ".join(
+            f"{each.id} ({each.size_gb} GB{f', {each.name}' if each.name else ''})" for each in found.values()
+        )
+        confirm(f"Delete {said} of {aws.region}, and all that is on it?", yes=yes)
+    for id_ in ids:
+        if id_ in found:
+            volumes.remove(aws, id_)
+        click.echo(f">>> {id_} is gone" if id_ in found else f">>> there is no volume {id_} in {aws.region}")

@@ -1,0 +1,65 @@
+"""Spot prices over time, for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterctl.cli.charts import braille
+from clusterctl.cli.output import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from clusterctl.providers.ec2.pricing.spot_history import Course
+
+_ROWS = 4
+_WIDTH = 80
+_MARGIN = 9
+
+
+def figures(courses: Sequence[Course]) -> list[str]:
+    """A table: the price of each type and zone now, at least, on average and at most."""
+    rows = [
+        (course.kind, course.zone, *(f"{usd:.4f}" for usd in (course.last, course.least, course.mean, course.most)))
+        for course in courses
+    ]
+    return table(("TYPE", "ZONE", "CURRENT", "MIN", "MEAN", "MAX"), rows)
+
+
+def charts(courses: Sequence[Course], *, start: datetime, end: datetime) -> list[str]:
+    """A chart of each zone below its figures, all of a type to one scale, none wider than 80 characters."""
+    lines: list[str] = []
+    for kind in dict.fromkeys(course.kind for course in courses):
+        same = [course for course in courses if course.kind == kind]
+        low, high = float(min(course.least for course in same)), float(max(course.most for course in same))
+        for course in same:
+            lines += [*_chart(course, start=start, end=end, low=low, high=high), ""]
+    return lines
+
+
+def _chart(course: Course, *, start: datetime, end: datetime, low: float, high: float) -> list[str]:
+    width = _WIDTH - _MARGIN - 1
+    drawn = braille.draw(
+        sampled(course, start=start, end=end, count=width * braille.WIDE), low=low, high=high, rows=_ROWS
+    )
+    scale = [f"${high:.4f}", *[""] * (_ROWS - 2), f"${low:.4f}"]
+    head = (
+        f"{course.kind} in {course.zone}: current ${course.last:.4f}, min ${course.least:.4f},"
+        f" mean ${course.mean:.4f}, max ${course.most:.4f}"
+    )
+    first, last = f"{start:%b %d %H:%M}", f"{end:%b %d %H:%M}"
+    days = f"{'':{_MARGIN}}{first}{last:>{width + 1 - len(first)}}"
+    return [head, *(f"{mark:>{_MARGIN - 1}} │{row}" for mark, row in zip(scale, drawn, strict=True)), days]
+
+
+def sampled(course: Course, *, start: datetime, end: datetime, count: int) -> list[float | None]:
+    """The price at so many moments, evenly spaced, the last one at the end; None before the first that is known."""
+    values: list[float | None] = []
+    step = (end - start) / count
+    changes, price = list(course.changes), None
+    for number in range(1, count + 1):
+        while changes and changes[0].since <= start + number * step:
+            price = float(changes.pop(0).usd)
+        values.append(price)
+    return values

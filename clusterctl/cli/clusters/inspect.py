@@ -1,0 +1,165 @@
+"""listclusters, status, logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
+from clusterctl.cli.money import spending_json, spending_text
+from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from clusterctl.operations.status import ClusterStatus
+
+
+@click.command()
+@click.argument("names", metavar="[CLUSTER]...", nargs=-1, type=ClusterName())
+@json_option
+@click.pass_context
+def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
+    """List the clusters and their nodes."""
+    from clusterctl.operations.status import list_clusters
+    from clusterctl.wiring.clusters import known_clusters, the_cluster
+    from clusterctl.wiring.context import lenient_parts
+
+    chosen = [the_cluster(name) for name in names] or list(known_clusters())
+    with Output(as_json=as_json) as output:
+        all_parts = [lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
+        found = list_clusters(all_parts)
+    if as_json:
+        show_json([_as_json(status) for status in found])
+        return
+    if not found:
+        click.echo("No clusters. `clusterctl start NAME` makes one.")
+    for status in found:
+        _show(status)
+
+
+def _as_json(status: ClusterStatus) -> dict[str, object]:
+    master = next((node for node in status.nodes if node.is_master), None)
+    counts = [status.engines(node.alias) for node in status.nodes]
+    known = [count for count in counts if count is not None]
+    published = {connection.name: connection for connection in status.published}
+    return {
+        "name": status.name,
+        "provider": status.provider,
+        "state": status.state,
+        "master": master.address if master else None,
+        "engines": sum(known) if known else None,
+        "client_file": published["client"].file if "client" in published else None,
+        "notebook_url": published["notebook"].url if "notebook" in published else None,
+        "cost": spending_json(status.spending),
+        "nodes": [
+            {
+                "alias": node.alias,
+                "state": node.state.value,
+                "address": node.address,
+                "type": node.type,
+                "market": node.market,
+                "engines": status.engines(node.alias),
+            }
+            for node in status.nodes
+        ],
+    }
+
+
+def _show(status: ClusterStatus) -> None:
+    facts = _as_json(status)
+    engines = "unknown" if facts["engines"] is None else facts["engines"]
+    click.echo(
+        f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
+    )
+    if status.spending:
+        click.echo(f"  cost of what is there: {spending_text(status.spending)}")
+    for note in status.spending.notes if status.spending else ():
+        click.echo(f"  note: {note}")
+    for connection in status.published:
+        where = connection.url.reveal() if connection.url else connection.file
+        click.echo(f"  {connection.name}: {where}")
+    rows = []
+    for node in status.nodes:
+        count = status.engines(node.alias)
+        shown = "-" if count is None else str(count)
+        rows.append(
+            (
+                f"  {node.alias}",
+                node.state.value,
+                f"{node.address}:{node.port}",
+                node.type or "-",
+                node.market or "-",
+                shown,
+            )
+        )
+    show_table(("  NODE", "STATE", "ADDRESS", "TYPE", "MARKET", "ENGINES"), rows)
+
+
+@click.command()
+@optional_cluster
+@json_option
+@click.pass_context
+def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
+    """Show what every plugin sees of a cluster; exits with 1 if something is not as it should be."""
+    from clusterctl.operations.status import status as status_operation
+    from clusterctl.tunnel import process
+    from clusterctl.wiring.client import other_python
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import lenient_parts
+
+    cluster = the_cluster(name)
+    with Output(as_json=as_json) as output:
+        parts, trouble = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        found = status_operation(parts)
+    forwards = process.forwards(parts.folder.path)
+    tunnel_state = ("up" if process.is_up(parts.folder.path) else "down") if forwards else "not needed"
+    healthy = found.state == "running" and all(row.healthy for row in found.rows) and tunnel_state != "down"
+    if as_json:
+        rows = [{"node": r.node, "item": r.item, "value": r.value, "healthy": r.healthy} for r in found.rows]
+        show_json({**_as_json(found), "rows": rows, "tunnel": tunnel_state, "healthy": healthy})
+    else:
+        _show(found)
+        click.echo(f"tunnel: {tunnel_state}")
+        show_table(
+            ("NODE", "WHAT", "STATE", ""),
+            [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in found.rows],
+        )
+        _show_trouble(trouble and f"the config cannot be read: {trouble}", other_python(cluster))
+        if not healthy:
+            click.echo(
+                f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
+            )
+    return 0 if healthy else 1
+
+
+def _show_trouble(*troubles: str) -> None:
+    for trouble in troubles:
+        if trouble:
+            click.echo(f"*** WARNING - {trouble}", err=True)
+
+
+@click.command()
+@optional_cluster
+@click.argument("node", required=False, type=NodeName())
+@click.option(
+    "-n", "--lines", default=50, type=click.IntRange(min=1), help="Last lines of each log.", show_default=True
+)
+@click.option("--commands", is_flag=True, help="What clusterctl ran on the node, from this computer's files.")
+@click.pass_context
+def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
+    """Show the logs of the services on a node (default: the master), or what was run there."""
+    from clusterctl.operations.access import service_logs
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import lenient_parts
+
+    cluster = the_cluster(name)
+    with Output() as output:
+        parts, _ = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        alias = parts.cluster(parts.provider.nodes(cluster)).node(node or "master").alias
+        log = parts.folder.log(alias)
+        if commands:
+            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            click.echo("\n".join(text.splitlines()[-lines:]))
+            return
+        service_logs(parts, alias, lines=lines, show=click.echo)

@@ -1,0 +1,89 @@
+"""stop, restart, terminate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterctl.cli.arguments import ClusterName, yes_option
+from clusterctl.cli.clusters.start_report import show_started
+from clusterctl.cli.output import Output, confirm
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command()
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@yes_option
+@click.pass_context
+def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
+    """Power the nodes off and keep their disks; `start` brings all of it back."""
+    from clusterctl.operations.leave import stop as stop_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    for name in names:
+        the_cluster(name)
+    confirm(f"Stop {', '.join(names)}?", yes=yes)
+    for name in names:
+        with Output() as output:
+            parts = parts_of(name, config_file=ctx.obj.config, report=output)
+            parts.say(f"Stopping {name}")
+            stopped = stop_operation(parts)
+        click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
+
+
+@click.command()
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.pass_context
+def restart(ctx: click.Context, names: Sequence[str]) -> int:
+    """Boot the nodes anew, or power them off and on again, and let them join."""
+    from clusterctl.operations.restart import restart as restart_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    ok = True
+    for name in names:
+        the_cluster(name)
+        with Output() as output:
+            parts = parts_of(name, config_file=ctx.obj.config, report=output)
+            parts.say(f"Restarting {name}")
+            started = restart_operation(parts)
+        show_started(started, as_json=False, timings=False)
+        ok = ok and started.ok
+    return 0 if ok else 1
+
+
+@click.command()
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.option("-f", "--force", is_flag=True, help="Do not let the plugins say goodbye; end the machines.")
+@yes_option
+@click.pass_context
+def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
+    """End the nodes and everything on them, for good. A cluster that is gone already is success."""
+    from clusterctl import planning
+    from clusterctl.operations.leave import terminate as terminate_operation
+    from clusterctl.wiring.clusters import known_clusters
+    from clusterctl.wiring.context import lenient_parts
+
+    for name in names:
+        planning.check_name(name)
+    known = known_clusters()
+    if any(name in known for name in names):
+        confirm(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
+    for name in names:
+        with Output() as output:
+            parts, trouble = lenient_parts(name, config_file=ctx.obj.config, report=output)
+            if trouble:
+                parts.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
+            if name in known:
+                parts.say(f"Terminating {name}")
+            ended = terminate_operation(parts, force=force)
+        click.echo(
+            f">>> {name} is gone ({plural(len(ended), 'node')})"
+            if name in known
+            else f">>> there is no {name}: nothing to end"
+        )

@@ -1,0 +1,116 @@
+"""addnode, removenode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.money import Asking, estimate_json
+from clusterctl.cli.output import Output, confirm, show_json
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARKETS = ("spot", "spot-with-fallback", "on-demand")
+
+
+def _split(aliases: Sequence[str]) -> list[str]:
+    return [alias for given in aliases for alias in given.split(",") if alias]
+
+
+def _fields(*, instance_type: str, image_id: str, bid: float | None, market: str | None) -> dict[str, object]:
+    """What the command line says of new nodes, as fields of a `NodeSpec`."""
+    said: dict[str, object] = {
+        "types": tuple(_split([instance_type])),
+        "image": image_id,
+        "bid": "" if bid is None else f"{bid:g}",
+        "market": market or ("spot-with-fallback" if bid is not None else ""),
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+@click.command()
+@cluster_argument
+@click.option("-n", "--num-nodes", default=1, type=click.IntRange(min=1), help="How many.", show_default=True)
+@click.option("-a", "--alias", "aliases", multiple=True, help="What to call it; may be repeated, or a comma list.")
+@click.option("-I", "--instance-type", default="", help="ec2: types, any of which may be taken; a comma list.")
+@click.option("-i", "--image-id", default="", help="Image of the new nodes.")
+@click.option("-b", "--bid", type=click.FloatRange(min=0, min_open=True), help="ec2: most to pay for an hour, in USD.")
+@click.option("--market", type=click.Choice(MARKETS), help="ec2: how the new nodes are bought.")
+@buy_option
+@json_option
+@click.pass_context
+def addnode(
+    ctx: click.Context,
+    /,
+    name: str,
+    num_nodes: int,
+    aliases: Sequence[str],
+    *,
+    yes: bool,
+    as_json: bool,
+    **differing: Any,
+) -> int:
+    """Let more nodes join. Those that are members go on working meanwhile.
+
+    What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
+    """
+    from clusterctl.operations.start import add_nodes
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    the_cluster(name)
+    with Output(as_json=as_json) as output:
+        parts = parts_of(name, config_file=ctx.obj.config, report=output)
+        asking = Asking(as_json=as_json)
+        started = add_nodes(
+            parts,
+            _split(aliases),
+            num_nodes,
+            differing=_fields(**differing),
+            approve=None if yes else asking,
+        )
+    if as_json:
+        answer = {"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed}
+        show_json({**answer, "estimate": estimate_json(asking.estimate)})
+    else:
+        summary = next((c.summary for c in started.published if c.name == "client"), plural(len(started.nodes), "node"))
+        click.echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
+    return 0 if started.ok else 1
+
+
+@click.command()
+@cluster_argument
+@click.option(
+    "-n",
+    "--num-nodes",
+    default=1,
+    type=click.IntRange(min=1),
+    help="How many, the last ones.",
+    show_default=True,
+)
+@click.option("-a", "--aliases", "--alias", "aliases", multiple=True, help="Which; may be repeated, or a comma list.")
+@yes_option
+@json_option
+@click.pass_context
+def removenode(
+    ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, yes: bool, as_json: bool
+) -> None:
+    """Let workers leave, and end them. The master stays."""
+    from clusterctl.operations.leave import remove_nodes
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    the_cluster(name)
+    chosen = _split(aliases)
+    confirm(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
+    with Output(as_json=as_json) as output:
+        parts = parts_of(name, config_file=ctx.obj.config, report=output)
+        removed = remove_nodes(parts, chosen, num_nodes)
+    if as_json:
+        show_json({"name": name, "removed": removed})
+    else:
+        click.echo(f">>> {', '.join(removed)} left {name}")

@@ -1,0 +1,176 @@
+"""start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterctl.cli.arguments import TemplateName, buy_option, cluster_argument, json_option
+from clusterctl.cli.clusters.start_report import show_plan, show_started
+from clusterctl.cli.money import Asking
+from clusterctl.cli.output import Output
+from clusterctl.errors import ProviderError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clusterctl.model import Plan
+    from clusterctl.operations.context import Parts
+    from clusterctl.providers.money import Estimate
+
+# Option: (flags, cluster option it sets, help)
+_OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("-s", "--cluster-size"), "cluster_size", "Nodes, with the master."),
+    (("--min-size",), "min_size", "Nodes that must join for success; default: all."),
+    (("-b", "--bid"), "spot_bid", "Most to pay for a node-hour, in USD; makes the workers spot instances."),
+    (("-u", "--cluster-user"), "cluster_user", "User that the work runs as."),
+    (("-S", "--cluster-shell"), "cluster_shell", "The user's login shell."),
+    (("-m", "--master-image-id"), "master_image_id", "Image of the master."),
+    (("-n", "--node-image-id"), "node_image_id", "Image of the nodes."),
+    (("-I", "--master-instance-type"), "master_instance_type", "Type of the master."),
+    (("-i", "--node-instance-type"), "node_instance_type", "Types of the workers."),
+    (("-a", "--availability-zone"), "availability_zone", "Zone of the nodes."),
+    (("-k", "--keyname"), "keyname", "The [key NAME] to log in with."),
+    (("-U", "--userdata-script"), "userdata_scripts", "Script that each node runs when it boots."),
+    (("-N", "--subnet-id"), "subnet_id", "Subnet of the nodes."),
+    (("--start-timeout",), "start_timeout", "Seconds after which missing nodes are given up."),
+)
+_FLAGS = (
+    ("--force-spot-master/--no-spot-master", "force_spot_master", "Let the master be a spot instance too."),
+    ("--public-ips/--no-public-ips", "public_ips", "Give the nodes public addresses."),
+    ("-P/-p", "dns_prefix", "Put the cluster's name before the host names, or not."),
+    ("--dns-prefix/--no-dns-prefix", "dns_prefix", "The same."),
+)
+# StarCluster's flags that mean nothing here any more: flags, whether they take a value, what to do instead.
+_RETIRED = (
+    (("-q", "--disable-queue"), True, "leave it out: there is no queue"),
+    (("-Q", "--enable-queue"), True, "there is no queue: send work with ipyparallel"),
+    (("-o", "--create-only"), True, "leave it out: nodes join as they come up"),
+    (("-V", "--skip-validation"), True, "leave it out: checking takes no time and asks nobody"),
+    (("-r", "--refresh-interval"), False, "leave it out: nothing is polled at an interval"),
+    (("-d", "--description"), False, "leave it out: it was never kept"),
+    (("-K", "--key-location"), False, "name the file in a [key NAME] section, and the section with -k"),
+)
+
+
+def _refuse_retired(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    """A flag of StarCluster that is gone is refused with what to write instead, rather than not known."""
+    if value:
+        remedy = next(text for flags, _, text in _RETIRED if flags[0] in parameter.opts)
+        raise UsageError(f"{ctx.command_path} {parameter.opts[0]} was StarCluster's and is gone", remedy=remedy)
+
+
+def _override_options(function: Any) -> Any:
+    for names, is_flag, _ in _RETIRED:
+        function = click.option(*names, is_flag=is_flag, hidden=True, expose_value=False, callback=_refuse_retired)(
+            function
+        )
+    for flags, key, text in reversed(_OVERRIDES):
+        function = click.option(*flags, key, help=text)(function)
+    for flags_text, key, text in reversed(_FLAGS):
+        function = click.option(flags_text, key, default=None, help=text)(function)
+    return function
+
+
+@click.command()
+@cluster_argument
+@click.option(
+    "-c",
+    "--cluster-template",
+    "template",
+    type=TemplateName(),
+    help="The [cluster NAME] section to start from.",
+)
+@_override_options
+@click.option(
+    "--set",
+    "settings",
+    metavar="PLUGIN.OPTION=VALUE",
+    multiple=True,
+    help="Set a plugin's option for this cluster.",
+)
+@click.option("-v", "--validate-only", "--dry-run", "dry_run", is_flag=True, help="Show what would be done, and stop.")
+@click.option("-l", "--login-master", is_flag=True, help="Log in to the master when it is up.")
+@click.option("-x", "--no-create", is_flag=True, help="Only complete or bring back what exists; create no cluster.")
+@click.option("--timings", is_flag=True, help="Show who waited for what, and the remote commands.")
+@json_option
+@buy_option
+@click.pass_context
+def start(
+    ctx: click.Context,
+    /,
+    name: str,
+    template: str | None,
+    settings: Sequence[str],
+    *,
+    dry_run: bool,
+    login_master: bool,
+    no_create: bool,
+    timings: bool,
+    as_json: bool,
+    yes: bool,
+    **overrides: Any,
+) -> int:
+    """Bring a cluster up, or complete one that is half up.
+
+    Run it again at any time: what runs is left alone, what is missing joins.
+    """
+    from clusterctl import planning
+    from clusterctl.operations.plan import make_plan
+    from clusterctl.operations.start import start as start_operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+    from clusterctl.wiring.plugins import idle_plugins
+
+    planning.check_name(name)
+    if no_create:
+        the_cluster(name)
+    changes = _changes(overrides, settings)
+    with Output(as_json=as_json) as output:
+        parts = parts_of(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
+        idle = idle_plugins(parts.settings, parts.provider.facets)
+        _show_notes(output, (*parts.settings.notes, *idle))
+        if dry_run:
+            wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)
+            plan = make_plan(parts, wanted)
+            show_plan(plan, _quoted(parts, plan), as_json=as_json)
+            return 0
+        size = int(changes["cluster_size"]) if "cluster_size" in changes else None
+        asking = Asking(as_json=as_json)
+        started = start_operation(parts, explicit_size=size, approve=None if yes else asking)
+    show_started(started, asking.estimate, as_json=as_json, timings=timings)
+    if login_master:
+        from clusterctl.cli.nodes.access import log_in
+
+        return log_in(ctx, name, "master", user=None, command=())
+    return 0 if started.ok else 1
+
+
+def _quoted(parts: Parts, plan: Plan) -> Estimate | None:
+    """What the plan would cost; None too where nobody can be asked, which a dry run survives."""
+    from clusterctl.operations.cost import quote
+
+    try:
+        return quote(parts, plan)
+    except ProviderError as exc:
+        parts.warn(f"what it would cost is not known: {exc.message}")
+        return None
+
+
+def _changes(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str, str]:
+    """What the command line says, as the text that an INI file would say."""
+    changes = {key: str(value) for key, value in overrides.items() if value is not None}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        if not equals or "." not in option:
+            raise UsageError(f"--set {setting}: not understood", remedy="write --set PLUGIN.OPTION=VALUE")
+        changes[option.strip().lower()] = value.strip()
+    return changes
+
+
+def _show_notes(output: Output, notes: Sequence[str]) -> None:
+    from clusterctl.events import Event, EventKind
+
+    for note in notes:
+        output(Event(EventKind.NOTE, f"note: {note}"))

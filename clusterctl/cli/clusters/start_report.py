@@ -1,0 +1,102 @@
+"""How a plan and the end of a `start` look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterctl.cli.money import estimate_json, estimate_lines
+from clusterctl.cli.output import show_json, show_table
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from clusterctl.model import Plan
+    from clusterctl.operations.start import Started
+    from clusterctl.providers.money import Estimate
+
+
+def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
+    """What `start` would do, and what it would cost."""
+    from dataclasses import asdict
+
+    if as_json:
+        show_json({**asdict(plan), "estimate": estimate_json(estimate)})
+        return
+    click.echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
+    show_table(
+        ("NODE", "TYPE", "MARKET", "IMAGE"),
+        [(n.alias, " | ".join(n.types) or "-", n.market or "-", n.image or "-") for n in plan.nodes],
+    )
+    click.echo(f"plugins:   {', '.join(plan.plugins)}")
+    click.echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
+    click.echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
+    for line in estimate_lines(estimate) if estimate else ():
+        click.echo(line)
+    click.echo("nothing was created: this was a dry run")
+
+
+def show_started(started: Started, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
+    """How `start` ended, and how to connect.
+
+    Args:
+        started: what it achieved.
+        estimate: what was said before that it would cost.
+        as_json: for programs.
+        timings: who waited for what, too.
+    """
+    from clusterctl.operations.start import timings as timings_of
+
+    client = next((c for c in started.published if c.name == "client"), None)
+    notebook = next((c for c in started.published if c.name == "notebook"), None)
+    if as_json:
+        answer = {
+            "name": started.name,
+            "ok": started.ok,
+            "nodes": [node.alias for node in started.nodes],
+            "joined": started.joined,
+            "failed": started.failed,
+            "problems": started.problems,
+            "client_file": client.file if client else None,
+            "notebook_url": notebook.url if notebook else None,
+            "estimate": estimate_json(estimate),
+        }
+        show_json({**answer, **(timings_of(started) if timings else {"seconds": round(started.seconds, 3)})})
+        return
+    if timings:
+        _show_timings(started)
+    what = f"{started.name} is up" if started.joined else f"{started.name} was already running"
+    if not started.ok:
+        what = f"{started.name} is not complete ({', '.join(started.failed) or 'see the warnings'})"
+    click.echo(
+        f">>> {what}: {client.summary if client else plural(len(started.nodes), 'node')}, in {started.seconds:.1f} s"
+    )
+    if started.failed:
+        click.echo(f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them.")
+    if notebook and notebook.url:
+        click.echo(f">>> Notebook: {notebook.url.reveal()}")
+    if client:
+        click.echo(">>> Connect from this computer, in Python:\n")
+        click.echo("from ipyparallel import Client")
+        click.echo(f"client = Client({str(client.file)!r})\n")
+    click.echo(
+        ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in ("connect", "sshmaster", "terminate"))
+    )
+
+
+def _show_timings(started: Started) -> None:
+    rows = [
+        (
+            s.node,
+            s.plugin,
+            s.waited_for or "-",
+            f"{s.began_s - s.ready_s:.2f}",
+            f"{s.began_s:.2f}",
+            f"{s.ended_s:.2f}",
+            s.commands or "-",
+        )
+        for s in sorted(started.steps, key=lambda s: (s.began_s, s.ended_s))
+    ]
+    show_table(("NODE", "ACT", "WAITED FOR", "QUEUED S", "BEGAN S", "ENDED S", "COMMANDS"), rows)
+    most = max(started.commands.values(), default=0)
+    click.echo(f"remote commands: {sum(started.commands.values())}, at most {most} on a node")

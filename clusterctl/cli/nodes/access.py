@@ -1,0 +1,158 @@
+"""sshmaster, sshnode, exec, put, get."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
+from clusterctl.cli.output import Output, show_json
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.operations.context import Parts
+    from clusterctl.remote.base import Result
+
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+"""Everything after the cluster's name belongs to the command over there."""
+
+
+def _command(words: Sequence[str]) -> str:
+    """The words after the cluster's name as a shell command; a leading ``--`` only separates."""
+    from clusterctl.remote.base import quote
+
+    own = tuple(words[1:] if words[:1] == ("--",) else words)
+    return quote(own) if own else ""
+
+
+def _parts(ctx: click.Context, name: str, output: Output) -> Parts:
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import lenient_parts
+
+    return lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)[0]
+
+
+def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
+    """A shell on a node, or one command; returns its exit status."""
+    from clusterctl.operations.access import reach
+
+    words = _command(command)
+    with Output() as output:
+        cluster, target = reach(_parts(ctx, name, output), node, user=user)
+    try:
+        remote = cluster.on(target)
+        if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
+            return remote.shell(words)
+        stdin = "" if sys.stdin.isatty() else sys.stdin.read()
+        result = remote.run(words, stdin=stdin, check=False, on_line=click.echo)
+        click.echo(result.stderr, err=True, nl=False)
+        return result.status
+    finally:
+        cluster.close()
+
+
+@click.command(context_settings=_PASS_ON)
+@click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
+@cluster_argument
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def sshmaster(ctx: click.Context, user: str | None, name: str, command: Sequence[str]) -> int:
+    """Log in to the master, or run COMMAND there; exits with its status."""
+    return log_in(ctx, name, "master", user=user, command=command)
+
+
+@click.command(context_settings=_PASS_ON)
+@click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
+@cluster_argument
+@click.argument("node", type=NodeName())
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command: Sequence[str]) -> int:
+    """Log in to a node, or run COMMAND there. NODE is an alias, or just its number."""
+    return log_in(ctx, name, node, user=user, command=command)
+
+
+@click.command("exec", context_settings=_PASS_ON)
+@click.option(
+    "-n",
+    "--node",
+    "nodes",
+    multiple=True,
+    type=NodeName(),
+    help="Only there; may be repeated. Default: all nodes.",
+)
+@json_option
+@cluster_argument
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
+    """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
+    from clusterctl.operations.access import execute
+
+    as_json = bool(options["as_json"])
+    results: dict[str, Result] = {}
+
+    def show(alias: str, result: Result) -> None:
+        results[alias] = result
+        if not as_json:
+            for text, err in ((result.stdout, False), (result.stderr, True)):
+                for line in text.splitlines():
+                    click.echo(f"{alias}: {line}", err=err)
+
+    with Output(as_json=as_json) as output:
+        statuses = execute(_parts(ctx, name, output), _command(command), nodes, show)
+    if as_json:
+        show_json(
+            [
+                {
+                    "node": alias,
+                    "status": status,
+                    "stdout": results[alias].stdout,
+                    "stderr": results[alias].stderr,
+                }
+                for alias, status in statuses.items()
+            ]
+        )
+    failed = [alias for alias, status in statuses.items() if status]
+    if failed and not as_json:
+        click.echo(f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True)
+    return max(statuses.values(), default=0)
+
+
+@click.command()
+@click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
+@click.option("-u", "--user", help="As this user; default: the cluster user.")
+@cluster_argument
+@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True)
+@click.pass_context
+def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
+    """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home."""
+    from clusterctl.operations.access import put as put_operation
+
+    if len(paths) < 2:
+        raise click.UsageError("name what to copy, and where to.")
+    with Output() as output:
+        count = put_operation(_parts(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user)
+    click.echo(f">>> {plural(count, 'file')} copied to {node}")
+
+
+@click.command()
+@click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
+@click.option("-u", "--user", help="As this user; default: the cluster user.")
+@cluster_argument
+@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True)
+@click.pass_context
+def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
+    """Copy files and folders from a node. The last part of REMOTE may have wildcards."""
+    from clusterctl.operations.access import get as get_operation
+
+    if len(paths) < 2:
+        raise click.UsageError("name what to copy, and where to.")
+    with Output() as output:
+        count = get_operation(_parts(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
+    click.echo(f">>> {plural(count, 'file')} copied from {node}")

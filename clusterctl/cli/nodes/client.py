@@ -1,0 +1,87 @@
+"""tunnel, connect, notebook: from this computer to what runs over there."""
+
+from __future__ import annotations
+
+import click
+
+from clusterctl.cli.arguments import json_option, optional_cluster
+from clusterctl.cli.output import show_json
+from clusterctl.errors import StateError
+
+
+@click.command()
+@optional_cluster
+@click.option("--close", is_flag=True, help="End the tunnel.")
+@json_option
+def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
+    """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
+    from clusterctl.journal import ClusterFolder
+    from clusterctl.tunnel import process as tunnels
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.local_paths import home
+
+    folder = ClusterFolder(home(), the_cluster(name))
+    forwards = tunnels.forwards(folder.path)
+    if close:
+        tunnels.stop(folder.path)
+    elif forwards:
+        tunnels.reopen(folder.path)
+    up = tunnels.is_up(folder.path)
+    if as_json:
+        ports = [{"local_port": f.local_port, "host": f.host, "port": f.port} for f in forwards]
+        show_json({"name": folder.name, "needed": bool(forwards), "up": up, "forwards": ports})
+    elif not forwards:
+        click.echo(f">>> {folder.name} needs no tunnel: its ports are on this computer")
+    else:
+        click.echo(f">>> the tunnel of {folder.name} is {'up' if up else 'down'}: {len(forwards)} ports")
+
+
+@click.command()
+@optional_cluster
+@click.option("-e", "--execute", metavar="CODE", help="Run this with `client` and `view` ready, and exit.")
+def connect(name: str | None, execute: str | None) -> None:
+    """Open an IPython shell with `client`, `view` and the %px magics ready."""
+    from clusterctl.wiring.client import connect_client
+
+    client = connect_client(name)
+    names = {"client": client, "view": client[:], "lview": client.load_balanced_view()}
+    if execute is not None:
+        exec(compile(execute, "<connect>", "exec"), names)  # noqa: S102  the user's own line, in the user's own process
+        return
+    from IPython import start_ipython
+    from traitlets.config import Config
+
+    config = Config()
+    config.TerminalIPythonApp.display_banner = False
+    config.InteractiveShellApp.exec_lines = ["client.activate()"]
+    click.echo(f">>> client, view ({len(client)} engines), lview and %px are ready")
+    start_ipython(argv=[], user_ns=names, config=config)
+
+
+@click.command()
+@optional_cluster
+@click.option("--open", "open_", is_flag=True, help="Open it in the web browser.")
+@json_option
+def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
+    """Print the URL of the cluster's notebook."""
+    from clusterctl.journal import ClusterFolder
+    from clusterctl.tunnel import process as tunnels
+    from clusterctl.tunnel import publish
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.local_paths import home
+
+    folder = ClusterFolder(home(), the_cluster(name))
+    url = next((c.url for c in publish.published(folder) if c.name == "notebook"), None)
+    if url is None:
+        raise StateError(
+            f"{folder.name} has no notebook",
+            remedy=f"`clusterctl start --set ipcluster.enable_notebook=yes {folder.name}` adds one,"
+            " or set ENABLE_NOTEBOOK = True in [plugin ipcluster]",
+        )
+    tunnels.reopen(folder.path)
+    if as_json:
+        show_json({"name": folder.name, "url": url})
+    else:
+        click.echo(url.reveal())
+    if open_:
+        click.launch(url.reveal())

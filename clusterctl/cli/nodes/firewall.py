@@ -1,0 +1,34 @@
+"""allow-me."""
+
+from __future__ import annotations
+
+import click
+
+from clusterctl.cli.arguments import json_option, optional_cluster
+from clusterctl.cli.output import Output, show_json
+
+
+@click.command("allow-me")
+@optional_cluster
+@json_option
+@click.pass_context
+def allow_me(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
+    """Let this computer log in from the address that it has now, and no more from those it had.
+
+    For clusters on EC2, when you have gone elsewhere. Who else may log in is in ALLOW_FROM of the template.
+    """
+    from clusterctl.operations.firewall import allow_me as operation
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    cluster = the_cluster(name)
+    with Output(as_json=as_json) as output:
+        allowed = operation(parts_of(cluster, config_file=ctx.obj.config, report=output))
+    if as_json:
+        show_json({"name": cluster, "allowed": allowed.now, "before": allowed.before})
+    else:
+        gone = [network for network in allowed.before if network not in allowed.now]
+        click.echo(
+            f">>> {cluster} lets in {', '.join(allowed.now) or 'nobody by SSH'}"
+            + (f", and no more {', '.join(gone)}" if gone else "")
+        )

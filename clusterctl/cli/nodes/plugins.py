@@ -1,0 +1,68 @@
+"""runplugin, plugins."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+
+from clusterctl.cli.arguments import json_option, optional_cluster
+from clusterctl.cli.output import Output, show_json, show_table
+
+
+@click.command()
+@click.argument("plugin")
+@optional_cluster
+@click.pass_context
+def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
+    """Run one plugin on a cluster; without a name, on the one that is up."""
+    from clusterctl.operations.run_plugin import run_plugin
+    from clusterctl.wiring.clusters import the_cluster
+    from clusterctl.wiring.context import parts_of
+
+    cluster = the_cluster(name)
+    with Output() as output:
+        parts = parts_of(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
+        problems = run_plugin(parts, plugin)
+    click.echo(f">>> {plugin} ran on {cluster}")
+    return 1 if problems else 0
+
+
+@click.command()
+@click.option("--hooks", is_flag=True, help="List the hooks that a plugin may implement, in order.")
+@json_option
+def plugins(*, hooks: bool, as_json: bool) -> None:
+    """List the installed plugins and their options."""
+    from clusterctl.plugin import hookspecs, loader
+
+    if hooks:
+        found = [
+            (name, inspect.getdoc(spec) or "")
+            for name, spec in vars(hookspecs).items()
+            if name.startswith("clusterctl_")
+        ]
+        if as_json:
+            show_json([{"hook": name, "promise": doc} for name, doc in found])
+        else:
+            show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in found])
+        return
+    rows = []
+    for name, plugin in loader.installed().items():
+        options = loader.options_model(plugin).model_fields
+        rows.append((name, (inspect.getdoc(plugin) or "").splitlines()[0], options))
+    if as_json:
+        show_json(
+            [
+                {
+                    "name": name,
+                    "does": does,
+                    "options": {key: field.description for key, field in options.items()},
+                }
+                for name, does, options in rows
+            ]
+        )
+    else:
+        show_table(
+            ("PLUGIN", "DOES", "OPTIONS"),
+            [(name, does, ", ".join(options) or "-") for name, does, options in rows],
+        )

@@ -1,0 +1,1 @@
+"""Commands for what comes before a cluster: the config file, images, completion."""

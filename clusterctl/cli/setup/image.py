@@ -1,0 +1,169 @@
+"""`clusterctl image`: make, list and remove the images that nodes start from."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
+from clusterctl.cli.money import Asking
+from clusterctl.cli.output import Output, confirm, show_json, show_table
+from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.providers.base import Image
+
+_FILE = click.Path(path_type=Path)
+
+
+class ImageName(click.ParamType[str]):
+    """A baked image."""
+
+    name = "image"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The baked images that there are; none where nobody answers."""
+        del ctx, param
+        try:
+            names = [image.name for _, image in _found()]
+        except ClusterctlError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.group()
+def image() -> None:
+    """Make, list and remove the images that nodes start from."""
+
+
+@image.command()
+@click.option("--base", default="", metavar="IMAGE", help="Image of Debian or Ubuntu to build on; default: Debian 12.")
+@click.option("--rootfs", type=_FILE, help="Tar of a root file system to build on, where no registry can be reached.")
+@click.option(
+    "--ca-certificates",
+    "certificates",
+    type=_FILE,
+    multiple=True,
+    help="Certificate (PEM) that nodes shall trust, such as that of a proxy; may be given again.",
+)
+@click.option("-n", "--name", default="", help="What to call it, for NODE_IMAGE_ID; default: what nodes start from.")
+@json_option
+def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
+    """Build the image of Docker nodes, on this computer."""
+    from clusterctl.providers.base import ImageSource
+    from clusterctl.wiring.providers import base_images
+
+    if base and rootfs:
+        raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
+    missing = [str(path) for path in (*certificates, *([rootfs] if rootfs else [])) if not path.is_file()]
+    if missing:
+        raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
+    began = time.monotonic()
+    source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
+    built = base_images().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
+    seconds = time.monotonic() - began
+    if as_json:
+        show_json({"image": built, "seconds": round(seconds, 3)})
+    else:
+        click.echo(f">>> {built} is built ({seconds:.0f} s)")
+
+
+@image.command()
+@click.argument("name")
+@click.option(
+    "-c",
+    "--cluster-template",
+    "template",
+    type=TemplateName(),
+    help="The [cluster NAME] section whose nodes it is for.",
+)
+@buy_option
+@json_option
+@click.pass_context
+def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_json: bool) -> None:
+    """Make an image with all packages of a template on it; `start` then finds and uses it by itself.
+
+    Where the node that it is made on costs money, it says what and asks first.
+    """
+    from clusterctl import planning
+    from clusterctl.operations.image import PREFIX
+    from clusterctl.operations.image import bake as bake_operation
+    from clusterctl.wiring.context import parts_of
+
+    builder = planning.check_name(f"{PREFIX}{name}")
+    with Output(as_json=as_json) as output:
+        parts = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
+        baked = bake_operation(parts, approve=None if yes else Asking(as_json=as_json))
+    if as_json:
+        show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
+    elif baked.new:
+        click.echo(f">>> {baked.image} is baked ({baked.seconds:.0f} s); `clusterctl start` uses it where it matches")
+    else:
+        click.echo(f">>> {baked.image} has all of it already; nothing to do")
+
+
+@image.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the baked images."""
+    found = _found()
+    if as_json:
+        show_json(
+            [
+                {
+                    "name": image.name,
+                    "provider": provider,
+                    "base": image.base,
+                    "content": image.content,
+                    "size_gb": round(image.size_gb, 3),
+                    "made": image.made,
+                }
+                for provider, image in found
+            ]
+        )
+    elif not found:
+        click.echo("No baked images. `clusterctl image bake NAME` makes one.")
+    else:
+        rows = [(image.name, provider, f"{image.size_gb:.2f} GB", image.made) for provider, image in found]
+        show_table(("IMAGE", "PROVIDER", "SIZE", "MADE"), rows)
+
+
+@image.command()
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=ImageName())
+@yes_option
+def remove(names: Sequence[str], *, yes: bool) -> None:
+    """Delete baked images. One that is gone already is success."""
+    from clusterctl.wiring.providers import image_providers
+
+    owners = {image.name: provider for provider, image in _found()}
+    known = [name for name in names if name in owners]
+    if known:
+        confirm(f"Delete {', '.join(known)}?", yes=yes)
+    for name in names:
+        if name in owners:
+            image_providers()[owners[name]].remove_image(name)
+        click.echo(f">>> {name} is gone" if name in owners else f">>> there is no baked image {name}")
+
+
+def _found() -> list[tuple[str, Image]]:
+    """Every baked image, with the name of its provider. One that does not answer is told of, and hides no other."""
+    from clusterctl.wiring.providers import image_providers
+
+    found: list[tuple[str, Image]] = []
+    silent: list[ClusterctlError] = []
+    for name, owner in image_providers().items():
+        try:
+            found += [(name, image) for image in owner.images()]
+        except ProviderError as exc:
+            silent.append(exc)
+    if silent and not found:
+        raise silent[0]
+    for error in silent:
+        click.echo(f"*** WARNING - {error.message}", err=True)
+    return found

@@ -1,0 +1,220 @@
+"""The [cluster NAME] section: what clusters are made from. One line an option."""
+
+import getpass
+import ipaddress
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from clusterctl.options import CommaList, Field, Flag, PathList, Section, comma_list
+
+USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+
+
+def laptop_user() -> str:
+    """Who types here; ``cluster`` where nobody has a name."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # no such variable, and a uid without a name: a container
+        return "cluster"
+
+
+def network_of(text: str) -> str:
+    """Addresses as CIDR says them; raises ValueError with what was expected."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
+
+
+MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid", "market", "subnet_id", "instance_profile")
+"""Options that say, without a PROVIDER, that it is ec2."""
+_MEAN_MACHINES = ("provider", "hosts", *MEAN_EC2)
+
+
+class ClusterSection(Section):
+    """A [cluster NAME] section: a template that `start` makes clusters from."""
+
+    extends: str | None = Field(None, description="cluster section to take every other option from", examples=["local"])
+    provider: Literal["local", "docker", "static", "ec2"] | None = Field(
+        None,
+        description="where the nodes are: local (this computer), docker, static or ec2;"
+        " default: static if hosts are given, ec2 if an image, instance type, key or bid is, else local",
+        examples=["ec2"],
+    )
+    cluster_size: int = Field(3, ge=1, description="nodes, with the master")
+    min_size: int | None = Field(
+        None, ge=1, description="nodes that must join for success; default: all", examples=["2"]
+    )
+    plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
+    cluster_user: str = Field(
+        default_factory=laptop_user,
+        pattern=f"^{USER_NAME}$",
+        description="user that the work runs as; default: your name here, or `cluster` if you are root here",
+        examples=["me"],
+    )
+    cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
+        "bash", description="the user's login shell: bash, zsh, csh, ksh, tcsh or fish"
+    )
+    start_timeout: float = Field(
+        600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds after which `start` stops waiting for missing nodes",
+    )
+    tunnel: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="reach services through SSH: always, never, or auto (where the nodes are elsewhere)",
+    )
+    hosts: CommaList = Field(
+        (),
+        description="static: the machines, the master first: names of [host NAME] sections, or user@address:port",
+        examples=["alpha, beta, admin@192.0.2.12"],
+    )
+    shared_home: Flag = Field(
+        default=False, description="the nodes share the users' homes already; no NFS server is set up"
+    )
+    vcpus: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="processors of each node, where the provider can choose",
+        examples=["4"],
+    )
+    memory_gb: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="memory of each node in GB, where the provider can choose",
+        examples=["8"],
+    )
+    keyname: str | None = Field(
+        None, description="the [key NAME] that nodes let in beside the cluster's own key", examples=["mykey"]
+    )
+    node_image_id: str | None = Field(
+        None,
+        description="image of the nodes; ec2: an AMI, ubuntu-24.04, ubuntu-22.04, debian-12, debian-13 or al2023;"
+        " default: the system that has this computer's Python",
+        examples=["ubuntu-24.04"],
+    )
+    node_instance_type: CommaList = Field(
+        (),
+        description="types of the workers; any of them may be taken",
+        examples=["c7i.2xlarge, c7a.2xlarge"],
+    )
+    arch: Literal["x86_64", "arm64"] = Field(
+        "x86_64", description="processors of the nodes, where no type says so: x86_64 or arm64"
+    )
+    master_image_id: str | None = Field(
+        None, description="image of the master; default: the nodes'", examples=["ubuntu-24.04"]
+    )
+    master_instance_type: CommaList = Field(
+        (), description="types of the master, any of which may be taken; default: the workers'", examples=["m7i.xlarge"]
+    )
+    spot_bid: Decimal | None = Field(
+        None,
+        gt=0,
+        description="most to pay per node-hour in USD; makes the workers spot instances",
+        examples=["0.10"],
+    )
+    market: Literal["spot", "spot-with-fallback", "on-demand"] | None = Field(
+        None,
+        description="how workers are bought: spot, spot-with-fallback (on demand where no spot instance is to be had)"
+        " or on-demand; default: spot-with-fallback with a SPOT_BID, else on-demand",
+        examples=["spot"],
+    )
+    force_spot_master: Flag = Field(default=False, description="let the master be a spot instance too")
+    availability_zone: str | None = Field(
+        None, description="zone; default: the cheapest with room", examples=["us-east-1a"]
+    )
+    zones: Literal["one", "any"] = Field(
+        "one", description="any lets nodes be in several zones: more spot instances, slower and dearer traffic"
+    )
+    subnet_id: CommaList = Field(
+        (),
+        description="subnets, one of which is chosen; default: those of the default VPC",
+        examples=["subnet-0123456789abcdef0"],
+    )
+    public_ips: Flag = Field(default=True, description="give the nodes public addresses")
+    address: Literal["auto", "public", "private", "ipv6"] = Field(
+        "auto",
+        description="where this computer reaches the nodes: public, private or ipv6 address;"
+        " auto: public if they have one, else private",
+    )
+    allow_from: CommaList = Field(
+        ("auto",),
+        description="addresses that may log in by SSH; auto: the one that this computer shows to the world",
+        examples=["192.0.2.0/24, 2001:db8::/32"],
+    )
+    proxy_jump: str | None = Field(
+        None, description="host to reach the nodes through, as user@host:port", examples=["me@gate.example.org"]
+    )
+    ssm: Flag = Field(
+        default=False, description="reach the nodes through AWS Systems Manager; needs an INSTANCE_PROFILE that lets it"
+    )
+    security_groups: CommaList = Field(
+        (), description="further security groups of the nodes, such as that of a file system", examples=["sg-0123abcd"]
+    )
+    placement_group: Flag = Field(default=False, description="put the nodes close together, for MPI")
+    instance_profile: str | None = Field(
+        None, description="IAM instance profile of the nodes, by name", examples=["my-profile"]
+    )
+    metadata_for_user: Flag = Field(
+        default=False, description="let the cluster user, not only root, ask the instance metadata service"
+    )
+    root_volume_gb: int | None = Field(
+        None, ge=1, description="size of each node's root disk in GB; default: the image's", examples=["50"]
+    )
+    root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
+        "gp3", description="kind of the root disks: gp3, gp2 or standard"
+    )
+    lifetime: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="hours after which nodes end themselves, whoever may have forgotten them; default: never",
+        examples=["12"],
+    )
+    tags: CommaList = Field((), description="tags of everything that is made, as key=value", examples=["project=x"])
+    dns_prefix: Flag = Field(default=False, description="put the cluster's name before the host names")
+    volumes: CommaList = Field((), description="the [volume NAME] sections to mount", examples=["data"])
+    permissions: CommaList = Field((), description="the [permission NAME] sections to open", examples=["web"])
+    userdata_scripts: PathList = Field(
+        (), description="scripts on this computer that each node runs when it boots", examples=["~/setup.sh"]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_follows(cls, values: object) -> object:
+        """Defaults that depend on other options: all listed hosts, and a user who is not root on machines."""
+        if not isinstance(values, dict):
+            return values
+        found: dict[str, object] = {}
+        if values.get("hosts") and not values.get("cluster_size"):
+            found["cluster_size"] = len(comma_list(values["hosts"]))
+        machines = values.get("provider") != "local" and any(values.get(key) for key in _MEAN_MACHINES)
+        if machines and not values.get("cluster_user") and laptop_user() == "root":
+            found["cluster_user"] = "cluster"
+        return {**values, **found}
+
+    @field_validator("tags")
+    @classmethod
+    def _pairs(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [tag for tag in tags if "=" not in tag or tag.startswith(("=", "aws:", "clusterctl:"))]
+        if wrong:
+            raise ValueError(f"expected key=value, with a key of your own, got {wrong[0]!r}")
+        return tags
+
+    @field_validator("allow_from")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(network if network == "auto" else network_of(network) for network in networks)
+
+    @field_validator("min_size")
+    @classmethod
+    def _reachable(cls, size: int | None, info: ValidationInfo) -> int | None:
+        whole = info.data.get("cluster_size", size)
+        if size is not None and whole is not None and size > whole:
+            raise ValueError(f"expected at most CLUSTER_SIZE ({whole}), got {size}")
+        return size

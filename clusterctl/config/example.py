@@ -1,0 +1,114 @@
+"""The option declarations -> a commented INI file.
+
+``python -m clusterctl.config.example > config.example.ini`` refreshes the one that comes with the sources.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from clusterctl.config.cluster_section import ClusterSection
+from clusterctl.config.settings import (
+    AwsSection,
+    GlobalSection,
+    HostSection,
+    KeySection,
+    PermissionSection,
+    VolumeSection,
+)
+from clusterctl.options import Section, is_secret
+from clusterctl.plugin import loader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+_TOP = """\
+# The configuration of clusterctl. As it is, it makes clusters on this computer:
+#
+#     clusterctl start mycluster
+#
+# Every other option is below, commented out with its default or an example.
+# Options are the same in upper and lower case. A line that begins with a blank goes on
+# with the one above it. What follows a blank and a # is a comment.
+"""
+
+_LOCAL = """\
+
+[cluster local]
+PROVIDER = local
+CLUSTER_SIZE = 3
+PLUGINS = ipcluster
+"""
+
+_SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
+    (
+        "cluster big",
+        "A template to make clusters from; as many as you like, each with a name.",
+        ClusterSection,
+    ),
+    ("aws", "Who pays, and where. Needed if neither a profile nor a role of AWS is set up.", AwsSection),
+    ("host alpha", "A machine that is there, for the provider static.", HostSection),
+    ("key mykey", "A key pair of EC2.", KeySection),
+    ("volume data", "A disk that outlives clusters, mounted on the master and seen by all nodes.", VolumeSection),
+    ("permission web", "Ports to open. The tunnel of clusterctl needs none.", PermissionSection),
+)
+
+
+def render_example(plugins: Mapping[str, type[object]]) -> str:
+    """A config file that works as it is, with every option there is: what `config init` writes."""
+    top = _section("global", "The whole file.", GlobalSection)
+    for line in ("[global]", "DEFAULT_TEMPLATE = local"):
+        top = top.replace(f"#{line}\n", f"{line}\n")
+    parts = [_TOP, top, _LOCAL]
+    parts += [_section(title, about, model) for title, about, model in _SECTIONS]
+    for name in sorted(plugins):
+        about = (inspect.getdoc(plugins[name]) or "").partition("\n")[0]
+        parts.append(_section(f"plugin {name}", about, loader.options_model(plugins[name])))
+    return "".join(parts)
+
+
+def _section(title: str, about: str, model: type[Section]) -> str:
+    lines = ["", *_prose(about), f"#[{title}]"]
+    for key, field in model.model_fields.items():
+        lines += [*_prose(_about(field)), f"#{key.upper()} = {_value(field)}".rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _prose(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, 88)]
+
+
+def _about(field: FieldInfo) -> str:
+    text = field.description or ""
+    if field.is_required():
+        return f"{text} (required)"
+    shown = _ini(field.default)
+    # Where an example stands in the line, the default must be told.
+    return f"{text} (default: {shown})" if field.examples and shown else text
+
+
+def _value(field: FieldInfo) -> str:
+    if is_secret(field):
+        return ""
+    if field.examples:
+        return str(field.examples[0])
+    return "" if field.is_required() else _ini(field.default)
+
+
+def _ini(value: object) -> str:
+    """A default as a user would write it; nothing where it is made at run time."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, Iterable) else ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_example(loader.installed("clusterctl")))

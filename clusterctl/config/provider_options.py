@@ -1,0 +1,94 @@
+"""Where a cluster runs, and what follows from it for its options."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from clusterctl.config.cluster_section import MEAN_EC2, USER_NAME, laptop_user
+from clusterctl.model import Machines, Volume
+from clusterctl.options import is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from clusterctl.config.cluster_section import ClusterSection
+    from clusterctl.config.settings import VolumeSection
+
+
+def provider_name(cluster: ClusterSection) -> str:
+    """The provider asked for, or the one that the other options can only mean."""
+    if cluster.provider is not None:
+        return cluster.provider
+    if cluster.hosts:
+        return "static"
+    return "ec2" if any(getattr(cluster, key) for key in MEAN_EC2) else "local"
+
+
+_OF_EC2 = (
+    *("keyname", "node_instance_type", "master_instance_type", "arch", "spot_bid", "market", "force_spot_master"),
+    *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
+    *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
+    *("root_volume_type", "lifetime", "tags", "permissions", "userdata_scripts"),
+)
+_OF_STATIC = ("hosts",)
+_OF_SHARING = ("shared_home",)
+_OF_IMAGES = ("node_image_id", "master_image_id")
+_OF_SIZES = ("vcpus", "memory_gb")
+_OF_MACHINES = ("cluster_user", "cluster_shell", "dns_prefix", "volumes")
+_IDLE: Mapping[str, tuple[str, ...]] = {
+    "local": (*_OF_MACHINES, *_OF_EC2, *_OF_STATIC, *_OF_SHARING, *_OF_IMAGES, *_OF_SIZES),
+    "docker": (*_OF_EC2, *_OF_STATIC, *_OF_SHARING),
+    "static": (*_OF_EC2, *_OF_IMAGES, *_OF_SIZES),
+    "ec2": _OF_STATIC,
+}
+
+
+def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
+    """The options, of those that were given, that this cluster's provider has no use for."""
+    return [key for key in _IDLE[provider_name(cluster)] if key in given]
+
+
+def providers_of(key: str) -> tuple[str, ...]:
+    """The providers that an option of the cluster section acts with; empty where it is all of them."""
+    found = tuple(name for name, idle in _IDLE.items() if key not in idle)
+    return () if len(found) == len(_IDLE) else found
+
+
+def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
+    """What the template says of every machine, with the volumes it names."""
+    chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
+    return Machines(
+        user=cluster.cluster_user,
+        shell=cluster.cluster_shell,
+        dns_prefix=cluster.dns_prefix,
+        volumes=tuple(
+            Volume(
+                name=name,
+                mount_path=section.mount_path,
+                id=section.volume_id or "",
+                device=section.device or "",
+                partition=section.partition,
+                file_system=section.file_system,
+                format=section.format,
+            )
+            for name, section in chosen
+        ),
+    )
+
+
+def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
+    """Options, and what is wrong with them where this cluster would run."""
+    provider = provider_name(cluster)
+    if cluster.cluster_user == "root" and not (provider == "local" and laptop_user() == "root"):
+        yield "cluster_user", "work does not run as root; name another user"
+    elif not re.fullmatch(USER_NAME, cluster.cluster_user):
+        yield "cluster_user", "your name here cannot be a user's name there; name another one"
+    if provider == "static" and not cluster.hosts:
+        yield "provider", "static needs HOSTS: the machines to use, the master first"
+    if provider == "static" and cluster.hosts and cluster.cluster_size > len(cluster.hosts):
+        yield "cluster_size", f"there are {len(cluster.hosts)} HOSTS"
+    if provider == "ec2":
+        for script in cluster.userdata_scripts:
+            if not is_file(script):
+                yield "userdata_scripts", f"{script} is not a file"

@@ -1,0 +1,185 @@
+"""The sections of the INI file, and the whole of it once read: what everything above works from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from clusterctl.config.cluster_section import ClusterSection, laptop_user, network_of
+from clusterctl.options import ExpandedPath, Field, Flag, PathList, SecretText, Section
+
+
+class GlobalSection(Section):
+    """The [global] section."""
+
+    default_template: str | None = Field(
+        None, description="the cluster section that `start` takes when none is named", examples=["local"]
+    )
+    include: PathList = Field(
+        (), description="further files to read, relative to this one", examples=["~/.clusterctl/aws.ini"]
+    )
+
+
+class AwsSection(Section):
+    """The [aws] section. Without it, the usual AWS environment, profiles and roles are used."""
+
+    aws_access_key_id: str | None = Field(None, description="access key; better left to a profile or a role")
+    aws_secret_access_key: SecretText | None = Field(None, description="the secret of the access key")
+    aws_session_token: SecretText | None = Field(None, description="the token of temporary credentials")
+    aws_profile: str | None = Field(None, description="profile of ~/.aws/config to use", examples=["research"])
+    aws_region_name: str = Field("us-east-1", description="region to run in")
+
+
+class KeySection(Section):
+    """A [key NAME] section: NAME is the EC2 key pair."""
+
+    key_location: ExpandedPath = Field(description="private key file on this computer", examples=["~/.ssh/mykey.rsa"])
+
+
+class HostSection(Section):
+    """A [host NAME] section: a machine of the provider `static`."""
+
+    address: str | None = Field(
+        None, description="where this computer reaches it; default: NAME", examples=["192.0.2.10"]
+    )
+    private_address: str | None = Field(
+        None,
+        description="where the other hosts reach it, an IPv4 address; default: its address",
+        examples=["10.0.0.10"],
+    )
+    port: int = Field(22, ge=1, le=65535, description="port of its SSH server")
+    user: str = Field(
+        default_factory=laptop_user,
+        description="who logs in: root, or a user with sudo and no password; default: your name here",
+        examples=["debian"],
+    )
+    key_location: ExpandedPath | None = Field(
+        None,
+        description="private key file on this computer; default: your ssh agent and the keys in ~/.ssh",
+        examples=["~/.ssh/id_ed25519"],
+    )
+    proxy_jump: str | None = Field(
+        None, description="host to go through, as user@host:port", examples=["me@gate.example.org"]
+    )
+    host_key: str | None = Field(
+        None,
+        description="the key it must show, as in /etc/ssh/ssh_host_ed25519_key.pub; default: from your known_hosts",
+        examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA..."],
+    )
+
+
+class VolumeSection(Section):
+    """A [volume NAME] section: a disk that outlives clusters, mounted on the master and seen by all nodes."""
+
+    volume_id: str | None = Field(
+        None,
+        description="ec2: the EBS volume; docker: the name of a Docker volume, made if it is not there",
+        examples=["vol-0123456789abcdef0"],
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]+$",
+    )
+    device: str | None = Field(
+        None,
+        description="static: the block device on the master",
+        examples=["/dev/disk/by-id/ata-DISK"],
+        pattern=r"^/dev/[A-Za-z0-9_./:+-]+$",
+    )
+    format: Flag = Field(default=False, description="make a file system on it if it is blank; never otherwise")
+    file_system: Literal["ext4", "xfs"] = Field("ext4", description="what a blank one is formatted with")
+    mount_path: PurePosixPath = Field(description="where it is mounted on every node", examples=["/data"])
+    partition: int | None = Field(
+        None, ge=1, description="partition to mount; default: the only one, or the whole disk"
+    )
+
+    @field_validator("mount_path")
+    @classmethod
+    def _absolute(cls, path: PurePosixPath) -> PurePosixPath:
+        if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
+            raise ValueError(f"expected an absolute path below /, got {str(path)!r}")
+        return path
+
+    @model_validator(mode="after")
+    def _one_name(self) -> "VolumeSection":
+        if self.volume_id is None and self.device is None:
+            raise ValueError("expected VOLUME_ID (ec2, docker) or DEVICE (static)")
+        return self
+
+
+class PermissionSection(Section):
+    """A [permission NAME] section: ports opened on every node, to whom you say."""
+
+    ip_protocol: Literal["tcp", "udp", "icmp"] = Field("tcp", description="tcp, udp or icmp")
+    from_port: int = Field(ge=-1, le=65535, description="first port; -1 for icmp", examples=["8080"])
+    to_port: int = Field(ge=-1, le=65535, description="last port; -1 for icmp", examples=["8080"])
+    cidr_ip: str = Field(
+        description="addresses let in; never assumed, 0.0.0.0/0 (the world) must be written out",
+        examples=["192.0.2.0/24"],
+    )
+
+    @field_validator("from_port", "to_port")
+    @classmethod
+    def _ports(cls, port: int, info: ValidationInfo) -> int:
+        icmp = info.data.get("ip_protocol") == "icmp"
+        if icmp != (port == -1) or port == 0:
+            raise ValueError(f"expected {'-1, as icmp has no ports' if icmp else 'a port from 1 to 65535'}, got {port}")
+        if port < info.data.get("from_port", port):
+            raise ValueError(f"expected at least FROM_PORT ({info.data['from_port']}), got {port}")
+        return port
+
+    @field_validator("cidr_ip")
+    @classmethod
+    def _network(cls, text: str) -> str:
+        return network_of(text)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value comes from."""
+
+    where: Literal["default", "file", "environment", "command line"]
+    file: str = ""
+    section: str = ""
+    """As written, without the brackets."""
+    key: str = ""
+
+    def __str__(self) -> str:
+        """How a message about the value begins."""
+        if self.where != "file":
+            return f"{self.where}: {self.key}"
+        return f"{self.file}: [{self.section}] {self.key}".rstrip()
+
+
+@dataclass(frozen=True)
+class PluginChoice:
+    """A plugin and its options."""
+
+    name: str
+    """As in the INI file: the section's, which need not be the plugin's own."""
+    plugin: type[object]
+    options: Section
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that was asked for, checked. Nothing below looks at text again."""
+
+    path: Path | None
+    template: str
+    templates: tuple[str, ...]
+    """All that the file has."""
+    cluster: ClusterSection
+    global_: GlobalSection
+    aws: AwsSection
+    keys: Mapping[str, KeySection]
+    hosts: Mapping[str, HostSection]
+    volumes: Mapping[str, VolumeSection]
+    permissions: Mapping[str, PermissionSection]
+    plugins: tuple[PluginChoice, ...]
+    """Those of the template, in its order."""
+    all_plugins: Mapping[str, PluginChoice]
+    """Those of every [plugin NAME] section, and of every template: what `runplugin` may run."""
+    origins: Mapping[str, Origin]
+    """By dotted key: ``cluster.spot_bid``, ``aws.aws_profile``, ``plugin.NAME.option``."""
+    notes: tuple[str, ...]
+    """What was read as something else than was written, or has no effect."""

@@ -1,0 +1,247 @@
+"""What StarCluster's files say that means something else today: tables, and a function that applies them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clusterctl.options import comma_list, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clusterctl.config.ini import RawSection, RawValue
+
+IMAGE = "ubuntu-24.04"
+
+PLUGINS: Mapping[str, str] = {
+    "starcluster.plugins.ipcluster.IPCluster": "ipcluster",
+    "starcluster.plugins.ipcluster.IPClusterRestartEngines": "ipclusterrestart",
+    "starcluster.plugins.ipcluster.IPClusterStop": "ipclusterstop",
+    "starcluster.plugins.pypkginstaller.PyPkgInstaller": "packages",
+    "starcluster.plugins.pkginstaller.PackageInstaller": "aptpackages",
+    "starcluster.plugins.users.CreateUsers": "users",
+    "pypackage.PyPackageSetup": "packages",
+}
+
+_NO_QUEUE = "there is no queue; send work to ipyparallel's engines with the plugin ipcluster"
+
+# By how the class path begins, the longest first.
+NO_PLUGIN: Mapping[str, str] = {
+    "starcluster.plugins.sge.": _NO_QUEUE,
+    "starcluster.plugins.condor.": _NO_QUEUE,
+    "starcluster.plugins.hadoop.": "Hadoop is not set up; use the plugin ipcluster, or Amazon EMR",
+    "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
+    "starcluster.plugins.mpich2.": "add mpi4py to the packages plugin, and mpich to the aptpackages plugin",
+    "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
+    "starcluster.plugins.xvfb.": "install xvfb with the plugin aptpackages and run programs under xvfb-run",
+    "starcluster.plugins.boto.": "it copied your AWS keys to the nodes; give them an instance role",
+    "starcluster.": "clusterctl cannot run it; port it to the hooks of clusterctl.api",
+}
+
+# Retired types to today's nearest with at least as many cores, and a GPU or disks where there were some.
+INSTANCE_TYPES: Mapping[str, str] = {
+    "t1.micro": "t3.micro",
+    "m1.small": "m7a.medium",
+    "m1.medium": "m7a.medium",
+    "m1.large": "m7i.large",
+    "m1.xlarge": "m7i.xlarge",
+    "m2.xlarge": "r7i.large",
+    "m2.2xlarge": "r7i.xlarge",
+    "m2.4xlarge": "r7i.2xlarge",
+    "c1.medium": "c7i.large",
+    "c1.xlarge": "c7i.2xlarge",
+    "cc1.4xlarge": "c7i.4xlarge",
+    "cc2.8xlarge": "c7i.8xlarge",
+    "cg1.4xlarge": "g4dn.4xlarge",
+    "cr1.8xlarge": "r7i.8xlarge",
+    "g2.2xlarge": "g4dn.2xlarge",
+    "g2.8xlarge": "g4dn.8xlarge",
+    "hi1.4xlarge": "i4i.4xlarge",
+    "hs1.8xlarge": "d3.4xlarge",
+}
+
+# The images that StarCluster's documentation, sources and `listpublic` named, in every region.
+IMAGES = frozenset(
+    {
+        "ami-06172543",
+        "ami-18df4f22",
+        "ami-1adf4f20",
+        "ami-3393a45a",
+        "ami-3f29403e",
+        "ami-4b872756",
+        "ami-52a0c53b",
+        "ami-6b211202",
+        "ami-765b3e1f",
+        "ami-7c5c3915",
+        "ami-80bedfb0",
+        "ami-899d49e0",
+        "ami-999d49f0",
+        "ami-9bf9c9f2",
+        "ami-ca4abfbd",
+        "ami-cd841af7",
+        "ami-d58719ef",
+        "ami-e3841ad9",
+        "ami-f6e5b2a4",
+    }
+)
+
+PACKAGES: Mapping[str, str] = {
+    "msgpack-python": "msgpack",
+    "sklearn": "scikit-learn",
+    "pil": "pillow",
+    "beautifulsoup": "beautifulsoup4",
+    "distribute": "setuptools",
+}
+
+_S3_IMAGES = "images are made by EC2 itself, without certificates"
+_AWS_ONLY = "the address follows from the region"
+_PROXY = "set the environment variable HTTPS_PROXY"
+
+# (kind of section, or plugin:NAME; key) -> why the line has no effect any more.
+NO_EFFECT: Mapping[tuple[str, str], str] = {
+    ("global", "enable_experimental"): "nothing is hidden behind it",
+    ("global", "refresh_interval"): "nodes are watched as they come, not at intervals",
+    ("global", "web_browser"): "no command opens a browser",
+    ("aws", "aws_user_id"): _S3_IMAGES,
+    ("aws", "ec2_cert"): _S3_IMAGES,
+    ("aws", "ec2_private_key"): _S3_IMAGES,
+    ("aws", "aws_ec2_path"): _AWS_ONLY,
+    ("aws", "aws_s3_host"): _AWS_ONLY,
+    ("aws", "aws_s3_path"): _AWS_ONLY,
+    ("aws", "aws_port"): _AWS_ONLY,
+    ("aws", "aws_is_secure"): "AWS is always reached by TLS",
+    ("aws", "aws_validate_certs"): "certificates are always checked",
+    ("aws", "aws_proxy"): _PROXY,
+    ("aws", "aws_proxy_port"): _PROXY,
+    ("aws", "aws_proxy_user"): _PROXY,
+    ("aws", "aws_proxy_pass"): _PROXY,
+    ("cluster", "disable_cloudinit"): "images without cloud-init are not supported",
+    (
+        "plugin:ipcluster",
+        "notebook_passwd",
+    ): "the notebook makes a token of its own, and `start` prints its address",
+    ("plugin:ipcluster", "packer"): "ipyparallel chooses how messages are packed",
+    ("plugin:ipcluster", "log_level"): "each node's log is under clusters/NAME/logs",
+    (
+        "plugin:packages",
+        "install_command",
+    ): "packages are resolved once and installed by uv; for another index set UV_INDEX",
+}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A value as it reads today. `text` None: the line goes. `note` or `problem` says what happened to it."""
+
+    text: str | None
+    note: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Modern:
+    """A section as it reads today, a line for each value that changed, and what has to be changed by hand."""
+
+    section: RawSection
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def modernise(section: RawSection) -> Modern:
+    """Bring one section to today's words. A section that is so already comes back as it is."""
+    kind = section.kind
+    kinds = {kind, f"plugin:{_bundled_name(section)}"} if kind == "plugin" else {kind}
+    values: dict[str, RawValue] = {}
+    notes: list[str] = []
+    problems: list[str] = []
+    for key, value in section.values.items():
+        if (kind, key) == ("volume", "device") and "volume_id" in section.values:
+            notes.append(f"{value.origin}: has no effect where the volume is found by its id")
+        mapped = _modern_value(kinds, key, value.text)
+        if mapped.text is not None:
+            values[key] = replace(value, text=mapped.text)
+        if mapped.note:
+            notes.append(f"{value.origin}: {mapped.note}")
+        if mapped.problem:
+            problems.append(f"{value.origin}: {mapped.problem}")
+    return Modern(replace(section, values=values), tuple(notes), tuple(problems))
+
+
+def _bundled_name(section: RawSection) -> str:
+    """The bundled plugin that a section sets up, which its options are looked up by."""
+    value = section.values.get("setup_class")
+    return PLUGINS.get(value.text, value.text) if value and value.text else section.name
+
+
+def _modern_value(kinds: set[str], key: str, text: str) -> Mapped:
+    for kind in kinds:
+        if (kind, key) in NO_EFFECT:
+            # The old value is not shown: some of these are passwords.
+            return Mapped(None, note=f"has no effect any more: {NO_EFFECT[kind, key]}")
+        if (kind, key) in _RULES:
+            return _RULES[kind, key](text)
+    return Mapped(text)
+
+
+def _setup_class(text: str) -> Mapped:
+    if text in PLUGINS:
+        return Mapped(PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl")
+    for start, instead in NO_PLUGIN.items():
+        if text.startswith(start):
+            return Mapped(None, problem=f"{text} is not available: {instead}")
+    return Mapped(text)
+
+
+def _disable_queue(text: str) -> Mapped:
+    if text.lower() in {"true", "yes", "on", "1"}:
+        return Mapped(None, note=f"{text} has no effect any more: there is no queue to disable")
+    instead = "clusterctl sets up no Grid Engine; remove the line and send work to the plugin ipcluster"
+    return Mapped(None, problem=f"got {shorten(text)}, but {instead}")
+
+
+def _image(text: str) -> Mapped:
+    if text not in IMAGES:
+        return Mapped(text)
+    return Mapped(IMAGE, note=f"{text}, an image of StarCluster, is read as {IMAGE}")
+
+
+def _region_host(text: str) -> Mapped:
+    if text.endswith(".amazonaws.com"):
+        return Mapped(None, note=f"{text} has no effect any more: {_AWS_ONLY}")
+    # Without the line the nodes would start, and cost, somewhere else.
+    return Mapped(None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that")
+
+
+def _instance_types(text: str) -> Mapped:
+    items = comma_list(text)
+    if any(":" in item for item in items):
+        instead = "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
+        return Mapped(None, problem=f"type:image:count is not supported; {instead}")
+    return _each(items, lambda item: INSTANCE_TYPES.get(item, item), "a retired type")
+
+
+def _packages(text: str) -> Mapped:
+    def renamed(item: str) -> str:
+        name, rest = re.fullmatch(r"([\w.-]*)(.*)", item, re.DOTALL).groups()  # type: ignore[union-attr]
+        return PACKAGES.get(name.lower(), name) + rest
+
+    return _each(comma_list(text), renamed, "a package since renamed")
+
+
+def _each(items: tuple[str, ...], today: Callable[[str], str], what: str) -> Mapped:
+    changed = [f"{item}, {what}, is read as {today(item)}" for item in items if today(item) != item]
+    return Mapped(", ".join(today(item) for item in items), note="; ".join(changed))
+
+
+_RULES: Mapping[tuple[str, str], Callable[[str], Mapped]] = {
+    ("plugin", "setup_class"): _setup_class,
+    ("cluster", "disable_queue"): _disable_queue,
+    ("cluster", "node_image_id"): _image,
+    ("cluster", "master_image_id"): _image,
+    ("cluster", "node_instance_type"): _instance_types,
+    ("cluster", "master_instance_type"): _instance_types,
+    ("aws", "aws_region_host"): _region_host,
+    ("plugin:packages", "packages"): _packages,
+}

@@ -1,0 +1,1 @@
+"""What is done to a node by scripts: services, facts, the users they run as. It works through a `Remote`."""

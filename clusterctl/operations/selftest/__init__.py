@@ -1,0 +1,1 @@
+"""`selftest`: a smallest cluster of real machines, every promise checked on it, and its end."""

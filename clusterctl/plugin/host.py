@@ -1,0 +1,106 @@
+"""Orders and calls plugins, and names the one that failed.
+
+Plain pluggy calls run the last registered first and do not say who failed, so plugins are called one by one, in INI
+order. pluggy still checks every hook's name and arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from clusterctl.errors import ClusterctlError, PluginError
+from clusterctl.plugin import hookspecs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clusterctl.model import Request
+    from clusterctl.options import Section
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin that is ready to be called."""
+
+    name: str
+    plugin: object
+    hooks: frozenset[str]
+
+
+class PluginHost:
+    """The plugins of one cluster, in order."""
+
+    def __init__(self, choices: Iterable[tuple[str, type, Section]]) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        loaded = [self._load(*choice) for choice in choices]
+        # In INI order, but for one that with its present options must come before whoever makes users.
+        self.plugins: tuple[Loaded, ...] = tuple(
+            sorted(loaded, key=lambda each: not getattr(each.plugin, "goes_first", False))
+        )
+        self._check()
+
+    def _load(self, name: str, plugin_class: type, options: Section) -> Loaded:
+        try:
+            plugin = plugin_class(options)
+            self._manager.register(plugin, name=name)
+        except Exception as exc:
+            raise PluginError(f"plugin {name}: {exc}", remedy="fix the plugin, or leave it out of PLUGINS") from exc
+        callers = self._manager.get_hookcallers(plugin) or []
+        return Loaded(name, plugin, frozenset(caller.name for caller in callers))
+
+    def _check(self) -> None:
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as exc:
+            hooks = ", ".join(sorted(name for name in dir(hookspecs) if name.startswith("clusterctl_")))
+            raise PluginError(str(exc), remedy=f"the hooks are: {hooks}") from exc
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The plugins' INI names, in order."""
+        return tuple(loaded.name for loaded in self.plugins)
+
+    def having(self, hook: str) -> tuple[str, ...]:
+        """The names of the plugins that implement a hook, in order."""
+        return tuple(loaded.name for loaded in self.plugins if hook in loaded.hooks)
+
+    def independent(self) -> tuple[str, ...]:
+        """The names of the plugins whose class says ``waits_for_master = False``: theirs is the same on every node."""
+        return tuple(loaded.name for loaded in self.plugins if not getattr(loaded.plugin, "waits_for_master", True))
+
+    def only(self, name: str) -> PluginHost:
+        """A host of that one plugin, the same object."""
+        alone = PluginHost(())
+        alone.plugins = tuple(loaded for loaded in self.plugins if loaded.name == name)
+        alone._manager = self._manager
+        return alone
+
+    def call(self, name: str, hook: str, **arguments: object) -> Any:
+        """Call one plugin's hook; None where it has none.
+
+        Raises:
+            PluginError: it raised; the message names the plugin and the cause.
+        """
+        loaded = next(loaded for loaded in self.plugins if loaded.name == name)
+        if hook not in loaded.hooks:
+            return None
+        others = self._manager.get_plugins() - {loaded.plugin}
+        try:
+            results = self._manager.subset_hook_caller(hook, others)(**arguments)
+        except ClusterctlError as exc:
+            raise PluginError(f"plugin {name}: {exc.message}", remedy=exc.remedy) from exc
+        except Exception as exc:
+            raise PluginError(
+                f"plugin {name}: {type(exc).__name__}: {exc}",
+                remedy="this is a fault of the plugin: its author wants to know; leave it out of PLUGINS to go on",
+            ) from exc
+        return results[0] if results else None
+
+    def requests(self) -> Sequence[tuple[str, Request]]:
+        """What each plugin wants on every node, in order."""
+        found = [(name, self.call(name, "clusterctl_request")) for name in self.names]
+        return [(name, request) for name, request in found if request is not None]

@@ -1,0 +1,1 @@
+"""What an account has: listed, audited, made and deleted."""

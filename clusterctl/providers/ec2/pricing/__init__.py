@@ -1,0 +1,1 @@
+"""What instances and disks cost, have cost, and may cost."""

@@ -1,0 +1,277 @@
+"""A node over SSH: commands, scripts, files and shells on one connection, which login.py makes."""
+
+from __future__ import annotations
+
+import stat
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clusterctl.errors import LostError, RemoteError
+from clusterctl.model import Facet
+from clusterctl.remote import sftp as transfer
+from clusterctl.remote.base import Result
+from clusterctl.remote.failures import remedy_for
+from clusterctl.remote.gateways import Gateways
+from clusterctl.remote.login import log_in
+from clusterctl.remote.quoting import posix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path, PurePosixPath
+
+    from clusterctl.model import Node
+
+T = TypeVar("T")
+_SHELL = "sh -s"
+_TAIL_LINES = 12
+_CHANNEL_TIMEOUT_S = 60.0
+"""Until a command begins on a node that has let us in: one that still boots has much to do besides. That a connection
+is dead is noticed earlier."""
+
+
+class SSHRemote:
+    """`Remote` through fabric. One connection, made when first needed; commands may come from several threads."""
+
+    def __init__(
+        self, node: Node, *, key: Path, known_hosts: Path, log: Path, gateways: Gateways | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            node: to talk to.
+            key: the cluster's own private key.
+            known_hosts: the file that the nodes' host keys are pinned in.
+            log: where to write what was run, and what it said.
+            gateways: shared with the other nodes of the cluster.
+        """
+        self.node = node
+        self.commands = 0
+        self._key = key
+        self._known_hosts = known_hosts
+        self._log = log
+        self._gateways = gateways or Gateways()
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._closed = False
+
+    def knock(self, then: Callable[[], None]) -> None:
+        if self._is_up() or self._closed:
+            then()
+        else:
+            self._gateways.knock(self.node, then)
+
+    def connect(self) -> None:
+        with self._lock:
+            if self._is_up() or self._closed:
+                return
+            if self._connection is not None:  # it broke
+                self._connection.close()
+                self._connection = None
+            self._connection = log_in(self.node, key=self._key, known_hosts=self._known_hosts, gateways=self._gateways)
+
+    def _is_up(self) -> bool:
+        return self._connection is not None and self._connection.is_connected
+
+    def _begin(self) -> None:
+        """Log in, if that was not done yet. One that broke is for the caller to know of, not to be passed over."""
+        if self._connection is None:
+            self.connect()
+
+    def run(
+        self,
+        command: str,
+        *,
+        stdin: str = "",
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+        timeout_s: float | None = None,
+        secret: bool = False,
+        sudo: bool = False,
+    ) -> Result:
+        line = self._as(sudo) + posix(command) + ("" if stdin else " </dev/null")
+        return self._run(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
+
+    def run_script(
+        self,
+        script: str,
+        *,
+        name: str = "script",
+        on_line: Callable[[str], None] | None = None,
+        timeout_s: float | None = None,
+        secret: bool = False,
+        sudo: bool = False,
+    ) -> Result:
+        # The shell has read all of it before it begins, and needs no end of input to know that it is done.
+        whole = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
+        return self._run(
+            self._as(sudo) + _SHELL, name, whole, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret
+        )
+
+    def _as(self, sudo: bool) -> str:  # noqa: FBT001  ours alone, and called with the name of the option
+        """What a command begins with to run as root; nothing where the login is root, or owns the whole node."""
+        needed = sudo and Facet.MACHINE in self.node.facets and self.node.user != "root"
+        return "sudo -n -- " if needed else ""
+
+    def _run(
+        self,
+        command: str,
+        name: str,
+        stdin: str,
+        *,
+        check: bool,
+        on_line: Callable[[str], None] | None,
+        timeout_s: float | None,
+        secret: bool,
+    ) -> Result:
+        self._begin()
+        began = time.monotonic()
+        try:
+            status, out, err = self._exchange(command, stdin, on_line, timeout_s)
+        except Exception as exc:
+            raise self._lost(name, f"{str(exc) or type(exc).__name__}") from exc
+        self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, time.monotonic() - began)
+        if status == -1:  # paramiko's way to say that the channel closed without an exit status
+            late = timeout_s is not None and time.monotonic() - began >= timeout_s
+            raise self._lost(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
+        if check and status != 0:
+            raise self._failed(name, status, err.strip() or ("" if secret else out))
+        return Result(status, out, err)
+
+    def _exchange(
+        self, command: str, stdin: str, on_line: Callable[[str], None] | None, timeout_s: float | None
+    ) -> tuple[int, str, str]:
+        with self._lock:
+            self.commands += 1
+            channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
+        timer = threading.Timer(timeout_s, _cut_off, [channel]) if timeout_s is not None else None
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.extend(_chunks(channel.recv_stderr)), daemon=True)
+        try:
+            if timer:
+                timer.daemon = True
+                timer.start()
+            channel.exec_command(command)
+            reader.start()
+            if stdin:
+                with suppress(OSError):  # the command may end without reading all of it
+                    channel.sendall(stdin.encode())
+            if stdin and not command.endswith(_SHELL):
+                # Sent only where the command waits for it: paramiko may send it after the other side has closed the
+                # channel, and a message to a channel that is gone ends the whole connection.
+                channel.shutdown_write()
+            out = _read_lines(channel.recv, on_line)
+            reader.join()
+            status = channel.recv_exit_status()
+        finally:
+            if timer:
+                timer.cancel()
+            channel.close()
+        return status, out, b"".join(errors).decode(errors="replace")
+
+    def put(self, local: Path, remote: PurePosixPath) -> None:
+        self._transfer(f"put {local}", lambda sftp: transfer.put(sftp, local, remote))
+
+    def get(self, remote: PurePosixPath, local: Path) -> None:
+        self._transfer(f"get {remote}", lambda sftp: transfer.get(sftp, remote, local))
+
+    def is_folder(self, path: PurePosixPath) -> bool:
+        try:
+            return stat.S_ISDIR(self._transfer(f"look at {path}", lambda sftp: transfer.mode(sftp, path)))
+        except RemoteError:
+            return False
+
+    def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
+        if not any(sign in pattern.name for sign in "*?["):
+            return [pattern]
+        return self._transfer(f"list {pattern.parent}", lambda sftp: transfer.find(sftp, pattern))
+
+    def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
+        return iter(self._transfer(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
+
+    def _transfer(self, name: str, act: Callable[[Any], T]) -> T:
+        self._begin()
+        with self._lock:
+            self.commands += 1
+            sftp = self._connection.sftp()
+        try:
+            return act(sftp)
+        except OSError as exc:
+            raise RemoteError(
+                f"{self.node.alias}: {name}: {exc.strerror or exc}",
+                remedy=f"check that both paths exist and that {self.node.user} may read and write them there",
+                node=self.node.alias,
+            ) from exc
+
+    def shell(self, command: str = "") -> int:
+        from invoke.exceptions import UnexpectedExit
+
+        self._begin()
+        try:
+            if command:
+                result = self._connection.run(posix(command), pty=True, in_stream=None, warn=True, hide=False)
+            else:
+                result = self._connection.shell()
+        except UnexpectedExit as exc:  # a shell that ends with the status of its last command
+            result = exc.result
+        return int(result.exited)
+
+    def close(self) -> None:
+        # Not under the lock: a thread that is connecting holds it, and is the one to be cut off.
+        self._closed = True
+        connection = self._connection
+        if connection is not None and connection.client is not None:
+            connection.client.close()
+        self._gateways.release(self.node)
+
+    def _lost(self, name: str, why: str, output: str = "") -> LostError:
+        return LostError(
+            f"{self.node.alias}: {name}: {why}",
+            remedy=f"see {self._log} and `clusterctl status {self.node.cluster}`",
+            node=self.node.alias,
+            output=output,
+        )
+
+    def _failed(self, name: str, status: int, output: str) -> RemoteError:
+        tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+        return RemoteError(
+            f"{self.node.alias}: {name} ended with status {status}" + (f":\n{tail}" if tail else ""),
+            remedy=remedy_for(output, user=self.node.user) or f"see {self._log}",
+            node=self.node.alias,
+            status=status,
+            output=output,
+        )
+
+    def _write_log(self, name: str, status: int, out: str, err: str, seconds: float) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        with (
+            suppress(OSError),
+            self._log.open("a", encoding="utf-8") as log,
+        ):  # a full disk must not hide the result
+            log.write(f"{stamp} {name} -> {status} ({seconds:.2f} s)\n")
+            log.writelines(f"    {line}\n" for line in (out + err).splitlines())
+
+
+def _cut_off(channel: Any) -> None:
+    """Close a channel whose time is over; that its connection ended first is as good."""
+    with suppress(OSError, EOFError):
+        channel.close()
+
+
+def _chunks(receive: Callable[[int], bytes]) -> list[bytes]:
+    return list(iter(lambda: receive(65536), b""))
+
+
+def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
+    if on_line is None:
+        return b"".join(_chunks(receive)).decode(errors="replace")
+    seen, pending = [], b""
+    for chunk in iter(lambda: receive(65536), b""):
+        seen.append(chunk)
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            on_line(line.decode(errors="replace"))
+    if pending:
+        on_line(pending.decode(errors="replace"))
+    return b"".join(seen).decode(errors="replace")

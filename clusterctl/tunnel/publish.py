@@ -1,0 +1,167 @@
+"""The last step: connection files on the laptop, and the tunnel that makes them true."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import StateError
+from clusterctl.model import Connection, Facet
+from clusterctl.secret import Secret
+from clusterctl.tunnel import process
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from clusterctl.journal import ClusterFolder
+    from clusterctl.model import Node
+
+_FILE = "connections.json"
+_PORTS = range(10000, 32768)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A connection as the laptop sees it."""
+
+    name: str
+    file: Path | None
+    url: Secret | None
+    summary: str
+
+
+@contextmanager
+def prepared(folder: ClusterFolder, facets: Collection[Facet], *, mode: str) -> Iterator[process.Waiting | None]:
+    """A process that may become the tunnel, for as long as it is not; None where none is needed, or one is up.
+
+    What it loads takes a third of a second, which is short beside what nodes take to join, and long after it.
+    """
+    waiting = None if _is_direct(facets, mode) or process.is_up(folder.path) else process.Waiting(folder.path)
+    try:
+        yield waiting
+    finally:
+        if waiting:
+            waiting.drop()
+
+
+def publish(
+    folder: ClusterFolder,
+    master: Node,
+    connections: Sequence[Connection],
+    *,
+    mode: str,
+    waiting: process.Waiting | None = None,
+) -> list[Published]:
+    """Write the connection files and bring the tunnel up where one is needed. May run twice.
+
+    Args:
+        folder: the cluster's.
+        master: where the services are.
+        connections: what the plugins returned.
+        mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
+        waiting: from `prepared`.
+
+    Raises:
+        ClusterctlError: the tunnel does not come up, or a file cannot be written.
+    """
+    direct = _is_direct(master.facets, mode)
+    # Where the nodes are on this computer a port of theirs is taken here, or will be once its service is up.
+    forwards = [] if direct else _forwards(folder, connections, same=Facet.DIRECT not in master.facets)
+    if direct:
+        process.close(folder.path)
+    else:
+        target = process.Target.to(master, folder.key, folder.known_hosts)
+        process.open(folder.path, target, forwards, waiting=waiting)
+    published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
+    folder.write(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
+    return published
+
+
+def published(folder: ClusterFolder) -> list[Published]:
+    """The connections of the last `publish`."""
+    found = folder.read_json(_FILE)
+    entries = found if isinstance(found, list) else []
+    return [
+        Published(
+            name=entry["name"],
+            file=folder.path / entry["file"] if entry["file"] else None,
+            url=Secret(entry["url"]) if entry["url"] else None,
+            summary=entry["summary"],
+        )
+        for entry in entries
+    ]
+
+
+def withdraw(folder: ClusterFolder) -> None:
+    """Take the connection files and the tunnel away: nobody shall wait for what is not there."""
+    process.close(folder.path)
+    for connection in published(folder):
+        if connection.file:
+            connection.file.unlink(missing_ok=True)
+    (folder.path / _FILE).unlink(missing_ok=True)
+
+
+def _is_direct(facets: Collection[Facet], mode: str) -> bool:
+    return mode == "never" or (mode == "auto" and Facet.DIRECT in facets)
+
+
+def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str, int]) -> Published:
+    file = None
+    if connection.document is not None:
+        file = folder.write(f"{connection.name}.json", json.dumps({**connection.document, **ports}, indent=1))
+    url = Secret(connection.url.reveal().format(**ports)) if connection.url else None
+    return Published(connection.name, file, url, connection.summary)
+
+
+def _local_ports(connection: Connection, forwards: Sequence[process.Forward]) -> dict[str, int]:
+    by_remote = {(forward.host, forward.port): forward.local_port for forward in forwards}
+    return {key: by_remote.get((connection.host, port), port) for key, port in connection.ports.items()}
+
+
+def _forwards(folder: ClusterFolder, connections: Sequence[Connection], *, same: bool) -> list[process.Forward]:
+    """A local port for each remote one: the one it had before, so that live clients find their way back.
+
+    Args:
+        folder: the cluster's.
+        connections: whose ports are wanted.
+        same: prefer the number that the port has over there.
+    """
+    before = {(forward.host, forward.port): forward.local_port for forward in process.forwards(folder.path)}
+    found: dict[tuple[str, int], int] = {}
+    for remote in dict.fromkeys((c.host, port) for c in connections for port in c.ports.values()):
+        found[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=found.values())
+    return [process.Forward(local, *remote) for remote, local in found.items()]
+
+
+def _free_port(preferred: int, *, taken: Collection[int]) -> int:
+    """That port if it is free, else any below those that outgoing connections get.
+
+    A client that looks for its tunnel while that is down would sooner or later be given such a port itself, connect
+    to itself, and be in the tunnel's way for ever.
+    """
+    first = _PORTS[secrets.randbelow(len(_PORTS))]
+    for port in chain([preferred], range(first, _PORTS.stop), range(_PORTS.start, first)):
+        if not port or port in taken:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise StateError("no port is free on this computer", remedy="end programs that hold many ports")
+
+
+def _to_json(connection: Published) -> dict[str, object]:
+    return {
+        "name": connection.name,
+        "file": connection.file.name if connection.file else None,
+        "url": connection.url.reveal() if connection.url else None,
+        "summary": connection.summary,
+    }

@@ -1,0 +1,138 @@
+"""What an operation works with, from the config file, the command line and what a cluster of ours is known by."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clusterctl.config import loading
+from clusterctl.config.provider_options import provider_name
+from clusterctl.errors import ClusterctlError
+from clusterctl.journal import ClusterFolder
+from clusterctl.operations.context import Parts
+from clusterctl.operations.selftest import run
+from clusterctl.plugin import loader
+from clusterctl.remote.gateways import Gateways
+from clusterctl.remote.ssh import SSHRemote
+from clusterctl.wiring.clusters import holder_of
+from clusterctl.wiring.local_paths import config_path, home
+from clusterctl.wiring.plugins import host_of
+from clusterctl.wiring.providers import provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from clusterctl.config.settings import Settings
+    from clusterctl.events import Event
+    from clusterctl.model import Node
+
+
+def load_settings(
+    path: Path | None, template: str | None = None, overrides: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and check the config file; raises ConfigError with every problem found."""
+    return loading.load(path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=loader.find)
+
+
+def parts_of(
+    name: str,
+    *,
+    config_file: str | None,
+    report: Callable[[Event], None],
+    template: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    plugin: str | None = None,
+) -> Parts:
+    """Everything an operation on this cluster works with.
+
+    A cluster that exists keeps its template and what the command line of its start said, unless told otherwise.
+
+    Args:
+        name: the cluster's.
+        config_file: as given on the command line.
+        report: where events go.
+        template: the cluster template, if one was named.
+        overrides: options of the cluster section, and ``PLUGIN.OPTION``, that the command line gives.
+        plugin: one more plugin that must be there.
+    """
+    folder = ClusterFolder(home(), name)
+    changes = {**folder.overrides(), **(overrides or {})}
+    settings = load_settings(config_path(config_file), template or folder.template(), changes)
+    return _parts_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+
+
+def _parts_of_folder(
+    folder: ClusterFolder,
+    settings: Settings,
+    *,
+    report: Callable[[Event], None],
+    overrides: Mapping[str, str],
+    plugin: str | None,
+) -> Parts:
+    owner = provider(provider_name(settings.cluster), settings)
+    return Parts(
+        name=folder.name,
+        settings=settings,
+        provider=owner,
+        host=host_of(settings, owner.facets, plugin),
+        folder=folder,
+        connector=connector(folder),
+        report=report,
+        overrides=overrides,
+    )
+
+
+def selftest_parts(
+    name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
+) -> Callable[[str | None], Parts]:
+    """What makes the parts of each operation of a `selftest`, with one more plugin.
+
+    Args:
+        name: of its cluster.
+        config_file: as given on the command line.
+        template: the cluster template whose image, network and access count; without one, the [aws] section alone does.
+        types: of the nodes; empty for small ones.
+        report: where events go.
+    """
+    path = config_path(config_file)
+
+    def settings_with(changes: Mapping[str, str]) -> Settings:
+        if template:
+            return load_settings(path, template, changes)
+        return replace(load_settings(None, None, changes), aws=loading.load_aws(path, environ=os.environ))
+
+    changes = run.options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
+    settings = settings_with(changes)
+    folder = ClusterFolder(home(), name)
+    return lambda plugin: _parts_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+
+
+def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:
+    """Parts to look at or end a cluster with, even if config, environment or a plugin is broken by now; and what is.
+
+    Without a config no plugin of the user's is called; the provider still finds and ends every node.
+    """
+    folder = ClusterFolder(home(), name)
+    holder = folder.provider() or holder_of(name)
+    try:
+        made = parts_of(name, config_file=config_file, report=report)
+        if holder in {None, provider_name(made.settings.cluster)}:
+            return made, ""
+        # Its files are lost, or the config says something else by now: who has the nodes can still end them.
+        owner = provider(holder or "", made.settings)
+        return replace(made, provider=owner, host=host_of(made.settings, owner.facets)), ""
+    except ClusterctlError as exc:
+        settings = loading.load(None, environ={}, find_plugin=loader.find)
+        owner = provider(holder or "local")
+        host = host_of(settings, owner.facets)
+        return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message
+
+
+def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
+    """How to reach a node of this cluster."""
+    gateways = Gateways()
+    return lambda node: SSHRemote(
+        node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias), gateways=gateways
+    )
