@@ -21,7 +21,9 @@ from clusterctl.operations.context import Parts
 from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
+from . import sampling
 from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
+from .sampling import pytest_configure, pytest_generate_tests, pytest_report_header  # noqa: F401  hooks
 from .standin.fixtures import bodies  # noqa: F401  fixture
 
 if TYPE_CHECKING:
@@ -118,6 +120,7 @@ def pytest_addoption(parser):
         metavar="NAMES",
         help="comma list such as docker,vm: run what needs these; a skip for want of one of them is a failure",
     )
+    sampling.add_options(parser)
 
 
 def _required(config: pytest.Config) -> list[str]:
