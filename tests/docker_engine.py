@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from docker.errors import APIError
@@ -18,6 +20,9 @@ from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
 from clusterctl.providers.docker.images import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 AMI = Path(__file__).parent.parent / "ami"
 CACHE = Path(os.environ.get("CLUSTERCTL_TEST_CACHE") or Path(tempfile.gettempdir()) / "clusterctl-test-cache")
@@ -43,11 +48,21 @@ def docker_image(docker_api):
     for path in [*sorted(path for path in AMI.rglob("*") if path.is_file() and path.suffix != ".pyc"), *CERTIFICATES]:
         content.update(path.read_bytes())
     name = f"clusterctl-node-test:{content.hexdigest()[:12]}"
-    if find(docker_api, name) is None:
-        source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
-        DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
-        remove_others(docker_api, name)
+    with one_at_a_time("node-image"):
+        if find(docker_api, name) is None:
+            source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
+            DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
+            remove_others(docker_api, name)
     return name
+
+
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Keep other processes of the tests out meanwhile: what one of them makes the others find."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remove_others(api, name: str) -> None:
@@ -61,12 +76,12 @@ def remove_others(api, name: str) -> None:
 def root_file_system() -> Path:
     """A tar of Debian 12, made by our own script if it is not in the cache."""
     tar = CACHE / "debian-12.tar"
-    if not tar.exists():
-        if not shutil.which("debootstrap") or os.geteuid() != 0:
-            pytest.skip("docker: no debootstrap, or not root, to make a root file system with")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        made = subprocess.run([AMI / "rootfs.sh", tar], capture_output=True, text=True)
-        assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+    with one_at_a_time("root-file-system"):
+        if not tar.exists():
+            if not shutil.which("debootstrap") or os.geteuid() != 0:
+                pytest.skip("docker: no debootstrap, or not root, to make a root file system with")
+            made = subprocess.run([AMI / "rootfs.sh", tar], capture_output=True, text=True)
+            assert made.returncode == 0, made.stdout[-2000:] + made.stderr
     return tar
 
 

@@ -14,27 +14,35 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.ec2.models.amis import AmiBackend
 from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 
 
 class Moto:
-    """moto's server without its port: requests go to its WSGI application. All state is new at the beginning."""
+    """moto's server without its port: requests go to its WSGI application. All state is new at the beginning.
+
+    `network` is that of the default VPC of each region that is used from now on.
+    """
 
     def __init__(self) -> None:
         _forget()
+        self.network = "172.31.0.0/16"
         self._app = DomainDispatcherApplication(create_backend_app)
 
     def backend(self, service: str, region: str) -> Any:
         """moto's own objects of one service in one region. moto's list of old images is left out: it costs a second."""
-        with mock.patch.object(AmiBackend, "_load_amis", return_value=None):
+        with (
+            mock.patch.object(AmiBackend, "_load_amis", return_value=None),
+            mock.patch.object(VPCBackend, "create_vpc", _vpcs_in(self.network)),
+        ):
             return get_backend(service)[ACCOUNT][region]
 
     def forward(self, request: wire.Request) -> wire.Answer:
@@ -102,6 +110,16 @@ class Moto:
             raise wire.AwsError(error.get("Code", "InternalError"), error.get("Message", ""), status=answer.status)
         parsed.pop("ResponseMetadata", None)
         return parsed
+
+
+def _vpcs_in(network: str) -> Callable[..., Any]:
+    """moto's own `create_vpc`, but that the default VPC is in this network."""
+    make = VPCBackend.create_vpc
+
+    def create_vpc(backend: Any, cidr_block: str, *more: Any, is_default: bool = False, **options: Any) -> Any:
+        return make(backend, network if is_default else cidr_block, *more, is_default=is_default, **options)
+
+    return create_vpc
 
 
 def _tags(resource: Any) -> list[dict[str, str]]:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 
-from .leftovers import LABEL
+from .leftovers import INSTANCE, LABEL
 from .seeds import hostname, seed
-from .subnet import SUBNET
 from .waiting import until
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..machine_view import Machine
     from .disks import Shelf
+    from .subnet import Subnet
 
 CLUSTER_TAG = "clusterctl:cluster"
 """Instances with the same value of this tag share their homes."""
@@ -44,6 +44,7 @@ class Setup:
     run: str
     image: str
     network: str
+    subnet: Subnet
     cores: int = 1
 
 
@@ -60,13 +61,16 @@ class ContainerMaker:
 
     def find(self, instance_id: str) -> Container | None:
         """The container of an instance, running or not."""
-        found = self._engine.containers.list(all=True, filters={"label": f"{LABEL}={instance_id}"}, ignore_removed=True)
+        found = self._engine.containers.list(
+            all=True, filters={"label": f"{INSTANCE}={instance_id}"}, ignore_removed=True
+        )
         return found[0] if found else None
 
     def ids(self) -> list[str]:
         """The instances that have containers."""
-        found = self._engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-        return [container.labels[LABEL] for container in found]
+        ours = f"{LABEL}={self._setup.subnet.network}"
+        found = self._engine.containers.list(all=True, filters={"label": [INSTANCE, ours]}, ignore_removed=True)
+        return [container.labels[INSTANCE] for container in found]
 
     def switch_on(self, machine: Machine) -> None:
         """Make the container if there is none, and boot it."""
@@ -117,14 +121,15 @@ class ContainerMaker:
 
     def _make(self, machine: Machine) -> Container:
         setup = self._setup
-        inside = ip_address(machine.private_address) in ip_network(SUBNET)
-        assert inside, f"{machine.id} was launched into no subnet of {SUBNET}: moto gave it {machine.private_address}"
+        network = setup.subnet.network
+        inside = ip_address(machine.private_address) in ip_network(network)
+        assert inside, f"{machine.id} was launched into no subnet of {network}: moto gave it {machine.private_address}"
         api = self._engine.api
         made = api.create_container(
             self._image(machine),
             name=f"clusterctl-{setup.run}-{machine.id}",
             hostname=hostname(machine),
-            labels={LABEL: machine.id},
+            labels={LABEL: network, INSTANCE: machine.id},
             environment={"BODY_CGROUP": f"clusterctl-{setup.run}-{machine.id}"},
             # A console, which `docker logs` shows.
             tty=True,
@@ -172,7 +177,7 @@ class ContainerMaker:
         shared = {}
         for folder in ("/home", "/var/cache/clusterctl"):
             name = f"clusterctl-{self._setup.run}-{cluster}-{folder.rpartition('/')[2]}"
-            self._engine.volumes.create(name, labels={LABEL: ""})
+            self._engine.volumes.create(name, labels={LABEL: self._setup.subnet.network})
             shared[name] = {"bind": folder, "mode": "rw"}
         return shared
 

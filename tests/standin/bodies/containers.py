@@ -20,10 +20,10 @@ from docker.types import IPAMConfig, IPAMPool
 from .container import ContainerMaker, Setup
 from .disks import Shelf
 from .image import body_image
-from .leftovers import LABEL, remove_all, remove_containers
+from .leftovers import INSTANCE, LABEL, remove_all, remove_containers
 from .metadata import Metadata
 from .reconciler import Reconciler
-from .subnet import GATEWAY, SUBNET, claimed
+from .subnet import SUBNETS, claimed
 from .waiting import until
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from ..cloud import Cloud
+    from .subnet import Subnet
 
 _ANSWER_S = 120
 _CONNECTIONS = 32
@@ -58,14 +59,16 @@ class Containers:
         with ExitStack() as stack:
             self.engine = docker.from_env(timeout=_ANSWER_S, max_pool_size=_CONNECTIONS)
             stack.callback(self.engine.close)
-            stack.enter_context(claimed())
-            remove_all()
-            stack.callback(remove_containers, self.engine)
+            self.subnet = stack.enter_context(claimed(SUBNETS))
+            self.cloud.moto.network = self.subnet.network
+            remove_all(self.subnet)
+            stack.callback(remove_containers, self.engine, self.subnet)
             run = secrets.token_hex(3)
             self.bridge = f"ec2b{run}"
-            setup = Setup(run, body_image(self.engine), _make_network(self.engine, self.bridge), self._cores)
+            image, network = body_image(self.engine), _make_network(self.engine, self.bridge, self.subnet)
+            setup = Setup(run, image, network, self.subnet, self._cores)
             self.metadata = stack.enter_context(Metadata(self.cloud, self.bridge))
-            self._maker = ContainerMaker(self.engine, setup, stack.enter_context(Shelf()))
+            self._maker = ContainerMaker(self.engine, setup, stack.enter_context(Shelf(self.subnet)))
             self._bodies = Reconciler(self.cloud, self._maker)
             self._watch_power(stack)
             stack.callback(self._bodies.close)
@@ -118,12 +121,14 @@ class Containers:
 
     def _watch_power(self, stack: ExitStack) -> None:
         """See to it that a body that reboots or shuts down by itself does what a machine would."""
-        events = self.engine.events(decode=True, filters={"type": "container", "event": "die", "label": LABEL})
+        events = self.engine.events(
+            decode=True, filters={"type": "container", "event": "die", "label": f"{LABEL}={self.subnet.network}"}
+        )
 
         def watch() -> None:
             for event in events:
                 facts = event["Actor"]["Attributes"]
-                self._has_ended(facts[LABEL], int(facts["exitCode"]))
+                self._has_ended(facts[INSTANCE], int(facts["exitCode"]))
 
         watcher = threading.Thread(target=watch, name="bodies' power", daemon=True)
         watcher.start()
@@ -158,12 +163,12 @@ class _Consoles(Mapping[str, str]):
         return len(self._maker.ids())
 
 
-def _make_network(engine: DockerClient, bridge: str) -> str:
+def _make_network(engine: DockerClient, bridge: str, subnet: Subnet) -> str:
     network = engine.networks.create(
         f"clusterctl-{bridge}",
         driver="bridge",
         options={"com.docker.network.bridge.name": bridge},
-        ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=SUBNET, gateway=GATEWAY)]),
-        labels={LABEL: ""},
+        ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet.network, gateway=subnet.gateway)]),
+        labels={LABEL: subnet.network},
     )
     return str(network.name)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...docker_engine import CACHE
+from .subnet import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..machine_view import Disk
-
-_FOLDER = CACHE / "standin-disks"
+    from .subnet import Subnet
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,18 @@ class Plugged:
 class Shelf:
     """The volumes of a run, as a context manager. Their contents are gone with it, not with who had them."""
 
-    def __init__(self) -> None:
+    def __init__(self, subnet: Subnet = USUAL) -> None:
+        self._subnet = subnet
         self._lock = threading.Lock()
         self._plugged: dict[str, Plugged] = {}
         self._holders: dict[str, str] = {}
 
     def __enter__(self) -> Shelf:
-        _clear()
+        _clear(self._subnet)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _clear()
+        _clear(self._subnet)
 
     def give(self, holder: str, disks: Iterable[Disk]) -> list[Plugged]:
         """Plug in exactly these for this holder, and unplug what it had besides. New ones are blank."""
@@ -62,7 +63,7 @@ class Shelf:
             return found
 
     def _plug(self, disk: Disk) -> Plugged:
-        file = volume_file(disk)
+        file = volume_file(disk, self._subnet)
         if disk.volume in self._plugged:
             _run("losetup", "--set-capacity", str(self._plugged[disk.volume].device))
         else:
@@ -71,23 +72,30 @@ class Shelf:
         return self._plugged[disk.volume]
 
 
-def volume_file(disk: Disk) -> Path:
+def volume_file(disk: Disk, subnet: Subnet = USUAL) -> Path:
     """The file of a volume, as large as the volume is now."""
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    file = _FOLDER / disk.volume
+    folder = _folder(subnet)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / disk.volume
     with file.open("ab") as opened:
         opened.truncate(disk.size_gb << 30)
     return file
 
 
-def _clear() -> None:
+def _folder(subnet: Subnet) -> Path:
+    """Where the volumes of the run are that has this subnet."""
+    return CACHE / f"standin-disks-{subnet.key}"
+
+
+def _clear(subnet: Subnet) -> None:
     """Unplug and delete every volume, a killed run's too."""
-    if not _FOLDER.exists():
+    folder = _folder(subnet)
+    if not folder.exists():
         return
-    for file in _FOLDER.iterdir():
+    for file in folder.iterdir():
         for device in _run("losetup", "--associated", str(file), "--noheadings", "--output", "NAME").split():
             _run("losetup", "--detach", device)
-    shutil.rmtree(_FOLDER)
+    shutil.rmtree(folder)
 
 
 def _run(*command: str) -> str:

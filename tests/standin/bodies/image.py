@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from docker.errors import ImageNotFound
 
-from ...docker_engine import CERTIFICATES, remove_others
-from ...e2e.vms import root_tar
+from ...docker_engine import CERTIFICATES, one_at_a_time, remove_others, root_file_system
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,22 +27,23 @@ _NAME = "clusterctl-body"
 
 def body_image(engine: DockerClient) -> str:
     """The name of the image; it is built if this computer has not got it yet."""
-    root = root_tar(PACKAGES)
-    content = hashlib.sha256(root.name.encode())
+    content = hashlib.sha256(" ".join(PACKAGES).encode())
     parts = [*sorted(path for path in DEFINITION.rglob("*") if path.is_file()), *CERTIFICATES]
     for path in parts:
         content.update(path.read_bytes())
     name = f"{_NAME}:{content.hexdigest()[:12]}"
-    try:
-        engine.images.get(name)
-    except ImageNotFound:
-        base = f"{_NAME}-root:{root.stem}"
-        engine.api.import_image_from_file(str(root), *base.split(":"))
-        engine.images.build(
-            fileobj=io.BytesIO(_context(parts)), custom_context=True, tag=name, buildargs={"BASE": base}, rm=True
-        )
-        engine.images.remove(base)  # its name only
-        remove_others(engine.api, name)
+    with one_at_a_time("body-image"):
+        try:
+            engine.images.get(name)
+        except ImageNotFound:
+            base = f"{_NAME}-root:latest"
+            engine.api.import_image_from_file(str(root_file_system()), *base.split(":"))
+            asked = {"BASE": base, "PACKAGES": " ".join(PACKAGES)}
+            engine.images.build(
+                fileobj=io.BytesIO(_context(parts)), custom_context=True, tag=name, buildargs=asked, rm=True
+            )
+            engine.images.remove(base)  # its name only
+            remove_others(engine.api, name)
     return name
 
 

@@ -12,33 +12,37 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from ...qemu import Bridge
-from .subnet import GATEWAY, PREFIX
+from .subnet import PREFIX, USUAL
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-LABEL = "clusterctl.standin"
-"""On everything that a Docker engine makes for bodies; on a container it is the id of its instance."""
+    from .subnet import Subnet
+
+LABEL = "clusterctl.body"
+"""On everything that a Docker engine makes for bodies: the subnet."""
+INSTANCE = "clusterctl.body.instance"
+"""On a container: the id of its instance."""
 BRIDGE = "ec2vm"
 """The bridge of virtual machines."""
 
 
 def make_bridge() -> Bridge:
     """The bridge on which virtual machines have their addresses."""
-    return Bridge(BRIDGE, f"{GATEWAY}/{PREFIX}", nat=True)
+    return Bridge(BRIDGE, f"{USUAL.gateway}/{PREFIX}", nat=True)
 
 
-def remove_all() -> None:
-    """Remove bodies of every kind."""
-    if os.geteuid() == 0 and Path(f"/sys/class/net/{BRIDGE}").exists():
+def remove_all(subnet: Subnet = USUAL) -> None:
+    """Remove bodies of every kind from a subnet. Virtual machines are in the usual one."""
+    if subnet == USUAL and os.geteuid() == 0 and Path(f"/sys/class/net/{BRIDGE}").exists():
         remove_machines()
     with suppress(DockerException), closing(docker.from_env()) as engine:
-        remove_containers(engine)
+        remove_containers(engine, subnet)
 
 
-def remove_containers(engine: DockerClient) -> None:
+def remove_containers(engine: DockerClient, subnet: Subnet) -> None:
     """Remove containers, what was made of them, their networks and their volumes."""
-    only = {"label": LABEL}
+    only = {"label": f"{LABEL}={subnet.network}"}
     for container in engine.containers.list(all=True, filters=only, ignore_removed=True):
         with suppress(NotFound):
             container.remove(force=True, v=True)

@@ -45,7 +45,7 @@ class Metadata:
 
     def __enter__(self) -> Metadata:
         subprocess.run(["ip", "address", "add", f"{METADATA}/32", "dev", self._bridge], check=True)
-        self._server = serve(self, (METADATA, 80))
+        self._server = serve(self, (METADATA, 80), device=self._bridge)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,8 +90,8 @@ class Metadata:
         return None if found is None else found.encode()
 
 
-def serve(service: Metadata, address: tuple[str, int]) -> ThreadingHTTPServer:
-    """A server that answers from now on."""
+def serve(service: Metadata, address: tuple[str, int], *, device: str = "") -> ThreadingHTTPServer:
+    """A server that answers from now on; with a device, who asks there alone: other runs answer on theirs."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -147,6 +147,11 @@ def serve(service: Metadata, address: tuple[str, int]) -> ThreadingHTTPServer:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         block_on_close = False
+
+        def server_bind(self) -> None:
+            if device:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            super().server_bind()
 
     server = Server(address, Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True, name="metadata").start()

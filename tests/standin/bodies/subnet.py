@@ -1,4 +1,4 @@
-"""The addresses that moto gives: one run at a time may have them on this computer."""
+"""The addresses of a cloud's instances: one run at a time may have each of these subnets on this computer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import fcntl
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from ...docker_engine import CACHE
@@ -14,35 +16,57 @@ from ...docker_engine import CACHE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUBNET = "172.31.0.0/16"
 PREFIX = 16
-GATEWAY = "172.31.0.1"
-"""Amazon keeps the first addresses of each of its subnets, so no instance ever has this one."""
 METADATA = "169.254.169.254"
 _PATIENCE_S = 1800.0
 
 
+@dataclass(frozen=True)
+class Subnet:
+    """Where the instances of one run are."""
+
+    network: str
+
+    @property
+    def gateway(self) -> str:
+        """The first address. Amazon keeps the first ones of each of its subnets, so no instance ever has it."""
+        return str(ip_network(self.network)[1])
+
+    @property
+    def key(self) -> str:
+        """The network as a part of a file's name."""
+        return self.network.partition("/")[0]
+
+
+SUBNETS = tuple(Subnet(f"172.{second}.0.0/{PREFIX}") for second in (31, 30, 29))
+"""The one of a default VPC, and others for runs at the same time."""
+USUAL = SUBNETS[0]
+
+
 @contextmanager
-def claimed() -> Iterator[None]:
-    """Have the addresses to oneself: whatever of an earlier run still has them may be removed.
+def claimed(subnets: tuple[Subnet, ...] = (USUAL,)) -> Iterator[Subnet]:
+    """Have one of these subnets to oneself: whatever of an earlier run is still there may be removed.
 
     The lock goes with the process, so a run that was killed keeps nobody waiting.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(CACHE / "standin-subnet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + _PATIENCE_S
-    try:
-        while not _lock(descriptor):
-            assert time.monotonic() < deadline, f"another run of the tests has kept {SUBNET} for {_PATIENCE_S:.0f} s"
+    with ExitStack() as stack:
+        while not (free := next((subnet for subnet in subnets if _lock(stack, subnet)), None)):
+            names = ", ".join(subnet.network for subnet in subnets)
+            assert time.monotonic() < deadline, f"other runs of the tests have kept {names} for {_PATIENCE_S:.0f} s"
             threading.Event().wait(0.2)
-        yield
-    finally:
-        os.close(descriptor)
+        yield free
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(stack: ExitStack, subnet: Subnet) -> bool:
+    """Lock a subnet until the end of the stack, if it is free."""
+    name = "standin-subnet.lock" if subnet == USUAL else f"standin-subnet-{subnet.key}.lock"
+    descriptor = os.open(CACHE / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(descriptor)
         return False
+    stack.callback(os.close, descriptor)
     return True

@@ -19,7 +19,7 @@ from .leftovers import make_bridge, remove_all
 from .metadata import Metadata
 from .reconciler import Reconciler
 from .seeds import seed
-from .subnet import GATEWAY, PREFIX, claimed
+from .subnet import PREFIX, USUAL, claimed
 from .waiting import until
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _network(machine: Machine) -> dict[str, bytes]:
     """How it reaches the others, this computer and what is beyond."""
     lines = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
     servers = [words[1] for words in lines if words[:1] == ["nameserver"]]
-    subnet = f"{{type: static, address: {machine.private_address}/{PREFIX}, gateway: {GATEWAY}}}"
+    subnet = f"{{type: static, address: {machine.private_address}/{PREFIX}, gateway: {USUAL.gateway}}}"
     text = (
         "version: 1\nconfig:\n"
         f"  - type: physical\n    name: eth0\n    subnets:\n      - {subnet}\n"
