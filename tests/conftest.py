@@ -23,7 +23,12 @@ from clusterctl.testing import FakeConnector, FakeProvider
 
 from . import sampling
 from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
-from .sampling import pytest_configure, pytest_generate_tests, pytest_report_header  # noqa: F401  hooks
+from .sampling import (  # noqa: F401  hooks
+    pytest_configure,
+    pytest_configure_node,
+    pytest_generate_tests,
+    pytest_report_header,
+)
 from .standin.fixtures import bodies  # noqa: F401  fixture
 
 if TYPE_CHECKING:
@@ -131,10 +136,14 @@ def _required(config: pytest.Config) -> list[str]:
 def pytest_xdist_auto_num_workers(config):
     """How many processes share the tests out: one for each core, and four at most.
 
-    None of their own have files that were named, and containers and machines, each of which has use for all cores.
+    Containers wait for each other's boots and ends half of their time: there is one process more for them. None of
+    their own have files that were named, and virtual machines, each of which has use for all cores.
     """
     all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    return min(os.cpu_count() or 1, 4) if all_tests and not {"docker", "vm"} & set(_required(config)) else 0
+    required = _required(config)
+    if not all_tests or "vm" in required:
+        return 0
+    return min((os.cpu_count() or 1) + ("docker" in required), 4)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -161,7 +161,7 @@ def test_its_engines_go_before_the_end_and_their_work_is_done_elsewhere(story, p
             ),
             "the work is under way",
         )
-        clock = notify(left_s=50)
+        clock = notify(left_s=60)
         (row,) = poll(story.rows, "status tells of it")
         assert row == ("node001", f"will be taken at {clock}", False)
         assert clock in inside("cat /run/clusterctl/interruption")

@@ -23,7 +23,7 @@ from clusterctl.testing import fake_node
 
 from ..complaints import complaints
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 LASTING = frozenset({Facet.MACHINE, Facet.LASTING})
 ENV = "/opt/clusterctl/env"
 PYTHON = f"{ENV}/bin/python"
