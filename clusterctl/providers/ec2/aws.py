@@ -1,4 +1,4 @@
-"""Calls to AWS: the only file that knows boto3. botocore's errors become ours here."""
+"""Calls to AWS. This is the only file that imports boto3; it turns botocore's errors into ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clusterctl.secret import Secret
 
 _TRIES = 10
-"""Throttling is retried with back-off this often before it is told."""
+"""Number of attempts, with back-off, before throttling is reported."""
 _CONNECT_S, _READ_S, _HASTY_S = 5, 60, 2
 
 _REMEDIES = {
@@ -43,10 +43,10 @@ _REMEDY = "run the same command again; if it stays, see what AWS says about this
 
 
 class AwsError(ProviderError):
-    """AWS refused, or did not answer.
+    """AWS refused a call, or did not answer.
 
     Attributes:
-        code: AWS's own word for it, such as ``InvalidGroup.Duplicate``; empty where there was no answer.
+        code: error code of AWS, such as ``InvalidGroup.Duplicate``; empty if there was no answer.
     """
 
     def __init__(self, message: str, *, remedy: str, code: str = "") -> None:
@@ -56,7 +56,7 @@ class AwsError(ProviderError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to log in, where not as boto3 finds out by itself: environment, profiles, SSO, roles."""
+    """Credentials to use in place of those that boto3 finds by itself (environment, profiles, SSO, roles)."""
 
     profile: str | None = None
     access_key_id: str | None = None
@@ -65,73 +65,73 @@ class Credentials:
 
 
 class Aws:
-    """An account, seen from one region. Safe to be used by several threads."""
+    """An AWS account, used from one region. Safe to share between threads."""
 
     def __init__(self, region: str, credentials: Credentials | None = None, *, hasty: bool = False) -> None:
-        """An account.
+        """Set region and credentials; no call is made yet.
 
         Args:
-            region: to look at.
-            credentials: how to log in; None: as boto3 finds out.
-            hasty: give up at once where nobody answers: somebody has pressed TAB.
+            region: to work in.
+            credentials: to log in with; None: those that boto3 finds.
+            hasty: try once with short timeouts, because a user waits for TAB completion.
         """
         self.region = region
         self._credentials = credentials or Credentials()
         self._hasty = hasty
         self._lock = threading.Lock()
         self._sessions: list[Any] = []
-        """None or one, shared by all regions: what boto3 knows of EC2 takes half a second to load."""
+        """Empty, or one session for all regions: boto3 takes half a second to load its data of EC2."""
         self._clients: dict[tuple[str, str], Any] = {}
 
     @property
     def login(self) -> tuple[str, ...]:
-        """The same account and region in words of the program `aws`. No keys: what it can find itself is not said."""
-        known = self._credentials
-        profile = ("--profile", known.profile) if known.profile and not known.access_key_id else ()
+        """Options of the program `aws` for the same account and region. Keys are never among them."""
+        credentials = self._credentials
+        profile = ("--profile", credentials.profile) if credentials.profile and not credentials.access_key_id else ()
         return ("--region", self.region, *profile)
 
     def elsewhere(self, region: str) -> Aws:
-        """The same account, seen from another region."""
+        """Return the same account in another region."""
         other = copy.copy(self)
         other.region = region
         return other
 
     def call(self, service: str, operation: str, *, at: str = "", **parameters: Any) -> dict[str, Any]:
-        """One API call. What AWS asks to try again is tried again.
+        """Make one API call. botocore repeats what AWS asks to repeat.
 
         Args:
             service: as boto3 names it: ``ec2``, ``ssm``, ``pricing``.
             operation: as boto3 names it: ``describe_instances``.
-            at: region to ask, where not our own: some services live in few.
-            **parameters: AWS's own.
+            at: region to ask in place of our own: some services exist in few regions.
+            **parameters: of the API call, as AWS names them.
 
         Raises:
-            AwsError: refused, or no answer.
+            AwsError: AWS refused, or did not answer.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: dict[str, Any] = getattr(self._client(service, at or self.region), operation)(**parameters)
+            answer: dict[str, Any] = getattr(self._client_for(service, at or self.region), operation)(**parameters)
         except ClientError as exc:
-            raise _refused(operation, exc) from exc
+            raise _refused_error(operation, exc) from exc
         except BotoCoreError as exc:
-            raise _unanswered(operation, exc) from exc
+            raise _no_answer_error(operation, exc) from exc
         return answer
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
-        """Every item under `key`, over all pages of the answer."""
+        """Yield every item under `key`, over all pages of the answer."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            client = self._client(service, self.region)
+            client = self._client_for(service, self.region)
             for page in client.get_paginator(operation).paginate(**parameters):
                 yield from page.get(key) or ()
         except ClientError as exc:
-            raise _refused(operation, exc) from exc
+            raise _refused_error(operation, exc) from exc
         except BotoCoreError as exc:
-            raise _unanswered(operation, exc) from exc
+            raise _no_answer_error(operation, exc) from exc
 
-    def _client(self, service: str, region: str) -> Any:
+    def _client_for(self, service: str, region: str) -> Any:
         import boto3
         import botocore.session
         from botocore.config import Config
@@ -139,22 +139,24 @@ class Aws:
 
         with self._lock:
             if not self._sessions:
-                known = self._credentials
+                credentials = self._credentials
                 try:
                     core = botocore.session.get_session()
-                    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-                    _leave_out_what_nobody_reads(core)
+                    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
+                    _skip_unused_fields(core)
                     session = boto3.session.Session(
                         botocore_session=core,
-                        profile_name=None if known.access_key_id else known.profile,
-                        aws_access_key_id=known.access_key_id,
-                        aws_secret_access_key=known.secret_access_key.reveal() if known.secret_access_key else None,
-                        aws_session_token=known.session_token.reveal() if known.session_token else None,
+                        profile_name=None if credentials.access_key_id else credentials.profile,
+                        aws_access_key_id=credentials.access_key_id,
+                        aws_secret_access_key=credentials.secret_access_key.reveal()
+                        if credentials.secret_access_key
+                        else None,
+                        aws_session_token=credentials.session_token.reveal() if credentials.session_token else None,
                         region_name=self.region,
                     )
                     self._sessions.append(session)
                 except BotoCoreError as exc:
-                    raise _unanswered("log in", exc) from exc
+                    raise _no_answer_error("log in", exc) from exc
             if (service, region) not in self._clients:
                 config = Config(
                     retries={"mode": "standard", "total_max_attempts": 1 if self._hasty else _TRIES},
@@ -171,18 +173,18 @@ _UNREAD = (
     *("CapacityReservationSpecification", "EnclaveOptions", "HibernationOptions", "Licenses", "MaintenanceOptions"),
     *("Monitoring", "NetworkPerformanceOptions", "Operator", "PrivateDnsNameOptions", "ProductCodes"),
 )
-"""What EC2 says of each instance, with parts of its own, and nobody here asks for."""
+"""Nested fields of an instance in the answer of EC2 that this program does not use."""
 
 
-def _leave_out_what_nobody_reads(core: Any) -> None:
-    """Do not read all that EC2 says of each instance and its network cards.
+def _skip_unused_fields(core: Any) -> None:
+    """Do not parse unused fields of instances and network interfaces.
 
-    With a thousand instances that takes four tenths of the time.
+    Parsing them takes four tenths of the time with a thousand instances.
     """
     loader = core.get_component("data_loader")
     load = loader.load_service_model
 
-    def lean(service: str, kind: str, *rest: Any, **more: Any) -> Any:
+    def load_without_unused(service: str, kind: str, *rest: Any, **more: Any) -> Any:
         model = load(service, kind, *rest, **more)
         if (service, kind) == ("ec2", "service-2"):
             card = model["shapes"]["InstanceNetworkInterface"]["members"]
@@ -192,32 +194,35 @@ def _leave_out_what_nobody_reads(core: Any) -> None:
                 model["shapes"]["Instance"]["members"].pop(name, None)
         return model
 
-    loader.load_service_model = lean
+    loader.load_service_model = load_without_unused
 
 
-def _moment(text: object) -> datetime:
-    """A time as AWS writes it. botocore's own way takes seventy times as long, which a thousand instances show."""
+def _parse_time(text: object) -> datetime:
+    """Parse a time as AWS writes it.
+
+    botocore's own parser takes seventy times as long, which a thousand instances show.
+    """
     try:
         return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         from botocore.utils import parse_timestamp
 
-        found: datetime = parse_timestamp(text)
-        return found
+        parsed: datetime = parse_timestamp(text)
+        return parsed
 
 
-def _refused(operation: str, exc: Any) -> AwsError:
+def _refused_error(operation: str, exc: Any) -> AwsError:
     error = exc.response.get("Error", {})
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
-    return AwsError(f"AWS refused {_words(operation)}: {message} ({code})", remedy=remedy_for(code), code=code)
+    return AwsError(f"AWS refused {_in_words(operation)}: {message} ({code})", remedy=remedy_for(code), code=code)
 
 
 def remedy_for(code: str) -> str:
-    """What to do about an error code of AWS."""
+    """Return what to do about an error code of AWS."""
     return _REMEDIES.get(code, _REMEDY)
 
 
-def _unanswered(operation: str, exc: Exception) -> AwsError:
+def _no_answer_error(operation: str, exc: Exception) -> AwsError:
     from botocore import exceptions
 
     missing = (
@@ -236,10 +241,10 @@ def _unanswered(operation: str, exc: Exception) -> AwsError:
             code="NoCredentials",
         )
     return AwsError(
-        f"AWS did not answer {_words(operation)}: {exc}",
+        f"AWS did not answer {_in_words(operation)}: {exc}",
         remedy="check this computer's network and proxy, and AWS_REGION_NAME in [aws]",
     )
 
 
-def _words(operation: str) -> str:
+def _in_words(operation: str) -> str:
     return operation.replace("_", " ")

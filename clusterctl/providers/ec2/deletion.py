@@ -1,4 +1,4 @@
-"""Deleting one thing, with patience for what still holds on to it. What is gone already is success."""
+"""Deletion of one resource. It waits while others still use the resource; a missing resource counts as deleted."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 _EVERY_S = 3.0
 _GONE = (".NotFound", ".Unknown", ".Unavailable")
-"""How the codes end that say: there is no such thing (any more). Without the dot it is AWS that is unavailable."""
+"""Ends of error codes for a resource that does not exist (any more). Without the dot: AWS itself is unavailable."""
 _HELD = ("DependencyViolation", "InUse")
-"""How the codes end that say: something still uses it."""
+"""Ends of error codes for a resource that is still in use."""
 
 
 def is_gone(error: AwsError) -> bool:
-    """Whether it says that there is no such thing (any more)."""
+    """Return whether the error says that the resource does not exist (any more)."""
     return error.code.endswith(_GONE)
 
 
 def delete(aws: Aws, operation: str, *, until: float, **named: str) -> AwsError | None:
-    """Delete one thing; returns why it is left, None if it is not.
+    """Delete one resource; return the error that kept it, or None.
 
     Args:
         aws: the account.
-        operation: EC2's, that deletes it.
-        until: how long others may hold on to it, as a time of `time.monotonic`.
-        named: the parameter of the operation that names it.
+        operation: the EC2 operation that deletes it.
+        until: deadline for others to stop using it, as a time of `time.monotonic`.
+        named: the parameter of the operation that identifies the resource.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Amazon machine images: what names stand for, and those that were baked here."""
+"""Amazon machine images: those that names stand for, and those that clusterctl baked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SAVE_S, _SAVE_EVERY_S = 3600.0, 10.0
 
 @dataclass(frozen=True)
 class Ami:
-    """An image, as far as a launch has to know it."""
+    """The facts about an image that a launch needs."""
 
     id: str
     arch: str
@@ -46,48 +46,49 @@ class Ami:
 
 
 def usual() -> str:
-    """The system that has this computer's Python: functions that are sent there then load."""
+    """Return the system with this computer's version of Python: functions that are sent to it can then be loaded."""
     return _PYTHONS.get(sys.version_info[:2], "ubuntu-24.04")
 
 
 def parameters() -> dict[tuple[str, str], str]:
-    """The parameter of each system, by its name and architecture."""
-    return {(system, arch): _path(system, arch) for system in SYSTEMS for arch in _DEBIAN}
+    """Return the SSM parameter of each system, by name and architecture."""
+    return {(system, arch): _parameter_path(system, arch) for system in SYSTEMS for arch in _DEBIAN}
 
 
 def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, str]) -> dict[str, Ami]:
-    """What each name stands for, in two calls at most.
+    """Return the image that each name stands for, in two calls at most.
 
     Args:
         aws: to ask.
-        names: ids of images, or names of `SYSTEMS`; an empty one is the usual system.
-        arch: processors of the nodes.
-        known: by `key`, what names stood for when the cluster was made.
+        names: ids of images, or names of `SYSTEMS`; an empty name is the default system.
+        arch: architecture of the nodes.
+        known: by `key`, the ids that names stood for when the cluster was made.
 
     Raises:
-        ProviderError: one stands for nothing.
+        ProviderError: a name stands for no image.
     """
-    wanted = {name: name or usual() for name in names}
+    systems = {name: name or usual() for name in names}
     ids = {
-        name: system if system.startswith("ami-") else known.get(key(name, arch), "") for name, system in wanted.items()
+        name: system if system.startswith("ami-") else known.get(key(name, arch), "")
+        for name, system in systems.items()
     }
-    unknown = [system for system in wanted.values() if not system.startswith("ami-") and system not in SYSTEMS]
+    unknown = [system for system in systems.values() if not system.startswith("ami-") and system not in SYSTEMS]
     if unknown:
         raise ProviderError(
             f"there is no image {unknown[0]}", remedy=f"give an id, ami-..., or one of: {', '.join(SYSTEMS)}"
         )
-    paths = {name: _path(system, arch) for name, system in wanted.items() if not ids[name]}
+    paths = {name: _parameter_path(system, arch) for name, system in systems.items() if not ids[name]}
     if paths:
         answer = aws.call("ssm", "get_parameters", Names=sorted(set(paths.values())))
-        found = {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
+        ids_by_path = {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
         for name, path in paths.items():
-            if path not in found:
+            if path not in ids_by_path:
                 raise ProviderError(
-                    f"{wanted[name]} has no image for {arch} in {aws.region}",
+                    f"{systems[name]} has no image for {arch} in {aws.region}",
                     remedy="choose another system, ARCH or region, or give an image's id",
                 )
-            ids[name] = found[path]
-    described = _describe(aws, ids.values())
+            ids[name] = ids_by_path[path]
+    described = _describe_images(aws, ids.values())
     missing = [image for image in ids.values() if image not in described]
     if missing:
         raise ProviderError(
@@ -98,55 +99,58 @@ def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, st
 
 
 def key(name: str, arch: str) -> str:
-    """What the journal remembers an image under."""
+    """Return the key under which the journal keeps an image."""
     return f"{name or usual()}/{arch}"
 
 
-def _path(system: str, arch: str) -> str:
+def _parameter_path(system: str, arch: str) -> str:
     return SYSTEMS[system].format(debian=_DEBIAN[arch], arch=arch)
 
 
-def _describe(aws: Aws, ids: Iterable[str]) -> dict[str, Ami]:
-    # By a filter: an id that is not there is then left out of the answer in place of an error for all.
-    found = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": sorted(set(ids))}])["Images"]
-    return {image["ImageId"]: _ami(image) for image in found}
+def _describe_images(aws: Aws, ids: Iterable[str]) -> dict[str, Ami]:
+    # A filter leaves a missing id out of the answer. An argument with the id would make the whole call fail.
+    images = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": sorted(set(ids))}])["Images"]
+    return {image["ImageId"]: _parse_ami(image) for image in images}
 
 
-def _ami(image: Mapping[str, Any]) -> Ami:
-    root = image.get("RootDeviceName") or "/dev/xvda"
+def _parse_ami(image: Mapping[str, Any]) -> Ami:
+    root_device = image.get("RootDeviceName") or "/dev/xvda"
     disks = {disk.get("DeviceName"): disk.get("Ebs", {}) for disk in image.get("BlockDeviceMappings") or ()}
     return Ami(
-        image["ImageId"], image.get("Architecture", "x86_64"), root, int(disks.get(root, {}).get("VolumeSize", 8))
+        image["ImageId"],
+        image.get("Architecture", "x86_64"),
+        root_device,
+        int(disks.get(root_device, {}).get("VolumeSize", 8)),
     )
 
 
 def baked(aws: Aws, base: str, content: str) -> str:
-    """The id of the newest image that has this content on this base; empty without one."""
+    """Return the id of the newest image with this content on this base; empty if there is none."""
     filters = [tags.filter_by(tags.IMAGE_CONTENT, content), tags.filter_by(tags.IMAGE_BASE, base)]
     usable = [*filters, {"Name": "state", "Values": ["available"]}]
-    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=usable)["Images"]
-    newest = sorted(found, key=lambda image: str(image.get("CreationDate", "")))
+    images = aws.call("ec2", "describe_images", Owners=["self"], Filters=usable)["Images"]
+    newest = sorted(images, key=lambda image: str(image.get("CreationDate", "")))
     return str(newest[-1]["ImageId"]) if newest else ""
 
 
 def all_baked(aws: Aws) -> list[Image]:
-    """The baked images of this region."""
+    """Return the baked images of this region."""
     filters = [{"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}]
-    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=filters)["Images"]
+    images = aws.call("ec2", "describe_images", Owners=["self"], Filters=filters)["Images"]
     return [
         Image(
             name=image["ImageId"],
             base=tags.tags_of(image).get(tags.IMAGE_BASE, ""),
             content=tags.tags_of(image)[tags.IMAGE_CONTENT],
-            size_gb=float(_ami(image).root_gb),
+            size_gb=float(_parse_ami(image).root_gb),
             made=str(image.get("CreationDate", "")),
         )
-        for image in found
+        for image in images
     ]
 
 
 def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str:
-    """Make an image of an instance, which boots anew for it, and wait until it can be used; returns its id.
+    """Make an image of an instance, which reboots for it; wait until the image is available and return its id.
 
     Args:
         aws: the account.
@@ -154,7 +158,7 @@ def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str
         name: unique in the account and region.
         marks: tags of the image and its snapshots.
     """
-    made = aws.call(
+    image_id = aws.call(
         "ec2",
         "create_image",
         InstanceId=instance,
@@ -164,24 +168,24 @@ def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str
     deadline = time.monotonic() + _SAVE_S
     state = "pending"
     while state == "pending" and time.monotonic() < deadline:
-        found = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": [made]}])["Images"]
-        state = found[0]["State"] if found else "pending"
+        images = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": [image_id]}])["Images"]
+        state = images[0]["State"] if images else "pending"
         if state == "pending":
             threading.Event().wait(_SAVE_EVERY_S)
     if state != "available":
         raise ProviderError(
-            f"the image {made} is {state}, after {_SAVE_S / 60:.0f} minutes at most",
-            remedy=f"`clusterctl image remove {made}`, then bake again",
+            f"the image {image_id} is {state}, after {_SAVE_S / 60:.0f} minutes at most",
+            remedy=f"`clusterctl image remove {image_id}`, then bake again",
         )
-    return str(made)
+    return str(image_id)
 
 
 def remove(aws: Aws, image: str) -> None:
-    """Delete an image of ours and its snapshots. Not being there is success."""
-    found = aws.call("ec2", "describe_images", Owners=["self"], Filters=[{"Name": "image-id", "Values": [image]}])
-    for each in found["Images"]:
+    """Delete one of our images and its snapshots. A missing image is success."""
+    answer = aws.call("ec2", "describe_images", Owners=["self"], Filters=[{"Name": "image-id", "Values": [image]}])
+    for described in answer["Images"]:
         aws.call("ec2", "deregister_image", ImageId=image)
-        for disk in each.get("BlockDeviceMappings") or ():
+        for disk in described.get("BlockDeviceMappings") or ():
             snapshot = disk.get("Ebs", {}).get("SnapshotId")
             if snapshot:
                 aws.call("ec2", "delete_snapshot", SnapshotId=snapshot)

@@ -1,4 +1,4 @@
-"""An instance as EC2 has it, and the node that it is."""
+"""EC2 instances, and the nodes that they are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
 
 LOGIN = "clusterctl"
-"""The user that we log in as, on every image: cloud-init makes it, with sudo and the cluster's own key."""
+"""The user that clusterctl logs in as, on every image. cloud-init makes it, with sudo and the cluster's own key."""
 LIVING = ("pending", "running", "stopping", "stopped")
-"""Instance states, in EC2's words, in which there is something that may be used, and costs."""
+"""Instance states, as EC2 names them, in which an instance exists and costs money."""
 ENDED = ("shutting-down", "terminated")
-"""EC2 shows instances for about an hour after their end."""
+"""EC2 still lists instances about an hour after they ended."""
 _STATES = {
     "pending": NodeState.PENDING,
     "running": NodeState.RUNNING,
@@ -32,13 +32,13 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance of ours."""
+    """One of our instances."""
 
     id: str
     state: str
-    """In EC2's words."""
+    """As EC2 names it."""
     launched: str
-    """When this boot was asked for, ISO 8601: changes at a stop and start."""
+    """When this boot was requested, ISO 8601. It changes at a stop and start."""
     type: str
     zone: str
     subnet: str
@@ -50,43 +50,43 @@ class Instance:
     ipv6: str
     volumes: tuple[str, ...]
     reason: str
-    """Why it is in its state, where AWS says so."""
+    """Reason of the present state, if AWS gives one."""
     tags: Mapping[str, str]
 
     @property
     def cluster(self) -> str:
-        """The name of the cluster it belongs to."""
+        """The name of the cluster that the instance belongs to."""
         return self.tags.get(tags.CLUSTER, "")
 
     @property
     def is_master(self) -> bool:
-        """Whether it was made to be the node that the others join."""
+        """Whether the instance was launched as the master."""
         return self.tags.get(tags.ROLE) == MASTER
 
     def address(self, preference: str) -> str:
-        """Where the laptop reaches it; empty where it has no such address, or not yet.
+        """Return the address by which the laptop reaches the instance; empty while it has none of that kind.
 
         Args:
             preference: ``auto``, ``public``, ``private`` or ``ipv6``.
         """
-        found = {
+        addresses = {
             "public": self.public_address,
             "private": self.private_address,
             "ipv6": self.ipv6,
             "auto": self.public_address or self.private_address,
         }
-        return found[preference]
+        return addresses[preference]
 
     def node(self, alias: str, *, options: Options, host_keys: Mapping[str, str], login: Sequence[str] = ()) -> Node:
-        """As everybody else sees it.
+        """Return the instance as a `Node`.
 
         Args:
-            alias: what it is called in its cluster.
-            options: how it is reached.
-            login: account and region in words of the program `aws`.
-            host_keys: by instance id, the keys that nodes have made themselves.
+            alias: of the node in its cluster.
+            options: of the template.
+            login: options of the program `aws` for account and region.
+            host_keys: host keys that nodes generated themselves, by instance id.
         """
-        own = host_keys.get(self.id, "")
+        own_key = host_keys.get(self.id, "")
         return Node(
             alias=alias,
             cluster=self.cluster,
@@ -96,8 +96,8 @@ class Instance:
             private_address=self.private_address,
             port=22,
             user=LOGIN,
-            host_key=own or self.tags.get(tags.HOST_KEY, ""),
-            bootstrap_key=not own,
+            host_key=own_key or self.tags.get(tags.HOST_KEY, ""),
+            bootstrap_key=not own_key,
             layout=machine_layout(self.tags.get(tags.USER, "")),
             facets=facets(shared_home=options.shared_home),
             type=self.type,
@@ -108,74 +108,74 @@ class Instance:
 
 
 def facets(*, shared_home: bool) -> frozenset[Facet]:
-    """What every instance is."""
+    """Return the facets that every instance has."""
     machine = frozenset({Facet.MACHINE, Facet.INIT})
     return machine | {Facet.SHARED_HOME} if shared_home else machine
 
 
 def ssm_command(instance: str, login: Sequence[str]) -> tuple[str, ...]:
-    """The program whose input and output are the way to an instance's SSH server."""
+    """Return the command whose standard input and output are connected to an instance's SSH server."""
     start = ("aws", *login, "ssm", "start-session", "--target", instance)
     return (*start, "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 
 
 def find(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING) -> list[Instance]:
-    """The instances that are tagged as ours, of all clusters without a name, the oldest first; one call for 1000."""
-    wanted = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
+    """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000."""
+    cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
     reservations = aws.pages(
         "ec2",
         "describe_instances",
         "Reservations",
-        Filters=[wanted, {"Name": "instance-state-name", "Values": [*states]}],
+        Filters=[cluster_filter, {"Name": "instance-state-name", "Values": [*states]}],
         MaxResults=_PAGE,
     )
-    found = [_instance(each) for reservation in reservations for each in reservation["Instances"]]
-    return sorted(found, key=lambda instance: (instance.launched, instance.id))
+    found_instances = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
+    return sorted(found_instances, key=lambda instance: (instance.launched, instance.id))
 
 
-def _instance(said: Mapping[str, Any]) -> Instance:
-    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in said.get("BlockDeviceMappings") or ()]
-    launched = said.get("LaunchTime")
+def _parse_instance(raw: Mapping[str, Any]) -> Instance:
+    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in raw.get("BlockDeviceMappings") or ()]
+    launched = raw.get("LaunchTime")
     return Instance(
-        id=said["InstanceId"],
-        state=said["State"]["Name"],
+        id=raw["InstanceId"],
+        state=raw["State"]["Name"],
         launched=launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else "",
-        type=said.get("InstanceType", ""),
-        zone=said.get("Placement", {}).get("AvailabilityZone", ""),
-        subnet=said.get("SubnetId", ""),
-        vpc=said.get("VpcId", ""),
-        market="spot" if said.get("InstanceLifecycle") == "spot" else "on-demand",
-        private_address=said.get("PrivateIpAddress") or "",
-        public_address=said.get("PublicIpAddress") or "",
-        ipv6=_ipv6(said),
+        type=raw.get("InstanceType", ""),
+        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
+        subnet=raw.get("SubnetId", ""),
+        vpc=raw.get("VpcId", ""),
+        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
+        private_address=raw.get("PrivateIpAddress") or "",
+        public_address=raw.get("PublicIpAddress") or "",
+        ipv6=_first_ipv6(raw),
         volumes=tuple(disk for disk in disks if disk),
-        reason=(said.get("StateReason") or {}).get("Message", ""),
-        tags=tags.tags_of(said),
+        reason=(raw.get("StateReason") or {}).get("Message", ""),
+        tags=tags.tags_of(raw),
     )
 
 
-def _ipv6(said: Mapping[str, Any]) -> str:
-    cards = said.get("NetworkInterfaces") or ()
-    found = [each["Ipv6Address"] for card in cards for each in card.get("Ipv6Addresses") or ()]
-    return found[0] if found else ""
+def _first_ipv6(raw: Mapping[str, Any]) -> str:
+    interfaces = raw.get("NetworkInterfaces") or ()
+    addresses = [entry["Ipv6Address"] for interface in interfaces for entry in interface.get("Ipv6Addresses") or ()]
+    return addresses[0] if addresses else ""
 
 
 class Called(Protocol):
-    """What may be a node of its cluster, and is called so."""
+    """An instance that can have an alias in its cluster."""
 
     @property
     def id(self) -> str:
-        """The instance's."""
+        """The id of the instance."""
         ...
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Its tags."""
+        """The tags of the instance."""
         ...
 
     @property
     def is_master(self) -> bool:
-        """Whether it was made to be the node that the others join."""
+        """Whether the instance was launched as the master."""
         ...
 
 
@@ -183,26 +183,26 @@ C = TypeVar("C", bound=Called)
 
 
 def named(instances: Iterable[C], names: Mapping[str, str]) -> dict[str, C]:
-    """Instances of one cluster by alias, the master first.
+    """Return the instances of one cluster by alias, the master first.
 
-    An alias is a tag where few nodes were launched together, else it is in the laptop's journal. Whoever is in neither
-    gets the lowest number that is free, in the order of launch: it is a node all the same.
+    A small launch writes each alias into a tag, a large one only into the laptop's journal. An instance with neither is
+    still a node: it gets the lowest free number, in the order of launch.
 
     Args:
         instances: the oldest first.
-        names: from the journal, alias by instance id.
+        names: aliases from the journal, by instance id.
     """
-    found: dict[str, C] = {}
-    nameless: list[C] = []
+    by_alias: dict[str, C] = {}
+    unnamed: list[C] = []
     for instance in instances:
         alias = MASTER if instance.is_master else instance.tags.get(tags.ALIAS) or names.get(instance.id, "")
-        if alias and alias not in found:
-            found[alias] = instance
+        if alias and alias not in by_alias:
+            by_alias[alias] = instance
         else:
-            nameless.append(instance)
+            unnamed.append(instance)
     number = 1
-    for instance in nameless:
-        while f"node{number:03d}" in found:
+    for instance in unnamed:
+        while f"node{number:03d}" in by_alias:
             number += 1
-        found[f"node{number:03d}"] = instance
-    return dict(sorted(found.items(), key=lambda item: (item[0] != MASTER, item[0])))
+        by_alias[f"node{number:03d}"] = instance
+    return dict(sorted(by_alias.items(), key=lambda item: (item[0] != MASTER, item[0])))

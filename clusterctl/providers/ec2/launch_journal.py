@@ -1,7 +1,7 @@
-"""What a cluster's journal says of instances: who it is, what was asked for, and what came of it.
+"""The EC2 provider's entries in a cluster's journal: the cluster's identity, its launches and their results.
 
-A launch is written before it is asked for, with all that asking again takes: the same request with the same token
-launches nothing twice (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
+A launch is recorded before it is requested, with all that is needed to repeat it. A repeated request with the same
+token launches nothing twice (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _IDENTITY, _LAUNCH, _LAUNCHED, _IMAGE, _NAMED = "ec2", "launch", "launched", "im
 
 @dataclass(frozen=True)
 class Launch:
-    """A request for instances, with all that it takes to ask again."""
+    """A request for instances, with all that is needed to repeat it."""
 
     token: str
-    """The client token, and the tag `clusterctl:attempt` of what comes of it."""
+    """The client token, and the value of the tag `clusterctl:attempt` on the instances."""
     role: str
     """``master`` or ``worker``."""
     market: str
     """``spot`` or ``on-demand``."""
     aliases: tuple[str, ...]
     template: str
-    """The id of the launch template, which lives as long as the launch is open."""
+    """The name of the launch template, which exists until the launch is settled."""
     request: Mapping[str, Any]
     """The parameters of CreateFleet."""
 
@@ -43,26 +43,26 @@ class Ledger:
         self._journal = journal
 
     def identity(self) -> tuple[str, str]:
-        """The cluster's uuid and its region; empty before it was made."""
-        found = [event for event in self._journal.events() if event["event"] == _IDENTITY]
-        return (str(found[-1]["uuid"]), str(found[-1]["region"])) if found else ("", "")
+        """Return the cluster's uuid and region; empty before the cluster was made."""
+        entries = [event for event in self._journal.events() if event["event"] == _IDENTITY]
+        return (str(entries[-1]["uuid"]), str(entries[-1]["region"])) if entries else ("", "")
 
     def ensure_identity(self, region: str, known: str = "") -> str:
-        """The cluster's uuid: that of the journal, else the `known` one that its instances have, else a new one."""
-        own, where = self.identity()
-        chosen = own or known or uuid.uuid4().hex
-        if (chosen, region) != (own, where):
+        """Return the cluster's uuid: that of the journal, else the `known` one of its instances, else a new one."""
+        own_uuid, own_region = self.identity()
+        chosen = own_uuid or known or uuid.uuid4().hex
+        if (chosen, region) != (own_uuid, own_region):
             self._journal.record(_IDENTITY, uuid=chosen, region=region)
         return chosen
 
     def token(self, role: str, market: str) -> str:
-        """A client token that was never used: of the cluster, the number of the attempt, the role and the market."""
+        """Return a new client token, made of the cluster, the number of the launch, the role and the market."""
         attempt = sum(event["event"] == _LAUNCH for event in self._journal.events()) + 1
         facts = f"{self.identity()[0]} {attempt} {role} {market}"
         return hashlib.sha256(facts.encode()).hexdigest()[:40]
 
     def open(self, launch: Launch) -> None:
-        """Write down what is about to be asked for."""
+        """Record a launch before it is requested."""
         self._journal.record(
             _LAUNCH,
             token=launch.token,
@@ -74,11 +74,11 @@ class Ledger:
         )
 
     def settle(self, launch: Launch, nodes: Mapping[str, str], *, fleet: str = "") -> None:
-        """Write down what came of it: instance ids by alias. It is not asked for again."""
+        """Record the result of a launch: instance ids by alias. The launch is not repeated after that."""
         self._journal.record(_LAUNCHED, token=launch.token, nodes=dict(nodes), fleet=fleet)
 
     def open_launches(self) -> list[Launch]:
-        """What was asked for, or was about to be, with nobody knowing what came of it."""
+        """Return the launches without a recorded result: they may or may not have been requested."""
         events = self._journal.events()
         settled = {event["token"] for event in events if event["event"] == _LAUNCHED}
         return [
@@ -95,31 +95,31 @@ class Ledger:
         ]
 
     def names(self) -> dict[str, str]:
-        """Aliases by instance id."""
-        found: dict[str, str] = {}
+        """Return aliases by instance id."""
+        aliases: dict[str, str] = {}
         for event in self._journal.events():
             if event["event"] in {_LAUNCHED, _NAMED}:
-                found |= {instance: alias for alias, instance in event["nodes"].items()}
-        return found
+                aliases |= {instance: alias for alias, instance in event["nodes"].items()}
+        return aliases
 
     def name(self, nodes: Mapping[str, str]) -> None:
-        """Write down what instances are called: ids by alias."""
+        """Record the aliases of instances: ids by alias."""
         if nodes:
             self._journal.record(_NAMED, nodes=dict(nodes))
 
     def fleets(self) -> list[str]:
-        """The ids of the fleets that launches made."""
+        """Return the ids of the fleets of all launches."""
         return [event["fleet"] for event in self._journal.events() if event["event"] == _LAUNCHED and event["fleet"]]
 
     def images(self) -> dict[str, str]:
-        """Image ids by what they were asked for as: later nodes get the same as the first ones."""
+        """Return image ids by the names they were asked for with. Later nodes get the same image as the first ones."""
         return {event["name"]: event["id"] for event in self._journal.events() if event["event"] == _IMAGE}
 
     def resolved(self, name: str, image: str) -> None:
-        """Write down which image a name stands for in this cluster."""
+        """Record the image that a name stands for in this cluster."""
         self._journal.record(_IMAGE, name=name, id=image)
 
     def host_keys(self) -> dict[str, str]:
-        """By instance id, the host keys that nodes have made themselves."""
-        found = [event for event in self._journal.events() if event["event"] == "host_key"]
-        return {str(event["id"]).partition("@")[0]: str(event["key"]) for event in found}
+        """Return the host keys that nodes generated themselves, by instance id."""
+        entries = [event for event in self._journal.events() if event["event"] == "host_key"]
+        return {str(event["id"]).partition("@")[0]: str(event["key"]) for event in entries}

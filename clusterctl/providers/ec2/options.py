@@ -1,4 +1,4 @@
-"""What a template says of instances, as wiring takes it from the config."""
+"""What a cluster template says of instances. wiring builds these options from the config."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Permission:
-    """Ports of all nodes that are open to somebody."""
+    """An ingress rule for all nodes that the user configured."""
 
     name: str
     protocol: str
@@ -23,40 +23,40 @@ class Permission:
 
 @dataclass(frozen=True)
 class Options:
-    """What a template says of instances, beside what a plan says of each node."""
+    """Settings of a template for instances. A plan has the settings of each node."""
 
     arch: str = "x86_64"
-    """Where no type says so."""
+    """Used where no instance type decides the architecture."""
     zone: str = ""
-    """Empty: wherever there is room."""
+    """Empty: any zone with capacity."""
     any_zone: bool = False
-    """Nodes may be in several zones."""
+    """Nodes may be in different zones."""
     subnets: tuple[str, ...] = ()
-    """To choose from; empty: those of the default VPC."""
+    """Subnets to choose from; empty: those of the default VPC."""
     public_ips: bool = True
     address: str = "auto"
-    """Where the laptop reaches a node: auto, public, private or ipv6."""
+    """Address by which the laptop reaches a node: auto, public, private or ipv6."""
     allow_from: tuple[str, ...] = ("auto",)
-    """Networks that may reach SSH; ``auto`` is where the laptop is."""
+    """Networks that may reach SSH; ``auto`` is the address of the laptop."""
     jump: str = ""
-    """The way to the nodes, as ``[user@]host[:port]``."""
+    """Gateway to the nodes, as ``[user@]host[:port]``."""
     ssm: bool = False
-    """The way to the nodes is AWS Systems Manager."""
+    """Reach the nodes through AWS Systems Manager."""
     permissions: tuple[Permission, ...] = ()
     security_groups: tuple[str, ...] = ()
-    """Of the user's own, that nodes are in too."""
+    """The user's own security groups, which nodes join too."""
     placement_group: bool = False
     instance_profile: str = ""
     metadata_for_user: bool = False
     root_volume_gb: int | None = None
     root_volume_type: str = "gp3"
     lifetime_h: float | None = None
-    """Hours after which a node ends itself."""
+    """Hours after which a node terminates itself."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of the user's own, on everything that is made."""
+    """The user's own tags, on every resource that is made."""
     key_name: str = ""
-    """A key pair of EC2's that the image's own user lets in."""
+    """EC2 key pair that may log in as the image's own user."""
     scripts: tuple[Path, ...] = ()
-    """What each node runs at its first boot."""
+    """Scripts that each node runs at its first boot."""
     shared_home: bool = False
     dns_prefix: bool = False

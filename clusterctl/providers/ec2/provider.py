@@ -1,4 +1,7 @@
-"""The `ec2` provider: the order of things. What it makes is found again by tags; the journal has what was asked."""
+"""The `ec2` provider: the order of its steps.
+
+Tags on the resources say what exists. The journal says what was asked for.
+"""
 
 from __future__ import annotations
 
@@ -33,133 +36,141 @@ if TYPE_CHECKING:
 
 
 class Ec2Provider:
-    """Launches instances. Implements `Provider`, and every other protocol of base.py but `BaseImages`."""
+    """Launch instances. Implements `Provider`, and every other protocol of base.py but `BaseImages`."""
 
     name = "ec2"
 
     def __init__(
         self, aws: Aws, *, options: Options | None = None, journal: Callable[[str], Journal], owner: str
     ) -> None:
-        """Work in the account and region of `aws`; a cluster that is in another region is looked for there.
+        """Work in the account and region of `aws`; the journal's region counts for a cluster that is in another one.
 
         Args:
             aws: the account.
-            options: of the template; without them clusters can be looked at, and ended.
-            journal: that of a cluster, by its name.
-            owner: who makes things, for the tags.
+            options: of the template. Without them clusters can only be listed and ended.
+            journal: returns the journal of a cluster, by its name.
+            owner: the user, for the tags.
         """
         self._options = options or Options()
         self.facets = instances.facets(shared_home=self._options.shared_home)
         self._here = aws
         self._journal = journal
         self._owner = owner
-        self._surveys: dict[tuple[Sequence[NodeSpec], str], Survey] = {}
+        self._inputs: dict[tuple[Sequence[NodeSpec], str], Survey] = {}
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan. Changes nothing."""
+        """Return the problems that would stop this plan. Changes nothing."""
         try:
             problems = checks.of_plan(plan, self._options)
-            there = self._named(plan.cluster)
-            missing = [spec for spec in plan.nodes if spec.alias not in there]
+            existing = self._find_by_alias(plan.cluster)
+            missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if missing and not problems:
-                problems += checks.of_account(self._aws(plan.cluster), self._options)
-                zone, kept = self._zone(plan)
-                if kept and zone != kept.zone:
-                    text = f"the volume {kept.id} is in {kept.zone}, and AVAILABILITY_ZONE is {zone}"
+                problems += checks.of_account(self._aws_for(plan.cluster), self._options)
+                zone, data_volume = self._choose_zone(plan)
+                if data_volume and zone != data_volume.zone:
+                    text = f"the volume {data_volume.id} is in {data_volume.zone}, and AVAILABILITY_ZONE is {zone}"
                     problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
-                problems += checks.of_room(self._survey(plan.cluster, missing, zone), len(missing))
+                problems += checks.of_room(self._inputs_for(plan.cluster, missing, zone), len(missing))
         except ProviderError as exc:
             return [Problem(exc.message, exc.remedy)]
         return problems
 
     def estimate(self, plan: Plan, there: Sequence[Node]) -> Estimate:
-        """What the instances that are not there would cost."""
+        """Return what the instances that do not exist yet would cost."""
         known = {node.alias for node in there}
         missing = [spec for spec in plan.nodes if spec.alias not in known]
-        zone, _ = self._zone(plan)
-        found = self._survey(plan.cluster, missing, zone)
+        zone, _ = self._choose_zone(plan)
+        inputs = self._inputs_for(plan.cluster, missing, zone)
         if not zone and there and not self._options.any_zone:
             zone = there[0].zone
-        return estimates.estimate(self._aws(plan.cluster), self._options, missing, found, zone=zone)
+        return estimates.estimate(self._aws_for(plan.cluster), self._options, missing, inputs, zone=zone)
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
-        """What these instances cost, with their disks and addresses."""
-        return spending.spending(self._aws(cluster), self._options, cluster, nodes)
+        """Return what these instances cost, with their disks and addresses."""
+        return spending.spending(self._aws_for(cluster), self._options, cluster, nodes)
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Launch what is missing, start what is stopped; see `Attempt`."""
-        aws = self._aws(plan.cluster)
-        ledger = Ledger(self._journal(plan.cluster))
-        attempt = Attempt(aws, self._options, plan, ledger, owner=self._owner, report=report)
+        """Launch missing instances, and start stopped ones; see `Attempt`."""
+        aws = self._aws_for(plan.cluster)
+        launch_journal = Ledger(self._journal(plan.cluster))
+        transaction = Attempt(aws, self._options, plan, launch_journal, owner=self._owner, report=report)
 
-        def look(specs: Sequence[NodeSpec], zone: str) -> Survey:
-            return self._survey(plan.cluster, specs, zone)
+        def discover(specs: Sequence[NodeSpec], zone: str) -> Survey:
+            return self._inputs_for(plan.cluster, specs, zone)
 
-        there = attempt.run(look, public_key=public_key)
+        instances_by_alias = transaction.run(discover, public_key=public_key)
         wanted = {spec.alias for spec in plan.nodes}
-        return self._nodes_of(plan.cluster, {alias: each for alias, each in there.items() if alias in wanted})
+        return self._nodes_of(
+            plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
+        )
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The instances that live, asked of AWS."""
+        """Return the live instances, asked of AWS, as nodes."""
         if cluster is not None:
-            return self._nodes_of(cluster, self._named(cluster))
-        found = instances.find(self._here)
-        names = sorted({instance.cluster for instance in found})
+            return self._nodes_of(cluster, self._find_by_alias(cluster))
+        all_instances = instances.find(self._here)
+        names = sorted({instance.cluster for instance in all_instances})
         return [
             node
             for name in names
-            for node in self._nodes_of(name, self._name(name, [each for each in found if each.cluster == name]))
+            for node in self._nodes_of(
+                name, self._by_alias(name, [instance for instance in all_instances if instance.cluster == name])
+            )
         ]
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """End these instances, or the whole cluster and all that belonged to it, and wait for it."""
-        aws = self._aws(cluster)
-        ledger = Ledger(self._journal(cluster))
+        """End these instances, or the whole cluster and all its resources, and wait until they have ended."""
+        aws = self._aws_for(cluster)
+        launch_journal = Ledger(self._journal(cluster))
         if aliases is not None:
-            there = self._named(cluster)
-            teardown.some(aws, cluster, [there[alias].id for alias in aliases if alias in there])
+            existing = self._find_by_alias(cluster)
+            teardown.some(aws, cluster, [existing[alias].id for alias in aliases if alias in existing])
             return
-        left = teardown.everything(aws, cluster, opened=ledger.open_launches(), fleets=ledger.fleets())
-        if left:
+        leftovers = teardown.everything(
+            aws, cluster, opened=launch_journal.open_launches(), fleets=launch_journal.fleets()
+        )
+        if leftovers:
             raise ProviderError(
-                f"not all of {cluster} could be ended: {', '.join(left)}",
+                f"not all of {cluster} could be ended: {', '.join(leftovers)}",
                 remedy=f"run `clusterctl terminate {cluster}` again; `clusterctl gc` finds what is left of any cluster",
             )
 
     def stop(self, cluster: str) -> None:
-        """Power off what can come back with its disks; spot instances end, and are asked for anew by `start`."""
-        aws = self._aws(cluster)
-        there = [each for each in self._named(cluster).values() if each.state in {"pending", "running"}]
-        teardown.some(aws, cluster, [each.id for each in there if each.market == "spot"])
-        teardown.stop(aws, [each.id for each in there if each.market != "spot"])
+        """Stop instances that keep their disks. Spot instances are terminated; `start` launches them anew."""
+        aws = self._aws_for(cluster)
+        running = [
+            instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
+        ]
+        teardown.some(aws, cluster, [instance.id for instance in running if instance.market == "spot"])
+        teardown.stop(aws, [instance.id for instance in running if instance.market != "spot"])
 
     def reboot(self, cluster: str) -> None:
-        """Boot the running instances anew."""
-        running = [each.id for each in self._named(cluster).values() if each.state == "running"]
-        for first in range(0, len(running), BATCH):
-            self._aws(cluster).call("ec2", "reboot_instances", InstanceIds=running[first : first + BATCH])
+        """Reboot the running instances."""
+        running = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
+        for start in range(0, len(running), BATCH):
+            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=running[start : start + BATCH])
 
     def image(self, base: str, content: str) -> str:
-        """The baked image of this content for the nodes of the template; empty without one."""
-        return images.baked(self._here, self._base(base), content)
+        """Return the baked image with this content for the template's nodes; empty if there is none."""
+        return images.baked(self._here, self._image_key(base), content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only instance."""
-        builder = self._named(cluster)[MASTER]
+        builder = self._find_by_alias(cluster)[MASTER]
         return images.save(
-            self._aws(cluster),
+            self._aws_for(cluster),
             builder.id,
             name=f"clusterctl-{cluster}-{content}",
             marks={
                 **self._options.tags,
                 tags.OWNER: self._owner,
-                tags.IMAGE_BASE: self._base(base),
+                tags.IMAGE_BASE: self._image_key(base),
                 tags.IMAGE_CONTENT: content,
             },
         )
 
     def images(self) -> list[Image]:
-        """The baked images of the region, whoever of the account made them."""
+        """Return the baked images of the region, of all users of the account."""
         return images.all_baked(self._here)
 
     def remove_image(self, name: str) -> None:
@@ -167,62 +178,67 @@ class Ec2Provider:
         images.remove(self._here, name)
 
     def console(self, cluster: str, alias: str) -> str:
-        """What a node has written to its console."""
-        there = self._named(cluster)
-        return listing.console(self._aws(cluster), there[alias].id) if alias in there else ""
+        """Return the console output of a node."""
+        existing = self._find_by_alias(cluster)
+        return listing.console(self._aws_for(cluster), existing[alias].id) if alias in existing else ""
 
     def allow(self, cluster: str) -> tuple[list[str], list[str]]:
-        """Let who may reach SSH by the config now, such as this computer at its present address, and nobody else.
+        """Open SSH to the networks that the config allows now, and to no others.
+
+        ``auto`` is this computer's present address.
 
         Returns:
-            The networks that may now, and those that might before.
+            The networks that may reach SSH now, and those that could before.
         """
-        aws = self._aws(cluster)
+        aws = self._aws_for(cluster)
         networks = callers(self._options, find_subnets(aws, self._options))
         return networks, security_groups.replace_ssh(aws, cluster, networks)
 
     def audit(self, cluster: str) -> Audit:
-        """How the cluster's instances, disks and security group are kept."""
-        return audit.audit(self._aws(cluster), cluster)
+        """Return the settings of the cluster's instances, disks and security group that matter for safety."""
+        return audit.audit(self._aws_for(cluster), cluster)
 
     def left(self, cluster: str) -> list[str]:
-        """What has the cluster's tag and has not ended, by its id."""
-        return audit.left(self._aws(cluster), cluster)
+        """Return the ids of resources that have the cluster's tag and still exist."""
+        return audit.left(self._aws_for(cluster), cluster)
 
-    def _base(self, image: str) -> str:
-        """What a baked image is made from, with the architecture: that of the types, where they have been looked at."""
-        surveyed = (found.arch for found in self._surveys.values())
-        return images.key(image, next(surveyed, self._options.arch))
+    def _image_key(self, image: str) -> str:
+        """Return the base of a baked image with its architecture: that of the instance types once they are known."""
+        archs = (inputs.arch for inputs in self._inputs.values())
+        return images.key(image, next(archs, self._options.arch))
 
-    def _aws(self, cluster: str) -> Aws:
-        """The account, in the region where the cluster is."""
+    def _aws_for(self, cluster: str) -> Aws:
+        """Return the account, in the region of the cluster."""
         _, region = Ledger(self._journal(cluster)).identity()
         if region and region != self._here.region:
             self._here = self._here.elsewhere(region)
         return self._here
 
-    def _zone(self, plan: Plan) -> tuple[str, Disk | None]:
-        """The only zone that new nodes may be in (empty: any), and the volume that is a reason for it."""
-        kept = data_volumes.look_up(self._aws(plan.cluster), plan.volumes)
-        return self._options.zone or (kept[0].zone if kept else ""), kept[0] if kept else None
+    def _choose_zone(self, plan: Plan) -> tuple[str, Disk | None]:
+        """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
+        disks = data_volumes.look_up(self._aws_for(plan.cluster), plan.volumes)
+        return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
 
-    def _survey(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
-        """What these nodes need; looked for once."""
+    def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
+        """Return what a launch of these nodes needs. AWS is asked once for each set of nodes."""
         key = (tuple(specs), zone)
-        if key not in self._surveys:
-            ledger = Ledger(self._journal(cluster))
-            known = ledger.images()
-            found = surveys.survey(self._aws(cluster), self._options, specs, zone=zone, known_images=known)
-            self._surveys[key] = found
-        return self._surveys[key]
+        if key not in self._inputs:
+            launch_journal = Ledger(self._journal(cluster))
+            known_images = launch_journal.images()
+            inputs = surveys.survey(self._aws_for(cluster), self._options, specs, zone=zone, known_images=known_images)
+            self._inputs[key] = inputs
+        return self._inputs[key]
 
-    def _named(self, cluster: str) -> dict[str, Instance]:
-        return self._name(cluster, instances.find(self._aws(cluster), cluster))
+    def _find_by_alias(self, cluster: str) -> dict[str, Instance]:
+        return self._by_alias(cluster, instances.find(self._aws_for(cluster), cluster))
 
-    def _name(self, cluster: str, found: Sequence[Instance]) -> dict[str, Instance]:
-        return instances.named(found, Ledger(self._journal(cluster)).names())
+    def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
+        return instances.named(found_instances, Ledger(self._journal(cluster)).names())
 
-    def _nodes_of(self, cluster: str, there: dict[str, Instance]) -> list[Node]:
+    def _nodes_of(self, cluster: str, instances_by_alias: dict[str, Instance]) -> list[Node]:
         keys = Ledger(self._journal(cluster)).host_keys()
         login = self._here.login
-        return [each.node(alias, options=self._options, host_keys=keys, login=login) for alias, each in there.items()]
+        return [
+            instance.node(alias, options=self._options, host_keys=keys, login=login)
+            for alias, instance in instances_by_alias.items()
+        ]

@@ -1,4 +1,4 @@
-"""The tags of everything of ours on EC2: the only record of what exists, and how they are written and read."""
+"""Tags of all our resources on EC2, and how to read and write them. They are the only record of what exists."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "clusterctl:"
-"""Whatever has a tag that begins so is ours."""
+"""Every resource with a tag that begins so is ours."""
 
 CLUSTER = "clusterctl:cluster"
 """The cluster's name."""
 UUID = "clusterctl:uuid"
-"""The cluster's, new with each cluster: two of one name are told apart by it."""
+"""The cluster's unique id. It tells apart clusters that have the same name."""
 ROLE = "clusterctl:role"
 """`MASTER` or `WORKER`."""
 ALIAS = "clusterctl:alias"
-"""The node's, where a resource belongs to a single one."""
+"""The node's alias, on resources that belong to one node."""
 OWNER = "clusterctl:owner"
-"""Who made it, as ``user@laptop``."""
+"""The user who made the resource, as ``user@laptop``."""
 USER = "clusterctl:user"
 """The cluster user."""
 HOST_KEY = "clusterctl:host-key"
-"""The public half of the throw-away host key that came with the launch."""
+"""The public half of the temporary host key that the launch gave to the node."""
 ATTEMPT = "clusterctl:attempt"
-"""The client token of the launch that made it."""
+"""The client token of the launch that made the resource."""
 EXPIRES = "clusterctl:expires"
-"""When its time is over, in UTC, as ISO 8601 writes it."""
+"""When the lifetime of the node ends, in UTC, in ISO 8601."""
 IMAGE_BASE = "clusterctl:image-base"
-"""What a baked image was made from."""
+"""The base that a baked image was made from."""
 IMAGE_CONTENT = "clusterctl:image-content"
-"""The hash of what is in a baked image; its snapshots have it too."""
+"""The hash of the content of a baked image. Its snapshots have it too."""
 NAME = "Name"
-"""What the console of AWS shows."""
+"""The name that the AWS console shows."""
 
 MASTER = "master"
 WORKER = "worker"
 
 
 def tag_list(mapping: Mapping[str, str]) -> list[dict[str, str]]:
-    """As AWS takes them."""
+    """Return tags in the form that AWS takes."""
     return [{"Key": key, "Value": value} for key, value in mapping.items()]
 
 
 def tags_of(resource: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a resource as AWS describes it. Some services say ``TagSet`` where others say ``Tags``."""
-    found = resource.get("Tags") or resource.get("TagSet") or ()
-    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found}
+    """Return the tags of a resource that AWS described. Some services call them ``TagSet``, others ``Tags``."""
+    entries = resource.get("Tags") or resource.get("TagSet") or ()
+    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in entries}
 
 
 def specifications(mapping: Mapping[str, str], *kinds: str) -> list[dict[str, Any]]:
-    """`TagSpecifications`: these tags from birth on each of these kinds (``instance``, ``volume``, ...)."""
+    """Return `TagSpecifications`: new resources of these types (``instance``, ``volume``, ...) get these tags."""
     return [{"ResourceType": kind, "Tags": tag_list(mapping)} for kind in kinds]
 
 
 def filter_by(key: str, *values: str) -> dict[str, Any]:
-    """An entry of `Filters`: what has this tag with one of these values; without a value, what has it at all."""
+    """Return an entry of `Filters` that matches this tag with one of these values; without values, with any value."""
     if not values:
         return {"Name": "tag-key", "Values": [key]}
     return {"Name": f"tag:{key}", "Values": list(values)}

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import boto3
 import pytest
 
-from clusterctl.providers.ec2.aws import Aws, AwsError, _moment
+from clusterctl.providers.ec2.aws import Aws, AwsError, _parse_time
 
 
 def test_all_regions_share_one_session(aws, monkeypatch):
@@ -36,7 +36,7 @@ def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):
     with pytest.raises(AwsError, match="did not answer") as caught:
         account.call("ec2", "describe_key_pairs")
     assert caught.value.code == ""
-    assert account._client("ec2", "us-east-1").meta.config.retries["total_max_attempts"] == 1
+    assert account._client_for("ec2", "us-east-1").meta.config.retries["total_max_attempts"] == 1
 
 
 def test_times_are_read_whichever_way_a_service_writes_them():
@@ -47,4 +47,4 @@ def test_times_are_read_whichever_way_a_service_writes_them():
         "Fri, 27 Nov 2026 03:57:06 GMT",
         moment.timestamp(),
     ):
-        assert _moment(text) == moment
+        assert _parse_time(text) == moment
