@@ -45,7 +45,7 @@ class Doomed(Aws):
 @pytest.fixture
 def dead(monkeypatch):
     """Nothing is undone by who is dead."""
-    monkeypatch.setattr(Attempt, "_undo", lambda *_, **__: None)
+    monkeypatch.setattr(Attempt, "_undo_begun", lambda *_, **__: None)
 
 
 def killed(lab, plan, *, at, after):

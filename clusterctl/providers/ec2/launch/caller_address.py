@@ -1,4 +1,4 @@
-"""From which networks the caller comes: whom the security group lets in by SSH."""
+"""The networks that the user comes from, for the ingress rules of SSH."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
 
 _ECHO = {4: "https://checkip.amazonaws.com", 6: "https://checkip.global.api.aws"}
-"""AWS's own services that answer with the address they see; the second one by IPv6 too."""
+"""AWS's own services that answer with the caller's address. The second one also answers over IPv6."""
 _ECHO_S = 5
 
 
 def callers(options: Options, subnets: Sequence[Subnet]) -> list[str]:
-    """The networks that may reach SSH, as CIDR.
+    """Return the networks that may reach SSH, as CIDR.
 
     Args:
-        options: what the template allows; ``auto`` is found out here.
-        subnets: where nodes may be, for those that are reached by their private address.
+        options: of the template. This function replaces ``auto`` by the present address.
+        subnets: possible subnets of the nodes, for nodes that are reached by their private address.
 
     Raises:
-        ProviderError: it cannot be found out.
+        ProviderError: the address cannot be found out.
     """
     if options.ssm and options.allow_from == ("auto",):
-        return []  # its agent on the node makes the connection
-    found: dict[str, None] = {}
+        return []  # the SSM agent on the node opens the connection itself
+    networks: dict[str, None] = {}
     for network in options.allow_from:
-        found |= dict.fromkeys(_here(options, subnets) if network == "auto" else [network])
-    return list(found)
+        networks |= dict.fromkeys(_own_networks(options, subnets) if network == "auto" else [network])
+    return list(networks)
 
 
-def _here(options: Options, subnets: Sequence[Subnet]) -> list[str]:
+def _own_networks(options: Options, subnets: Sequence[Subnet]) -> list[str]:
     if options.jump:
-        # The gateway is in the VPC, or has a way into it; which of its addresses nodes will see nobody knows here.
+        # The gateway is in the VPC or has a route into it. The address that nodes see of it is not known here.
         return list(dict.fromkeys(subnet.network for subnet in subnets))
     if options.address == "private" or not (options.public_ips or options.address == "ipv6"):
-        return [f"{_source(subnets[0].network)}/32"]
-    return [_public(6 if options.address == "ipv6" else 4)]
+        return [f"{_source_address(subnets[0].network)}/32"]
+    return [_public_address(6 if options.address == "ipv6" else 4)]
 
 
-def _source(network: str) -> str:
-    """This computer's own address on the way to a network. Nothing is sent."""
-    goal = str(next(ipaddress.ip_network(network).hosts()))
+def _source_address(network: str) -> str:
+    """Return this computer's own address on the route to a network. Nothing is sent."""
+    target = str(next(ipaddress.ip_network(network).hosts()))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((goal, 22))
+            probe.connect((target, 22))
         except OSError as exc:
             raise ProviderError(
                 f"there is no way from this computer to {network}: {exc.strerror or exc}",
@@ -61,8 +61,8 @@ def _source(network: str) -> str:
         return str(probe.getsockname()[0])
 
 
-def _public(version: int) -> str:
-    """The address that this computer shows to the world, as CIDR."""
+def _public_address(version: int) -> str:
+    """Return this computer's public address, as CIDR."""
     remedy = "set ALLOW_FROM to the address that you come from, such as 192.0.2.7/32"
     try:
         with urllib.request.urlopen(_ECHO[version], timeout=_ECHO_S) as answer:  # noqa: S310  https, of ours

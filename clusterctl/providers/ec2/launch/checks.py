@@ -1,4 +1,4 @@
-"""What would stop a plan, seen before anything is made."""
+"""Checks of a plan before anything is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 def of_plan(plan: Plan, options: Options) -> list[Problem]:
-    """What can be said without asking AWS."""
+    """Return the problems that can be seen without a call to AWS."""
     problems = []
     if not _NAME.fullmatch(plan.cluster):
         problems.append(
@@ -48,7 +48,7 @@ def of_plan(plan: Plan, options: Options) -> list[Problem]:
 
 
 def of_account(aws: Aws, options: Options) -> list[Problem]:
-    """What is named and must be in the account."""
+    """Return the problems with resources that the template names and the account must have."""
     if not options.key_name:
         return []
     filters = [{"Name": "key-name", "Values": [options.key_name]}]
@@ -63,14 +63,14 @@ def of_account(aws: Aws, options: Options) -> list[Problem]:
     ]
 
 
-def of_room(found: Survey, count: int) -> list[Problem]:
-    """Whether so many nodes find addresses."""
-    room = max((subnet.free for subnet in found.subnets), default=0)
-    if room >= count:
+def of_room(inputs: Survey, count: int) -> list[Problem]:
+    """Return a problem if no subnet has free addresses for so many nodes."""
+    most_free = max((subnet.free for subnet in inputs.subnets), default=0)
+    if most_free >= count:
         return []
     return [
         Problem(
-            f"no subnet has {count} addresses left; the largest has {room}",
+            f"no subnet has {count} addresses left; the largest has {most_free}",
             "name a larger one in SUBNET_ID, set ZONES = any, or ask for fewer nodes",
         )
     ]

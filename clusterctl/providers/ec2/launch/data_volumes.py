@@ -1,4 +1,4 @@
-"""Data volumes: EBS volumes of the user's own, attached to the master and never deleted by us."""
+"""Data volumes: the user's own EBS volumes. They are attached to the master and never deleted here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 _LETTERS = "fghijklmnop"
-"""Of the device names that EC2 recommends for data volumes: /dev/sdf to /dev/sdp
-(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html). The node finds the disk by the volume's id."""
+"""Last letters of the device names that EC2 recommends for data volumes: /dev/sdf to /dev/sdp.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html. A node finds the disk by its volume id,
+not by this name.
+"""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A volume as EC2 has it."""
+    """An EBS volume that exists."""
 
     id: str
     zone: str
@@ -30,44 +33,48 @@ class Disk:
 
 
 def look_up(aws: Aws, volumes: Sequence[Volume]) -> list[Disk]:
-    """The disks of these volumes, in their order. One call; none without volumes.
+    """Return the EBS volumes of these volumes, in the same order. One call; none without volumes.
 
     Raises:
-        ProviderError: one does not exist here, or they are in several zones.
+        ProviderError: a volume does not exist in this region, or they are in several zones.
     """
     ids = [volume.id for volume in volumes if volume.id]
     if not ids:
         return []
     filters = [{"Name": "volume-id", "Values": ids}]
-    found = {
-        each["VolumeId"]: Disk(
-            each["VolumeId"],
-            each["AvailabilityZone"],
-            each["State"],
-            tuple(held["InstanceId"] for held in each.get("Attachments") or () if held.get("State") != "detached"),
+    disks = {
+        raw["VolumeId"]: Disk(
+            raw["VolumeId"],
+            raw["AvailabilityZone"],
+            raw["State"],
+            tuple(
+                attachment["InstanceId"]
+                for attachment in raw.get("Attachments") or ()
+                if attachment.get("State") != "detached"
+            ),
         )
-        for each in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)
+        for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)
     }
-    missing = [volume for volume in volumes if volume.id and volume.id not in found]
+    missing = [volume for volume in volumes if volume.id and volume.id not in disks]
     if missing:
         raise ProviderError(
             f"volume {missing[0].name}: there is no {missing[0].id} in {aws.region}",
             remedy="correct VOLUME_ID; `clusterctl listvolumes` shows those there are",
         )
-    zones = sorted({disk.zone for disk in found.values()})
+    zones = sorted({disk.zone for disk in disks.values()})
     if len(zones) > 1:
         raise ProviderError(
             f"the volumes are in several zones: {', '.join(zones)}",
             remedy="a master can only have volumes of its own zone: name volumes of one",
         )
-    return [found[id_] for id_ in ids]
+    return [disks[id_] for id_ in ids]
 
 
 def attach(aws: Aws, disks: Sequence[Disk], master: str) -> None:
-    """Attach to the master what is not attached to it. It must be running, or stopped.
+    """Attach the volumes to the master, unless they are attached already. The master must be running or stopped.
 
     Raises:
-        ProviderError: another instance has it.
+        ProviderError: a volume is attached to another instance.
     """
     for disk, letter in zip(disks, _LETTERS, strict=False):
         others = [holder for holder in disk.holders if holder != master]

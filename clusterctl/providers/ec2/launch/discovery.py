@@ -1,4 +1,4 @@
-"""What a launch needs to know of the account beforehand: images, types, subnets. Changes nothing."""
+"""Read from the account what a launch needs to know: images, instance types, subnets. Changes nothing."""
 
 from __future__ import annotations
 
@@ -32,80 +32,82 @@ class Kind:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is there to launch with."""
+    """Images, instance types and subnets that a launch can use."""
 
     arch: str
     kinds: Mapping[str, Kind]
-    """By name, those that the plan names."""
+    """The instance types that the plan names, by name."""
     amis: Mapping[str, Ami]
-    """By what a `NodeSpec` calls its image."""
+    """By the name of the image in a `NodeSpec`."""
     subnets: tuple[Subnet, ...]
     fitting: Mapping[tuple[float | None, float | None], tuple[str, ...]]
-    """Types by the processors and the memory (GB) that nodes without a type shall have."""
+    """Names of instance types, by processors and memory (GB), for nodes that name no type."""
 
 
 def survey(
     aws: Aws, options: Options, specs: Sequence[NodeSpec], *, zone: str, known_images: Mapping[str, str]
 ) -> Survey:
-    """Look at what these nodes need: three calls, one more where an image is named by its system, or no type is.
+    """Read what a launch of these nodes needs.
+
+    Three calls; one more for an image that is named by its system, or for nodes without types.
 
     Args:
         aws: the account.
         options: of the template.
         specs: the nodes.
-        zone: the only zone that may be taken; empty for all.
+        zone: the only zone to use; empty for all.
         known_images: see `images.resolve`.
 
     Raises:
-        ProviderError: something that is named does not exist, or does not fit the rest.
+        ProviderError: a named resource does not exist, or does not match the others.
     """
     with ThreadPoolExecutor(1) as pool:
         subnets = pool.submit(find_subnets, aws, options, zone=zone)
-        kinds = describe_kinds(aws, [kind for spec in specs for kind in spec.types])
-        arch = _arch(kinds, options.arch)
+        kinds = describe_kinds(aws, [name for spec in specs for name in spec.types])
+        arch = _common_arch(kinds, options.arch)
         amis = images.resolve(aws, {spec.image for spec in specs}, arch=arch, known=known_images)
         needs = dict.fromkeys((spec.vcpus, spec.memory_gb) for spec in specs if not spec.types)
         fitting = {(vcpus, memory): fitting_kinds(aws, arch, vcpus, memory) for vcpus, memory in needs}
-        found = Survey(arch, kinds, amis, tuple(subnets.result()), fitting)
-    _refuse_misfits(found, options)
-    return found
+        inputs = Survey(arch, kinds, amis, tuple(subnets.result()), fitting)
+    _check_images(inputs, options)
+    return inputs
 
 
 def describe_kinds(aws: Aws, names: Iterable[str]) -> dict[str, Kind]:
-    """These instance types, whichever AWS knows: there is no list of ours.
+    """Return these instance types as AWS describes them. There is no list of types in this program.
 
     Raises:
-        ProviderError: one does not exist in this region.
+        ProviderError: a type does not exist in this region.
     """
-    wanted = sorted(set(names))
-    if not wanted:
+    sorted_names = sorted(set(names))
+    if not sorted_names:
         return {}
-    # By a filter: one that does not exist is then left out of the answer, and can be named.
-    filters = [{"Name": "instance-type", "Values": wanted}]
+    # A filter leaves a missing type out of the answer, so that the error can name it.
+    filters = [{"Name": "instance-type", "Values": sorted_names}]
     try:
         described = list(aws.pages("ec2", "describe_instance_types", "InstanceTypes", Filters=filters))
     except AwsError as exc:
         if exc.code != "InvalidInstanceType":
             raise
         described = []
-    found = {kind.name: kind for kind in map(_kind, described)}
-    missing = [name for name in wanted if name not in found]
+    kinds = {kind.name: kind for kind in map(_parse_type, described)}
+    missing = [name for name in sorted_names if name not in kinds]
     if missing:
         raise ProviderError(
             f"there is no instance type {', '.join(missing)} in {aws.region}",
             remedy="correct NODE_INSTANCE_TYPE or MASTER_INSTANCE_TYPE, or choose another region",
         )
-    return found
+    return kinds
 
 
 def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | None) -> tuple[str, ...]:
-    """The types of the current generation with so many processors and at least so much memory.
+    """Return the types of the current generation with this number of processors and at least this memory.
 
     Raises:
-        ProviderError: there is none.
+        ProviderError: no type fits.
     """
     count = int(vcpus or 2)
-    found = aws.pages(
+    fitting = aws.pages(
         "ec2",
         "get_instance_types_from_instance_requirements",
         "InstanceTypes",
@@ -115,13 +117,13 @@ def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | N
             "VCpuCount": {"Min": count, "Max": count},
             "MemoryMiB": {"Min": int((memory_gb or 0) * 1024)},
             "InstanceGenerations": ["current"],
-            # Without them: burstable types slow down once they have used up their credits.
+            # Burstable types slow down once their credits are used up.
             "BurstablePerformance": "excluded",
             "BareMetal": "excluded",
             "AcceleratorCount": {"Max": 0},
         },
     )
-    names = tuple(sorted(each["InstanceType"] for each in found))
+    names = tuple(sorted(raw["InstanceType"] for raw in fitting))
     if not names:
         raise ProviderError(
             f"no instance type for {arch} in {aws.region} has {count} processors and {memory_gb or 0:g} GB",
@@ -130,30 +132,30 @@ def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | N
     return names
 
 
-def _kind(said: Mapping[str, Any]) -> Kind:
-    archs = said.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()
-    return Kind(said["InstanceType"], tuple(archs), int(said.get("VCpuInfo", {}).get("DefaultVCpus", 1)))
+def _parse_type(raw: Mapping[str, Any]) -> Kind:
+    archs = raw.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()
+    return Kind(raw["InstanceType"], tuple(archs), int(raw.get("VCpuInfo", {}).get("DefaultVCpus", 1)))
 
 
-def _arch(kinds: Mapping[str, Kind], asked: str) -> str:
-    """The architecture that all types have; what was asked for where there are none."""
+def _common_arch(kinds: Mapping[str, Kind], requested: str) -> str:
+    """Return the architecture that all types share; the requested one if there are no types."""
     if not kinds:
-        return asked
+        return requested
     common = set.intersection(*(set(kind.archs) for kind in kinds.values()))
-    usable = [arch for arch in (asked, "x86_64", "arm64") if arch in common]
+    usable = [arch for arch in (requested, "x86_64", "arm64") if arch in common]
     if not usable:
-        each = ", ".join(f"{kind.name} ({'/'.join(kind.archs)})" for kind in kinds.values())
+        listed = ", ".join(f"{kind.name} ({'/'.join(kind.archs)})" for kind in kinds.values())
         raise ProviderError(
-            f"these types cannot share an image: {each}", remedy="name types of one architecture, x86_64 or arm64"
+            f"these types cannot share an image: {listed}", remedy="name types of one architecture, x86_64 or arm64"
         )
     return usable[0]
 
 
-def _refuse_misfits(found: Survey, options: Options) -> None:
-    for name, ami in found.amis.items():
-        if ami.arch != found.arch:
+def _check_images(inputs: Survey, options: Options) -> None:
+    for name, ami in inputs.amis.items():
+        if ami.arch != inputs.arch:
             raise ProviderError(
-                f"the image {name or ami.id} is for {ami.arch}, and the nodes are {found.arch}",
+                f"the image {name or ami.id} is for {ami.arch}, and the nodes are {inputs.arch}",
                 remedy="choose an image and types of one architecture",
             )
         if options.root_volume_gb is not None and options.root_volume_gb < ami.root_gb:

@@ -1,7 +1,7 @@
-"""Asking for instances: a launch template and a fleet of the type `instant`, which answers at once with what it got.
+"""Requests for instances: a launch template, and a fleet of the type `instant`, which answers at once with its result.
 
-AWS recommends fleets over RunInstances for spot instances: several types and zones in one call, and the reason for
-each that could not be had
+AWS recommends fleets over RunInstances for spot instances: one call names several types and zones, and the answer has
+an error for each that failed
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-ec2-fleets.html).
 """
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
 
 BATCH = 1000
-"""Instances in one request, and resources in one call that ends or tags them."""
+"""Most instances in one request, and most resources in one call that ends or tags them."""
 _OVERRIDES = 300
-"""Types times subnets that one request may name."""
+"""Most pairs of type and subnet in one request."""
 _NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
-"""Codes that say all that their messages do."""
+"""Error codes that say as much as their messages."""
 _NOT_OFFERED = frozenset({"InvalidFleetConfiguration", "Unsupported"})
 QUOTA = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
 _SHOWN = 4
@@ -38,7 +38,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Wanted:
-    """Nodes that are alike, and are asked for together."""
+    """Nodes with the same requirements, which are launched together."""
 
     role: str
     aliases: tuple[str, ...]
@@ -53,45 +53,48 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a type could not be had in a zone."""
+    """The error for one instance type in one zone."""
 
     code: str
     message: str
     pool: str
-    """Such as ``c7i.large in us-east-1a``."""
+    """Type and zone, such as ``c7i.large in us-east-1a``."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a fleet request brought."""
+    """The result of a fleet request."""
 
     fleet: str
     instances: tuple[str, ...]
     subnet: str
-    """Where the first of them is; empty where there is none, or EC2 does not say."""
+    """The subnet of the first instances; empty if there are none, or if EC2 does not say."""
     refusals: tuple[Refusal, ...]
 
 
 def alike(specs: Iterable[NodeSpec]) -> list[Wanted]:
-    """Nodes that can be asked for together, workers first: it is they who decide on the zone. At most `BATCH` each."""
+    """Group nodes that can be launched together, at most `BATCH` in each group.
 
-    def traits(spec: NodeSpec) -> tuple[Any, ...]:
+    Workers come first, because they decide on the zone.
+    """
+
+    def requirements_of(spec: NodeSpec) -> tuple[Any, ...]:
         role = MASTER if spec.alias == MASTER else "worker"
         return (role, spec.types, spec.market, spec.bid, spec.image, spec.vcpus, spec.memory_gb)
 
-    found = []
-    for (role, types, market, bid, image, vcpus, memory_gb), group in groupby(
-        sorted(specs, key=_order(traits)), traits
+    wanted_groups = []
+    for (role, types, market, bid, image, vcpus, memory_gb), same_specs in groupby(
+        sorted(specs, key=_sort_key(requirements_of)), requirements_of
     ):
-        aliases = [spec.alias for spec in group]
+        aliases = [spec.alias for spec in same_specs]
         for first in range(0, len(aliases), BATCH):
             part = tuple(aliases[first : first + BATCH])
-            found.append(Wanted(role, part, types, market, bid, image, vcpus, memory_gb))
-    return sorted(found, key=lambda wanted: (wanted.role == MASTER, -len(wanted.aliases)))
+            wanted_groups.append(Wanted(role, part, types, market, bid, image, vcpus, memory_gb))
+    return sorted(wanted_groups, key=lambda wanted_group: (wanted_group.role == MASTER, -len(wanted_group.aliases)))
 
 
-def _order(traits: Any) -> Any:
-    return lambda spec: (str(traits(spec)), spec.alias)
+def _sort_key(requirements_of: Any) -> Any:
+    return lambda spec: (str(requirements_of(spec)), spec.alias)
 
 
 def template_data(
@@ -103,28 +106,28 @@ def template_data(
     marks: Mapping[str, str],
     placement: str,
 ) -> dict[str, Any]:
-    """What every instance of a launch is like, as EC2 takes it.
+    """Return the content of the launch template: what all instances of a launch have in common.
 
     Args:
         options: of the template.
         ami: the image.
         user_data: base64.
-        groups: security groups.
-        marks: tags of the instance, its disks and network cards.
-        placement: name of a placement group; empty without.
+        groups: ids of security groups.
+        marks: tags of the instance, its disks and network interfaces.
+        placement: name of a placement group; empty without one.
     """
-    card: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
+    interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
-        card["Ipv6AddressCount"] = 1
-    card["AssociatePublicIpAddress"] = options.public_ips
+        interface["Ipv6AddressCount"] = 1
+    interface["AssociatePublicIpAddress"] = options.public_ips
     disk: dict[str, Any] = {"VolumeType": options.root_volume_type, "Encrypted": True, "DeleteOnTermination": True}
     disk["VolumeSize"] = options.root_volume_gb or ami.root_gb
     data: dict[str, Any] = {
         "ImageId": ami.id,
         "UserData": user_data,
-        "NetworkInterfaces": [card],
+        "NetworkInterfaces": [interface],
         "BlockDeviceMappings": [{"DeviceName": ami.root_device, "Ebs": disk}],
-        # Who shuts a node down from inside has no more use for it.
+        # A user who shuts a node down from inside does not need it any more.
         "InstanceInitiatedShutdownBehavior": "terminate",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         "TagSpecifications": tags.specifications(marks, "instance", "volume", "network-interface"),
@@ -148,22 +151,22 @@ def request(
     any_zone: bool,
     marks: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The parameters of CreateFleet.
+    """Return the parameters of CreateFleet.
 
     Args:
         wanted: the nodes.
         token: the client token.
         template: name of the launch template.
         market: ``spot`` or ``on-demand``.
-        subnets: where they may be.
-        any_zone: they need not all be in one zone.
+        subnets: to choose from.
+        any_zone: the nodes may be in different zones.
         marks: tags of the fleet itself.
     """
     pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in wanted.types for subnet in subnets]
     pools = pools[:_OVERRIDES]
     if market == "spot" and wanted.bid:
         pools = [{**pool, "MaxPrice": wanted.bid} for pool in pools]
-    how: dict[str, Any] = {
+    strategy: dict[str, Any] = {
         "AllocationStrategy": "price-capacity-optimized" if market == "spot" else "lowest-price",
         "SingleAvailabilityZone": not any_zone,
     }
@@ -177,36 +180,36 @@ def request(
             "TotalTargetCapacity": len(wanted.aliases),
             "DefaultTargetCapacityType": market,
         },
-        ("SpotOptions" if market == "spot" else "OnDemandOptions"): how,
+        ("SpotOptions" if market == "spot" else "OnDemandOptions"): strategy,
         "TagSpecifications": tags.specifications(marks, "fleet"),
     }
 
 
 def ask(aws: Aws, launch: Launch) -> Answer:
-    """Make the request, or make it once more: it launches nothing twice.
+    """Make the request. A repeated request launches nothing twice.
 
     Raises:
-        AwsError: it was refused as a whole.
+        AwsError: AWS refused the whole request.
     """
-    said = aws.call("ec2", "create_fleet", **launch.request)
-    groups = said.get("Instances") or ()
+    answer = aws.call("ec2", "create_fleet", **launch.request)
+    groups = answer.get("Instances") or ()
     ids = [instance for group in groups for instance in group["InstanceIds"]]
-    where = [group.get("LaunchTemplateAndOverrides", {}).get("Overrides", {}).get("SubnetId", "") for group in groups]
+    subnets = [group.get("LaunchTemplateAndOverrides", {}).get("Overrides", {}).get("SubnetId", "") for group in groups]
     refusals = [
-        Refusal(each.get("ErrorCode", ""), each.get("ErrorMessage", ""), _pool(each))
-        for each in said.get("Errors") or ()
+        Refusal(error.get("ErrorCode", ""), error.get("ErrorMessage", ""), _pool_name(error))
+        for error in answer.get("Errors") or ()
     ]
-    return Answer(said.get("FleetId", ""), tuple(sorted(ids)), where[0] if where else "", tuple(refusals))
+    return Answer(answer.get("FleetId", ""), tuple(sorted(ids)), subnets[0] if subnets else "", tuple(refusals))
 
 
-def _pool(error: Mapping[str, Any]) -> str:
+def _pool_name(error: Mapping[str, Any]) -> str:
     override = error.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
     kind = override.get("InstanceType") or "any type"
     return f"{kind} in {override.get('AvailabilityZone') or override.get('SubnetId') or 'any zone'}"
 
 
 def make_template(aws: Aws, name: str, data: Mapping[str, Any], *, token: str, marks: Mapping[str, str]) -> None:
-    """Make a launch template of one version."""
+    """Make a launch template with one version."""
     aws.call(
         "ec2",
         "create_launch_template",
@@ -218,13 +221,13 @@ def make_template(aws: Aws, name: str, data: Mapping[str, Any], *, token: str, m
 
 
 def template_is_there(aws: Aws, name: str) -> bool:
-    """Whether there is a launch template of this name."""
-    found = aws.call("ec2", "describe_launch_templates", Filters=[{"Name": "launch-template-name", "Values": [name]}])
-    return bool(found["LaunchTemplates"])
+    """Return whether a launch template of this name exists."""
+    answer = aws.call("ec2", "describe_launch_templates", Filters=[{"Name": "launch-template-name", "Values": [name]}])
+    return bool(answer["LaunchTemplates"])
 
 
 def drop_template(aws: Aws, name: str) -> None:
-    """Delete a launch template. Not being there is success."""
+    """Delete a launch template. A missing one is success."""
     try:
         aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
     except AwsError as exc:
@@ -233,15 +236,15 @@ def drop_template(aws: Aws, name: str) -> None:
 
 
 def terminate(aws: Aws, ids: Sequence[str]) -> None:
-    """End instances. One that EC2 does not know any more is left out."""
-    for first in range(0, len(ids), BATCH):
-        part = list(ids[first : first + BATCH])
+    """Terminate instances. Ids that EC2 does not know any more are left out."""
+    for start in range(0, len(ids), BATCH):
+        part = list(ids[start : start + BATCH])
         try:
             aws.call("ec2", "terminate_instances", InstanceIds=part)
         except AwsError as exc:
             if exc.code != "InvalidInstanceID.NotFound":
                 raise
-            for instance in part:  # one that is unknown has all of them refused
+            for instance in part:  # one unknown id makes the call fail for all
                 _terminate_one(aws, instance)
 
 
@@ -254,16 +257,16 @@ def _terminate_one(aws: Aws, instance: str) -> None:
 
 
 def reasons(refusals: Iterable[Refusal]) -> str:
-    """Why, in few words: what AWS said, each once, with where."""
+    """Return the errors of AWS in few words, each once, with type and zone."""
     pools: dict[tuple[str, str], dict[str, None]] = {}
-    # That some zone has no machines of a type is said each time, and is the reason only where nothing else is.
-    said = list(refusals)
-    telling = [refusal for refusal in said if refusal.code not in _NOT_OFFERED]
-    for refusal in telling or said:
+    # AWS says each time that some zone does not offer a type. That is the reason only if there is no other error.
+    all_refusals = list(refusals)
+    telling = [refusal for refusal in all_refusals if refusal.code not in _NOT_OFFERED]
+    for refusal in telling or all_refusals:
         words = refusal.message if refusal.code not in _NO_ROOM else ""
         pools.setdefault((refusal.code, words), {})[refusal.pool] = None
     parts = []
-    for (code, words), where in pools.items():
-        more = f" and {len(where) - _SHOWN} more" if len(where) > _SHOWN else ""
-        parts.append(f"{code} ({', '.join([*where][:_SHOWN])}{more}){f': {words}' if words else ''}")
+    for (code, words), places in pools.items():
+        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+        parts.append(f"{code} ({', '.join([*places][:_SHOWN])}{more}){f': {words}' if words else ''}")
     return "; ".join(parts) or "AWS gave no reason"

@@ -1,4 +1,4 @@
-"""The launches of one attempt: each written down before it is asked for, and settled when it was answered."""
+"""Launches of one transaction. Each is recorded before its request, and settled after the answer."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
 
 _TAGGED = 20
-"""So many nodes of one launch, at most, each carry their alias as a tag: it takes a call for each of them."""
+"""Most nodes of one launch whose aliases are written into tags: each tag takes a call."""
 _THREADS = 8
 
 
 @dataclass(frozen=True)
 class Where:
-    """The network that a launch goes into."""
+    """The network of a launch."""
 
     subnets: tuple[Subnet, ...]
     groups: tuple[str, ...]
-    """Security groups."""
+    """Ids of security groups."""
     placement: str
-    """A placement group; empty without."""
+    """Name of a placement group; empty without one."""
 
 
 class Fleets:
-    """Launches instances of one cluster, and remembers which."""
+    """Launch instances of one cluster, and keep their ids."""
 
     def __init__(
         self,
         aws: Aws,
         options: Options,
         plan: Plan,
-        ledger: Ledger,
+        journal: Ledger,
         *,
         marks: Mapping[str, str],
         public_key: str,
-        note: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Prepare; nothing is asked yet.
 
@@ -65,124 +65,124 @@ class Fleets:
             aws: the account.
             options: of the template.
             plan: of the cluster.
-            ledger: of the cluster.
+            journal: of the cluster.
             marks: tags of everything that is made for it.
             public_key: what each node lets in.
-            note: told what the user should know.
+            report: told what the user should know.
         """
         self._aws = aws
         self._options = options
         self._plan = plan
-        self._ledger = ledger
+        self._journal = journal
         self._marks = marks
         self._public_key = public_key
-        self._note = note
+        self._report = report
         self._born = time.time()
         self._host_key, self._host_key_public = new_key_pair("")
         self.begun: list[str] = []
-        """Ids of the instances that were launched."""
+        """Ids of the new instances."""
         self.open: list[Launch] = []
-        """What was asked for, with no answer yet."""
+        """Launches without an answer yet."""
         self.refusals: list[Refusal] = []
-        self._nameless: dict[str, str] = {}
+        self._untagged: dict[str, str] = {}
 
-    def finish(self, opened: Launch) -> None:
-        """Find out what came of a launch that nobody saw the end of, by asking for the same once more."""
-        if fleet_requests.template_is_there(self._aws, opened.template):
-            self._settle(opened)
+    def finish(self, launch: Launch) -> None:
+        """Find out the result of a launch whose answer was never seen, by repeating the same request."""
+        if fleet_requests.template_is_there(self._aws, launch.template):
+            self._request_and_settle(launch)
         else:
-            # It is made before the request, and goes after the answer: nothing was asked for.
-            self._ledger.settle(opened, {})
+            # The template is made before the request and deleted after the answer, so no request was made.
+            self._journal.settle(launch, {})
 
-    def have(self, wanted: Wanted, found: Survey, where: Where) -> Where:
-        """Launch nodes that are alike; on demand where spot instances are short, if that is wanted.
+    def have(self, group: Wanted, inputs: Survey, network: Where) -> Where:
+        """Launch a group of nodes; on demand where spot instances are short, if the group allows that.
 
         Returns:
-            Where others may be launched: the first to be there decides on the zone for all.
+            The network for the next launches: the first instance decides on the zone of all.
         """
-        if not wanted.types:
-            wanted = replace(wanted, types=found.fitting[wanted.vcpus, wanted.memory_gb])
-        first = "on-demand" if wanted.market == "on-demand" else "spot"
-        got, subnet = self._launch(wanted, first, found, where)
-        where = _same_zone(where, subnet) if not self._options.any_zone else where
-        short = wanted.aliases[got:]
-        if short and wanted.market == "spot-with-fallback":
-            self._note(
-                f"{got} of {len(wanted.aliases)} spot instances could be had, asking on demand for {len(short)}:"
+        if not group.types:
+            group = replace(group, types=inputs.fitting[group.vcpus, group.memory_gb])
+        market = "on-demand" if group.market == "on-demand" else "spot"
+        count, subnet = self._launch_in(group, market, inputs, network)
+        network = _same_zone(network, subnet) if not self._options.any_zone else network
+        missing = group.aliases[count:]
+        if missing and group.market == "spot-with-fallback":
+            self._report(
+                f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
                 f" {fleet_requests.reasons(self.refusals)}"
             )
             self.refusals.clear()
-            rest = replace(wanted, aliases=short, market="on-demand", bid="")
-            _, subnet = self._launch(rest, "on-demand", found, where)
-            where = _same_zone(where, subnet) if not self._options.any_zone else where
-        return where
+            rest = replace(group, aliases=missing, market="on-demand", bid="")
+            _, subnet = self._launch_in(rest, "on-demand", inputs, network)
+            network = _same_zone(network, subnet) if not self._options.any_zone else network
+        return network
 
-    def _launch(self, wanted: Wanted, market: str, found: Survey, where: Where) -> tuple[int, str]:
-        """One request; how many came of it, and in which subnet the first is."""
-        token = self._ledger.token(wanted.role, market)
+    def _launch_in(self, group: Wanted, market: str, inputs: Survey, network: Where) -> tuple[int, str]:
+        """Make one request; return the number of new instances, and the subnet of the first."""
+        token = self._journal.token(group.role, market)
         name = f"{groups.group_name(self._plan.cluster)}-{token[:12]}"
-        marks = self._marks_of(wanted, token)
-        data = fleet_requests.template_data(
+        marks = self._marks_of(group, token)
+        template_data = fleet_requests.template_data(
             self._options,
-            found.amis[wanted.image],
+            inputs.amis[group.image],
             user_data=self._user_data(),
-            groups=where.groups,
+            groups=network.groups,
             marks=marks,
-            placement=where.placement,
+            placement=network.placement,
         )
-        opened = Launch(
+        launch = Launch(
             token=token,
-            role=wanted.role,
+            role=group.role,
             market=market,
-            aliases=wanted.aliases,
+            aliases=group.aliases,
             template=name,
             request=fleet_requests.request(
-                wanted,
+                group,
                 token=token,
                 template=name,
                 market=market,
-                subnets=where.subnets,
+                subnets=network.subnets,
                 any_zone=self._options.any_zone,
                 marks=marks,
             ),
         )
-        self._ledger.open(opened)
-        self.open.append(opened)
-        fleet_requests.make_template(self._aws, name, data, token=token, marks=marks)
-        return self._settle(opened)
+        self._journal.open(launch)
+        self.open.append(launch)
+        fleet_requests.make_template(self._aws, name, template_data, token=token, marks=marks)
+        return self._request_and_settle(launch)
 
-    def _settle(self, opened: Launch) -> tuple[int, str]:
-        if opened not in self.open:
-            self.open.append(opened)
-        answer = fleet_requests.ask(self._aws, opened)
-        nodes = dict(zip(opened.aliases, answer.instances, strict=False))
+    def _request_and_settle(self, launch: Launch) -> tuple[int, str]:
+        if launch not in self.open:
+            self.open.append(launch)
+        answer = fleet_requests.ask(self._aws, launch)
+        nodes = dict(zip(launch.aliases, answer.instances, strict=False))
         self.begun += answer.instances
         self.refusals += answer.refusals
-        self._ledger.settle(opened, nodes, fleet=answer.fleet)
-        self.open.remove(opened)
-        fleet_requests.drop_template(self._aws, opened.template)
+        self._journal.settle(launch, nodes, fleet=answer.fleet)
+        self.open.remove(launch)
+        fleet_requests.drop_template(self._aws, launch.template)
         if len(nodes) <= _TAGGED:
-            self._nameless |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
+            self._untagged |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
         return len(nodes), answer.subnet
 
     def show_names(self) -> None:
-        """Show in AWS's console what each node is called. The journal has it too, so a refusal does no harm.
+        """Tag the nodes with their names, for AWS's console. The journal has the names too, so an error does no harm.
 
-        To be called once the instances are visible: before that EC2 may not know them by their ids.
+        Call this once the instances are visible: before that EC2 may not know their ids.
         """
 
         def tag(alias: str) -> None:
             own = {tags.ALIAS: alias, tags.NAME: f"{self._plan.cluster}-{alias}"}
             with suppress(AwsError):
-                self._aws.call("ec2", "create_tags", Resources=[self._nameless[alias]], Tags=tags.tag_list(own))
+                self._aws.call("ec2", "create_tags", Resources=[self._untagged[alias]], Tags=tags.tag_list(own))
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(tag, self._nameless))
-        self._nameless.clear()
+            list(pool.map(tag, self._untagged))
+        self._untagged.clear()
 
-    def _marks_of(self, wanted: Wanted, token: str) -> dict[str, str]:
-        role = wanted.role
-        found = {
+    def _marks_of(self, group: Wanted, token: str) -> dict[str, str]:
+        role = group.role
+        marks = {
             **self._marks,
             tags.ROLE: role,
             tags.ATTEMPT: token,
@@ -192,15 +192,15 @@ class Fleets:
         }
         if self._options.lifetime_h is not None:
             ends = datetime.fromtimestamp(self._ends_at() or 0, timezone.utc)
-            found[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return found
+            marks[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return marks
 
     def _ends_at(self) -> int | None:
         hours = self._options.lifetime_h
         return None if hours is None else int(self._born + hours * 3600)
 
     def _user_data(self) -> str:
-        birth = userdata.Birth(
+        user_data = userdata.Birth(
             host_key=self._host_key,
             host_key_public=self._host_key_public,
             login_key=self._public_key,
@@ -209,7 +209,7 @@ class Fleets:
             scripts=self._options.scripts,
         )
         try:
-            return userdata.encode(birth)
+            return userdata.encode(user_data)
         except (ValueError, OSError) as exc:
             raise ProviderError(
                 f"USERDATA_SCRIPTS cannot be given to the nodes: {exc}",
@@ -217,6 +217,10 @@ class Fleets:
             ) from exc
 
 
-def _same_zone(where: Where, subnet: str) -> Where:
-    zone = next((each.zone for each in where.subnets if each.id == subnet), "")
-    return replace(where, subnets=tuple(each for each in where.subnets if each.zone == zone)) if zone else where
+def _same_zone(network: Where, subnet: str) -> Where:
+    zone = next((candidate.zone for candidate in network.subnets if candidate.id == subnet), "")
+    return (
+        replace(network, subnets=tuple(candidate for candidate in network.subnets if candidate.zone == zone))
+        if zone
+        else network
+    )

@@ -1,4 +1,4 @@
-"""The groups of a cluster: the security group, which lets in who may and nobody else, and the placement group."""
+"""The groups of a cluster: the security group with its ingress rules, and the placement group."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 SSH = "clusterctl: ssh"
-"""What the rules for SSH are described as; `allow-me` replaces these and no others."""
+"""Description of the rules for SSH; `allow-me` replaces these rules and no others."""
 _LET_GO_S = 300.0
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Somebody who is let in."""
+    """An ingress rule."""
 
     protocol: str
     first: int
     last: int
     network: str
-    """CIDR."""
+    """As CIDR."""
     description: str
 
     def parameters(self) -> dict[str, Any]:
-        """As EC2 takes it."""
+        """Return the rule in the form that EC2 takes."""
         ranges = "Ipv6Ranges" if ":" in self.network else "IpRanges"
         cidr = "CidrIpv6" if ":" in self.network else "CidrIp"
         ports = {} if self.protocol == "-1" else {"FromPort": self.first, "ToPort": self.last}
@@ -45,21 +45,21 @@ class Rule:
 
 
 def group_name(cluster: str) -> str:
-    """The name of a cluster's security group, launch templates and placement group begins so."""
+    """Return the name of a cluster's security group; launch templates and placement group begin with it too."""
     return f"clusterctl-{cluster}"
 
 
 def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], marks: Mapping[str, str]) -> str:
-    """The id of the cluster's security group, with these rules and what lets members reach each other.
+    """Return the id of the cluster's security group, with these rules and one that lets members reach each other.
 
     Two calls for a new one.
 
     Args:
         aws: the account.
         cluster: its name.
-        vpc: where.
-        rules: who is let in; those that are there already stay.
-        marks: tags of a new one.
+        vpc: of the group.
+        rules: ingress rules. Rules that exist already stay.
+        marks: tags of a new group.
     """
     name = group_name(cluster)
     try:
@@ -71,109 +71,112 @@ def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], mar
             VpcId=vpc,
             TagSpecifications=tags.specifications(marks, "security-group"),
         )["GroupId"]
-        there: list[dict[str, Any]] = []
+        existing: list[dict[str, Any]] = []
     except AwsError as exc:
         if exc.code != "InvalidGroup.Duplicate":
             raise
         filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-        (found,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
-        group, there = found["GroupId"], found["IpPermissions"]
-        if tags.tags_of(found).get(tags.CLUSTER) != cluster:
+        (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
+        group, existing = described["GroupId"], described["IpPermissions"]
+        if tags.tags_of(described).get(tags.CLUSTER) != cluster:
             raise ProviderError(
                 f"the security group {name} ({group}) was not made by clusterctl",
                 remedy="choose another name for the cluster, or delete that group",
             ) from exc
-        # Two laptops may start clusters of one name at the same time: neither sees instances of the other then.
-        by = tags.tags_of(found).get(tags.OWNER, "")
-        if by != marks.get(tags.OWNER, by):
+        # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
+        group_owner = tags.tags_of(described).get(tags.OWNER, "")
+        if group_owner != marks.get(tags.OWNER, group_owner):
             raise ProviderError(
-                f"{cluster} is being started in {aws.region} by {by or 'somebody else'}, or has left {name} ({group})",
+                f"{cluster} is being started in {aws.region} by {group_owner or 'somebody else'},"
+                f" or has left {name} ({group})",
                 remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
             ) from exc
     members = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "clusterctl: members"}]}
-    wanted = [rule.parameters() for rule in rules if not _has(there, rule)]
-    if not any(pair.get("GroupId") == group for each in there for pair in each.get("UserIdGroupPairs") or ()):
-        wanted.append(members)
-    for permission in _apart(wanted) if there else [wanted]:
-        _authorize(aws, str(group), permission)
+    missing = [rule.parameters() for rule in rules if not _has_rule(existing, rule)]
+    if not any(
+        pair.get("GroupId") == group for permission in existing for pair in permission.get("UserIdGroupPairs") or ()
+    ):
+        missing.append(members)
+    for permission in _one_by_one(missing) if existing else [missing]:
+        _authorize_ingress(aws, str(group), permission)
     return str(group)
 
 
-def _apart(permissions: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """One by one: of several together, one that is there already has all of them refused."""
+def _one_by_one(permissions: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return single permissions: a call with several of them fails as a whole if one exists already."""
     return [[permission] for permission in permissions]
 
 
-def _authorize(aws: Aws, group: str, permissions: Sequence[Mapping[str, Any]]) -> None:
+def _authorize_ingress(aws: Aws, group: str, permissions: Sequence[Mapping[str, Any]]) -> None:
     if not permissions:
         return
     try:
         aws.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=list(permissions))
     except AwsError as exc:
-        # An answer that was lost on the way makes the same call be made again.
+        # botocore repeats a call whose answer was lost.
         if exc.code != "InvalidPermission.Duplicate":
             raise
 
 
-def _has(there: Iterable[Mapping[str, Any]], rule: Rule) -> bool:
-    for each in there:
-        same = (each["IpProtocol"], each.get("FromPort", rule.first), each.get("ToPort", rule.last))
-        if same != (rule.protocol, rule.first, rule.last):
+def _has_rule(permissions: Iterable[Mapping[str, Any]], rule: Rule) -> bool:
+    for permission in permissions:
+        ports = (permission["IpProtocol"], permission.get("FromPort", rule.first), permission.get("ToPort", rule.last))
+        if ports != (rule.protocol, rule.first, rule.last):
             continue
-        networks = [given.get("CidrIp") for given in each.get("IpRanges") or ()]
-        networks += [given.get("CidrIpv6") for given in each.get("Ipv6Ranges") or ()]
+        networks = [ip_range.get("CidrIp") for ip_range in permission.get("IpRanges") or ()]
+        networks += [ip_range.get("CidrIpv6") for ip_range in permission.get("Ipv6Ranges") or ()]
         if rule.network in networks:
             return True
     return False
 
 
 def replace_ssh(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
-    """Let these networks reach SSH of a cluster's nodes in the place of those that may now; returns the former ones.
+    """Replace the networks that may reach SSH of a cluster's nodes; return the former ones.
 
-    The new ones come first, so that nobody who may stay is ever shut out.
+    The new rules come first, so that a network in both lists never loses access.
 
     Raises:
-        ProviderError: there is no such cluster here.
+        ProviderError: the cluster has no security group in this region.
     """
-    found = aws.call("ec2", "describe_security_groups", Filters=[tags.filter_by(tags.CLUSTER, cluster)])
-    if not found["SecurityGroups"]:
+    answer = aws.call("ec2", "describe_security_groups", Filters=[tags.filter_by(tags.CLUSTER, cluster)])
+    if not answer["SecurityGroups"]:
         raise ProviderError(
             f"there is no security group of {cluster} in {aws.region}",
             remedy="check the name with `clusterctl list`, and AWS_REGION_NAME in [aws]",
         )
-    before: list[str] = []
-    for group in found["SecurityGroups"]:
-        there = group["IpPermissions"]
+    former: list[str] = []
+    for group in answer["SecurityGroups"]:
+        permissions = group["IpPermissions"]
         rules = ssh_rules(networks)
         for rule in rules:
-            if not _has(there, rule):
-                _authorize(aws, group["GroupId"], [rule.parameters()])
-        for permission in there:
-            for old in _ssh_of(permission):
-                before.append(old.network)
-                if old.network not in networks:
+            if not _has_rule(permissions, rule):
+                _authorize_ingress(aws, group["GroupId"], [rule.parameters()])
+        for permission in permissions:
+            for old_rule in _ssh_rules_in(permission):
+                former.append(old_rule.network)
+                if old_rule.network not in networks:
                     aws.call(
                         "ec2",
                         "revoke_security_group_ingress",
                         GroupId=group["GroupId"],
-                        IpPermissions=[old.parameters()],
+                        IpPermissions=[old_rule.parameters()],
                     )
-    return before
+    return former
 
 
-def _ssh_of(permission: Mapping[str, Any]) -> list[Rule]:
-    given = [(each, "CidrIp") for each in permission.get("IpRanges") or ()]
-    given += [(each, "CidrIpv6") for each in permission.get("Ipv6Ranges") or ()]
-    return ssh_rules([each[cidr] for each, cidr in given if each.get("Description") == SSH])
+def _ssh_rules_in(permission: Mapping[str, Any]) -> list[Rule]:
+    ip_ranges = [(ip_range, "CidrIp") for ip_range in permission.get("IpRanges") or ()]
+    ip_ranges += [(ip_range, "CidrIpv6") for ip_range in permission.get("Ipv6Ranges") or ()]
+    return ssh_rules([ip_range[cidr] for ip_range, cidr in ip_ranges if ip_range.get("Description") == SSH])
 
 
 def ssh_rules(networks: Iterable[str]) -> list[Rule]:
-    """Rules that let networks reach SSH."""
+    """Return rules that let networks reach SSH."""
     return [Rule("tcp", 22, 22, network, SSH) for network in networks]
 
 
 def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str:
-    """The name of the cluster's placement group, made if it is not there."""
+    """Return the name of the cluster's placement group; make the group if it does not exist."""
     name = group_name(cluster)
     try:
         aws.call(
@@ -190,23 +193,23 @@ def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str
 
 
 def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
-    """Delete the cluster's placement group and security group; returns what is left, and why.
+    """Delete the cluster's placement group and security group; return those that are left, with the reason.
 
-    With a `uuid` only those of this very cluster.
+    With a `uuid`, only the groups of the cluster with this uuid are deleted.
 
-    EC2 lets go of a security group some time after the instances in it have ended.
+    EC2 keeps a security group in use for some time after its instances have ended.
     """
-    left = []
-    mine = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
+    leftovers = []
+    filters = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
     kinds = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
     for kind, key, name in kinds:
         try:
-            found = aws.call("ec2", f"describe_{kind}s", Filters=mine)[key]
-        except AwsError as exc:  # what one may not see shall not keep the rest
-            left.append(f"{kind.replace('_', ' ')}s ({exc.code})")
+            groups = aws.call("ec2", f"describe_{kind}s", Filters=filters)[key]
+        except AwsError as exc:  # a missing right to list one kind shall not keep the other
+            leftovers.append(f"{kind.replace('_', ' ')}s ({exc.code})")
             continue
-        for group in found:
+        for group in groups:
             until = time.monotonic() + _LET_GO_S
             error = delete(aws, f"delete_{kind}", until=until, **{name: group[name]})
-            left += [f"{group[name]} ({error.code})"] if error else []
-    return left
+            leftovers += [f"{group[name]} ({error.code})"] if error else []
+    return leftovers

@@ -1,4 +1,4 @@
-"""Where in the network instances may be."""
+"""Selection of the subnets for instances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet, as far as a launch has to know it."""
+    """The facts about a subnet that a launch needs."""
 
     id: str
     zone: str
@@ -25,62 +25,62 @@ class Subnet:
     ipv6: str
     """Its IPv6 network; empty without one."""
     free: int
-    """Addresses that are left."""
+    """Number of free addresses."""
 
 
 def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
-    """The subnets that nodes may be in, sorted by zone. One call.
+    """Return the subnets that nodes may use, sorted by zone. One call.
 
     Args:
         aws: the account.
-        options: which subnets the template names.
-        zone: the only one that may be taken; empty for all.
+        options: of the template, which may name subnets.
+        zone: the only zone to use; empty for all.
 
     Raises:
-        ProviderError: there is none.
+        ProviderError: no subnet can be used.
     """
-    chosen = (
+    subnet_filter = (
         {"Name": "subnet-id", "Values": [*options.subnets]}
         if options.subnets
         else {"Name": "default-for-az", "Values": ["true"]}
     )
-    found = [_subnet(each) for each in aws.pages("ec2", "describe_subnets", "Subnets", Filters=[chosen])]
-    missing = sorted(set(options.subnets) - {subnet.id for subnet in found})
+    subnets = [_parse_subnet(raw) for raw in aws.pages("ec2", "describe_subnets", "Subnets", Filters=[subnet_filter])]
+    missing = sorted(set(options.subnets) - {subnet.id for subnet in subnets})
     if missing:
         raise ProviderError(
             f"there is no subnet {', '.join(missing)} in {aws.region}",
             remedy="correct SUBNET_ID, or AWS_REGION_NAME in [aws]",
         )
-    if not found:
-        others = sorted(_subnet(each).id for each in aws.pages("ec2", "describe_subnets", "Subnets"))
+    if not subnets:
+        others = sorted(_parse_subnet(raw).id for raw in aws.pages("ec2", "describe_subnets", "Subnets"))
         raise ProviderError(
             f"there is no default VPC in {aws.region}",
             remedy=f"set SUBNET_ID; there are: {', '.join(others[:8])}"
             if others
             else "make a default VPC (`aws ec2 create-default-vpc`), or choose another region",
         )
-    if len({subnet.vpc for subnet in found}) > 1:
+    if len({subnet.vpc for subnet in subnets}) > 1:
         raise ProviderError("the subnets of SUBNET_ID are in several VPCs", remedy="name subnets of one VPC")
-    fit = [subnet for subnet in found if zone in {"", subnet.zone}]
-    if not fit:
+    usable = [subnet for subnet in subnets if zone in {"", subnet.zone}]
+    if not usable:
         raise ProviderError(
             f"there is no subnet to use in the zone {zone}",
-            remedy=f"set AVAILABILITY_ZONE to one of: {', '.join(sorted({subnet.zone for subnet in found}))}",
+            remedy=f"set AVAILABILITY_ZONE to one of: {', '.join(sorted({subnet.zone for subnet in subnets}))}",
         )
-    if options.address == "ipv6" and not any(subnet.ipv6 for subnet in fit):
+    if options.address == "ipv6" and not any(subnet.ipv6 for subnet in usable):
         raise ProviderError(
             "none of the subnets has IPv6 addresses", remedy="give the subnet an IPv6 network, or change ADDRESS"
         )
-    return sorted(fit, key=lambda subnet: (subnet.zone, subnet.id))
+    return sorted(usable, key=lambda subnet: (subnet.zone, subnet.id))
 
 
-def _subnet(said: Mapping[str, Any]) -> Subnet:
-    ipv6 = [each["Ipv6CidrBlock"] for each in said.get("Ipv6CidrBlockAssociationSet") or ()]
+def _parse_subnet(raw: Mapping[str, Any]) -> Subnet:
+    ipv6 = [association["Ipv6CidrBlock"] for association in raw.get("Ipv6CidrBlockAssociationSet") or ()]
     return Subnet(
-        id=said["SubnetId"],
-        zone=said["AvailabilityZone"],
-        vpc=said["VpcId"],
-        network=said["CidrBlock"],
+        id=raw["SubnetId"],
+        zone=raw["AvailabilityZone"],
+        vpc=raw["VpcId"],
+        network=raw["CidrBlock"],
         ipv6=ipv6[0] if ipv6 else "",
-        free=int(said.get("AvailableIpAddressCount", 0)),
+        free=int(raw.get("AvailableIpAddressCount", 0)),
     )

@@ -1,4 +1,4 @@
-"""The end of instances and of all that belonged to them, in the order in which EC2 lets go; what is left is named."""
+"""Termination of instances and deletion of their resources, in the order that EC2 requires. Leftovers are named."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ if TYPE_CHECKING:
 def everything(
     aws: Aws, cluster: str, *, opened: Sequence[Launch] = (), fleets: Sequence[str] = (), uuid: str = ""
 ) -> list[str]:
-    """End a cluster and wait until it has ended; returns what is left, and why.
+    """End a cluster and wait until it has ended; return what is left, with the reason.
 
     Args:
         aws: the account.
         cluster: its name.
-        opened: launches that nobody saw the end of: what comes of them is waited for, and ended too.
+        opened: launches without a known result. Their instances are waited for, and ended too.
         fleets: ids of the fleets that launched instances.
-        uuid: end this very cluster, and leave alone what somebody else has made under its name.
+        uuid: end only the cluster with this uuid, and keep what another user made under the same name.
     """
-    there = _with_late_ones(aws, cluster, [each.token for each in opened])
-    ids = [instance.id for instance in there if instance.tags.get(tags.UUID, "") == uuid or not uuid]
+    cluster_instances = _find_with_late(aws, cluster, [launch.token for launch in opened])
+    ids = [instance.id for instance in cluster_instances if instance.tags.get(tags.UUID, "") == uuid or not uuid]
     fleet_requests.terminate(aws, ids)
-    only = ids if uuid else None
-    left = [f"{instance} (has not ended)" for instance in waiters.until_ended(aws, cluster, only)] if ids else []
-    for name in _templates(aws, cluster, uuid):
+    only_ids = ids if uuid else None
+    leftovers = (
+        [f"{instance} (has not ended)" for instance in waiters.until_ended(aws, cluster, only_ids)] if ids else []
+    )
+    for name in _template_names(aws, cluster, uuid):
         fleet_requests.drop_template(aws, name)
-    _forget_fleets(aws, fleets)
-    return left + security_groups.remove_groups(aws, cluster, uuid=uuid)
+    _delete_fleets(aws, fleets)
+    return leftovers + security_groups.remove_groups(aws, cluster, uuid=uuid)
 
 
 def some(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
-    """End these instances and wait until they have: their addresses and names are free then."""
+    """Terminate these instances and wait until they have ended: their addresses and names are free then."""
     if ids:
         fleet_requests.terminate(aws, ids)
         waiters.until_ended(aws, cluster, ids)
@@ -50,44 +52,44 @@ def some(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
 def undo(
     aws: Aws, cluster: str, *, begun: Sequence[str], opened: Sequence[Launch], started: Sequence[str]
 ) -> list[str]:
-    """Take back one attempt: end what it launched, stop what it started; returns what is left."""
-    doomed = {*begun}
+    """Undo one transaction: terminate new instances, stop started ones; return what is left."""
+    ids = {*begun}
     if opened:
-        tokens = {each.token for each in opened}
-        late = _with_late_ones(aws, cluster, tokens)
-        doomed |= {instance.id for instance in late if instance.tags.get(tags.ATTEMPT) in tokens}
-        for each in opened:
-            fleet_requests.drop_template(aws, each.template)
-    if doomed:
-        fleet_requests.terminate(aws, sorted(doomed))
+        tokens = {launch.token for launch in opened}
+        late = _find_with_late(aws, cluster, tokens)
+        ids |= {instance.id for instance in late if instance.tags.get(tags.ATTEMPT) in tokens}
+        for launch in opened:
+            fleet_requests.drop_template(aws, launch.template)
+    if ids:
+        fleet_requests.terminate(aws, sorted(ids))
     if started:
         stop(aws, [*started])
     return []
 
 
-def _with_late_ones(aws: Aws, cluster: str, tokens: Sequence[str] | set[str]) -> list[Instance]:
-    """The instances of a cluster. Those of a request without an answer may show up some seconds after it."""
-    found = instances.find(aws, cluster)
+def _find_with_late(aws: Aws, cluster: str, tokens: Sequence[str] | set[str]) -> list[Instance]:
+    """Return the instances of a cluster. Those of a request without an answer may appear some seconds later."""
+    cluster_instances = instances.find(aws, cluster)
     if tokens:
-        found = waiters.until_settled(aws, cluster)
-    return found
+        cluster_instances = waiters.until_settled(aws, cluster)
+    return cluster_instances
 
 
 def stop(aws: Aws, ids: Sequence[str]) -> None:
-    """Power instances off; their disks stay."""
-    for first in range(0, len(ids), fleet_requests.BATCH):
-        aws.call("ec2", "stop_instances", InstanceIds=list(ids[first : first + fleet_requests.BATCH]))
+    """Stop instances; their disks stay."""
+    for start in range(0, len(ids), fleet_requests.BATCH):
+        aws.call("ec2", "stop_instances", InstanceIds=list(ids[start : start + fleet_requests.BATCH]))
 
 
-def _templates(aws: Aws, cluster: str, uuid: str) -> list[str]:
-    mine = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
-    found = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=mine)
-    return [each["LaunchTemplateName"] for each in found]
+def _template_names(aws: Aws, cluster: str, uuid: str) -> list[str]:
+    filters = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
+    templates = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=filters)
+    return [template["LaunchTemplateName"] for template in templates]
 
 
-def _forget_fleets(aws: Aws, fleets: Sequence[str]) -> None:
-    """The records of fleets whose instances have ended. They cost nothing: one that will not go is no harm."""
-    for first in range(0, len(fleets), 100):
-        part = list(fleets[first : first + 100])
+def _delete_fleets(aws: Aws, fleets: Sequence[str]) -> None:
+    """Delete the records of fleets whose instances have ended. They cost nothing, so an error does no harm."""
+    for start in range(0, len(fleets), 100):
+        batch = list(fleets[start : start + 100])
         with suppress(AwsError):
-            aws.call("ec2", "delete_fleets", FleetIds=part, TerminateInstances=True)
+            aws.call("ec2", "delete_fleets", FleetIds=batch, TerminateInstances=True)

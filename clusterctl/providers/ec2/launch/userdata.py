@@ -1,7 +1,7 @@
-"""What an instance is told at its birth: a host key that we know, who may log in, and nothing else that is secret.
+"""User data of an instance: a known host key and the key that may log in. It has no other secret.
 
-It is a cloud-config, run by the image's cloud-init. Everybody who may describe the instance can read it, and so can
-root on the node: the host key in it is a throw-away one, replaced at first contact.
+The image's cloud-init runs it as a cloud-config. Every user of the account who may describe the instance can read it,
+and so can root on the node. Therefore its host key is temporary, and is replaced at the first login.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from clusterctl.secret import Secret
 
 LIMIT = 16384
-"""Bytes that EC2 takes, before base64 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
+"""Most bytes that EC2 takes, before base64 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
 _TIMER = "clusterctl-lifetime"
 _METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
-# What would hold the package manager's lock, or the disk, while the node joins.
+# Units that would keep the package manager's lock, or the disk busy, while the node joins.
 _NOISE = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service"),
     *("unattended-upgrades.service", "man-db.timer", "motd-news.timer", "e2scrub_all.timer"),
@@ -36,27 +36,27 @@ _NOISE = (
 
 @dataclass(frozen=True)
 class Birth:
-    """What a node is born with."""
+    """The content of the user data."""
 
     host_key: Secret
-    """The private half of the throw-away host key."""
+    """The private half of the temporary host key."""
     host_key_public: str
     login_key: str
-    """The public key that is let in."""
+    """The public key that may log in."""
     metadata_closed: bool = True
-    """Only root may ask the metadata service."""
+    """Only root may reach the metadata service."""
     ends_at: int | None = None
-    """When it ends itself, in seconds since 1970."""
+    """When the node terminates itself, in seconds since 1970."""
     scripts: tuple[Path, ...] = ()
 
 
 def encode(birth: Birth) -> str:
-    """As EC2 takes it: base64, of gzip where that is needed to fit.
+    """Return the user data in the form that EC2 takes: base64, of gzip if that is needed to fit.
 
     Raises:
-        ValueError: it does not fit.
+        ValueError: it is too long.
     """
-    raw = _text(birth).encode()
+    raw = _render_text(birth).encode()
     if len(raw) > LIMIT:
         raw = gzip.compress(raw, mtime=0)
     if len(raw) > LIMIT:
@@ -64,8 +64,8 @@ def encode(birth: Birth) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _text(birth: Birth) -> str:
-    config = "#cloud-config\n" + json.dumps(_config(birth), indent=1)
+def _render_text(birth: Birth) -> str:
+    config = "#cloud-config\n" + json.dumps(_cloud_config(birth), indent=1)
     if not birth.scripts:
         return config
     parts = MIMEMultipart()
@@ -77,9 +77,9 @@ def _text(birth: Birth) -> str:
     return parts.as_string()
 
 
-def _config(birth: Birth) -> dict[str, Any]:
-    # Nothing empty: cloud-init calls that wrong, newer ones on the console and in their status.
-    lifetime = {} if birth.ends_at is None else _lifetime(birth.ends_at)
+def _cloud_config(birth: Birth) -> dict[str, Any]:
+    # No empty values: cloud-init reports them as errors, newer versions on the console and in their status.
+    lifetime = {} if birth.ends_at is None else _lifetime_timer(birth.ends_at)
     return {
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": birth.host_key.reveal(), "ed25519_public": birth.host_key_public},
@@ -95,23 +95,23 @@ def _config(birth: Birth) -> dict[str, Any]:
                 "ssh_authorized_keys": [birth.login_key],
             },
         ],
-        # Names are ours: Debian's images would write both anew at every boot.
+        # clusterctl sets host names. Debian's images would overwrite both files at every boot.
         "preserve_hostname": True,
         "manage_etc_hosts": False,
         "package_update": False,
         "package_upgrade": False,
         # At every boot.
-        "bootcmd": [*_boot(birth)],
+        "bootcmd": [*_boot_commands(birth)],
         **lifetime,
     }
 
 
-def _boot(birth: Birth) -> Sequence[list[str]]:
+def _boot_commands(birth: Birth) -> Sequence[list[str]]:
     quiet = f"systemctl --quiet mask --now {' '.join(_NOISE)} 2>/dev/null || true"
     commands = [["cloud-init-per", "instance", "clusterctl-quiet", "sh", "-c", quiet]]
     if birth.metadata_closed:
-        # Whoever works on a node must not take over the role that the instance has. By the routing table, which needs
-        # no package.
+        # Users of a node must not get the credentials of the instance role. The routing table does that without a
+        # package.
         for network in _METADATA:
             ip = "ip -6" if ":" in network else "ip"
             rule = f"{ip} rule add to {network} uidrange 1-4294967294 prohibit pref 100"
@@ -119,8 +119,8 @@ def _boot(birth: Birth) -> Sequence[list[str]]:
     return commands
 
 
-def _lifetime(ends_at: int) -> dict[str, Any]:
-    """A timer that ends the node, whoever may have forgotten it. One that was off then ends at its next boot."""
+def _lifetime_timer(ends_at: int) -> dict[str, Any]:
+    """Return a systemd timer that terminates the node. A node that was off terminates at its next boot."""
     when = datetime.fromtimestamp(ends_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     timer = (
         f"[Unit]\nDescription=End this node when its time is over\n[Timer]\nOnCalendar={when}\nPersistent=true\n"

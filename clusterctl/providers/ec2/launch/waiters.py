@@ -1,4 +1,4 @@
-"""Waiting for instances: each wait watches for the end of them too, and has a deadline."""
+"""Waiting for instances. Each wait also watches for ended instances, and has a deadline."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
 
 _UNKNOWN_S = 60.0
-"""For so long EC2 may not know of an instance that it has just launched ("eventual consistency")."""
+"""EC2 may not know an instance for this long after its launch ("eventual consistency")."""
 _LATE_S = 8.0
-"""How long after a request without an answer an instance of it may still show up, as far as we wait for it."""
+"""How long to wait for instances of a request without an answer."""
 _REACHABLE_S = 180.0
 _STOP_S = 300.0
 _END_S = 600.0
 _FIRST_S, _LONGEST_S = 0.5, 5.0
-"""Between two looks: it grows from one to the other."""
+"""Pauses between two polls; they grow from the first to the longest."""
 WAITING = "Waiting for instances"
 
 
-def _looks(seconds: float) -> Iterator[float]:
-    """The time since the beginning, at every look, until it is over."""
+def _poll_until(seconds: float) -> Iterator[float]:
+    """Yield the time since the start at every poll, until the deadline."""
     began = time.monotonic()
     pause = _FIRST_S
     while (passed := time.monotonic() - began) < seconds:
@@ -42,30 +42,35 @@ def _looks(seconds: float) -> Iterator[float]:
 def until_reachable(
     aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Callable[[Event], None]
 ) -> list[Instance]:
-    """All instances of the cluster, once these have the addresses that they are reached by, or have ended.
+    """Wait until these instances have the addresses they are reached by, or have ended.
+
+    Returns all instances of the cluster.
 
     Args:
         aws: the account.
         cluster: its name.
-        ids: of those that are waited for.
-        options: by which address they are reached.
-        report: told how many are there.
+        ids: of the instances to wait for.
+        options: of the template, with the kind of address.
+        report: called with the number of instances that are ready.
     """
-    known: dict[str, Instance] = {}
-    for passed in _looks(_REACHABLE_S):
-        known = {each.id: each for each in instances.find(aws, cluster, states=(*instances.LIVING, *instances.ENDED))}
-        ready = [id_ for id_ in ids if id_ in known and _is_ready(known[id_], options)]
-        ended = [id_ for id_ in ids if id_ in known and known[id_].state in instances.ENDED]
-        # Whoever is not known yet may be on its way to EC2's lists.
-        unknown = [id_ for id_ in ids if id_ not in known and passed > _UNKNOWN_S]
+    by_id: dict[str, Instance] = {}
+    for passed in _poll_until(_REACHABLE_S):
+        by_id = {
+            instance.id: instance
+            for instance in instances.find(aws, cluster, states=(*instances.LIVING, *instances.ENDED))
+        }
+        ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], options)]
+        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED]
+        # EC2 may not list a new instance yet.
+        unknown = [id_ for id_ in ids if id_ not in by_id and passed > _UNKNOWN_S]
         report(Event(EventKind.PROGRESS, WAITING, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
-        if id_ in known and known[id_].state in instances.ENDED:
-            text = f"{id_} ended right after its launch: {known[id_].reason or 'AWS does not say why'}"
+        if id_ in by_id and by_id[id_].state in instances.ENDED:
+            text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
             report(Event(EventKind.WARNING, text))
-    return [each for each in known.values() if each.state in instances.LIVING]
+    return [instance for instance in by_id.values() if instance.state in instances.LIVING]
 
 
 def _is_ready(instance: Instance, options: Options) -> bool:
@@ -78,12 +83,12 @@ def _is_ready(instance: Instance, options: Options) -> bool:
 
 
 def until_running(aws: Aws, cluster: str, id_: str) -> None:
-    """Return when an instance runs.
+    """Wait until an instance runs.
 
     Raises:
-        ProviderError: it ended, or time was up.
+        ProviderError: it ended, or the deadline passed.
     """
-    for _ in _looks(_REACHABLE_S):
+    for _ in _poll_until(_REACHABLE_S):
         states = {instance.id: instance.state for instance in instances.find(aws, cluster)}
         if states.get(id_) == "running":
             return
@@ -95,12 +100,12 @@ def until_running(aws: Aws, cluster: str, id_: str) -> None:
 
 
 def until_stopped(aws: Aws, cluster: str) -> None:
-    """Return when no instance of the cluster is on its way to being stopped: only then it can be started.
+    """Wait until no instance of the cluster is stopping: only then a stopped one can be started.
 
     Raises:
-        ProviderError: time was up.
+        ProviderError: the deadline passed.
     """
-    for _ in _looks(_STOP_S):
+    for _ in _poll_until(_STOP_S):
         if not any(instance.state == "stopping" for instance in instances.find(aws, cluster)):
             return
     raise ProviderError(
@@ -110,20 +115,20 @@ def until_stopped(aws: Aws, cluster: str) -> None:
 
 
 def until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
-    """Return when these instances, or all of the cluster, have ended; the ids of those that had not by the deadline."""
+    """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
     states = (*instances.LIVING, "shutting-down")
-    left: list[str] = []
-    for _ in _looks(_END_S):
-        found = instances.find(aws, cluster, states=states)
-        left = [instance.id for instance in found if ids is None or instance.id in ids]
-        if not left:
+    remaining: list[str] = []
+    for _ in _poll_until(_END_S):
+        living = instances.find(aws, cluster, states=states)
+        remaining = [instance.id for instance in living if ids is None or instance.id in ids]
+        if not remaining:
             break
-    return left
+    return remaining
 
 
 def until_settled(aws: Aws, cluster: str) -> list[Instance]:
-    """The instances of the cluster, once EC2 has had the time to know of all that was launched just now."""
-    found: dict[str, Instance] = {}
-    for _ in _looks(_LATE_S):
-        found = {instance.id: instance for instance in instances.find(aws, cluster)}
-    return list(found.values())
+    """Wait until EC2 must know of all recent launches; return the instances of the cluster."""
+    by_id: dict[str, Instance] = {}
+    for _ in _poll_until(_LATE_S):
+        by_id = {instance.id: instance for instance in instances.find(aws, cluster)}
+    return list(by_id.values())
