@@ -1,4 +1,4 @@
-"""Calls in the background that nobody waits for too long: what they bring is worth having, not worth hanging for."""
+"""Calls in the background with a deadline. Their results are useful, but the program does not hang for them."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ T = TypeVar("T")
 
 
 class Errand(Generic[T]):
-    """A call that begins at once. Its thread does not keep the program from ending, as a pool's would."""
+    """A call that starts at once in a daemon thread, which does not keep the program from exiting."""
 
     def __init__(self, what: str, call: Callable[[], T], *, until: float) -> None:
-        """Begin.
+        """Start the call.
 
         Args:
-            what: what is asked for, as a sentence begins that ends with "are not known".
-            call: does it.
-            until: by `time.monotonic`, when to give up.
+            what: subject of a sentence that ends with "are not known".
+            call: the function to call.
+            until: deadline, as a time of `time.monotonic`.
         """
         self._what = what
         self._until = until
         self._done = threading.Event()
         self._results: list[T] = []
         self._errors: list[Exception] = []
-        threading.Thread(target=self._run, args=(call,), daemon=True).start()
+        threading.Thread(target=self._run_call, args=(call,), daemon=True).start()
 
-    def _run(self, call: Callable[[], T]) -> None:
+    def _run_call(self, call: Callable[[], T]) -> None:
         try:
             self._results.append(call())
-        except Exception as exc:  # noqa: BLE001  whoever asks for the result gets it
+        except Exception as exc:  # noqa: BLE001  `result` raises it
             self._errors.append(exc)
         self._done.set()
 
     def result(self) -> T:
-        """What the call returned.
+        """Wait and return the result of the call.
 
         Raises:
-            DeadlineError: it took too long.
-            Exception: what the call raised.
+            DeadlineError: the call took too long.
+            Exception: the exception of the call.
         """
         if not self._done.wait(max(0.0, self._until - time.monotonic())):
             raise DeadlineError("AWS did not answer in time", remedy="run the same command again")
@@ -53,7 +53,7 @@ class Errand(Generic[T]):
         return self._results[0]
 
     def result_or(self, otherwise: T, tell: Callable[[str], object]) -> T:
-        """What the call returned; if nothing, `otherwise`, and `tell` is told why."""
+        """Return the result of the call. If it fails, call `tell` with the reason and return `otherwise`."""
         try:
             return self.result()
         except ClusterctlError as exc:

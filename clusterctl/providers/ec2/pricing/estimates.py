@@ -1,4 +1,6 @@
-"""What new instances would cost by the hour, and whether the account's quotas let them run.
+"""Estimate of the hourly cost of new instances, and a check of the account's quotas.
+
+All calls run side by side, and have one deadline.
 
 All that has to be asked for is asked for side by side, and not for longer than a user likes to wait.
 """
@@ -32,65 +34,70 @@ if TYPE_CHECKING:
 _PATIENCE_S = 10.0
 
 
-def estimate(aws: Aws, options: Options, specs: Sequence[NodeSpec], found: Survey, *, zone: str) -> Estimate:
-    """What these nodes cost: six calls, in one round.
+def estimate(aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: Survey, *, zone: str) -> Estimate:
+    """Return what these nodes cost. Six calls, side by side.
 
     Args:
         aws: the account.
         options: of the template.
         specs: the nodes.
-        found: what there is to launch with.
-        zone: the only one that may be taken; empty for all.
+        inputs: images, types and subnets of the launch.
+        zone: the only zone to use; empty for all.
     """
     until = time.monotonic() + _PATIENCE_S
     notes: dict[str, None] = {}
-    groups = _together(fleet_requests.alike(specs))
-    kinds = {group: group.types or found.fitting[group.vcpus, group.memory_gb] for group in groups}
-    spot = {kind for group in groups if group.market != "on-demand" for kind in kinds[group]}
-    every = {kind for group in groups for kind in kinds[group]}
-    now = Errand("spot prices", lambda: prices.spot_now(aws, spot, zone=zone), until=until)
-    tariff = Tariff(aws, kinds=every, volume_types=[options.root_volume_type], until=until)
-    limits = _Limits(aws, _needs(groups, kinds, found), until=until)
-    zones = {zone} if zone else {subnet.zone for subnet in found.subnets}
-    pools = [pool for pool in now.result_or([], notes.setdefault) if pool.zone in zones]
+    groups = _merge_groups(fleet_requests.alike(specs))
+    kinds = {group: group.types or inputs.fitting[group.vcpus, group.memory_gb] for group in groups}
+    spot_kinds = {kind for group in groups if group.market != "on-demand" for kind in kinds[group]}
+    all_kinds = {kind for group in groups for kind in kinds[group]}
+    spot_prices = Errand("spot prices", lambda: prices.spot_now(aws, spot_kinds, zone=zone), until=until)
+    tariff = Tariff(aws, kinds=all_kinds, volume_types=[options.root_volume_type], until=until)
+    limits = _Limits(aws, _needed_vcpus(groups, kinds, inputs), until=until)
+    zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
+    pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
     market = Market(tariff.usual(), pools, any_zone=options.any_zone)
     quoted = [quote(group, kinds[group], market, notes.setdefault) for group in groups]
-    parts = [_disks(options, specs, found, tariff.disk(options.root_volume_type)), *_addresses(options, len(specs))]
-    left = limits.left(notes.setdefault)
-    return Estimate(aws.region, tuple(quoted), tuple(parts), tuple(left), (*tariff.notes, *notes))
+    parts = [
+        _root_disks_part(options, specs, inputs, tariff.disk(options.root_volume_type)),
+        *_addresses_part(options, len(specs)),
+    ]
+    quoted_limits = limits.free_vcpus(notes.setdefault)
+    return Estimate(aws.region, tuple(quoted), tuple(parts), tuple(quoted_limits), (*tariff.notes, *notes))
 
 
-def _together(groups: Sequence[Wanted]) -> list[Wanted]:
-    """Those that are alike as one, however many there are; the master first."""
-    found: dict[Wanted, tuple[str, ...]] = {}
+def _merge_groups(groups: Sequence[Wanted]) -> list[Wanted]:
+    """Merge groups that differ only in aliases and image, of any size; the master first."""
+    aliases_by_traits: dict[Wanted, tuple[str, ...]] = {}
     for group in groups:
         traits = replace(group, aliases=(), image="")
-        found[traits] = (*found.get(traits, ()), *group.aliases)
-    together = [replace(traits, aliases=aliases) for traits, aliases in found.items()]
-    return sorted(together, key=lambda group: group.role)
+        aliases_by_traits[traits] = (*aliases_by_traits.get(traits, ()), *group.aliases)
+    merged = [replace(traits, aliases=aliases) for traits, aliases in aliases_by_traits.items()]
+    return sorted(merged, key=lambda group: group.role)
 
 
-def _needs(groups: Sequence[Wanted], kinds: Mapping[Wanted, Sequence[str]], found: Survey) -> dict[Bucket, int | None]:
-    """The processors that are needed, at most, by the quota that they count against."""
+def _needed_vcpus(
+    groups: Sequence[Wanted], kinds: Mapping[Wanted, Sequence[str]], inputs: Survey
+) -> dict[Bucket, int | None]:
+    """Return the most processors needed, by the quota that they count against."""
     needed: dict[Bucket, int | None] = {}
     for group in groups:
         most: dict[Bucket, int | None] = {}
         for kind in kinds[group]:
             bucket = quotas.bucket(kind, group.market)
-            known = found.kinds.get(kind)
-            each = known.vcpus if known else None if group.types else int(group.vcpus or 2)
-            most[bucket] = None if each is None else max(each, most.get(bucket) or 0)
-        for bucket, each in most.items():
+            described = inputs.kinds.get(kind)
+            vcpus = described.vcpus if described else None if group.types else int(group.vcpus or 2)
+            most[bucket] = None if vcpus is None else max(vcpus, most.get(bucket) or 0)
+        for bucket, vcpus in most.items():
             before = needed.get(bucket, 0)
-            needed[bucket] = None if each is None or before is None else before + each * len(group.aliases)
+            needed[bucket] = None if vcpus is None or before is None else before + vcpus * len(group.aliases)
     return needed
 
 
 class _Limits:
-    """What quotas leave of what is needed. Begins to ask when it is made."""
+    """Free processors of the quotas that the nodes need. The calls start at once."""
 
     def __init__(self, aws: Aws, needs: Mapping[Bucket, int | None], *, until: float) -> None:
-        self._needs = needs
+        self._needed_vcpus = needs
         codes = {bucket.code for bucket in needs if bucket.code}
         self._limits = {
             code: Errand[int | None]("quotas", partial(quotas.limit, aws, code), until=until) for code in codes
@@ -98,27 +105,31 @@ class _Limits:
         used = partial(quotas.running, aws) if codes else dict[str, int]
         self._used = Errand[dict[str, int] | None]("quotas", used, until=until)
 
-    def left(self, tell: Callable[[str], object]) -> Iterator[QuotedLimit]:
+    def free_vcpus(self, tell: Callable[[str], object]) -> Iterator[QuotedLimit]:
         used = self._used.result_or(None, tell)
-        for bucket, needed in self._needs.items():
+        for bucket, needed in self._needed_vcpus.items():
             limit = self._limits[bucket.code].result_or(None, tell) if bucket.code else None
-            left = None if used is None or limit is None else max(0, limit - used.get(bucket.code, 0))
-            if left is not None and needed is not None and needed > left:
+            free = None if used is None or limit is None else max(0, limit - used.get(bucket.code, 0))
+            if free is not None and needed is not None and needed > free:
                 tell(
-                    f"{bucket.name}: {needed} processors are more than the {left} that the quota {bucket.code} leaves;"
+                    f"{bucket.name}: {needed} processors are more than the {free} that the quota {bucket.code} leaves;"
                     " ask for more in the Service Quotas console"
                 )
-            yield QuotedLimit(bucket.name, needed, left)
+            yield QuotedLimit(bucket.name, needed, free)
 
 
-def _disks(options: Options, specs: Sequence[NodeSpec], found: Survey, gb_hour: Decimal | None) -> QuotedPart:
-    sizes = Counter(options.root_volume_gb or found.amis[spec.image].root_gb for spec in specs)
-    what = ", ".join(f"{count} x {size} GB" for size, count in sorted(sizes.items()))
+def _root_disks_part(
+    options: Options, specs: Sequence[NodeSpec], inputs: Survey, gb_hour: Decimal | None
+) -> QuotedPart:
+    sizes = Counter(options.root_volume_gb or inputs.amis[spec.image].root_gb for spec in specs)
+    description = ", ".join(f"{count} x {size} GB" for size, count in sorted(sizes.items()))
     total = sum(size * count for size, count in sizes.items())
-    return QuotedPart("root disks", f"{what} {options.root_volume_type}", None if gb_hour is None else gb_hour * total)
+    return QuotedPart(
+        "root disks", f"{description} {options.root_volume_type}", None if gb_hour is None else gb_hour * total
+    )
 
 
-def _addresses(options: Options, count: int) -> list[QuotedPart]:
+def _addresses_part(options: Options, count: int) -> list[QuotedPart]:
     if not options.public_ips:
         return []
     return [QuotedPart("addresses", f"{count} x public IPv4", price_table.PUBLIC_IPV4_USD * count)]

@@ -1,7 +1,7 @@
-"""Prices of a certain day, for when AWS's price list is refused or does not answer. Figures only; no calls.
+"""Prices of a certain day, used if AWS refuses the price list or does not answer. Figures only; no calls.
 
-On demand, Linux, shared tenancy, in USD an hour. Within a family the price goes by the size (an xlarge is two large);
-of the families with GPUs each size is listed.
+On demand, Linux, shared tenancy, in USD an hour. Within a family the price is proportional to the size (an xlarge is
+two large). Families with GPUs have a price for each size.
 
 Sources, as read in November 2026:
 
@@ -24,7 +24,7 @@ import re
 from decimal import Decimal
 
 PUBLIC_IPV4_USD = Decimal("0.005")
-"""An hour of a public IPv4 address, used or not."""
+"""Price of a public IPv4 address, in USD an hour, used or not."""
 
 _DATED = {"us-east-1": "2026-07-20"}
 _DATED_ELSE = "2025-03-02"
@@ -35,7 +35,7 @@ _REGIONS = (
     *("ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "ap-south-1", "sa-east-1"),
 )
 
-# What a large costs, in each of the regions.
+# The price of a large in each of the regions.
 _LARGE = """
 c5       .085   .085   .106   .085   .093   .096   .101   .101   .097   .091   .107   .098   .111   .085   .131
 c5a      .077   .077   .095   .077   .084   .086   .091   .091   .087   .082   .096   .088   .1     .047   .118
@@ -98,7 +98,7 @@ t4g      .0672  .0672  .08    .0672  .0736  .0736  .0752  .0752  .0768  .0688  .
 z1d      .186   .186   .211   .186   -      .208   .21971 -      .225   -      .227   .226   .226   .196   -
 """
 
-# What a size costs in us-east-1, and below what the family costs in each region by that.
+# The price of each size in us-east-1, and below it the factor of the family in each region.
 _SIZES = """
 g4dn xlarge .526 2xlarge .752 4xlarge 1.204 8xlarge 2.176 12xlarge 3.912 16xlarge 4.352
 g5   xlarge 1.006 2xlarge 1.212 4xlarge 1.624 8xlarge 2.448 12xlarge 5.672 16xlarge 4.096 24xlarge 8.144 48xlarge 16.288
@@ -124,45 +124,45 @@ _STEPS = {
     "large": Decimal(1),
     "xlarge": Decimal(2),
 }
-"""How many large a size is; an Nxlarge is N xlarge."""
+"""The size in units of large; an Nxlarge is N xlarge."""
 _PLACES = Decimal("0.00001")
 
 
 def dated(region: str) -> str:
-    """The day that a region's prices are of, as ISO 8601 writes it."""
+    """Return the date of a region's prices, in ISO 8601."""
     return _DATED.get(region, _DATED_ELSE)
 
 
 def on_demand(kind: str, region: str) -> Decimal | None:
-    """An hour of an instance type on demand, in USD; None where the table does not have it."""
+    """Return the on-demand price of an instance type, in USD an hour; None if the table does not have it."""
     family, _, size = kind.partition(".")
     large = _in_region(_LARGE, family, region)
     if large is not None:
-        steps = _large(size)
+        steps = _in_units_of_large(size)
         return None if steps is None else (large * steps).quantize(_PLACES)
-    price, factor = _pairs(_row(_SIZES, family)).get(size), _in_region(_BY_REGION, family, region)
+    price, factor = _prices_by_name(_find_row(_SIZES, family)).get(size), _in_region(_BY_REGION, family, region)
     return None if price is None or factor is None else (price * factor).quantize(_PLACES)
 
 
 def disk(volume_type: str, region: str) -> Decimal | None:
-    """A GB for a month, in USD; None where the table does not have it."""
-    return _pairs(_GP3_GB_MONTH.split()).get(region) if volume_type == "gp3" else None
+    """Return the price of a GB for a month, in USD; None if the table does not have it."""
+    return _prices_by_name(_GP3_GB_MONTH.split()).get(region) if volume_type == "gp3" else None
 
 
-def _large(size: str) -> Decimal | None:
+def _in_units_of_large(size: str) -> Decimal | None:
     several = re.fullmatch(r"(\d+)xlarge", size)
     return 2 * Decimal(several[1]) if several else _STEPS.get(size)
 
 
-def _row(table: str, family: str) -> list[str]:
+def _find_row(table: str, family: str) -> list[str]:
     rows = (line.split() for line in table.strip().splitlines())
     return next((words[1:] for words in rows if words[0] == family), [])
 
 
 def _in_region(table: str, family: str, region: str) -> Decimal | None:
-    word = dict(zip(_REGIONS, _row(table, family), strict=False)).get(region, "-")
+    word = dict(zip(_REGIONS, _find_row(table, family), strict=False)).get(region, "-")
     return None if word == "-" else Decimal(word)
 
 
-def _pairs(words: list[str]) -> dict[str, Decimal]:
+def _prices_by_name(words: list[str]) -> dict[str, Decimal]:
     return {name: Decimal(price) for name, price in zip(words[::2], words[1::2], strict=True)}

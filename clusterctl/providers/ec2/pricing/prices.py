@@ -1,8 +1,9 @@
-"""What AWS asks for instances and disks: spot prices from EC2, all others from its price list.
+"""Current prices of instances and disks: spot prices from EC2, all others from the price list of AWS.
 
-Spot prices of a time come with the last change before it
-(https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html): the prices of now are those
-since now. The price list answers for several types at once, in a comma list of at most 1024 characters
+EC2 answers a time range with the changes in it and the last one before it
+(https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html): a range that
+begins now gives the present prices. The price list takes several types at once, as a comma list of at most 1024
+characters
 (https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_Filter.html).
 """
 
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 HOURS_A_MONTH = 730
-"""Of a disk's price, which is said by the month: a twelfth of a year, as in AWS's calculator."""
+"""Divides a disk's monthly price: a twelfth of a year, as in AWS's calculator."""
 _HOME = "us-east-1"
-"""Where the price list of all regions is."""
+"""The region that serves the price list of all regions."""
 _LIST_LENGTH = 1024
 _SYSTEM = ["Linux/UNIX"]
 
 
 @dataclass(frozen=True)
 class SpotPrice:
-    """What an hour of a type costs in a zone, since when."""
+    """The price of an instance type in a zone, in USD an hour, from a time on."""
 
     kind: str
     zone: str
@@ -38,13 +39,13 @@ class SpotPrice:
 
 
 History = dict[tuple[str, str], list[SpotPrice]]
-"""Changes by type and zone, the oldest first."""
+"""Price changes by type and zone, the oldest first."""
 
 
 def spot_now(aws: Aws, kinds: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
-    """The spot prices of these types at this moment, in each zone or only the given one. One call."""
+    """Return the present spot prices of these types, in each zone or only the given one. One call."""
     newest: dict[tuple[str, str], SpotPrice] = {}
-    for price in _history(aws, kinds, zone=zone, StartTime=datetime.now(timezone.utc)):
+    for price in _fetch_changes(aws, kinds, zone=zone, StartTime=datetime.now(timezone.utc)):
         before = newest.get((price.kind, price.zone))
         if before is None or before.since < price.since:
             newest[price.kind, price.zone] = price
@@ -52,92 +53,92 @@ def spot_now(aws: Aws, kinds: Iterable[str], *, zone: str = "") -> list[SpotPric
 
 
 def spot_history(aws: Aws, kinds: Iterable[str], *, start: datetime, end: datetime, zone: str = "") -> History:
-    """How spot prices went; the first change of each is in force at `start`, where EC2 remembers that."""
-    found: History = {}
-    for price in _history(aws, kinds, zone=zone, StartTime=start, EndTime=end):
-        found.setdefault((price.kind, price.zone), []).append(price)
-    return {key: _between(sorted(found[key], key=lambda price: price.since), start) for key in sorted(found)}
+    """Return the spot price changes; the first of each pool is valid at `start`, if EC2 still knows it."""
+    changes: History = {}
+    for price in _fetch_changes(aws, kinds, zone=zone, StartTime=start, EndTime=end):
+        changes.setdefault((price.kind, price.zone), []).append(price)
+    return {key: _changes_from(sorted(changes[key], key=lambda price: price.since), start) for key in sorted(changes)}
 
 
-def _between(changes: list[SpotPrice], start: datetime) -> list[SpotPrice]:
-    """Without what was over before the start; the change before it counts from the start on."""
+def _changes_from(changes: list[SpotPrice], start: datetime) -> list[SpotPrice]:
+    """Return the changes without those that ended before the start. The last change before it counts from the start."""
     before = [price for price in changes if price.since <= start]
     after = [price for price in changes if price.since > start]
     return [SpotPrice(before[-1].kind, before[-1].zone, before[-1].usd, start), *after] if before else after
 
 
-def _history(aws: Aws, kinds: Iterable[str], *, zone: str, **times: datetime) -> Iterator[SpotPrice]:
-    where = {"AvailabilityZone": zone} if zone else {}
+def _fetch_changes(aws: Aws, kinds: Iterable[str], *, zone: str, **times: datetime) -> Iterator[SpotPrice]:
+    zone_filter = {"AvailabilityZone": zone} if zone else {}
     wanted = sorted(set(kinds))
     if not wanted:
         return
-    for said in aws.pages(
+    for raw in aws.pages(
         "ec2",
         "describe_spot_price_history",
         "SpotPriceHistory",
         InstanceTypes=wanted,
         ProductDescriptions=_SYSTEM,
         **times,
-        **where,
+        **zone_filter,
     ):
-        yield SpotPrice(said["InstanceType"], said["AvailabilityZone"], Decimal(said["SpotPrice"]), said["Timestamp"])
+        yield SpotPrice(raw["InstanceType"], raw["AvailabilityZone"], Decimal(raw["SpotPrice"]), raw["Timestamp"])
 
 
 def mean(changes: Sequence[SpotPrice], start: datetime, end: datetime) -> Decimal:
-    """The price of an hour on average over this time.
+    """Return the mean price of an hour over this time.
 
     Args:
-        changes: of one type and zone, the oldest first; the first one counts for what is before it, too.
+        changes: of one type and zone, the oldest first. The first price counts for the time before it, too.
         start: of the time.
-        end: of the time; at the start, the price of that moment is meant.
+        end: of the time. If it equals the start, the result is the price of that moment.
     """
     total, began, price = Decimal(0), start, changes[0].usd
     for change in changes:
         if change.since >= end:
             break
         if change.since > began:
-            total += price * _seconds(began, change.since)
+            total += price * _seconds_between(began, change.since)
             began = change.since
         price = change.usd
-    total += price * _seconds(began, end)
-    length = _seconds(start, end)
+    total += price * _seconds_between(began, end)
+    length = _seconds_between(start, end)
     return total / length if length > 0 else price
 
 
-def _seconds(start: datetime, end: datetime) -> Decimal:
+def _seconds_between(start: datetime, end: datetime) -> Decimal:
     return Decimal(str((end - start).total_seconds()))
 
 
 def on_demand(aws: Aws, kinds: Iterable[str]) -> dict[str, Decimal]:
-    """An hour of each of these types on demand, in USD; what the list does not have is left out.
+    """Return the on-demand price of each type, in USD an hour; types that the price list lacks are left out.
 
     One call, a second one past some eighty types.
     """
-    same = {
+    filters = {
         "regionCode": aws.region,
         "operatingSystem": "Linux",
         "tenancy": "Shared",
         "preInstalledSw": "NA",
         "capacitystatus": "Used",
     }
-    found: dict[str, Decimal] = {}
-    for names in _lists(sorted(set(kinds))):
-        for product in _products(aws, {**same, "instanceType": names}):
-            facts = product["product"]["attributes"]
-            if facts.get("marketoption", "OnDemand") == "OnDemand":
-                for price in _prices(product, "Hrs"):
-                    found[facts["instanceType"]] = price
-    return found
+    prices: dict[str, Decimal] = {}
+    for names in _comma_lists(sorted(set(kinds))):
+        for product in _fetch_products(aws, {**filters, "instanceType": names}):
+            attributes = product["product"]["attributes"]
+            if attributes.get("marketoption", "OnDemand") == "OnDemand":
+                for price in _unit_prices(product, "Hrs"):
+                    prices[attributes["instanceType"]] = price
+    return prices
 
 
 def disk(aws: Aws, volume_type: str) -> Decimal | None:
-    """A GB of this kind of disk for a month, in USD; None where the list does not have it. One call."""
+    """Return the price of a GB of this volume type for a month, in USD; None if the list lacks it. One call."""
     filters = {"regionCode": aws.region, "productFamily": "Storage", "volumeApiName": volume_type}
-    return next((price for product in _products(aws, filters) for price in _prices(product, "GB-Mo")), None)
+    return next((price for product in _fetch_products(aws, filters) for price in _unit_prices(product, "GB-Mo")), None)
 
 
-def _lists(names: Iterable[str]) -> Iterator[str]:
-    """Comma lists that are not too long."""
+def _comma_lists(names: Iterable[str]) -> Iterator[str]:
+    """Yield comma lists of limited length."""
     line = ""
     for name in names:
         if line and len(line) + 1 + len(name) > _LIST_LENGTH:
@@ -148,7 +149,7 @@ def _lists(names: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def _products(aws: Aws, attributes: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _fetch_products(aws: Aws, attributes: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     filters = [
         {"Field": field, "Type": "ANY_OF" if "," in value else "TERM_MATCH", "Value": value}
         for field, value in attributes.items()
@@ -158,7 +159,7 @@ def _products(aws: Aws, attributes: Mapping[str, str]) -> Iterator[dict[str, Any
         yield json.loads(text)
 
 
-def _prices(product: Mapping[str, Any], unit: str) -> Iterator[Decimal]:
+def _unit_prices(product: Mapping[str, Any], unit: str) -> Iterator[Decimal]:
     for term in product.get("terms", {}).get("OnDemand", {}).values():
         for dimension in term["priceDimensions"].values():
             price = Decimal(dimension["pricePerUnit"].get("USD", "0"))

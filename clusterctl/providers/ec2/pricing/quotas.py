@@ -1,6 +1,6 @@
-"""How much may still run: an account's quotas, in processors, less what runs now.
+"""Free capacity of an account: its quotas, in processors, minus the processors that run.
 
-The quotas of instances are by groups of families, and apart for spot instances
+EC2 has quotas for groups of instance families, and separate ones for spot instances
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits,
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html).
 """
@@ -24,11 +24,11 @@ _MISSING = "NoSuchResourceException"
 
 @dataclass(frozen=True)
 class Group:
-    """Families that share a quota."""
+    """Instance families that share a quota."""
 
     name: str
     on_demand: str
-    """The code of the quota in the service ``ec2``; empty where it is not known."""
+    """The quota code in the service ``ec2``; empty if it is not known."""
     spot: str
 
 
@@ -44,12 +44,12 @@ _GROUPS: Mapping[str, Group] = {
     "trn": Group("Trn", "L-2C3B7624", "L-6B0D517C"),
     "x": Group("X", "L-7295265B", "L-E3A00192"),
 }
-"""By the letters that a type begins with. The codes are those of `aws service-quotas list-service-quotas`."""
+"""By the first letters of a type. The codes are those of `aws service-quotas list-service-quotas`."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """What one quota counts."""
+    """A quota, for one market."""
 
     code: str
     name: str
@@ -57,7 +57,7 @@ class Bucket:
 
 
 def bucket(kind: str, market: str) -> Bucket:
-    """The quota that instances of this type count against; with an empty code where it is not known.
+    """Return the quota that instances of this type count against; its code is empty if it is not known.
 
     Args:
         kind: the instance type.
@@ -72,42 +72,45 @@ def bucket(kind: str, market: str) -> Bucket:
 
 
 def limit(aws: Aws, code: str) -> int | None:
-    """The processors that may run under this quota; None where the account has no such quota. One call, or two."""
-    which = {"ServiceCode": "ec2", "QuotaCode": code}
+    """Return the most processors of this quota; None if the account does not have it. One call, or two."""
+    query = {"ServiceCode": "ec2", "QuotaCode": code}
     try:
-        return _value(aws.call("service-quotas", "get_service_quota", **which))
+        return _quota_value(aws.call("service-quotas", "get_service_quota", **query))
     except AwsError as exc:
         if exc.code != _MISSING:
             raise
-    try:  # a quota that was never changed need not have a value of its own
-        return _value(aws.call("service-quotas", "get_aws_default_service_quota", **which))
+    try:  # a quota that was never changed may have only a default value
+        return _quota_value(aws.call("service-quotas", "get_aws_default_service_quota", **query))
     except AwsError as exc:
         if exc.code != _MISSING:
             raise
     return None
 
 
-def _value(answer: Mapping[str, Any]) -> int:
+def _quota_value(answer: Mapping[str, Any]) -> int:
     return int(answer["Quota"]["Value"])
 
 
 def running(aws: Aws) -> dict[str, int]:
-    """Processors of the account's instances in this region, whoever's they are, by the code of their quota."""
+    """Return the processors of all running instances in this region, by the code of their quota.
+
+    Instances of all users of the account count.
+    """
     living = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-    found: dict[str, int] = {}
+    vcpus: dict[str, int] = {}
     for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=living, MaxResults=1000):
         for instance in reservation["Instances"]:
             market = "spot" if instance.get("InstanceLifecycle") == "spot" else "on-demand"
             code = bucket(instance.get("InstanceType", ""), market).code
-            found[code] = found.get(code, 0) + _vcpus(instance)
-    return found
+            vcpus[code] = vcpus.get(code, 0) + _instance_vcpus(instance)
+    return vcpus
 
 
-def _vcpus(instance: Mapping[str, Any]) -> int:
+def _instance_vcpus(instance: Mapping[str, Any]) -> int:
     options = instance.get("CpuOptions") or {}
     return int(options.get("CoreCount", 1)) * int(options.get("ThreadsPerCore", 1))
 
 
 def codes(buckets: Iterable[Bucket]) -> list[str]:
-    """Each code once, without those that are not known."""
-    return sorted({each.code for each in buckets if each.code})
+    """Return each known code once."""
+    return sorted({quota.code for quota in buckets if quota.code})

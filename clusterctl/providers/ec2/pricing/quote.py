@@ -1,4 +1,4 @@
-"""What nodes that are alike cost, from prices that are known. Pure: it asks nobody."""
+"""The cost of a group of nodes, computed from known prices. Pure: it makes no calls."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.pricing.prices import SpotPrice
 
 SHOWN = 4
-"""Where no types are named, so many of those that fit, the cheapest, are reckoned with."""
+"""If no types are named, the estimate uses this many of those that fit, the cheapest ones."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """What is known of prices."""
+    """The known prices."""
 
     usual: Mapping[str, Decimal]
-    """On demand, by type."""
+    """On-demand prices by type."""
     pools: Sequence[SpotPrice]
-    """Of spot instances, in the zones that may be taken."""
+    """Spot prices in the zones that can be used."""
     any_zone: bool
-    """Nodes need not be in one zone."""
+    """Nodes may be in different zones."""
 
 
 def quote(wanted: Wanted, kinds: Sequence[str], market: Market, tell: Callable[[str], object]) -> QuotedGroup:
-    """What an hour of each of these nodes costs now.
+    """Return the present hourly cost of each of these nodes.
 
-    Spot instances are reckoned in the zone that has the cheapest type, up to the bid; without a bid up to the price on
-    demand, which is the most that EC2 takes then.
+    Spot prices are those of the zone with the cheapest type, up to the bid. Without a bid the limit is the on-demand
+    price, which is the most that EC2 charges then.
 
     Args:
         wanted: the nodes.
-        kinds: types that may be taken.
+        kinds: types that can be used.
         market: the prices.
-        tell: told of what is remarkable.
+        tell: called with remarks for the user.
     """
     usual = {kind: market.usual[kind] for kind in kinds if kind in market.usual}
-    zone, now = "", usual
+    zone, prices = "", usual
     if wanted.market != "on-demand":
-        zone, now = _spot(wanted, kinds, market)
-        if not now:
-            tell(_too_little(wanted, kinds, market))
-            now = usual if wanted.market == "spot-with-fallback" else {}
-    order = sorted(now, key=lambda kind: (now[kind], kind))
+        zone, prices = _cheapest_zone(wanted, kinds, market)
+        if not prices:
+            tell(_no_spot_note(wanted, kinds, market))
+            prices = usual if wanted.market == "spot-with-fallback" else {}
+    order = sorted(prices, key=lambda kind: (prices[kind], kind))
     if not wanted.types:
         order = order[:SHOWN]
         tell(f"any of {len(kinds)} types may be taken; the cheapest are reckoned with")
@@ -59,41 +59,41 @@ def quote(wanted: Wanted, kinds: Sequence[str], market: Market, tell: Callable[[
         types=(*order, *(kind for kind in wanted.types if kind not in order)),
         market=wanted.market,
         zone=zone,
-        each=_span(now[kind] for kind in order),
-        on_demand=_span(usual[kind] for kind in order or wanted.types if kind in usual),
+        each=_span_of(prices[kind] for kind in order),
+        on_demand=_span_of(usual[kind] for kind in order or wanted.types if kind in usual),
         bid=Decimal(wanted.bid) if wanted.bid else None,
     )
 
 
-def _spot(wanted: Wanted, kinds: Sequence[str], market: Market) -> tuple[str, dict[str, Decimal]]:
-    """The zone (empty: any) and in it, by type, the price of those that the bid is enough for."""
-    cheapest = sorted(_affordable(wanted, kinds, market), key=lambda pool: (pool.usd, pool.zone, pool.kind))
-    zone = cheapest[0].zone if cheapest and not market.any_zone else ""
+def _cheapest_zone(group: Wanted, kinds: Sequence[str], market: Market) -> tuple[str, dict[str, Decimal]]:
+    """Return the zone (empty: any), and the prices by type there that the bid covers."""
+    by_price = sorted(_affordable_pools(group, kinds, market), key=lambda pool: (pool.usd, pool.zone, pool.kind))
+    zone = by_price[0].zone if by_price and not market.any_zone else ""
     prices: dict[str, Decimal] = {}
-    for pool in cheapest:
+    for pool in by_price:
         if zone in {"", pool.zone}:
             prices.setdefault(pool.kind, pool.usd)
     return zone, prices
 
 
-def _affordable(wanted: Wanted, kinds: Sequence[str], market: Market) -> Iterable[SpotPrice]:
+def _affordable_pools(group: Wanted, kinds: Sequence[str], market: Market) -> Iterable[SpotPrice]:
     for pool in market.pools:
-        most = Decimal(wanted.bid) if wanted.bid else market.usual.get(pool.kind)
-        if pool.kind in kinds and (most is None or pool.usd <= most):
+        limit = Decimal(group.bid) if group.bid else market.usual.get(pool.kind)
+        if pool.kind in kinds and (limit is None or pool.usd <= limit):
             yield pool
 
 
-def _too_little(wanted: Wanted, kinds: Sequence[str], market: Market) -> str:
+def _no_spot_note(group: Wanted, kinds: Sequence[str], market: Market) -> str:
     cheapest = min((pool for pool in market.pools if pool.kind in kinds), key=lambda pool: pool.usd, default=None)
     if cheapest is None:
         return f"no spot price is known of: {', '.join(kinds)}"
-    then = "on demand it is, then" if wanted.market == "spot-with-fallback" else "none will be had"
+    consequence = "on demand it is, then" if group.market == "spot-with-fallback" else "none will be had"
     return (
-        f"no spot instance of these types costs ${wanted.bid} or less now, the cheapest is {cheapest.kind} in"
-        f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {then}"
+        f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.kind} in"
+        f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {consequence}"
     )
 
 
-def _span(prices: Iterable[Decimal]) -> Span | None:
-    found = list(prices)
-    return Span(min(found), max(found)) if found else None
+def _span_of(prices: Iterable[Decimal]) -> Span | None:
+    known_prices = list(prices)
+    return Span(min(known_prices), max(known_prices)) if known_prices else None

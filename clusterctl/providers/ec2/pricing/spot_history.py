@@ -1,4 +1,4 @@
-"""How spot prices went over a time, zone by zone."""
+"""Spot price histories, zone by zone."""
 
 from __future__ import annotations
 
@@ -20,36 +20,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Course:
-    """The price of a type in a zone; in USD an hour."""
+    """The price history of an instance type in a zone; in USD an hour."""
 
     kind: str
     zone: str
     changes: tuple[SpotPrice, ...]
-    """The oldest first; the first is in force at the start, where EC2 remembers that."""
+    """The oldest first. The first price is valid at the start, if EC2 still knows it."""
     mean: Decimal
-    """Each price counts for as long as it was in force."""
+    """Weighted by the time that each price was valid."""
 
     @property
     def last(self) -> Decimal:
-        """At the end of the time."""
+        """The price at the end of the time."""
         return self.changes[-1].usd
 
     @property
     def least(self) -> Decimal:
-        """The lowest there was."""
+        """The lowest price."""
         return min(change.usd for change in self.changes)
 
     @property
     def most(self) -> Decimal:
-        """The highest there was."""
+        """The highest price."""
         return max(change.usd for change in self.changes)
 
 
 def courses(aws: Aws, kinds: Sequence[str], *, start: datetime, end: datetime, zone: str = "") -> list[Course]:
-    """The courses of these types in each zone (or the one), in the order of types, the cheapest zone at the end first.
+    """Return the price histories of these types in each zone (or only the given one).
+
+    They are in the order of the types; within a type the zone that is cheapest at the end comes first.
 
     Raises:
-        ProviderError: there are no prices.
+        ProviderError: EC2 has no prices for them.
     """
     remedy = "name a type that this region has, such as c7i.large, and another zone or time: EC2 remembers 90 days"
     try:
@@ -58,13 +60,13 @@ def courses(aws: Aws, kinds: Sequence[str], *, start: datetime, end: datetime, z
         if exc.code != "InvalidParameterValue":
             raise
         raise ProviderError(exc.message, remedy=remedy) from exc
-    found = [
-        Course(kind, where, tuple(changes), prices.mean(changes, max(start, changes[0].since), end))
-        for (kind, where), changes in history.items()
+    histories = [
+        Course(kind, price_zone, tuple(changes), prices.mean(changes, max(start, changes[0].since), end))
+        for (kind, price_zone), changes in history.items()
     ]
-    if not found:
+    if not histories:
         raise ProviderError(
             f"there are no spot prices of {', '.join(kinds)} in {zone or aws.region} for that time",
             remedy=remedy,
         )
-    return sorted(found, key=lambda course: (kinds.index(course.kind), course.last, course.zone))
+    return sorted(histories, key=lambda course: (kinds.index(course.kind), course.last, course.zone))
