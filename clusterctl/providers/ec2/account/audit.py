@@ -1,4 +1,4 @@
-"""How a cluster is kept, as EC2 tells it, and what is left of one that has ended. Changes nothing."""
+"""Audit of a cluster on EC2: settings that matter for safety, and leftovers after its end. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,67 +14,69 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.ec2.aws import Aws
 
-_MARKS = frozenset({tags.CLUSTER, tags.UUID, tags.OWNER})
+_OUR_TAGS = frozenset({tags.CLUSTER, tags.UUID, tags.OWNER})
 _DISKS_AT_ONCE = 200
-"""So many values EC2 takes in one filter."""
+"""Most values that EC2 takes in one filter."""
 
 
 def audit(aws: Aws, cluster: str) -> Audit:
-    """How it is kept. Three calls."""
-    mine = [tags.filter_by(tags.CLUSTER, cluster)]
-    living = [*mine, {"Name": "instance-state-name", "Values": [*records.LIVING]}]
-    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=living)
-    instances = [each for reservation in reservations for each in reservation["Instances"]]
-    groups = aws.call("ec2", "describe_security_groups", Filters=mine)["SecurityGroups"]
+    """Return the settings of the cluster's instances, disks and security groups. Three calls."""
+    cluster_filter = [tags.filter_by(tags.CLUSTER, cluster)]
+    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*records.LIVING]}]
+    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=filters)
+    instances = [raw for reservation in reservations for raw in reservation["Instances"]]
+    groups = aws.call("ec2", "describe_security_groups", Filters=cluster_filter)["SecurityGroups"]
     return Audit(
-        machines=tuple(_machine(each) for each in instances),
-        disks=tuple(_disk(each) for each in _disks(aws, [each["InstanceId"] for each in instances])),
-        doors=tuple(door for group in groups for rule in group["IpPermissions"] for door in _doors(rule, group)),
+        machines=tuple(_audit_machine(raw) for raw in instances),
+        disks=tuple(_audit_disk(raw) for raw in _attached_disks(aws, [raw["InstanceId"] for raw in instances])),
+        doors=tuple(
+            ingress for group in groups for rule in group["IpPermissions"] for ingress in _audit_ingress(rule, group)
+        ),
     )
 
 
 def left(aws: Aws, cluster: str) -> list[str]:
-    """What has the cluster's tag and has not ended; and what could not be looked at, which may hide something."""
-    found = inventory.look(aws)
-    mine = [f"{each.kind.value} {each.id}" for each in found.resources if each.cluster == cluster]
-    return [*mine, *found.failures, *found.notes]
+    """Return resources with the cluster's tag that still exist, and notes on what could not be listed."""
+    region = inventory.look(aws)
+    lines = [f"{resource.kind.value} {resource.id}" for resource in region.resources if resource.cluster == cluster]
+    return [*lines, *region.failures, *region.notes]
 
 
-def _marked(said: Mapping[str, Any]) -> bool:
-    return tags.tags_of(said).keys() >= _MARKS
+def _has_our_tags(raw: Mapping[str, Any]) -> bool:
+    return tags.tags_of(raw).keys() >= _OUR_TAGS
 
 
-def _machine(said: Mapping[str, Any]) -> AuditedMachine:
-    tokens = said.get("MetadataOptions", {}).get("HttpTokens") == "required"
-    return AuditedMachine(said["InstanceId"], marked=_marked(said), tokens=tokens)
+def _audit_machine(raw: Mapping[str, Any]) -> AuditedMachine:
+    tokens = raw.get("MetadataOptions", {}).get("HttpTokens") == "required"
+    return AuditedMachine(raw["InstanceId"], marked=_has_our_tags(raw), tokens=tokens)
 
 
-def _disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any]]:
-    """Those that are attached, whether tagged or not."""
-    for first in range(0, len(instances), _DISKS_AT_ONCE):
-        part = instances[first : first + _DISKS_AT_ONCE]
+def _attached_disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the attached disks, with or without tags."""
+    for start in range(0, len(instances), _DISKS_AT_ONCE):
+        batch = instances[start : start + _DISKS_AT_ONCE]
         yield from aws.pages(
-            "ec2", "describe_volumes", "Volumes", Filters=[{"Name": "attachment.instance-id", "Values": part}]
+            "ec2", "describe_volumes", "Volumes", Filters=[{"Name": "attachment.instance-id", "Values": batch}]
         )
 
 
-def _disk(said: Mapping[str, Any]) -> AuditedDisk:
-    return AuditedDisk(said["VolumeId"], marked=_marked(said), encrypted=bool(said.get("Encrypted")))
+def _audit_disk(raw: Mapping[str, Any]) -> AuditedDisk:
+    return AuditedDisk(raw["VolumeId"], marked=_has_our_tags(raw), encrypted=bool(raw.get("Encrypted")))
 
 
-def _doors(rule: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[AuditedDoor]:
-    ports = _ports(rule)
-    for each in rule.get("IpRanges") or ():
-        yield AuditedDoor(ports, each["CidrIp"])
-    for each in rule.get("Ipv6Ranges") or ():
-        yield AuditedDoor(ports, each["CidrIpv6"])
-    for each in rule.get("UserIdGroupPairs") or ():
-        yield AuditedDoor(ports, "members" if each["GroupId"] == group["GroupId"] else each["GroupId"])
-    for each in rule.get("PrefixListIds") or ():
-        yield AuditedDoor(ports, each["PrefixListId"])
+def _audit_ingress(rule: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[AuditedDoor]:
+    ports = _port_range(rule)
+    for source in rule.get("IpRanges") or ():
+        yield AuditedDoor(ports, source["CidrIp"])
+    for source in rule.get("Ipv6Ranges") or ():
+        yield AuditedDoor(ports, source["CidrIpv6"])
+    for source in rule.get("UserIdGroupPairs") or ():
+        yield AuditedDoor(ports, "members" if source["GroupId"] == group["GroupId"] else source["GroupId"])
+    for source in rule.get("PrefixListIds") or ():
+        yield AuditedDoor(ports, source["PrefixListId"])
 
 
-def _ports(rule: Mapping[str, Any]) -> str:
+def _port_range(rule: Mapping[str, Any]) -> str:
     if rule["IpProtocol"] == "-1":
         return "all"
     first, last = rule.get("FromPort", -1), rule.get("ToPort", -1)

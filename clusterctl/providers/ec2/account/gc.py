@@ -1,4 +1,4 @@
-"""Ending what nobody needs, in an order in which nothing holds on to what goes before it, with patience."""
+"""Deletion of many resources, in an order that respects their dependencies. It waits while they are in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _THREADS = 16
 _ENDING_S = 900.0
-"""How long an instance may take to end, and then once more how long others may hold on to what they used."""
+"""Most seconds for instances to end, and then again for others to stop using their resources."""
 _EVERY_S = 3.0
 
 WAYS: Mapping[Kind, tuple[str, str]] = {
@@ -34,91 +34,95 @@ WAYS: Mapping[Kind, tuple[str, str]] = {
     Kind.IMAGE: ("deregister_image", "ImageId"),
     Kind.SNAPSHOT: ("delete_snapshot", "SnapshotId"),
 }
-"""What deletes each kind, and what the parameter is called that names it."""
+"""The operation that deletes each kind, and the name of its parameter."""
 
 
 @dataclass(frozen=True)
 class Left:
-    """What could not be ended."""
+    """A resource that could not be deleted."""
 
     resource: Resource
     why: str
 
 
 def end(aws: Aws, resources: Iterable[Resource], *, say: Callable[[str], None]) -> list[Left]:
-    """End these, region by region side by side. What is gone already is success; what fails hinders no other.
+    """Delete these resources, all regions side by side.
+
+    A missing resource is success. An error with one does not stop the others.
 
     Args:
         aws: the account.
-        resources: to end.
-        say: told of each that has ended, from several threads.
+        resources: to delete.
+        say: called for each deleted resource, from several threads.
 
     Returns:
-        What is left, and why.
+        The resources that are left, with the reason.
     """
     regions: dict[str, list[Resource]] = {}
     for resource in by_kind(resources):
         regions.setdefault(resource.region, []).append(resource)
     with ThreadPoolExecutor(_THREADS) as pool:
-        ended = pool.map(lambda region: _end_here(aws.elsewhere(region), regions[region], say), regions)
-        return [left for each in ended for left in each]
+        ended = pool.map(lambda region: _delete_in_region(aws.elsewhere(region), regions[region], say), regions)
+        return [leftover for leftovers in ended for leftover in leftovers]
 
 
-def _end_here(aws: Aws, resources: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
-    left = _cancel(aws, of(resources, Kind.SPOT_REQUEST), say) + _terminate(aws, of(resources, Kind.INSTANCE), say)
-    # What an instance that stays holds on to is not let go, however long one waits.
-    deadline = time.monotonic() + (0 if left else _ENDING_S)
+def _delete_in_region(aws: Aws, resources: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
+    leftovers = _cancel_requests(aws, of(resources, Kind.SPOT_REQUEST), say) + _terminate_instances(
+        aws, of(resources, Kind.INSTANCE), say
+    )
+    # Resources of an instance that stays remain in use, so do not wait for them.
+    deadline = time.monotonic() + (0 if leftovers else _ENDING_S)
     for resource in resources:
         if resource.kind in WAYS:
-            why = _delete(aws, resource.kind, resource.id, deadline)
+            why = _delete_one(aws, resource.kind, resource.id, deadline)
             for snapshot in resource.parts if resource.kind == Kind.IMAGE and not why else ():
-                why = why or _delete(aws, Kind.SNAPSHOT, snapshot, deadline)
-            _tell(resource, why, left, say)
-    return left
+                why = why or _delete_one(aws, Kind.SNAPSHOT, snapshot, deadline)
+            _report_result(resource, why, leftovers, say)
+    return leftovers
 
 
-def _tell(resource: Resource, why: str, left: list[Left], say: Callable[[str], None]) -> None:
+def _report_result(resource: Resource, why: str, leftovers: list[Left], say: Callable[[str], None]) -> None:
     if why:
-        left.append(Left(resource, why))
+        leftovers.append(Left(resource, why))
     else:
         say(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
 
 
-def _delete(aws: Aws, kind: Kind, id_: str, deadline: float) -> str:
-    """Delete one thing; returns why it is left, empty if it is not."""
+def _delete_one(aws: Aws, kind: Kind, id_: str, deadline: float) -> str:
+    """Delete one resource; return the reason if it is left, else an empty text."""
     operation, parameter = WAYS[kind]
     error = delete(aws, operation, until=deadline, **{parameter: id_})
     return error.message if error else ""
 
 
-def _cancel(aws: Aws, requests: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
-    left: list[Left] = []
+def _cancel_requests(aws: Aws, requests: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
+    leftovers: list[Left] = []
     for request in requests:
         try:
             aws.call("ec2", "cancel_spot_instance_requests", SpotInstanceRequestIds=[request.id])
             why = ""
         except AwsError as exc:
             why = "" if is_gone(exc) else exc.message
-        _tell(request, why, left, say)
-    return left
+        _report_result(request, why, leftovers, say)
+    return leftovers
 
 
-def _terminate(aws: Aws, instances: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
-    """End instances, and wait until EC2 has: only then does it let go of what they used."""
+def _terminate_instances(aws: Aws, instances: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
+    """Terminate instances, and wait until they have ended: EC2 keeps their resources in use until then."""
     refused: dict[str, str] = {}
     ids = [instance.id for instance in instances]
-    for first in range(0, len(ids), _BATCH):
-        part = ids[first : first + _BATCH]
+    for start in range(0, len(ids), _BATCH):
+        batch = ids[start : start + _BATCH]
         try:
-            aws.call("ec2", "terminate_instances", InstanceIds=part)
-        except AwsError:  # one that is unknown, or protected, has all of them refused
-            for id_ in part:
+            aws.call("ec2", "terminate_instances", InstanceIds=batch)
+        except AwsError:  # one unknown or protected instance makes the call fail for all
+            for id_ in batch:
                 refused |= _terminate_one(aws, id_)
-    slow = _wait(aws, {id_ for id_ in ids if id_ not in refused}) if ids else {}
-    left: list[Left] = []
+    slow = _wait_until_ended(aws, {id_ for id_ in ids if id_ not in refused}) if ids else {}
+    leftovers: list[Left] = []
     for instance in instances:
-        _tell(instance, refused.get(instance.id) or slow.get(instance.id, ""), left, say)
-    return left
+        _report_result(instance, refused.get(instance.id) or slow.get(instance.id, ""), leftovers, say)
+    return leftovers
 
 
 def _terminate_one(aws: Aws, id_: str) -> dict[str, str]:
@@ -129,12 +133,12 @@ def _terminate_one(aws: Aws, id_: str) -> dict[str, str]:
     return {}
 
 
-def _wait(aws: Aws, ids: set[str]) -> dict[str, str]:
-    """Wait until these have ended; why not, for those that have not."""
+def _wait_until_ended(aws: Aws, ids: set[str]) -> dict[str, str]:
+    """Wait until these instances have ended; return the reason for each that has not."""
     deadline = time.monotonic() + _ENDING_S
     while True:
         try:
-            states = _states(aws)
+            states = _instance_states(aws)
         except AwsError as exc:
             return dict.fromkeys(ids, exc.message)
         living = {id_: f"it is {states[id_]}" for id_ in ids if id_ in states}
@@ -143,14 +147,12 @@ def _wait(aws: Aws, ids: set[str]) -> dict[str, str]:
         threading.Event().wait(_EVERY_S)
 
 
-def _states(aws: Aws) -> dict[str, str]:
-    """The states of all instances of ours that have not ended; one call for 1000."""
-    there = {
+def _instance_states(aws: Aws) -> dict[str, str]:
+    """Return the states of all our instances that have not ended. One call for 1000."""
+    not_ended = {
         "Name": "instance-state-name",
         "Values": ["pending", "running", "stopping", "stopped", "shutting-down"],
     }
     ours = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
-    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=[ours, there])
-    return {
-        each["InstanceId"]: each["State"]["Name"] for reservation in reservations for each in reservation["Instances"]
-    }
+    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=[ours, not_ended])
+    return {raw["InstanceId"]: raw["State"]["Name"] for reservation in reservations for raw in reservation["Instances"]}

@@ -1,4 +1,4 @@
-"""Key pairs of an account: the public halves that EC2 puts on instances of one's own choosing."""
+"""Key pairs of an account: public keys that EC2 installs on instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A key pair, ours or not."""
+    """A key pair, made by clusterctl or not."""
 
     name: str
     id: str
@@ -27,30 +27,30 @@ class KeyPair:
     fingerprint: str
     created: str
     owner: str
-    """Empty for one that clusterctl did not make."""
+    """Empty if clusterctl did not make it."""
 
 
 def key_pairs(aws: Aws) -> list[KeyPair]:
-    """All key pairs of the region, sorted by name."""
-    found = aws.call("ec2", "describe_key_pairs")["KeyPairs"]
+    """Return all key pairs of the region, sorted by name."""
+    described = aws.call("ec2", "describe_key_pairs")["KeyPairs"]
     return sorted(
         (
             KeyPair(
-                name=each["KeyName"],
-                id=each.get("KeyPairId", ""),
-                type=each.get("KeyType", ""),
-                fingerprint=each.get("KeyFingerprint", ""),
-                created=utc(each.get("CreateTime")),
-                owner=tags.tags_of(each).get(tags.OWNER, ""),
+                name=raw["KeyName"],
+                id=raw.get("KeyPairId", ""),
+                type=raw.get("KeyType", ""),
+                fingerprint=raw.get("KeyFingerprint", ""),
+                created=utc(raw.get("CreateTime")),
+                owner=tags.tags_of(raw).get(tags.OWNER, ""),
             )
-            for each in found
+            for raw in described
         ),
         key=lambda pair: pair.name,
     )
 
 
 def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secret:
-    """Make a key pair; returns the private key, which AWS does not keep.
+    """Make a key pair; return the private key, which AWS does not keep.
 
     Args:
         aws: the account.
@@ -70,12 +70,12 @@ def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secre
             TagSpecifications=tags.specifications(marks, "key-pair"),
         )
     except AwsError as exc:
-        raise _better(name, exc) from exc
+        raise _duplicate_error(name, exc) from exc
     return Secret(made["KeyMaterial"])
 
 
 def bring(aws: Aws, name: str, *, public_key: str, marks: Mapping[str, str]) -> None:
-    """Let EC2 know a key that there is.
+    """Import an existing public key.
 
     Args:
         aws: the account.
@@ -95,10 +95,10 @@ def bring(aws: Aws, name: str, *, public_key: str, marks: Mapping[str, str]) -> 
             TagSpecifications=tags.specifications(marks, "key-pair"),
         )
     except AwsError as exc:
-        raise _better(name, exc) from exc
+        raise _duplicate_error(name, exc) from exc
 
 
-def _better(name: str, exc: AwsError) -> UsageError | AwsError:
+def _duplicate_error(name: str, exc: AwsError) -> UsageError | AwsError:
     if exc.code != "InvalidKeyPair.Duplicate":
         return exc
     return UsageError(
@@ -107,5 +107,5 @@ def _better(name: str, exc: AwsError) -> UsageError | AwsError:
 
 
 def remove(aws: Aws, name: str) -> None:
-    """Delete a key pair. Not being there is success."""
+    """Delete a key pair. A missing one is success."""
     aws.call("ec2", "delete_key_pair", KeyName=name)

@@ -1,4 +1,4 @@
-"""What an account has and may choose from, in one region: instances, spot requests, zones, regions, images."""
+"""Listings of an account in one region: instances, spot requests, zones, regions, images."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _CLOSED = ("closed", "cancelled", "failed")
 
 @dataclass(frozen=True)
 class ListedInstance:
-    """An instance, ours or not."""
+    """An instance, made by clusterctl or not."""
 
     id: str
     name: str
     cluster: str
-    """Empty for one that is not ours."""
+    """Empty if clusterctl did not make it."""
     alias: str
-    """Where its tags have it."""
+    """Empty if its tags do not have it."""
     owner: str
     state: str
     reason: str
-    """Why it changed its state last, if AWS says so."""
+    """Reason of the last change of state, if AWS gives one."""
     type: str
     market: str
     zone: str
@@ -50,13 +50,13 @@ class ListedInstance:
 
 @dataclass(frozen=True)
 class SpotRequest:
-    """A request for a spot instance, ours or not."""
+    """A request for a spot instance, made by clusterctl or not."""
 
     id: str
     cluster: str
     state: str
     status: str
-    """AWS's word for how it goes, such as ``fulfilled`` or ``capacity-not-available``."""
+    """Status code of AWS, such as ``fulfilled`` or ``capacity-not-available``."""
     message: str
     max_price_usd: str
     kind: str
@@ -70,11 +70,11 @@ class SpotRequest:
 
 @dataclass(frozen=True)
 class Zone:
-    """A place in a region."""
+    """An availability zone."""
 
     name: str
     id: str
-    """The same for all accounts, which the name is not."""
+    """The same for all accounts, unlike the name."""
     state: str
     kind: str
     messages: tuple[str, ...]
@@ -93,160 +93,168 @@ class ListedImage:
     """An image that nodes can start from."""
 
     system: str
-    """What NODE_IMAGE_ID calls it; ``baked`` for one of ours."""
+    """The name for NODE_IMAGE_ID; ``baked`` for a baked image."""
     arch: str
     id: str
     name: str
     made: str
     base: str = ""
-    """What a baked one was made from."""
+    """The base of a baked image."""
     content: str = ""
-    """The hash of what is in a baked one."""
+    """The hash of the content of a baked image."""
 
 
 def instances(aws: Aws, *, ended: bool = False) -> list[ListedInstance]:
-    """All instances of the region, the oldest first; those that are ended only if asked for."""
+    """Return all instances of the region, the oldest first; ended ones only on request."""
     reservations = aws.pages("ec2", "describe_instances", "Reservations")
-    found = [_instance(each) for reservation in reservations for each in reservation["Instances"]]
-    return sorted((i for i in found if ended or i.state not in _ENDED), key=lambda i: (i.launched, i.id))
+    listed = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
+    return sorted(
+        (instance for instance in listed if ended or instance.state not in _ENDED),
+        key=lambda instance: (instance.launched, instance.id),
+    )
 
 
-def _instance(said: Mapping[str, Any]) -> ListedInstance:
-    marks = tags.tags_of(said)
-    cards = said.get("NetworkInterfaces") or ()
-    ipv6 = [each["Ipv6Address"] for card in cards for each in card.get("Ipv6Addresses") or ()]
-    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in said.get("BlockDeviceMappings") or ()]
+def _parse_instance(raw: Mapping[str, Any]) -> ListedInstance:
+    raw_tags = tags.tags_of(raw)
+    interfaces = raw.get("NetworkInterfaces") or ()
+    ipv6 = [entry["Ipv6Address"] for interface in interfaces for entry in interface.get("Ipv6Addresses") or ()]
+    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in raw.get("BlockDeviceMappings") or ()]
     return ListedInstance(
-        id=said["InstanceId"],
-        name=marks.get(tags.NAME, ""),
-        cluster=marks.get(tags.CLUSTER, ""),
-        alias=tags.MASTER if marks.get(tags.ROLE) == tags.MASTER else marks.get(tags.ALIAS, ""),
-        owner=marks.get(tags.OWNER, ""),
-        state=said["State"]["Name"],
-        reason=said.get("StateReason", {}).get("Message", "") or said.get("StateTransitionReason", ""),
-        type=said.get("InstanceType", ""),
-        market="spot" if said.get("InstanceLifecycle") == "spot" else "on-demand",
-        zone=said.get("Placement", {}).get("AvailabilityZone", ""),
-        public_address=said.get("PublicIpAddress") or "",
-        private_address=said.get("PrivateIpAddress") or "",
+        id=raw["InstanceId"],
+        name=raw_tags.get(tags.NAME, ""),
+        cluster=raw_tags.get(tags.CLUSTER, ""),
+        alias=tags.MASTER if raw_tags.get(tags.ROLE) == tags.MASTER else raw_tags.get(tags.ALIAS, ""),
+        owner=raw_tags.get(tags.OWNER, ""),
+        state=raw["State"]["Name"],
+        reason=raw.get("StateReason", {}).get("Message", "") or raw.get("StateTransitionReason", ""),
+        type=raw.get("InstanceType", ""),
+        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
+        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
+        public_address=raw.get("PublicIpAddress") or "",
+        private_address=raw.get("PrivateIpAddress") or "",
         ipv6=ipv6[0] if ipv6 else "",
-        launched=utc(said.get("LaunchTime")),
-        image=said.get("ImageId", ""),
-        key_name=said.get("KeyName", ""),
-        vpc=said.get("VpcId", ""),
-        subnet=said.get("SubnetId", ""),
-        groups=tuple(group["GroupId"] for group in said.get("SecurityGroups") or ()),
+        launched=utc(raw.get("LaunchTime")),
+        image=raw.get("ImageId", ""),
+        key_name=raw.get("KeyName", ""),
+        vpc=raw.get("VpcId", ""),
+        subnet=raw.get("SubnetId", ""),
+        groups=tuple(group["GroupId"] for group in raw.get("SecurityGroups") or ()),
         volumes=tuple(disk for disk in disks if disk),
     )
 
 
 def spot_requests(aws: Aws, *, closed: bool = False) -> list[SpotRequest]:
-    """All spot requests of the region, the oldest first; those that are over only if asked for."""
-    asked = aws.pages("ec2", "describe_spot_instance_requests", "SpotInstanceRequests")
-    found = [_spot_request(each) for each in asked]
-    return sorted((r for r in found if closed or r.state not in _CLOSED), key=lambda r: (r.created, r.id))
+    """Return all spot requests of the region, the oldest first; closed ones only on request."""
+    described = aws.pages("ec2", "describe_spot_instance_requests", "SpotInstanceRequests")
+    listed = [_parse_spot_request(raw) for raw in described]
+    return sorted(
+        (request for request in listed if closed or request.state not in _CLOSED),
+        key=lambda request: (request.created, request.id),
+    )
 
 
-def _spot_request(said: Mapping[str, Any]) -> SpotRequest:
-    status, launch = said.get("Status", {}), said.get("LaunchSpecification", {})
-    asked = launch.get("Placement", {}).get("AvailabilityZone", "")
+def _parse_spot_request(raw: Mapping[str, Any]) -> SpotRequest:
+    status, launch = raw.get("Status", {}), raw.get("LaunchSpecification", {})
+    requested_zone = launch.get("Placement", {}).get("AvailabilityZone", "")
     return SpotRequest(
-        id=said["SpotInstanceRequestId"],
-        cluster=tags.tags_of(said).get(tags.CLUSTER, ""),
-        state=said.get("State", ""),
+        id=raw["SpotInstanceRequestId"],
+        cluster=tags.tags_of(raw).get(tags.CLUSTER, ""),
+        state=raw.get("State", ""),
         status=status.get("Code", ""),
         message=status.get("Message", ""),
-        max_price_usd=str(said.get("SpotPrice", "")),
-        kind=said.get("Type", ""),
-        instance=said.get("InstanceId", ""),
+        max_price_usd=str(raw.get("SpotPrice", "")),
+        kind=raw.get("Type", ""),
+        instance=raw.get("InstanceId", ""),
         type=launch.get("InstanceType", ""),
         image=launch.get("ImageId", ""),
-        zone=said.get("LaunchedAvailabilityZone") or asked,
-        created=utc(said.get("CreateTime")),
+        zone=raw.get("LaunchedAvailabilityZone") or requested_zone,
+        created=utc(raw.get("CreateTime")),
     )
 
 
 def zones(aws: Aws) -> list[Zone]:
-    """The zones of the region that the account can use, sorted by name."""
+    """Return the zones of the region that the account can use, sorted by name."""
     return sorted(
         (
             Zone(
-                name=each["ZoneName"],
-                id=each.get("ZoneId", ""),
-                state=each.get("State", ""),
-                kind=each.get("ZoneType", ""),
-                messages=tuple(said.get("Message", "") for said in each.get("Messages") or ()),
+                name=raw["ZoneName"],
+                id=raw.get("ZoneId", ""),
+                state=raw.get("State", ""),
+                kind=raw.get("ZoneType", ""),
+                messages=tuple(message.get("Message", "") for message in raw.get("Messages") or ()),
             )
-            for each in aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
+            for raw in aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
         ),
         key=lambda zone: zone.name,
     )
 
 
 def regions(aws: Aws) -> list[Region]:
-    """The regions that the account can use, sorted by name."""
-    found = aws.call("ec2", "describe_regions")["Regions"]
-    usable = [each for each in found if each.get("OptInStatus") != "not-opted-in"]
-    return sorted((Region(each["RegionName"], each.get("Endpoint", "")) for each in usable), key=lambda r: r.name)
+    """Return the regions that the account can use, sorted by name."""
+    described = aws.call("ec2", "describe_regions")["Regions"]
+    usable = [raw for raw in described if raw.get("OptInStatus") != "not-opted-in"]
+    return sorted(
+        (Region(raw["RegionName"], raw.get("Endpoint", "")) for raw in usable), key=lambda region: region.name
+    )
 
 
 def baked_images(aws: Aws) -> list[ListedImage]:
-    """The account's baked images of the region, the newest first."""
-    baked = {"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}
-    found = aws.pages("ec2", "describe_images", "Images", Owners=["self"], Filters=[baked])
-    listed = [_image("baked", each) for each in found]
+    """Return the account's baked images of the region, the newest first."""
+    baked_filter = {"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}
+    described = aws.pages("ec2", "describe_images", "Images", Owners=["self"], Filters=[baked_filter])
+    listed = [_parse_image("baked", raw) for raw in described]
     return sorted(listed, key=lambda image: (image.made, image.id), reverse=True)
 
 
 def named_images(aws: Aws, parameters: Mapping[tuple[str, str], str]) -> list[ListedImage]:
-    """The newest images of systems, in two calls. One that is not in this region is left out.
+    """Return the newest image of each system, in two calls. A system without an image in this region is left out.
 
     Args:
         aws: the account.
-        parameters: of Systems Manager, ten at most, by system and architecture.
+        parameters: names of parameters of Systems Manager, ten at most, by system and architecture.
     """
     answer = aws.call("ssm", "get_parameters", Names=sorted(parameters.values()))
-    ids = {each["Name"]: each["Value"] for each in answer["Parameters"]}
-    described = _described(aws, ids.values())
-    found = {key: described.get(ids.get(path, "")) for key, path in parameters.items()}
-    return [_image(system, said) for (system, _), said in found.items() if said]
+    ids = {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
+    described = _describe_images(aws, ids.values())
+    images = {key: described.get(ids.get(path, "")) for key, path in parameters.items()}
+    return [_parse_image(system, raw) for (system, _), raw in images.items() if raw]
 
 
-def _described(aws: Aws, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    wanted = sorted(set(ids))
-    if not wanted:
+def _describe_images(aws: Aws, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    sorted_ids = sorted(set(ids))
+    if not sorted_ids:
         return {}
-    # By a filter: one that is not there is then left out of the answer in place of an error for all.
-    found = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": wanted}])["Images"]
-    return {each["ImageId"]: each for each in found}
+    # A filter leaves a missing id out of the answer. An argument with the id would make the whole call fail.
+    described = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": sorted_ids}])["Images"]
+    return {raw["ImageId"]: raw for raw in described}
 
 
-def _image(system: str, said: Mapping[str, Any]) -> ListedImage:
-    marks = tags.tags_of(said)
+def _parse_image(system: str, raw: Mapping[str, Any]) -> ListedImage:
+    raw_tags = tags.tags_of(raw)
     return ListedImage(
         system=system,
-        arch=said.get("Architecture", ""),
-        id=said["ImageId"],
-        name=said.get("Name", ""),
-        made=str(said.get("CreationDate", "")),
-        base=marks.get(tags.IMAGE_BASE, ""),
-        content=marks.get(tags.IMAGE_CONTENT, ""),
+        arch=raw.get("Architecture", ""),
+        id=raw["ImageId"],
+        name=raw.get("Name", ""),
+        made=str(raw.get("CreationDate", "")),
+        base=raw_tags.get(tags.IMAGE_BASE, ""),
+        content=raw_tags.get(tags.IMAGE_CONTENT, ""),
     )
 
 
 def console(aws: Aws, instance: str) -> str:
-    """What an instance has written to its console, newest included where its kind of machine can tell.
+    """Return the console output of an instance, with the newest lines if its type supports that.
 
     Raises:
-        UsageError: there is no such instance here.
+        UsageError: the instance does not exist in this region.
     """
     try:
         try:
-            said = aws.call("ec2", "get_console_output", InstanceId=instance, Latest=True)
+            answer = aws.call("ec2", "get_console_output", InstanceId=instance, Latest=True)
         except AwsError as exc:
             if exc.code not in {"UnsupportedOperation", "InvalidParameterCombination", "InvalidParameterValue"}:
                 raise
-            said = aws.call("ec2", "get_console_output", InstanceId=instance)
+            answer = aws.call("ec2", "get_console_output", InstanceId=instance)
     except AwsError as exc:
         if not exc.code.startswith("InvalidInstanceID"):
             raise
@@ -254,5 +262,5 @@ def console(aws: Aws, instance: str) -> str:
             f"there is no instance {instance} in {aws.region}",
             remedy="`clusterctl listinstances` shows those there are; -r looks in another region",
         ) from exc
-    kept = "".join(char for char in str(said.get("Output") or "") if char.isprintable() or char in "\n\t")
-    return kept.rstrip()
+    text = "".join(char for char in str(answer.get("Output") or "") if char.isprintable() or char in "\n\t")
+    return text.rstrip()

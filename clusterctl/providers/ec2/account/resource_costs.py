@@ -1,4 +1,4 @@
-"""What single resources cost by the hour, wherever they are."""
+"""Hourly costs of single resources, in any region."""
 
 from __future__ import annotations
 
@@ -24,45 +24,53 @@ _THREADS = 16
 
 
 def hourly(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
-    """USD an hour by id, for the instances that run and the volumes whose price is known; and what is not known.
+    """Return the cost of running instances and of volumes, in USD an hour by id; and notes on unknown prices.
 
     Addresses, images and snapshots are not counted.
     """
-    regions = sorted({each.region for each in resources})
-    found: dict[str, Decimal] = {}
+    regions = sorted({resource.region for resource in resources})
+    costs: dict[str, Decimal] = {}
     notes: dict[str, None] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        looks = [
-            pool.submit(_here, aws.elsewhere(region), [each for each in resources if each.region == region])
+        futures = [
+            pool.submit(
+                _costs_in_region,
+                aws.elsewhere(region),
+                [resource for resource in resources if resource.region == region],
+            )
             for region in regions
         ]
-        for region, look in zip(regions, looks, strict=True):
-            costs, unknown = look.result()
-            found |= costs
-            notes |= dict.fromkeys(f"{region}: {note}" for note in unknown)
-    return found, tuple(notes)
+        for region, future in zip(regions, futures, strict=True):
+            region_costs, region_notes = future.result()
+            costs |= region_costs
+            notes |= dict.fromkeys(f"{region}: {note}" for note in region_notes)
+    return costs, tuple(notes)
 
 
-def _here(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
+def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
     until = time.monotonic() + _PATIENCE_S
-    running = [each for each in of(resources, Kind.INSTANCE) if not each.stopped]
+    running = [resource for resource in of(resources, Kind.INSTANCE) if not resource.stopped]
     volumes = of(resources, Kind.VOLUME)
-    spot = [each for each in running if each.market == "spot"]
-    usual_kinds = {each.type for each in running if each.market != "spot"}
+    spot_instances = [resource for resource in running if resource.market == "spot"]
+    on_demand_types = {resource.type for resource in running if resource.market != "spot"}
     if not running and not volumes:
         return {}, ()
-    now = Errand("spot prices", partial(prices.spot_now, aws, {each.type for each in spot}), until=until)
-    tariff = Tariff(aws, kinds=usual_kinds, volume_types={each.type for each in volumes}, until=until)
+    spot_prices = Errand(
+        "spot prices", partial(prices.spot_now, aws, {resource.type for resource in spot_instances}), until=until
+    )
+    tariff = Tariff(aws, kinds=on_demand_types, volume_types={resource.type for resource in volumes}, until=until)
     notes: dict[str, None] = {}
-    current = {(each.kind, each.zone): each.usd for each in now.result_or([], notes.setdefault)}
-    usual = tariff.usual() if usual_kinds else {}
-    found: dict[str, Decimal] = {}
-    for each in running:
-        price = current.get((each.type, each.zone)) if each.market == "spot" else usual.get(each.type)
+    current = {(price.kind, price.zone): price.usd for price in spot_prices.result_or([], notes.setdefault)}
+    on_demand = tariff.usual() if on_demand_types else {}
+    costs: dict[str, Decimal] = {}
+    for resource in running:
+        price = (
+            current.get((resource.type, resource.zone)) if resource.market == "spot" else on_demand.get(resource.type)
+        )
         if price is not None:
-            found[each.id] = price
-    for each in volumes:
-        gb = tariff.disk(each.type)
-        if gb is not None:
-            found[each.id] = gb * each.size_gb
-    return found, (*tariff.notes, *notes)
+            costs[resource.id] = price
+    for resource in volumes:
+        gb_price = tariff.disk(resource.type)
+        if gb_price is not None:
+            costs[resource.id] = gb_price * resource.size_gb
+    return costs, (*tariff.notes, *notes)

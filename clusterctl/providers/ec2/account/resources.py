@@ -1,4 +1,4 @@
-"""Something of ours in an account, as `gc` compares it with what is needed."""
+"""One of our resources in an account. `gc` compares such resources with what is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(str, Enum):
-    """What a resource is, in the order in which things are ended: what holds on to others goes before them."""
+    """Kinds of resources, in the order of deletion: a resource comes before those that it uses."""
 
     SPOT_REQUEST = "spot request"
     INSTANCE = "instance"
@@ -30,64 +30,64 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Resource:
-    """Something of ours that exists."""
+    """One of our resources that exist."""
 
     kind: Kind
     id: str
-    """EC2's; of placement groups and key pairs the name, which is an id in its region only."""
+    """EC2's id. Placement groups and key pairs have their name, which is unique only in its region."""
     region: str
     name: str = ""
-    """EC2's own name for it, where it has one beside the id."""
+    """EC2's name for it, if it has one beside the id."""
     made: datetime | None = None
-    """When; None where AWS does not say."""
+    """Time of creation; None if AWS does not say."""
     detail: str = ""
     """Such as ``c7i.large, spot, running`` or ``8 GB gp3``."""
     tags: Mapping[str, str] = field(default_factory=dict)
     type: str = ""
-    """Of an instance or a volume, as the price list calls it."""
+    """Type of an instance or a volume, as the price list names it."""
     market: str = ""
-    """Of an instance: ``spot`` or ``on-demand``."""
+    """Market of an instance: ``spot`` or ``on-demand``."""
     zone: str = ""
     size_gb: int = 0
     stopped: bool = False
-    """An instance that is off costs no more than its disks."""
+    """A stopped instance costs only its disks."""
     with_instance: bool = False
-    """It is part of an instance and ends with it."""
+    """The resource belongs to an instance and is deleted with it."""
     parts: tuple[str, ...] = ()
-    """Ids of what ends with it: an instance's disks, an image's snapshots."""
+    """Ids of the resources that are deleted with it: an instance's disks, an image's snapshots."""
 
     @property
     def key(self) -> tuple[str, Kind, str]:
-        """What no other resource has."""
+        """A key that is unique among all resources."""
         return self.region, self.kind, self.id
 
     @property
     def cluster(self) -> str:
-        """The name of the cluster it was made for; empty for what belongs to none."""
+        """The name of its cluster; empty if it belongs to none."""
         return self.tags.get(tags.CLUSTER, "")
 
     @property
     def uuid(self) -> str:
-        """The cluster's."""
+        """The cluster's uuid."""
         return self.tags.get(tags.UUID, "")
 
     @property
     def is_master(self) -> bool:
-        """Whether it was made to be the node that the others join."""
+        """Whether it was launched as the master."""
         return self.tags.get(tags.ROLE) == tags.MASTER
 
     @property
     def owner(self) -> str:
-        """Who made it, as ``user@laptop``."""
+        """The user who made it, as ``user@laptop``."""
         return self.tags.get(tags.OWNER, "")
 
 
 def by_kind(resources: Iterable[Resource]) -> list[Resource]:
-    """In the order in which they are ended, region by region."""
+    """Return the resources in the order of deletion, region by region."""
     order = list(Kind)
-    return sorted(resources, key=lambda each: (each.region, order.index(each.kind), each.id))
+    return sorted(resources, key=lambda resource: (resource.region, order.index(resource.kind), resource.id))
 
 
 def of(resources: Iterable[Resource], kind: Kind) -> Sequence[Resource]:
-    """Those of one kind."""
-    return [each for each in resources if each.kind == kind]
+    """Return the resources of one kind."""
+    return [resource for resource in resources if resource.kind == kind]

@@ -1,4 +1,4 @@
-"""The account's EBS volumes: listed, made, grown and deleted. launch/data_volumes.py attaches them to masters."""
+"""The account's EBS volumes: list, make, grow and delete. launch/data_volumes.py attaches them to masters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _READY_S, _EVERY_S = 600.0, 2.0
 
 @dataclass(frozen=True)
 class Attachment:
-    """A volume's being on an instance."""
+    """The attachment of a volume to an instance."""
 
     instance: str
     device: str
@@ -33,7 +33,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class ListedVolume:
-    """A volume, ours or not."""
+    """A volume, made by clusterctl or not."""
 
     id: str
     name: str
@@ -50,100 +50,100 @@ class ListedVolume:
 
     @property
     def held(self) -> str:
-        """Who has it, in few words."""
-        return ", ".join(f"{each.instance} as {each.device}" for each in self.attachments)
+        """The instances and devices it is attached to, as text."""
+        return ", ".join(f"{attachment.instance} as {attachment.device}" for attachment in self.attachments)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a new volume shall be like."""
+    """Properties of a new volume."""
 
     size_gb: int
     zone: str
     type: str = "gp3"
     iops: int | None = None
-    """None: what the type has by itself."""
+    """None: the default of the type."""
     encrypted: bool = True
 
 
 def region_of(zone: str) -> str | None:
-    """The region of a zone, which its name begins with; None where it looks otherwise."""
-    found = re.match(r"[a-z]{2}(?:-[a-z]+)+-\d+", zone)
-    return found[0] if found else None
+    """Return the region of a zone, which is the beginning of its name; None for another form of name."""
+    match = re.match(r"[a-z]{2}(?:-[a-z]+)+-\d+", zone)
+    return match[0] if match else None
 
 
 def volumes(aws: Aws, filters: Mapping[str, tuple[str, ...]] | None = None) -> list[ListedVolume]:
-    """The volumes of the region, the oldest first.
+    """Return the volumes of the region, the oldest first.
 
     Args:
         aws: the account.
-        filters: EC2's own, name to values.
+        filters: of EC2, values by name.
     """
-    wanted = [{"Name": name, "Values": list(values)} for name, values in (filters or {}).items()]
-    found = [_volume(each) for each in aws.pages("ec2", "describe_volumes", "Volumes", Filters=wanted)]
-    return sorted(found, key=lambda volume: (volume.created, volume.id))
+    raw_filters = [{"Name": name, "Values": list(values)} for name, values in (filters or {}).items()]
+    listed = [_parse_volume(raw) for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=raw_filters)]
+    return sorted(listed, key=lambda volume: (volume.created, volume.id))
 
 
-def _volume(said: Mapping[str, Any]) -> ListedVolume:
-    marks = tags.tags_of(said)
+def _parse_volume(raw: Mapping[str, Any]) -> ListedVolume:
+    raw_tags = tags.tags_of(raw)
     return ListedVolume(
-        id=said["VolumeId"],
-        name=marks.get(tags.NAME, ""),
-        size_gb=int(said.get("Size", 0)),
-        type=said.get("VolumeType", ""),
-        iops=said.get("Iops"),
-        state=said.get("State", ""),
-        zone=said.get("AvailabilityZone", ""),
-        encrypted=bool(said.get("Encrypted")),
-        snapshot=said.get("SnapshotId", ""),
-        created=utc(said.get("CreateTime")),
+        id=raw["VolumeId"],
+        name=raw_tags.get(tags.NAME, ""),
+        size_gb=int(raw.get("Size", 0)),
+        type=raw.get("VolumeType", ""),
+        iops=raw.get("Iops"),
+        state=raw.get("State", ""),
+        zone=raw.get("AvailabilityZone", ""),
+        encrypted=bool(raw.get("Encrypted")),
+        snapshot=raw.get("SnapshotId", ""),
+        created=utc(raw.get("CreateTime")),
         attachments=tuple(
-            Attachment(each.get("InstanceId", ""), each.get("Device", ""), each.get("State", ""))
-            for each in said.get("Attachments") or ()
+            Attachment(attachment.get("InstanceId", ""), attachment.get("Device", ""), attachment.get("State", ""))
+            for attachment in raw.get("Attachments") or ()
         ),
-        tags=marks,
+        tags=raw_tags,
     )
 
 
 def volume(aws: Aws, id_: str) -> ListedVolume:
-    """One volume.
+    """Return one volume.
 
     Raises:
-        UsageError: there is none of this id here.
+        UsageError: the volume does not exist in this region.
     """
-    found = volumes(aws, {"volume-id": (id_,)})
-    if not found:
+    matching = volumes(aws, {"volume-id": (id_,)})
+    if not matching:
         raise UsageError(
             f"there is no volume {id_} in {aws.region}",
             remedy="`clusterctl listvolumes` shows those there are; -r looks in another region",
         )
-    return found[0]
+    return matching[0]
 
 
 def create(aws: Aws, wish: Wish, *, marks: Mapping[str, str]) -> ListedVolume:
-    """Make a blank volume and wait until it can be attached.
+    """Make an empty volume and wait until it can be attached.
 
     Args:
         aws: the account.
-        wish: what it shall be like.
+        wish: the properties.
         marks: its tags.
 
     Raises:
-        ProviderError: AWS does not make it.
+        ProviderError: AWS refuses.
     """
-    more: dict[str, Any] = {} if wish.iops is None else {"Iops": wish.iops}
+    optional: dict[str, Any] = {} if wish.iops is None else {"Iops": wish.iops}
     try:
-        made = aws.call(
+        volume_id = aws.call(
             "ec2",
             "create_volume",
             Size=wish.size_gb,
             AvailabilityZone=wish.zone,
             VolumeType=wish.type,
             Encrypted=wish.encrypted,
-            # A call that is repeated because its answer was lost must not make, and bill, a second one.
+            # botocore repeats a call whose answer was lost. It must not make, and bill, a second volume.
             ClientToken=uuid.uuid4().hex,
             TagSpecifications=tags.specifications(marks, "volume"),
-            **more,
+            **optional,
         )["VolumeId"]
     except AwsError as exc:
         if exc.code not in {"InvalidZone.NotFound", "InvalidParameterValue"}:
@@ -151,35 +151,35 @@ def create(aws: Aws, wish: Wish, *, marks: Mapping[str, str]) -> ListedVolume:
         raise UsageError(
             exc.message, remedy="`clusterctl listzones` shows the zones; --help what else can be said"
         ) from exc
-    return _wait_until_available(aws, str(made))
+    return _wait_until_available(aws, str(volume_id))
 
 
-def _wait_until_available(aws: Aws, made: str) -> ListedVolume:
+def _wait_until_available(aws: Aws, volume_id: str) -> ListedVolume:
     deadline = time.monotonic() + _READY_S
     while True:
-        found = volumes(aws, {"volume-id": (made,)})
-        state = found[0].state if found else "creating"  # for some seconds EC2 may not know what it has just made
-        if found and state == "available":
-            return found[0]
+        matching = volumes(aws, {"volume-id": (volume_id,)})
+        state = matching[0].state if matching else "creating"  # EC2 may not list a new volume for some seconds
+        if matching and state == "available":
+            return matching[0]
         if state != "creating":
             raise ProviderError(
-                f"the new volume {made} is {state}, not available",
-                remedy=f"`clusterctl removevolume {made}`, try again",
+                f"the new volume {volume_id} is {state}, not available",
+                remedy=f"`clusterctl removevolume {volume_id}`, try again",
             )
         if time.monotonic() > deadline:
             raise DeadlineError(
-                f"the new volume {made} was not available after {_READY_S:.0f} s",
-                remedy=f"look at it again with `clusterctl listvolumes -v {made}`; it is billed",
+                f"the new volume {volume_id} was not available after {_READY_S:.0f} s",
+                remedy=f"look at it again with `clusterctl listvolumes -v {volume_id}`; it is billed",
             )
         threading.Event().wait(_EVERY_S)
 
 
 def resize(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
-    """Let a volume grow where it is, and wait until the new size can be used; returns it as it was.
+    """Grow a volume and wait until the new size can be used; return the volume as it was before.
 
     Raises:
-        UsageError: there is none, or it would not grow.
-        ProviderError: AWS does not let it.
+        UsageError: the volume does not exist, or the size is not greater.
+        ProviderError: AWS refuses.
     """
     before = volume(aws, id_)
     if size_gb < before.size_gb:
@@ -205,9 +205,13 @@ def resize(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
 def _wait_until_grown(aws: Aws, id_: str) -> None:
     deadline = time.monotonic() + _READY_S
     while True:
-        wanted = [{"Name": "volume-id", "Values": [id_]}]
-        found = list(aws.pages("ec2", "describe_volumes_modifications", "VolumesModifications", Filters=wanted))
-        last: Mapping[str, Any] = max(found, key=lambda each: str(each.get("StartTime", "")), default={})
+        filters = [{"Name": "volume-id", "Values": [id_]}]
+        modifications = list(
+            aws.pages("ec2", "describe_volumes_modifications", "VolumesModifications", Filters=filters)
+        )
+        last: Mapping[str, Any] = max(
+            modifications, key=lambda modification: str(modification.get("StartTime", "")), default={}
+        )
         state = last.get("ModificationState", "modifying")
         if state in {"optimizing", "completed"}:
             return
@@ -225,7 +229,7 @@ def _wait_until_grown(aws: Aws, id_: str) -> None:
 
 
 def remove(aws: Aws, id_: str) -> None:
-    """Delete a volume and what is on it. Not being there is success."""
+    """Delete a volume and its data. A missing one is success."""
     try:
         aws.call("ec2", "delete_volume", VolumeId=id_)
     except AwsError as exc:
