@@ -1,6 +1,6 @@
 """A cluster without machines, for the tests of plugins and of clusterctl itself.
 
-`fake_cluster(tmp_path)` is what a plugin's hook wants; look at `cluster.ran` afterwards::
+Pass `fake_cluster(tmp_path)` to a plugin's hook, and look at `cluster.ran` afterwards::
 
     def test_my_plugin_writes_its_file_on_the_master(tmp_path):
         cluster = fake_cluster(tmp_path, answers={"my plugin: *": "done"})

@@ -1,4 +1,4 @@
-"""A cluster of fake nodes, which is what the hooks of a plugin want."""
+"""A cluster of fake nodes, to pass to a plugin's hooks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class FakeCluster(Cluster):
 
     Attributes:
         connector: makes and keeps the fake remotes.
-        events: what the user was told, oldest first.
-        remembered: what was kept with the cluster, by key.
+        events: reported to the user, oldest first.
+        remembered: values that hooks stored with the cluster, by key.
     """
 
     connector: FakeConnector
@@ -30,7 +30,7 @@ class FakeCluster(Cluster):
 
     @property
     def ran(self) -> list[Ran]:
-        """Everything that was run on any node, oldest first."""
+        """All commands and scripts that were run on any node, oldest first."""
         return self.connector.ran
 
     @property
@@ -49,16 +49,16 @@ def fake_cluster(
     name: str = "lab",
     machines: Machines | None = None,
 ) -> FakeCluster:
-    """A cluster to call a plugin's hooks with.
+    """Return a cluster to call a plugin's hooks with.
 
     Args:
-        folder: where the laptop keeps the cluster's files: pytest's `tmp_path`.
-        nodes: how many, the master and its workers; or the nodes themselves, made by `fake_node`.
-        answers: what scripts and commands give, by their name.
-        request: what all plugins want on every node.
-        notes: what was remembered before.
-        name: the cluster's.
-        machines: what the template says of every machine; by default only that its user is ``me``.
+        folder: for the cluster's files on the laptop: pytest's `tmp_path`.
+        nodes: number of nodes, with the master; or the nodes themselves, made by `fake_node`.
+        answers: of scripts and commands, by their name.
+        request: the merged requests of all plugins.
+        notes: values that were stored before.
+        name: of the cluster.
+        machines: the template's settings for every machine; by default only the user ``me``.
     """
     if isinstance(nodes, int):
         aliases = [MASTER, *(f"node{number:03d}" for number in range(1, nodes))]

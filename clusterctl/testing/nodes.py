@@ -1,4 +1,4 @@
-"""Nodes that are nowhere."""
+"""Nodes without machines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
 
 
 def fake_node(alias: str = MASTER, *, cluster: str = "lab", **changes: Any) -> Node:
-    """A node that runs, with any of its fields changed."""
+    """Return a node that runs; `changes` replaces any of its fields."""
     root = PurePosixPath("/fake") / cluster / alias
     node = Node(
         alias=alias,

@@ -1,4 +1,4 @@
-"""Machines in memory, by which a whole cluster can be started, stopped, lost and ended."""
+"""Machines in memory: a whole cluster of them can be started, stopped, lost and ended."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeProvider:
-    """Machines in memory. The same promises as any provider's, and ways to break them.
+    """Machines in memory. It keeps the promises of every provider, and can be made to break them.
 
     Attributes:
         facets: of every node.
         cores: of every node.
-        calls: what was asked, such as ``create lab master node001``, oldest first.
-        problems: what `check` answers.
-        scarce: aliases of which `create` makes no machine.
-        refusal: raised by the next `create`, which then makes nothing.
+        calls: calls of the provider, such as ``create lab master node001``, oldest first.
+        problems: that `check` returns.
+        scarce: aliases for which `create` makes no machine.
+        refusal: the error that the next `create` raises; it then makes nothing.
         stuck: aliases that `destroy` cannot end.
         machines: by cluster and alias.
     """
@@ -43,12 +43,12 @@ class FakeProvider:
     _boots: int = 0
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan."""
+        """Return `problems`."""
         self.calls.append(f"check {plan.cluster}")
         return list(self.problems)
 
     def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
-        """Make what is missing, bring back what is stopped."""
+        """Make missing machines, and start stopped ones again."""
         del public_key, report
         self.calls.append(" ".join(["create", plan.cluster, *(spec.alias for spec in plan.nodes)]))
         refusal, self.refusal = self.refusal, None
@@ -59,25 +59,25 @@ class FakeProvider:
                 continue
             known = self.machines.get((plan.cluster, spec.alias))
             if known is None or known.state != NodeState.RUNNING:
-                self.machines[plan.cluster, spec.alias] = self._boot(plan, spec)
+                self.machines[plan.cluster, spec.alias] = self._boot_machine(plan, spec)
         wanted = {spec.alias for spec in plan.nodes}
         return [node for node in self.nodes(plan.cluster) if node.alias in wanted]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The machines that exist, the master first."""
-        found = [node for (name, _), node in self.machines.items() if cluster in (None, name)]
-        return sorted(found, key=lambda node: (node.cluster, not node.is_master, node.alias))
+        """Return the machines that exist, the master first."""
+        matching = [node for (name, _), node in self.machines.items() if cluster in (None, name)]
+        return sorted(matching, key=lambda node: (node.cluster, not node.is_master, node.alias))
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """End machines; those that are `stuck` stay, and are named."""
+        """End machines. `stuck` ones stay, and the error names them."""
         self.calls.append(" ".join(["destroy", cluster, *(aliases or ())]))
         doomed = [node for node in self.nodes(cluster) if aliases is None or node.alias in aliases]
         for node in doomed:
             if node.alias not in self.stuck:
                 del self.machines[cluster, node.alias]
-        left = [node.alias for node in doomed if node.alias in self.stuck]
-        if left:
-            raise ProviderError(f"{', '.join(left)} of {cluster} cannot be ended", remedy="run `terminate` again")
+        stuck = [node.alias for node in doomed if node.alias in self.stuck]
+        if stuck:
+            raise ProviderError(f"{', '.join(stuck)} of {cluster} cannot be ended", remedy="run `terminate` again")
 
     def stop(self, cluster: str) -> None:
         """Power the nodes off."""
@@ -86,14 +86,14 @@ class FakeProvider:
             self.power_off(cluster, node.alias)
 
     def power_off(self, cluster: str, alias: str) -> None:
-        """A machine stops by itself; its disk stays."""
+        """Stop a machine, as if it had shut down by itself; its disk stays."""
         self.machines[cluster, alias] = replace(self.machines[cluster, alias], state=NodeState.STOPPED)
 
     def lose(self, cluster: str, alias: str) -> None:
-        """A machine vanishes, as a spot instance does."""
+        """Remove a machine, as AWS removes a spot instance."""
         del self.machines[cluster, alias]
 
-    def _boot(self, plan: Plan, spec: NodeSpec) -> Node:
+    def _boot_machine(self, plan: Plan, spec: NodeSpec) -> Node:
         self._boots += 1
         return fake_node(
             spec.alias,
@@ -109,12 +109,12 @@ class FakeProvider:
 
 @dataclass
 class FakeImageProvider(FakeProvider):
-    """The same, whose nodes start from images.
+    """A fake provider whose nodes start from images.
 
     Attributes:
         baked: the images by name.
-        sources: what `build_image` was asked for.
-        images_of: by alias, the image that the node was made from.
+        sources: arguments of `build_image`.
+        images_of: the image that each node was made from, by alias.
     """
 
     baked: dict[str, Image] = field(default_factory=dict)
@@ -122,13 +122,13 @@ class FakeImageProvider(FakeProvider):
     images_of: dict[str, str] = field(default_factory=dict)
 
     def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
-        """Make what is missing, and remember from what."""
-        there = {node.alias for node in self.nodes(plan.cluster)}
-        self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in there}
+        """Make missing machines, and record their images."""
+        existing = {node.alias for node in self.nodes(plan.cluster)}
+        self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in existing}
         return super().create(plan, public_key=public_key, report=report)
 
     def image(self, base: str, content: str) -> str:
-        """The baked image of this content."""
+        """Return the name of the baked image with this content; empty if there is none."""
         return next((i.name for i in self.baked.values() if (i.base, i.content) == (base, content)), "")
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
@@ -140,16 +140,16 @@ class FakeImageProvider(FakeProvider):
         return name
 
     def images(self) -> list[Image]:
-        """The baked images."""
+        """Return the baked images."""
         return list(self.baked.values())
 
     def remove_image(self, name: str) -> None:
-        """Forget one."""
+        """Remove a baked image."""
         self.calls.append(f"remove_image {name}")
         self.baked.pop(name, None)
 
     def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
-        """Say two lines, and remember what was asked for."""
+        """Report two lines, and record the source."""
         self.sources.append(source)
         report("Step 1 of 2")
         report("Step 2 of 2")

@@ -1,4 +1,4 @@
-"""Nodes that answer from a table, and remember what they were told."""
+"""Nodes that answer from a table, and record all commands."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _FOLDER, _FILE = 0o040755, 0o100644
 
 @dataclass(frozen=True)
 class Ran:
-    """One thing that was run on a node."""
+    """A command or script that was run on a node."""
 
     node: str
     name: str
-    """A script's name, or the command itself."""
+    """The script's name, or the command itself."""
     text: str
-    """The script or the command."""
+    """The text of the script or command."""
     stdin: str = ""
     secret: bool = False
     timeout_s: float | None = None
@@ -35,18 +35,21 @@ class Ran:
 
 
 Answer = Result | str | BaseException
-"""What a command gives: a result, the stdout of a success, or an error that is raised."""
+"""The answer to a command: a result, the stdout of a success, or an error to raise."""
 Answers = Mapping[str, "Answer | Callable[[Ran], Answer | None]"] | Callable[[Ran], "Answer | None"]
-"""By name of script or command, with wildcards, the first match counts; or a function. Else: an empty success."""
+"""Answers by name of script or command, or a function.
+
+Names may have wildcards; the first match counts. Without a match the answer is an empty success.
+"""
 
 
 class FakeRemote:
-    """A node that answers from a table, remembers what it was told, and keeps its files in a dict.
+    """A node that answers from a table, records all commands, and keeps its files in a dict.
 
     Attributes:
         ran: every command and script, oldest first.
-        files: what is on it: path to content; `put` and `get` work on it.
-        refusals: how many logins it still refuses, as a machine that boots does.
+        files: content by path; `put` and `get` use it.
+        refusals: number of logins that it still refuses, like a machine that boots.
         down: it does not answer at all.
     """
 
@@ -62,11 +65,11 @@ class FakeRemote:
         self._lock = threading.Lock()
 
     def knock(self, then: Callable[[], None]) -> None:
-        """Nothing has to be waited for."""
+        """Call `then` at once: a fake node is always reachable."""
         then()
 
     def connect(self) -> None:
-        """Log in, unless `down` or `refusals` say no."""
+        """Log in; fail while the node is `down` or `refusals` remain."""
         with self._lock:
             refused = self.down or self.refusals > 0
             self.refusals = max(0, self.refusals - 1)
@@ -86,8 +89,8 @@ class FakeRemote:
         sudo: bool = False,
     ) -> Result:
         """Answer a command."""
-        asked = Ran(self.node.alias, command, command, stdin, secret, timeout_s, sudo)
-        return self._answer(asked, check=check, on_line=on_line)
+        call = Ran(self.node.alias, command, command, stdin, secret, timeout_s, sudo)
+        return self._answer_call(call, check=check, on_line=on_line)
 
     def run_script(
         self,
@@ -100,59 +103,59 @@ class FakeRemote:
         sudo: bool = False,
     ) -> Result:
         """Answer a script."""
-        asked = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo)
-        return self._answer(asked, check=True, on_line=on_line)
+        call = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo)
+        return self._answer_call(call, check=True, on_line=on_line)
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        """Keep a file."""
-        self._transfer()
+        """Store a file."""
+        self._count_transfer()
         self.files[remote] = local.read_bytes()
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        """Give a file back."""
-        self._transfer()
-        local.write_bytes(self.files[self._existing(remote)])
+        """Write a stored file to a local path."""
+        self._count_transfer()
+        local.write_bytes(self.files[self._existing_path(remote)])
 
     def is_folder(self, path: PurePosixPath) -> bool:
-        """Whether a file lies below this path."""
-        self._transfer()
+        """Return whether a file exists below this path."""
+        self._count_transfer()
         return any(path in file.parents for file in self.files)
 
     def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
-        """What matches; the last part may have wildcards."""
+        """Return the matching paths; the last part may have wildcards."""
         if not any(sign in pattern.name for sign in "*?["):
             return [pattern]
-        self._transfer()
+        self._count_transfer()
         below = {PurePosixPath(*path.parts[: len(pattern.parts)]) for path in self.files}
         return sorted(p for p in below if p.parent == pattern.parent and fnmatchcase(p.name, pattern.name))
 
     def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        """A path and all that is below it."""
-        self._transfer()
+        """Yield a path and everything below it: path, relative path and mode."""
+        self._count_transfer()
         if path in self.files:
             yield path, PurePosixPath(), _FILE
             return
         below = [file for file in sorted(self.files) if path in file.parents]
         if not below:
-            self._existing(path)
+            self._existing_path(path)
         folders = {parent for file in below for parent in file.parents if path in (parent, *parent.parents)}
-        for found in sorted({*folders, *below}):
-            yield found, found.relative_to(path), _FILE if found in self.files else _FOLDER
+        for entry in sorted({*folders, *below}):
+            yield entry, entry.relative_to(path), _FILE if entry in self.files else _FOLDER
 
     def shell(self, command: str = "") -> int:
-        """Answer a shell's command; its exit status."""
-        return self._answer(Ran(self.node.alias, command, command), check=False, on_line=None).status
+        """Answer a shell's command; return its exit status."""
+        return self._answer_call(Ran(self.node.alias, command, command), check=False, on_line=None).status
 
     def close(self) -> None:
-        """Log out; nothing more is answered."""
+        """Log out; later commands fail."""
         self.closed = True
 
-    def _answer(self, asked: Ran, *, check: bool, on_line: Callable[[str], None] | None) -> Result:
+    def _answer_call(self, call: Ran, *, check: bool, on_line: Callable[[str], None] | None) -> Result:
         self.connect()
         with self._lock:
             self.commands += 1
-            self.ran.append(asked)
-        answer = self._look_up(asked)
+            self.ran.append(call)
+        answer = self._find_answer(call)
         if isinstance(answer, BaseException):
             raise answer
         result = Result(0, answer, "") if isinstance(answer, str) else answer
@@ -160,39 +163,39 @@ class FakeRemote:
             on_line(line)  # type: ignore[misc]  # the loop is empty without it
         if check and result.status != 0:
             raise RemoteError(
-                f"{asked.node}: {asked.name} ended with status {result.status}:\n{result.stderr or result.stdout}",
+                f"{call.node}: {call.name} ended with status {result.status}:\n{result.stderr or result.stdout}",
                 remedy="see what the fake was told to answer",
-                node=asked.node,
+                node=call.node,
                 status=result.status,
                 output=result.stderr or result.stdout,
             )
         return result
 
-    def _look_up(self, asked: Ran) -> Answer:
-        found = self._answers
-        if isinstance(found, Mapping):
-            found = next((answer for pattern, answer in found.items() if fnmatchcase(asked.name, pattern)), "")  # type: ignore[assignment]
-        answer = found(asked) if callable(found) else found
+    def _find_answer(self, call: Ran) -> Answer:
+        table = self._answers
+        if isinstance(table, Mapping):
+            table = next((answer for pattern, answer in table.items() if fnmatchcase(call.name, pattern)), "")  # type: ignore[assignment]
+        answer = table(call) if callable(table) else table
         return "" if answer is None else answer  # type: ignore[return-value]
 
-    def _transfer(self) -> None:
+    def _count_transfer(self) -> None:
         self.connect()
         with self._lock:
             self.commands += 1
 
-    def _existing(self, path: PurePosixPath) -> PurePosixPath:
+    def _existing_path(self, path: PurePosixPath) -> PurePosixPath:
         if path not in self.files:
             raise RemoteError(f"{self.node.alias}: no such file: {path}", remedy="put it there", node=self.node.alias)
         return path
 
 
 class FakeConnector:
-    """Makes a `FakeRemote` for each node and boot, and keeps it: use it where a connector is wanted.
+    """Make and keep a `FakeRemote` for each node and boot. Use it in place of a connector.
 
     Attributes:
-        answers: what every remote answers.
+        answers: of every remote.
         down: aliases that do not answer.
-        refusals: by alias, how many logins are refused first.
+        refusals: number of logins to refuse first, by alias.
     """
 
     def __init__(self, answers: Answers | None = None) -> None:
@@ -205,8 +208,8 @@ class FakeConnector:
         self._ran: list[Ran] = []
 
     def __call__(self, node: Node) -> FakeRemote:
-        """A new connection to a node; its files are those that it had."""
-        remote = FakeRemote(node, self._record)
+        """Return a new connection to a node. The node keeps its files."""
+        remote = FakeRemote(node, self._record_call)
         remote.down = node.alias in self.down
         with self._lock:
             remote.refusals = self.refusals.pop(node.alias, 0)
@@ -216,11 +219,11 @@ class FakeConnector:
 
     @property
     def ran(self) -> list[Ran]:
-        """Everything that was run on any node, oldest first."""
+        """All commands and scripts that were run on any node, oldest first."""
         with self._lock:
             return list(self._ran)
 
-    def _record(self, asked: Ran) -> Answer:
+    def _record_call(self, call: Ran) -> Answer:
         with self._lock:
-            self._ran.append(asked)
-        return FakeRemote(fake_node(asked.node), self.answers)._look_up(asked)  # noqa: SLF001  our own class
+            self._ran.append(call)
+        return FakeRemote(fake_node(call.node), self.answers)._find_answer(call)  # noqa: SLF001  our own class
