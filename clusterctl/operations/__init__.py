@@ -1,1 +1,1 @@
-"""What clusterctl does, each operation read from top to bottom. Nothing here prints, prompts or exits."""
+"""The operations of clusterctl. Each one reads from top to bottom. Nothing here prints, prompts or exits."""

@@ -1,4 +1,4 @@
-"""Getting onto nodes: commands on many, files, logs."""
+"""Access to nodes: run commands on many nodes, copy files, show logs."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ if TYPE_CHECKING:
 _MAX_THREADS = 32
 
 
-def reach(parts: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
-    """A cluster and one of its nodes, to talk to. Close the cluster afterwards.
+def reach(context: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
+    """Return a cluster and one of its nodes, ready for connections. The caller closes the cluster.
 
     Args:
-        parts: of the run.
-        alias: or just the number of a worker.
-        user: to log in as, where not as the provider says. The cluster user lets the cluster's own key in.
+        context: the context of the run.
+        alias: the alias of the node, or just the number of a worker.
+        user: the user to log in as; None for the user that the provider names. The cluster user accepts the cluster's
+            own key.
     """
-    nodes = parts.provider.nodes(parts.name)
-    cluster = parts.cluster(nodes)
+    nodes = context.provider.nodes(context.name)
+    cluster = context.cluster(nodes)
     node = cluster.node(alias)
     if node.state != NodeState.RUNNING:
         raise UsageError(
-            f"{node.alias} of {parts.name} is {node.state.value}",
-            remedy=f"`clusterctl start {parts.name}` brings it up",
+            f"{node.alias} of {context.name} is {node.state.value}",
+            remedy=f"`clusterctl start {context.name}` brings it up",
         )
     if user and user != node.user:
-        # What lets the provider's user in (a key, an agent) need not let in the one whom we made.
+        # The key or agent that the provider's user accepts may not be accepted by the user that we made.
         access = Access(jump=node.access.jump) if user == cluster.user else node.access
         node = replace(node, user=user, access=access)
         cluster.admit([node])
@@ -49,17 +50,17 @@ def reach(parts: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster
 
 
 def execute(
-    parts: Parts, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
+    context: Parts, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
 ) -> dict[str, int]:
-    """Run a command on nodes side by side; `on_result` is called as each ends. Returns exit statuses by alias.
+    """Run a command on nodes in parallel and return the exit statuses by alias. `on_result` is called as each ends.
 
-    A node that cannot be reached has status 255, as ssh says, and the reason on stderr.
+    A node that cannot be reached gets status 255, as ssh reports it, and the reason on stderr.
     """
-    nodes = parts.provider.nodes(parts.name)
-    cluster = parts.cluster(nodes)
+    nodes = context.provider.nodes(context.name)
+    cluster = context.cluster(nodes)
     chosen = [cluster.node(alias) for alias in aliases] or list(nodes)
 
-    def run(node: Node) -> int:
+    def run_command(node: Node) -> int:
         try:
             result = cluster.on(node).run(command, check=False)
         except ClusterctlError as exc:
@@ -69,14 +70,14 @@ def execute(
 
     try:
         with ThreadPoolExecutor(min(len(chosen), _MAX_THREADS) or 1) as pool:
-            return dict(zip([node.alias for node in chosen], pool.map(run, chosen), strict=True))
+            return dict(zip([node.alias for node in chosen], pool.map(run_command, chosen), strict=True))
     finally:
         cluster.close()
 
 
-def service_logs(parts: Parts, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
+def service_logs(context: Parts, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
     """Show the last lines of every service's log on a node."""
-    cluster, node = reach(parts, alias)
+    cluster, node = reach(context, alias)
     try:
         folder = shlex.quote(str(node.layout.logs))
         command = f'cd {folder} && for log in *.log; do echo "==> $log"; tail -n {lines} "$log"; done'
@@ -85,60 +86,60 @@ def service_logs(parts: Parts, alias: str, *, lines: int, show: Callable[[str], 
         cluster.close()
 
 
-def put(parts: Parts, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None) -> int:
-    """Copy files and folders to a node; returns how many files.
+def put(context: Parts, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None) -> int:
+    """Copy files and folders to a node. Return the number of files.
 
     Args:
-        parts: of the run.
-        alias: the node.
-        sources: on this computer.
-        target: over there; a relative path begins at the cluster user's home.
-        user: whose files they are to be; by default the cluster user's, where nodes are machines.
+        context: the context of the run.
+        alias: the alias of the node.
+        sources: paths on this computer.
+        target: path on the node; a relative path starts at the cluster user's home.
+        user: the owner of the copies; default: the cluster user, where nodes are machines.
     """
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}", remedy="check the paths on this computer")
-    cluster, node = reach(parts, alias, user=user or _owner(parts))
+    cluster, node = reach(context, alias, user=user or _file_owner(context))
     try:
         remote = cluster.on(node)
-        goal = _absolute(node, target)
-        into = target.endswith("/") or len(sources) > 1 or remote.is_folder(goal)
+        goal = _absolute_path(node, target)
+        into_folder = target.endswith("/") or len(sources) > 1 or remote.is_folder(goal)
         count = 0
         for source in sources:
-            for local, end in _below(source, goal / source.name if into else goal):
-                remote.put(local, end)
+            for local, destination in _list_files(source, goal / source.name if into_folder else goal):
+                remote.put(local, destination)
                 count += 1
         return count
     finally:
         cluster.close()
 
 
-def get(parts: Parts, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None) -> int:
-    """Copy files and folders from a node; returns how many files.
+def get(context: Parts, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None) -> int:
+    """Copy files and folders from a node. Return the number of files.
 
     Args:
-        parts: of the run.
-        alias: the node.
-        sources: over there; relative paths begin at the cluster user's home, wildcards are the node's.
-        target: on this computer.
-        user: who reads them; by default the cluster user, where nodes are machines.
+        context: the context of the run.
+        alias: the alias of the node.
+        sources: paths on the node; relative paths start at the cluster user's home, the node expands wildcards.
+        target: path on this computer.
+        user: the user that reads the files; default: the cluster user, where nodes are machines.
     """
-    cluster, node = reach(parts, alias, user=user or _owner(parts))
+    cluster, node = reach(context, alias, user=user or _file_owner(context))
     try:
         remote = cluster.on(node)
-        found = [path for source in sources for path in remote.find(_absolute(node, source))]
-        if not found:
+        paths = [path for source in sources for path in remote.find(_absolute_path(node, source))]
+        if not paths:
             raise UsageError(
                 f"{node.alias} has no {', '.join(sources)}",
-                remedy=f"`clusterctl sshnode {parts.name} {node.alias} ls`",
+                remedy=f"`clusterctl sshnode {context.name} {node.alias} ls`",
             )
-        into = target.is_dir() or len(found) > 1
-        if into:
+        into_folder = target.is_dir() or len(paths) > 1
+        if into_folder:
             target.mkdir(parents=True, exist_ok=True)
         count = 0
-        for source in found:
+        for source in paths:
             for path, relative, mode in remote.walk(source):
-                local = (target / source.name if into else target) / relative
+                local = (target / source.name if into_folder else target) / relative
                 if stat.S_ISDIR(mode):
                     local.mkdir(parents=True, exist_ok=True)
                 else:
@@ -150,18 +151,18 @@ def get(parts: Parts, alias: str, sources: Sequence[str], target: Path, *, user:
         cluster.close()
 
 
-def _owner(parts: Parts) -> str | None:
-    """Whose the files on a node are, if that is not who logs in there."""
-    return parts.machines.user if Facet.MACHINE in parts.provider.facets else None
+def _file_owner(context: Parts) -> str | None:
+    """Return the user that owns files on a node; None where that is the user who logs in."""
+    return context.machines.user if Facet.MACHINE in context.provider.facets else None
 
 
-def _absolute(node: Node, path: str) -> PurePosixPath:
-    """A path there: relative ones, and those with ``~/``, start at the cluster user's home."""
+def _absolute_path(node: Node, path: str) -> PurePosixPath:
+    """Return the absolute path on the node. Relative paths and those with ``~/`` start at the cluster user's home."""
     return node.layout.home / path.removeprefix("~/").rstrip("/") if path != "/" else PurePosixPath("/")
 
 
-def _below(source: Path, goal: PurePosixPath) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Every file at or below `source`, with the place it goes to."""
+def _list_files(source: Path, goal: PurePosixPath) -> Iterator[tuple[Path, PurePosixPath]]:
+    """Yield every file at or below `source`, with its path on the node."""
     if not source.is_dir():
         yield source, goal
         return

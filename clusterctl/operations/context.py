@@ -1,4 +1,4 @@
-"""What an operation works with: chosen in wiring, handed down, the same for all of them."""
+"""The context of an operation: wiring chooses its pieces and hands it down. All operations take the same one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """The pieces of one run of the program, for one cluster."""
+    """The context of one run of the program, for one cluster."""
 
     name: str
     settings: Settings
@@ -33,27 +33,27 @@ class Parts:
     connector: Callable[[Node], Remote]
     report: Callable[[Event], None]
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """What the command line said over the template."""
+    """Options of the template that the command line overrides."""
 
     @property
     def machines(self) -> Machines:
-        """What the template says of every machine."""
+        """The settings of every machine, from the template."""
         return machines(self.settings.cluster, self.settings.volumes)
 
     def say(self, text: str) -> None:
-        """Tell the user what begins now."""
+        """Report to the user the step that begins now."""
         self.report(Event(EventKind.STEP, text))
 
     def warn(self, text: str) -> None:
-        """Tell the user of something that is wrong and not fatal."""
+        """Warn the user of a fault that is not fatal."""
         self.report(Event(EventKind.WARNING, text))
 
     def with_host(self, host: PluginHost) -> Parts:
-        """The same with other plugins."""
+        """Return a copy with other plugins."""
         return replace(self, host=host)
 
     def cluster(self, nodes: Iterable[Node], request: Request | None = None) -> Cluster:
-        """The cluster with these nodes, nothing connected yet."""
+        """Return the cluster with these nodes, without any connection."""
         return Cluster(
             self.name,
             machines=self.machines,

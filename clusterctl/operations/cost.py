@@ -1,4 +1,4 @@
-"""What a plan would cost, before it is carried out."""
+"""The cost of a plan, estimated before the plan is carried out."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import Parts
 
 Approve = Callable[[Estimate], None]
-"""Is told what is about to be bought, and raises if it shall not be."""
+"""Called with the estimate before anything is bought. It raises to refuse."""
 
 
-def quote(parts: Parts, plan: Plan, there: Sequence[Node] | None = None) -> Estimate | None:
-    """What the nodes of this plan that are not there would cost; None where nothing new is made, or nothing costs.
+def quote(context: Parts, plan: Plan, existing: Sequence[Node] | None = None) -> Estimate | None:
+    """Return the cost of the nodes of this plan that do not exist yet.
+
+    None where no new node is made, or nothing costs money.
 
     Args:
-        parts: of the run.
-        plan: what is to be.
-        there: the nodes that exist; None to ask for them.
+        context: the context of the run.
+        plan: the plan of the cluster.
+        existing: the nodes that exist; None to ask the provider for them.
 
     Raises:
-        ProviderError: whoever has the prices cannot be asked at all.
+        ProviderError: the source of the prices does not answer at all.
     """
-    if not isinstance(parts.provider, Priced):
+    if not isinstance(context.provider, Priced):
         return None
-    nodes = parts.provider.nodes(parts.name) if there is None else there
+    nodes = context.provider.nodes(context.name) if existing is None else existing
     known = {node.alias for node in nodes}
-    return None if known.issuperset(spec.alias for spec in plan.nodes) else parts.provider.estimate(plan, nodes)
+    return None if known.issuperset(spec.alias for spec in plan.nodes) else context.provider.estimate(plan, nodes)
 
 
-def agree(parts: Parts, plan: Plan, there: Sequence[Node], approve: Approve | None) -> None:
-    """Tell what the nodes of this plan that are not there would cost; whoever is told raises if it shall not be.
+def agree(context: Parts, plan: Plan, existing: Sequence[Node], approve: Approve | None) -> None:
+    """Call `approve` with the cost of the nodes of this plan that do not exist yet. It raises to refuse.
 
     Args:
-        parts: of the run.
-        plan: what is to be.
-        there: the nodes that exist.
-        approve: who is told; None: nobody asks for prices.
+        context: the context of the run.
+        plan: the plan of the cluster.
+        existing: the nodes that exist.
+        approve: called with the estimate; None skips the question and the prices.
     """
-    estimate = quote(parts, plan, there) if approve else None
+    estimate = quote(context, plan, existing) if approve else None
     if approve and estimate:
         approve(estimate)

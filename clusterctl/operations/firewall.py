@@ -1,4 +1,4 @@
-"""Who may log in to the nodes of a cluster."""
+"""The firewall of a cluster: the networks that may log in to its nodes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Allowed:
-    """Networks, as CIDR, that reach the nodes' SSH servers."""
+    """The networks, as CIDR, that reach the nodes' SSH servers."""
 
     now: tuple[str, ...]
     before: tuple[str, ...]
 
 
-def allow_me(parts: Parts) -> Allowed:
-    """Let this computer in, at the address that it has now, and nobody who was let in so before.
+def allow_me(context: Parts) -> Allowed:
+    """Allow SSH from this computer's present address, and no longer from those that it had before.
 
     Raises:
-        UsageError: there is no door to open: the provider has no firewall of its own.
+        UsageError: the provider has no firewall of its own.
     """
-    if not isinstance(parts.provider, Doors):
+    if not isinstance(context.provider, Doors):
         raise UsageError(
-            f"nodes of the provider {parts.provider.name} have no firewall of ours",
-            remedy=f"see how {parts.name} is reached with `clusterctl status {parts.name}`",
+            f"nodes of the provider {context.provider.name} have no firewall of ours",
+            remedy=f"see how {context.name} is reached with `clusterctl status {context.name}`",
         )
-    now, before = parts.provider.allow(parts.name)
+    now, before = context.provider.allow(context.name)
     return Allowed(tuple(now), tuple(before))

@@ -1,4 +1,4 @@
-"""`gc`: what is tagged as ours on EC2 and needed by no cluster, or past its time. The judgement is pure."""
+"""`gc`: select resources on EC2 with our tags that no cluster needs, or that have expired. The selection is pure."""
 
 from __future__ import annotations
 
@@ -24,131 +24,132 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 _TEMPLATE_AGE = timedelta(hours=1)
-"""A launch template lives as long as its launch: minutes."""
-_PARTS = (Kind.VOLUME, Kind.PLACEMENT_GROUP, Kind.NETWORK_INTERFACE, Kind.SECURITY_GROUP, Kind.KEY_PAIR)
-"""What is of use to the instances of its cluster alone."""
+"""A launch template is needed during its launch only, which takes minutes."""
+_CLUSTER_KINDS = (Kind.VOLUME, Kind.PLACEMENT_GROUP, Kind.NETWORK_INTERFACE, Kind.SECURITY_GROUP, Kind.KEY_PAIR)
+"""Kinds of resources that only the instances of their cluster use."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A cluster on EC2 that this laptop's journal knows."""
+    """A cluster on EC2 in the journals of this laptop."""
 
     name: str
     uuid: str
-    """Empty where the journal does not have it: then the name counts."""
+    """Empty where the journal has none: then the name decides."""
     wanted: frozenset[str] = frozenset()
-    """Aliases of the nodes that it shall have."""
+    """Aliases of the nodes that the cluster should have."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Aliases by instance id."""
     tokens: frozenset[str] = frozenset()
-    """Of launches that the next `start` completes: whatever came of them is its."""
+    """Tokens of launches that the next `start` completes. Their instances belong to this cluster."""
     templates: frozenset[str] = frozenset()
-    """Launch templates of these launches."""
+    """The launch templates of these launches."""
     images: frozenset[str] = frozenset()
-    """That further nodes start from."""
+    """The images that new nodes of the cluster start from."""
 
     def has(self, resource: Resource) -> bool:
-        """Whether this was made for it."""
+        """Return whether the resource was made for this cluster."""
         return resource.uuid == self.uuid if self.uuid else resource.cluster == self.name
 
 
 @dataclass(frozen=True)
 class Unneeded:
-    """Something that may be ended."""
+    """A resource that may be ended, and why."""
 
     resource: Resource
     reason: str
     foreign: bool = False
-    """Somebody else made it: whether they need it only they know."""
+    """Another owner made it. This computer cannot know whether they need it."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What `gc` found."""
+    """The result of the search of `gc`."""
 
     resources: tuple[Resource, ...]
-    """Everything of ours."""
+    """All resources with our tags."""
     unneeded: tuple[Unneeded, ...]
     hourly_usd: Mapping[str, Decimal]
-    """By id, as far as it is known."""
+    """Costs by resource id, as far as they are known."""
     notes: tuple[str, ...]
-    """Regions where AWS does not let us look, prices that are not known."""
+    """Regions where AWS denies access, and prices that are unknown."""
     failures: tuple[str, ...]
-    """Where we could not look although we should: something may be there."""
+    """Searches that failed: resources may be left there."""
     regions: int
-    """How many were looked at."""
+    """The number of regions that were searched."""
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Who wants to know."""
+    """Whose resources `gc` looks for, and which of them count."""
 
     home: Path
     """The folder with the journals."""
     owner: str
-    """As the tags say it."""
+    """The owner, as the tags name it."""
     images: bool = False
-    """Baked images count too."""
+    """Include baked images."""
 
 
 def find(aws: Aws, asker: Asker, *, report: Callable[[Event], None]) -> Findings:
-    """Look at all regions, and at the journals of this laptop. Changes nothing.
+    """Search all regions, and compare with the journals of this laptop. Changes nothing.
 
     Raises:
-        AwsError: AWS does not even name the regions.
+        AwsError: AWS did not list the regions.
     """
 
-    def progress(done: int, total: int) -> None:
+    def report_progress(done: int, total: int) -> None:
         report(Event(EventKind.PROGRESS, "Looking at regions", done=done, total=total))
 
-    found = inventory.everywhere(aws, images=asker.images, progress=progress)
-    judged = _judge(found.resources, asker)
-    prices, unknown = resource_costs.hourly(aws, [each.resource for each in judged])
-    notes = (*found.notes, *unknown)
-    return Findings(found.resources, tuple(judged), prices, notes, found.failures, len(found.regions))
+    listing = inventory.everywhere(aws, images=asker.images, progress=report_progress)
+    judged = _select_with_journals(listing.resources, asker)
+    prices, unknown = resource_costs.hourly(aws, [item.resource for item in judged])
+    notes = (*listing.notes, *unknown)
+    return Findings(listing.resources, tuple(judged), prices, notes, listing.failures, len(listing.regions))
 
 
 def end(
-    aws: Aws, found: Findings, doomed: Sequence[Unneeded], asker: Asker, *, report: Callable[[Event], None]
+    aws: Aws, findings: Findings, doomed: Sequence[Unneeded], asker: Asker, *, report: Callable[[Event], None]
 ) -> list[Left]:
-    """End these, but for what a cluster needs by now: the question may have stood there for an hour.
+    """End these resources, except those that a cluster needs by now: the user may have answered an hour later.
 
     Args:
         aws: the account.
-        found: by `find`.
-        doomed: some or all of what was found.
-        asker: who wants it.
-        report: told of each that has ended.
+        findings: the result of the search.
+        doomed: some or all of its unneeded resources.
+        asker: the same as for the search.
+        report: called as each resource has ended.
 
     Returns:
-        What is left, and why.
+        The resources that are left, and why.
     """
-    still = {each.resource.key for each in _judge(found.resources, asker)}
-    resources = [each.resource for each in doomed]
+    unneeded_now = {item.resource.key for item in _select_with_journals(findings.resources, asker)}
+    resources = [item.resource for item in doomed]
     left = gc.end(
         aws,
-        [resource for resource in resources if resource.key in still],
+        [resource for resource in resources if resource.key in unneeded_now],
         say=lambda text: report(Event(EventKind.NOTE, text)),
     )
-    return left + [Left(each, "a cluster needs it now") for each in resources if each.key not in still]
+    needed = [resource for resource in resources if resource.key not in unneeded_now]
+    return left + [Left(resource, "a cluster needs it now") for resource in needed]
 
 
-def _judge(found: Sequence[Resource], asker: Asker) -> list[Unneeded]:
-    # The journals are read after the cloud: a cluster that came in between is in them.
+def _select_with_journals(resources: Sequence[Resource], asker: Asker) -> list[Unneeded]:
+    # The journals are read after the cloud: they contain a cluster that was started in between.
     known = known_clusters(asker.home)
-    return unneeded(found, known, now=datetime.now(timezone.utc), owner=asker.owner, images=asker.images)
+    return unneeded(resources, known, now=datetime.now(timezone.utc), owner=asker.owner, images=asker.images)
 
 
 def known_clusters(home: Path) -> list[Known]:
-    """The clusters of this laptop's journals that are on EC2, or may be."""
+    """Return the clusters of this laptop's journals that are on EC2, or may be."""
     folders = home / "clusters"
     if not folders.is_dir():
         return []
-    found = (ClusterFolder(home, each.name) for each in sorted(folders.iterdir()))
-    return [_known(folder) for folder in found if folder.exists and folder.provider() in {None, "ec2"}]
+    clusters = (ClusterFolder(home, folder.name) for folder in sorted(folders.iterdir()))
+    return [_read_cluster(cluster) for cluster in clusters if cluster.exists and cluster.provider() in {None, "ec2"}]
 
 
-def _known(folder: ClusterFolder) -> Known:
+def _read_cluster(folder: ClusterFolder) -> Known:
     ledger = Ledger(folder)
     launches = ledger.open_launches()
     return Known(
@@ -163,40 +164,42 @@ def _known(folder: ClusterFolder) -> Known:
 
 
 def unneeded(
-    found: Sequence[Resource], known: Sequence[Known], *, now: datetime, owner: str, images: bool = False
+    resources: Sequence[Resource], known: Sequence[Known], *, now: datetime, owner: str, images: bool = False
 ) -> list[Unneeded]:
-    """What may be ended, and why. Nothing that a known cluster needs, unless its own time is over.
+    """Return the resources that may be ended, and why. A known cluster keeps what it needs, unless that has expired.
 
     Args:
-        found: everything of ours.
-        known: the clusters of this laptop. Read after `found` was, else a cluster that came between is not known.
-        now: with a time zone.
-        owner: who asks.
-        images: baked images count too.
+        resources: all resources with our tags.
+        known: the clusters of this laptop. Read them after `resources`, else a cluster that was started in between is
+            missing.
+        now: the present time, with a time zone.
+        owner: the owner that asks, as the tags name it.
+        images: include baked images.
     """
-    nodes = _nodes(found, known)
+    nodes = _node_instances(resources, known)
     reasons: dict[tuple[str, Kind, str], str] = {}
-    for resource in found:
-        reason = _over(resource, now) or _why(resource, known, nodes, now=now)
+    for resource in resources:
+        reason = _expiry_reason(resource, now) or _orphan_reason(resource, known, nodes, now=now)
         if not reason and images and resource.kind in {Kind.IMAGE, Kind.SNAPSHOT}:
-            reason = _why_image(resource, known, found)
+            reason = _image_reason(resource, known, resources)
         if reason:
             reasons[resource.key] = reason
-    instances = of(found, Kind.INSTANCE)
-    # What belongs to a cluster whose instances stay, stays, whoever's journal is lost.
-    staying = {each.uuid for each in instances if each.key not in reasons}
-    foreign = {each.uuid for each in instances if each.owner != owner} - {""}
+    instances = of(resources, Kind.INSTANCE)
+    # Resources of a cluster whose instances stay are kept, even where its journal is lost.
+    staying = {instance.uuid for instance in instances if instance.key not in reasons}
+    foreign = {instance.uuid for instance in instances if instance.owner != owner} - {""}
     return [
-        Unneeded(each, reasons[each.key], foreign=each.owner != owner or each.uuid in foreign)
-        for each in by_kind(found)
-        if each.key in reasons and not (each.kind in _PARTS and each.uuid in staying and not _over(each, now))
+        Unneeded(item, reasons[item.key], foreign=item.owner != owner or item.uuid in foreign)
+        for item in by_kind(resources)
+        if item.key in reasons
+        and not (item.kind in _CLUSTER_KINDS and item.uuid in staying and not _expiry_reason(item, now))
     ]
 
 
-def _over(resource: Resource, now: datetime) -> str:
-    """Why it may go because of its tag, and only of it. A tag that says no time says nothing."""
+def _expiry_reason(resource: Resource, now: datetime) -> str:
+    """Return why the resource's own tag says that it has expired; empty if not. A tag without a time does not count."""
     if resource.with_instance:
-        return ""  # its instance has the same tag, and takes it along
+        return ""  # its instance has the same tag, and its end deletes this too
     text = resource.tags.get(tags.EXPIRES, "")
     try:
         end = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -206,39 +209,39 @@ def _over(resource: Resource, now: datetime) -> str:
     return f"its time was over at {end.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC" if end <= now else ""
 
 
-def _why(resource: Resource, known: Sequence[Known], nodes: frozenset[str], *, now: datetime) -> str:
-    """Why no cluster needs it; empty if one does, or may, or if it was never a cluster's."""
+def _orphan_reason(resource: Resource, known: Sequence[Known], nodes: frozenset[str], *, now: datetime) -> str:
+    """Return why no cluster needs the resource; empty if one does or may, or if it never belonged to a cluster."""
     if resource.with_instance or not resource.uuid:
-        return ""  # ends with its instance; made by hand, such as with `createvolume`
+        return ""  # ends with its instance, or was made by hand, such as with `createvolume`
     if resource.kind in {Kind.IMAGE, Kind.SNAPSHOT}:
         return ""
-    mine = [cluster for cluster in known if cluster.has(resource)]
-    if not mine:
+    owners = [cluster for cluster in known if cluster.has(resource)]
+    if not owners:
         return f"no cluster that this computer knows needs it ({resource.cluster or resource.uuid})"
     if resource.kind == Kind.INSTANCE:
         return "" if resource.id in nodes else f"it is no node of {resource.cluster} any more"
     if resource.kind == Kind.LAUNCH_TEMPLATE:
-        used = any({resource.id, resource.name} & cluster.templates for cluster in mine)
+        used = any({resource.id, resource.name} & cluster.templates for cluster in owners)
         old = resource.made is not None and now - resource.made > _TEMPLATE_AGE
         return "its launch is over" if old and not used else ""
     return ""
 
 
-def _nodes(found: Iterable[Resource], known: Sequence[Known]) -> frozenset[str]:
-    """The instances that are nodes of known clusters, or become some when the next `start` completes a launch."""
-    instances = sorted(of(found, Kind.INSTANCE), key=lambda each: (str(each.made), each.id))
+def _node_instances(resources: Iterable[Resource], known: Sequence[Known]) -> frozenset[str]:
+    """Return the ids of instances that are nodes of known clusters, or will be once `start` completes their launch."""
+    instances = sorted(of(resources, Kind.INSTANCE), key=lambda instance: (str(instance.made), instance.id))
     needed: set[str] = set()
     for cluster in known:
-        mine = [each for each in instances if cluster.has(each)]
-        called = records.named(mine, cluster.names)
-        needed |= {each.id for alias, each in called.items() if alias in cluster.wanted}
-        needed |= {each.id for each in mine if each.tags.get(tags.ATTEMPT) in cluster.tokens}
+        own = [instance for instance in instances if cluster.has(instance)]
+        by_alias = records.named(own, cluster.names)
+        needed |= {instance.id for alias, instance in by_alias.items() if alias in cluster.wanted}
+        needed |= {instance.id for instance in own if instance.tags.get(tags.ATTEMPT) in cluster.tokens}
     return frozenset(needed)
 
 
-def _why_image(resource: Resource, known: Sequence[Known], found: Sequence[Resource]) -> str:
+def _image_reason(resource: Resource, known: Sequence[Known], resources: Sequence[Resource]) -> str:
     if resource.kind == Kind.IMAGE:
         used = any(resource.id in cluster.images for cluster in known)
         return "" if used else "no cluster here uses this baked image; `clusterctl image bake` makes it anew"
-    of_an_image = any(resource.id in image.parts for image in of(found, Kind.IMAGE))
+    of_an_image = any(resource.id in image.parts for image in of(resources, Kind.IMAGE))
     return "" if of_an_image else "its baked image is gone"

@@ -1,4 +1,4 @@
-"""`image bake`: a node of its own is given what every node needs, and becomes an image."""
+"""`image bake`: install what every node needs on a builder node, and save the builder as an image."""
 
 from __future__ import annotations
 
@@ -22,101 +22,101 @@ if TYPE_CHECKING:
     from clusterctl.operations.cost import Approve
 
 PREFIX = "bake-"
-"""What the name of the builder's cluster begins with; the image's name follows."""
+"""The prefix of the builder's cluster name; the image's name follows."""
 
 
 @dataclass(frozen=True)
 class Baked:
-    """What `bake` achieved."""
+    """The result of `bake`."""
 
     image: str
     new: bool
-    """False where an image of the same content was there already."""
+    """False where an image of the same content existed already."""
     seconds: float
 
 
-def bake(parts: Parts, *, approve: Approve | None = None) -> Baked:
-    """Make an image that has all that the nodes of this template need, unless there is one.
+def bake(context: Parts, *, approve: Approve | None = None) -> Baked:
+    """Make an image with everything that the nodes of this template need, unless there is one.
 
     Args:
-        parts: of the run; the cluster's name is that of the builder, `PREFIX` and the image's name.
-        approve: called before a builder is made that costs money; None: nobody asks for prices.
+        context: the context of the run; its cluster name is the builder's: the prefix "bake-" and the image's name.
+        approve: called before a builder is made that costs money; None skips the question and the prices.
 
     Raises:
         ClusterctlError: no image was made, and the builder is gone.
     """
-    owner = parts.provider
+    owner = context.provider
     if not isinstance(owner, Images):
         raise UsageError(
             f"nodes of the provider {owner.name} do not start from images",
             remedy="choose a template of another provider with -c, such as one with PROVIDER = docker",
         )
     began = time.monotonic()
-    with parts.folder.locked():
-        plan = replace(make_plan(parts, (MASTER,)), volumes=())
-        refuse_problems(parts, plan)
-        public_key = parts.folder.ensure()
-        cluster = parts.cluster((), plan.request)
+    with context.folder.locked():
+        plan = replace(make_plan(context, (MASTER,)), volumes=())
+        refuse_problems(context, plan)
+        public_key = context.folder.ensure()
+        cluster = context.cluster((), plan.request)
         try:
-            prepare(parts, cluster, plan)
-            base, wanted = plan.nodes[0].image, content(cluster, plan)
-            image = owner.image(base, wanted)
+            prepare(context, cluster, plan)
+            base, content_key = plan.nodes[0].image, content(cluster, plan)
+            image = owner.image(base, content_key)
             new = not image
             if new:
-                agree(parts, plan, (), approve)
-                _build(parts, cluster, plan, public_key)
-                image = owner.save_image(parts.name, base, wanted)
+                agree(context, plan, (), approve)
+                _prepare_builder(context, cluster, plan, public_key)
+                image = owner.save_image(context.name, base, content_key)
         except BaseException as cause:
             cluster.close()
-            _end_builder_after(parts, cause)
+            _end_builder_after(context, cause)
             raise
         cluster.close()
-        _end_builder(parts)
+        _end_builder(context)
     return Baked(image, new, time.monotonic() - began)
 
 
-def _build(parts: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
-    """Have a node with all that shall be on the image, and nothing else."""
-    parts.provider.destroy(parts.name)  # what a killed bake has left
-    _make_builder(parts, cluster, plan, public_key)
-    _fill(parts, cluster)
+def _prepare_builder(context: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
+    """Start a builder node and install the content of the image, and nothing else."""
+    context.provider.destroy(context.name)  # the leftovers of a bake that was killed
+    _start_builder(context, cluster, plan, public_key)
+    _install_content(context, cluster)
     cluster.close()
-    parts.say("Saving the image")
+    context.say("Saving the image")
 
 
-def _make_builder(parts: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
-    parts.say(f"Starting the builder ({plan.provider})")
-    # Written before asking, so that whoever kills us can still end what we made: `clusterctl terminate`.
-    parts.folder.record(
-        "create", provider=plan.provider, template=parts.settings.template, overrides={}, nodes=[MASTER]
+def _start_builder(context: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
+    context.say(f"Starting the builder ({plan.provider})")
+    # Written before asking: if this process is killed, `clusterctl terminate` still ends the builder.
+    context.folder.record(
+        "create", provider=plan.provider, template=context.settings.template, overrides={}, nodes=[MASTER]
     )
-    nodes = parts.provider.create(plan, public_key=public_key, report=parts.report)
-    parts.folder.pin(nodes)
+    nodes = context.provider.create(plan, public_key=public_key, report=context.report)
+    context.folder.pin(nodes)
     cluster.admit(nodes)
-    nobody = parts.with_host(parts.host.only(""))
-    join(nobody, cluster, plan, [MASTER], left_s=plan.deadline_s)  # only until it answers
+    without_plugins = context.with_host(context.host.only(""))
+    join(without_plugins, cluster, plan, [MASTER], left_s=plan.deadline_s)  # waits only until the node answers
 
 
-def _fill(parts: Parts, cluster: Cluster) -> None:
-    """Let the plugins put on it what they have for an image, and take off what belongs to this one node."""
-    for name in parts.host.having("clusterctl_bake"):
-        parts.say(f"Baking: {name}")
-        parts.host.call(name, "clusterctl_bake", cluster=cluster, node=cluster.master)
+def _install_content(context: Parts, cluster: Cluster) -> None:
+    """Let the plugins install their part of the image, then remove what belongs to this one node."""
+    for name in context.host.having("clusterctl_bake"):
+        context.say(f"Baking: {name}")
+        context.host.call(name, "clusterctl_bake", cluster=cluster, node=cluster.master)
     script = render("image_clean.sh.j2", layout=cluster.master.layout)
     cluster.on(cluster.master).run_script(script, name="image: clean", sudo=True)
 
 
-def _end_builder(parts: Parts) -> None:
-    parts.provider.destroy(parts.name)
-    parts.folder.remove()
+def _end_builder(context: Parts) -> None:
+    context.provider.destroy(context.name)
+    context.folder.remove()
 
 
-def _end_builder_after(parts: Parts, cause: BaseException) -> None:
-    """The same, and if that fails too, the first cause is still what is told."""
+def _end_builder_after(context: Parts, cause: BaseException) -> None:
+    """End the builder after an error. If that fails too, the first cause stays the error that is shown."""
     try:
-        _end_builder(parts)
+        _end_builder(context)
     except (ProviderError, KeyboardInterrupt) as exc:
-        text = f"the builder may still be running: `clusterctl terminate {parts.name}` ends it ({exc})"
+        text = f"the builder may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)
-        parts.warn(text)
+        context.warn(text)

@@ -1,4 +1,4 @@
-"""Which baked image has what a plan wants: `image bake` names images so, and `start` finds them so."""
+"""The lookup of baked images by their content. `image bake` labels images with this hash, and `start` looks it up."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def content(cluster: Cluster, plan: Plan) -> str:
-    """The hash of what an image of these nodes has beyond its base: packages of the system, and the environment.
+    """Return the hash of what an image of these nodes adds to its base: system packages and the Python environment.
 
-    To be asked once the plugins have prepared: one of them resolves the environment.
+    Call it after the plugins have prepared: one of them resolves the environment.
     """
-    wanted = [*sorted(plan.request.apt), "", str(cluster.recall("environment") or "")]
-    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+    lines = [*sorted(plan.request.apt), "", str(cluster.recall("environment") or "")]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def from_images(parts: Parts, cluster: Cluster, plan: Plan, new: Collection[str]) -> Plan:
-    """The plan, with a baked image for each of the `new` nodes that there is a matching one for."""
-    if not new or not isinstance(parts.provider, Images):
+def from_images(context: Parts, cluster: Cluster, plan: Plan, new: Collection[str]) -> Plan:
+    """Return the plan with a baked image for each of the `new` nodes that has a matching one."""
+    if not new or not isinstance(context.provider, Images):
         return plan
-    wanted = content(cluster, plan)
+    content_key = content(cluster, plan)
     bases = dict.fromkeys(spec.image for spec in plan.nodes if spec.alias in new)
-    found = {base: image for base in bases if (image := parts.provider.image(base, wanted))}
-    if found:
-        parts.say(f"Using the baked image {', '.join(found.values())}: its packages are there already")
+    baked = {base: image for base in bases if (image := context.provider.image(base, content_key))}
+    if baked:
+        context.say(f"Using the baked image {', '.join(baked.values())}: its packages are there already")
     nodes = [
-        replace(spec, image=found[spec.image]) if spec.alias in new and spec.image in found else spec
+        replace(spec, image=baked[spec.image]) if spec.alias in new and spec.image in baked else spec
         for spec in plan.nodes
     ]
     return replace(plan, nodes=tuple(nodes))

@@ -1,4 +1,4 @@
-"""Leaving mirrors joining: the plugins undo in reverse, then the machine goes. Nothing here stops it."""
+"""Leaving mirrors joining: the plugins undo in reverse order, then the machine ends. No failure stops it."""
 
 from __future__ import annotations
 
@@ -18,109 +18,112 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import Parts
 
 
-def say_goodbye(parts: Parts, cluster: Cluster, alias: str, *, reachable: bool) -> None:
-    """Call every plugin's `clusterctl_leave` for a node, in reversed order; failures are logged."""
+def say_goodbye(context: Parts, cluster: Cluster, alias: str, *, reachable: bool) -> None:
+    """Call every plugin's `clusterctl_leave` for a node, in reverse order. Failures are reported as warnings."""
     node = replace(cluster.node(alias), reachable=reachable)
-    for name in reversed(parts.host.having("clusterctl_leave")):
+    for name in reversed(context.host.having("clusterctl_leave")):
         try:
-            parts.host.call(name, "clusterctl_leave", cluster=cluster, node=node)
+            context.host.call(name, "clusterctl_leave", cluster=cluster, node=node)
         except ClusterctlError as exc:
-            parts.warn(f"{alias}: {exc.message}")
+            context.warn(f"{alias}: {exc.message}")
     try:
-        parts.folder.record("left", node=alias, id=node.id)
+        context.folder.record("left", node=alias, id=node.id)
     except StateError as exc:
-        parts.warn(f"{alias}: {exc.message}")
+        context.warn(f"{alias}: {exc.message}")
 
 
-def _say_goodbye_if_up(parts: Parts, cluster: Cluster, node: Node) -> None:
-    """Say goodbye for a node whose machine may be off; one that outlives the cluster then keeps what it has."""
+def _run_leave_if_up(context: Parts, cluster: Cluster, node: Node) -> None:
+    """Run the leave hooks for a node whose machine may be off.
+
+    A machine that outlives the cluster and is off keeps what was set up on it.
+    """
     up = node.state == NodeState.RUNNING
     if not up and Facet.LASTING in node.facets:
-        parts.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
-    say_goodbye(parts, cluster, node.alias, reachable=up)
+        context.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
+    say_goodbye(context, cluster, node.alias, reachable=up)
 
 
-def _all_leave(parts: Parts, nodes: Sequence[Node]) -> None:
-    """Every node says goodbye, the workers first, those that run over SSH and those that do not without it."""
-    cluster = parts.cluster(nodes)
-    cluster.ending = Facet.LASTING not in parts.provider.facets
+def _let_all_leave(context: Parts, nodes: Sequence[Node]) -> None:
+    """Run the leave hooks for every node, the workers first: over SSH where the node runs, without SSH where not."""
+    cluster = context.cluster(nodes)
+    cluster.ending = Facet.LASTING not in context.provider.facets
     cluster.all_leave = True
 
-    def goodbye(node: Node) -> None:
-        _say_goodbye_if_up(parts, cluster, node)
+    def leave_if_up(node: Node) -> None:
+        _run_leave_if_up(context, cluster, node)
 
     try:
-        cluster.each(goodbye, cluster.workers)
-        cluster.each(goodbye, [node for node in cluster.nodes if node.is_master])
+        cluster.each(leave_if_up, cluster.workers)
+        cluster.each(leave_if_up, [node for node in cluster.nodes if node.is_master])
     finally:
         cluster.close()
 
 
-def terminate(parts: Parts, *, force: bool = False) -> list[Node]:
-    """End the cluster and forget it. Returns the nodes that were ended; a cluster that is not there is success.
+def terminate(context: Parts, *, force: bool = False) -> list[Node]:
+    """End the cluster and forget it. Return the nodes that were ended. A cluster that does not exist is success.
 
     Args:
-        parts: of the run.
+        context: the context of the run.
         force: do not call the plugins.
 
     Raises:
-        ProviderError: naming what may be left; the laptop's files then stay, so that it can be tried again.
+        ProviderError: names what may be left. The laptop's files then stay, so that the user can try again.
     """
-    with parts.folder.locked():
-        nodes = parts.provider.nodes(parts.name)
+    with context.folder.locked():
+        nodes = context.provider.nodes(context.name)
         if nodes and not force:
-            _all_leave(parts, nodes)
-        publish.withdraw(parts.folder)
-        parts.provider.destroy(parts.name)
-        parts.folder.remove()
+            _let_all_leave(context, nodes)
+        publish.withdraw(context.folder)
+        context.provider.destroy(context.name)
+        context.folder.remove()
     return nodes
 
 
-def stop(parts: Parts) -> list[Node]:
-    """Power the nodes off and keep their disks; `start` brings all of it back."""
-    if not isinstance(parts.provider, Power):
+def stop(context: Parts) -> list[Node]:
+    """Power the nodes off and keep their disks. `start` brings everything back."""
+    if not isinstance(context.provider, Power):
         raise UsageError(
-            f"nodes of the provider {parts.provider.name} cannot be stopped",
-            remedy=f"`clusterctl terminate {parts.name}` ends them",
+            f"nodes of the provider {context.provider.name} cannot be stopped",
+            remedy=f"`clusterctl terminate {context.name}` ends them",
         )
-    with parts.folder.locked():
-        nodes = parts.provider.nodes(parts.name)
+    with context.folder.locked():
+        nodes = context.provider.nodes(context.name)
         running = [node for node in nodes if node.state == NodeState.RUNNING]
         if running:
-            _all_leave(parts, running)
-        publish.withdraw(parts.folder)
-        parts.provider.stop(parts.name)
+            _let_all_leave(context, running)
+        publish.withdraw(context.folder)
+        context.provider.stop(context.name)
     return running
 
 
-def remove_nodes(parts: Parts, aliases: Sequence[str], count: int) -> list[str]:
-    """Let workers leave, and end them.
+def remove_nodes(context: Parts, aliases: Sequence[str], count: int) -> list[str]:
+    """Let workers leave, and end them. Return their aliases.
 
     Args:
-        parts: of the run.
-        aliases: which; empty for the last `count` by number.
-        count: how many, where no aliases are given.
+        context: the context of the run.
+        aliases: the workers; empty for the last `count` by number.
+        count: how many workers, where no aliases are given.
     """
-    with parts.folder.locked():
-        nodes = {node.alias: node for node in parts.provider.nodes(parts.name)}
-        leaving = _choose(parts.name, list(nodes), aliases, count)
-        cluster = parts.cluster(nodes.values())
+    with context.folder.locked():
+        nodes = {node.alias: node for node in context.provider.nodes(context.name)}
+        leaving = _choose_leaving(context.name, list(nodes), aliases, count)
+        cluster = context.cluster(nodes.values())
         # Written before the machines go: a command that is cut off here must not bring them back later.
-        parts.folder.record("remove", nodes=leaving)
+        context.folder.record("remove", nodes=leaving)
         try:
             cluster.each(
-                lambda node: _say_goodbye_if_up(parts, cluster, node),
+                lambda node: _run_leave_if_up(context, cluster, node),
                 [nodes[alias] for alias in leaving],
             )
-            parts.provider.destroy(parts.name, leaving)
+            context.provider.destroy(context.name, leaving)
             cluster.admit(node for node in nodes.values() if node.alias not in leaving)
-            members_changed(parts, cluster)
+            members_changed(context, cluster)
         finally:
             cluster.close()
     return leaving
 
 
-def _choose(name: str, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
+def _choose_leaving(name: str, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
     unknown = [alias for alias in aliases if alias not in existing]
     if unknown:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The plan of an operation, and all that is done with it before a node is asked for."""
+"""The plan of an operation, and the checks and hooks that run before a node is requested."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import Parts
 
 Special = dict[str, dict[str, object]]
-"""By alias, fields of its `NodeSpec` that differ from the template's."""
+"""By alias, the fields of its `NodeSpec` that differ from the template."""
 
 
-def make_plan(parts: Parts, wanted: Sequence[str], special: Special | None = None) -> Plan:
-    """The plan for these nodes: settings and all plugins' requests, merged. Asks nobody.
+def make_plan(context: Parts, wanted: Sequence[str], special: Special | None = None) -> Plan:
+    """Return the plan for these nodes: the settings and all plugins' requests, merged. It asks no provider and no node.
 
     Args:
-        parts: of the run.
-        wanted: aliases.
-        special: of nodes that are asked for now; what others were asked for with, the journal has.
+        context: the context of the run.
+        wanted: aliases of the nodes.
+        special: overrides of the nodes that are requested now; the journal has those of earlier requests.
     """
-    requests = [*parts.host.requests()]
-    if Facet.INIT not in parts.provider.facets:
+    requests = [*context.host.requests()]
+    if Facet.INIT not in context.provider.facets:
         requests.append(("services", Request(pip=(services.REQUIREMENT,))))
-    # Those that act without being named count too, once they have a section.
-    said = parts.settings.all_plugins
-    choices = [(name, said[name].options.model_dump_json()) for name in parts.host.names if name in said]
+    # Plugins that act without being named count too, once they have a section.
+    sections = context.settings.all_plugins
+    choices = [(name, sections[name].options.model_dump_json()) for name in context.host.names if name in sections]
     plan = planning.make_plan(
-        parts.name,
-        parts.settings.cluster,
-        provider=provider_name(parts.settings.cluster),
+        context.name,
+        context.settings.cluster,
+        provider=provider_name(context.settings.cluster),
         plugins=choices,
         request=planning.merge(requests),
         nodes=wanted,
-        machines=parts.machines,
-        special={**parts.folder.special(), **(special or {})},
+        machines=context.machines,
+        special={**context.folder.special(), **(special or {})},
     )
-    return replace(plan, plugins=parts.host.names)
+    return replace(plan, plugins=context.host.names)
 
 
-def refuse_problems(parts: Parts, plan: Plan) -> None:
-    """Raise what the provider says would stop this plan, all of it at once."""
-    problems = parts.provider.check(plan)
+def refuse_problems(context: Parts, plan: Plan) -> None:
+    """Raise all problems that the provider reports for this plan, in one error."""
+    problems = context.provider.check(plan)
     if problems:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
-def prepare(parts: Parts, cluster: Cluster, plan: Plan) -> None:
-    """Let every plugin do what needs no node, in order."""
-    for name in parts.host.having("clusterctl_prepare"):
-        parts.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)
+def prepare(context: Parts, cluster: Cluster, plan: Plan) -> None:
+    """Call every plugin's `clusterctl_prepare`, in order: the work that needs no node."""
+    for name in context.host.having("clusterctl_prepare"):
+        context.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)

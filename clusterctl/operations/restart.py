@@ -1,4 +1,4 @@
-"""`restart`: every node boots anew, and all of them join again."""
+"""`restart`: reboot every node, then let all of them join again."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ if TYPE_CHECKING:
     from clusterctl.operations.start import Started
 
 _BOOT = "cat /proc/sys/kernel/random/boot_id"
-"""Another word after each boot."""
+"""Prints an id that changes with each boot."""
 _EVERY_S = 1.0
 
 
-def restart(parts: Parts) -> Started:
-    """Boot the nodes anew where their provider can, else power them off and on.
+def restart(context: Parts) -> Started:
+    """Reboot the nodes where their provider can, else power them off and on.
 
-    What ends when it is powered off, as a spot instance does, is kept so.
+    A reboot keeps machines that end when they are powered off, such as spot instances.
 
     Raises:
         ClusterctlError: a node did not come back, or the master did not join.
     """
-    if not isinstance(parts.provider, Rebooting):
-        stop(parts)
-        return start(parts)
-    with parts.folder.locked():
-        running = [node for node in parts.provider.nodes(parts.name) if node.state == NodeState.RUNNING]
-        before = _boots(parts, running)
-        parts.provider.reboot(parts.name)
-        _await_boots(parts, running, before)
-    return start(parts)
+    if not isinstance(context.provider, Rebooting):
+        stop(context)
+        return start(context)
+    with context.folder.locked():
+        running = [node for node in context.provider.nodes(context.name) if node.state == NodeState.RUNNING]
+        before = _read_boot_ids(context, running)
+        context.provider.reboot(context.name)
+        _await_reboots(context, running, before)
+    return start(context)
 
 
-def _boots(parts: Parts, nodes: Sequence[Node]) -> dict[str, str]:
-    """Which boot each node is in; without those that do not answer."""
-    found: dict[str, str] = {}
-    cluster = parts.cluster(nodes)
+def _read_boot_ids(context: Parts, nodes: Sequence[Node]) -> dict[str, str]:
+    """Return the boot id of each node that answers, by alias."""
+    boot_ids: dict[str, str] = {}
+    cluster = context.cluster(nodes)
 
-    def ask(node: Node) -> None:
+    def read_boot_id(node: Node) -> None:
         try:
-            found[node.alias] = cluster.on(node).run(_BOOT).stdout.strip()
+            boot_ids[node.alias] = cluster.on(node).run(_BOOT).stdout.strip()
         except ClusterctlError:
             return
 
     try:
-        cluster.each(ask)
+        cluster.each(read_boot_id)
     finally:
         cluster.close()
-    return found
+    return boot_ids
 
 
-def _await_boots(parts: Parts, nodes: Sequence[Node], before: dict[str, str]) -> None:
-    deadline = time.monotonic() + parts.settings.cluster.start_timeout
+def _await_reboots(context: Parts, nodes: Sequence[Node], before: dict[str, str]) -> None:
+    deadline = time.monotonic() + context.settings.cluster.start_timeout
     waiting = {node.alias: node for node in nodes}
     while waiting:
-        now = _boots(parts, list(waiting.values()))
+        now = _read_boot_ids(context, list(waiting.values()))
         waiting = {alias: node for alias, node in waiting.items() if now.get(alias) in {None, before.get(alias)}}
         if waiting and time.monotonic() > deadline:
             raise DeadlineError(
-                f"{', '.join(waiting)} of {parts.name} did not come back after the reboot",
-                remedy=f"see `clusterctl status {parts.name}`; `clusterctl start {parts.name}` completes it",
+                f"{', '.join(waiting)} of {context.name} did not come back after the reboot",
+                remedy=f"see `clusterctl status {context.name}`; `clusterctl start {context.name}` completes it",
             )
         if waiting:
             threading.Event().wait(_EVERY_S)

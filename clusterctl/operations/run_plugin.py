@@ -1,4 +1,4 @@
-"""`runplugin`: one plugin, by name, on a cluster that runs."""
+"""`runplugin`: run one plugin, by name, on a running cluster."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import Parts
 
 
-def run_plugin(parts: Parts, plugin: str) -> list[str]:
-    """Call the plugin's `clusterctl_run`, or its join on every node if it has none. Returns reported problems.
+def run_plugin(context: Parts, plugin: str) -> list[str]:
+    """Call the plugin's `clusterctl_run`, or its join on every node if it has none. Return the reported problems.
 
     Args:
-        parts: of the run; the host's plugins contain `plugin`.
-        plugin: its INI name.
+        context: the context of the run; its plugins contain `plugin`.
+        plugin: the INI name of the plugin.
     """
-    with parts.folder.locked():
-        nodes = running(parts)
-        plan = make_plan(parts, [node.alias for node in nodes])
-        cluster = parts.cluster(nodes, plan.request)
+    with context.folder.locked():
+        nodes = running(context)
+        plan = make_plan(context, [node.alias for node in nodes])
+        cluster = context.cluster(nodes, plan.request)
         try:
-            if plugin in parts.host.having("clusterctl_run"):
-                parts.host.call(plugin, "clusterctl_run", cluster=cluster)
+            if plugin in context.host.having("clusterctl_run"):
+                context.host.call(plugin, "clusterctl_run", cluster=cluster)
                 return cluster.problems
-            parts.host.call(plugin, "clusterctl_prepare", cluster=cluster, plan=plan)
-            alone = parts.host.only(plugin)
-            outcome = join(parts.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s)
+            context.host.call(plugin, "clusterctl_prepare", cluster=cluster, plan=plan)
+            alone = context.host.only(plugin)
+            outcome = join(context.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s)
             if not outcome.failed:
-                found = connect(parts, cluster)
-                publish.publish(parts.folder, cluster.master, found, mode=parts.settings.cluster.tunnel)
+                connections = connect(context, cluster)
+                publish.publish(context.folder, cluster.master, connections, mode=context.settings.cluster.tunnel)
             return cluster.problems
         finally:
             cluster.close()
 
 
-def running(parts: Parts) -> list[Node]:
-    """All nodes, if all run.
+def running(context: Parts) -> list[Node]:
+    """Return all nodes of the cluster, if all of them run.
 
     Raises:
-        StateError: some do not, or there is no such cluster.
+        StateError: some do not run, or there is no such cluster.
     """
-    nodes = parts.provider.nodes(parts.name)
+    nodes = context.provider.nodes(context.name)
     down = [node.alias for node in nodes if node.state != NodeState.RUNNING]
     if not nodes or down:
-        what = f"{', '.join(down)} of {parts.name} does not run" if nodes else f"there is no cluster {parts.name}"
-        raise StateError(what, remedy=f"`clusterctl start {parts.name}` brings it up")
+        what = f"{', '.join(down)} of {context.name} does not run" if nodes else f"there is no cluster {context.name}"
+        raise StateError(what, remedy=f"`clusterctl start {context.name}` brings it up")
     return nodes

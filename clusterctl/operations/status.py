@@ -1,4 +1,4 @@
-"""What is there: of one cluster in detail, of all at a glance. Changes nothing."""
+"""The status of one cluster in detail, or of all clusters. Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENGINES = "engines"
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """One cluster, as the provider and the plugins see it."""
+    """The status of one cluster, from the provider and the plugins."""
 
     name: str
     provider: str
@@ -32,7 +32,7 @@ class ClusterStatus:
     rows: tuple[StatusRow, ...]
     published: tuple[Published, ...]
     spending: Spending | None = None
-    """What its nodes cost; None where they cost nothing."""
+    """The cost of its nodes; None where they cost nothing."""
 
     @property
     def state(self) -> str:
@@ -43,53 +43,53 @@ class ClusterStatus:
         return "stopped" if NodeState.RUNNING not in states else "partial"
 
     def engines(self, alias: str) -> int | None:
-        """Engines of a node that the controller has; None where nobody could say."""
+        """Return the number of a node's engines that the controller knows; None where it is unknown."""
         return next((row.count for row in self.rows if row.node == alias and row.item == ENGINES), None)
 
 
-def status(parts: Parts) -> ClusterStatus:
-    """Ask the provider, and the plugins where the master runs. A plugin that fails is shown as unknown."""
-    nodes = parts.provider.nodes(parts.name)
+def status(context: Parts) -> ClusterStatus:
+    """Ask the provider, and the plugins where the master runs. A plugin that fails appears as unknown."""
+    nodes = context.provider.nodes(context.name)
     with ThreadPoolExecutor(1) as pool:
-        spent = pool.submit(_spending, parts, nodes)
-        rows = _all_rows(parts, nodes)
+        spent = pool.submit(_ask_spending, context, nodes)
+        rows = _all_rows(context, nodes)
         return ClusterStatus(
-            parts.name,
-            parts.provider.name,
+            context.name,
+            context.provider.name,
             tuple(nodes),
             tuple(rows),
-            tuple(publish.published(parts.folder)),
+            tuple(publish.published(context.folder)),
             spent.result(),
         )
 
 
-def _spending(parts: Parts, nodes: Sequence[Node]) -> Spending | None:
-    return parts.provider.spending(parts.name, nodes) if nodes and isinstance(parts.provider, Priced) else None
+def _ask_spending(context: Parts, nodes: Sequence[Node]) -> Spending | None:
+    return context.provider.spending(context.name, nodes) if nodes and isinstance(context.provider, Priced) else None
 
 
-def _all_rows(parts: Parts, nodes: Sequence[Node]) -> list[StatusRow]:
+def _all_rows(context: Parts, nodes: Sequence[Node]) -> list[StatusRow]:
     rows: list[StatusRow] = []
     if any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        cluster = parts.cluster(nodes)
+        cluster = context.cluster(nodes)
         try:
-            for name in parts.host.having("clusterctl_status"):
-                rows += _rows(parts, name, cluster)
+            for name in context.host.having("clusterctl_status"):
+                rows += _plugin_rows(context, name, cluster)
         finally:
             cluster.close()
     return rows
 
 
-def _rows(parts: Parts, plugin: str, cluster: object) -> Sequence[StatusRow]:
+def _plugin_rows(context: Parts, plugin: str, cluster: object) -> Sequence[StatusRow]:
     try:
-        found: Sequence[StatusRow] = parts.host.call(plugin, "clusterctl_status", cluster=cluster) or ()
+        rows: Sequence[StatusRow] = context.host.call(plugin, "clusterctl_status", cluster=cluster) or ()
     except ClusterctlError as exc:
         return [StatusRow(MASTER, plugin, f"unknown: {exc.message}", healthy=False)]
-    return found
+    return rows
 
 
-def list_clusters(all_parts: Sequence[Parts]) -> list[ClusterStatus]:
-    """The status of many clusters, side by side."""
-    if not all_parts:
+def list_clusters(contexts: Sequence[Parts]) -> list[ClusterStatus]:
+    """Return the status of many clusters, asked in parallel."""
+    if not contexts:
         return []
-    with ThreadPoolExecutor(min(8, len(all_parts))) as pool:
-        return list(pool.map(status, all_parts))
+    with ThreadPoolExecutor(min(8, len(contexts))) as pool:
+        return list(pool.map(status, contexts))

@@ -1,4 +1,4 @@
-"""How long the laptop's own steps take."""
+"""The timing of the laptop's own steps."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Runs from when it is made on."""
+    """A timer that runs from its creation, and the steps that it timed."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self.steps: list[Step] = []
 
     def now(self) -> float:
-        """Seconds since it was made, without those that it stood still."""
+        """Return the seconds since the creation, without the time that the timer was stopped."""
         return time.monotonic() - self._began
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time what is done inside."""
+        """Time the body of the `with` statement as one step."""
         began = self.now()
         waited_for = self.steps[-1].plugin if self.steps else ""
         yield
@@ -33,7 +33,7 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stand still meanwhile: the time that a user takes to think is not ours."""
+        """Stop the timer during the body of the `with` statement: the user's time to think does not count."""
         began = time.monotonic()
         yield
         self._began += time.monotonic() - began

@@ -125,7 +125,7 @@ def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
         cluster = parts.cluster([fake_node(access=access)])
         cluster.on(cluster.master).down = True
         with pytest.raises(NotYetError) as caught:
-            join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1).act("master", "ssh")
+            join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1).run_act("master", "ssh")
         assert caught.value.pause_s == pause_s
 
 
@@ -140,7 +140,7 @@ def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist
     while now < 125:
         now += 0.25
         with pytest.raises(NotYetError):
-            joiner.act("master", "ssh")
+            joiner.run_act("master", "ssh")
     assert asked == [2.25, 6.5, 14.75, 31.0, 61.25, 91.5, 121.75]
 
 

@@ -1,1 +1,1 @@
-"""The join: the one way in which nodes become members, and the order in which plugins act on them."""
+"""The join: the one way for nodes to become members, and the order in which plugins act on them."""

@@ -1,4 +1,4 @@
-"""The join: the one way in which a node becomes a member, whoever asks for it."""
+"""The join: the one way for a node to become a member, in every operation."""
 
 from __future__ import annotations
 
@@ -21,31 +21,33 @@ if TYPE_CHECKING:
     from clusterctl.model import Connection, Node, Plan
     from clusterctl.operations.context import Parts
 
-_ALIVE_EVERY_S = 2.0
 _CONSOLES, _CONSOLE_LINES = 3, 5
-"""Of how many silent nodes the console is shown, and how much of it."""
-"""How soon the provider is asked whether silent nodes still exist; after each time it may rest twice as long."""
+"""How many silent nodes have their console shown, and how many lines of it."""
+_ALIVE_EVERY_S = 2.0
+"""The first pause between questions to the provider whether silent nodes still exist. Each pause is twice the last."""
 _ALIVE_AT_LEAST_S = 30.0
+"""The longest such pause."""
 _PROGRAM_PAUSE_S = 2.0
 _LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
-def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
+def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
     """Let these nodes join, each as soon as it can.
 
-    Nodes that fail or are late are reported and marked out of reach. Raises nothing for them: look at the outcome.
+    Workers that fail or are late are reported and marked out of reach; the outcome names them. A master that fails is
+    raised.
     """
-    joiner = _Joiner(parts, cluster, plan, len(aliases))
+    joiner = _Joiner(context, cluster, plan, len(aliases))
     front = Wavefront(
         aliases,
-        parts.host.having("clusterctl_join"),
-        act=joiner.act,
-        knock=joiner.knock,
+        context.host.having("clusterctl_join"),
+        act=joiner.run_act,
+        knock=joiner.when_reachable,
         deadline_s=left_s,
-        # Where all share one cache, what the master has downloaded the others need not.
-        independent=() if Facet.SHARED_CACHE in parts.provider.facets else parts.host.independent(),
-        on_end=joiner.ended,
-        on_joined=joiner.joined,
+        # Where all nodes share one cache, the workers wait for the master's download instead of repeating it.
+        independent=() if Facet.SHARED_CACHE in context.provider.facets else context.host.independent(),
+        on_end=joiner.report_end,
+        on_joined=joiner.record_joined,
     )
     outcome = front.run()
     answered = {step.node for step in outcome.steps if step.plugin == SSH and not step.error}
@@ -53,59 +55,59 @@ def join(parts: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, 
     for alias, error in outcome.failed.items():
         cluster.lose(alias)
         if alias in silent:
-            error.message += _last_words(parts, alias)
+            error.message += _console_tail(context, alias)
         if alias == MASTER:
-            cluster.close()  # cuts off what still runs on the others: without a master it leads nowhere
+            cluster.close()  # cuts off the work on the workers: without a master it is useless
             error.remedy += (
-                f"; the nodes stay: `clusterctl start {parts.name}` goes on with them, `terminate` ends them"
+                f"; the nodes stay: `clusterctl start {context.name}` goes on with them, `terminate` ends them"
             )
             raise error
-        joiner.tell(alias, error.message)  # of those that were late, nobody knows yet
+        joiner.report_failure(alias, error.message)  # late nodes were not reported before
     return outcome
 
 
-def _last_words(parts: Parts, alias: str) -> str:
-    """What a node that never answered has printed last, where its provider can tell."""
+def _console_tail(context: Parts, alias: str) -> str:
+    """Return the last lines of the console of a node that never answered; empty where the provider has none."""
     text = ""
-    if isinstance(parts.provider, Consoles):
-        with suppress(ProviderError):  # then nobody knows more
-            text = parts.provider.console(parts.name, alias)
+    if isinstance(context.provider, Consoles):
+        with suppress(ProviderError):  # then the message stays without a console
+            text = context.provider.console(context.name, alias)
     lines = [line.rstrip() for line in text.splitlines() if line.strip()][-_CONSOLE_LINES:]
     return "".join(["\nits console ends with:", *(f"\n    {line}" for line in lines)]) if lines else ""
 
 
 def failure(alias: str, message: str) -> str:
-    """How the failure of a node is reported: naming the node, once."""
+    """Return the message with the node's alias in front, unless the message names the node already."""
     return message if alias in message.replace(":", " ").split() else f"{alias}: {message}"
 
 
-def members_changed(parts: Parts, cluster: Cluster) -> None:
-    """Tell every plugin, in order, that the membership changed; a failure is reported and does not stop the rest."""
-    for name in parts.host.having("clusterctl_members"):
+def members_changed(context: Parts, cluster: Cluster) -> None:
+    """Call every plugin's `clusterctl_members`, in order. A failure is reported and does not stop the rest."""
+    for name in context.host.having("clusterctl_members"):
         try:
-            parts.host.call(name, "clusterctl_members", cluster=cluster)
+            context.host.call(name, "clusterctl_members", cluster=cluster)
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
 
 
-def connect(parts: Parts, cluster: Cluster) -> list[Connection]:
-    """Ask every plugin, in order, how the laptop reaches its service."""
-    found: list[Connection] = []
-    for name in parts.host.having("clusterctl_connect"):
+def connect(context: Parts, cluster: Cluster) -> list[Connection]:
+    """Return the connections that every plugin's `clusterctl_connect` names, in order."""
+    connections: list[Connection] = []
+    for name in context.host.having("clusterctl_connect"):
         try:
-            answer = parts.host.call(name, "clusterctl_connect", cluster=cluster)
+            answer = context.host.call(name, "clusterctl_connect", cluster=cluster)
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
             continue
-        found += answer if isinstance(answer, (list, tuple)) else [answer] if answer else []
-    return found
+        connections += answer if isinstance(answer, (list, tuple)) else [answer] if answer else []
+    return connections
 
 
 class _Joiner:
-    """One act of the wavefront, and what is recorded about it."""
+    """Runs the acts of the wavefront on nodes, records their progress and reports their failures."""
 
-    def __init__(self, parts: Parts, cluster: Cluster, plan: Plan, total: int) -> None:
-        self._parts = parts
+    def __init__(self, context: Parts, cluster: Cluster, plan: Plan, total: int) -> None:
+        self._context = context
         self._cluster = cluster
         self._plan = plan
         self._total = total
@@ -113,24 +115,24 @@ class _Joiner:
         self._checked_at = time.monotonic()
         self._pause_s = _ALIVE_EVERY_S
         self._alive: set[str] | None = None
-        """Who existed when the provider was last asked; None before that."""
-        self._told: set[str] = set()
+        """The aliases that existed at the last question to the provider; None before the first."""
+        self._reported: set[str] = set()
 
-    def knock(self, alias: str, then: Callable[[], None]) -> None:
+    def when_reachable(self, alias: str, then: Callable[[], None]) -> None:
         self._cluster.on(self._cluster.node(alias)).knock(then)
 
-    def act(self, alias: str, plugin: str) -> int:
+    def run_act(self, alias: str, plugin: str) -> int:
         node = self._cluster.node(alias)
         remote = self._cluster.on(node)
         before = remote.commands
         if plugin == SSH:
             self._log_in(alias)
         else:
-            self._parts.host.call(plugin, "clusterctl_join", cluster=self._cluster, node=node)
+            self._context.host.call(plugin, "clusterctl_join", cluster=self._cluster, node=node)
         return remote.commands - before
 
     def _log_in(self, alias: str) -> None:
-        """One try. Watches for the node's death too, so that nobody waits for what will never come."""
+        """Try once to log in. If the machine has ended, stop waiting for it."""
         try:
             node = self._cluster.node(alias)
             self._cluster.on(node).connect()
@@ -140,54 +142,54 @@ class _Joiner:
             if time.monotonic() - self._checked_at > self._pause_s:
                 self._checked_at = time.monotonic()
                 self._pause_s = min(2 * self._pause_s, _ALIVE_AT_LEAST_S)
-                # A provider that does not answer either says nothing about the node: it is asked again.
+                # An error of the provider says nothing about the node: the provider is asked again later.
                 with suppress(ProviderError):
-                    nodes = self._parts.provider.nodes(self._parts.name)
-                    # A machine that was there before us may still be booting.
+                    nodes = self._context.provider.nodes(self._context.name)
+                    # A machine that existed before the cluster may still be booting.
                     self._alive = {n.alias for n in nodes if n.state in _LIVING or Facet.LASTING in n.facets}
             if self._alive is not None and alias not in self._alive:
                 raise RemoteError(
                     f"{alias} ended before it answered",
-                    remedy=f"`clusterctl start {self._parts.name}` brings it back",
+                    remedy=f"`clusterctl start {self._context.name}` brings it back",
                     node=alias,
                 ) from exc
-            # A program has to start anew for each try.
+            # A ProxyCommand starts a new process for each try.
             pause_s = _PROGRAM_PAUSE_S if node.access.command else RETRY_S
             raise NotYetError(exc.message, remedy=exc.remedy, pause_s=pause_s) from exc
         if node.bootstrap_key or (Facet.MACHINE in node.facets and node.cores is None):
             try:
-                self._get_to_know(node)
+                self._gather_facts(node)
             except LostError as exc:
-                # It lets us in while it still boots, and may be too busy with that to run anything.
+                # The node accepts logins while it still boots, and may be too busy to run a command.
                 raise NotYetError(exc.message, remedy=exc.remedy, pause_s=RETRY_S) from exc
 
-    def _get_to_know(self, node: Node) -> None:
-        """What it is; and who, where it was born with a key that is not its own."""
-        remote, folder = self._cluster.on(node), self._parts.folder
+    def _gather_facts(self, node: Node) -> None:
+        """Learn the facts of a node. Replace the bootstrap host key, where it has one, with the node's own."""
+        remote, folder = self._cluster.on(node), self._context.folder
         facts = learn(remote, node)
         if node.bootstrap_key:
-            # Whoever is killed in here finds a node that shows one of two keys, both of which are accepted.
+            # If this process is killed here, the node shows one of two keys. Both of them are accepted.
             folder.expect_host_key(node, facts.host_key)
             use_own_key(remote, facts.host_key)
             folder.keep_host_key(node, facts.host_key)
             node = replace(node, host_key=facts.host_key, bootstrap_key=False)
         self._cluster.learn(replace(node, cores=facts.cores if node.cores is None else node.cores))
 
-    def ended(self, step: Step) -> None:
+    def report_end(self, step: Step) -> None:
         if step.error:
-            self.tell(step.node, step.error)
+            self.report_failure(step.node, step.error)
 
-    def tell(self, alias: str, message: str) -> None:
-        """Report why a node does not join, once."""
-        if alias not in self._told:
-            self._told.add(alias)
+    def report_failure(self, alias: str, message: str) -> None:
+        """Report once why a node does not join."""
+        if alias not in self._reported:
+            self._reported.add(alias)
             self._cluster.problem(failure(alias, message))
 
-    def joined(self, alias: str) -> None:
+    def record_joined(self, alias: str) -> None:
         node = self._cluster.node(alias)
-        self._parts.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
+        self._context.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
         self._count += 1
-        self._parts.report(
+        self._context.report(
             Event(
                 EventKind.PROGRESS,
                 "Waiting for nodes to join",
@@ -199,7 +201,7 @@ class _Joiner:
 
 
 def shifted(steps: Sequence[Step], by_s: float) -> list[Step]:
-    """Steps whose times count from another beginning."""
+    """Return the steps with all times shifted by `by_s` seconds."""
     return [
         replace(step, ready_s=step.ready_s + by_s, began_s=step.began_s + by_s, ended_s=step.ended_s + by_s)
         for step in steps

@@ -1,7 +1,7 @@
-"""Nodes join: each plugin on each node as early as it may, and nothing waits for a straggler.
+"""The wavefront: each plugin acts on each node as early as its dependencies allow. Slow nodes delay no others.
 
-Plugin k acts on a worker once it has acted on the master and plugin k-1 has acted on that worker; one that needs
-nothing of the master's does not wait for it. The first act on a node is `ssh`, the wait until it answers.
+Plugin k acts on a worker once plugin k has acted on the master and plugin k-1 has acted on that worker. A plugin that
+needs nothing from the master does not wait for it. The first act on a node is `ssh`: the wait until it answers.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 SSH = "ssh"
 MAX_THREADS = 32
 RETRY_S = 0.25
-"""How long after a refused login the next one is usually tried."""
+"""The usual pause after a refused login."""
 
 Act = tuple[str, str]
 """A node's alias and a plugin's name."""
 
 _END, _PLUGIN, _LOGIN = range(3)
-"""What a free thread takes first: the end, so that what is still queued then is dropped; work before a wait."""
+"""Ranks of the queue, lowest first. The end comes first, so that queued acts are dropped; work comes before waits."""
 
 
 class NotYetError(ClusterctlError):
-    """The act could not be done yet and wants to be tried again: the node does not answer.
+    """The act must be tried again later: the node does not answer yet.
 
     Attributes:
-        pause_s: how long after; the thread is free for others meanwhile.
+        pause_s: seconds until the next try. The thread is free for other acts meanwhile.
     """
 
     def __init__(self, message: str, *, remedy: str, pause_s: float = RETRY_S) -> None:
@@ -46,7 +46,7 @@ class NotYetError(ClusterctlError):
 
 @dataclass
 class Outcome:
-    """How the wavefront ended."""
+    """The result of a wavefront."""
 
     steps: list[Step] = field(default_factory=list)
     failed: dict[str, ClusterctlError] = field(default_factory=dict)
@@ -73,15 +73,15 @@ class Wavefront:
 
         Args:
             nodes: aliases that join; the master is among them or is a member already.
-            plugins: names, in order.
-            act: does one act on a node and returns how many remote commands it cost. Raises NotYetError to be
-                called again, any other ClusterctlError when the node has failed.
-            knock: given a node and what to call once there is something to be gained by trying its `ssh`. It is
-                waited for without a thread.
-            deadline_s: seconds after which what is missing is given up.
-            independent: plugins that act on a worker whether they have acted on the master or not.
+            plugins: names of the plugins, in order.
+            act: runs one act on a node and returns the number of remote commands. It raises NotYetError to be
+                called again, and any other ClusterctlError when the node has failed.
+            knock: called with a node and a callback; it calls the callback once the node is reachable and `ssh` is
+                worth a try. This wait takes no thread.
+            deadline_s: seconds after which missing nodes are given up.
+            independent: plugins that act on a worker without waiting for the master.
             on_end: called with each act that ended.
-            on_joined: called with each node that went through all acts.
+            on_joined: called with each node that finished all acts.
         """
         self._nodes = list(nodes)
         self._chain = [SSH, *plugins]
@@ -102,30 +102,30 @@ class Wavefront:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Go through all acts; returns when every node has joined or failed, or at the deadline."""
+        """Run all acts. Return when every node has joined or failed, or at the deadline."""
         threads = min(MAX_THREADS, len(self._nodes))
         for _ in range(threads):
-            # Daemons: a plugin that hangs must not keep the program from ending at its deadline.
-            threading.Thread(target=self._worker, daemon=True).start()
+            # Daemon threads: a plugin that hangs must not keep the program alive after its deadline.
+            threading.Thread(target=self._run_worker, daemon=True).start()
         for alias in self._nodes:
             self._make_ready((alias, SSH), "")
         try:
             while self._queued or self._retries:
-                if not self._step():
+                if not self._handle_next():
                     self._give_up()
                     break
         finally:
             for _ in range(threads):
-                self._put(_END, ("", ""))
+                self._queue_act(_END, ("", ""))
         return self.outcome
 
-    def _step(self) -> bool:
-        """Handle one result, or put a retry back to work; False at the deadline."""
-        left = self._deadline_s - self._now()
+    def _handle_next(self) -> bool:
+        """Handle one result, or queue the retries that are due. Return False at the deadline."""
+        left = self._deadline_s - self._elapsed_s()
         if left <= 0:
             return False
         if self._retries:
-            left = min(left, max(0.0, self._retries[0][0] - self._now()))
+            left = min(left, max(0.0, self._retries[0][0] - self._elapsed_s()))
         try:
             act, began, commands, error = self._results.get(timeout=left)
         except queue.Empty:
@@ -133,16 +133,16 @@ class Wavefront:
             return True
         self._queued -= 1
         if isinstance(error, NotYetError):
-            heapq.heappush(self._retries, (self._now() + error.pause_s, act))
+            heapq.heappush(self._retries, (self._elapsed_s() + error.pause_s, act))
         else:
-            self._end(act, began, commands, error)
+            self._end_act(act, began, commands, error)
         return True
 
     def _requeue_due(self) -> None:
-        while self._retries and self._retries[0][0] <= self._now():
-            self._submit(heapq.heappop(self._retries)[1])
+        while self._retries and self._retries[0][0] <= self._elapsed_s():
+            self._submit_act(heapq.heappop(self._retries)[1])
 
-    def _end(self, act: Act, began: float, commands: int, error: ClusterctlError | None) -> None:
+    def _end_act(self, act: Act, began: float, commands: int, error: ClusterctlError | None) -> None:
         alias, plugin = act
         ready, waited_for = self._ready[act]
         step = Step(
@@ -151,24 +151,24 @@ class Wavefront:
             waited_for=waited_for,
             ready_s=ready,
             began_s=began,
-            ended_s=self._now(),
+            ended_s=self._elapsed_s(),
             commands=commands,
             error=error.message if error else "",
         )
         self.outcome.steps.append(step)
         self._on_end(step)
         if error:
-            self._fail(alias, error)
+            self._fail_node(alias, error)
             return
         self._done.add(act)
-        for follower in self._followers(act):
+        for follower in self._next_acts(act):
             if self._may_begin(follower):
                 self._make_ready(follower, f"{alias}/{plugin}")
         if plugin == self._chain[-1]:
             self.outcome.joined.append(alias)
             self._on_joined(alias)
 
-    def _followers(self, act: Act) -> list[Act]:
+    def _next_acts(self, act: Act) -> list[Act]:
         alias, plugin = act
         place = self._chain.index(plugin)
         after = [(alias, self._chain[place + 1])] if place + 1 < len(self._chain) else []
@@ -184,40 +184,40 @@ class Wavefront:
         return before in self._done and (alone or (MASTER, plugin) in self._done)
 
     def _make_ready(self, act: Act, waited_for: str) -> None:
-        self._ready[act] = (self._now(), waited_for)
-        self._submit(act)
+        self._ready[act] = (self._elapsed_s(), waited_for)
+        self._submit_act(act)
 
-    def _submit(self, act: Act) -> None:
+    def _submit_act(self, act: Act) -> None:
         self._queued += 1
         if act[1] == SSH:
-            self._knock(act[0], lambda: self._put(_LOGIN, act))
+            self._knock(act[0], lambda: self._queue_act(_LOGIN, act))
         else:
-            self._put(_PLUGIN, act)
+            self._queue_act(_PLUGIN, act)
 
-    def _put(self, rank: int, act: Act) -> None:
+    def _queue_act(self, rank: int, act: Act) -> None:
         self._work.put((rank, next(self._count), act))
 
-    def _worker(self) -> None:
+    def _run_worker(self) -> None:
         while True:
             rank, _, act = self._work.get()
             if rank == _END:
                 return
-            began, error, commands = self._now(), None, 0
+            began, error, commands = self._elapsed_s(), None, 0
             try:
                 commands = self._act(*act)
             except ClusterctlError as exc:
                 error = exc
-            except BaseException as exc:  # noqa: BLE001  whatever it is, this node failed and the others go on
+            except BaseException as exc:  # noqa: BLE001  any error: this node failed and the others go on
                 error = RemoteError(
                     f"{act[0]}: {act[1]}: {type(exc).__name__}: {exc}",
                     remedy="this is a bug: please report it",
                 )
             self._results.put((act, began, commands, error))
 
-    def _fail(self, alias: str, error: ClusterctlError) -> None:
+    def _fail_node(self, alias: str, error: ClusterctlError) -> None:
         self.outcome.failed[alias] = error
         if alias == MASTER:
-            # Nothing can join what is not there; those that wait for it would wait for ever.
+            # No node can join without a master. Acts that wait for it would wait forever.
             self._retries.clear()
             self._queued = 0
             for other in self._nodes:
@@ -228,11 +228,11 @@ class Wavefront:
         for alias in self._nodes:
             if alias in self.outcome.joined or alias in self.outcome.failed:
                 continue
-            at = next((p for p in self._chain if (alias, p) in self._ready and (alias, p) not in self._done), None)
-            if at == SSH:
+            current = next((p for p in self._chain if (alias, p) in self._ready and (alias, p) not in self._done), None)
+            if current == SSH:
                 what = "did not answer"
-            elif at:
-                what = f"was still busy with plugin {at}"
+            elif current:
+                what = f"was still busy with plugin {current}"
             else:
                 what = "was waiting for the master"
             self.outcome.failed[alias] = RemoteError(
@@ -241,5 +241,5 @@ class Wavefront:
                 node=alias,
             )
 
-    def _now(self) -> float:
+    def _elapsed_s(self) -> float:
         return time.monotonic() - self._began

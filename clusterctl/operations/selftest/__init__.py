@@ -1,1 +1,1 @@
-"""`selftest`: a smallest cluster of real machines, every promise checked on it, and its end."""
+"""`selftest`: start a smallest cluster of real machines, check every promise on it, and end it."""

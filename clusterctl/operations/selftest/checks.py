@@ -1,6 +1,6 @@
-"""What `selftest` checks of a cluster that runs: one function a promise, in the order in which they are made.
+"""The checks of `selftest` on a running cluster: one function for each promise, in the order that they run.
 
-Each works with a `Bench` and raises `BrokenError`, or whatever it ran into.
+Each check takes the context of the checks. It raises an error where its promise does not hold.
 """
 
 from __future__ import annotations
@@ -40,78 +40,78 @@ _ADDED = "added"
 
 
 class BrokenError(Exception):
-    """A promise does not hold; the message says how."""
+    """A promise does not hold. The message says how."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What the checks work with."""
+    """The context of the checks."""
 
     parts: Callable[[str | None], Parts]
-    """All that an operation needs, made anew for each as each command does; with one more plugin."""
+    """Makes a new run context for each operation, as each command does; the argument adds one more plugin."""
     connect: Callable[[], Any]
-    """An ipyparallel client, as the user gets it: from this computer, through the tunnel."""
+    """Makes an ipyparallel client as the user gets it: from this computer, through the tunnel."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A promise, and what shows that it holds."""
+    """A promise, and the function that checks it."""
 
     promise: str
     act: Callable[[Bench], None]
     needed: bool = False
-    """Where it does not hold, what comes after it has no meaning."""
+    """If this check fails, the checks after it have no meaning and are skipped."""
 
 
 def require(condition: object, text: str) -> None:
-    """Raise `BrokenError` with this text unless the condition holds."""
+    """Raise a failed check with this text unless the condition holds."""
     if not condition:
         raise BrokenError(text)
 
 
-def it_starts(bench: Bench) -> None:
-    """All nodes are had, and join."""
-    _complete(start(bench.parts(None)))
+def it_starts(check_context: Bench) -> None:
+    """All nodes are created and join."""
+    _require_complete(start(check_context.parts(None)))
 
 
-def tags_are_on_everything(bench: Bench) -> None:
-    """Instances and disks say whose they are."""
-    audit = _audit(bench)
-    bare = [each.id for each in audit.machines if not each.marked]
-    bare += [each.id for each in audit.disks if not each.marked]
+def tags_are_on_everything(check_context: Bench) -> None:
+    """Instances and disks have the cluster's tags."""
+    audit = _audit_cluster(check_context)
+    untagged = [machine.id for machine in audit.machines if not machine.marked]
+    untagged += [disk.id for disk in audit.disks if not disk.marked]
     require(audit.machines and audit.disks, "there are no machines, or no disks")
-    require(not bare, f"without the cluster's tags: {', '.join(bare)}")
+    require(not untagged, f"without the cluster's tags: {', '.join(untagged)}")
 
 
-def tokens_are_required(bench: Bench) -> None:
-    """The metadata service wants a token."""
-    open_ = [each.id for each in _audit(bench).machines if not each.tokens]
-    require(not open_, f"IMDSv1 answers on {', '.join(open_)}")
+def tokens_are_required(check_context: Bench) -> None:
+    """The metadata service requires a token (IMDSv2)."""
+    without_tokens = [machine.id for machine in _audit_cluster(check_context).machines if not machine.tokens]
+    require(not without_tokens, f"IMDSv1 answers on {', '.join(without_tokens)}")
 
 
-def disks_are_encrypted(bench: Bench) -> None:
-    """Every disk is."""
-    plain = [each.id for each in _audit(bench).disks if not each.encrypted]
+def disks_are_encrypted(check_context: Bench) -> None:
+    """Every disk is encrypted."""
+    plain = [disk.id for disk in _audit_cluster(check_context).disks if not disk.encrypted]
     require(not plain, f"not encrypted: {', '.join(plain)}")
 
 
-def doors_are_shut(bench: Bench) -> None:
-    """SSH is open to whom the config says, everything to members, and nothing else to anybody."""
-    parts = bench.parts(None)
-    if not isinstance(parts.provider, Doors):
+def doors_are_shut(check_context: Bench) -> None:
+    """The firewall opens SSH to the configured networks, everything to members, and nothing else."""
+    context = check_context.parts(None)
+    if not isinstance(context.provider, Doors):
         raise BrokenError("this provider has no firewall of ours")
-    wanted, before = parts.provider.allow(parts.name)
+    wanted, before = context.provider.allow(context.name)
     require(set(before) == set(wanted), f"SSH was open to {before}, and shall be to {wanted}")
-    doors = _audit(bench).doors
-    others = [door for door in doors if door.who != "members" and (door.ports, door.who in wanted) != ("tcp 22", True)]
-    require(not others, f"open besides: {', '.join(f'{door.ports} to {door.who}' for door in others)}")
+    rules = _audit_cluster(check_context).doors
+    others = [rule for rule in rules if rule.who != "members" and (rule.ports, rule.who in wanted) != ("tcp 22", True)]
+    require(not others, f"open besides: {', '.join(f'{rule.ports} to {rule.who}' for rule in others)}")
     require(not set(wanted) & set(_WORLD), "SSH is open to the world")
-    require(any(door.who == "members" for door in doors), "members do not reach each other")
+    require(any(rule.who == "members" for rule in rules), "members do not reach each other")
 
 
-def host_keys_are_the_nodes_own(bench: Bench) -> None:
-    """No node shows the key that all were born with, and each shows another one."""
-    with _cluster(bench) as cluster:
+def host_keys_are_the_nodes_own(check_context: Bench) -> None:
+    """No node shows the bootstrap host key, and every node has a key of its own."""
+    with _open_cluster(check_context) as cluster:
         born = [node.alias for node in cluster.nodes if node.bootstrap_key]
         require(not born, f"still with the key of its birth: {', '.join(born)}")
         keys = {node.host_key for node in cluster.nodes}
@@ -119,109 +119,110 @@ def host_keys_are_the_nodes_own(bench: Bench) -> None:
         cluster.each(lambda node: cluster.on(node).run("true"))
 
 
-def metadata_is_for_root(bench: Bench) -> None:
-    """The metadata service answers root, and the cluster user only if the template says so."""
-    open_to_user = bench.parts(None).settings.cluster.metadata_for_user
-    with _cluster(bench) as cluster:
+def metadata_is_for_root(check_context: Bench) -> None:
+    """The metadata service answers root. It answers the cluster user only if the template says so."""
+    open_to_user = check_context.parts(None).settings.cluster.metadata_for_user
+    with _open_cluster(check_context) as cluster:
         for node in cluster.nodes:
-            id_ = node.id.partition("@")[0]
-            root = _metadata(cluster, node, as_root=True)
-            require(root == id_, f"{node.alias}: root was answered {root!r}, and the instance is {id_}")
-            user = _metadata(cluster, node, as_root=False)
+            instance_id = node.id.partition("@")[0]
+            root = _ask_metadata(cluster, node, as_root=True)
+            require(root == instance_id, f"{node.alias}: root was answered {root!r}, and the instance is {instance_id}")
+            user = _ask_metadata(cluster, node, as_root=False)
             if open_to_user:
-                require(user == id_, f"{node.alias}: {cluster.user} was answered {user!r}")
+                require(user == instance_id, f"{node.alias}: {cluster.user} was answered {user!r}")
             else:
                 require(not user, f"{node.alias}: {cluster.user} was answered")
 
 
-def the_user_is_the_same(bench: Bench) -> None:
-    """The cluster user exists, with the same number everywhere."""
-    with _cluster(bench) as cluster:
-        numbers = cluster.each(lambda node: _as_user(cluster, node, "id -u"))
+def the_user_is_the_same(check_context: Bench) -> None:
+    """The cluster user exists and has the same uid on every node."""
+    with _open_cluster(check_context) as cluster:
+        numbers = cluster.each(lambda node: _run_as_user(cluster, node, "id -u"))
     require(len(set(numbers.values())) == 1, f"the user has several numbers: {numbers}")
     require("0" not in numbers.values(), "the user is root")
 
 
-def the_home_is_shared(bench: Bench) -> None:
-    """What an engine on a worker writes into its folder is there on the master."""
-    with _cluster(bench) as cluster, _client(bench) as client:
+def the_home_is_shared(check_context: Bench) -> None:
+    """A file that an engine on a worker writes into its home is readable on the master."""
+    with _open_cluster(check_context) as cluster, _open_client(check_context) as client:
         worker = cluster.workers[0]
         engine = hub.engine_ids(cluster)[worker.alias][0]
         file = str(worker.layout.home / "selftest.txt")
-        # What is built into Python goes by its name, so that the Pythons on both sides need not be the same.
+        # Functions built into Python are sent by name, so the Python versions of both sides may differ.
         write = client[engine].apply_async(os.system, f"printf %s {worker.alias} > {shlex.quote(file)}")
         require(write.get(timeout=_ANSWER_S) == 0, "the engine cannot write there")
-        read = _as_user(cluster, cluster.master, f"cat {shlex.quote(file)}")
+        read = _run_as_user(cluster, cluster.master, f"cat {shlex.quote(file)}")
         require(read == worker.alias, f"the master reads {read!r}")
 
 
-def members_log_in_to_each_other(bench: Bench) -> None:
-    """The cluster user logs in from each node to each other one, with no password and no question."""
-    with _cluster(bench) as cluster:
+def members_log_in_to_each_other(check_context: Bench) -> None:
+    """The cluster user logs in from each node to each other node, without a password or a question."""
+    with _open_cluster(check_context) as cluster:
         for node in cluster.nodes:
             for other in cluster.nodes:
-                said = _as_user(cluster, node, f"ssh -o BatchMode=yes {other.alias} hostname")
-                require(said, f"{node.alias} does not get into {other.alias}")
+                host_name = _run_as_user(cluster, node, f"ssh -o BatchMode=yes {other.alias} hostname")
+                require(host_name, f"{node.alias} does not get into {other.alias}")
 
 
-def engines_answer(bench: Bench) -> None:
-    """Every engine answers this computer."""
-    with _cluster(bench) as cluster:
+def engines_answer(check_context: Bench) -> None:
+    """Every engine answers this computer, and no others are registered."""
+    with _open_cluster(check_context) as cluster:
         nodes = {node.alias for node in cluster.nodes}
-        ids = sorted(number for alias, some in hub.engine_ids(cluster).items() if alias in nodes for number in some)
+        by_alias = hub.engine_ids(cluster).items()
+        ids = sorted(number for alias, numbers in by_alias if alias in nodes for number in numbers)
     require(ids, "no engines were set up")
-    with _client(bench) as client:
-        # Of engines whose machines ended without a word the controller learns by their heartbeats.
+    with _open_client(check_context) as client:
+        # The controller notices engines whose machines ended suddenly by their missing heartbeats.
         deadline = time.monotonic() + _SETTLED_S
         while sorted(client.ids) != ids and time.monotonic() < deadline:
             threading.Event().wait(_LOOK_S)
         require(sorted(client.ids) == ids, f"registered are {sorted(client.ids)}, expected {ids}")
         view = client[:]
-        # Not execute(): it also waits for what engines print, and a subscription that is a moment late never gets that.
+        # Not execute(): it also waits for the engines' output, which a late subscription never receives.
         answers = view.apply_async(os.getpid).get(timeout=_ANSWER_S)
         require(len(answers) == len(ids), "not every engine answered")
 
 
-def engines_restart(bench: Bench) -> None:
-    """`runplugin ipclusterrestart` replaces every engine."""
-    with _cluster(bench) as cluster:
+def engines_restart(check_context: Bench) -> None:
+    """`runplugin ipclusterrestart` replaces every engine with a new one."""
+    with _open_cluster(check_context) as cluster:
         before = dict(hub.ask(cluster).engines)
-    problems = run_plugin(bench.parts(_RESTART), _RESTART)
+    problems = run_plugin(check_context.parts(_RESTART), _RESTART)
     require(not problems, "; ".join(problems))
-    with _cluster(bench) as cluster:
+    with _open_cluster(check_context) as cluster:
         after = dict(hub.ask(cluster).engines)
     same = [number for number in before if after.get(number) == before[number]]
     require(before.keys() == after.keys() and not same, f"engines before: {before}, after: {after}")
-    engines_answer(bench)
+    engines_answer(check_context)
 
 
-def a_node_is_added(bench: Bench) -> None:
-    """`addnode` lets one more join, with its engines."""
-    _complete(add_nodes(bench.parts(None), [_ADDED], 1))
-    engines_answer(bench)
+def a_node_is_added(check_context: Bench) -> None:
+    """`addnode` adds one node, and its engines register."""
+    _require_complete(add_nodes(check_context.parts(None), [_ADDED], 1))
+    engines_answer(check_context)
 
 
-def a_node_is_removed(bench: Bench) -> None:
-    """`removenode` ends it, and the others go on."""
-    remove_nodes(bench.parts(None), [_ADDED], 1)
-    left = [node.alias for node in _nodes(bench)]
+def a_node_is_removed(check_context: Bench) -> None:
+    """`removenode` ends the added node, and the others go on."""
+    remove_nodes(check_context.parts(None), [_ADDED], 1)
+    left = [node.alias for node in _list_nodes(check_context)]
     require(_ADDED not in left and len(left) == 2, f"there are {', '.join(left)}")
-    engines_answer(bench)
+    engines_answer(check_context)
 
 
-def it_stops_and_starts(bench: Bench) -> None:
-    """After a stop nothing runs, and `start` brings all of it back."""
-    stop(bench.parts(None))
-    running = [node.alias for node in _nodes(bench) if node.state == NodeState.RUNNING]
+def it_stops_and_starts(check_context: Bench) -> None:
+    """After a stop no node runs, and `start` brings everything back."""
+    stop(check_context.parts(None))
+    running = [node.alias for node in _list_nodes(check_context) if node.state == NodeState.RUNNING]
     require(not running, f"still running: {', '.join(running)}")
-    _complete(start(bench.parts(None)))
-    engines_answer(bench)
+    _require_complete(start(check_context.parts(None)))
+    engines_answer(check_context)
 
 
-def it_restarts(bench: Bench) -> None:
-    """Every node boots anew, and all of it is back."""
-    _complete(restart(bench.parts(None)))
-    engines_answer(bench)
+def it_restarts(check_context: Bench) -> None:
+    """After a restart every node has rebooted, and everything is back."""
+    _require_complete(restart(check_context.parts(None)))
+    engines_answer(check_context)
 
 
 CHECKS = (
@@ -244,28 +245,28 @@ CHECKS = (
 )
 
 
-def _complete(started: Started) -> None:
+def _require_complete(started: Started) -> None:
     wrong = [*(f"{alias} did not join" for alias in started.failed), *started.problems]
     require(started.ok and not wrong, "; ".join(wrong) or "it is not complete")
 
 
-def _nodes(bench: Bench) -> list[Node]:
-    parts = bench.parts(None)
-    return parts.provider.nodes(parts.name)
+def _list_nodes(check_context: Bench) -> list[Node]:
+    context = check_context.parts(None)
+    return context.provider.nodes(context.name)
 
 
-def _audit(bench: Bench) -> Audit:
-    parts = bench.parts(None)
-    if not isinstance(parts.provider, Audited):
+def _audit_cluster(check_context: Bench) -> Audit:
+    context = check_context.parts(None)
+    if not isinstance(context.provider, Audited):
         raise BrokenError("this provider does not tell how it keeps nodes")
-    return parts.provider.audit(parts.name)
+    return context.provider.audit(context.name)
 
 
 @contextmanager
-def _cluster(bench: Bench) -> Iterator[Cluster]:
-    """The nodes to talk to, by connections of their own."""
-    parts = bench.parts(None)
-    cluster = parts.cluster(parts.provider.nodes(parts.name))
+def _open_cluster(check_context: Bench) -> Iterator[Cluster]:
+    """Open the cluster with connections of its own, and close them at the end."""
+    context = check_context.parts(None)
+    cluster = context.cluster(context.provider.nodes(context.name))
     try:
         yield cluster
     finally:
@@ -273,24 +274,24 @@ def _cluster(bench: Bench) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _client(bench: Bench) -> Iterator[Any]:
-    client = bench.connect()
+def _open_client(check_context: Bench) -> Iterator[Any]:
+    client = check_context.connect()
     try:
         yield client
     finally:
         client.close()
 
 
-def _as_user(cluster: Cluster, node: Node, command: str) -> str:
-    """What the cluster user gets as the answer to a command; an error where it fails."""
+def _run_as_user(cluster: Cluster, node: Node, command: str) -> str:
+    """Return the output of a command that the cluster user runs. Raise an error where it fails."""
     script = as_user(node, cluster.user, f"{command} </dev/null")
     sudo = Facet.MACHINE in node.facets
     return cluster.on(node).run_script(script, name="selftest", timeout_s=_ANSWER_S, sudo=sudo).stdout.strip()
 
 
-def _metadata(cluster: Cluster, node: Node, *, as_root: bool) -> str:
-    """The instance's id as the metadata service says it; empty where it does not answer."""
-    ask = render("selftest_metadata.sh.j2")
-    script = ask if as_root else as_user(node, cluster.user, ask)
-    said = cluster.on(node).run_script(script, name="selftest: metadata", timeout_s=_ANSWER_S, sudo=True).stdout
-    return str(json.loads(said.splitlines()[-1])["id"])
+def _ask_metadata(cluster: Cluster, node: Node, *, as_root: bool) -> str:
+    """Return the instance id from the metadata service; empty where it does not answer."""
+    question = render("selftest_metadata.sh.j2")
+    script = question if as_root else as_user(node, cluster.user, question)
+    output = cluster.on(node).run_script(script, name="selftest: metadata", timeout_s=_ANSWER_S, sudo=True).stdout
+    return str(json.loads(output.splitlines()[-1])["id"])

@@ -1,4 +1,4 @@
-"""`selftest`: the smallest cluster is started, every promise is checked on it, and it is ended, whatever happens."""
+"""`selftest`: start the smallest cluster, check every promise on it, and end it in any case."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     from clusterctl.operations.selftest.checks import Bench
 
 NAME = "selftest-"
-"""What the name of its cluster begins with."""
+"""The prefix of the name of its cluster."""
 SMALL = {"x86_64": "c7i.large, c7a.large, m7i.large, m7a.large", "arm64": "c7g.large, m7g.large"}
-"""The types of its nodes where none are named, by architecture."""
+"""The default instance types of its nodes, by architecture."""
 _GONE_S, _LOOK_S = 300.0, 5.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a check went."""
+    """The result of a check."""
 
     promise: str
     ok: bool
     why: str
-    """What is wrong; empty where nothing is."""
+    """The reason of a failure; empty where the check passed."""
     seconds: float
 
 
 def options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
-    """What a template is given to be the smallest cluster, as the command line would say it.
+    """Return the options that make a template the smallest cluster, as the command line would give them.
 
     Args:
-        types: of the nodes; empty for small ones.
-        arch: which of them.
+        types: instance types of the nodes; empty for small ones.
+        arch: the architecture of the small types.
     """
-    kinds = types or SMALL[arch]
+    instance_types = types or SMALL[arch]
     return {
         "provider": "ec2",
         "cluster_size": "2",
         "min_size": "2",
-        "node_instance_type": kinds,
-        "master_instance_type": kinds,
+        "node_instance_type": instance_types,
+        "master_instance_type": instance_types,
         "market": "spot-with-fallback",
         "force_spot_master": "no",
         "lifetime": "2",
@@ -62,78 +62,80 @@ def options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
     }
 
 
-def plan_of(parts: Parts) -> Plan:
-    """What it begins with, to be told what that costs."""
-    return make_plan(parts, planning.aliases(parts.settings.cluster.cluster_size))
+def plan_of(context: Parts) -> Plan:
+    """Return the plan of the cluster that the self-test starts, to estimate its cost."""
+    return make_plan(context, planning.aliases(context.settings.cluster.cluster_size))
 
 
-def selftest(bench: Bench, on_verdict: Callable[[Verdict], None], checks: Sequence[Check] = CHECKS) -> list[Verdict]:
-    """Check one by one, then end the cluster and see that nothing is left.
+def selftest(
+    check_context: Bench, on_verdict: Callable[[Verdict], None], checks: Sequence[Check] = CHECKS
+) -> list[Verdict]:
+    """Run the checks one by one, then end the cluster and check that nothing is left. Return all results.
 
     Args:
-        bench: what the checks work with; its cluster must not exist.
-        on_verdict: told of each as it comes.
-        checks: what is to hold.
+        check_context: the context of the checks; its cluster must not exist.
+        on_verdict: called with each result.
+        checks: the checks to run, in order.
 
     Raises:
-        BaseException: whoever interrupts is let go once the cluster is ended; a note says where it could not be.
+        BaseException: an interrupt is raised again once the cluster is ended. A note says where that failed.
     """
     verdicts: list[Verdict] = []
 
-    def judge(check: Check) -> bool:
-        verdicts.append(_judged(check, bench))
+    def run_and_report(check: Check) -> bool:
+        verdicts.append(_run_check(check, check_context))
         on_verdict(verdicts[-1])
         return verdicts[-1].ok
 
     try:
         for check in checks:
-            if not judge(check) and check.needed:
+            if not run_and_report(check) and check.needed:
                 break
     except BaseException as cause:
-        _end_after(bench, cause)
+        _end_after_error(check_context, cause)
         raise
-    if judge(Check("the cluster ends", _it_ends)):
-        judge(Check("nothing of it is left in the account", _nothing_is_left))
+    if run_and_report(Check("the cluster ends", _end_cluster)):
+        run_and_report(Check("nothing of it is left in the account", _require_no_leftovers))
     return verdicts
 
 
-def _judged(check: Check, bench: Bench) -> Verdict:
+def _run_check(check: Check, check_context: Bench) -> Verdict:
     began = time.monotonic()
     why = ""
     try:
-        check.act(bench)
+        check.act(check_context)
     except ClusterctlError as exc:
         why = f"{exc.message} (try: {exc.remedy})"
     except BrokenError as exc:
         why = str(exc)
-    except Exception as exc:  # noqa: BLE001  whatever it is: it does not hold, and the others are checked all the same
+    except Exception as exc:  # noqa: BLE001  any error: this check failed, and the others still run
         why = f"{type(exc).__name__}: {exc}"
     return Verdict(check.promise, not why, " ".join(why.split()), time.monotonic() - began)
 
 
-def _it_ends(bench: Bench) -> None:
-    terminate(bench.parts(None))
+def _end_cluster(check_context: Bench) -> None:
+    terminate(check_context.parts(None))
 
 
-def _nothing_is_left(bench: Bench) -> None:
-    """EC2 lets go of disks and network cards some time after their instances."""
-    parts = bench.parts(None)
-    if not isinstance(parts.provider, Audited):
+def _require_no_leftovers(check_context: Bench) -> None:
+    """Wait until nothing is left: EC2 deletes disks and network cards some time after their instances."""
+    context = check_context.parts(None)
+    if not isinstance(context.provider, Audited):
         return
     deadline = time.monotonic() + _GONE_S
-    while (left := parts.provider.left(parts.name)) and time.monotonic() < deadline:
+    while (left := context.provider.left(context.name)) and time.monotonic() < deadline:
         threading.Event().wait(_LOOK_S)
     require(not left, f"still there: {', '.join(left)}")
 
 
-def _end_after(bench: Bench, cause: BaseException) -> None:
-    """End it because of this; the first cause is the one to tell."""
-    parts = bench.parts(None)
-    parts.say(f"Ending {parts.name}")
+def _end_after_error(check_context: Bench, cause: BaseException) -> None:
+    """End the cluster after an error. The first cause stays the error that is shown."""
+    context = check_context.parts(None)
+    context.say(f"Ending {context.name}")
     try:
-        terminate(parts)
-    except BaseException as exc:  # noqa: BLE001  a second Ctrl-C included
-        text = f"{parts.name} may still be running: `clusterctl terminate {parts.name}` ends it ({exc})"
-        parts.warn(text)
+        terminate(context)
+    except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C
+        text = f"{context.name} may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
+        context.warn(text)
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)
