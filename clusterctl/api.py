@@ -1,4 +1,4 @@
-"""The whole of what a plugin may import from clusterctl."""
+"""Everything that a plugin may import from clusterctl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ipyparallel controller knows. Asked on the master: no tunnel, and no ipyparallel on the laptop."""
+"""Questions to the ipyparallel controller. They run on the master: without a tunnel or ipyparallel on the laptop."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 _NOTE = "engine_ids"
 _SLICE_S = 10.0
-"""How long a wait lasts before it first looks whether a service has given up; then twice as long."""
+"""The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
 
 
 @dataclass(frozen=True)
 class HubAnswer:
-    """The controller's view."""
+    """The answer of the controller."""
 
     answered: bool
     engines: Mapping[int, str] = field(default_factory=dict)
-    """Registered engines: id to the uuid that changes when an engine restarts."""
+    """Registered engines: the uuid of each id. The uuid changes when an engine restarts."""
     client: Mapping[str, Any] = field(default_factory=dict)
-    """The connection file for clients, as seen from the master."""
+    """The content of the connection file for clients, as seen from the master."""
     notebook: Mapping[str, Any] = field(default_factory=dict)
-    """Port and token of the notebook; empty where none is set up."""
+    """The port and token of the notebook; empty where none is set up."""
 
 
 def profile(node: Node) -> PurePosixPath:
-    """The IPython profile of the controller and engines on a node."""
+    """Return the folder of the IPython profile of the controller and engines on a node."""
     return node.layout.state / "ipython" / "profile_cluster"
 
 
@@ -52,15 +52,15 @@ def ask(
     forget: Sequence[int] = (),
     notebook: bool = False,
 ) -> HubAnswer:
-    """Ask who is registered; wait until certain engines are, or for `wait_s` seconds. One remote command.
+    """Ask which engines are registered. Wait until certain engines are, or for `wait_s` seconds. One remote command.
 
     Args:
-        cluster: whose controller.
+        cluster: the cluster of the controller.
         wait_for: engine ids to wait for.
-        wait_s: how long at most; at least 2 seconds are given to the answer itself.
+        wait_s: the longest wait in seconds; the answer itself gets at least 2 seconds.
         but_not: uuids by id that do not count: engines that are being replaced.
-        notebook: wait for the notebook too, within the same time; ``late`` in its facts says that it was not.
-        forget: ids whose engines are dead; the controller would only notice after many missed heartbeats.
+        forget: ids of dead engines; the controller would only notice after many missed heartbeats.
+        notebook: wait for the notebook too, within the same time; ``late`` in its facts says that it is missing.
     """
     master = cluster.master
     question = {
@@ -76,7 +76,7 @@ def ask(
     )
     script = as_user(master, cluster.user, question_script)
     if not wait_for:
-        script = _unless_nobody_is_there(master) + script
+        script = _answer_without_controller(master) + script
 
     def on_line(line: str) -> None:
         if line.startswith("progress "):
@@ -95,27 +95,30 @@ def ask(
     return HubAnswer(**answer)
 
 
-def _unless_nobody_is_there(master: Node) -> str:
-    """What ends a script with an answer where no controller runs; a Python to find it out takes ten times as long."""
-    nobody = json.dumps({"answered": False, "engines": {}})
+def _answer_without_controller(master: Node) -> str:
+    """Return shell code that ends a script with an answer where no controller runs.
+
+    Starting Python to find this out takes ten times as long.
+    """
+    no_answer = json.dumps({"answered": False, "engines": {}})
     return (
         f"if [ -r /proc/self/cmdline ] && ! {{ {services.manager_runs(master)}; }} &&\n"
         "    ! grep -qsaE 'ip(yparallel.)?controller' /proc/[0-9]*/cmdline; then\n"
-        f"    echo '{nobody}'\n    exit 0\nfi\n"
+        f"    echo '{no_answer}'\n    exit 0\nfi\n"
     )
 
 
 def wait(
     cluster: Cluster, wanted: Mapping[str, range], *, timeout_s: float, revive: Callable[[Node, set[int]], None]
 ) -> HubAnswer:
-    """Ask until all engines are registered and the notebook answers, no more can come, or time is up.
+    """Wait until all engines are registered and the notebook answers, no more can come, or time is up.
 
     Args:
-        cluster: whose controller.
+        cluster: the cluster of the controller.
         wanted: the ids to wait for, by the alias of their node.
-        timeout_s: how long at most.
-        revive: called with each node and its engines that are missing, when nothing has come for a while: the last
-            word of an engine that was replaced can take its successor off the controller's list.
+        timeout_s: the longest wait in seconds.
+        revive: called with each node and its missing engines, when none has registered for a while. The last message
+            of a replaced engine can remove its successor from the controller's list.
 
     Raises:
         DeadlineError: the controller itself does not answer, or has given up.
@@ -134,7 +137,7 @@ def wait(
         if over or all(_gave_up(cluster, alias) for alias in late):
             break
         if answer.answered and missing == before:
-            _revive(cluster, wanted, missing, revive)
+            _revive_missing(cluster, wanted, missing, revive)
         before = missing
         slice_s *= 2
     if not answer.answered:
@@ -145,17 +148,17 @@ def wait(
     return answer
 
 
-def _revive(
+def _revive_missing(
     cluster: Cluster, wanted: Mapping[str, range], missing: set[int], revive: Callable[[Node, set[int]], None]
 ) -> None:
     for alias, ids in wanted.items():
         if missing & set(ids):
-            with suppress(RemoteError):  # the node is named as lacking engines when the wait is over
+            with suppress(RemoteError):  # the caller reports the missing engines after the wait
                 revive(cluster.node(alias), missing & set(ids))
 
 
 def _gave_up(cluster: Cluster, alias: str) -> bool:
-    """Whether a service of this node ended for good."""
+    """Return whether a service of this node has stopped for good, or the node does not answer."""
     node = cluster.node(alias)
     try:
         output = cluster.on(node).run_script(services.status(node), name="services: status", sudo=True).stdout
@@ -165,19 +168,19 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
 
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:
-    """The ids that each node's engines ask for, by alias."""
-    found = cluster.recall(_NOTE)
-    entries = found.items() if isinstance(found, dict) else ()
+    """Return the ids that each node's engines request, by alias."""
+    note = cluster.recall(_NOTE)
+    entries = note.items() if isinstance(note, dict) else ()
     return {alias: range(first, first + count) for alias, (first, count) in entries}
 
 
 def keep_engine_ids(cluster: Cluster, ids: Mapping[str, range]) -> None:
-    """Remember which ids belong to which node."""
+    """Record the ids of each node's engines."""
     cluster.remember(_NOTE, {alias: [numbers.start, len(numbers)] for alias, numbers in ids.items()})
 
 
 def lowest_gap(taken: Sequence[range], count: int) -> range:
-    """The lowest `count` ids in a row that nobody has."""
+    """Return the lowest `count` consecutive ids that are free."""
     start = 0
     for numbers in sorted((n for n in taken if n), key=lambda n: n.start):
         if start + count <= numbers.start:

@@ -1,4 +1,4 @@
-"""Settings and plugin requests to a Plan. Pure: the same input gives the same plan."""
+"""From settings and plugin requests to a plan. Pure: the same input gives the same plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def check_name(name: str) -> str:
-    """Refuse what cannot be a host name: nodes are named after their cluster. `_` is let through, as it was used."""
+    """Return the name. Refuse one that cannot be a host name, since nodes are named after their cluster.
+
+    `_` is allowed, because existing clusters use it.
+    """
     if not _HOST_NAME.fullmatch(name.replace("_", "-")):
         raise UsageError(
             f"{name!r} cannot name a cluster: it must be a valid host name",
@@ -31,19 +34,19 @@ def check_name(name: str) -> str:
 
 
 def aliases(size: int) -> tuple[str, ...]:
-    """``master``, ``node001``, ... for so many nodes."""
+    """Return the aliases ``master``, ``node001``, ... of a cluster with `size` nodes."""
     return (MASTER, *(f"node{number:03d}" for number in range(1, size)))
 
 
 def next_aliases(taken: Iterable[str], count: int) -> tuple[str, ...]:
-    """The lowest `count` worker aliases that are free."""
+    """Return the lowest `count` worker aliases that are free."""
     used = set(taken)
     free = (f"node{number:03d}" for number in range(1, len(used) + count + 1))
     return tuple(alias for alias in free if alias not in used)[:count]
 
 
 def merge(requests: Iterable[tuple[str, Request]]) -> Request:
-    """All requests as one: each entry once, in the order of first mention.
+    """Return all requests as one: each entry once, in the order of first mention.
 
     Raises:
         ConfigError: two plugins want the same file with different content.
@@ -78,21 +81,21 @@ def make_plan(
     machines: Machines,
     special: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """What is to be.
+    """Return the plan of a cluster.
 
     Args:
-        name: the cluster's.
+        name: the name of the cluster.
         cluster: the resolved template.
-        provider: the provider's name.
+        provider: the name of the provider.
         plugins: name and options (as text that shows every change) of each plugin, in order.
         request: all plugins' requests, merged.
-        nodes: aliases that are wanted, the master first.
-        machines: what the template says of every machine.
-        special: by alias, fields of its `NodeSpec` that were asked for with it and differ from the template's.
+        nodes: aliases of the wanted nodes, the master first.
+        machines: the settings of every machine, from the template.
+        special: by alias, the fields of its `NodeSpec` that were requested and differ from the template.
     """
-    own = special or {}
-    specs = tuple(replace(_spec(cluster, alias, provider=provider), **own.get(alias, {})) for alias in nodes)
-    facts = [
+    overrides = special or {}
+    specs = tuple(replace(_node_spec(cluster, alias, provider=provider), **overrides.get(alias, {})) for alias in nodes)
+    digest_input = [
         provider,
         str(machines),
         list(plugins),
@@ -111,16 +114,16 @@ def make_plan(
         request=request,
         min_size=min(cluster.min_size or len(specs), len(specs)),
         deadline_s=cluster.start_timeout,
-        digest=hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16],
+        digest=hashlib.sha256(json.dumps(digest_input, default=str).encode()).hexdigest()[:16],
         volumes=machines.volumes,
     )
 
 
-def _spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
-    """What the template says of one node."""
+def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
+    """Return the specification of one node from the template."""
     master = alias == MASTER
-    dear = master and not cluster.force_spot_master
-    market = "on-demand" if dear else cluster.market or ("spot-with-fallback" if cluster.spot_bid else "on-demand")
+    on_demand = master and not cluster.force_spot_master
+    market = "on-demand" if on_demand else cluster.market or ("spot-with-fallback" if cluster.spot_bid else "on-demand")
     return NodeSpec(
         alias,
         types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,

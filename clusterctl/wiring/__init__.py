@@ -1,1 +1,1 @@
-"""INI path to Parts. The only place where concrete classes are chosen."""
+"""Wiring: from the INI file to the context of a run. The only place where concrete classes are chosen."""

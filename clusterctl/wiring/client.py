@@ -19,24 +19,27 @@ if TYPE_CHECKING:
 
 
 def client_file(name: str | None) -> Path:
-    """The connection file of a cluster's ipyparallel, its tunnel up."""
+    """Return the connection file of a cluster's ipyparallel, with its tunnel up."""
     folder = ClusterFolder(home(), the_cluster(name))
-    found = next((c.file for c in publish.published(folder) if c.name == "client" and c.file), None)
-    if found is None or not found.exists():
+    files = (connection.file for connection in publish.published(folder) if connection.name == "client")
+    path = next((file for file in files if file), None)
+    if path is None or not path.exists():
         raise StateError(
             f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
         )
     process.reopen(folder.path)
-    return found
+    return path
 
 
 def other_python(name: str) -> str:
-    """What is wrong if the cluster runs another Python than this one; empty if it does not."""
-    there = str(ClusterFolder(home(), name).notes().get("python", ""))
-    here = ".".join(platform.python_version_tuple()[:2])
-    if there in {"", here}:
+    """Return a warning if the cluster runs another version of Python than this process; else an empty string."""
+    cluster_version = str(ClusterFolder(home(), name).notes().get("python", ""))
+    own_version = ".".join(platform.python_version_tuple()[:2])
+    if cluster_version in {"", own_version}:
         return ""
-    return f"this is Python {here} and {name} runs {there}: functions that you send will not load there"
+    return (
+        f"this is Python {own_version} and {name} runs {cluster_version}: functions that you send will not load there"
+    )
 
 
 def connect_client(name: str | None, **client_options: object) -> Client:

@@ -1,4 +1,4 @@
-"""What an operation works with, from the config file, the command line and what a cluster of ours is known by."""
+"""The context of an operation, from the config file, the command line and the files of a cluster."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def load_settings(
     path: Path | None, template: str | None = None, overrides: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read and check the config file; raises ConfigError with every problem found."""
+    """Read and check the config file. Raise ConfigError with all of its problems."""
     return loading.load(path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=loader.find)
 
 
@@ -45,25 +45,25 @@ def parts_of(
     overrides: Mapping[str, str] | None = None,
     plugin: str | None = None,
 ) -> Parts:
-    """Everything an operation on this cluster works with.
+    """Return the context of an operation on this cluster.
 
-    A cluster that exists keeps its template and what the command line of its start said, unless told otherwise.
+    A cluster that exists keeps the template and the options of its start, unless the arguments say otherwise.
 
     Args:
-        name: the cluster's.
-        config_file: as given on the command line.
-        report: where events go.
+        name: the name of the cluster.
+        config_file: the config file as given on the command line.
+        report: called with each event.
         template: the cluster template, if one was named.
-        overrides: options of the cluster section, and ``PLUGIN.OPTION``, that the command line gives.
-        plugin: one more plugin that must be there.
+        overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
+        plugin: the name of one more plugin that must be included.
     """
     folder = ClusterFolder(home(), name)
     changes = {**folder.overrides(), **(overrides or {})}
     settings = load_settings(config_path(config_file), template or folder.template(), changes)
-    return _parts_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    return _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
-def _parts_of_folder(
+def _context_of_folder(
     folder: ClusterFolder,
     settings: Settings,
     *,
@@ -87,14 +87,14 @@ def _parts_of_folder(
 def selftest_parts(
     name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
 ) -> Callable[[str | None], Parts]:
-    """What makes the parts of each operation of a `selftest`, with one more plugin.
+    """Return a function that makes the context of each operation of a `selftest`. Its argument names one more plugin.
 
     Args:
-        name: of its cluster.
-        config_file: as given on the command line.
-        template: the cluster template whose image, network and access count; without one, the [aws] section alone does.
-        types: of the nodes; empty for small ones.
-        report: where events go.
+        name: the name of its cluster.
+        config_file: the config file as given on the command line.
+        template: the cluster template whose image, network and access are used; None for the [aws] section alone.
+        types: instance types of the nodes; empty for small ones.
+        report: called with each event.
     """
     path = config_path(config_file)
 
@@ -106,23 +106,23 @@ def selftest_parts(
     changes = run.options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
     settings = settings_with(changes)
     folder = ClusterFolder(home(), name)
-    return lambda plugin: _parts_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    return lambda plugin: _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
 def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:
-    """Parts to look at or end a cluster with, even if config, environment or a plugin is broken by now; and what is.
+    """Return a context to inspect or end a cluster, and the error in config, environment or plugin, if there is one.
 
-    Without a config no plugin of the user's is called; the provider still finds and ends every node.
+    With such an error no plugin of the user is called. The provider still finds and ends every node.
     """
     folder = ClusterFolder(home(), name)
     holder = folder.provider() or holder_of(name)
     try:
-        made = parts_of(name, config_file=config_file, report=report)
-        if holder in {None, provider_name(made.settings.cluster)}:
-            return made, ""
-        # Its files are lost, or the config says something else by now: who has the nodes can still end them.
-        owner = provider(holder or "", made.settings)
-        return replace(made, provider=owner, host=host_of(made.settings, owner.facets)), ""
+        context = parts_of(name, config_file=config_file, report=report)
+        if holder in {None, provider_name(context.settings.cluster)}:
+            return context, ""
+        # Its files are lost, or the config names another provider by now. The one with the nodes can still end them.
+        owner = provider(holder or "", context.settings)
+        return replace(context, provider=owner, host=host_of(context.settings, owner.facets)), ""
     except ClusterctlError as exc:
         settings = loading.load(None, environ={}, find_plugin=loader.find)
         owner = provider(holder or "local")
@@ -131,7 +131,7 @@ def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event
 
 
 def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
-    """How to reach a node of this cluster."""
+    """Return a function that makes the remote of a node of this cluster."""
     gateways = Gateways()
     return lambda node: SSHRemote(
         node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias), gateways=gateways

@@ -1,4 +1,4 @@
-"""EC2 as the config, the environment and this laptop say: the account, its provider, and whose resources are ours."""
+"""EC2 from the config, the environment and this laptop: the account, its provider, and the owner tag."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def provider(settings: Settings | None) -> Ec2Provider:
-    """Instances, as the template says; without settings in the account and region of the usual config file."""
+    """Return the EC2 provider of these settings; None for the account and region of the default config file."""
     return Ec2Provider(
         aws_of(settings.aws) if settings else aws(None),
-        options=_options(settings) if settings else None,
+        options=_provider_options(settings) if settings else None,
         journal=lambda cluster: ClusterFolder(home(), cluster),
         owner=owner(),
     )
 
 
-def _options(settings: Settings) -> Ec2Options:
+def _provider_options(settings: Settings) -> Ec2Options:
     template = settings.cluster
     return Ec2Options(
         arch=template.arch,
@@ -40,9 +40,9 @@ def _options(settings: Settings) -> Ec2Options:
         jump=template.proxy_jump or "",
         ssm=template.ssm,
         permissions=tuple(
-            Permission(name, each.ip_protocol, each.from_port, each.to_port, each.cidr_ip)
+            Permission(name, section.ip_protocol, section.from_port, section.to_port, section.cidr_ip)
             for name in template.permissions
-            if (each := settings.permissions.get(name))
+            if (section := settings.permissions.get(name))
         ),
         security_groups=template.security_groups,
         placement_group=template.placement_group,
@@ -59,28 +59,28 @@ def _options(settings: Settings) -> Ec2Options:
 
 
 def aws(config_file: str | None, region: str | None = None, *, hasty: bool = False) -> Aws:
-    """The AWS account that the config file (as given on the command line) and the environment say.
+    """Return the AWS account of the config file (as given on the command line) and the environment.
 
     Args:
-        config_file: only its [aws] section counts.
-        region: to look elsewhere than the section says.
-        hasty: give up at once where nobody answers.
+        config_file: the config file; only its [aws] section counts.
+        region: a region other than that of the section.
+        hasty: give up at once where AWS does not answer.
     """
     return aws_of(loading.load_aws(config_path(config_file), environ=os.environ), region, hasty=hasty)
 
 
 def aws_of(section: AwsSection, region: str | None = None, *, hasty: bool = False) -> Aws:
-    """The AWS account of this section; the other arguments as of `aws`."""
-    known = Credentials(
+    """Return the AWS account of this section. The other arguments are those of `aws`."""
+    credentials = Credentials(
         profile=section.aws_profile,
         access_key_id=section.aws_access_key_id,
         secret_access_key=section.aws_secret_access_key,
         session_token=section.aws_session_token,
     )
-    return Aws(region or section.aws_region_name, known, hasty=hasty)
+    return Aws(region or section.aws_region_name, credentials, hasty=hasty)
 
 
 def owner() -> str:
-    """Whose resources we work with in an AWS account: this user's on this computer, as a tag's value."""
+    """Return the owner tag of our resources in an AWS account: this user on this computer."""
     computer = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0]) or "unknown"
     return f"{user()}@{computer}"[: 128 - len(mark())] + mark()

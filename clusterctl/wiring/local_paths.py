@@ -1,4 +1,4 @@
-"""This laptop: where our files are on it, and whose nodes are ours."""
+"""This laptop: the places of our files, and the user and owner names of our nodes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """Where everything of ours is on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
+    """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
     return Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
 
 
 def config_path(explicit: str | None) -> Path | None:
-    """The config file: the one named, else $CLUSTERCTL_CONFIG, else `config` in our folder if it is there."""
+    """Return the config file: the named one, else $CLUSTERCTL_CONFIG, else `config` in our folder if it exists."""
     named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
     if named:
         return Path(named).expanduser()
-    usual = home() / "config"
-    return usual if usual.exists() else None
+    default = home() / "config"
+    return default if default.exists() else None
 
 
 def owner() -> str:
-    """Whose nodes we work with where several may share an engine: this user's; apart for a folder of ours elsewhere."""
+    """Return the owner of our nodes on a shared Docker engine: this user, with a suffix for another home folder."""
     return user() + mark()
 
 
 def mark() -> str:
-    """What tells apart what a folder of ours elsewhere than usual knows of."""
+    """Return a suffix that tells nodes of another $CLUSTERCTL_HOME apart; empty for the default folder."""
     elsewhere = os.environ.get("CLUSTERCTL_HOME")
     return f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
 
 
 def user() -> str:
-    """This computer's user, as part of a name of Docker's."""
+    """Return the user of this computer, as part of a name in Docker."""
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name

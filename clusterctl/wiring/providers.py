@@ -1,4 +1,4 @@
-"""The providers by their name; which of them are asked, and which have images."""
+"""The providers by their name: those that are asked for nodes, and those that have images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
 
-# Each provider is loaded when it is made: a start with one of them need not wait for the libraries of the others.
+# Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others.
 
 
-def _local(_: Settings | None) -> Provider:
+def _make_local(_: Settings | None) -> Provider:
     from clusterctl.providers.local import LocalProvider
 
     return LocalProvider(home() / "local", os.environ)
 
 
-def _docker(settings: Settings | None) -> Provider:
+def _make_docker(settings: Settings | None) -> Provider:
     from clusterctl.providers.docker import DockerProvider
 
     prefix = bool(settings and settings.cluster.dns_prefix)
     return DockerProvider(os.environ, owner=owner(), cache=user(), dns_prefix=prefix)
 
 
-def _static(settings: Settings | None) -> Provider:
-    """The hosts of the config, those with a section of their own and those without."""
+def _make_static(settings: Settings | None) -> Provider:
+    """Return the static provider with the hosts of the config, with or without a section of their own."""
     from clusterctl.providers.static import Host, StaticProvider, as_written
 
     root = home() / "static"
@@ -58,23 +58,23 @@ def _static(settings: Settings | None) -> Provider:
     return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home)
 
 
-def _ec2(settings: Settings | None) -> Provider:
+def _make_ec2(settings: Settings | None) -> Provider:
     from clusterctl.wiring import ec2
 
     return ec2.provider(settings)
 
 
 _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
-    "local": _local,
-    "docker": _docker,
-    "static": _static,
-    "ec2": _ec2,
+    "local": _make_local,
+    "docker": _make_docker,
+    "static": _make_static,
+    "ec2": _make_ec2,
 }
-"""By name. Without settings a provider can still tell, and end, what there is."""
+"""Providers by name. Without settings a provider can still list and end its nodes."""
 
 
 def provider(name: str, settings: Settings | None = None) -> Provider:
-    """The provider of this name; with the settings of the cluster that it is to make."""
+    """Return the provider of this name, with the settings of the cluster that it is to create."""
     if name not in _PROVIDERS:
         raise UsageError(
             f"the provider {name} is not in this version of clusterctl",
@@ -84,12 +84,12 @@ def provider(name: str, settings: Settings | None = None) -> Provider:
 
 
 def asked() -> dict[str, Callable[[Settings | None], Provider]]:
-    """The providers that are asked what they have. AWS is one of them only for those who use it."""
-    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _ec2_is_in_use()}
+    """Return the providers that are asked for nodes, by name. EC2 is among them only where the user uses it."""
+    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _uses_ec2()}
 
 
-def _ec2_is_in_use() -> bool:
-    """Whether the usual config file, or a cluster of this laptop's, has to do with EC2."""
+def _uses_ec2() -> bool:
+    """Return whether the default config file or a cluster of this laptop uses EC2."""
     folders = home() / "clusters"
     names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
     if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
@@ -99,10 +99,10 @@ def _ec2_is_in_use() -> bool:
 
 
 def image_providers() -> dict[str, Images]:
-    """The providers whose nodes start from images, by name."""
+    """Return the providers whose nodes start from images, by name."""
     return {name: made for name, make in asked().items() if isinstance(made := make(None), Images)}
 
 
 def base_images() -> BaseImages:
-    """The provider whose nodes' image is made on this computer."""
+    """Return the provider whose base image is built on this computer."""
     return next(made for make in asked().values() if isinstance(made := make(None), BaseImages))
