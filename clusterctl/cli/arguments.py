@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, with their completion."""
+"""The arguments and options that several commands share, with their completion."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ClusterName(click.ParamType[str]):
-    """A cluster's name. Completed from the laptop's files, so that a TAB asks no cloud."""
+    """The name of a cluster. Completion reads the laptop's files, so that a TAB asks no cloud."""
 
     name = "cluster"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The clusters that this laptop knows."""
+        """Return the clusters that this laptop knows."""
         del ctx, param
-        folder = _home() / "clusters"
+        folder = _home_folder() / "clusters"
         names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 class NodeName(click.ParamType[str]):
-    """A node's alias, or just its number."""
+    """The alias of a node, or just its number."""
 
     name = "node"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The nodes of the cluster that is named on the line."""
+        """Return the nodes of the cluster that the command line names."""
         del param
         from clusterctl.journal import ClusterFolder
 
         cluster = ctx.params.get("name")
-        aliases = ClusterFolder(_home(), cluster).wanted() if cluster else ()
+        aliases = ClusterFolder(_home_folder(), cluster).wanted() if cluster else ()
         return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
 
 
@@ -48,7 +48,7 @@ class TemplateName(click.ParamType[str]):
     name = "template"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The [cluster NAME] sections."""
+        """Return the names of the [cluster NAME] sections."""
         del param
         import re
 
@@ -61,37 +61,37 @@ class TemplateName(click.ParamType[str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _home() -> Path:
+def _home_folder() -> Path:
     from clusterctl.wiring.local_paths import home
 
     return home()
 
 
 def cluster_argument(function: F) -> F:
-    """A cluster that must be named."""
+    """Add the argument for a cluster that must be named."""
     return click.argument("name", metavar="CLUSTER", type=ClusterName())(function)
 
 
 def optional_cluster(function: F) -> F:
-    """A cluster that need not be named when one is up."""
+    """Add the argument for a cluster that need not be named when one is up."""
     return click.argument("name", metavar="[CLUSTER]", type=ClusterName(), required=False)(function)
 
 
 def json_option(function: F) -> F:
-    """`--json`."""
+    """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
 def region_option(function: F) -> F:
-    """`--region`."""
+    """Add `--region`."""
     return click.option("-r", "--region", metavar="NAME", help="Region to look at; default: that of [aws].")(function)
 
 
 def yes_option(function: F) -> F:
-    """`--yes`, with StarCluster's names for it."""
+    """Add `--yes`, with StarCluster's names for it."""
     return click.option("-y", "--yes", "-c", "--confirm", "yes", is_flag=True, help="Do not ask.")(function)
 
 
 def buy_option(function: F) -> F:
-    """`--yes` of a command that may make nodes."""
+    """Add `--yes` for a command that may create nodes."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")(function)

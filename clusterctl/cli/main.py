@@ -1,4 +1,4 @@
-"""The `clusterctl` command: finds the subcommand, loads only what it needs, and turns errors into two lines."""
+"""The `clusterctl` command. It finds the subcommand, imports only what that needs, and prints errors as two lines."""
 
 from __future__ import annotations
 
@@ -66,40 +66,40 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 @dataclass
 class Options:
-    """The global options, as `ctx.obj`."""
+    """The global options; commands get them as `ctx.obj`."""
 
     config: str | None = None
     debug: bool = False
 
 
 class Commands(click.Group):
-    """The subcommands, each loaded when it is asked for."""
+    """The subcommands. Each is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All of them, in the order of a cluster's life."""
+        """Return the names of all commands, in the order of a cluster's life."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One of them, by its name or one of StarCluster's."""
+        """Return the command with this name, which may be StarCluster's name for it."""
         del ctx
         for name, (module, attribute, aliases) in COMMANDS.items():
             if cmd_name in {name, *aliases}:
-                found: click.Command = getattr(importlib.import_module(f"clusterctl.cli.{module}"), attribute)
-                return found
+                command: click.Command = getattr(importlib.import_module(f"clusterctl.cli.{module}"), attribute)
+                return command
         return None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """An unknown one is answered with the nearest that there is."""
+        """Resolve the command. For an unknown name, suggest the nearest one that exists."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
             from difflib import get_close_matches
 
             names = [*COMMANDS, *(alias for _, _, aliases in COMMANDS.values() for alias in aliases)]
-            # `lsit` is nearer to `lsi`, and means `list`: whoever types four letters means no short name.
+            # `lsit` is nearer to `lsi` but means `list`: a user who types four letters does not mean a short name.
             near = get_close_matches(args[0], [name for name in names if len(name) > 3], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(exc.message + hint, ctx) from exc
@@ -128,11 +128,11 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line."""
-    # Nearly all that a command makes are modules, which stay: to look for garbage in them takes a tenth of its time,
-    # and as much again at its end, when the user has the answer.
+    # Nearly all objects of a command are modules, which stay. Searching them for garbage takes a tenth of its time, and
+    # as much again at its end, when the user has the answer.
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
-    # A machine that shuts down or a closed terminal ends us as Ctrl-C would: what was begun is undone.
+    # A shutdown of the machine or a closed terminal ends us as Ctrl-C does: what was begun is undone.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     debug = _wants_debug(sys.argv[1:])
@@ -140,7 +140,7 @@ def main() -> NoReturn:
         status = cli.main(prog_name="clusterctl", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except ClusterctlError as exc:
-        _explain(exc, debug=debug)
+        _print_error(exc, debug=debug)
         sys.exit(exc.exit_code)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
@@ -151,13 +151,13 @@ def main() -> NoReturn:
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort) as exc:
         click.echo("interrupted", err=True)
-        # click raises its own Abort from the KeyboardInterrupt, which is the one that carries the notes.
+        # click raises its own Abort from the KeyboardInterrupt, and the KeyboardInterrupt carries the notes.
         for cause in (exc, exc.__cause__):
             for note in getattr(cause, "__notes__", ()):
                 click.echo(f"note: {note}", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone; Python would complain once more when it flushes at the end.
+        # The reader of our output has gone. Python would report this once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as exc:  # noqa: BLE001  the last resort: a bug must not look like the user's fault
@@ -166,13 +166,13 @@ def main() -> NoReturn:
 
 
 def _wants_debug(words: list[str]) -> bool:
-    """Whether -d or --debug stands before the subcommand, which may have a -d of its own."""
+    """Return whether -d or --debug stands before the subcommand, which may have a -d of its own."""
     commands = {alias for name, (_, _, aliases) in COMMANDS.items() for alias in (name, *aliases)}
-    ours = itertools.takewhile(lambda word: word not in commands, words)
-    return bool({"-d", "--debug"} & set(ours)) or bool(os.environ.get("CLUSTERCTL_DEBUG"))
+    global_words = itertools.takewhile(lambda word: word not in commands, words)
+    return bool({"-d", "--debug"} & set(global_words)) or bool(os.environ.get("CLUSTERCTL_DEBUG"))
 
 
-def _explain(exc: ClusterctlError, *, debug: bool) -> None:
+def _print_error(exc: ClusterctlError, *, debug: bool) -> None:
     if debug:
         traceback.print_exception(exc)
     lines = exc.message.splitlines() or [""]

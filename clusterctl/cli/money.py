@@ -1,4 +1,4 @@
-"""How prices look, and the question before nodes are made that cost money."""
+"""The display of prices, and the question before creating nodes that cost money."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ _DAY = 24
 
 
 class Asking:
-    """Shows what new nodes cost and asks whether to start them; remembers the estimate."""
+    """Shows the cost of new nodes, asks whether to start them, and keeps the estimate."""
 
     def __init__(self, *, as_json: bool) -> None:
-        """Nothing yet.
+        """Start without an estimate.
 
         Args:
-            as_json: stdout is for programs: show and ask on stderr.
+            as_json: stdout is for programs, so show and ask on stderr.
         """
         self._as_json = as_json
         self.estimate: Estimate | None = None
 
     def __call__(self, estimate: Estimate) -> None:
-        """Ask; whoever says no, or is not there to say yes, ends the command."""
+        """Show the estimate and ask. A no, or no terminal to answer on, ends the command."""
         self.estimate = estimate
         for line in estimate_lines(estimate):
             click.echo(line, err=self._as_json)
         count = sum(group.count for group in estimate.groups)
-        price = f" for {_hourly(estimate)}" if estimate.complete else ""
+        price = f" for {_hourly_text(estimate)}" if estimate.complete else ""
         confirm(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:
-    """An estimate as a person reads it."""
-    rows = [_row(group) for group in estimate.groups]
-    rows += [(part.name, "", _price(part.hourly)) for part in estimate.parts]
+    """Return the lines of an estimate for a person."""
+    rows = [_group_row(group) for group in estimate.groups]
+    rows += [(part.name, "", _price_cell(part.hourly)) for part in estimate.parts]
     lines = [f"In {estimate.place}, at the prices of now, in USD an hour:"]
     lines += table(("WHAT", "EACH", "TOGETHER", "ON DEMAND", "SAVED"), [(*row, "", "")[:5] for row in rows])
-    lines += [_which(group) for group in estimate.groups]
+    lines += [_describe_group(group) for group in estimate.groups]
     lines += [f"{part.name}: {part.what}" for part in estimate.parts]
     for limit in estimate.limits:
         needed = "unknown" if limit.needed is None else f"{limit.needed} at most"
         left = "unknown" if limit.left is None else str(limit.left)
         lines.append(f"quota, {limit.name}: processors needed: {needed}, left: {left}")
     lines += [f"note: {note}" for note in estimate.notes]
-    return [*lines, f"In all: {_total(estimate)}"]
+    return [*lines, f"In all: {_total_text(estimate)}"]
 
 
-def _row(group: QuotedGroup) -> tuple[str, ...]:
-    together = _span(group.each.times(group.count)) if group.each else "unknown"
-    row = (plural(group.count, group.role), _span(group.each), together)
+def _group_row(group: QuotedGroup) -> tuple[str, ...]:
+    together = _span_cell(group.each.times(group.count)) if group.each else "unknown"
+    row = (plural(group.count, group.role), _span_cell(group.each), together)
     if group.market == "on-demand":
         return row
     saved = ""
     if group.each and group.on_demand and group.on_demand.low:
         saved = f"{100 * (1 - group.each.low / group.on_demand.low):.0f} %"
-    return (*row, _span(group.on_demand), saved)
+    return (*row, _span_cell(group.on_demand), saved)
 
 
-def _which(group: QuotedGroup) -> str:
-    """Of which nodes a row speaks."""
+def _describe_group(group: QuotedGroup) -> str:
+    """Return the line that names the nodes of a row."""
     words = f"{plural(group.count, group.role)}: {' | '.join(group.types) or 'of any type'}"
     if group.market == "on-demand":
         return f"{words}, on demand"
@@ -76,61 +76,63 @@ def _which(group: QuotedGroup) -> str:
     return f"{words}; else on demand" if group.market == "spot-with-fallback" else words
 
 
-def _total(estimate: Estimate) -> str:
+def _total_text(estimate: Estimate) -> str:
     if not estimate.complete:
-        return f"at least {_hourly(estimate)}: not every price is known."
+        return f"at least {_hourly_text(estimate)}: not every price is known."
     spot = any(group.market != "on-demand" for group in estimate.groups)
     fall_back = any(group.market == "spot-with-fallback" for group in estimate.groups)
-    hourly, usual = estimate.hourly, estimate.hourly_on_demand
-    text = f"{_hourly(estimate)}, {_between(hourly.times(_DAY))} a day."
-    if not spot or usual.high <= hourly.high:
+    hourly, on_demand = estimate.hourly, estimate.hourly_on_demand
+    text = f"{_hourly_text(estimate)}, {_span_text(hourly.times(_DAY))} a day."
+    if not spot or on_demand.high <= hourly.high:
         return text
-    return f"{text} {'If no spot instance is to be had' if fall_back else 'On demand'}: {_between(usual)} an hour."
+    return (
+        f"{text} {'If no spot instance is to be had' if fall_back else 'On demand'}: {_span_text(on_demand)} an hour."
+    )
 
 
-def _hourly(estimate: Estimate) -> str:
-    return f"{_between(estimate.hourly)} an hour"
+def _hourly_text(estimate: Estimate) -> str:
+    return f"{_span_text(estimate.hourly)} an hour"
 
 
-def _between(span: Span) -> str:
+def _span_text(span: Span) -> str:
     low, high = dollars(span.low), dollars(span.high)
     return low if low == high else f"{low} to {high}"
 
 
-def _span(span: Span | None) -> str:
+def _span_cell(span: Span | None) -> str:
     if span is None:
         return "unknown"
-    low, high = _price(span.low), _price(span.high)
+    low, high = _price_cell(span.low), _price_cell(span.high)
     return low if low == high else f"{low}-{high}"
 
 
-def _price(usd: Decimal | None) -> str:
+def _price_cell(usd: Decimal | None) -> str:
     return "unknown" if usd is None else f"{usd:.4f}"
 
 
 def dollars(usd: Decimal) -> str:
-    """An amount: to the cent, or with two digits where it is less than ten cents."""
+    """Return an amount as text: to the cent, or with two digits where it is less than ten cents."""
     return f"${usd:.2f}" if usd >= 0.095 or not usd else f"${usd:.2g}" if usd >= 0.0001 else "$0.00"
 
 
 def spending_text(spending: Spending) -> str:
-    """What nodes cost, in a few words."""
+    """Return the cost of nodes in a few words."""
     return f"{dollars(spending.hourly)} an hour, {dollars(spending.so_far)} so far"
 
 
 def spending_json(spending: Spending | None) -> dict[str, object] | None:
-    """The same for programs."""
+    """Return the cost of nodes for programs."""
     if spending is None:
         return None
     return {
-        "hourly_usd": _number(spending.hourly),
-        "so_far_usd": _number(spending.so_far),
+        "hourly_usd": _to_float(spending.hourly),
+        "so_far_usd": _to_float(spending.so_far),
         "notes": list(spending.notes),
     }
 
 
 def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
-    """An estimate for programs; all prices are USD an hour."""
+    """Return an estimate for programs. All prices are in USD an hour."""
     if estimate is None:
         return None
     return {
@@ -147,12 +149,12 @@ def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
                 "zone": group.zone or None,
                 "each_usd": _span_json(group.each),
                 "on_demand_usd": _span_json(group.on_demand),
-                "bid_usd": _number(group.bid),
+                "bid_usd": _to_float(group.bid),
             }
             for group in estimate.groups
         ],
         "parts": [
-            {"name": part.name, "what": part.what, "hourly_usd": _number(part.hourly)} for part in estimate.parts
+            {"name": part.name, "what": part.what, "hourly_usd": _to_float(part.hourly)} for part in estimate.parts
         ],
         "limits": [{"name": limit.name, "needed": limit.needed, "left": limit.left} for limit in estimate.limits],
         "notes": list(estimate.notes),
@@ -160,8 +162,8 @@ def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
 
 
 def _span_json(span: Span | None) -> dict[str, float | None] | None:
-    return None if span is None else {"low": _number(span.low), "high": _number(span.high)}
+    return None if span is None else {"low": _to_float(span.low), "high": _to_float(span.high)}
 
 
-def _number(usd: Decimal | None) -> float | None:
+def _to_float(usd: Decimal | None) -> float | None:
     return None if usd is None else round(float(usd), 6)

@@ -1,4 +1,4 @@
-"""How things look: progress bars on a terminal, plain ``>>>`` lines elsewhere, tables, and JSON."""
+"""The output of commands: progress bars on a terminal, plain ``>>>`` lines elsewhere, tables, and JSON."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _PLAIN_EVERY_S = 5.0
 
 
 class Output:
-    """Shows an operation's events; use it as a context manager around the operation.
+    """Shows the events of an operation. Use it as a context manager around the operation.
 
-    With `as_json` the events go to stderr, so that stdout holds nothing but the answer.
+    With `as_json` the events go to stderr, so that stdout has only the answer.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -34,7 +34,7 @@ class Output:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
-        self._told: dict[str, float] = {}
+        self._printed_at: dict[str, float] = {}
 
     def __enter__(self) -> Output:
         return self
@@ -49,11 +49,11 @@ class Output:
             if event.kind == EventKind.PROGRESS:
                 self._show_progress(event)
             elif event.kind == EventKind.WARNING:
-                self._line(f"*** WARNING - {event.text}", err=True)
+                self._print_line(f"*** WARNING - {event.text}", err=True)
             else:
-                self._line(f">>> {event.text}")
+                self._print_line(f">>> {event.text}")
 
-    def _line(self, text: str, *, err: bool = False) -> None:
+    def _print_line(self, text: str, *, err: bool = False) -> None:
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -64,18 +64,18 @@ class Output:
             self._show_plain(event)
             return
         if self._progress is None:
-            self._progress = _bars(self._file)
+            self._progress = _make_progress(self._file)
             self._progress.start()
         if event.text not in self._bars:
             self._bars[event.text] = self._progress.add_task(f">>> {event.text}", total=event.total)
         self._progress.update(self._bars[event.text], completed=event.done, total=event.total)
 
     def _show_plain(self, event: Event) -> None:
-        """Not a line for each of a thousand nodes: one every few seconds, and the last."""
+        """Print a line every few seconds, and the last one: not a line for each of a thousand nodes."""
         now = time.monotonic()
-        if event.done >= event.total or now - self._told.get(event.text, 0.0) >= _PLAIN_EVERY_S:
-            self._told[event.text] = now
-            self._line(f">>> {event.text}: {event.done}/{event.total}")
+        if event.done >= event.total or now - self._printed_at.get(event.text, 0.0) >= _PLAIN_EVERY_S:
+            self._printed_at[event.text] = now
+            self._print_line(f">>> {event.text}: {event.done}/{event.total}")
 
     def _stop_bars(self) -> None:
         if self._progress is not None:
@@ -84,7 +84,7 @@ class Output:
             self._bars.clear()
 
 
-def _bars(file: Any) -> Progress:
+def _make_progress(file: Any) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -93,7 +93,7 @@ def _bars(file: Any) -> Progress:
 
 
 def show_json(value: object) -> None:
-    """Print an answer for programs. Secrets in it are shown: it is its owner who asks."""
+    """Print an answer for programs. Its secrets are shown, since their owner asks."""
     click.echo(json.dumps(value, indent=2, default=_to_json))
 
 
@@ -104,38 +104,38 @@ def _to_json(value: object) -> object:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print aligned columns, whatever the width of the terminal: one line a row, so that grep works."""
+    """Print aligned columns at any width of the terminal: one line a row, so that grep works."""
     for line in table(headings, rows):
         click.echo(line)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """The lines of `show_table`."""
+    """Return the lines of a table with aligned columns."""
     cells = [[str(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def show_found(found: Sequence[Any], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
+def show_found(items: Sequence[Any], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
     """Print frozen dataclasses, whole as JSON, or some of their fields as a table.
 
     Args:
-        found: what there is.
+        items: the dataclasses, one for each row.
         columns: headings by field.
-        as_json: whether programs read it.
-        none: what to say where there is nothing.
+        as_json: whether to print JSON, for programs.
+        none: the text for no items.
     """
     if as_json:
-        show_json([asdict(each) for each in found])
-    elif not found:
+        show_json([asdict(item) for item in items])
+    elif not items:
         click.echo(none)
     else:
-        rows = [[getattr(each, name) or "-" for name in columns] for each in found]
+        rows = [[getattr(item, name) or "-" for name in columns] for item in items]
         show_table(list(columns.values()), rows)
 
 
 def confirm(question: str, *, yes: bool, err: bool = False) -> None:
-    """Ask, unless `yes`, on stderr if `err`. No, or nobody there to answer, ends the command."""
+    """Ask, unless `yes`, on stderr if `err`. A no, or no terminal to answer on, ends the command."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -1,1 +1,1 @@
-"""Commands for an account of AWS."""
+"""Commands for an AWS account."""

@@ -1,4 +1,4 @@
-"""listregions, listzones, listimages: what AWS has to choose from."""
+"""listregions, listzones, listimages: the regions, zones and images that AWS offers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def listregions(ctx: click.Context, *, as_json: bool) -> None:
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    found = listing.regions(ec2.aws(ctx.obj.config))
-    show_found(found, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
+    regions = listing.regions(ec2.aws(ctx.obj.config))
+    show_found(regions, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
 
 
 @click.command()
@@ -47,5 +47,5 @@ def listimages(ctx: click.Context, region: str | None, *, as_json: bool) -> None
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    found = [*listing.baked_images(aws), *listing.named_images(aws, images.parameters())]
-    show_found(found, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")
+    listed = [*listing.baked_images(aws), *listing.named_images(aws, images.parameters())]
+    show_found(listed, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")

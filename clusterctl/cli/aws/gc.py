@@ -38,91 +38,92 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
     from clusterctl.wiring import ec2
     from clusterctl.wiring.local_paths import home
 
-    aws, asker = ec2.aws(ctx.obj.config), Asker(home(), ec2.owner(), images)
+    aws, scope = ec2.aws(ctx.obj.config), Asker(home(), ec2.owner(), images)
     with Output(as_json=as_json) as output:
-        found = find(aws, asker, report=output)
-    doomed = [each for each in found.unneeded if all_owners or not each.foreign]
+        findings = find(aws, scope, report=output)
+    doomed = [item for item in findings.unneeded if all_owners or not item.foreign]
     if not as_json:
-        _show(found, doomed)
+        _show_findings(findings, doomed)
     left: list[Left] = []
     if doomed and not dry_run:
         confirm(f"End {plural(len(doomed), 'thing')}?", yes=yes, err=as_json)
         with Output(as_json=as_json) as output:
-            left = end(aws, found, doomed, asker, report=output)
+            left = end(aws, findings, doomed, scope, report=output)
     if as_json:
-        _show_as_json(found, doomed=[] if dry_run else doomed, left=left)
-    for each in left:
-        click.echo(f"*** WARNING - {each.resource.region}: {_name(each.resource)} is left: {each.why}", err=True)
+        _show_as_json(findings, doomed=[] if dry_run else doomed, left=left)
+    for leftover in left:
+        resource = leftover.resource
+        click.echo(f"*** WARNING - {resource.region}: {_resource_label(resource)} is left: {leftover.why}", err=True)
     if left and not as_json:
         click.echo("try: run `clusterctl gc` again in some minutes", err=True)
-    return 1 if left or found.failures else 0
+    return 1 if left or findings.failures else 0
 
 
-def _name(resource: Any) -> str:
+def _resource_label(resource: Any) -> str:
     return f"{resource.kind.value} {resource.id}"
 
 
-def _show(found: Findings, doomed: Sequence[Unneeded]) -> None:
-    for text in found.failures:
+def _show_findings(findings: Findings, doomed: Sequence[Unneeded]) -> None:
+    for text in findings.failures:
         click.echo(f"*** WARNING - not looked at: {text}", err=True)
-    for text in found.notes:
+    for text in findings.notes:
         click.echo(f"note: {text}", err=True)
-    if not found.unneeded:
-        click.echo(f">>> nothing that no cluster needs, in {plural(found.regions, 'region')}")
+    if not findings.unneeded:
+        click.echo(f">>> nothing that no cluster needs, in {plural(findings.regions, 'region')}")
         return
-    now, ours = datetime.now(timezone.utc), {each.resource.key for each in doomed}
+    now, doomed_keys = datetime.now(timezone.utc), {item.resource.key for item in doomed}
     rows = []
-    for each in found.unneeded:
-        it = each.resource
-        cost = found.hourly_usd.get(it.id)
+    for item in findings.unneeded:
+        resource = item.resource
+        cost = findings.hourly_usd.get(resource.id)
         rows.append(
             (
-                it.kind.value,
-                it.id,
-                it.region,
-                it.cluster or "-",
-                age(now - it.made) if it.made else "-",
-                it.owner or "-",
+                resource.kind.value,
+                resource.id,
+                resource.region,
+                resource.cluster or "-",
+                age(now - resource.made) if resource.made else "-",
+                resource.owner or "-",
                 "-" if cost is None else f"{cost:.4f}",
-                it.detail or it.name or "-",
-                each.reason if it.key in ours else f"{each.reason}; not ours, --all-owners ends it",
+                resource.detail or resource.name or "-",
+                item.reason if resource.key in doomed_keys else f"{item.reason}; not ours, --all-owners ends it",
             )
         )
     show_table(("KIND", "ID", "REGION", "CLUSTER", "AGE", "MADE BY", "$/H", "WHAT", "WHY"), rows)
-    total = sum(found.hourly_usd.get(each.resource.id, 0) for each in doomed)
+    total = sum(findings.hourly_usd.get(item.resource.id, 0) for item in doomed)
     bill = f", {total:.4f} USD an hour as far as prices are known" if total else ""
     click.echo(f">>> {len(doomed)} of {plural(len(rows), 'thing')} to end{bill}")
 
 
-def _show_as_json(found: Findings, *, doomed: Sequence[Unneeded], left: Sequence[Left]) -> None:
-    why = {each.resource.key: each.why for each in left}
-    tried = {each.resource.key for each in doomed}
+def _show_as_json(findings: Findings, *, doomed: Sequence[Unneeded], left: Sequence[Left]) -> None:
+    reasons = {leftover.resource.key: leftover.why for leftover in left}
+    tried = {item.resource.key for item in doomed}
     show_json(
         {
             "found": [
                 {
-                    "kind": each.resource.kind.value,
-                    "id": each.resource.id,
-                    "name": each.resource.name,
-                    "region": each.resource.region,
-                    "cluster": each.resource.cluster,
-                    "uuid": each.resource.uuid,
-                    "owner": each.resource.owner,
-                    "made": utc(each.resource.made),
-                    "detail": each.resource.detail,
-                    "hourly_usd": _number(found.hourly_usd.get(each.resource.id)),
-                    "reason": each.reason,
-                    "foreign": each.foreign,
-                    "ended": each.resource.key in tried and each.resource.key not in why,
-                    "left": why.get(each.resource.key, ""),
+                    "kind": item.resource.kind.value,
+                    "id": item.resource.id,
+                    "name": item.resource.name,
+                    "region": item.resource.region,
+                    "cluster": item.resource.cluster,
+                    "uuid": item.resource.uuid,
+                    "owner": item.resource.owner,
+                    "made": utc(item.resource.made),
+                    "detail": item.resource.detail,
+                    "hourly_usd": _to_float(findings.hourly_usd.get(item.resource.id)),
+                    "reason": item.reason,
+                    "foreign": item.foreign,
+                    "ended": item.resource.key in tried and item.resource.key not in reasons,
+                    "left": reasons.get(item.resource.key, ""),
                 }
-                for each in found.unneeded
+                for item in findings.unneeded
             ],
-            "notes": found.notes,
-            "failures": found.failures,
+            "notes": findings.notes,
+            "failures": findings.failures,
         }
     )
 
 
-def _number(value: object) -> float | None:
+def _to_float(value: object) -> float | None:
     return None if value is None else float(str(value))

@@ -1,4 +1,4 @@
-"""listinstances, listspots, showconsole: what an AWS account has running, ours or not."""
+"""listinstances, listspots, showconsole: the instances of an AWS account, ours and others."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_jso
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    found = listing.instances(aws, ended=ended)
-    show_found(found, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
+    instances = listing.instances(aws, ended=ended)
+    show_found(instances, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
 
 
 @click.command()
@@ -60,8 +60,8 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    found = listing.spot_requests(aws, closed=closed)
-    show_found(found, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
+    requests = listing.spot_requests(aws, closed=closed)
+    show_found(requests, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
 
 
 @click.command()
@@ -84,16 +84,16 @@ def showconsole(ctx: click.Context, name: str, node: str | None, region: str | N
 
 
 def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) -> tuple[str, str | None]:
-    """The id of a node's instance, and the region it is in, as far as the journal knows."""
+    """Return the id of a node's instance, and its region as far as the journal knows it."""
     from clusterctl.wiring.clusters import the_cluster
     from clusterctl.wiring.context import lenient_parts
 
     with Output() as output:
-        parts, _ = lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)
-    if parts.provider.name != "ec2":
+        context, _ = lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)
+    if context.provider.name != "ec2":
         raise UsageError(
             f"the nodes of {name} are no EC2 instances", remedy=f"`clusterctl logs {name} {alias}` shows their logs"
         )
-    node = parts.cluster(parts.provider.nodes(name)).node(alias)
-    regions = [str(event["region"]) for event in parts.folder.events() if event["event"] == "ec2"]
+    node = context.cluster(context.provider.nodes(name)).node(alias)
+    regions = [str(event["region"]) for event in context.folder.events() if event["event"] == "ec2"]
     return node.id.partition("@")[0], region or (regions[-1] if regions else None)

@@ -34,7 +34,7 @@ class KeyName(click.ParamType[str]):
     name = "key pair"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those of the region; none where AWS does not answer at once."""
+        """Return the key pairs of the region; none where AWS does not answer at once."""
         del param
         from clusterctl.providers.ec2.account import key_pairs
         from clusterctl.wiring import ec2
@@ -88,9 +88,9 @@ def createkey(
     aws = ec2.aws(ctx.obj.config, region)
     marks = {tags.OWNER: ec2.owner(), tags.NAME: name}
     if source:
-        key_pairs.bring(aws, name, public_key=_public_key(source), marks=marks)
+        key_pairs.bring(aws, name, public_key=_read_public_key(source), marks=marks)
     elif output:
-        with _new_file(output) as write:
+        with _create_private_file(output) as write:
             write(key_pairs.create(aws, name, kind=kind, marks=marks).reveal())
     else:
         click.echo(key_pairs.create(aws, name, kind=kind, marks=marks).reveal().rstrip("\n"))
@@ -99,7 +99,7 @@ def createkey(
     )
 
 
-def _public_key(path: Path) -> str:
+def _read_public_key(path: Path) -> str:
     from clusterctl.identity.keys import public_key_of
 
     try:
@@ -113,8 +113,11 @@ def _public_key(path: Path) -> str:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[Callable[[str], object]]:
-    """A file that only its owner can read and nobody write, begun before there is a secret to lose."""
+def _create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """Create a file that only its owner can read, before the secret exists. Yield its write method.
+
+    The file is read-only for everyone once it is closed. An error removes it.
+    """
     path = path.expanduser()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
@@ -141,8 +144,8 @@ def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, y
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    there = {pair.name for pair in key_pairs.key_pairs(aws)}
-    known = [name for name in names if name in there]
+    existing = {pair.name for pair in key_pairs.key_pairs(aws)}
+    known = [name for name in names if name in existing]
     if known:
         confirm(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
     for name in names:

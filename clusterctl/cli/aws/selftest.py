@@ -51,34 +51,34 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     with Output(as_json=as_json) as output:
         make = selftest_parts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
         if not yes:
-            _ask(make(None), as_json=as_json)
+            _ask_approval(make(None), as_json=as_json)
         bench = Bench(parts=make, connect=lambda: connect_client(name))
-        verdicts = operation.selftest(bench, lambda verdict: _show(verdict, as_json=as_json))
+        verdicts = operation.selftest(bench, lambda verdict: _show_verdict(verdict, as_json=as_json))
     broken = sum(not verdict.ok for verdict in verdicts)
     if as_json:
-        show_json({"name": name, "ok": not broken, "checks": [_row(verdict) for verdict in verdicts]})
+        show_json({"name": name, "ok": not broken, "checks": [_verdict_json(verdict) for verdict in verdicts]})
     else:
         click.echo(f">>> {name}: " + (f"{plural(broken, 'check')} failed" if broken else "all is as promised"))
     return 1 if broken else 0
 
 
-def _ask(parts: Parts, *, as_json: bool) -> None:
+def _ask_approval(context: Parts, *, as_json: bool) -> None:
     from clusterctl.operations.cost import quote
     from clusterctl.operations.selftest.run import plan_of
 
-    estimate = quote(parts, plan_of(parts))
+    estimate = quote(context, plan_of(context))
     if estimate:
         Asking(as_json=as_json)(estimate)
     else:
         confirm(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
 
 
-def _show(verdict: Verdict, *, as_json: bool) -> None:
+def _show_verdict(verdict: Verdict, *, as_json: bool) -> None:
     line = f"{'ok' if verdict.ok else 'FAILED':6}  {verdict.promise} ({verdict.seconds:.0f} s)"
     click.echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
 
 
-def _row(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "check": verdict.promise,
         "ok": verdict.ok,

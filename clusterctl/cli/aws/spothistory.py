@@ -62,35 +62,35 @@ def spothistory(
 ) -> None:
     """Show how the spot prices of instance types went, zone by zone."""
     kinds = list(dict.fromkeys(types))
-    began, ended = _span(days, start, end)
-    file = _file(plot, kinds)
+    began, ended = _parse_period(days, start, end)
+    file = _plot_path(plot, kinds)
     from clusterctl.providers.ec2.pricing.spot_history import courses
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    found = courses(aws, kinds, start=began, end=ended, zone=zone)
+    histories = courses(aws, kinds, start=began, end=ended, zone=zone)
     if file:
-        _draw(file, found, place=aws.region, start=began, end=ended)
+        _draw_plot(file, histories, place=aws.region, start=began, end=ended)
     if as_json:
-        show_json(_document(found, place=aws.region, start=began, end=ended, file=file))
+        show_json(_prices_json(histories, place=aws.region, start=began, end=ended, file=file))
     else:
-        _show(found, place=aws.region, start=began, end=ended)
+        _show_prices(histories, place=aws.region, start=began, end=ended)
         if file:
             click.echo(f"drawn: {file}")
 
 
-def _span(days: int | None, start: str | None, end: str | None) -> tuple[datetime, datetime]:
+def _parse_period(days: int | None, start: str | None, end: str | None) -> tuple[datetime, datetime]:
     now = datetime.now(timezone.utc)
     if days is not None and start is not None:
         raise UsageError("-d and -s both say when it begins", remedy="leave one of them out")
-    ended = min(now, _time(end)) if end else now
-    began = _time(start) if start else ended - timedelta(days=days or _DAYS)
+    ended = min(now, _parse_time(end)) if end else now
+    began = _parse_time(start) if start else ended - timedelta(days=days or _DAYS)
     if began >= ended:
         raise UsageError(f"{began:%Y-%m-%dT%H:%M} is not before {ended:%Y-%m-%dT%H:%M}", remedy="swap -s and -e")
     return began, ended
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
@@ -100,7 +100,7 @@ def _time(text: str) -> datetime:
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
 
 
-def _file(plot: str | None, kinds: Sequence[str]) -> Path | None:
+def _plot_path(plot: str | None, kinds: Sequence[str]) -> Path | None:
     if plot is None:
         return None
     path = Path(plot.replace("{types}", "-".join(kinds)))
@@ -109,33 +109,33 @@ def _file(plot: str | None, kinds: Sequence[str]) -> Path | None:
     return path
 
 
-def _draw(file: Path, found: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
+def _draw_plot(file: Path, histories: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
     from clusterctl.cli.charts.svg import picture
 
     try:
-        file.write_text(picture(found, place=place, start=start, end=end), encoding="utf-8")
+        file.write_text(picture(histories, place=place, start=start, end=end), encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"cannot write {file}: {exc.strerror}", remedy="name another file with --plot") from exc
 
 
-def _show(found: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
+def _show_prices(histories: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
     from clusterctl.cli.charts import text as price_text
 
     click.echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
     if _is_terminal():
-        for line in price_text.charts(found, start=start, end=end):
+        for line in price_text.charts(histories, start=start, end=end):
             click.echo(line)
-    for line in price_text.figures(found):
+    for line in price_text.figures(histories):
         click.echo(line)
 
 
 def _is_terminal() -> bool:
-    """Whether somebody sees what is printed, and the letters of a drawing can be."""
+    """Return whether stdout is a terminal that shows the Unicode characters of a drawing."""
     return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
 
 
-def _document(
-    found: Sequence[Course], *, place: str, start: datetime, end: datetime, file: Path | None
+def _prices_json(
+    histories: Sequence[Course], *, place: str, start: datetime, end: datetime, file: Path | None
 ) -> dict[str, object]:
     return {
         "region": place,
@@ -155,6 +155,6 @@ def _document(
                     for change in course.changes
                 ],
             }
-            for course in found
+            for course in histories
         ],
     }

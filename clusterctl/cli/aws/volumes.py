@@ -39,7 +39,7 @@ _FILTERS = {
     "zone": "availability-zone",
     "snapshot_id": "snapshot-id",
 }
-"""EC2's filter for each of our options."""
+"""The name of EC2's filter for each of our options."""
 
 
 class VolumeId(click.ParamType[str]):
@@ -48,17 +48,18 @@ class VolumeId(click.ParamType[str]):
     name = "volume"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those of the region, with what they are called; none where AWS does not answer at once."""
+        """Return the volumes of the region, with their names; none where AWS does not answer at once."""
         del param
         from clusterctl.providers.ec2.account import volumes
         from clusterctl.wiring import ec2
 
         try:
             account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
-            found = volumes.volumes(account)
+            listed = volumes.volumes(account)
         except ClusterctlError:
             return []
-        return [CompletionItem(each.id, help=each.name or None) for each in found if each.id.startswith(incomplete)]
+        matching = [volume for volume in listed if volume.id.startswith(incomplete)]
+        return [CompletionItem(volume.id, help=volume.name or None) for volume in matching]
 
 
 @click.command()
@@ -81,20 +82,20 @@ def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, sho
 
     aws = ec2.aws(ctx.obj.config, region)
     filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
-    for key, value in _tags(chosen["marks"]).items():
+    for key, value in _parse_tags(chosen["marks"]).items():
         filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
     hidden = set() if show_deleted or chosen["status"] else {"deleting", "deleted"}
-    found = [each for each in volumes.volumes(aws, filters) if each.state not in hidden]
+    listed = [volume for volume in volumes.volumes(aws, filters) if volume.state not in hidden]
     show_found(
-        found,
+        listed,
         _COLUMNS,
         as_json=as_json,
         none=f"No such volumes in {aws.region}." if filters else f"No volumes in {aws.region}.",
     )
 
 
-def _tags(texts: Iterable[str]) -> dict[str, str]:
-    """``a=b,c`` as a mapping; the value of a key alone is empty."""
+def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
+    """Return tags such as ``a=b,c`` as a mapping. A key without a value has an empty one."""
     pairs = [part.strip().partition("=") for text in texts for part in text.split(",") if part.strip()]
     return {key.strip(): value.strip() for key, _, value in pairs}
 
@@ -117,11 +118,11 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
     from clusterctl.providers.ec2.account import volumes
     from clusterctl.wiring import ec2
 
-    own = _tags(chosen["marks"])
-    wrong = [key for key in own if key.startswith(("aws:", tags.PREFIX))]
-    if wrong:
-        raise UsageError(f"the tag {wrong[0]} is not yours to set", remedy="give keys of your own")
-    marks = {**own, tags.OWNER: ec2.owner()}
+    own_tags = _parse_tags(chosen["marks"])
+    reserved = [key for key in own_tags if key.startswith(("aws:", tags.PREFIX))]
+    if reserved:
+        raise UsageError(f"the tag {reserved[0]} is not yours to set", remedy="give keys of your own")
+    marks = {**own_tags, tags.OWNER: ec2.owner()}
     marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
     aws = ec2.aws(ctx.obj.config, volumes.region_of(zone))
     wish = volumes.Wish(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
@@ -147,10 +148,10 @@ def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | No
 
     before = volumes.resize(ec2.aws(ctx.obj.config, region), volume_id, size)
     click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
-    click.echo(_how_its_file_system_grows(before))
+    click.echo(_explain_growth(before))
 
 
-def _how_its_file_system_grows(volume: ListedVolume) -> str:
+def _explain_growth(volume: ListedVolume) -> str:
     when = "when a cluster mounts it next"
     if volume.attachments:
         when += ", or now with `clusterctl runplugin volumes NAME`"
@@ -168,20 +169,21 @@ def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, 
     from clusterctl.wiring import ec2
 
     aws = ec2.aws(ctx.obj.config, region)
-    found = {each.id: each for each in volumes.volumes(aws, {"volume-id": tuple(ids)})}
-    for volume in found.values():
+    existing = {volume.id: volume for volume in volumes.volumes(aws, {"volume-id": tuple(ids)})}
+    for volume in existing.values():
         if volume.attachments:
             holders = ", ".join(held.instance for held in volume.attachments)
             raise UsageError(
                 f"{volume.id} is attached to {holders}",
                 remedy="stop or terminate the cluster that uses it, or detach it; then run the same command",
             )
-    if found:
-        said = ", ".join(
-            f"{each.id} ({each.size_gb} GB{f', {each.name}' if each.name else ''})" for each in found.values()
+    if existing:
+        description = ", ".join(
+            f"{volume.id} ({volume.size_gb} GB{f', {volume.name}' if volume.name else ''})"
+            for volume in existing.values()
         )
-        confirm(f"Delete {said} of {aws.region}, and all that is on it?", yes=yes)
+        confirm(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
     for id_ in ids:
-        if id_ in found:
+        if id_ in existing:
             volumes.remove(aws, id_)
-        click.echo(f">>> {id_} is gone" if id_ in found else f">>> there is no volume {id_} in {aws.region}")
+        click.echo(f">>> {id_} is gone" if id_ in existing else f">>> there is no volume {id_} in {aws.region}")

@@ -1,4 +1,4 @@
-"""Where the marks of an axis go: at round amounts and round times."""
+"""The ticks of an axis, at round amounts and round times."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ _TIMES = [
 
 
 def amounts(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Round numbers from below `low` to above `high`, evenly spaced, not many more than `most`.
+    """Return round numbers from below `low` to above `high`, evenly spaced, not many more than `most`.
 
-    Amounts that differ by less than a ten-thousandth are one to the eye, and are shown as one.
+    Amounts that differ by less than a ten-thousandth look equal, and get the scale of one amount.
     """
     if high - low <= 1e-4 * low:
         low, high = low * 0.9, low * 1.1 or 1.0
     rough = (high - low) / (most - 1)
     size: float = 10 ** math.floor(math.log10(rough))
-    step = next(size * each for each in _STEPS if size * each >= rough)
+    step = next(size * factor for factor in _STEPS if size * factor >= rough)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
 def times(start: datetime, end: datetime, *, most: int = 8) -> list[datetime]:
-    """Round moments from `start` to `end`, `most` at most: midnights, where days are shown."""
-    step = next((each for each in _TIMES if (end - start) / each <= most), _TIMES[-1])
+    """Return at most `most` round moments from `start` to `end`: midnights, where the steps are days."""
+    step = next((candidate for candidate in _TIMES if (end - start) / candidate <= most), _TIMES[-1])
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight + math.ceil((start - midnight) / step) * step
-    found = []
+    moments = []
     while first <= end:
-        found.append(first)
+        moments.append(first)
         first += step
-    return found
+    return moments
 
 
 def decimals(step: float) -> int:
-    """How many digits behind the point tell marks that are so far apart."""
+    """Return how many decimal places distinguish ticks that are `step` apart."""
     return max(2, -math.floor(math.log10(step) + 1e-9) + (0 if math.isclose(step, _one_digit(step)) else 1))
 
 

@@ -1,4 +1,4 @@
-"""Lines in a terminal: each character cell has two by four dots."""
+"""Line charts in a terminal, with Braille characters of two by four dots."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDE, HIGH = 2, 4
-"""Dots of a cell."""
+"""The dots of a character cell."""
 _BLANK = 0x2800
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
-"""By column and row from the top, what a dot adds to the blank cell: U+2800 of Unicode."""
+"""By column and by row from the top, the value that a dot adds to the blank cell U+2800."""
 
 
 def draw(values: Sequence[float | None], *, low: float, high: float, rows: int) -> list[str]:
-    """A line through these values, from left to right.
+    """Return the rows of text of a line through these values, from left to right.
 
     Args:
         values: one for each column of dots; None leaves a gap.
-        low: what is on the lowest dot.
-        high: what is on the highest one; where it is not above `low`, the line is in the middle.
-        rows: of characters.
+        low: the value of the lowest dot.
+        high: the value of the highest dot; if it is not above `low`, the line is in the middle.
+        rows: the number of rows of characters.
     """
     cells = [[_BLANK] * -(-len(values) // WIDE) for _ in range(rows)]
     before: int | None = None
@@ -32,7 +32,7 @@ def draw(values: Sequence[float | None], *, low: float, high: float, rows: int) 
         height = rows * HIGH - 1
         share = (value - low) / (high - low) if high > low else 0.5
         dot = round((1 - min(1.0, max(0.0, share))) * height)
-        # What changes between two columns is joined by a stroke, or a leap would look like a gap.
+        # A stroke joins the values of two columns, or a jump would look like a gap.
         first = dot if before in {None, dot} else before + (1 if dot > before else -1)
         for y in range(min(first, dot), max(first, dot) + 1):
             cells[y // HIGH][column // WIDE] |= _DOTS[column % WIDE][y % HIGH]

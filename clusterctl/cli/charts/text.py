@@ -1,4 +1,4 @@
-"""Spot prices over time, for a terminal."""
+"""Spot prices over time as text for a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARGIN = 9
 
 
 def figures(courses: Sequence[Course]) -> list[str]:
-    """A table: the price of each type and zone now, at least, on average and at most."""
+    """Return a table of the current, lowest, average and highest price of each type and zone."""
     rows = [
         (course.kind, course.zone, *(f"{usd:.4f}" for usd in (course.last, course.least, course.mean, course.most)))
         for course in courses
@@ -28,17 +28,17 @@ def figures(courses: Sequence[Course]) -> list[str]:
 
 
 def charts(courses: Sequence[Course], *, start: datetime, end: datetime) -> list[str]:
-    """A chart of each zone below its figures, all of a type to one scale, none wider than 80 characters."""
+    """Return a chart for each zone below its prices, all of a type to one scale, at most 80 characters wide."""
     lines: list[str] = []
     for kind in dict.fromkeys(course.kind for course in courses):
         same = [course for course in courses if course.kind == kind]
         low, high = float(min(course.least for course in same)), float(max(course.most for course in same))
         for course in same:
-            lines += [*_chart(course, start=start, end=end, low=low, high=high), ""]
+            lines += [*_draw_chart(course, start=start, end=end, low=low, high=high), ""]
     return lines
 
 
-def _chart(course: Course, *, start: datetime, end: datetime, low: float, high: float) -> list[str]:
+def _draw_chart(course: Course, *, start: datetime, end: datetime, low: float, high: float) -> list[str]:
     width = _WIDTH - _MARGIN - 1
     drawn = braille.draw(
         sampled(course, start=start, end=end, count=width * braille.WIDE), low=low, high=high, rows=_ROWS
@@ -54,7 +54,7 @@ def _chart(course: Course, *, start: datetime, end: datetime, low: float, high: 
 
 
 def sampled(course: Course, *, start: datetime, end: datetime, count: int) -> list[float | None]:
-    """The price at so many moments, evenly spaced, the last one at the end; None before the first that is known."""
+    """Return the price at `count` moments, evenly spaced, the last at `end`; None before the first known price."""
     values: list[float | None] = []
     step = (end - start) / count
     changes, price = list(course.changes), None

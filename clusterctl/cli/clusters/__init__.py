@@ -1,1 +1,1 @@
-"""Commands for the life of clusters: start, grow, stop, end, look."""
+"""Commands for the life of clusters: start, grow, stop, end, inspect."""

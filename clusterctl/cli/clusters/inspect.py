@@ -27,18 +27,18 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
 
     chosen = [the_cluster(name) for name in names] or list(known_clusters())
     with Output(as_json=as_json) as output:
-        all_parts = [lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
-        found = list_clusters(all_parts)
+        contexts = [lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
+        statuses = list_clusters(contexts)
     if as_json:
-        show_json([_as_json(status) for status in found])
+        show_json([_status_json(status) for status in statuses])
         return
-    if not found:
+    if not statuses:
         click.echo("No clusters. `clusterctl start NAME` makes one.")
-    for status in found:
-        _show(status)
+    for status in statuses:
+        _show_status(status)
 
 
-def _as_json(status: ClusterStatus) -> dict[str, object]:
+def _status_json(status: ClusterStatus) -> dict[str, object]:
     master = next((node for node in status.nodes if node.is_master), None)
     counts = [status.engines(node.alias) for node in status.nodes]
     known = [count for count in counts if count is not None]
@@ -66,8 +66,8 @@ def _as_json(status: ClusterStatus) -> dict[str, object]:
     }
 
 
-def _show(status: ClusterStatus) -> None:
-    facts = _as_json(status)
+def _show_status(status: ClusterStatus) -> None:
+    facts = _status_json(status)
     engines = "unknown" if facts["engines"] is None else facts["engines"]
     click.echo(
         f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
@@ -110,22 +110,24 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
 
     cluster = the_cluster(name)
     with Output(as_json=as_json) as output:
-        parts, trouble = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
-        found = status_operation(parts)
-    forwards = process.forwards(parts.folder.path)
-    tunnel_state = ("up" if process.is_up(parts.folder.path) else "down") if forwards else "not needed"
-    healthy = found.state == "running" and all(row.healthy for row in found.rows) and tunnel_state != "down"
+        context, trouble = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        cluster_status = status_operation(context)
+    forwards = process.forwards(context.folder.path)
+    tunnel_state = ("up" if process.is_up(context.folder.path) else "down") if forwards else "not needed"
+    healthy = (
+        cluster_status.state == "running" and all(row.healthy for row in cluster_status.rows) and tunnel_state != "down"
+    )
     if as_json:
-        rows = [{"node": r.node, "item": r.item, "value": r.value, "healthy": r.healthy} for r in found.rows]
-        show_json({**_as_json(found), "rows": rows, "tunnel": tunnel_state, "healthy": healthy})
+        rows = [{"node": r.node, "item": r.item, "value": r.value, "healthy": r.healthy} for r in cluster_status.rows]
+        show_json({**_status_json(cluster_status), "rows": rows, "tunnel": tunnel_state, "healthy": healthy})
     else:
-        _show(found)
+        _show_status(cluster_status)
         click.echo(f"tunnel: {tunnel_state}")
         show_table(
             ("NODE", "WHAT", "STATE", ""),
-            [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in found.rows],
+            [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in cluster_status.rows],
         )
-        _show_trouble(trouble and f"the config cannot be read: {trouble}", other_python(cluster))
+        _show_warnings(trouble and f"the config cannot be read: {trouble}", other_python(cluster))
         if not healthy:
             click.echo(
                 f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
@@ -133,7 +135,7 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
     return 0 if healthy else 1
 
 
-def _show_trouble(*troubles: str) -> None:
+def _show_warnings(*troubles: str) -> None:
     for trouble in troubles:
         if trouble:
             click.echo(f"*** WARNING - {trouble}", err=True)
@@ -155,11 +157,11 @@ def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, 
 
     cluster = the_cluster(name)
     with Output() as output:
-        parts, _ = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
-        alias = parts.cluster(parts.provider.nodes(cluster)).node(node or "master").alias
-        log = parts.folder.log(alias)
+        context, _ = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        alias = context.cluster(context.provider.nodes(cluster)).node(node or "master").alias
+        log = context.folder.log(alias)
         if commands:
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
             click.echo("\n".join(text.splitlines()[-lines:]))
             return
-        service_logs(parts, alias, lines=lines, show=click.echo)
+        service_logs(context, alias, lines=lines, show=click.echo)

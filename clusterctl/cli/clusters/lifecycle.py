@@ -30,9 +30,9 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     confirm(f"Stop {', '.join(names)}?", yes=yes)
     for name in names:
         with Output() as output:
-            parts = parts_of(name, config_file=ctx.obj.config, report=output)
-            parts.say(f"Stopping {name}")
-            stopped = stop_operation(parts)
+            context = parts_of(name, config_file=ctx.obj.config, report=output)
+            context.say(f"Stopping {name}")
+            stopped = stop_operation(context)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
 
 
@@ -49,9 +49,9 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
     for name in names:
         the_cluster(name)
         with Output() as output:
-            parts = parts_of(name, config_file=ctx.obj.config, report=output)
-            parts.say(f"Restarting {name}")
-            started = restart_operation(parts)
+            context = parts_of(name, config_file=ctx.obj.config, report=output)
+            context.say(f"Restarting {name}")
+            started = restart_operation(context)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok
     return 0 if ok else 1
@@ -76,12 +76,12 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: boo
         confirm(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
     for name in names:
         with Output() as output:
-            parts, trouble = lenient_parts(name, config_file=ctx.obj.config, report=output)
+            context, trouble = lenient_parts(name, config_file=ctx.obj.config, report=output)
             if trouble:
-                parts.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
+                context.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
             if name in known:
-                parts.say(f"Terminating {name}")
-            ended = terminate_operation(parts, force=force)
+                context.say(f"Terminating {name}")
+            ended = terminate_operation(context, force=force)
         click.echo(
             f">>> {name} is gone ({plural(len(ended), 'node')})"
             if name in known

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 MARKETS = ("spot", "spot-with-fallback", "on-demand")
 
 
-def _split(aliases: Sequence[str]) -> list[str]:
+def _split_aliases(aliases: Sequence[str]) -> list[str]:
     return [alias for given in aliases for alias in given.split(",") if alias]
 
 
-def _fields(*, instance_type: str, image_id: str, bid: float | None, market: str | None) -> dict[str, object]:
-    """What the command line says of new nodes, as fields of a `NodeSpec`."""
-    said: dict[str, object] = {
-        "types": tuple(_split([instance_type])),
+def _spec_fields(*, instance_type: str, image_id: str, bid: float | None, market: str | None) -> dict[str, object]:
+    """Return the options for new nodes on the command line, as fields of a `NodeSpec`."""
+    fields: dict[str, object] = {
+        "types": tuple(_split_aliases([instance_type])),
         "image": image_id,
         "bid": "" if bid is None else f"{bid:g}",
         "market": market or ("spot-with-fallback" if bid is not None else ""),
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 @click.command()
@@ -64,13 +64,13 @@ def addnode(
 
     the_cluster(name)
     with Output(as_json=as_json) as output:
-        parts = parts_of(name, config_file=ctx.obj.config, report=output)
+        context = parts_of(name, config_file=ctx.obj.config, report=output)
         asking = Asking(as_json=as_json)
         started = add_nodes(
-            parts,
-            _split(aliases),
+            context,
+            _split_aliases(aliases),
             num_nodes,
-            differing=_fields(**differing),
+            differing=_spec_fields(**differing),
             approve=None if yes else asking,
         )
     if as_json:
@@ -105,11 +105,11 @@ def removenode(
     from clusterctl.wiring.context import parts_of
 
     the_cluster(name)
-    chosen = _split(aliases)
+    chosen = _split_aliases(aliases)
     confirm(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
     with Output(as_json=as_json) as output:
-        parts = parts_of(name, config_file=ctx.obj.config, report=output)
-        removed = remove_nodes(parts, chosen, num_nodes)
+        context = parts_of(name, config_file=ctx.obj.config, report=output)
+        removed = remove_nodes(context, chosen, num_nodes)
     if as_json:
         show_json({"name": name, "removed": removed})
     else:

@@ -42,7 +42,7 @@ _FLAGS = (
     ("-P/-p", "dns_prefix", "Put the cluster's name before the host names, or not."),
     ("--dns-prefix/--no-dns-prefix", "dns_prefix", "The same."),
 )
-# StarCluster's flags that mean nothing here any more: flags, whether they take a value, what to do instead.
+# StarCluster's flags that have no meaning here: the flags, whether they are flags without a value, what to do instead.
 _RETIRED = (
     (("-q", "--disable-queue"), True, "leave it out: there is no queue"),
     (("-Q", "--enable-queue"), True, "there is no queue: send work with ipyparallel"),
@@ -55,7 +55,7 @@ _RETIRED = (
 
 
 def _refuse_retired(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
-    """A flag of StarCluster that is gone is refused with what to write instead, rather than not known."""
+    """Refuse a retired flag of StarCluster, and say what to write instead."""
     if value:
         remedy = next(text for flags, _, text in _RETIRED if flags[0] in parameter.opts)
         raise UsageError(f"{ctx.command_path} {parameter.opts[0]} was StarCluster's and is gone", remedy=remedy)
@@ -126,19 +126,19 @@ def start(
     planning.check_name(name)
     if no_create:
         the_cluster(name)
-    changes = _changes(overrides, settings)
+    changes = _collect_overrides(overrides, settings)
     with Output(as_json=as_json) as output:
-        parts = parts_of(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
-        idle = idle_plugins(parts.settings, parts.provider.facets)
-        _show_notes(output, (*parts.settings.notes, *idle))
+        context = parts_of(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
+        idle = idle_plugins(context.settings, context.provider.facets)
+        _show_notes(output, (*context.settings.notes, *idle))
         if dry_run:
-            wanted = parts.folder.wanted() or planning.aliases(parts.settings.cluster.cluster_size)
-            plan = make_plan(parts, wanted)
-            show_plan(plan, _quoted(parts, plan), as_json=as_json)
+            wanted = context.folder.wanted() or planning.aliases(context.settings.cluster.cluster_size)
+            plan = make_plan(context, wanted)
+            show_plan(plan, _estimate_plan(context, plan), as_json=as_json)
             return 0
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
         asking = Asking(as_json=as_json)
-        started = start_operation(parts, explicit_size=size, approve=None if yes else asking)
+        started = start_operation(context, explicit_size=size, approve=None if yes else asking)
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
     if login_master:
         from clusterctl.cli.nodes.access import log_in
@@ -147,19 +147,19 @@ def start(
     return 0 if started.ok else 1
 
 
-def _quoted(parts: Parts, plan: Plan) -> Estimate | None:
-    """What the plan would cost; None too where nobody can be asked, which a dry run survives."""
+def _estimate_plan(context: Parts, plan: Plan) -> Estimate | None:
+    """Return the cost of the plan; None also where the prices are unavailable, which a dry run survives."""
     from clusterctl.operations.cost import quote
 
     try:
-        return quote(parts, plan)
+        return quote(context, plan)
     except ProviderError as exc:
-        parts.warn(f"what it would cost is not known: {exc.message}")
+        context.warn(f"what it would cost is not known: {exc.message}")
         return None
 
 
-def _changes(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str, str]:
-    """What the command line says, as the text that an INI file would say."""
+def _collect_overrides(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str, str]:
+    """Return the options on the command line, with values as an INI file would write them."""
     changes = {key: str(value) for key, value in overrides.items() if value is not None}
     for setting in settings:
         option, equals, value = setting.partition("=")

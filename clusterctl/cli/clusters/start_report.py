@@ -1,4 +1,4 @@
-"""How a plan and the end of a `start` look."""
+"""The display of a plan, and of the result of `start`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
-    """What `start` would do, and what it would cost."""
+    """Show what `start` would do, and what it would cost."""
     from dataclasses import asdict
 
     if as_json:
@@ -37,13 +37,13 @@ def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
 
 
 def show_started(started: Started, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
-    """How `start` ended, and how to connect.
+    """Show the result of `start`, and how to connect.
 
     Args:
-        started: what it achieved.
-        estimate: what was said before that it would cost.
-        as_json: for programs.
-        timings: who waited for what, too.
+        started: the result of `start`.
+        estimate: the estimated cost that was shown before.
+        as_json: whether to print JSON, for programs.
+        timings: whether to show the steps and their times too.
     """
     from clusterctl.operations.start import timings as timings_of
 

@@ -1,1 +1,1 @@
-"""Commands that reach what runs on the nodes: logins, files, plugins, notebook, tunnel."""
+"""Commands for access to the nodes: logins, files, plugins, notebook, tunnel."""

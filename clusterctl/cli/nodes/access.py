@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from clusterctl.remote.base import Result
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-"""Everything after the cluster's name belongs to the command over there."""
+"""Everything after the cluster's name belongs to the command on the node."""
 
 
-def _command(words: Sequence[str]) -> str:
-    """The words after the cluster's name as a shell command; a leading ``--`` only separates."""
+def _join_words(words: Sequence[str]) -> str:
+    """Return the words after the cluster's name as a shell command, without a leading ``--``."""
     from clusterctl.remote.base import quote
 
     own = tuple(words[1:] if words[:1] == ("--",) else words)
     return quote(own) if own else ""
 
 
-def _parts(ctx: click.Context, name: str, output: Output) -> Parts:
+def _load_context(ctx: click.Context, name: str, output: Output) -> Parts:
     from clusterctl.wiring.clusters import the_cluster
     from clusterctl.wiring.context import lenient_parts
 
@@ -38,12 +38,12 @@ def _parts(ctx: click.Context, name: str, output: Output) -> Parts:
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
-    """A shell on a node, or one command; returns its exit status."""
+    """Open a shell on a node, or run one command. Return its exit status."""
     from clusterctl.operations.access import reach
 
-    words = _command(command)
+    words = _join_words(command)
     with Output() as output:
-        cluster, target = reach(_parts(ctx, name, output), node, user=user)
+        cluster, target = reach(_load_context(ctx, name, output), node, user=user)
     try:
         remote = cluster.on(target)
         if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -97,7 +97,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
     as_json = bool(options["as_json"])
     results: dict[str, Result] = {}
 
-    def show(alias: str, result: Result) -> None:
+    def show_result(alias: str, result: Result) -> None:
         results[alias] = result
         if not as_json:
             for text, err in ((result.stdout, False), (result.stderr, True)):
@@ -105,7 +105,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
                     click.echo(f"{alias}: {line}", err=err)
 
     with Output(as_json=as_json) as output:
-        statuses = execute(_parts(ctx, name, output), _command(command), nodes, show)
+        statuses = execute(_load_context(ctx, name, output), _join_words(command), nodes, show_result)
     if as_json:
         show_json(
             [
@@ -137,7 +137,9 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
-        count = put_operation(_parts(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user)
+        count = put_operation(
+            _load_context(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user
+        )
     click.echo(f">>> {plural(count, 'file')} copied to {node}")
 
 
@@ -154,5 +156,5 @@ def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
-        count = get_operation(_parts(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
+        count = get_operation(_load_context(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
     click.echo(f">>> {plural(count, 'file')} copied from {node}")

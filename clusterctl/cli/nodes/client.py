@@ -1,4 +1,4 @@
-"""tunnel, connect, notebook: from this computer to what runs over there."""
+"""tunnel, connect, notebook: connections from this computer to the cluster's services."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
 
     cluster = the_cluster(name)
     with Output() as output:
-        parts = parts_of(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
-        problems = run_plugin(parts, plugin)
+        context = parts_of(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
+        problems = run_plugin(context, plugin)
     click.echo(f">>> {plugin} ran on {cluster}")
     return 1 if problems else 0
 
@@ -36,15 +36,15 @@ def plugins(*, hooks: bool, as_json: bool) -> None:
     from clusterctl.plugin import hookspecs, loader
 
     if hooks:
-        found = [
+        promises = [
             (name, inspect.getdoc(spec) or "")
             for name, spec in vars(hookspecs).items()
             if name.startswith("clusterctl_")
         ]
         if as_json:
-            show_json([{"hook": name, "promise": doc} for name, doc in found])
+            show_json([{"hook": name, "promise": doc} for name, doc in promises])
         else:
-            show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in found])
+            show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in promises])
         return
     rows = []
     for name, plugin in loader.installed().items():

@@ -1,1 +1,1 @@
-"""Commands for what comes before a cluster: the config file, images, completion."""
+"""Commands for the preparation of clusters: the config file, images, completion."""

@@ -36,7 +36,7 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     """Write a commented config file that works as it is."""
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
     path = (target or (Path(explicit) if explicit else home() / "config")).expanduser()
-    _write(path, render_example(loader.installed()), force=force)
+    _write_config(path, render_example(loader.installed()), force=force)
     click.echo(f"written: {path}")
     click.echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
 
@@ -65,26 +65,26 @@ def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
 def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:
     """Show every option of a cluster template, and where its value comes from."""
     settings = load_settings(config_path(ctx.obj.config), template)
-    rows = list(_rows(settings))
+    rows = list(_option_rows(settings))
     if as_json:
-        click.echo(json.dumps(_document(settings, rows), indent=2))
+        click.echo(json.dumps(_settings_json(settings, rows), indent=2))
         return
     file = settings.path or "none: built in"
     click.echo(f"template {settings.template} (provider {provider_name(settings.cluster)}; file {file})")
     width = max(len(key) for key, _, _ in rows)
     for key, value, origin in rows:
-        click.echo(f"{key:<{width}}  {_text(value)}  ({origin_words(origin)})")
+        click.echo(f"{key:<{width}}  {_value_text(value)}  ({origin_words(origin)})")
 
 
 def origin_words(origin: Origin) -> str:
-    """Where a value comes from, as short as can be said."""
+    """Return a short text for the origin of a value."""
     if origin.where == "file":
         return f"{origin.file} [{origin.section}]"
     return f"{origin.where} {origin.key}" if origin.where == "environment" else origin.where
 
 
-def _write(path: Path, text: str, *, force: bool) -> None:
-    """Write for the owner's eyes only, since keys may go into it."""
+def _write_config(path: Path, text: str, *, force: bool) -> None:
+    """Write a file that only its owner can read, since it may contain keys."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if force:
@@ -101,8 +101,8 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         stream.write(text)
 
 
-def _rows(settings: Settings) -> Iterator[tuple[str, Any, Origin]]:
-    """Dotted key, value and origin of all that the template uses."""
+def _option_rows(settings: Settings) -> Iterator[tuple[str, Any, Origin]]:
+    """Yield the dotted key, value and origin of each option that the template uses."""
     groups: list[tuple[str, Mapping[str, Section]]] = [
         ("cluster", {"": settings.cluster}),
         ("global", {"": settings.global_}),
@@ -120,28 +120,28 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, Origin]]:
                 yield dotted, getattr(section, key), settings.origins[dotted]
 
 
-def _document(settings: Settings, rows: list[tuple[str, Any, Origin]]) -> dict[str, object]:
+def _settings_json(settings: Settings, rows: list[tuple[str, Any, Origin]]) -> dict[str, object]:
     return {
         "path": str(settings.path) if settings.path else None,
         "template": settings.template,
         "provider": provider_name(settings.cluster),
         "notes": list(settings.notes),
         "options": {
-            key: {"value": _plain(value), "from": origin.where, "where": origin_words(origin)}
+            key: {"value": _to_plain(value), "from": origin.where, "where": origin_words(origin)}
             for key, value, origin in rows
         },
     }
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold. Every other type goes through str(), which is what hides a secret."""
+def _to_plain(value: Any) -> Any:
+    """Return a value that JSON can hold. Every other type goes through str(), which hides a secret."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
+    return [_to_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
 
 
-def _text(value: Any) -> str:
-    plain = _plain(value)
+def _value_text(value: Any) -> str:
+    plain = _to_plain(value)
     if isinstance(plain, bool):
         return "yes" if plain else "no"
     if isinstance(plain, list):

@@ -1,4 +1,4 @@
-"""`clusterctl image`: make, list and remove the images that nodes start from."""
+"""`clusterctl image`: build, bake, list and remove the images that nodes start from."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class ImageName(click.ParamType[str]):
     name = "image"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The baked images that there are; none where nobody answers."""
+        """Return the baked images; none where no provider answers."""
         del ctx, param
         try:
-            names = [image.name for _, image in _found()]
+            names = [image.name for _, image in _list_baked()]
         except ClusterctlError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -98,8 +98,8 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 
     builder = planning.check_name(f"{PREFIX}{name}")
     with Output(as_json=as_json) as output:
-        parts = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_operation(parts, approve=None if yes else Asking(as_json=as_json))
+        context = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
+        baked = bake_operation(context, approve=None if yes else Asking(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:
@@ -112,7 +112,7 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the baked images."""
-    found = _found()
+    images = _list_baked()
     if as_json:
         show_json(
             [
@@ -124,13 +124,13 @@ def list_(*, as_json: bool) -> None:
                     "size_gb": round(image.size_gb, 3),
                     "made": image.made,
                 }
-                for provider, image in found
+                for provider, image in images
             ]
         )
-    elif not found:
+    elif not images:
         click.echo("No baked images. `clusterctl image bake NAME` makes one.")
     else:
-        rows = [(image.name, provider, f"{image.size_gb:.2f} GB", image.made) for provider, image in found]
+        rows = [(image.name, provider, f"{image.size_gb:.2f} GB", image.made) for provider, image in images]
         show_table(("IMAGE", "PROVIDER", "SIZE", "MADE"), rows)
 
 
@@ -141,7 +141,7 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""
     from clusterctl.wiring.providers import image_providers
 
-    owners = {image.name: provider for provider, image in _found()}
+    owners = {image.name: provider for provider, image in _list_baked()}
     known = [name for name in names if name in owners]
     if known:
         confirm(f"Delete {', '.join(known)}?", yes=yes)
@@ -151,19 +151,22 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
         click.echo(f">>> {name} is gone" if name in owners else f">>> there is no baked image {name}")
 
 
-def _found() -> list[tuple[str, Image]]:
-    """Every baked image, with the name of its provider. One that does not answer is told of, and hides no other."""
+def _list_baked() -> list[tuple[str, Image]]:
+    """Return every baked image, with the name of its provider.
+
+    A provider that does not answer causes a warning, and hides no images of the others.
+    """
     from clusterctl.wiring.providers import image_providers
 
-    found: list[tuple[str, Image]] = []
-    silent: list[ClusterctlError] = []
+    images: list[tuple[str, Image]] = []
+    errors: list[ClusterctlError] = []
     for name, owner in image_providers().items():
         try:
-            found += [(name, image) for image in owner.images()]
+            images += [(name, image) for image in owner.images()]
         except ProviderError as exc:
-            silent.append(exc)
-    if silent and not found:
-        raise silent[0]
-    for error in silent:
+            errors.append(exc)
+    if errors and not images:
+        raise errors[0]
+    for error in errors:
         click.echo(f"*** WARNING - {error.message}", err=True)
-    return found
+    return images
