@@ -79,7 +79,7 @@ def make_plan(
     request: Request,
     nodes: Sequence[str],
     machines: Machines,
-    special: Mapping[str, Mapping[str, Any]] | None = None,
+    node_overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Return the plan of a cluster.
 
@@ -91,9 +91,9 @@ def make_plan(
         request: all plugins' requests, merged.
         nodes: aliases of the wanted nodes, the master first.
         machines: the settings of every machine, from the template.
-        special: by alias, the fields of its `NodeSpec` that were requested and differ from the template.
+        node_overrides: by alias, the fields of its `NodeSpec` that were requested and differ from the template.
     """
-    overrides = special or {}
+    overrides = node_overrides or {}
     specs = tuple(replace(_node_spec(cluster, alias, provider=provider), **overrides.get(alias, {})) for alias in nodes)
     digest_input = [
         provider,

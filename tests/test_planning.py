@@ -30,7 +30,7 @@ def plan(
         request=request or Request(),
         nodes=nodes,
         machines=machines(cluster, {}),
-        special=special,
+        node_overrides=special,
     )
 
 

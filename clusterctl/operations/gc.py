@@ -81,7 +81,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Asker:
-    """Whose resources `gc` looks for, and which of them count."""
+    """The scope of `gc`: the owner whose resources it searches, and whether baked images count."""
 
     home: Path
     """The folder with the journals."""
@@ -91,7 +91,7 @@ class Asker:
     """Include baked images."""
 
 
-def find(aws: Aws, asker: Asker, *, report: Callable[[Event], None]) -> Findings:
+def find(aws: Aws, scope: Asker, *, report: Callable[[Event], None]) -> Findings:
     """Search all regions, and compare with the journals of this laptop. Changes nothing.
 
     Raises:
@@ -101,15 +101,15 @@ def find(aws: Aws, asker: Asker, *, report: Callable[[Event], None]) -> Findings
     def report_progress(done: int, total: int) -> None:
         report(Event(EventKind.PROGRESS, "Looking at regions", done=done, total=total))
 
-    listing = inventory.everywhere(aws, images=asker.images, progress=report_progress)
-    judged = _select_with_journals(listing.resources, asker)
+    listing = inventory.everywhere(aws, images=scope.images, progress=report_progress)
+    judged = _select_with_journals(listing.resources, scope)
     prices, unknown = resource_costs.hourly(aws, [item.resource for item in judged])
     notes = (*listing.notes, *unknown)
     return Findings(listing.resources, tuple(judged), prices, notes, listing.failures, len(listing.regions))
 
 
 def end(
-    aws: Aws, findings: Findings, doomed: Sequence[Unneeded], asker: Asker, *, report: Callable[[Event], None]
+    aws: Aws, findings: Findings, doomed: Sequence[Unneeded], scope: Asker, *, report: Callable[[Event], None]
 ) -> list[Left]:
     """End these resources, except those that a cluster needs by now: the user may have answered an hour later.
 
@@ -117,13 +117,13 @@ def end(
         aws: the account.
         findings: the result of the search.
         doomed: some or all of its unneeded resources.
-        asker: the same as for the search.
+        scope: the same as for the search.
         report: called as each resource has ended.
 
     Returns:
         The resources that are left, and why.
     """
-    unneeded_now = {item.resource.key for item in _select_with_journals(findings.resources, asker)}
+    unneeded_now = {item.resource.key for item in _select_with_journals(findings.resources, scope)}
     resources = [item.resource for item in doomed]
     left = gc.end(
         aws,
@@ -134,10 +134,10 @@ def end(
     return left + [Left(resource, "a cluster needs it now") for resource in needed]
 
 
-def _select_with_journals(resources: Sequence[Resource], asker: Asker) -> list[Unneeded]:
+def _select_with_journals(resources: Sequence[Resource], scope: Asker) -> list[Unneeded]:
     # The journals are read after the cloud: they contain a cluster that was started in between.
-    known = known_clusters(asker.home)
-    return unneeded(resources, known, now=datetime.now(timezone.utc), owner=asker.owner, images=asker.images)
+    known = known_clusters(scope.home)
+    return unneeded(resources, known, now=datetime.now(timezone.utc), owner=scope.owner, images=scope.images)
 
 
 def known_clusters(home: Path) -> list[Known]:

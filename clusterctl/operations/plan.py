@@ -21,13 +21,13 @@ Special = dict[str, dict[str, object]]
 """By alias, the fields of its `NodeSpec` that differ from the template."""
 
 
-def make_plan(context: Parts, wanted: Sequence[str], special: Special | None = None) -> Plan:
+def make_plan(context: Parts, wanted: Sequence[str], node_overrides: Special | None = None) -> Plan:
     """Return the plan for these nodes: the settings and all plugins' requests, merged. It asks no provider and no node.
 
     Args:
         context: the context of the run.
         wanted: aliases of the nodes.
-        special: overrides of the nodes that are requested now; the journal has those of earlier requests.
+        node_overrides: overrides of the nodes that are requested now; the journal has those of earlier requests.
     """
     requests = [*context.host.requests()]
     if Facet.INIT not in context.provider.facets:
@@ -43,7 +43,7 @@ def make_plan(context: Parts, wanted: Sequence[str], special: Special | None = N
         request=planning.merge(requests),
         nodes=wanted,
         machines=context.machines,
-        special={**context.folder.special(), **(special or {})},
+        node_overrides={**context.folder.special(), **(node_overrides or {})},
     )
     return replace(plan, plugins=context.host.names)
 

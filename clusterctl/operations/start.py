@@ -129,13 +129,13 @@ def _bring_up(
     *,
     approve: Approve | None,
 ) -> Started:
-    clock = Clock()
+    timer = Clock()
     new = not context.folder.exists and not before
     try:
-        with clock.step("plan"):
+        with timer.step("plan"):
             plan = make_plan(context, wanted, node_overrides)
             refuse_problems(context, plan)
-            with clock.stopped():
+            with timer.stopped():
                 agree(context, plan, before, approve)
             public_key = context.folder.ensure()
             cluster = context.cluster((), plan.request)
@@ -147,11 +147,11 @@ def _bring_up(
             context.folder.remove()  # nothing was created, so nothing is remembered
         raise
     try:
-        with clock.step("create"):
+        with timer.step("create"):
             _announce_start(context, plan, before)
             nodes = _create_nodes(context, plan, public_key, node_overrides=node_overrides or {}, new=new)
-        outcome = _let_join(context, cluster, plan, nodes, clock)
-        return _finish_start(context, cluster, plan, outcome, clock, waiting)
+        outcome = _let_join(context, cluster, plan, nodes, timer)
+        return _finish_start(context, cluster, plan, outcome, timer, waiting)
     except (KeyboardInterrupt, SystemExit):
         if new:
             _undo_start(context)
@@ -191,7 +191,7 @@ def _forget_if_gone(context: Parts) -> None:
             context.folder.remove()
 
 
-def _let_join(context: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], clock: Clock) -> Outcome:
+def _let_join(context: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], timer: Clock) -> Outcome:
     members = context.folder.members()
     context.folder.pin(nodes)
     cluster.admit(nodes)
@@ -204,23 +204,23 @@ def _let_join(context: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node
         context.say(
             f"Waiting for {plural(len(aliases), 'node')} to join: {' > '.join(context.host.having('clusterctl_join'))}"
         )
-    began = clock.now()
+    began = timer.now()
     outcome = join(context, cluster, plan, aliases, left_s=plan.deadline_s - began)
-    clock.steps += shifted(outcome.steps, began)
-    with clock.step("members"):
+    timer.steps += shifted(outcome.steps, began)
+    with timer.step("members"):
         if aliases:
             members_changed(context, cluster)
     return outcome
 
 
 def _finish_start(
-    context: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, clock: Clock, waiting: Waiting | None
+    context: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, timer: Clock, waiting: Waiting | None
 ) -> Started:
     present = {node.alias for node in cluster.nodes}
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
-    with clock.step("connect"):
+    with timer.step("connect"):
         connections = connect(context, cluster)
-    with clock.step("publish"):
+    with timer.step("publish"):
         mode = context.settings.cluster.tunnel
         published = publish.publish(context.folder, cluster.master, connections, mode=mode, waiting=waiting)
     joined = len(present) - len(outcome.failed)
@@ -233,9 +233,9 @@ def _finish_start(
         failed=(*outcome.failed, *absent),
         problems=tuple(cluster.problems),
         published=tuple(published),
-        steps=tuple(clock.steps),
+        steps=tuple(timer.steps),
         commands=cluster.commands(),
-        seconds=clock.now(),
+        seconds=timer.now(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
     context.folder.write("timings.json", json.dumps(timings(started), indent=1))

@@ -237,7 +237,7 @@ def test_those_that_are_only_knocked_at_take_no_thread_and_delay_nobody(run):
         if alias not in silent:
             then()
 
-    outcome = run(acts, nodes=crowd, knock=knock, deadline_s=1.0)()
+    outcome = run(acts, nodes=crowd, when_reachable=knock, deadline_s=1.0)()
     assert sorted(outcome.joined) == sorted({*crowd} - silent)
     assert outcome.failed.keys() == silent
     assert all("did not answer when" in error.message for error in outcome.failed.values())
@@ -253,7 +253,7 @@ def test_a_node_is_knocked_at_again_after_each_try_that_came_too_early(run):
             acts.silent.clear()
         then()
 
-    assert sorted(run(acts, nodes=2, knock=knock)().joined) == aliases(2)
+    assert sorted(run(acts, nodes=2, when_reachable=knock)().joined) == aliases(2)
     assert knocked.count("node001") == 3
 
 

@@ -1,4 +1,4 @@
-"""listregions, listzones, listimages: the regions, zones and images that AWS offers."""
+"""The commands `listregions`, `listzones` and `listimages`: the regions, zones and images that AWS offers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gc."""
+"""The command `gc`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""listinstances, listspots, showconsole: the instances of an AWS account, ours and others."""
+"""The commands `listinstances`, `listspots` and `showconsole`: the instances of an AWS account, ours and others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""listkeypairs, createkey, removekey."""
+"""The commands `listkeypairs`, `createkey` and `removekey`."""
 
 from __future__ import annotations
 

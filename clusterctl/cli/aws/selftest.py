@@ -1,4 +1,4 @@
-"""selftest."""
+"""The command `selftest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""spothistory."""
+"""The command `spothistory`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""listvolumes, createvolume, resizevolume, removevolume."""
+"""The commands `listvolumes`, `createvolume`, `resizevolume` and `removevolume`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""listclusters, status, logs."""
+"""The commands `listclusters`, `status` and `logs`."""
 
 from __future__ import annotations
 

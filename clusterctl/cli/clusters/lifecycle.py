@@ -1,4 +1,4 @@
-"""stop, restart, terminate."""
+"""The commands `stop`, `restart` and `terminate`."""
 
 from __future__ import annotations
 

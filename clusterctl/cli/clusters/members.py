@@ -1,4 +1,4 @@
-"""addnode, removenode."""
+"""The commands `addnode` and `removenode`."""
 
 from __future__ import annotations
 

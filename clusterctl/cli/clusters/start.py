@@ -1,4 +1,4 @@
-"""start."""
+"""The command `start`."""
 
 from __future__ import annotations
 

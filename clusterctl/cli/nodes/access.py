@@ -1,4 +1,4 @@
-"""sshmaster, sshnode, exec, put, get."""
+"""The commands `sshmaster`, `sshnode`, `exec`, `put` and `get`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunnel, connect, notebook: connections from this computer to the cluster's services."""
+"""The commands `tunnel`, `connect` and `notebook`: connections from this computer to the cluster's services."""
 
 from __future__ import annotations
 

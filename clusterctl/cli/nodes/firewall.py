@@ -1,4 +1,4 @@
-"""allow-me."""
+"""The command `allow-me`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""runplugin, plugins."""
+"""The commands `runplugin` and `plugins`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""completion."""
+"""The command `completion`."""
 
 from __future__ import annotations
 

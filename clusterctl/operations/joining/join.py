@@ -42,7 +42,7 @@ def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *
         aliases,
         context.host.having("clusterctl_join"),
         act=joiner.run_act,
-        knock=joiner.when_reachable,
+        when_reachable=joiner.when_reachable,
         deadline_s=left_s,
         # Where all nodes share one cache, the workers wait for the master's download instead of repeating it.
         independent=() if Facet.SHARED_CACHE in context.provider.facets else context.host.independent(),

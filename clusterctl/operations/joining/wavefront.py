@@ -63,7 +63,7 @@ class Wavefront:
         plugins: Sequence[str],
         *,
         act: Callable[[str, str], int],
-        knock: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
+        when_reachable: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
         deadline_s: float,
         independent: Collection[str] = (),
         on_end: Callable[[Step], None] = lambda _: None,
@@ -76,8 +76,8 @@ class Wavefront:
             plugins: names of the plugins, in order.
             act: runs one act on a node and returns the number of remote commands. It raises NotYetError to be
                 called again, and any other ClusterctlError when the node has failed.
-            knock: called with a node and a callback; it calls the callback once the node is reachable and `ssh` is
-                worth a try. This wait takes no thread.
+            when_reachable: called with a node and a callback; it calls the callback once the node is reachable and
+                `ssh` is worth a try. This wait takes no thread.
             deadline_s: seconds after which missing nodes are given up.
             independent: plugins that act on a worker without waiting for the master.
             on_end: called with each act that ended.
@@ -86,7 +86,7 @@ class Wavefront:
         self._nodes = list(nodes)
         self._chain = [SSH, *plugins]
         self._act = act
-        self._knock = knock
+        self._when_reachable = when_reachable
         self._deadline_s = deadline_s
         self._independent = {SSH, *independent}
         self._on_end = on_end
@@ -190,7 +190,7 @@ class Wavefront:
     def _submit_act(self, act: Act) -> None:
         self._queued += 1
         if act[1] == SSH:
-            self._knock(act[0], lambda: self._queue_act(_LOGIN, act))
+            self._when_reachable(act[0], lambda: self._queue_act(_LOGIN, act))
         else:
             self._queue_act(_PLUGIN, act)
 

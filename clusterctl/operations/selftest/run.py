@@ -68,13 +68,13 @@ def plan_of(context: Parts) -> Plan:
 
 
 def selftest(
-    check_context: Bench, on_verdict: Callable[[Verdict], None], checks: Sequence[Check] = CHECKS
+    check_context: Bench, on_result: Callable[[Verdict], None], checks: Sequence[Check] = CHECKS
 ) -> list[Verdict]:
     """Run the checks one by one, then end the cluster and check that nothing is left. Return all results.
 
     Args:
         check_context: the context of the checks; its cluster must not exist.
-        on_verdict: called with each result.
+        on_result: called with each result.
         checks: the checks to run, in order.
 
     Raises:
@@ -84,7 +84,7 @@ def selftest(
 
     def run_and_report(check: Check) -> bool:
         verdicts.append(_run_check(check, check_context))
-        on_verdict(verdicts[-1])
+        on_result(verdicts[-1])
         return verdicts[-1].ok
 
     try:
