@@ -1,4 +1,4 @@
-"""The keys that are offered to an SSH server, and what to tell where it takes none of them."""
+"""The keys that are offered to an SSH server, and the error where it accepts none of them."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Node
 
-_USUAL_TRIES = 5
-"""One more, and an SSH server hangs up by default."""
+_DEFAULT_MAX_TRIES = 5
+"""An SSH server hangs up by default after more tries than these."""
 
 
 class Credentials:
     """Offers keys to a server, one after the other, once its host key is known to be right."""
 
     def __init__(self, node: Node, user: str, key: str, *, others: bool, where: str = "") -> None:
-        """Keys to offer.
+        """Choose the keys to offer.
 
         Args:
-            node: that is being reached.
-            user: who logs in.
-            key: file of the private key that comes first; empty for none.
-            others: offer those of the user's agent and ``~/.ssh``, too.
-            where: what is logged in to, if not the node.
+            node: the node to reach.
+            user: the user to log in as.
+            key: the file of the private key that comes first; empty for none.
+            others: offer the keys of the user's agent and ``~/.ssh``, too.
+            where: the server to name in messages, if it is not the node itself.
         """
         self._node = node
         self._user = user
         self._key = key
-        self._others = others
-        self._where = where or written(node.address, node.port)
-        self._refused = 0
+        self._offer_others = others
+        self._server = where or written(node.address, node.port)
+        self._refusals = 0
         self._answered = False
 
     def authenticate(self, transport: Any) -> None:
-        """Log in, or raise paramiko's AuthenticationException. Called by paramiko."""
+        """Log in, or raise paramiko's AuthenticationException. paramiko calls this method."""
         import paramiko
 
-        for offered in self._offered():
+        for key in self._keys_to_offer():
             try:
-                more = transport.auth_publickey(self._user, offered)
+                more = transport.auth_publickey(self._user, key)
             except paramiko.SSHException:
-                self._refused += 1
+                self._refusals += 1
                 if not transport.is_active():
                     raise
                 continue
@@ -60,48 +60,49 @@ class Credentials:
         raise paramiko.AuthenticationException("no key was let in")
 
     def refusal(self, *, final: bool) -> RemoteError:
-        """What to tell of a login that failed.
+        """Return the error for a login that failed.
 
         Args:
-            final: a server that answers here will not answer otherwise later.
+            final: True if the server will give the same answer later.
         """
-        too_many = self._refused > _USUAL_TRIES
+        too_many = self._refusals > _DEFAULT_MAX_TRIES
         remedy = f"let one of them in there (~/.ssh/authorized_keys), or correct USER ({self._user}) or KEY_LOCATION"
         if too_many:
             remedy = "your ssh agent may offer more keys than that server wants to see: name one with KEY_LOCATION"
-        # One that hangs up without having refused everything may be booting, and let nobody in yet but root.
+        # A server that hangs up before it has refused every key may still be booting, and accept root only.
         kind = RefusedError if final and (self._answered or too_many) else RemoteError
         return kind(
-            f"{self._node.alias}: {self._user} is not let in at {self._where}: {plural(self._refused, 'key')} tried",
+            f"{self._node.alias}: {self._user} is not let in at {self._server}: {plural(self._refusals, 'key')} tried",
             remedy=remedy,
             node=self._node.alias,
         )
 
-    def _offered(self) -> Iterator[Any]:
+    def _keys_to_offer(self) -> Iterator[Any]:
+        """Yield the named key, then those of the agent and of ``~/.ssh`` if they are wanted."""
         import paramiko
 
         if self._key:
-            yield from self._first(Path(self._key))
-        if not self._others:
+            yield from self._named_key(Path(self._key))
+        if not self._offer_others:
             return
         with closing(paramiko.Agent()) as agent:
             known = [*agent.get_keys()]
             yield from known
             for path in known_hosts.private_keys():
-                with suppress(_UnreadableError):  # one with a passphrase is the agent's business
-                    key = _load(path)
+                with suppress(_UnreadableError):  # a key with a passphrase is left to the agent
+                    key = _load_key(path)
                     if key not in known and str(path) != self._key:
                         yield key
 
-    def _first(self, path: Path) -> Iterator[Any]:
-        """The key that was named; one with a passphrase is looked for in the agent, as ssh does."""
+    def _named_key(self, path: Path) -> Iterator[Any]:
+        """Yield the key that was named. A key with a passphrase is taken from the agent, as ssh does."""
         import paramiko
 
         try:
-            yield _load(path)
+            yield _load_key(path)
         except _LockedError:
             with closing(paramiko.Agent()) as agent:
-                wanted = _public_part(path)
+                wanted = _read_public_half(path)
                 held = [key for key in agent.get_keys() if wanted in (None, key.asbytes())]
                 if not held:
                     raise RefusedError(
@@ -120,28 +121,28 @@ class Credentials:
 
 
 class _UnreadableError(Exception):
-    """No private key could be read from a file."""
+    """A file from which no private key can be read."""
 
 
 class _LockedError(_UnreadableError):
-    """It has a passphrase."""
+    """A private key with a passphrase."""
 
 
-def _load(path: Path) -> Any:
+def _load_key(path: Path) -> Any:
     import paramiko
 
     try:
         return paramiko.PKey.from_path(path)
-    except (TypeError, paramiko.PasswordRequiredException) as exc:  # the libraries below say so in either way
+    except (TypeError, paramiko.PasswordRequiredException) as exc:  # the libraries below raise either of them
         raise _LockedError(str(exc)) from exc
     except OSError as exc:
         raise _UnreadableError(exc.strerror or str(exc)) from exc
-    except Exception as exc:  # whatever they make of a file that is none
+    except Exception as exc:  # any error of theirs about a file that holds no key
         raise _UnreadableError(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _public_part(path: Path) -> bytes | None:
-    """The public key beside a private one, or None."""
+def _read_public_half(path: Path) -> bytes | None:
+    """Return the public key from the ``.pub`` file beside a private key, or None."""
     try:
         return base64.b64decode(path.with_name(f"{path.name}.pub").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""One node you can talk to: run, put, get. What everybody above works with; ssh.py does it."""
+"""The protocol for one node: run, put, get. All code above works with it; ssh.py implements it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command said and how it ended."""
+    """The output and the exit status of a command."""
 
     status: int
     stdout: str
@@ -23,17 +23,17 @@ class Result:
 
 
 class Remote(Protocol):
-    """One node you can talk to."""
+    """One node that commands and files can be sent to."""
 
     node: Node
     commands: int
-    """How many remote commands were run so far; a file transfer counts as one."""
+    """Number of remote commands run so far; a file transfer counts as one."""
 
     def knock(self, then: Callable[[], None]) -> None:
-        """Call `then`, now or from another thread, when `connect` will no more have to wait for a silent machine."""
+        """Call `then`, now or from another thread, once `connect` need no longer wait for the machine to answer."""
 
     def connect(self) -> None:
-        """Log in, if not done or if it broke. Raises RemoteError; may be tried again, but for RefusedError."""
+        """Log in, unless a connection is up. Raises RemoteError; a retry may help, except after RefusedError."""
 
     def run(
         self,
@@ -46,16 +46,16 @@ class Remote(Protocol):
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        """Run a command of the POSIX shell, without input unless it is given.
+        """Run a command in the POSIX shell. It has no input unless `stdin` is given.
 
         Args:
-            command: what the shell is to do. No secrets: every user of the node may see it.
-            stdin: what the command reads; secrets may be in it.
+            command: the text for the shell. No secrets: every user of the node can see it.
+            stdin: the text that the command reads; it may hold secrets.
             check: raise RemoteError if the exit status is not 0.
-            on_line: called with each line of stdout as it comes.
-            timeout_s: how long it may take.
-            secret: keep stdout out of the node's log.
-            sudo: as root, where the node is a machine. Elsewhere there is one user only, who owns all of it.
+            on_line: called with each line of stdout as it arrives.
+            timeout_s: how long the command may take, in seconds.
+            secret: keep stdout out of the log that the laptop writes for the node.
+            sudo: run as root if the node is a machine. Other nodes have a single user, who owns everything.
         """
 
     def run_script(
@@ -68,30 +68,30 @@ class Remote(Protocol):
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        """Run a POSIX shell script that is sent over stdin, so secrets in it show in no process list."""
+        """Run a POSIX shell script. It is sent over stdin, so its secrets show in no process list."""
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        """Copy a file to the node, with its permissions; missing folders are made."""
+        """Copy a file to the node, with its permissions. Missing folders are made."""
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
         """Copy a file from the node."""
 
     def is_folder(self, path: PurePosixPath) -> bool:
-        """Whether there is a folder of this path."""
+        """Return whether this path is a folder."""
 
     def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
-        """What matches a path whose last part may have wildcards."""
+        """Return the paths that match a pattern whose last part may have wildcards."""
 
     def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        """A path and all that is below it: the path, the part of it below the first one, and its mode."""
+        """Yield a path and everything below it: the full path, the path relative to the first one, and the mode."""
 
     def shell(self, command: str = "") -> int:
-        """Join the terminal to an interactive shell, or to `command`; returns its exit status."""
+        """Connect the terminal to an interactive shell or to `command`. Return its exit status."""
 
     def close(self) -> None:
-        """Log out. A command that runs is cut off."""
+        """Log out. A running command is cut off."""
 
 
 def quote(words: tuple[str, ...]) -> str:
-    """Words to a shell command: one word is taken as a command line, several are quoted one by one."""
+    """Return a shell command: a single word is taken as a command line, several words are quoted one by one."""
     return words[0] if len(words) == 1 else shlex.join(words)

@@ -1,4 +1,4 @@
-"""What helps where a command on a node failed for a well-known reason, by what it said."""
+"""Remedies for well-known failures of commands on nodes, chosen by their output."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _REMEDIES = (
 
 
 def remedy_for(output: str, *, user: str) -> str:
-    """What to do about it; empty where nothing is known.
+    """Return the remedy for a failed command, or an empty text if none is known.
 
     Args:
-        output: what the command printed.
-        user: who is logged in there.
+        output: the text that the command printed.
+        user: the user who is logged in on the node.
     """
-    said = output.lower()
-    return next((remedy for sign, remedy in _REMEDIES if sign.lower() in said), "").replace("{user}", user)
+    lowered = output.lower()
+    return next((remedy for sign, remedy in _REMEDIES if sign.lower() in lowered), "").replace("{user}", user)

@@ -1,4 +1,4 @@
-"""The way to a node's SSH server: straight, through a host that stands before it, or by a program on the laptop."""
+"""Connections to a node's SSH server: direct, through a jump host, or through a program on the laptop."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 CONNECT_TIMEOUT_S = 10.0
-"""For each step of a login, once the other side is there."""
+"""Timeout of each step of a login, once the other side answers."""
 REACH_TIMEOUT_S = 2.5
-"""For finding out that nobody is there: whoever waits for a node tries again, and others want the thread."""
+"""Timeout of a connection attempt. Short, because the caller tries again and other nodes need the thread."""
 KEEPALIVE_S = 15
 
 
 class Gateways:
-    """Connections to hosts that nodes are reached through: one each, however many nodes are behind it."""
+    """Connections to jump hosts: one for each host, however many nodes are behind it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._channels: list[Any] = []
-        self._silent: dict[str, tuple[float, RemoteError]] = {}
+        self._recent_failures: dict[str, tuple[float, RemoteError]] = {}
         self._doors = Doors(REACH_TIMEOUT_S)
 
     def knock(self, node: Node, then: Callable[[], None]) -> None:
-        """Call `then` once `way` has an answer, where that can be found out without keeping a thread; else at once."""
+        """Call `then` once the SSH server answers. Nodes behind a program or a jump host: call it at once."""
         if node.access.command or node.access.jump:
             then()
         else:
             self._doors.knock(node.alias, node.address, node.port, then)
 
     def way(self, node: Node) -> Any:
-        """A connection to a node's SSH server, as its access says: a socket, or what paramiko takes for one.
+        """Open a connection to a node's SSH server as its `access` says: a socket, or an object like one.
 
         Raises:
             RefusedError: waiting will not help.
-            RemoteError: nobody is there, or not yet.
+            RemoteError: the server does not answer, or not yet.
         """
         if node.access.command:
             return proxy_command.start(node)
-        return self._channel(node) if node.access.jump else self._direct(node)
+        return self._open_channel(node) if node.access.jump else self._open_direct(node)
 
-    def _direct(self, node: Node) -> socket.socket:
-        """Straight; what has connected already is used."""
+    def _open_direct(self, node: Node) -> socket.socket:
+        """Connect directly. A connection that the port waiter has made already is used."""
         answer = self._doors.take(node.alias)
         if isinstance(answer, OSError):
             raise silent(node, answer) from answer
         try:
-            return _quick(answer) if answer else _connected(node.address, node.port)
+            return _disable_nagle(answer) if answer else _connect_socket(node.address, node.port)
         except OSError as exc:
             raise silent(node, exc) from exc
 
-    def _channel(self, node: Node) -> Any:
-        """Through its gateway."""
+    def _open_channel(self, node: Node) -> Any:
+        """Open a channel through the node's gateway."""
         import paramiko
 
         try:
-            channel = self._transport(node).open_channel(
+            channel = self._gateway_transport(node).open_channel(
                 "direct-tcpip", (node.address, node.port), ("127.0.0.1", 0), timeout=REACH_TIMEOUT_S
             )
         except (paramiko.SSHException, OSError, EOFError) as exc:
@@ -82,7 +82,7 @@ class Gateways:
         return channel
 
     def release(self, node: Node) -> None:
-        """Nobody waits for this node any more. Log out of the gateways that nobody is reached through."""
+        """Stop waiting for this node, and log out of the gateways if no channel through them is open."""
         self._doors.forget(node.alias)
         with self._lock:
             self._channels = [channel for channel in self._channels if not channel.closed]
@@ -92,21 +92,23 @@ class Gateways:
         for client in clients:
             client.close()
 
-    def _transport(self, node: Node) -> Any:
+    def _gateway_transport(self, node: Node) -> Any:
+        """Return the transport of the node's gateway, logged in. A recent failure is raised again at once."""
         jump = node.access.jump
         with self._lock:
             known = self._clients.get(jump)
             if known is not None and known.get_transport() and known.get_transport().is_active():
                 return known.get_transport()
-            since, error = self._silent.get(jump, (0.0, None))
+            since, error = self._recent_failures.get(jump, (0.0, None))
             if error and time.monotonic() - since < REACH_TIMEOUT_S:
-                raise RemoteError(error.message, remedy=error.remedy, node=node.alias)  # all would wait in a row
+                # Otherwise all nodes would wait one after the other.
+                raise RemoteError(error.message, remedy=error.remedy, node=node.alias)
             try:
                 self._clients[jump] = _log_in_to_gateway(node)
             except RefusedError:
                 raise
             except RemoteError as exc:
-                self._silent[jump] = (time.monotonic(), exc)
+                self._recent_failures[jump] = (time.monotonic(), exc)
                 raise
             return self._clients[jump].get_transport()
 
@@ -114,7 +116,7 @@ class Gateways:
 def _log_in_to_gateway(node: Node) -> Any:
     import paramiko
 
-    gateway = _gateway(node)
+    gateway = _parse_gateway(node)
     where = endpoints.written(gateway.host, gateway.port)
     trusted = known_hosts.KnownHosts().look_up(gateway.host, gateway.port).key
     if not trusted:
@@ -128,13 +130,13 @@ def _log_in_to_gateway(node: Node) -> Any:
     name = endpoints.known_as(gateway.host, gateway.port)
     client.get_host_keys().add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(body)))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    offered = Credentials(node, gateway.user, node.access.key, others=True, where=f"the gateway {where}")
+    credentials = Credentials(node, gateway.user, node.access.key, others=True, where=f"the gateway {where}")
     with ExitStack() as undo:
         undo.callback(client.close)
         try:
-            sock = _connected(gateway.host, gateway.port)
+            sock = _connect_socket(gateway.host, gateway.port)
             undo.callback(sock.close)
-            client.connect(gateway.host, gateway.port, gateway.user, sock=sock, auth_strategy=offered, **timeouts())
+            client.connect(gateway.host, gateway.port, gateway.user, sock=sock, auth_strategy=credentials, **timeouts())
             client.get_transport().set_keepalive(KEEPALIVE_S)
         except paramiko.BadHostKeyException as exc:
             raise RefusedError(
@@ -143,7 +145,7 @@ def _log_in_to_gateway(node: Node) -> Any:
                 node=node.alias,
             ) from exc
         except paramiko.AuthenticationException as exc:
-            raise offered.refusal(final=True) from exc
+            raise credentials.refusal(final=True) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise RemoteError(
                 f"{node.alias}: the gateway {where} does not answer: {str(exc) or type(exc).__name__}",
@@ -154,36 +156,36 @@ def _log_in_to_gateway(node: Node) -> Any:
     return client
 
 
-def _gateway(node: Node) -> Endpoint:
+def _parse_gateway(node: Node) -> Endpoint:
     try:
         return endpoints.parse(node.access.jump, user=known_hosts.user_name())
     except ValueError as exc:
         raise RefusedError(f"{node.alias}: PROXY_JUMP: {exc}", remedy="correct PROXY_JUMP", node=node.alias) from exc
 
 
-def _connected(host: str, port: int) -> socket.socket:
-    return _quick(socket.create_connection((host, port), REACH_TIMEOUT_S))
+def _connect_socket(host: str, port: int) -> socket.socket:
+    return _disable_nagle(socket.create_connection((host, port), REACH_TIMEOUT_S))
 
 
-def _quick(sock: socket.socket) -> socket.socket:
-    """The same connection, whose small packets go out at once: it makes a login on loopback 30 times as fast."""
+def _disable_nagle(sock: socket.socket) -> socket.socket:
+    """Send small packets of a socket at once: a login on loopback is 30 times as fast. Return the socket."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
 def timeouts(node: Node | None = None) -> dict[str, float]:
-    """How long paramiko may wait for each step of a login; a program that leads to a node takes its time to start."""
+    """Return paramiko's timeouts for the steps of a login. A proxy program gets more time, as it must start first."""
     steps = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), CONNECT_TIMEOUT_S)
     return steps | ({"banner_timeout": proxy_command.TIMEOUT_S} if node and node.access.command else {})
 
 
 def silent(node: Node, exc: Exception, way: Any = None) -> RemoteError:
-    """What to tell of a node that cannot be reached, or not yet.
+    """Return the error for a node that cannot be reached, or not yet.
 
     Args:
-        node: whose SSH server did not answer as one.
-        exc: what happened instead.
-        way: the connection to it, if there was one.
+        node: the node whose SSH server did not answer properly.
+        exc: the error that happened.
+        way: the connection to the node, if there was one.
     """
     if isinstance(way, proxy_command.Relay):
         return proxy_command.trouble(node, way, exc)

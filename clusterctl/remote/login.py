@@ -1,4 +1,4 @@
-"""Logging in to a node: only if it shows the host key that was pinned."""
+"""Login to a node, only if it shows the host key that was pinned."""
 
 from __future__ import annotations
 
@@ -19,60 +19,60 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
     from clusterctl.remote.gateways import Gateways
 
-_SILENCE = logging.NullHandler()
+_NO_OUTPUT = logging.NullHandler()
 
 
 def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> Any:
-    """A connection of fabric's to a node.
+    """Return a logged-in fabric connection to a node.
 
     Args:
-        node: whose `access` says how, and whose host key is in `known_hosts`.
+        node: the node; its `access` says how to reach it, and its host key is in `known_hosts`.
         key: the cluster's own private key.
         known_hosts: the file of pinned host keys.
-        gateways: connections to the hosts that nodes are reached through.
+        gateways: the connections to jump hosts.
 
     Raises:
         RefusedError: waiting will not help.
-        RemoteError: it does not answer, or not yet as it should.
+        RemoteError: the node does not answer, or not properly yet.
     """
     import paramiko
 
-    # A machine that boots may accept and hang up: paramiko would print a traceback of what we tell in one line.
-    logging.getLogger("paramiko").addHandler(_SILENCE)
-    pinned = _pinned(node, known_hosts)
-    # Of several keys of one kind paramiko looks at one only: the last that it is given.
+    # A machine that boots may accept and hang up. paramiko would print a traceback; our error is one line.
+    logging.getLogger("paramiko").addHandler(_NO_OUTPUT)
+    pinned = _read_pinned_keys(node, known_hosts)
+    # Of several keys of one type paramiko compares only the last that it was given.
     try:
-        return _open(node, key, gateways, trusted=pinned[::-1])
+        return _open_connection(node, key, gateways, trusted=pinned[::-1])
     except paramiko.BadHostKeyException as exc:
         shown = exc.key
         if shown not in pinned:
-            raise _other_key(node, known_hosts) from exc
-    # This is a node on its way to a key of its own.
+            raise _wrong_key_error(node, known_hosts) from exc
+    # The node is changing from its first host key to a key of its own.
     try:
-        return _open(node, key, gateways, trusted=[shown])
+        return _open_connection(node, key, gateways, trusted=[shown])
     except paramiko.BadHostKeyException as exc:
-        raise _other_key(node, known_hosts) from exc
+        raise _wrong_key_error(node, known_hosts) from exc
 
 
-def _open(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) -> Any:
+def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) -> Any:
     import paramiko
     from fabric import Config, Connection
 
-    way = gateways.way(node)
-    offered = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
+    sock = gateways.way(node)
+    credentials = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
     connection = Connection(
         node.address,
         user=node.user,
         port=node.port,
         config=Config(overrides={"load_ssh_configs": False}, lazy=True),
         connect_timeout=CONNECT_TIMEOUT_S,
-        connect_kwargs={"auth_strategy": offered, "sock": way, **timeouts(node)},
+        connect_kwargs={"auth_strategy": credentials, "sock": sock, **timeouts(node)},
     )
     with ExitStack() as undo:
-        undo.callback(way.close)
+        undo.callback(sock.close)
         undo.callback(connection.close)
         try:
-            # fabric would accept any key that it has never seen; we know the key before first contact.
+            # fabric would accept any unknown key; here the key is known before the first connection.
             connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
             name, hosts = known_as(node.address, node.port), connection.client.get_host_keys()
             for host_key in trusted:
@@ -82,15 +82,15 @@ def _open(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) 
         except paramiko.BadHostKeyException:
             raise
         except paramiko.AuthenticationException as exc:
-            raise offered.refusal(final=Facet.LASTING in node.facets) from exc
+            raise credentials.refusal(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            raise silent(node, exc, way) from exc
+            raise silent(node, exc, sock) from exc
         undo.pop_all()
     return connection
 
 
-def _pinned(node: Node, known_hosts: Path) -> list[Any]:
-    """The keys that a node may show. The file has those of all nodes, which would be much to load for each of them."""
+def _read_pinned_keys(node: Node, known_hosts: Path) -> list[Any]:
+    """Return the host keys that a node may show. Only its own lines are parsed: the file has those of all nodes."""
     from paramiko.hostkeys import HostKeyEntry
 
     name = known_as(node.address, node.port)
@@ -99,10 +99,10 @@ def _pinned(node: Node, known_hosts: Path) -> list[Any]:
     return [entry.key for entry in entries if entry]
 
 
-def _other_key(node: Node, known_hosts: Path) -> RemoteError:
+def _wrong_key_error(node: Node, known_hosts: Path) -> RemoteError:
     message = f"{node.alias} ({written(node.address, node.port)}) shows another host key than the one that was pinned"
     if Facet.LASTING in node.facets:
-        # It was there before us, so this is not a machine that is still on its way to its own key.
+        # The machine existed before the cluster, so it is not changing to a key of its own.
         remedy = "somebody may be in between; if it was installed anew, correct your known_hosts, or its HOST_KEY"
         return RefusedError(message, remedy=remedy, node=node.alias)
     remedy = f"somebody may be in between; if it was replaced, remove its line from {known_hosts}"

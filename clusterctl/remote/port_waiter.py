@@ -1,4 +1,4 @@
-"""Knocking at many doors at once, in one thread: machines that still boot keep no thread from those that are up."""
+"""Waiting for many TCP ports in one thread, so that machines that still boot keep no thread busy."""
 
 from __future__ import annotations
 
@@ -19,239 +19,241 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_AGAIN_S = 0.1
-"""How soon a port that refused is tried again: the machine is there, its server is not."""
-_EACH_S = 0.001
-"""How much later for each door that is waited at: the processor's time is for those that are up."""
-_MOST_FILES = 65536
+_RETRY_S = 0.1
+"""Seconds until a port that refused is tried again: the machine runs, but its server does not yet."""
+_RETRY_EXTRA_S = 0.001
+"""Seconds added to that for each port that is waited for: processor time belongs to the machines that are up."""
+_MAX_FILES = 65536
 
 
 @dataclass(eq=False)
-class _Knock:
+class _Wait:
+    """One port that is waited for."""
+
     name: str
     where: tuple[int, Any]
-    """Family and address, as the system wants them."""
+    """Address family and address, as the system expects them."""
     until: float
     then: Callable[[], None]
     sock: socket.socket | None = None
     connected: bool = False
     error: OSError | None = None
-    """The last refusal."""
+    """The last error of a connection attempt."""
     over: bool = False
 
 
 class Doors:
-    """The doors that are knocked at, and the answers that nobody has taken yet.
+    """Waits until TCP ports answer, and keeps the connections until they are taken.
 
-    A knock ends when the server has greeted, so that whoever logs in need not wait for it, or when its time is over.
-    What refuses before that is tried again. The thread lives while there is something to wait for.
+    A wait ends when the server has sent its greeting or when its time is over. The login that follows then need not
+    wait for the greeting. A port that refuses before that is tried again. The thread lives while a wait is open.
     """
 
     def __init__(self, patience_s: float) -> None:
-        """Nobody is knocked at yet.
+        """Make a waiter without any wait.
 
         Args:
-            patience_s: how long a knock may take.
+            patience_s: how long a wait may take, in seconds.
         """
-        self._patience_s = patience_s
+        self._timeout_s = patience_s
         self._lock = threading.Lock()
-        self._knocks: dict[str, _Knock] = {}
-        """By name: the last knock of each, until its answer is taken or nobody wants it any more."""
+        self._waits: dict[str, _Wait] = {}
+        """The last wait of each name, until its answer is taken or dropped."""
         self._answers: dict[str, socket.socket | OSError] = {}
-        self._new: list[_Knock] = []
-        self._unwanted: list[_Knock] = []
+        self._new_waits: list[_Wait] = []
+        self._dropped_waits: list[_Wait] = []
         self._wake: socket.socket | None = None
 
     def knock(self, name: str, address: str, port: int, then: Callable[[], None]) -> None:
-        """Begin to connect; `then` is called, from another thread, once there is an answer to take.
+        """Begin to connect. Another thread calls `then` once there is an answer to take.
 
         Args:
-            name: to take the answer by.
-            address: an IP address. A host's name would have to be looked up, which may take its time: then there is
-                no answer, and `then` is called at once.
-            port: of the server.
-            then: called once; must be quick.
+            name: the key to take the answer by.
+            address: an IP address. A host name would need a look-up, which may be slow: for a name there is no
+                answer, and `then` is called at once.
+            port: the port of the server.
+            then: called once; must return quickly.
         """
-        where = _where(address, port)
+        where = _numeric_address(address, port)
         if where is None:
             then()
             return
-        knock = _Knock(name, where, time.monotonic() + self._patience_s, then)
+        wait = _Wait(name, where, time.monotonic() + self._timeout_s, then)
         self.forget(name)
         with self._lock:
-            self._knocks[name] = knock
-            self._new.append(knock)
+            self._waits[name] = wait
+            self._new_waits.append(wait)
             if self._wake is None:
-                _allow_files()
+                _raise_file_limit()
                 self._wake, woken = socket.socketpair()
                 self._wake.settimeout(0)
-                threading.Thread(target=_Round(self, woken).run, name="doors", daemon=True).start()
+                threading.Thread(target=_WaitLoop(self, woken).run, name="doors", daemon=True).start()
             else:
-                self._tell()
+                self._wake_thread()
 
-    def _tell(self) -> None:
-        """Have the thread look."""
+    def _wake_thread(self) -> None:
+        """Wake the thread, so that it handles what is new."""
         if self._wake is not None:
-            with suppress(BlockingIOError):  # it has been told often enough
+            with suppress(BlockingIOError):  # enough wake-ups are waiting already
                 self._wake.send(b"!")
 
     def take(self, name: str) -> socket.socket | OSError | None:
-        """The answer to the last knock: a connection, which is the caller's from now on, or why there is none.
+        """Return the answer of the last wait: a connection, which now belongs to the caller, or the error.
 
-        None where there is no answer, or the other side has hung up since. It is not waited for any longer.
+        Return None if there is no answer, or if the other side has hung up since. The wait ends in every case.
         """
         with self._lock:
-            knock = self._knocks.pop(name, None)
+            wait = self._waits.pop(name, None)
             answer = self._answers.pop(name, None)
-            if knock and not answer:
-                self._unwanted.append(knock)
-                self._tell()
-        if isinstance(answer, socket.socket) and _has_gone(answer):
+            if wait and not answer:
+                self._dropped_waits.append(wait)
+                self._wake_thread()
+        if isinstance(answer, socket.socket) and _has_hung_up(answer):
             answer.close()
             return None
         return answer
 
     def forget(self, name: str) -> None:
-        """Nobody will take the answer, and nobody is to be called."""
+        """End the wait of this name without calling `then`, and close its connection."""
         answer = self.take(name)
         if isinstance(answer, socket.socket):
             answer.close()
 
-    def admit(self) -> list[_Knock]:
-        """For the thread: what is new."""
+    def admit(self) -> list[_Wait]:
+        """Return the new waits. For the thread."""
         with self._lock:
-            new, self._new = self._new, []
+            new, self._new_waits = self._new_waits, []
             return new
 
-    def drop(self) -> list[_Knock]:
-        """For the thread: what nobody waits for any more."""
+    def drop(self) -> list[_Wait]:
+        """Return the waits that were dropped. For the thread."""
         with self._lock:
-            unwanted, self._unwanted = self._unwanted, []
+            unwanted, self._dropped_waits = self._dropped_waits, []
             return unwanted
 
     def retire(self) -> bool:
-        """For the thread: whether it may end, since nothing is new."""
+        """Return whether the thread may end because nothing is new. For the thread."""
         with self._lock:
-            if not self._new and self._wake is not None:
+            if not self._new_waits and self._wake is not None:
                 self._wake.close()
                 self._wake = None
             return self._wake is None
 
-    def hand_over(self, knock: _Knock, answer: socket.socket | OSError) -> None:
-        """For the thread: the end of a knock."""
+    def hand_over(self, wait: _Wait, answer: socket.socket | OSError) -> None:
+        """Store the answer of a wait and call its `then`. For the thread."""
         with self._lock:
-            wanted = self._knocks.get(knock.name) is knock
+            wanted = self._waits.get(wait.name) is wait
             if wanted:
-                self._answers[knock.name] = answer
+                self._answers[wait.name] = answer
         if wanted:
-            knock.then()
+            wait.then()
         elif isinstance(answer, socket.socket):
             answer.close()
 
 
-class _Round:
-    """The thread's own: what it waits for."""
+class _WaitLoop:
+    """What the thread of a waiter does: its selector, its open waits and its retries."""
 
     def __init__(self, doors: Doors, woken: socket.socket) -> None:
-        self._doors = doors
-        self._woken = woken
+        self._waiter = doors
+        self._wake_end = woken
         self._selector = selectors.DefaultSelector()
         self._selector.register(woken, selectors.EVENT_READ)
-        self._waiting: deque[_Knock] = deque()
-        """The oldest first, which is the one whose time is over first."""
-        self._again: list[tuple[float, int, _Knock]] = []
+        self._waiting: deque[_Wait] = deque()
+        """The oldest first: its time is over first."""
+        self._retries: list[tuple[float, int, _Wait]] = []
         self._count = itertools.count()
 
     def run(self) -> None:
-        with self._woken, self._selector:
+        with self._wake_end, self._selector:
             while True:
-                for knock in self._doors.admit():
-                    self._waiting.append(knock)
-                    self._try(knock)
-                for knock in self._doors.drop():
-                    if not knock.over:
-                        self._end(knock, None)
-                self._expire()
-                if not self._waiting and self._doors.retire():
+                for wait in self._waiter.admit():
+                    self._waiting.append(wait)
+                    self._try_to_connect(wait)
+                for wait in self._waiter.drop():
+                    if not wait.over:
+                        self._end_wait(wait, None)
+                self._end_expired()
+                if not self._waiting and self._waiter.retire():
                     return
-                for key, _ in self._selector.select(self._left_s()):
+                for key, _ in self._selector.select(self._time_left_s()):
                     if key.data is None:
-                        self._woken.recv(65536)
+                        self._wake_end.recv(65536)
                     else:
-                        self._hear(key.data, key.fileobj)
-                while self._again and self._again[0][0] <= time.monotonic():
-                    self._try(heapq.heappop(self._again)[2])
+                        self._handle_event(key.data, key.fileobj)
+                while self._retries and self._retries[0][0] <= time.monotonic():
+                    self._try_to_connect(heapq.heappop(self._retries)[2])
 
-    def _left_s(self) -> float | None:
+    def _time_left_s(self) -> float | None:
         times = [self._waiting[0].until] if self._waiting else []
-        times += [self._again[0][0]] if self._again else []
+        times += [self._retries[0][0]] if self._retries else []
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _try(self, knock: _Knock) -> None:
-        """Connect without waiting for it."""
-        if knock.over:
+    def _try_to_connect(self, wait: _Wait) -> None:
+        """Begin to connect without blocking."""
+        if wait.over:
             return
-        family, address = knock.where
+        family, address = wait.where
         try:
-            knock.sock = socket.socket(family, socket.SOCK_STREAM)
-            knock.sock.settimeout(0)
-            code = knock.sock.connect_ex(address)
+            wait.sock = socket.socket(family, socket.SOCK_STREAM)
+            wait.sock.settimeout(0)
+            code = wait.sock.connect_ex(address)
             if code not in {0, errno.EINPROGRESS}:
                 raise OSError(code, os.strerror(code))
-            self._selector.register(knock.sock, selectors.EVENT_WRITE, knock)
+            self._selector.register(wait.sock, selectors.EVENT_WRITE, wait)
         except OSError as exc:
-            self._refused(knock, exc)
+            self._retry_later(wait, exc)
 
-    def _hear(self, knock: _Knock, sock: Any) -> None:
-        """It has connected, been refused, or greeted."""
-        if knock.connected:
-            self._end(knock, sock)
+    def _handle_event(self, wait: _Wait, sock: Any) -> None:
+        """Handle a socket that has connected, was refused, or has received the greeting."""
+        if wait.connected:
+            self._end_wait(wait, sock)
             return
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._selector.unregister(sock)
-            self._refused(knock, OSError(code, os.strerror(code)))
+            self._retry_later(wait, OSError(code, os.strerror(code)))
         else:
-            knock.connected = True
-            self._selector.modify(sock, selectors.EVENT_READ, knock)
+            wait.connected = True
+            self._selector.modify(sock, selectors.EVENT_READ, wait)
 
-    def _refused(self, knock: _Knock, why: OSError) -> None:
-        knock.error = why
-        if knock.sock is not None:
-            knock.sock.close()
-            knock.sock = None
-        later = time.monotonic() + _AGAIN_S + _EACH_S * len(self._waiting)
-        heapq.heappush(self._again, (later, next(self._count), knock))
+    def _retry_later(self, wait: _Wait, why: OSError) -> None:
+        wait.error = why
+        if wait.sock is not None:
+            wait.sock.close()
+            wait.sock = None
+        later = time.monotonic() + _RETRY_S + _RETRY_EXTRA_S * len(self._waiting)
+        heapq.heappush(self._retries, (later, next(self._count), wait))
 
-    def _expire(self) -> None:
-        """End what has been waited for long enough; one that is connected may still greet whoever takes it."""
+    def _end_expired(self) -> None:
+        """End the waits whose time is over. A connected socket is still an answer: the greeting may come later."""
         while self._waiting and (self._waiting[0].over or self._waiting[0].until <= time.monotonic()):
-            knock = self._waiting.popleft()
-            if not knock.over:
-                self._end(knock, knock.sock if knock.connected else None)
+            wait = self._waiting.popleft()
+            if not wait.over:
+                self._end_wait(wait, wait.sock if wait.connected else None)
 
-    def _end(self, knock: _Knock, connection: socket.socket | None) -> None:
-        knock.over = True
-        if knock.sock is not None:
-            self._selector.unregister(knock.sock)
+    def _end_wait(self, wait: _Wait, connection: socket.socket | None) -> None:
+        wait.over = True
+        if wait.sock is not None:
+            self._selector.unregister(wait.sock)
             if connection is None:
-                knock.sock.close()
+                wait.sock.close()
         if connection is not None:
             connection.settimeout(None)
-        self._doors.hand_over(knock, connection or knock.error or TimeoutError("timed out"))
+        self._waiter.hand_over(wait, connection or wait.error or TimeoutError("timed out"))
 
 
-def _where(address: str, port: int) -> tuple[int, Any] | None:
-    """What the system wants to know to connect; None if the address is a name."""
+def _numeric_address(address: str, port: int) -> tuple[int, Any] | None:
+    """Return the address family and address to connect to, or None if the address is a host name."""
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        addresses = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return None
-    return found[0][0], found[0][4]
+    return addresses[0][0], addresses[0][4]
 
 
-def _has_gone(sock: socket.socket) -> bool:
-    """Whether the other side has hung up; an SSH server does so with whoever does not log in for two minutes."""
+def _has_hung_up(sock: socket.socket) -> bool:
+    """Return whether the other side has hung up. An SSH server does so two minutes after a connection without login."""
     try:
         return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -260,10 +262,10 @@ def _has_gone(sock: socket.socket) -> bool:
         return True
 
 
-def _allow_files() -> None:
-    """Have as many open files as this user may: each node is one, and a thousand is a usual limit."""
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+def _raise_file_limit() -> None:
+    """Raise the limit of open files as far as allowed: each node needs one, and the usual limit is a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # some systems have another limit behind that one
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        with suppress(ValueError, OSError):  # some systems have a second limit behind this one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

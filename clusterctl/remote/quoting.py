@@ -1,15 +1,15 @@
-"""Commands as lines that every login shell understands, whichever it is."""
+"""Commands as lines that every login shell understands."""
 
 from __future__ import annotations
 
 _WORD = 2000
-"""The longest word that a login shell is given; some take no more than a few thousand letters."""
+"""Longest word for a login shell, in characters; some shells accept no more than a few thousand."""
 
 
 def posix(command: str) -> str:
-    """A command of the POSIX shell as a line that every login shell understands: csh and fish quote in other ways.
+    """Return a POSIX shell command as a line that every login shell understands: csh and fish quote differently.
 
-    What one of them would change within single quotes is written as an octal number.
+    Characters that one of them would change within single quotes are written as octal numbers.
     """
     letters = [
         letter

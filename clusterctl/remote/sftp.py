@@ -1,4 +1,4 @@
-"""Files to and from a node, over a channel of its connection."""
+"""File transfer to and from a node, over a channel of its connection."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def put(sftp: Any, local: Path, remote: PurePosixPath) -> None:
-    """Copy a file there, with its permissions; missing folders are made."""
+    """Copy a file to the node, with its permissions. Missing folders are made."""
     for folder in reversed(remote.parents):
-        with suppress(OSError):  # it exists, or the copy says what is wrong
+        with suppress(OSError):  # it exists, or the copy below reports what is wrong
             sftp.stat(str(folder))
             continue
         with suppress(OSError):
@@ -26,27 +26,27 @@ def put(sftp: Any, local: Path, remote: PurePosixPath) -> None:
 
 
 def get(sftp: Any, remote: PurePosixPath, local: Path) -> None:
-    """Copy a file from there, with its permissions."""
+    """Copy a file from the node, with its permissions."""
     sftp.get(str(remote), str(local))
     local.chmod(stat.S_IMODE(sftp.stat(str(remote)).st_mode))
 
 
 def mode(sftp: Any, path: PurePosixPath) -> int:
-    """What a path is, and who may do what with it."""
+    """Return the mode of a path: its type and its permissions."""
     return int(sftp.stat(str(path)).st_mode)
 
 
 def find(sftp: Any, pattern: PurePosixPath) -> list[PurePosixPath]:
-    """What matches a path whose last part has wildcards."""
+    """Return the paths that match a pattern whose last part has wildcards."""
     names = sftp.listdir(str(pattern.parent))
     return [pattern.parent / name for name in sorted(fnmatch.filter(names, pattern.name))]
 
 
 def walk(sftp: Any, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-    """A path and all that is below it: the path, the part of it below the first one, and its mode."""
-    its_mode = mode(sftp, path)
-    yield path, PurePosixPath(), its_mode
-    if stat.S_ISDIR(its_mode):
+    """Yield a path and everything below it: the full path, the path relative to the first one, and the mode."""
+    own_mode = mode(sftp, path)
+    yield path, PurePosixPath(), own_mode
+    if stat.S_ISDIR(own_mode):
         for name in sorted(sftp.listdir(str(path))):
             for below, relative, mode_below in walk(sftp, path / name):
                 yield below, PurePosixPath(name) / relative, mode_below

@@ -1,4 +1,4 @@
-"""A node over SSH: commands, scripts, files and shells on one connection, which login.py makes."""
+"""A node over SSH: commands, scripts, files and shells on one connection, which login.py opens."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ T = TypeVar("T")
 _SHELL = "sh -s"
 _TAIL_LINES = 12
 _CHANNEL_TIMEOUT_S = 60.0
-"""Until a command begins on a node that has let us in: one that still boots has much to do besides. That a connection
-is dead is noticed earlier."""
+"""Seconds until a command begins after the login: a node that still boots is busy. A dead connection is noticed
+earlier."""
 
 
 class SSHRemote:
-    """`Remote` through fabric. One connection, made when first needed; commands may come from several threads."""
+    """`Remote` through fabric. One connection, made when first needed; several threads may run commands."""
 
     def __init__(
         self, node: Node, *, key: Path, known_hosts: Path, log: Path, gateways: Gateways | None = None
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepare the connection. Nothing is sent yet.
 
         Args:
-            node: to talk to.
+            node: the node to connect to.
             key: the cluster's own private key.
-            known_hosts: the file that the nodes' host keys are pinned in.
-            log: where to write what was run, and what it said.
-            gateways: shared with the other nodes of the cluster.
+            known_hosts: the file with the pinned host keys.
+            log: the file that gets each command with its output.
+            gateways: the connections to jump hosts, shared with the other nodes of the cluster.
         """
         self.node = node
         self.commands = 0
@@ -74,8 +74,8 @@ class SSHRemote:
     def _is_up(self) -> bool:
         return self._connection is not None and self._connection.is_connected
 
-    def _begin(self) -> None:
-        """Log in, if that was not done yet. One that broke is for the caller to know of, not to be passed over."""
+    def _ensure_connected(self) -> None:
+        """Log in at the first use. A broken connection is not replaced here: the caller must see that it broke."""
         if self._connection is None:
             self.connect()
 
@@ -90,8 +90,8 @@ class SSHRemote:
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        line = self._as(sudo) + posix(command) + ("" if stdin else " </dev/null")
-        return self._run(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
+        line = self._sudo_prefix(sudo) + posix(command) + ("" if stdin else " </dev/null")
+        return self._run_line(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
         self,
@@ -103,18 +103,24 @@ class SSHRemote:
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        # The shell has read all of it before it begins, and needs no end of input to know that it is done.
-        whole = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
-        return self._run(
-            self._as(sudo) + _SHELL, name, whole, check=True, on_line=on_line, timeout_s=timeout_s, secret=secret
+        # The shell reads the whole function before it runs it, and exits without an end of input.
+        text = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
+        return self._run_line(
+            self._sudo_prefix(sudo) + _SHELL,
+            name,
+            text,
+            check=True,
+            on_line=on_line,
+            timeout_s=timeout_s,
+            secret=secret,
         )
 
-    def _as(self, sudo: bool) -> str:  # noqa: FBT001  ours alone, and called with the name of the option
-        """What a command begins with to run as root; nothing where the login is root, or owns the whole node."""
+    def _sudo_prefix(self, sudo: bool) -> str:  # noqa: FBT001  private, and named like the option
+        """Return the prefix that runs a command as root; empty if the login is root or owns the whole node."""
         needed = sudo and Facet.MACHINE in self.node.facets and self.node.user != "root"
         return "sudo -n -- " if needed else ""
 
-    def _run(
+    def _run_line(
         self,
         command: str,
         name: str,
@@ -125,29 +131,29 @@ class SSHRemote:
         timeout_s: float | None,
         secret: bool,
     ) -> Result:
-        self._begin()
+        self._ensure_connected()
         began = time.monotonic()
         try:
-            status, out, err = self._exchange(command, stdin, on_line, timeout_s)
+            status, out, err = self._run_on_channel(command, stdin, on_line, timeout_s)
         except Exception as exc:
-            raise self._lost(name, f"{str(exc) or type(exc).__name__}") from exc
+            raise self._lost_error(name, f"{str(exc) or type(exc).__name__}") from exc
         self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, time.monotonic() - began)
-        if status == -1:  # paramiko's way to say that the channel closed without an exit status
+        if status == -1:  # for paramiko: the channel closed without an exit status
             late = timeout_s is not None and time.monotonic() - began >= timeout_s
-            raise self._lost(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
+            raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
         if check and status != 0:
-            raise self._failed(name, status, err.strip() or ("" if secret else out))
+            raise self._failure_error(name, status, err.strip() or ("" if secret else out))
         return Result(status, out, err)
 
-    def _exchange(
+    def _run_on_channel(
         self, command: str, stdin: str, on_line: Callable[[str], None] | None, timeout_s: float | None
     ) -> tuple[int, str, str]:
         with self._lock:
             self.commands += 1
             channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
-        timer = threading.Timer(timeout_s, _cut_off, [channel]) if timeout_s is not None else None
+        timer = threading.Timer(timeout_s, _close_late_channel, [channel]) if timeout_s is not None else None
         errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.extend(_chunks(channel.recv_stderr)), daemon=True)
+        reader = threading.Thread(target=lambda: errors.extend(_read_chunks(channel.recv_stderr)), daemon=True)
         try:
             if timer:
                 timer.daemon = True
@@ -171,27 +177,27 @@ class SSHRemote:
         return status, out, b"".join(errors).decode(errors="replace")
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        self._transfer(f"put {local}", lambda sftp: transfer.put(sftp, local, remote))
+        self._with_sftp(f"put {local}", lambda sftp: transfer.put(sftp, local, remote))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        self._transfer(f"get {remote}", lambda sftp: transfer.get(sftp, remote, local))
+        self._with_sftp(f"get {remote}", lambda sftp: transfer.get(sftp, remote, local))
 
     def is_folder(self, path: PurePosixPath) -> bool:
         try:
-            return stat.S_ISDIR(self._transfer(f"look at {path}", lambda sftp: transfer.mode(sftp, path)))
+            return stat.S_ISDIR(self._with_sftp(f"look at {path}", lambda sftp: transfer.mode(sftp, path)))
         except RemoteError:
             return False
 
     def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
         if not any(sign in pattern.name for sign in "*?["):
             return [pattern]
-        return self._transfer(f"list {pattern.parent}", lambda sftp: transfer.find(sftp, pattern))
+        return self._with_sftp(f"list {pattern.parent}", lambda sftp: transfer.find(sftp, pattern))
 
     def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        return iter(self._transfer(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
+        return iter(self._with_sftp(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
 
-    def _transfer(self, name: str, act: Callable[[Any], T]) -> T:
-        self._begin()
+    def _with_sftp(self, name: str, act: Callable[[Any], T]) -> T:
+        self._ensure_connected()
         with self._lock:
             self.commands += 1
             sftp = self._connection.sftp()
@@ -207,25 +213,25 @@ class SSHRemote:
     def shell(self, command: str = "") -> int:
         from invoke.exceptions import UnexpectedExit
 
-        self._begin()
+        self._ensure_connected()
         try:
             if command:
                 result = self._connection.run(posix(command), pty=True, in_stream=None, warn=True, hide=False)
             else:
                 result = self._connection.shell()
-        except UnexpectedExit as exc:  # a shell that ends with the status of its last command
+        except UnexpectedExit as exc:  # the shell ended with the status of its last command
             result = exc.result
         return int(result.exited)
 
     def close(self) -> None:
-        # Not under the lock: a thread that is connecting holds it, and is the one to be cut off.
+        # Without the lock: a thread that is connecting holds it, and that thread must be cut off.
         self._closed = True
         connection = self._connection
         if connection is not None and connection.client is not None:
             connection.client.close()
         self._gateways.release(self.node)
 
-    def _lost(self, name: str, why: str, output: str = "") -> LostError:
+    def _lost_error(self, name: str, why: str, output: str = "") -> LostError:
         return LostError(
             f"{self.node.alias}: {name}: {why}",
             remedy=f"see {self._log} and `clusterctl status {self.node.cluster}`",
@@ -233,7 +239,7 @@ class SSHRemote:
             output=output,
         )
 
-    def _failed(self, name: str, status: int, output: str) -> RemoteError:
+    def _failure_error(self, name: str, status: int, output: str) -> RemoteError:
         tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
         return RemoteError(
             f"{self.node.alias}: {name} ended with status {status}" + (f":\n{tail}" if tail else ""),
@@ -253,19 +259,19 @@ class SSHRemote:
             log.writelines(f"    {line}\n" for line in (out + err).splitlines())
 
 
-def _cut_off(channel: Any) -> None:
-    """Close a channel whose time is over; that its connection ended first is as good."""
+def _close_late_channel(channel: Any) -> None:
+    """Close a channel whose time is over. A connection that has ended already is fine."""
     with suppress(OSError, EOFError):
         channel.close()
 
 
-def _chunks(receive: Callable[[int], bytes]) -> list[bytes]:
+def _read_chunks(receive: Callable[[int], bytes]) -> list[bytes]:
     return list(iter(lambda: receive(65536), b""))
 
 
 def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
     if on_line is None:
-        return b"".join(_chunks(receive)).decode(errors="replace")
+        return b"".join(_read_chunks(receive)).decode(errors="replace")
     seen, pending = [], b""
     for chunk in iter(lambda: receive(65536), b""):
         seen.append(chunk)

@@ -19,7 +19,7 @@ import pytest
 from clusterctl.errors import RemoteError
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.model import Access, Facet
-from clusterctl.remote.gateways import Gateways, _connected
+from clusterctl.remote.gateways import Gateways, _connect_socket
 from clusterctl.testing import fake_node
 from clusterctl.tunnel import forwarder
 from clusterctl.tunnel import process as tunnel
@@ -237,7 +237,7 @@ class TestGateway:
     def test_one_that_is_off_is_waited_for_once(self, login, monkeypatch):
         gateways, tried = Gateways(), []
         monkeypatch.setattr(
-            "clusterctl.remote.gateways._connected", lambda *where: tried.append(where) or _connected(*where)
+            "clusterctl.remote.gateways._connect_socket", lambda *where: tried.append(where) or _connect_socket(*where)
         )
         with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
             jump = f"me@127.0.0.1:{silent.getsockname()[1]}"
