@@ -1,4 +1,4 @@
-"""The [cluster NAME] section: what clusters are made from. One line an option."""
+"""The [cluster NAME] section: the options of a cluster template, one line each."""
 
 import getpass
 import ipaddress
@@ -13,15 +13,15 @@ USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
 
 def laptop_user() -> str:
-    """Who types here; ``cluster`` where nobody has a name."""
+    """Return the name of the user of this computer, or ``cluster`` if there is none."""
     try:
         return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # no such variable, and a uid without a name: a container
+    except (ImportError, KeyError, OSError):  # neither a variable nor a name for the uid, as in a container
         return "cluster"
 
 
 def network_of(text: str) -> str:
-    """Addresses as CIDR says them; raises ValueError with what was expected."""
+    """Return addresses in CIDR notation. Raises ValueError with a message that says what was expected."""
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
@@ -29,12 +29,12 @@ def network_of(text: str) -> str:
 
 
 MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid", "market", "subnet_id", "instance_profile")
-"""Options that say, without a PROVIDER, that it is ec2."""
-_MEAN_MACHINES = ("provider", "hosts", *MEAN_EC2)
+"""Options that imply the provider ec2 where no PROVIDER is given."""
+_IMPLY_MACHINES = ("provider", "hosts", *MEAN_EC2)
 
 
 class ClusterSection(Section):
-    """A [cluster NAME] section: a template that `start` makes clusters from."""
+    """A [cluster NAME] section: a template from which `start` makes clusters."""
 
     extends: str | None = Field(None, description="cluster section to take every other option from", examples=["local"])
     provider: Literal["local", "docker", "static", "ec2"] | None = Field(
@@ -186,21 +186,21 @@ class ClusterSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _what_follows(cls, values: object) -> object:
-        """Defaults that depend on other options: all listed hosts, and a user who is not root on machines."""
+    def _fill_dependent_defaults(cls, values: object) -> object:
+        """Fill in defaults that depend on other options: the number of hosts, a user other than root on machines."""
         if not isinstance(values, dict):
             return values
-        found: dict[str, object] = {}
+        defaults: dict[str, object] = {}
         if values.get("hosts") and not values.get("cluster_size"):
-            found["cluster_size"] = len(comma_list(values["hosts"]))
-        machines = values.get("provider") != "local" and any(values.get(key) for key in _MEAN_MACHINES)
+            defaults["cluster_size"] = len(comma_list(values["hosts"]))
+        machines = values.get("provider") != "local" and any(values.get(key) for key in _IMPLY_MACHINES)
         if machines and not values.get("cluster_user") and laptop_user() == "root":
-            found["cluster_user"] = "cluster"
-        return {**values, **found}
+            defaults["cluster_user"] = "cluster"
+        return {**values, **defaults}
 
     @field_validator("tags")
     @classmethod
-    def _pairs(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
         wrong = [tag for tag in tags if "=" not in tag or tag.startswith(("=", "aws:", "clusterctl:"))]
         if wrong:
             raise ValueError(f"expected key=value, with a key of your own, got {wrong[0]!r}")
@@ -208,13 +208,13 @@ class ClusterSection(Section):
 
     @field_validator("allow_from")
     @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(network if network == "auto" else network_of(network) for network in networks)
 
     @field_validator("min_size")
     @classmethod
-    def _reachable(cls, size: int | None, info: ValidationInfo) -> int | None:
-        whole = info.data.get("cluster_size", size)
-        if size is not None and whole is not None and size > whole:
-            raise ValueError(f"expected at most CLUSTER_SIZE ({whole}), got {size}")
+    def _check_min_size(cls, size: int | None, info: ValidationInfo) -> int | None:
+        cluster_size = info.data.get("cluster_size", size)
+        if size is not None and cluster_size is not None and size > cluster_size:
+            raise ValueError(f"expected at most CLUSTER_SIZE ({cluster_size}), got {size}")
         return size

@@ -1,6 +1,6 @@
-"""The option declarations -> a commented INI file.
+"""Renders the option declarations as a commented INI file.
 
-``python -m clusterctl.config.example > config.example.ini`` refreshes the one that comes with the sources.
+``python -m clusterctl.config.example > config.example.ini`` refreshes the file that comes with the sources.
 """
 
 from __future__ import annotations
@@ -61,48 +61,48 @@ _SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
 
 
 def render_example(plugins: Mapping[str, type[object]]) -> str:
-    """A config file that works as it is, with every option there is: what `config init` writes."""
-    top = _section("global", "The whole file.", GlobalSection)
+    """Return a config file that works unchanged and lists every option: the text that `config init` writes."""
+    top = _render_section("global", "The whole file.", GlobalSection)
     for line in ("[global]", "DEFAULT_TEMPLATE = local"):
         top = top.replace(f"#{line}\n", f"{line}\n")
     parts = [_TOP, top, _LOCAL]
-    parts += [_section(title, about, model) for title, about, model in _SECTIONS]
+    parts += [_render_section(title, about, model) for title, about, model in _SECTIONS]
     for name in sorted(plugins):
         about = (inspect.getdoc(plugins[name]) or "").partition("\n")[0]
-        parts.append(_section(f"plugin {name}", about, loader.options_model(plugins[name])))
+        parts.append(_render_section(f"plugin {name}", about, loader.options_model(plugins[name])))
     return "".join(parts)
 
 
-def _section(title: str, about: str, model: type[Section]) -> str:
-    lines = ["", *_prose(about), f"#[{title}]"]
+def _render_section(title: str, about: str, model: type[Section]) -> str:
+    lines = ["", *_comment_lines(about), f"#[{title}]"]
     for key, field in model.model_fields.items():
-        lines += [*_prose(_about(field)), f"#{key.upper()} = {_value(field)}".rstrip()]
+        lines += [*_comment_lines(_describe_option(field)), f"#{key.upper()} = {_example_value(field)}".rstrip()]
     return "\n".join(lines) + "\n"
 
 
-def _prose(text: str) -> list[str]:
+def _comment_lines(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, 88)]
 
 
-def _about(field: FieldInfo) -> str:
+def _describe_option(field: FieldInfo) -> str:
     text = field.description or ""
     if field.is_required():
         return f"{text} (required)"
-    shown = _ini(field.default)
-    # Where an example stands in the line, the default must be told.
+    shown = _format_default(field.default)
+    # The line shows the example, so the default must be in the comment.
     return f"{text} (default: {shown})" if field.examples and shown else text
 
 
-def _value(field: FieldInfo) -> str:
+def _example_value(field: FieldInfo) -> str:
     if is_secret(field):
         return ""
     if field.examples:
         return str(field.examples[0])
-    return "" if field.is_required() else _ini(field.default)
+    return "" if field.is_required() else _format_default(field.default)
 
 
-def _ini(value: object) -> str:
-    """A default as a user would write it; nothing where it is made at run time."""
+def _format_default(value: object) -> str:
+    """Return a default as a user would write it; empty if it is made at run time."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int | float):

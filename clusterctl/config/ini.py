@@ -1,4 +1,4 @@
-"""INI files -> raw sections: texts, and where they stand. Knows how sections refer to each other."""
+"""Reads INI files into raw sections: values as text, with their origin. Knows how sections refer to each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in KI
 _NAMELESS = ("global", "aws")
 _REFERENCES = {"keyname": "key", "volumes": "volume", "permissions": "permission", "plugins": "plugin"}
 
-# What configparser takes each section to be called. No section can be: control characters are refused before.
+# The section name that configparser sees. It cannot collide: control characters are refused before.
 _BODY = "\x01"
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 20
 MISSING = "there is no such file"
@@ -28,7 +28,7 @@ MISSING = "there is no such file"
 
 @dataclass(frozen=True)
 class RawValue:
-    """A text and where it was written."""
+    """The text of a value, and its origin."""
 
     text: str
     origin: Origin
@@ -36,7 +36,7 @@ class RawValue:
 
 @dataclass(frozen=True)
 class RawSection:
-    """A section as written: keys in lower case, names and values untouched."""
+    """A section as written: keys in lower case, names and values unchanged."""
 
     kind: str
     name: str
@@ -47,23 +47,23 @@ class RawSection:
 
 @dataclass(frozen=True)
 class IniText:
-    """All sections of a file and of those it includes, and what could not be read."""
+    """All sections of a file and of the files it includes, and the problems found while reading."""
 
     sections: tuple[RawSection, ...]
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What has been read so far, over all files."""
+class _ReadState:
+    """Everything read so far, from all files."""
 
     sections: list[RawSection] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
 
-class _Body(configparser.ConfigParser):
-    """One section's lines. Remembers every key as it comes, so that a second one can be reported."""
+class _SectionParser(configparser.ConfigParser):
+    """Parses the lines of one section. It remembers every key, so that a repeated key can be reported."""
 
     def __init__(self) -> None:
         self.keys_seen: list[str] = []
@@ -81,35 +81,37 @@ class _Body(configparser.ConfigParser):
 
 
 def read(path: Path) -> IniText:
-    """Read a file and all it includes. Never raises for what is in them: see `problems`."""
-    seen = _Seen()
-    _read_file(path, (), f"{path}:", seen)
-    return IniText(tuple(seen.sections), tuple(seen.problems))
+    """Read a file and all files it includes. Never raises because of their content: see `IniText.problems`."""
+    state = _ReadState()
+    _read_file(path, (), f"{path}:", state)
+    return IniText(tuple(state.sections), tuple(state.problems))
 
 
-def _read_file(path: Path, parents: tuple[Path, ...], blame: str, seen: _Seen) -> None:
-    """Read one file; `blame` begins the messages when there is nothing to read."""
+def _read_file(path: Path, parents: tuple[Path, ...], message_prefix: str, state: _ReadState) -> None:
+    """Read one file; `message_prefix` begins the messages about a file that cannot be read."""
     try:
         real = path.resolve()
-        lines = _lines(path)
+        lines = _load_lines(path)
     except FileNotFoundError:
-        seen.problems.append(f"{blame} cannot read {path}: {MISSING}" if parents else f"{path}: {MISSING}")
+        state.problems.append(f"{message_prefix} cannot read {path}: {MISSING}" if parents else f"{path}: {MISSING}")
         return
-    except (OSError, RuntimeError, ValueError) as exc:  # also loops of links, and names that no file can have
+    except (OSError, RuntimeError, ValueError) as exc:  # also loops of symbolic links, and invalid file names
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        seen.problems.append(f"{blame} cannot read {path}: {why}")
+        state.problems.append(f"{message_prefix} cannot read {path}: {why}")
         return
     if real in parents:
-        names = " -> ".join(str(each) for each in (*parents[parents.index(real) :], real))
-        seen.problems.append(f"{blame} the files include each other: {names}")
+        names = " -> ".join(str(file) for file in (*parents[parents.index(real) :], real))
+        state.problems.append(f"{message_prefix} the files include each other: {names}")
     elif len(parents) > _MAX_DEPTH:
-        seen.problems.append(f"{blame} more than {_MAX_DEPTH} files include one another; name them in one file")
-    elif real not in seen.files:  # two files may include a third
-        seen.files.append(real)
-        _read_lines(path, lines, (*parents, real), seen)
+        state.problems.append(
+            f"{message_prefix} more than {_MAX_DEPTH} files include one another; name them in one file"
+        )
+    elif real not in state.files:  # two files may include a third
+        state.files.append(real)
+        _read_lines(path, lines, (*parents, real), state)
 
 
-def _lines(path: Path) -> list[str]:
+def _load_lines(path: Path) -> list[str]:
     if path.exists() and not path.is_file():
         raise ValueError("it is not a file")
     with path.open("rb") as stream:
@@ -122,29 +124,29 @@ def _lines(path: Path) -> list[str]:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ValueError(f"it is not UTF-8 text (line {line})") from exc
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for count, each in enumerate(lines, 1):
-        if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", each):
+    for count, line_text in enumerate(lines, 1):
+        if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", line_text):
             raise ValueError(f"it is not text: there is a control character in line {count}")
     return lines
 
 
-def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], seen: _Seen) -> None:
+def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], state: _ReadState) -> None:
     starts = [number for number, line in enumerate(lines) if line.startswith("[")]
-    astray = [line for line in lines[: starts[0] if starts else None] if re.match(r"\s*[^\s#;]", line)]
-    for line in astray[:1]:
-        seen.problems.append(f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else")
+    lines_before = [line for line in lines[: starts[0] if starts else None] if re.match(r"\s*[^\s#;]", line)]
+    for line in lines_before[:1]:
+        state.problems.append(f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else")
     for start, end in pairwise([*starts, len(lines)]):
-        section = _header(path, lines[start], start + 1, seen)
+        section = _parse_header(path, lines[start], start + 1, state)
         if section is None:
             continue
-        section = _body(section, lines[start + 1 : end], seen)
-        if _is_new(section, seen):
-            seen.sections.append(section)
+        section = _parse_body(section, lines[start + 1 : end], state)
+        if _is_new(section, state):
+            state.sections.append(section)
         if section.kind == "global":
-            _include(section, path, parents, seen)
+            _read_includes(section, path, parents, state)
 
 
-def _header(path: Path, line: str, number: int, seen: _Seen) -> RawSection | None:
+def _parse_header(path: Path, line: str, number: int, state: _ReadState) -> RawSection | None:
     text = re.split(r"\s[#;]", line, maxsplit=1)[0].strip()
     title = " ".join(text.strip("[]").split())
     kind_word, _, name = title.partition(" ")
@@ -160,97 +162,97 @@ def _header(path: Path, line: str, number: int, seen: _Seen) -> RawSection | Non
     elif kind not in _NAMELESS and len(name.split()) != 1:
         wrong = f"expected one name without blanks: [{kind} NAME]"
     if wrong:
-        seen.problems.append(f"{path}: line {number}: [{title}]: {wrong}")
+        state.problems.append(f"{path}: line {number}: [{title}]: {wrong}")
         return None
     return RawSection(kind, "" if kind in _NAMELESS else name, Origin("file", str(path), title), number)
 
 
-def _body(section: RawSection, lines: list[str], seen: _Seen) -> RawSection:
-    parser = _Body()
+def _parse_body(section: RawSection, lines: list[str], state: _ReadState) -> RawSection:
+    parser = _SectionParser()
     try:
         parser.read_file([f"[{_BODY}]", *lines], section.origin.file)
     except configparser.ParsingError as exc:
         # The line itself is not shown: it may hold a secret.
         for number, _ in exc.errors:
             line = section.line + number - 1
-            seen.problems.append(f"{section.origin}: line {line}: expected KEY = VALUE, or an indented line")
+            state.problems.append(f"{section.origin}: line {line}: expected KEY = VALUE, or an indented line")
     for title in parser.sections()[1:]:
-        seen.problems.append(f"{section.origin}: the header [{title}] below it is indented; unindent it")
+        state.problems.append(f"{section.origin}: the header [{title}] below it is indented; unindent it")
     for key in sorted({key for key in parser.keys_seen if parser.keys_seen.count(key) > 1}):
-        seen.problems.append(f"{section.origin} {key.upper()}: is given twice")
+        state.problems.append(f"{section.origin} {key.upper()}: is given twice")
     texts = {key: text.strip() for key, text in parser.items(_BODY) if isinstance(text, str)}
     return replace(section, values=written(texts, section.origin))
 
 
-def _is_new(section: RawSection, seen: _Seen) -> bool:
-    """Report what is there for the second time. [global] may be in every file, each of its keys in one."""
-    for other in seen.sections:
+def _is_new(section: RawSection, state: _ReadState) -> bool:
+    """Return False, and report it, if the section exists already. [global] may be in every file, each key in one."""
+    for other in state.sections:
         if (other.kind, other.name) != (section.kind, section.name):
             continue
         where = f"{other.origin.file} line {other.line}"
         if section.kind != "global" or other.origin.file == section.origin.file:
-            seen.problems.append(f"{section.origin}: line {section.line}: it is already in {where}; keep one")
+            state.problems.append(f"{section.origin}: line {section.line}: it is already in {where}; keep one")
             return False
         for key in sorted(section.values.keys() & other.values.keys() - {"include"}):
-            seen.problems.append(f"{section.origin} {key.upper()}: is given already in {where}")
+            state.problems.append(f"{section.origin} {key.upper()}: is given already in {where}")
     return True
 
 
-def _include(section: RawSection, path: Path, parents: tuple[Path, ...], seen: _Seen) -> None:
-    blame = f"{section.origin} INCLUDE:"
+def _read_includes(section: RawSection, path: Path, parents: tuple[Path, ...], state: _ReadState) -> None:
+    message_prefix = f"{section.origin} INCLUDE:"
     for item in comma_list(section.values["include"].text) if "include" in section.values else ():
         if re.match(r"\w+://", item):
-            seen.problems.append(f"{blame} {item} is not on this computer; download it and name the file")
+            state.problems.append(f"{message_prefix} {item} is not on this computer; download it and name the file")
         else:
-            _read_file(path.parent / expand_path(item), parents, blame, seen)
+            _read_file(path.parent / expand_path(item), parents, message_prefix, state)
 
 
 def named(sections: Iterable[RawSection], kind: str) -> dict[str, RawSection]:
-    """The sections of a kind, by name."""
+    """Return the sections of a kind, by name."""
     return {section.name: section for section in sections if section.kind == kind}
 
 
 def written(texts: Mapping[str, str], origin: Origin) -> dict[str, RawValue]:
-    """Values that were all written in one place."""
+    """Return raw values that all have the same origin, by key."""
     return {key: RawValue(text, replace(origin, key=key.upper())) for key, text in texts.items()}
 
 
 def merged(sections: Sequence[RawSection], kind: str, origin: Origin) -> RawSection:
-    """The one section of a kind without names, put together from all files; empty if it is in none."""
-    found = [section for section in sections if section.kind == kind]
-    values = {key: value for section in reversed(found) for key, value in section.values.items()}
-    return replace(found[0] if found else RawSection(kind, "", origin), values=values)
+    """Return the one section of a kind without names, merged from all files; empty if no file has it."""
+    parts = [section for section in sections if section.kind == kind]
+    values = {key: value for section in reversed(parts) for key, value in section.values.items()}
+    return replace(parts[0] if parts else RawSection(kind, "", origin), values=values)
 
 
 def in_environment(names: Mapping[str, Sequence[str]], environ: Mapping[str, str]) -> dict[str, RawValue]:
-    """What environment variables say: for each key, the first of its variables that is not empty."""
+    """Return the values of environment variables: for each key, the first of its variables that is not empty."""
     return {
         key: RawValue(environ[name], Origin("environment", key=name))
         for key, variables in names.items()
-        for name in [each for each in variables if environ.get(each)][:1]
+        for name in [variable for variable in variables if environ.get(variable)][:1]
     }
 
 
 def place(section: RawSection, key: str) -> Origin:
-    """Where a key is written, or would be."""
+    """Return the origin of a key: where it is written, or would be written."""
     value = section.values.get(key)
     return value.origin if value else replace(section.origin, key=key.upper())
 
 
 def extended(name: str, sections: Mapping[str, RawSection]) -> RawSection:
-    """The section with all that those it extends say and it does not."""
+    """Return the section with the values that it inherits by EXTENDS and does not set itself."""
     values: dict[str, RawValue] = {}
-    for each in _chain(name, sections):
-        if each in sections:
-            values = {**sections[each].values, **values}
+    for ancestor in _parent_chain(name, sections):
+        if ancestor in sections:
+            values = {**sections[ancestor].values, **values}
     return replace(sections[name], values=values)
 
 
 def wrong_parents(sections: Mapping[str, RawSection]) -> list[str]:
-    """Sections that extend one that is not there, or each other."""
+    """Return problems for sections that extend a missing section, or each other."""
     problems = []
     for name, section in sections.items():
-        *_, last = chain = _chain(name, sections)
+        *_, last = chain = _parent_chain(name, sections)
         if last not in sections and len(chain) == 2:
             problems.append(f"{place(section, 'extends')}: {no_section('cluster', last, sections)}")
         elif last == name and len(chain) > 1:
@@ -258,8 +260,8 @@ def wrong_parents(sections: Mapping[str, RawSection]) -> list[str]:
     return problems
 
 
-def _chain(name: str, sections: Mapping[str, RawSection]) -> list[str]:
-    """A name, its parent and so on, up to the first that is not there or comes again."""
+def _parent_chain(name: str, sections: Mapping[str, RawSection]) -> list[str]:
+    """Return a name, its parent and so on, up to the first name that is missing or repeated."""
     chain = [name]
     while chain[-1] in sections and chain[-1] not in chain[:-1]:
         parent = sections[chain[-1]].values.get("extends")
@@ -270,15 +272,15 @@ def _chain(name: str, sections: Mapping[str, RawSection]) -> list[str]:
 
 
 def no_section(kind: str, name: str, known: Iterable[str]) -> str:
-    """What to say of a name that no section has."""
+    """Return the message for a name that no section has."""
     names = sorted(known)
-    name = name.partition("=")[0].strip()  # a line that strayed into a list may hold a secret
-    there = f"; there are: {', '.join(names)}" if names else ""
-    return f"there is no section [{kind} {name}]{did_you_mean(name, names) or there}"
+    name = name.partition("=")[0].strip()  # a line that got into a list by mistake may hold a secret
+    existing = f"; there are: {', '.join(names)}" if names else ""
+    return f"there is no section [{kind} {name}]{did_you_mean(name, names) or existing}"
 
 
 def dangling(section: RawSection, sections: Sequence[RawSection]) -> list[str]:
-    """Names in a cluster section that no section has, or that are there twice."""
+    """Return problems for names in a cluster section that no section has, or that are repeated."""
     problems = []
     for key, kind in _REFERENCES.items():
         value = section.values.get(key)

@@ -1,4 +1,4 @@
-"""INI text and section models -> Settings. Reports every problem at once."""
+"""Turns INI text and section models into Settings. Reports every problem at once."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from clusterctl.options import Section
 
 BUILT_IN = ("local", "docker")
-"""The templates there are without a config file; the first is taken where none is named."""
+"""The templates that exist without a config file; the first is the default."""
 
 RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
-"""CLUSTERCTL_... variables that are not options."""
+"""Names after CLUSTERCTL_ of environment variables that are not options."""
 
 _FILE_ONLY = frozenset({"include", "extends"})
 _AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -58,53 +58,53 @@ def load(
 ) -> Settings:
     """Read the config file and choose a cluster template from it.
 
-    A value of the command line beats the environment, which beats the section, which beats those it extends,
-    which beat the defaults.
+    Precedence, highest first: command line, environment, the section, the sections it extends, defaults.
 
     Args:
-        path: the file; None for the template that is built in.
-        template: the cluster section; None for the file's own choice.
+        path: the config file; None for the built-in template.
+        template: the name of the cluster section; None for the default of the file.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         environ: the environment.
-        find_plugin: where plugin classes come from.
+        find_plugin: returns the class of a plugin.
 
     Raises:
-        ConfigError: with every problem there is.
+        ConfigError: the config has problems; the error lists all of them.
     """
-    found = Found()
-    sections = _sections(path, found)
+    diagnostics = Found()
+    sections = _read_sections(path, diagnostics)
     home = Origin("file", str(path)) if path else _DEFAULT
-    said = ini.merged(sections, "global", replace(home, section="global"))
-    global_raw = _changed(said, environ, {}, found, model=GlobalSection)
-    global_ = check(GlobalSection, global_raw, found, "global")
-    aws = _aws(sections, home, environ, found)
-    keys = check_all(KeySection, ini.named(sections, "key"), found)
-    hosts = check_all(HostSection, ini.named(sections, "host"), found)
-    volumes = check_all(VolumeSection, ini.named(sections, "volume"), found)
-    permissions = check_all(PermissionSection, ini.named(sections, "permission"), found)
+    global_section = ini.merged(sections, "global", replace(home, section="global"))
+    global_raw = _apply_overrides(global_section, environ, {}, diagnostics, model=GlobalSection)
+    global_ = check(GlobalSection, global_raw, diagnostics, "global")
+    aws = _check_aws(sections, home, environ, diagnostics)
+    keys = check_all(KeySection, ini.named(sections, "key"), diagnostics)
+    hosts = check_all(HostSection, ini.named(sections, "host"), diagnostics)
+    volumes = check_all(VolumeSection, ini.named(sections, "volume"), diagnostics)
+    permissions = check_all(PermissionSection, ini.named(sections, "permission"), diagnostics)
 
-    clusters = _templates(sections, template, found)
-    chosen = _choose(home, template, clusters, global_raw, found)
-    changes = overrides or {}
-    if chosen:
-        own = {key: text for key, text in changes.items() if "." not in key}
-        clusters[chosen] = _changed(clusters[chosen], environ, own, found)
-    _unknown_variables(environ, found)
+    clusters = _collect_templates(sections, template, diagnostics)
+    template_name = _choose_template(home, template, clusters, global_raw, diagnostics)
+    all_overrides = overrides or {}
+    if template_name:
+        cluster_overrides = {key: text for key, text in all_overrides.items() if "." not in key}
+        clusters[template_name] = _apply_overrides(clusters[template_name], environ, cluster_overrides, diagnostics)
+    _report_unknown_variables(environ, diagnostics)
     checked = {
-        name: check(ClusterSection, raw, found, "cluster" if name == chosen else None) for name, raw in clusters.items()
+        name: check(ClusterSection, raw, diagnostics, "cluster" if name == template_name else None)
+        for name, raw in clusters.items()
     }
-    asked = overridden(ini.named(sections, "plugin"), changes, found)
-    plugins = plugin_choices(asked, clusters, find_plugin, found)
+    plugin_sections = overridden(ini.named(sections, "plugin"), all_overrides, diagnostics)
+    plugins = plugin_choices(plugin_sections, clusters, find_plugin, diagnostics)
     for raw in clusters.values():
-        found.problems.extend(ini.dangling(raw, sections))
-    cluster = checked.get(chosen)
+        diagnostics.problems.extend(ini.dangling(raw, sections))
+    cluster = checked.get(template_name)
     if cluster:
-        _check_chosen(cluster, clusters[chosen], keys, found)
-    if found.problems or cluster is None or global_ is None or aws is None:
-        raise _error(path, found)
+        _check_chosen(cluster, clusters[template_name], keys, diagnostics)
+    if diagnostics.problems or cluster is None or global_ is None or aws is None:
+        raise _config_error(path, diagnostics)
     return Settings(
         path=path,
-        template=chosen,
+        template=template_name,
         templates=tuple(clusters),
         cluster=cluster,
         global_=global_,
@@ -115,33 +115,33 @@ def load(
         permissions=permissions,
         plugins=tuple(plugins[name] for name in cluster.plugins),
         all_plugins=plugins,
-        origins=found.origins,
-        notes=tuple(dict.fromkeys(found.notes)),
+        origins=diagnostics.origins,
+        notes=tuple(dict.fromkeys(diagnostics.notes)),
     )
 
 
 def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
-    """The [aws] section alone, for what concerns an account and no cluster: no template need be chosen or right.
+    """Return the [aws] section alone, for commands about an account: no template is chosen or checked.
 
     Args:
-        path: the file; None for what the environment says.
+        path: the config file; None to use the environment only.
         environ: the environment.
 
     Raises:
         ConfigError: the file cannot be read, or the section is wrong.
     """
-    found = Found()
+    diagnostics = Found()
     text = ini.read(path) if path else IniText(())
-    found.problems.extend(text.problems)
-    sections = [modern_section(section, found) for section in text.sections if section.kind == "aws"]
-    aws = _aws(sections, Origin("file", str(path or "")), environ, found)
-    if found.problems or aws is None:
-        raise _error(path, found)
+    diagnostics.problems.extend(text.problems)
+    sections = [modern_section(section, diagnostics) for section in text.sections if section.kind == "aws"]
+    aws = _check_aws(sections, Origin("file", str(path or "")), environ, diagnostics)
+    if diagnostics.problems or aws is None:
+        raise _config_error(path, diagnostics)
     return aws
 
 
 def mentions_ec2(path: Path) -> bool:
-    """Whether a config file, right or wrong, has to do with EC2: by its [aws] section or by a template."""
+    """Return whether a config file, valid or not, mentions EC2: in an [aws] section or in a template."""
     for section in ini.read(path).sections:
         values = section.values
         elsewhere = "provider" in values and values["provider"].text != "ec2"
@@ -152,8 +152,8 @@ def mentions_ec2(path: Path) -> bool:
     return False
 
 
-def _error(path: Path | None, found: Found) -> ConfigError:
-    problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in found.problems))
+def _config_error(path: Path | None, diagnostics: Found) -> ConfigError:
+    problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in diagnostics.problems))
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
         remedy = "correct the command line; `clusterctl start --help` explains every option"
@@ -164,103 +164,105 @@ def _error(path: Path | None, found: Found) -> ConfigError:
     return ConfigError(problems, remedy=remedy)
 
 
-def _sections(path: Path | None, found: Found) -> list[RawSection]:
-    """All sections, in today's words."""
-    text = ini.read(path) if path else IniText((_built_in(BUILT_IN[0]),))
-    found.problems.extend(text.problems)
-    if found.problems and not text.sections:
-        raise _error(path, found)
-    return [modern_section(section, found) for section in text.sections]
+def _read_sections(path: Path | None, diagnostics: Found) -> list[RawSection]:
+    """Return all sections, with StarCluster's options translated to today's."""
+    text = ini.read(path) if path else IniText((_built_in_section(BUILT_IN[0]),))
+    diagnostics.problems.extend(text.problems)
+    if diagnostics.problems and not text.sections:
+        raise _config_error(path, diagnostics)
+    return [modern_section(section, diagnostics) for section in text.sections]
 
 
-def _templates(sections: list[RawSection], wanted: str | None, found: Found) -> dict[str, RawSection]:
-    """The cluster sections with what they inherit, by name."""
+def _collect_templates(sections: list[RawSection], wanted: str | None, diagnostics: Found) -> dict[str, RawSection]:
+    """Return the cluster sections with inherited values, by name."""
     own = dict(ini.named(sections, "cluster"))
     if wanted is not None and wanted in BUILT_IN:
-        # Whatever the file has, these two can be asked for by name; a section of that name goes before.
-        own.setdefault(wanted, _built_in(wanted))
-    found.problems.extend(ini.wrong_parents(own))
+        # The built-in templates can always be asked for by name; a section of that name in the file has priority.
+        own.setdefault(wanted, _built_in_section(wanted))
+    diagnostics.problems.extend(ini.wrong_parents(own))
     return {name: ini.extended(name, own) for name in own}
 
 
-def _built_in(name: str) -> RawSection:
+def _built_in_section(name: str) -> RawSection:
     origin = replace(_DEFAULT, section=f"cluster {name}")
     texts = {"provider": name, "plugins": "ipcluster"}
     return RawSection("cluster", name, origin, values=ini.written(texts, origin))
 
 
-def _changed(
+def _apply_overrides(
     raw: RawSection,
     environ: Mapping[str, str],
     overrides: Mapping[str, str],
-    found: Found,
+    diagnostics: Found,
     *,
     model: type[Section] = ClusterSection,
 ) -> RawSection:
-    """The section with what the environment and the command line say instead."""
+    """Return the section with the values that the environment and the command line override."""
     names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
     values = ini.in_environment(names, environ) | ini.written(overrides, Origin("command line"))
-    changes = modern_section(replace(raw, values=values), found)
+    changes = modern_section(replace(raw, values=values), diagnostics)
     return replace(raw, values={**raw.values, **changes.values})
 
 
-def _unknown_variables(environ: Mapping[str, str], found: Found) -> None:
+def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Found) -> None:
     options = (ClusterSection.model_fields.keys() | GlobalSection.model_fields.keys()) - _FILE_ONLY
     known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED})
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known:
             near = did_you_mean(name, known)
-            found.problems.append(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
+            diagnostics.problems.append(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
 
 
-def _aws(sections: list[RawSection], home: Origin, environ: Mapping[str, str], found: Found) -> AwsSection | None:
+def _check_aws(
+    sections: list[RawSection], home: Origin, environ: Mapping[str, str], diagnostics: Found
+) -> AwsSection | None:
     raw = ini.merged(sections, "aws", replace(home, section="aws"))
     values = ini.in_environment(_AWS_ENVIRONMENT, environ)
-    # A key id belongs to its secret and token: one from here and one from there would only be refused by AWS.
+    # A key id belongs to its secret and token. AWS would refuse a mixture from two sources.
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}
-    return check(AwsSection, replace(raw, values={**kept, **values}), found, "aws")
+    return check(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
 
 
-def _choose(
-    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, found: Found
+def _choose_template(
+    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, diagnostics: Found
 ) -> str:
-    """The name of the template to use; empty, and reported, where there is none."""
+    """Return the name of the template to use. If there is none, report it and return an empty text."""
     default = global_.values.get("default_template")
     wanted = [RawValue(template, Origin("command line", key="--cluster-template"))] if template else []
     wanted += [default] if default and default.text else []
     for value in wanted:
         if value.text not in clusters:
-            found.problems.append(f"{value.origin}: {ini.no_section('cluster', value.text, clusters)}")
+            diagnostics.problems.append(f"{value.origin}: {ini.no_section('cluster', value.text, clusters)}")
     if wanted:
         return wanted[0].text if wanted[0].text in clusters else ""
     if len(clusters) == 1:
         return next(iter(clusters))
     if clusters:
         which = f"is needed, as there are several templates: {', '.join(clusters)}"
-        found.problems.append(f"{replace(home, section='global', key='DEFAULT_TEMPLATE')}: {which}")
+        diagnostics.problems.append(f"{replace(home, section='global', key='DEFAULT_TEMPLATE')}: {which}")
     else:
-        found.problems.append(f"{home.file}: there is no [cluster NAME] section")
+        diagnostics.problems.append(f"{home.file}: there is no [cluster NAME] section")
     return ""
 
 
-def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], found: Found) -> None:
-    """What depends on where the cluster runs."""
+def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], diagnostics: Found) -> None:
+    """Check the options whose meaning depends on the provider."""
     provider = provider_name(cluster)
     for key, message in unfit_for_provider(cluster):
-        found.problems.append(f"{ini.place(raw, key)}: {message}")
-    idle = without_effect(cluster, raw.values)
-    if idle:
-        options = ", ".join(key.upper() for key in idle)
-        found.notes.append(
+        diagnostics.problems.append(f"{ini.place(raw, key)}: {message}")
+    unused = without_effect(cluster, raw.values)
+    if unused:
+        options = ", ".join(key.upper() for key in unused)
+        diagnostics.notes.append(
             f"{options}: no effect on nodes of the provider {provider}, which are no machines of their own"
         )
-    used = keys.get(cluster.keyname or "")
-    if used is None or is_file(used.key_location):
+    key_section = keys.get(cluster.keyname or "")
+    if key_section is None or is_file(key_section.key_location):
         return
-    origin = found.origins[f"key.{cluster.keyname}.key_location"]
-    missing = f"{origin}: there is no file {used.key_location}"
+    origin = diagnostics.origins[f"key.{cluster.keyname}.key_location"]
+    missing = f"{origin}: there is no file {key_section.key_location}"
     if provider in {"ec2", "static"}:
-        found.problems.append(f"{missing}; put the private key there, or name the file it is in")
+        diagnostics.problems.append(f"{missing}; put the private key there, or name the file it is in")
     else:
-        found.notes.append(f"{missing}; the provider {provider} does not need it")
+        diagnostics.notes.append(f"{missing}; the provider {provider} does not need it")

@@ -1,4 +1,4 @@
-"""Where a cluster runs, and what follows from it for its options."""
+"""The provider of a cluster, and the options that it can use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def provider_name(cluster: ClusterSection) -> str:
-    """The provider asked for, or the one that the other options can only mean."""
+    """Return the provider that is set, or the one that the other options imply."""
     if cluster.provider is not None:
         return cluster.provider
     if cluster.hosts:
@@ -45,18 +45,18 @@ _IDLE: Mapping[str, tuple[str, ...]] = {
 
 
 def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
-    """The options, of those that were given, that this cluster's provider has no use for."""
+    """Return the given options that have no effect with this cluster's provider."""
     return [key for key in _IDLE[provider_name(cluster)] if key in given]
 
 
 def providers_of(key: str) -> tuple[str, ...]:
-    """The providers that an option of the cluster section acts with; empty where it is all of them."""
-    found = tuple(name for name, idle in _IDLE.items() if key not in idle)
-    return () if len(found) == len(_IDLE) else found
+    """Return the providers with which a cluster option has an effect; empty for all providers."""
+    names = tuple(name for name, idle in _IDLE.items() if key not in idle)
+    return () if len(names) == len(_IDLE) else names
 
 
 def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
-    """What the template says of every machine, with the volumes it names."""
+    """Return the settings for every machine, with the volumes that the template names."""
     chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
     return Machines(
         user=cluster.cluster_user,
@@ -78,7 +78,7 @@ def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> M
 
 
 def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
-    """Options, and what is wrong with them where this cluster would run."""
+    """Yield options that do not fit this cluster's provider, each with the problem."""
     provider = provider_name(cluster)
     if cluster.cluster_user == "root" and not (provider == "local" and laptop_user() == "root"):
         yield "cluster_user", "work does not run as root; name another user"

@@ -1,4 +1,4 @@
-"""The sections of the INI file, and the whole of it once read: what everything above works from."""
+"""The sections of the INI file, and Settings: the whole config once it was read and checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,13 +94,13 @@ class VolumeSection(Section):
 
     @field_validator("mount_path")
     @classmethod
-    def _absolute(cls, path: PurePosixPath) -> PurePosixPath:
+    def _check_mount_path(cls, path: PurePosixPath) -> PurePosixPath:
         if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
             raise ValueError(f"expected an absolute path below /, got {str(path)!r}")
         return path
 
     @model_validator(mode="after")
-    def _one_name(self) -> "VolumeSection":
+    def _check_source(self) -> "VolumeSection":
         if self.volume_id is None and self.device is None:
             raise ValueError("expected VOLUME_ID (ec2, docker) or DEVICE (static)")
         return self
@@ -119,7 +119,7 @@ class PermissionSection(Section):
 
     @field_validator("from_port", "to_port")
     @classmethod
-    def _ports(cls, port: int, info: ValidationInfo) -> int:
+    def _check_ports(cls, port: int, info: ValidationInfo) -> int:
         icmp = info.data.get("ip_protocol") == "icmp"
         if icmp != (port == -1) or port == 0:
             raise ValueError(f"expected {'-1, as icmp has no ports' if icmp else 'a port from 1 to 65535'}, got {port}")
@@ -129,22 +129,22 @@ class PermissionSection(Section):
 
     @field_validator("cidr_ip")
     @classmethod
-    def _network(cls, text: str) -> str:
+    def _check_network(cls, text: str) -> str:
         return network_of(text)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value comes from."""
+    """The source of a value."""
 
     where: Literal["default", "file", "environment", "command line"]
     file: str = ""
     section: str = ""
-    """As written, without the brackets."""
+    """The section title as written, without the brackets."""
     key: str = ""
 
     def __str__(self) -> str:
-        """How a message about the value begins."""
+        """Return the beginning of a message about the value."""
         if self.where != "file":
             return f"{self.where}: {self.key}"
         return f"{self.file}: [{self.section}] {self.key}".rstrip()
@@ -155,19 +155,19 @@ class PluginChoice:
     """A plugin and its options."""
 
     name: str
-    """As in the INI file: the section's, which need not be the plugin's own."""
+    """The name of the INI section, which may differ from the plugin's own name."""
     plugin: type[object]
     options: Section
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that was asked for, checked. Nothing below looks at text again."""
+    """The whole config, checked. No later step reads INI text."""
 
     path: Path | None
     template: str
     templates: tuple[str, ...]
-    """All that the file has."""
+    """All templates of the file."""
     cluster: ClusterSection
     global_: GlobalSection
     aws: AwsSection
@@ -176,10 +176,10 @@ class Settings:
     volumes: Mapping[str, VolumeSection]
     permissions: Mapping[str, PermissionSection]
     plugins: tuple[PluginChoice, ...]
-    """Those of the template, in its order."""
+    """The plugins of the template, in its order."""
     all_plugins: Mapping[str, PluginChoice]
-    """Those of every [plugin NAME] section, and of every template: what `runplugin` may run."""
+    """The plugins of all [plugin NAME] sections and all templates: the ones that `runplugin` can run."""
     origins: Mapping[str, Origin]
     """By dotted key: ``cluster.spot_bid``, ``aws.aws_profile``, ``plugin.NAME.option``."""
     notes: tuple[str, ...]
-    """What was read as something else than was written, or has no effect."""
+    """Notes about values that were translated or have no effect."""

@@ -1,4 +1,4 @@
-"""What StarCluster's files say that means something else today: tables, and a function that applies them."""
+"""Translates values of StarCluster's config files: tables, and a function that applies them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLUGINS: Mapping[str, str] = {
 
 _NO_QUEUE = "there is no queue; send work to ipyparallel's engines with the plugin ipcluster"
 
-# By how the class path begins, the longest first.
+# Keys are prefixes of class paths, the longest first.
 NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.sge.": _NO_QUEUE,
     "starcluster.plugins.condor.": _NO_QUEUE,
@@ -40,7 +40,7 @@ NO_PLUGIN: Mapping[str, str] = {
     "starcluster.": "clusterctl cannot run it; port it to the hooks of clusterctl.api",
 }
 
-# Retired types to today's nearest with at least as many cores, and a GPU or disks where there were some.
+# Retired types to the nearest type of today: at least as many cores, and a GPU or disks if the old type had them.
 INSTANCE_TYPES: Mapping[str, str] = {
     "t1.micro": "t3.micro",
     "m1.small": "m7a.medium",
@@ -99,7 +99,7 @@ _S3_IMAGES = "images are made by EC2 itself, without certificates"
 _AWS_ONLY = "the address follows from the region"
 _PROXY = "set the environment variable HTTPS_PROXY"
 
-# (kind of section, or plugin:NAME; key) -> why the line has no effect any more.
+# (kind of section, or plugin:NAME; key): the reason why the line has no effect any more.
 NO_EFFECT: Mapping[tuple[str, str], str] = {
     ("global", "enable_experimental"): "nothing is hidden behind it",
     ("global", "refresh_interval"): "nodes are watched as they come, not at intervals",
@@ -133,7 +133,7 @@ NO_EFFECT: Mapping[tuple[str, str], str] = {
 
 @dataclass(frozen=True)
 class Mapped:
-    """A value as it reads today. `text` None: the line goes. `note` or `problem` says what happened to it."""
+    """A translated value. `text` is None if the line is dropped. `note` or `problem` says what was done."""
 
     text: str | None
     note: str = ""
@@ -142,7 +142,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Modern:
-    """A section as it reads today, a line for each value that changed, and what has to be changed by hand."""
+    """A translated section, a note for each changed value, and problems that the user must solve by hand."""
 
     section: RawSection
     notes: tuple[str, ...] = ()
@@ -150,7 +150,7 @@ class Modern:
 
 
 def modernise(section: RawSection) -> Modern:
-    """Bring one section to today's words. A section that is so already comes back as it is."""
+    """Translate the values of one section. A section without old values is returned unchanged."""
     kind = section.kind
     kinds = {kind, f"plugin:{_bundled_name(section)}"} if kind == "plugin" else {kind}
     values: dict[str, RawValue] = {}
@@ -159,7 +159,7 @@ def modernise(section: RawSection) -> Modern:
     for key, value in section.values.items():
         if (kind, key) == ("volume", "device") and "volume_id" in section.values:
             notes.append(f"{value.origin}: has no effect where the volume is found by its id")
-        mapped = _modern_value(kinds, key, value.text)
+        mapped = _translate_value(kinds, key, value.text)
         if mapped.text is not None:
             values[key] = replace(value, text=mapped.text)
         if mapped.note:
@@ -170,78 +170,78 @@ def modernise(section: RawSection) -> Modern:
 
 
 def _bundled_name(section: RawSection) -> str:
-    """The bundled plugin that a section sets up, which its options are looked up by."""
+    """Return the bundled plugin that a section sets up; its options are looked up by this name."""
     value = section.values.get("setup_class")
     return PLUGINS.get(value.text, value.text) if value and value.text else section.name
 
 
-def _modern_value(kinds: set[str], key: str, text: str) -> Mapped:
+def _translate_value(kinds: set[str], key: str, text: str) -> Mapped:
     for kind in kinds:
         if (kind, key) in NO_EFFECT:
-            # The old value is not shown: some of these are passwords.
+            # The old value is not shown: some of them are passwords.
             return Mapped(None, note=f"has no effect any more: {NO_EFFECT[kind, key]}")
         if (kind, key) in _RULES:
             return _RULES[kind, key](text)
     return Mapped(text)
 
 
-def _setup_class(text: str) -> Mapped:
+def _translate_setup_class(text: str) -> Mapped:
     if text in PLUGINS:
         return Mapped(PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl")
-    for start, instead in NO_PLUGIN.items():
+    for start, advice in NO_PLUGIN.items():
         if text.startswith(start):
-            return Mapped(None, problem=f"{text} is not available: {instead}")
+            return Mapped(None, problem=f"{text} is not available: {advice}")
     return Mapped(text)
 
 
-def _disable_queue(text: str) -> Mapped:
+def _translate_disable_queue(text: str) -> Mapped:
     if text.lower() in {"true", "yes", "on", "1"}:
         return Mapped(None, note=f"{text} has no effect any more: there is no queue to disable")
-    instead = "clusterctl sets up no Grid Engine; remove the line and send work to the plugin ipcluster"
-    return Mapped(None, problem=f"got {shorten(text)}, but {instead}")
+    advice = "clusterctl sets up no Grid Engine; remove the line and send work to the plugin ipcluster"
+    return Mapped(None, problem=f"got {shorten(text)}, but {advice}")
 
 
-def _image(text: str) -> Mapped:
+def _translate_image(text: str) -> Mapped:
     if text not in IMAGES:
         return Mapped(text)
     return Mapped(IMAGE, note=f"{text}, an image of StarCluster, is read as {IMAGE}")
 
 
-def _region_host(text: str) -> Mapped:
+def _translate_region_host(text: str) -> Mapped:
     if text.endswith(".amazonaws.com"):
         return Mapped(None, note=f"{text} has no effect any more: {_AWS_ONLY}")
-    # Without the line the nodes would start, and cost, somewhere else.
+    # Without the line the nodes would start, and cost money, in AWS.
     return Mapped(None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that")
 
 
-def _instance_types(text: str) -> Mapped:
+def _translate_instance_types(text: str) -> Mapped:
     items = comma_list(text)
     if any(":" in item for item in items):
-        instead = "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
-        return Mapped(None, problem=f"type:image:count is not supported; {instead}")
-    return _each(items, lambda item: INSTANCE_TYPES.get(item, item), "a retired type")
+        advice = "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
+        return Mapped(None, problem=f"type:image:count is not supported; {advice}")
+    return _translate_items(items, lambda item: INSTANCE_TYPES.get(item, item), "a retired type")
 
 
-def _packages(text: str) -> Mapped:
-    def renamed(item: str) -> str:
+def _translate_packages(text: str) -> Mapped:
+    def rename_package(item: str) -> str:
         name, rest = re.fullmatch(r"([\w.-]*)(.*)", item, re.DOTALL).groups()  # type: ignore[union-attr]
         return PACKAGES.get(name.lower(), name) + rest
 
-    return _each(comma_list(text), renamed, "a package since renamed")
+    return _translate_items(comma_list(text), rename_package, "a package since renamed")
 
 
-def _each(items: tuple[str, ...], today: Callable[[str], str], what: str) -> Mapped:
+def _translate_items(items: tuple[str, ...], today: Callable[[str], str], what: str) -> Mapped:
     changed = [f"{item}, {what}, is read as {today(item)}" for item in items if today(item) != item]
     return Mapped(", ".join(today(item) for item in items), note="; ".join(changed))
 
 
 _RULES: Mapping[tuple[str, str], Callable[[str], Mapped]] = {
-    ("plugin", "setup_class"): _setup_class,
-    ("cluster", "disable_queue"): _disable_queue,
-    ("cluster", "node_image_id"): _image,
-    ("cluster", "master_image_id"): _image,
-    ("cluster", "node_instance_type"): _instance_types,
-    ("cluster", "master_instance_type"): _instance_types,
-    ("aws", "aws_region_host"): _region_host,
-    ("plugin:packages", "packages"): _packages,
+    ("plugin", "setup_class"): _translate_setup_class,
+    ("cluster", "disable_queue"): _translate_disable_queue,
+    ("cluster", "node_image_id"): _translate_image,
+    ("cluster", "master_image_id"): _translate_image,
+    ("cluster", "node_instance_type"): _translate_instance_types,
+    ("cluster", "master_instance_type"): _translate_instance_types,
+    ("aws", "aws_region_host"): _translate_region_host,
+    ("plugin:packages", "packages"): _translate_packages,
 }

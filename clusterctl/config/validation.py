@@ -1,4 +1,4 @@
-"""A section as written to a checked model, and what is found on the way."""
+"""Turns sections as written into checked models, and collects the problems."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Found:
-    """What loading gathers on its way."""
+    """The problems, notes and origins that loading collects."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     origins: dict[str, Origin] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    """Plugin sections that have been reported and are not looked at again."""
+    """Plugin sections with a reported problem; they are not checked again."""
 
 
-def modern_section(section: RawSection, found: Found) -> RawSection:
-    """The section in today's words; what was mapped or refused is noted."""
+def modern_section(section: RawSection, diagnostics: Found) -> RawSection:
+    """Return the section with translated values. Translations and refusals are added to `diagnostics`."""
     modern = modernise(section)
-    found.notes.extend(modern.notes)
-    found.problems.extend(modern.problems)
+    diagnostics.notes.extend(modern.notes)
+    diagnostics.problems.extend(modern.problems)
     if modern.problems and section.kind == "plugin":
-        found.refused.add(section.name)
+        diagnostics.refused.add(section.name)
     return modern.section
 
 
-def check(model: type[S], raw: RawSection, found: Found, label: str | None) -> S | None:
-    """Make the model, and remember under `label` where each of its values is from."""
+def check(model: type[S], raw: RawSection, diagnostics: Found, label: str | None) -> S | None:
+    """Return the checked model, or None with its problems reported. Keep the origin of each value under `label`."""
     section, faults = read_section(model, {key: value.text for key, value in raw.values.items()})
     for key, message in faults:
-        found.problems.append(f"{ini.place(raw, key)}: {message}")
+        diagnostics.problems.append(f"{ini.place(raw, key)}: {message}")
     if label:
         for key in model.model_fields:
-            found.origins[f"{label}.{key}"] = raw.values[key].origin if key in raw.values else Origin("default")
+            diagnostics.origins[f"{label}.{key}"] = raw.values[key].origin if key in raw.values else Origin("default")
     return section
 
 
-def check_all(model: type[S], raws: Mapping[str, RawSection], found: Found) -> dict[str, S]:
-    """The models of all sections that are right."""
-    checked = {name: check(model, raw, found, f"{raw.kind}.{name}") for name, raw in raws.items()}
+def check_all(model: type[S], raws: Mapping[str, RawSection], diagnostics: Found) -> dict[str, S]:
+    """Return the models of all valid sections."""
+    checked = {name: check(model, raw, diagnostics, f"{raw.kind}.{name}") for name, raw in raws.items()}
     return {name: section for name, section in checked.items() if section is not None}
