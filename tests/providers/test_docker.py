@@ -199,7 +199,7 @@ class TestPorts:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen()
-            assert not ports._nobody_listens(listener.getsockname()[1])
+            assert not ports._is_unused(listener.getsockname()[1])
 
     @pytest.mark.parametrize(
         ("ephemeral", "highest"), [("32768\t60999", 32767), ("20000 60999", 19999), ("", 32767), ("1024 65535", 10200)]

@@ -321,7 +321,7 @@ class TestCheck:
     def test_by_ipv6_a_host_may_be_reached_if_the_others_have_an_ipv4_address_for_it(self, root, monkeypatch):
         six = host("alpha", address="2001:db8::1", private_address="10.0.0.1")
         assert messages(provider_of(root, six)) == []
-        monkeypatch.setattr("clusterctl.providers.static.provider._state", lambda node: NodeState.RUNNING)
+        monkeypatch.setattr("clusterctl.providers.static.provider._probe_state", lambda node: NodeState.RUNNING)
         (node,) = provider_of(root, six).create(plan_for("master"), public_key="")
         assert (node.address, node.private_address) == ("2001:db8::1", "10.0.0.1")
 
@@ -343,7 +343,7 @@ class TestCheck:
 class TestHostKeys:
     @pytest.fixture
     def key_of(self, root, monkeypatch):
-        monkeypatch.setattr("clusterctl.providers.static.provider._state", lambda node: NodeState.RUNNING)
+        monkeypatch.setattr("clusterctl.providers.static.provider._probe_state", lambda node: NodeState.RUNNING)
 
         def key_of(**changes):
             provider = provider_of(root, host("alpha", **{"address": "192.0.2.1", "host_key": "", **changes}))

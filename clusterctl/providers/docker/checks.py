@@ -1,4 +1,4 @@
-"""What would stop a plan, seen before anything is made."""
+"""Checks of a plan before anything is created."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LEAST_GB = 0.1
-"""Below, not even the SSH server and a Python fit."""
+"""Least memory of a node, in GB: less does not hold an SSH server and Python."""
 
 
 def of_plan(plan: Plan) -> list[Problem]:
-    """What can be said without an engine."""
+    """Return the problems that can be seen without an engine."""
     problems = [
         Problem(f"{name!r} cannot be in the name of a container", "use letters, digits, - and _")
         for name in (plan.cluster, *(spec.alias for spec in plan.nodes))
@@ -47,11 +47,11 @@ def of_plan(plan: Plan) -> list[Problem]:
 
 
 def of_limits(plan: Plan, cores: int) -> list[Problem]:
-    """Limits that the engine cannot give.
+    """Return a problem for each limit that the engine cannot give.
 
     Args:
-        plan: whose nodes may have limits.
-        cores: those of the engine.
+        plan: the plan; its nodes may have limits.
+        cores: the number of processors of the engine.
     """
     problems = {}
     for spec in plan.nodes:
@@ -65,20 +65,20 @@ def of_limits(plan: Plan, cores: int) -> list[Problem]:
 
 
 def of_images(api: APIClient, names: Iterable[str], *, usual: str) -> list[Problem]:
-    """Images that are not there, or are none of ours."""
+    """Return a problem for each image that is missing or was not made for nodes."""
     problems = []
     for name in sorted(set(names)):
-        found = images.find(api, name)
-        if found is None and name == usual:
+        image = images.find(api, name)
+        if image is None and name == usual:
             problems.append(Problem(f"the image {name} is not there", "make it: `clusterctl image build`"))
-        elif found is None:
+        elif image is None:
             problems.append(
                 Problem(
                     f"the image {name} is not there",
                     f"pull it, and make an image of nodes from it: `clusterctl image build --base {name}`",
                 )
             )
-        elif not images.is_for_nodes(found):
+        elif not images.is_for_nodes(image):
             problems.append(
                 Problem(
                     f"the image {name} was not made for nodes: it has no SSH server of ours",
@@ -90,16 +90,16 @@ def of_images(api: APIClient, names: Iterable[str], *, usual: str) -> list[Probl
 
 
 def of_mounts(plan: Plan, there: Sequence[Container]) -> list[Problem]:
-    """Volumes that nodes which exist do not have: Docker mounts at birth or never."""
+    """Return a problem for each volume that existing nodes lack: Docker mounts only when it creates a container."""
     return [
         Problem(
-            f"{', '.join(lacking)} of {plan.cluster} began without the volume {volume.name}, and cannot get it now",
+            f"{', '.join(aliases)} of {plan.cluster} began without the volume {volume.name}, and cannot get it now",
             f"`clusterctl terminate {plan.cluster}`, then start again: a volume with a name is kept",
         )
         for volume in plan.volumes
-        if (lacking := _lacking(str(volume.mount_path), there, {spec.alias for spec in plan.nodes}))
+        if (aliases := _aliases_without_mount(str(volume.mount_path), there, {spec.alias for spec in plan.nodes}))
     ]
 
 
-def _lacking(path: str, there: Sequence[Container], aliases: Collection[str]) -> list[str]:
+def _aliases_without_mount(path: str, there: Sequence[Container], aliases: Collection[str]) -> list[str]:
     return [c.record.alias for c in there if c.record.alias in aliases and path not in c.mounts]

@@ -1,4 +1,4 @@
-"""Containers of a cluster: list, make, start, stop and remove them. One node at a time; provider.py has the order."""
+"""Containers of a cluster: list, make, start, stop and remove them, one node at a time. provider.py has the order."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 
 _PORT_TRIES = 5
 _STOP_S = 15
-"""How long the services of a node may take to end: more than its main process gives them."""
+"""Seconds for the services of a node to end: more than its main process gives them."""
 _GB = 10**9
-_PROCESSES = 16384
-"""Threads count. Enough for a hundred engines with a math library each; not enough to choke the computer."""
-_NOT_NEEDED = ["MKNOD", "NET_RAW"]
-"""Of what Docker lets a container's root do. The rest is needed by sshd, sudo, runuser and apt."""
+_MAX_PROCESSES = 16384
+"""Limit of processes and threads of a node: enough for a hundred engines with a math library each, and safe for the
+computer."""
+_DROPPED_CAPABILITIES = ["MKNOD", "NET_RAW"]
+"""Capabilities of Docker's default set that a node does not get. sshd, sudo, runuser and apt need the others."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A node to make."""
+    """The description of a container to make for a node."""
 
     owner: str
     cluster: str
@@ -47,33 +48,33 @@ class Wanted:
     vcpus: float | None
     memory_gb: float | None
     volumes: Mapping[str, str]
-    """Path to name, of all that is mounted."""
+    """Volumes to mount: path in the container to volume name."""
     public_key: str
 
 
 def container_name(owner: str, cluster: str, alias: str) -> str:
-    """Unique on the engine, so that two who make the same node at once cannot both succeed."""
+    """Return the container name of a node. It is unique on the engine: of two commands that make it, one fails."""
     return f"clusterctl-{owner}-{cluster}-{alias}"
 
 
 def find(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
-    """The containers that there are, by their labels; the masters first."""
+    """Return the existing containers, found by their labels, masters first."""
     from docker.errors import APIError
 
-    found = []
+    containers = []
     with asking("list the nodes"):
-        for known in api.containers(all=True, filters=filters(owner, cluster)):
+        for listed in api.containers(all=True, filters=filters(owner, cluster)):
             try:
-                # The list does not say when it was started.
-                found.append(container_of(api.inspect_container(known["Id"])))
+                # The list does not have the start time.
+                containers.append(container_of(api.inspect_container(listed["Id"])))
             except APIError as exc:
                 if not is_missing(exc):
                     raise
-    return ordered(found)
+    return ordered(containers)
 
 
 def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> None:
-    """A new node, started. A port that somebody takes first costs another try.
+    """Make and start the container of a node. If another program takes its port first, try again with another port.
 
     Raises:
         ProviderError: the engine refuses.
@@ -95,19 +96,19 @@ def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> N
             image=wanted.image,
         )
         with asking(f"make {wanted.alias} of {wanted.cluster}"):
-            made = _create(api, wanted, record, network.name)
-            api.put_archive(made, "/", archive(private, public, wanted.public_key))
+            container_id = _create_from_record(api, wanted, record, network.name)
+            api.put_archive(container_id, "/", archive(private, public, wanted.public_key))
             try:
-                api.start(made)
+                api.start(container_id)
             except APIError as exc:
                 if attempt == _PORT_TRIES or not is_conflict(said(exc)):
                     raise
-                api.remove_container(made, v=True, force=True)
+                api.remove_container(container_id, v=True, force=True)
                 continue
             return
 
 
-def _create(api: APIClient, wanted: Wanted, record: Record, network: str) -> str:
+def _create_from_record(api: APIClient, wanted: Wanted, record: Record, network: str) -> str:
     from docker.types import LogConfig, Mount
 
     host = api.create_host_config(
@@ -118,8 +119,8 @@ def _create(api: APIClient, wanted: Wanted, record: Record, network: str) -> str
         tmpfs={"/run": "mode=755"},
         restart_policy={"Name": "unless-stopped"},
         shm_size=256 * 1024**2,
-        pids_limit=_PROCESSES,
-        cap_drop=_NOT_NEEDED,
+        pids_limit=_MAX_PROCESSES,
+        cap_drop=_DROPPED_CAPABILITIES,
         log_config=LogConfig(type="json-file", config={"max-size": "5m"}),
         **limits(wanted.vcpus, wanted.memory_gb),
     )
@@ -137,17 +138,17 @@ def _create(api: APIClient, wanted: Wanted, record: Record, network: str) -> str
 
 
 def limits(vcpus: float | None, memory_gb: float | None) -> dict[str, int]:
-    """As Docker takes them; nothing that was not asked for. No swap beyond the memory."""
-    found: dict[str, int] = {}
+    """Return the limits as options of Docker, without those that are not set. There is no swap beyond the memory."""
+    options: dict[str, int] = {}
     if vcpus is not None:
-        found["nano_cpus"] = round(vcpus * 10**9)
+        options["nano_cpus"] = round(vcpus * 10**9)
     if memory_gb is not None:
-        found["mem_limit"] = found["memswap_limit"] = round(memory_gb * _GB)
-    return found
+        options["mem_limit"] = options["memswap_limit"] = round(memory_gb * _GB)
+    return options
 
 
 def archive(private: Secret, public: str, authorized: str) -> bytes:
-    """The files that a node has before its first boot, as a tar: who it is, and whom it lets in."""
+    """Return a tar of the files that a node has before its first boot: its host key and the authorized key."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, text, mode in (
@@ -169,10 +170,10 @@ def archive(private: Secret, public: str, authorized: str) -> bytes:
 
 
 def start(api: APIClient, container: Container) -> None:
-    """Start a node that is off, with all that it had.
+    """Start a stopped node with everything it had.
 
     Raises:
-        ProviderError: it cannot be, such as for want of its port.
+        ProviderError: it cannot be started, for example because its port is taken.
     """
     from docker.errors import APIError
 
@@ -191,28 +192,29 @@ def start(api: APIClient, container: Container) -> None:
 
 
 def stop(api: APIClient, container: Container) -> None:
-    """Power a node off: its services get time to end. Being off, or gone, is success."""
+    """Stop a node. Its services get time to end. A node that is off or gone already is success."""
 
-    def act() -> None:
+    def stop_running() -> None:
         if container.state == "paused":
             api.unpause(container.id)
         api.stop(container.id, timeout=_STOP_S)
 
-    _insist("stop", container, act)
+    _ignore_missing("stop", container, stop_running)
 
 
 def remove(api: APIClient, container: Container) -> None:
-    """End a node for good. Being gone is success."""
-    _insist("remove", container, lambda: api.remove_container(container.id, v=True, force=True))
+    """Remove a node for good. A node that is gone already is success."""
+    _ignore_missing("remove", container, lambda: api.remove_container(container.id, v=True, force=True))
 
 
-def _insist(verb: str, container: Container, act: Callable[[], None]) -> None:
+def _ignore_missing(verb: str, container: Container, act: Callable[[], None]) -> None:
+    """Run `act` on a container. A container that is gone already is success."""
     from docker.errors import APIError
 
     with asking(f"{verb} {container.record.alias} of {container.record.cluster}"):
         try:
             act()
         except APIError as exc:
-            # 409: somebody else is removing it right now.
+            # 409: another command is removing it right now.
             if not is_missing(exc) and "already in progress" not in said(exc):
                 raise

@@ -1,4 +1,4 @@
-"""The Docker engine of this computer: where it is, whether it answers, and its errors as ours. Knows the SDK."""
+"""The Docker engine of this computer: its address, whether it answers, and its errors as ours. Knows the SDK."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-_USUAL = "/var/run/docker.sock"
-_OF_DESKTOP = (".docker/run/docker.sock", ".docker/desktop/docker.sock")
-"""Below the user's home, where Docker Desktop puts its socket."""
+_DEFAULT_SOCKET = "/var/run/docker.sock"
+_DESKTOP_SOCKETS = (".docker/run/docker.sock", ".docker/desktop/docker.sock")
+"""Sockets of Docker Desktop, relative to the user's home."""
 _ANSWER_S = 60
-_KNOCK_S = 5
+_PROBE_S = 5
 _POOL = 16
-"""Connections kept: one for each thread that may ask at once."""
-_OURS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Number of connections kept: one for each thread that may call at once."""
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 NO_ENGINE = "PROVIDER = local needs no Docker"
 
 
 class Engine:
-    """One engine, asked for the first time when somebody needs it. The SDK is loaded then: it takes 0.2 s."""
+    """One Docker engine. The connection is made at the first use, which also loads the SDK (0.2 s)."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -42,25 +42,25 @@ class Engine:
 
     @property
     def api(self) -> APIClient:
-        """The SDK's client.
+        """The client of the SDK.
 
         Raises:
-            ProviderError: there is no engine that answers on this computer.
+            ProviderError: no engine answers on this computer.
         """
         with self._lock:
             if self._api is None:
-                self._api = self._connect()
+                self._api = self._create_client()
             return self._api
 
     def trouble(self) -> Problem | None:
-        """Why there is no engine to work with; None where there is one."""
+        """Return the problem if the engine cannot be used, else None."""
         try:
             _ = self.api
         except ProviderError as exc:
             return Problem(exc.message, exc.remedy)
         return None
 
-    def _connect(self) -> APIClient:
+    def _create_client(self) -> APIClient:
         _refuse_unreachable(self.address)
         from docker import APIClient
         from docker.errors import DockerException
@@ -70,17 +70,17 @@ class Engine:
         try:
             return APIClient(version="auto", timeout=_ANSWER_S, max_pool_size=_POOL, **options)
         except (DockerException, OSError) as exc:
-            # OSError: certificates that are not there, and what requests raises.
-            raise _no_answer(self.address, exc) from exc
+            # OSError: missing certificates, and the errors of requests.
+            raise _no_answer_error(self.address, exc) from exc
 
 
 @contextmanager
 def asking(what: str, *, remedy: str = "") -> Iterator[None]:
-    """Turn what the SDK raises into an error of ours.
+    """Turn errors of the SDK into ProviderError.
 
     Args:
-        what: what the engine is asked to do, to stand behind "Docker could not".
-        remedy: what to do if it refuses; by default, to look whether it is well.
+        what: the task of the engine, as it follows "Docker could not" in the message.
+        remedy: the remedy if the engine refuses; by default, to check the engine.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException
@@ -95,50 +95,50 @@ def asking(what: str, *, remedy: str = "") -> Iterator[None]:
 
 
 def said(exc: BaseException) -> str:
-    """What the engine said, without the SDK's words around it."""
+    """Return the message of the engine without the text that the SDK adds."""
     return str(getattr(exc, "explanation", None) or exc).strip()
 
 
 def is_missing(exc: BaseException) -> bool:
-    """Whether the engine says that there is no such thing."""
+    """Return whether the engine says that the object does not exist."""
     return getattr(exc, "status_code", None) == 404
 
 
 def address(environ: Mapping[str, str]) -> str:
-    """Where the engine is, found as Docker's own tools find it: $DOCKER_HOST, the context in use, the usual place."""
-    named = environ.get("DOCKER_HOST") or _of_context(environ)
+    """Return the engine's address as Docker's own tools find it: $DOCKER_HOST, the current context, the default."""
+    named = environ.get("DOCKER_HOST") or _context_address(environ)
     if named:
         return named
     home = Path(environ.get("HOME") or "~").expanduser()
-    places = [Path(_USUAL), *(home / place for place in _OF_DESKTOP)]
+    places = [Path(_DEFAULT_SOCKET), *(home / place for place in _DESKTOP_SOCKETS)]
     return f"unix://{next((place for place in places if place.exists()), places[0])}"
 
 
-def _of_context(environ: Mapping[str, str]) -> str:
-    """The address in the Docker context that is in use; empty for the default one, or one that cannot be read."""
+def _context_address(environ: Mapping[str, str]) -> str:
+    """Return the address of the current Docker context; empty for the default context or an unreadable one."""
     folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "~") / ".docker").expanduser()
     try:
-        name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext", "")
+        name = environ.get("DOCKER_CONTEXT") or _read_json(folder / "config.json").get("currentContext", "")
         if name in {"", "default"}:
             return ""
-        meta = _read(folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json")
+        meta = _read_json(folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json")
         return str(meta["Endpoints"]["docker"]["Host"])
     except (OSError, ValueError, LookupError, TypeError):
         return ""
 
 
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
-def _refuse_unreachable(where: str) -> None:
-    """Say at once, without the SDK, what cannot work."""
-    parts = urlsplit(where)
+def _refuse_unreachable(address: str) -> None:
+    """Raise ProviderError at once, without the SDK, for an address that cannot work."""
+    parts = urlsplit(address)
     if parts.scheme not in {"unix", "http+unix"}:
-        if parts.hostname not in _OURS:
+        if parts.hostname not in _LOOPBACK_NAMES:
             raise ProviderError(
-                f"the Docker engine {where} is not on this computer: its nodes could not be reached from here",
+                f"the Docker engine {address} is not on this computer: its nodes could not be reached from here",
                 remedy="unset DOCKER_HOST, or choose another context (`docker context use default`); for other"
                 " computers there is PROVIDER = static",
             )
@@ -146,27 +146,27 @@ def _refuse_unreachable(where: str) -> None:
     try:
         Path(parts.path).stat()
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(_KNOCK_S)
+            probe.settimeout(_PROBE_S)
             probe.connect(parts.path)
     except FileNotFoundError:
-        raise ProviderError(f"there is no Docker engine here: no {parts.path}", remedy=_how_to_get_one()) from None
+        raise ProviderError(f"there is no Docker engine here: no {parts.path}", remedy=_install_advice()) from None
     except PermissionError:
         raise ProviderError(
             f"you may not use the Docker engine here: {parts.path} is closed to you",
             remedy=f"join its group: `sudo usermod -aG docker $USER`, then log in again; {NO_ENGINE}",
         ) from None
     except OSError as exc:
-        raise _no_answer(where, exc) from exc
+        raise _no_answer_error(address, exc) from exc
 
 
-def _no_answer(where: str, exc: BaseException) -> ProviderError:
+def _no_answer_error(where: str, exc: BaseException) -> ProviderError:
     start = "open Docker Desktop" if sys.platform == "darwin" else "`sudo systemctl start docker`"
     return ProviderError(
         f"the Docker engine {where} does not answer: {said(exc)}", remedy=f"start it: {start}; {NO_ENGINE}"
     )
 
 
-def _how_to_get_one() -> str:
+def _install_advice() -> str:
     if sys.platform == "darwin":
         return f"install Docker Desktop (https://docs.docker.com/desktop/) and open it; {NO_ENGINE}"
     return f"install one: `sudo apt-get install docker.io`, or Docker Desktop; {NO_ENGINE}"

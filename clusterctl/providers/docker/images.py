@@ -1,4 +1,4 @@
-"""Images: the one that nodes start from, built from our definition, and those baked from a node."""
+"""Images: the node image, which is built from our definition, and images baked from a node."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from clusterctl.providers.docker.records import Container
 
 NODE_IMAGE = "clusterctl-node:latest"
-_ROOT = "clusterctl-rootfs:latest"
-"""An imported root file system, on which the nodes' image is built."""
+_ROOTFS_IMAGE = "clusterctl-rootfs:latest"
+"""An imported root file system, the base of the node image."""
 _BAKED = "clusterctl-baked"
 _FOR_NODES = "clusterctl.node"
 _BASE, _CONTENT = "clusterctl.base", "clusterctl.content"
-_TAIL = 12
+_TAIL_LINES = 12
 _NO_REGISTRY = (
     "name another --base; where no registry can be reached, give a root file system: `clusterctl image build"
     " --rootfs FILE.tar` (the page on Docker says how to make one)"
@@ -40,59 +40,59 @@ _NO_REGISTRY = (
 
 
 def find(api: APIClient, name: str) -> Mapping[str, Any] | None:
-    """What the engine knows of an image; None if it has none of this name."""
+    """Return what the engine knows about an image, or None if there is no image of this name."""
     from docker.errors import APIError
 
     with asking(f"look for the image {name}"):
         try:
-            found: Mapping[str, Any] = api.inspect_image(name)
+            image: Mapping[str, Any] = api.inspect_image(name)
         except APIError as exc:
             if not is_missing(exc):
                 raise
             return None
-    return found
+    return image
 
 
 def is_for_nodes(image: Mapping[str, Any]) -> bool:
-    """Whether it was built from our definition, or on top of such a one."""
+    """Return whether an image was built from our definition, or on top of such an image."""
     return ((image.get("Config") or {}).get("Labels") or {}).get(_FOR_NODES) == "1"
 
 
 def build(api: APIClient, source: ImageSource, *, report: Callable[[str], None], usual: str) -> str:
-    """Build the image of nodes; `report` gets what the engine says, line by line. Returns its name.
+    """Build the node image. `report` gets each line of the engine's output. Return the image's name.
 
     Raises:
-        ProviderError: with the last of what the engine said.
+        ProviderError: the build failed; the message has the last lines of the output.
     """
     name = source.name or usual
     base = source.base
     if source.rootfs:
         report(f"Importing {source.rootfs}")
         with asking(f"import {source.rootfs}", remedy="give a tar, packed or not, of a root file system of Debian"):
-            _check_imported(api.import_image_from_file(str(source.rootfs), *_ROOT.split(":")))
-        base = _ROOT
-    before = find(api, name)
-    context = build_context(_definition(), source.certificates)
+            _check_imported(api.import_image_from_file(str(source.rootfs), *_ROOTFS_IMAGE.split(":")))
+        base = _ROOTFS_IMAGE
+    old_image = find(api, name)
+    context = build_context(_node_definition(), source.certificates)
     options = {"buildargs": {"BASE": base}} if base else {}
     lines: list[str] = []
     with asking(f"build the image {name}", remedy=_NO_REGISTRY):
         for part in api.build(
             fileobj=io.BytesIO(context), custom_context=True, tag=name, rm=True, forcerm=True, decode=True, **options
         ):
-            lines += _lines(part, report)
+            lines += _report_lines(part, report)
             if "error" in part:
-                tail = "\n".join([*lines[-_TAIL:], str(part["error"]).strip()])
+                tail = "\n".join([*lines[-_TAIL_LINES:], str(part["error"]).strip()])
                 raise ProviderError(f"the image {name} could not be built:\n{tail}", remedy=_NO_REGISTRY)
     if source.rootfs:
-        _drop(api, _ROOT)  # its name only: what was built on it keeps it
-    now = find(api, name)
-    if before and now and before["Id"] != now["Id"]:
-        _drop(api, before["Id"])
+        _remove_nameless(api, _ROOTFS_IMAGE)  # removes the name only: the image built on it keeps the layers
+    new_image = find(api, name)
+    if old_image and new_image and old_image["Id"] != new_image["Id"]:
+        _remove_nameless(api, old_image["Id"])
     return name
 
 
-def _drop(api: APIClient, image: str) -> None:
-    """Remove an image that has lost its name, unless a node or another image still needs it."""
+def _remove_nameless(api: APIClient, image: str) -> None:
+    """Remove an image, unless a node or another image still needs it."""
     from docker.errors import APIError
 
     with asking(f"remove the image {image}"), suppress(APIError):
@@ -100,14 +100,15 @@ def _drop(api: APIClient, image: str) -> None:
 
 
 def _check_imported(answer: str) -> None:
-    """The engine says that it failed in the body of an answer that begins well."""
+    """Raise ProviderError if an import failed: the engine reports it within a successful answer."""
     for line in answer.splitlines():
         error = json.loads(line).get("error") if line.startswith("{") else None
         if error:
             raise ProviderError(f"the root file system could not be imported: {error}", remedy="give a tar of one")
 
 
-def _lines(part: Mapping[str, Any], report: Callable[[str], None]) -> list[str]:
+def _report_lines(part: Mapping[str, Any], report: Callable[[str], None]) -> list[str]:
+    """Report the lines of one part of the build output, and return them."""
     text = str(part.get("stream") or ("" if part.get("progress") else part.get("status")) or "")
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     for line in lines:
@@ -115,79 +116,79 @@ def _lines(part: Mapping[str, Any], report: Callable[[str], None]) -> list[str]:
     return lines
 
 
-def _definition() -> Traversable:
+def _node_definition() -> Traversable:
     return files("clusterctl_ami") / "docker"
 
 
 def build_context(definition: Traversable, certificates: Sequence[Path]) -> bytes:
-    """Our definition and the user's certificates, as the tar that a build wants."""
+    """Return the build context as a tar: our definition and the user's certificates."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in _walk(definition):
-            _add(tar, name, content)
+        for name, content in _walk_files(definition):
+            _add_member(tar, name, content)
         for number, path in enumerate(certificates):
-            # update-ca-certificates reads *.crt only; a number keeps two of the same name apart.
-            _add(tar, f"certificates/{number:02d}-{path.stem}.crt", path.read_bytes())
+            # update-ca-certificates reads *.crt only. A number keeps two files of the same name apart.
+            _add_member(tar, f"certificates/{number:02d}-{path.stem}.crt", path.read_bytes())
     return buffer.getvalue()
 
 
-def _walk(folder: Traversable, prefix: str = "") -> Iterable[tuple[str, bytes]]:
+def _walk_files(folder: Traversable, prefix: str = "") -> Iterable[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
-            yield from _walk(entry, f"{prefix}{entry.name}/")
+            yield from _walk_files(entry, f"{prefix}{entry.name}/")
         else:
             yield f"{prefix}{entry.name}", entry.read_bytes()
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    # Without times and owners: the same files are the same layers, which the engine has already.
+def _add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    # Without times and owners the same files give the same layers, which the engine has in its cache.
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), 0o644
     tar.addfile(member, io.BytesIO(content))
 
 
 def baked(api: APIClient, base: str, content: str) -> str:
-    """The name of the image baked from `base` with this content; empty without one."""
-    found = find(api, base)
-    if found is None:
+    """Return the name of the image baked from `base` with this content; empty if there is none."""
+    base_image = find(api, base)
+    if base_image is None:
         return ""
     with asking("list the baked images"):
-        labels = [f"{_CONTENT}={content}", f"{_BASE}={found['Id']}"]
+        labels = [f"{_CONTENT}={content}", f"{_BASE}={base_image['Id']}"]
         names = [name for image in api.images(filters={"label": labels}) for name in image["RepoTags"] or ()]
     return next((name for name in names if name.startswith(f"{_BAKED}:")), "")
 
 
 def save(api: APIClient, builder: Container, *, base: str, content: str) -> str:
-    """Make an image of a container that is stopped; returns its name, which ends in a hash of what is in it."""
-    found = find(api, base)
-    if found is None:
+    """Make an image of a stopped container. Return its name, which ends in a hash of its content."""
+    base_image = find(api, base)
+    if base_image is None:
         raise ProviderError(f"the image {base} is gone", remedy="make it: `clusterctl image build`, and bake again")
-    sort = hashlib.sha256(f"{found['Id']}\n{content}".encode()).hexdigest()[:12]
-    tag = f"{builder.record.cluster.removeprefix('bake-')}-{sort}"
-    labels = {**blank_labels(), _FOR_NODES: "1", _BASE: found["Id"], _CONTENT: content}
+    content_hash = hashlib.sha256(f"{base_image['Id']}\n{content}".encode()).hexdigest()[:12]
+    tag = f"{builder.record.cluster.removeprefix('bake-')}-{content_hash}"
+    labels = {**blank_labels(), _FOR_NODES: "1", _BASE: base_image["Id"], _CONTENT: content}
     changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
     with asking(f"save the image {_BAKED}:{tag}", remedy="free some space: `docker system df`; then bake again"):
-        api.timeout, usual_s = None, api.timeout  # a node with much on it takes minutes
+        api.timeout, default_timeout_s = None, api.timeout  # a node with much data takes minutes
         try:
             api.commit(builder.id, repository=_BAKED, tag=tag, changes=changes)
         finally:
-            api.timeout = usual_s
+            api.timeout = default_timeout_s
     return f"{_BAKED}:{tag}"
 
 
 def all_baked(api: APIClient) -> list[Image]:
-    """Every baked image, by name."""
+    """Return all baked images, sorted by name."""
     with asking("list the baked images"):
-        found = [
+        tagged_images = [
             (image, name)
             for image in api.images(filters={"label": _CONTENT})
             for name in image["RepoTags"] or ()
             if name.startswith(f"{_BAKED}:")
         ]
-    return sorted((_image(image, name) for image, name in found), key=lambda image: image.name)
+    return sorted((_baked_image(image, name) for image, name in tagged_images), key=lambda image: image.name)
 
 
-def _image(listed: Mapping[str, Any], name: str) -> Image:
+def _baked_image(listed: Mapping[str, Any], name: str) -> Image:
     labels = listed["Labels"]
     return Image(
         name=name,
@@ -199,10 +200,10 @@ def _image(listed: Mapping[str, Any], name: str) -> Image:
 
 
 def remove(api: APIClient, name: str) -> None:
-    """Delete a baked image. Not being there is success.
+    """Delete a baked image. A missing image is success.
 
     Raises:
-        ProviderError: it was not baked by us, or nodes use it.
+        ProviderError: the image was not baked by clusterctl, or nodes use it.
     """
     from docker.errors import APIError
 

@@ -1,4 +1,4 @@
-"""What the containers of a cluster share: a network of their own, and volumes."""
+"""The network and the volumes that the containers of a cluster share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REMEDY = "remove networks that nobody uses: `docker network prune`; then start 
 
 @dataclass
 class Network:
-    """The network of a cluster, and who has which address on it."""
+    """The network of a cluster, and the addresses in use."""
 
     name: str
     subnet: str
@@ -33,7 +33,7 @@ class Network:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def give_address(self) -> str:
-        """The lowest address that no node has, stopped ones included.
+        """Return the lowest free address. Stopped nodes keep theirs.
 
         Raises:
             ProviderError: the network is full.
@@ -47,20 +47,20 @@ class Network:
 
 
 def labels(owner: str, cluster: str) -> dict[str, str]:
-    """By which everything of a cluster is found again."""
+    """Return the labels by which everything of a cluster is found again."""
     return {OWNER: owner, CLUSTER: cluster}
 
 
 def filters(owner: str, cluster: str | None) -> dict[str, list[str]]:
-    """How the engine is asked for what has these labels; of all clusters without a name."""
+    """Return the engine's filter for these labels; for all clusters if `cluster` is None."""
     return {"label": [f"{OWNER}={owner}", CLUSTER if cluster is None else f"{CLUSTER}={cluster}"]}
 
 
 def find_network(api: APIClient, owner: str, cluster: str, taken: Iterable[str]) -> Network | None:
-    """The cluster's network, if it has one; `taken` are the addresses of its nodes."""
+    """Return the cluster's network, or None. `taken` are the addresses of its nodes."""
     with asking(f"list the networks of {cluster}"):
-        found = api.networks(filters=filters(owner, cluster))
-    for network in found:
+        networks = api.networks(filters=filters(owner, cluster))
+    for network in networks:
         pools = [pool for pool in network["IPAM"]["Config"] or () if pool.get("Gateway")]
         if pools:
             return Network(network["Name"], pools[0]["Subnet"], pools[0]["Gateway"], set(taken))
@@ -68,7 +68,7 @@ def find_network(api: APIClient, owner: str, cluster: str, taken: Iterable[str])
 
 
 def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network:
-    """A bridge network for a cluster. Only one whose subnet was named lets a container keep its address.
+    """Make a bridge network for a cluster. Containers keep their addresses only if the subnet is given explicitly.
 
     Raises:
         ProviderError: the engine has no addresses left, or refuses.
@@ -79,13 +79,13 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
     own = labels(owner, cluster)
     for attempt in range(1, _TRIES + 1):
         with asking(f"make a network for {cluster}", remedy=_REMEDY):
-            # Docker knows which addresses are free here: it chooses them, and is then told its own choice.
+            # Docker knows the free addresses here: a probe network shows its choice, which is then given explicitly.
             probe = api.create_network(f"{name}-probe", driver="bridge", labels=own)["Id"]
             try:
                 pool = api.inspect_network(probe)["IPAM"]["Config"][0]
             finally:
                 api.remove_network(probe)
-            # It may name its own address with the length of the prefix.
+            # The gateway may be written with the length of the prefix.
             gateway = str(pool.get("Gateway", "")).partition("/")[0]
             gateway = gateway or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
             ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=pool["Subnet"], gateway=gateway)])
@@ -94,13 +94,13 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
             except APIError as exc:
                 if attempt == _TRIES or "overlap" not in said(exc):
                     raise
-                continue  # somebody else was given it in between
+                continue  # another network got this subnet in between
         return Network(name, pool["Subnet"], gateway, set())
     raise AssertionError("the last try returns or raises")
 
 
 def ensure_volume(api: APIClient, name: str, own: dict[str, str]) -> bool:
-    """Have a volume of this name; whether it is new. One that is there is taken as it is."""
+    """Make a volume unless it exists. Return whether it is new. An existing volume is not changed."""
     from docker.errors import APIError
 
     with asking(f"make the volume {name}"):
@@ -115,30 +115,34 @@ def ensure_volume(api: APIClient, name: str, own: dict[str, str]) -> bool:
 
 
 def kept_labels(name: str) -> dict[str, str]:
-    """Of a volume that outlives clusters: no cluster's end finds it."""
+    """Return the labels of a volume that outlives clusters: the removal of a cluster does not find it."""
     return {KEPT: name}
 
 
 def remove_networks(api: APIClient, owner: str, cluster: str) -> list[str]:
-    """Remove the networks of a cluster; returns what could not be, and why."""
+    """Remove the networks of a cluster. Return those that could not be removed, with the reason."""
     with asking(f"list the networks of {cluster}"):
-        found = api.networks(filters=filters(owner, cluster))
-    return [trouble for network in found for trouble in _remove(api.remove_network, network["Id"], network["Name"])]
+        networks = api.networks(filters=filters(owner, cluster))
+    return [
+        trouble
+        for network in networks
+        for trouble in _remove_resource(api.remove_network, network["Id"], network["Name"])
+    ]
 
 
 def remove_home(api: APIClient, owner: str, cluster: str) -> list[str]:
-    """Remove the volume that was the home of a cluster; returns what could not be, and why."""
+    """Remove the home volume of a cluster. Return those that could not be removed, with the reason."""
     with asking(f"list the volumes of {cluster}"):
-        found = api.volumes(filters=filters(owner, cluster))["Volumes"] or []
-    return [trouble for volume in found for trouble in remove_volume(api, volume["Name"])]
+        volumes = api.volumes(filters=filters(owner, cluster))["Volumes"] or []
+    return [trouble for volume in volumes for trouble in remove_volume(api, volume["Name"])]
 
 
 def remove_volume(api: APIClient, name: str) -> list[str]:
-    """Remove one volume; returns why it could not be, if it could not."""
-    return _remove(api.remove_volume, name, name)
+    """Remove one volume. Return the reason if it could not be removed."""
+    return _remove_resource(api.remove_volume, name, name)
 
 
-def _remove(act: Callable[[str], None], key: str, name: str) -> list[str]:
+def _remove_resource(act: Callable[[str], None], key: str, name: str) -> list[str]:
     from docker.errors import APIError
 
     with asking(f"remove {name}"):

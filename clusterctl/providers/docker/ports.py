@@ -1,4 +1,4 @@
-"""Ports of this computer for the nodes' SSH servers: chosen once, so that they outlive a restart."""
+"""Ports of this computer for the nodes' SSH servers. Each is chosen once and stays the same after a restart."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _TAKEN = ("port is already allocated", "address already in use", "ports are not 
 
 
 class Ports:
-    """Gives each port once. Those of stopped nodes are taken too, though nobody listens on them."""
+    """Allocates each port once. The ports of stopped nodes count as taken, although they are not in use."""
 
     def __init__(self, taken: Iterable[int], is_free: Callable[[int], bool] | None = None) -> None:
         self._taken = set(taken)
-        self._is_free = is_free or _nobody_listens
+        self._is_free = is_free or _is_unused
         self._range = range(_LOWEST, highest(_ephemeral_range()) + 1)
         self._lock = threading.Lock()
 
     def take(self) -> int:
-        """A port that nobody listens on now.
+        """Return a port that is not in use now.
 
         Raises:
-            ProviderError: none was found.
+            ProviderError: there is no free port.
         """
         with self._lock:
             untaken = [port for port in self._range if port not in self._taken]
@@ -48,17 +48,17 @@ class Ports:
 
 
 def highest(ephemeral: str) -> int:
-    """The highest port to choose: the system gives those of its own range to anybody, at any time.
+    """Return the highest port to choose. The system may give ports of its ephemeral range to any program.
 
     Args:
-        ephemeral: that range as Linux writes it, ``32768	60999``; empty where it is not known.
+        ephemeral: that range as Linux writes it, ``32768	60999``; empty if it is not known.
     """
     first = ephemeral.split()[:1]
     return max(_LOWEST + _TRIES, min(_HIGHEST, int(first[0]) - 1)) if first else _HIGHEST
 
 
 def is_conflict(message: str) -> bool:
-    """Whether an engine that could not start a container means that its port is taken."""
+    """Return whether an error message of the engine means that the port of a container is taken."""
     return any(sign in message for sign in _TAKEN)
 
 
@@ -66,7 +66,7 @@ def _ephemeral_range() -> str:
     return _EPHEMERAL.read_text(encoding="ascii") if _EPHEMERAL.exists() else ""
 
 
-def _nobody_listens(port: int) -> bool:
+def _is_unused(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The `docker` provider: the order of things. What it makes is found again by labels, and by nothing else."""
+"""The `docker` provider: the order of the steps. What it makes is found again by its labels alone."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class DockerProvider:
         """Work with the engine that `environ` names.
 
         Args:
-            environ: DOCKER_HOST and what else Docker's own tools read.
-            owner: whose nodes; those of others are not seen. Letters, digits, ``.``, ``_`` and ``-``.
-            cache: who else shares downloads and environments, which outlive clusters; default: nobody but the owner.
-            dns_prefix: host names begin with the cluster's name.
-            image: what nodes are made of where their plan names nothing.
+            environ: the variables that Docker's own tools read, such as DOCKER_HOST.
+            owner: the owner of the nodes; nodes of other owners are not seen. Letters, digits, ``.``, ``_``, ``-``.
+            cache: the name under which downloads and environments are shared; they outlive clusters. Default: owner.
+            dns_prefix: put the cluster's name before the host names.
+            image: the image of nodes whose plan names none.
         """
         self._engine = Engine(environ)
         self._owner = owner
@@ -57,80 +57,80 @@ class DockerProvider:
         self._cache = f"clusterctl-{cache or owner}-cache"
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan. Changes nothing."""
+        """Return the problems that would stop this plan. Changes nothing."""
         problems = checks.of_plan(plan)
         trouble = self._engine.trouble()
         if trouble:
             return [*problems, trouble]
         api = self._engine.api
-        problems += checks.of_limits(plan, _cores(api))
+        problems += checks.of_limits(plan, _engine_cores(api))
         problems += checks.of_images(api, {spec.image or self._image for spec in plan.nodes}, usual=self._image)
-        there = containers.find(api, self._owner, plan.cluster) if plan.volumes else []
-        return problems + checks.of_mounts(plan, there)
+        existing = containers.find(api, self._owner, plan.cluster) if plan.volumes else []
+        return problems + checks.of_mounts(plan, existing)
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Start the nodes of `plan` that do not run, with the addresses, port and host key that they had before."""
+        """Start the nodes of `plan` that do not run. They keep their addresses, port and host key."""
         del report  # it takes seconds
         api = self._engine.api
-        everybody = containers.find(api, self._owner)
-        there = [container for container in everybody if container.record.cluster == plan.cluster]
-        usable = {c.record.alias: c for c in there if c.state not in UNFINISHED}
+        all_containers = containers.find(api, self._owner)
+        existing = [container for container in all_containers if container.record.cluster == plan.cluster]
+        usable = {c.record.alias: c for c in existing if c.state not in UNFINISHED}
         aliases = {spec.alias for spec in plan.nodes}
         missing = [spec for spec in plan.nodes if spec.alias not in usable]
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
-            ports = Ports(container.record.port for container in everybody)
-            wanted = [self._wanted(plan, spec, public_key, cores=_cores(api)) for spec in missing]
+            ports = Ports(container.record.port for container in all_containers)
+            wanted = [self._container_spec(plan, spec, public_key, cores=_engine_cores(api)) for spec in missing]
             volumes = {
-                self._home(plan.cluster): networks.labels(self._owner, plan.cluster),
+                self._home_volume(plan.cluster): networks.labels(self._owner, plan.cluster),
                 self._cache: networks.kept_labels(self._cache),
                 **{volume.id: networks.kept_labels(volume.name) for volume in plan.volumes},
             }
-            attempt = Attempt(api, self._owner, plan.cluster, there)
+            attempt = Attempt(api, self._owner, plan.cluster, existing)
             attempt.bring_up(wanted, stopped, volumes=volumes, ports=ports)
-            there = containers.find(api, self._owner, plan.cluster)
-        return [container.node() for container in there if container.record.alias in aliases]
+            existing = containers.find(api, self._owner, plan.cluster)
+        return [container.node() for container in existing if container.record.alias in aliases]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The nodes that have a container, asked of the engine."""
+        """Return the nodes that have a container, as the engine knows them now."""
         return [container.node() for container in containers.find(self._engine.api, self._owner, cluster)]
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """End these nodes, or the whole cluster with its network and home. Volumes that were named stay."""
+        """Remove these nodes, or the whole cluster with its network and home. Named volumes stay."""
         api = self._engine.api
-        left: list[str] = []
+        leftovers: list[str] = []
         for attempt in range(_TRIES):
             if attempt:
-                threading.Event().wait(_BETWEEN_S)  # the engine lets go of networks and volumes a moment later
-            left = self._remove(api, cluster, aliases)
-            if not left:
+                threading.Event().wait(_BETWEEN_S)  # the engine releases networks and volumes a moment later
+            leftovers = self._remove_once(api, cluster, aliases)
+            if not leftovers:
                 return
         raise ProviderError(
-            f"not all of {cluster} could be removed: {', '.join(left)}",
+            f"not all of {cluster} could be removed: {', '.join(leftovers)}",
             remedy=f"run `clusterctl terminate {cluster}` again; `docker ps -a` shows who still uses it",
         )
 
     def stop(self, cluster: str) -> None:
-        """Power the nodes off, keep their disks."""
+        """Stop the nodes and keep their disks."""
         api = self._engine.api
         running = [container for container in containers.find(api, self._owner, cluster) if container.is_running]
-        # The master last: it hears the others say goodbye.
+        # The master last: the others report to it when they stop.
         for last in (False, True):
             each(lambda container: containers.stop(api, container), [c for c in running if c.is_master == last])
 
     def image(self, base: str, content: str) -> str:
-        """The name of the baked image of this content; empty without one."""
+        """Return the name of the baked image of this content; empty if there is none."""
         return images.baked(self._engine.api, base or self._image, content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
-        """Make an image of the cluster's only node, which is stopped for it."""
+        """Make an image of the cluster's only node. The node is stopped for this."""
         api = self._engine.api
         (builder,) = containers.find(api, self._owner, cluster)
         containers.stop(api, builder)
         return images.save(api, builder, base=base or self._image, content=content)
 
     def images(self) -> list[Image]:
-        """The baked images that there are, whoever made them."""
+        """Return the baked images of all owners."""
         return images.all_baked(self._engine.api)
 
     def remove_image(self, name: str) -> None:
@@ -138,10 +138,10 @@ class DockerProvider:
         images.remove(self._engine.api, name)
 
     def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
-        """Make the image that nodes start from."""
+        """Build the image that nodes start from."""
         return images.build(self._engine.api, source, report=report, usual=self._image)
 
-    def _wanted(self, plan: Plan, spec: NodeSpec, public_key: str, *, cores: int) -> Wanted:
+    def _container_spec(self, plan: Plan, spec: NodeSpec, public_key: str, *, cores: int) -> Wanted:
         share = max(1, cores // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
@@ -155,24 +155,24 @@ class DockerProvider:
             cores=share if spec.vcpus is None else max(1, int(spec.vcpus)),
             vcpus=spec.vcpus,
             memory_gb=spec.memory_gb,
-            volumes={"/home": self._home(plan.cluster), str(machine_layout("").cache): self._cache, **kept},
+            volumes={"/home": self._home_volume(plan.cluster), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
         )
 
-    def _home(self, cluster: str) -> str:
+    def _home_volume(self, cluster: str) -> str:
         return f"clusterctl-{self._owner}-{cluster}-home"
 
-    def _remove(self, api: APIClient, cluster: str, aliases: Sequence[str] | None) -> list[str]:
-        """One try; returns what is left, and why."""
-        there = containers.find(api, self._owner, cluster)
-        doomed = [c for c in there if aliases is None or c.record.alias in aliases]
-        left = quietly(lambda container: containers.remove(api, container), doomed)
+    def _remove_once(self, api: APIClient, cluster: str, aliases: Sequence[str] | None) -> list[str]:
+        """Try once to remove everything. Return what is left, with the reasons."""
+        existing = containers.find(api, self._owner, cluster)
+        to_remove = [c for c in existing if aliases is None or c.record.alias in aliases]
+        leftovers = quietly(lambda container: containers.remove(api, container), to_remove)
         if aliases is None:
-            left += networks.remove_networks(api, self._owner, cluster)
-            left += networks.remove_home(api, self._owner, cluster)
-        return left
+            leftovers += networks.remove_networks(api, self._owner, cluster)
+            leftovers += networks.remove_home(api, self._owner, cluster)
+        return leftovers
 
 
-def _cores(api: APIClient) -> int:
+def _engine_cores(api: APIClient) -> int:
     with asking("say what it runs on"):
         return int(api.info()["NCPU"])

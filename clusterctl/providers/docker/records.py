@@ -1,4 +1,4 @@
-"""A node as the engine has it: its labels, which are the only record, and what they say."""
+"""A node as the engine knows it. The labels of its container are the only record."""
 
 from __future__ import annotations
 
@@ -23,63 +23,63 @@ _STATES = {
     "dead": NodeState.GONE,
 }
 UNFINISHED = frozenset({"created", "dead", "removing"})
-"""States of a container that never was a node, or is none any more: it is made anew."""
+"""States of a container that is not a complete node, or not any more. It is made again."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a node from its birth on. Nothing of it changes, and nothing of it is secret."""
+    """The facts of a node since its creation. They never change, and none is secret."""
 
     owner: str
-    """Whose: several users, and several folders of one user, may share an engine."""
+    """The owner: several users, and several folders of one user, may share an engine."""
     cluster: str
     alias: str
     user: str
     """The cluster user."""
     host_key: str
     port: int
-    """Of its SSH server, on this computer's loopback."""
+    """The port of its SSH server, on this computer's loopback."""
     address: str
-    """On the cluster's own network."""
+    """The address on the cluster's own network."""
     cores: int
     image: str
-    """As it was asked for."""
+    """The image name as it was requested."""
 
     def labels(self) -> dict[str, str]:
-        """As labels of the container."""
+        """Return the record as labels of a container."""
         values = (self.alias, self.user, self.host_key, str(self.port), self.address, str(self.cores), self.image)
         own = {f"clusterctl.{key}": value for key, value in zip(_KEYS, values, strict=True)}
         return {OWNER: self.owner, CLUSTER: self.cluster, **own}
 
     @classmethod
     def of_labels(cls, labels: Mapping[str, str]) -> Record:
-        """Read them back."""
+        """Return the record that these labels hold."""
         alias, user, host_key, port, address, cores, image = (labels[f"clusterctl.{key}"] for key in _KEYS)
         owner, cluster = labels[OWNER], labels[CLUSTER]
         return cls(owner, cluster, alias, user, host_key, int(port), address, int(cores), image)
 
 
 def blank_labels() -> dict[str, str]:
-    """What an image gets that was made of a node: labels are inherited, and it is no node."""
+    """Return empty labels for an image made of a node: it inherits the labels of the node, but is not a node."""
     return dict.fromkeys((OWNER, CLUSTER, *(f"clusterctl.{key}" for key in _KEYS)), "")
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container of ours."""
+    """A container that is a node."""
 
     id: str
     state: str
-    """In Docker's words."""
+    """Docker's name of the state."""
     started: str
-    """When it was started last."""
+    """The time of the last start."""
     mounts: frozenset[str]
-    """Paths that volumes are mounted on."""
+    """The paths where volumes are mounted."""
     record: Record
 
     @property
     def is_running(self) -> bool:
-        """Whether there is nothing to do for it to run."""
+        """Whether the container runs, or is about to."""
         return _STATES.get(self.state) in {NodeState.RUNNING, NodeState.PENDING}
 
     @property
@@ -88,7 +88,7 @@ class Container:
         return self.record.alias == MASTER
 
     def node(self) -> Node:
-        """As everybody else sees it."""
+        """Return the container as a Node."""
         record = self.record
         return Node(
             alias=record.alias,
@@ -108,7 +108,7 @@ class Container:
 
 
 def container_of(inspected: Mapping[str, Any]) -> Container:
-    """Of what the engine says when it is asked to inspect one."""
+    """Return the container that the engine's answer to `inspect` describes."""
     return Container(
         id=inspected["Id"],
         state=inspected["State"]["Status"],
@@ -119,5 +119,5 @@ def container_of(inspected: Mapping[str, Any]) -> Container:
 
 
 def ordered(containers: Iterable[Container]) -> list[Container]:
-    """By cluster, the master first, then by alias."""
+    """Return the containers sorted by cluster, the master first, then by alias."""
     return sorted(containers, key=lambda c: (c.record.cluster, not c.is_master, c.record.alias))

@@ -1,4 +1,4 @@
-"""One attempt to bring nodes up: side by side, and undone as a whole if it fails half-way."""
+"""Starts nodes in parallel, and undoes all of it if a part fails."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _THREADS = 8
 
 
 class Attempt:
-    """What is to be, and what was there before."""
+    """Creates and starts nodes of one cluster, and knows what existed before."""
 
-    def __init__(self, api: APIClient, owner: str, cluster: str, there: Sequence[Container]) -> None:
+    def __init__(self, api: APIClient, owner: str, cluster: str, existing: Sequence[Container]) -> None:
         self._api = api
         self._owner = owner
         self._cluster = cluster
-        self._there = there
+        self._existing = existing
         self._new_volumes: list[str] = []
         self._new_network = False
 
@@ -42,56 +42,56 @@ class Attempt:
         volumes: Mapping[str, Mapping[str, str]],
         ports: Ports,
     ) -> None:
-        """Make these nodes and start those that are stopped.
+        """Make the new nodes and start the stopped ones.
 
         Args:
-            wanted: nodes to make.
-            stopped: nodes to start.
-            volumes: the labels of each volume that must be there, by its name.
-            ports: to take from.
+            wanted: the nodes to make.
+            stopped: the nodes to start.
+            volumes: the labels of each volume that must exist, by volume name.
+            ports: the source of free ports.
 
         Raises:
-            ProviderError: it failed, and all of it was undone.
+            ProviderError: a step failed, and all steps were undone.
         """
         try:
-            each(lambda c: containers.remove(self._api, c), [c for c in self._there if c.state in UNFINISHED])
+            each(lambda c: containers.remove(self._api, c), [c for c in self._existing if c.state in UNFINISHED])
             for volume, labels in volumes.items():
                 if networks.ensure_volume(self._api, volume, dict(labels)):
                     self._new_volumes.append(volume)
-            network = self._network() if wanted else None
-            acts: list[Callable[[], None]] = [_starter(self._api, container) for container in stopped]
+            network = self._ensure_network() if wanted else None
+            actions: list[Callable[[], None]] = [_start_action(self._api, container) for container in stopped]
             if network:
-                acts += [_maker(self._api, node, network, ports) for node in wanted]
-            each(_call, acts)
+                actions += [_make_action(self._api, node, network, ports) for node in wanted]
+            each(_call_action, actions)
         except BaseException as cause:
-            self._undo({c.id for c in stopped}, cause)
+            self._roll_back({c.id for c in stopped}, cause)
             raise
 
-    def _network(self) -> networks.Network:
-        taken = [container.record.address for container in self._there]
-        found = networks.find_network(self._api, self._owner, self._cluster, taken)
-        if found:
-            return found
+    def _ensure_network(self) -> networks.Network:
+        taken = [container.record.address for container in self._existing]
+        network = networks.find_network(self._api, self._owner, self._cluster, taken)
+        if network:
+            return network
         self._new_network = True
         name = f"clusterctl-{self._owner}-{self._cluster}"
         return networks.make_network(self._api, name, self._owner, self._cluster)
 
-    def _undo(self, started: set[str], cause: BaseException) -> None:
-        """Make it as it was before; what cannot be undone is noted on the error."""
-        before = {container.id for container in self._there}
+    def _roll_back(self, started: set[str], cause: BaseException) -> None:
+        """Restore the state from before. What cannot be undone is noted on the error."""
+        before = {container.id for container in self._existing}
         try:
-            now = containers.find(self._api, self._owner, self._cluster)
-            each(lambda c: containers.remove(self._api, c), [c for c in now if c.id not in before])
-            each(lambda c: containers.stop(self._api, c), [c for c in now if c.id in started and c.is_running])
-            left = self._remove_new()
-        except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is the one to tell
+            current = containers.find(self._api, self._owner, self._cluster)
+            each(lambda c: containers.remove(self._api, c), [c for c in current if c.id not in before])
+            each(lambda c: containers.stop(self._api, c), [c for c in current if c.id in started and c.is_running])
+            left = self._remove_new_resources()
+        except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is reported
             left = [str(exc) or type(exc).__name__]
         if left and hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(
                 f"not all could be undone ({', '.join(left)}): `clusterctl terminate {self._cluster}` ends what is left"
             )
 
-    def _remove_new(self) -> list[str]:
+    def _remove_new_resources(self) -> list[str]:
         left = []
         if self._new_network:
             left += networks.remove_networks(self._api, self._owner, self._cluster)
@@ -100,23 +100,23 @@ class Attempt:
         return left
 
 
-def _call(act: Callable[[], None]) -> None:
-    act()
+def _call_action(action: Callable[[], None]) -> None:
+    action()
 
 
-def _starter(api: APIClient, container: Container) -> Callable[[], None]:
+def _start_action(api: APIClient, container: Container) -> Callable[[], None]:
     return lambda: containers.start(api, container)
 
 
-def _maker(api: APIClient, node: Wanted, network: networks.Network, ports: Ports) -> Callable[[], None]:
+def _make_action(api: APIClient, node: Wanted, network: networks.Network, ports: Ports) -> Callable[[], None]:
     return lambda: containers.make(api, node, network=network, ports=ports)
 
 
 def each(task: Callable[[T], Any], things: Iterable[T]) -> None:
-    """Do this with each, side by side, and wait for all. What has not begun at a Ctrl-C is left undone.
+    """Run a task for all things in parallel, and wait for all. After Ctrl-C no further task begins.
 
     Raises:
-        ProviderError: the first failure; the message has the others.
+        ProviderError: at least one task failed; the message has all failures.
     """
     todo = list(things)
     if not todo:
@@ -136,14 +136,14 @@ def each(task: Callable[[T], Any], things: Iterable[T]) -> None:
 
 
 def quietly(task: Callable[[T], Any], things: Iterable[T]) -> list[str]:
-    """Do this with each, side by side; returns what failed instead of raising it."""
+    """Run a task for all things in parallel. Return the messages of the failures instead of raising them."""
     failed: list[str] = []
 
-    def one(thing: T) -> None:
+    def run_task(thing: T) -> None:
         try:
             task(thing)
         except ProviderError as exc:
             failed.append(exc.message)
 
-    each(one, things)
+    each(run_task, things)
     return failed

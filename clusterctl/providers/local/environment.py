@@ -1,4 +1,4 @@
-"""What a session finds in its environment: the laptop's, without what belongs to the laptop's own work."""
+"""The environment of sessions on local nodes: the laptop's variables, without those of the user's own work."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CLIENT_MAY_SET = ("LANG", "LC_")
 
 
 def node_environment(inherited: Mapping[str, str], record: Record, folder: Path) -> dict[str, str]:
-    """The environment of every session on this node.
+    """Return the environment of every session on this node.
 
     Args:
         inherited: the environment of the command that started the node.
-        record: what is known of the node.
+        record: the record of the node.
         folder: the node's folder.
     """
     kept = {
@@ -42,7 +42,7 @@ def node_environment(inherited: Mapping[str, str], record: Record, folder: Path)
         "USER": record.user,
         "LOGNAME": record.user,
         "SHELL": "/bin/sh",
-        "PATH": os.pathsep.join([str(folder / "bin"), *_paths(inherited)]),
+        "PATH": os.pathsep.join([str(folder / "bin"), *_search_path(inherited)]),
         "CLUSTERCTL_NODE": record.alias,
         NODE_ROOT: str(folder),
         "UV_CACHE_DIR": inherited.get("UV_CACHE_DIR") or str(cache_folder(inherited) / "uv"),
@@ -53,13 +53,13 @@ def node_environment(inherited: Mapping[str, str], record: Record, folder: Path)
 def session_environment(
     node: Mapping[str, str], *, requested: Mapping[str, str], terminal: str | None
 ) -> dict[str, str]:
-    """One session's: the node's, the client's language, and its terminal."""
+    """Return the environment of one session: the node's, with the client's language settings and terminal type."""
     asked = {name: value for name, value in requested.items() if name.startswith(_CLIENT_MAY_SET)}
     return {**node, **asked, **({"TERM": terminal or "dumb"} if terminal is not None else {})}
 
 
 def user_name() -> str:
-    """Who runs this; its number where it has no name."""
+    """Return the name of the current user, or the user number if there is no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -67,7 +67,7 @@ def user_name() -> str:
 
 
 def login_shell() -> str:
-    """The shell of whoever runs this, for interactive sessions."""
+    """Return the login shell of the current user, for interactive sessions."""
     try:
         shell = pwd.getpwuid(os.getuid()).pw_shell
     except KeyError:  # a container with a number for a user
@@ -76,25 +76,25 @@ def login_shell() -> str:
     return shell if usable else "/bin/sh"
 
 
-def _paths(inherited: Mapping[str, str]) -> list[str]:
-    """The search path without our own virtual environment: its programs are the laptop's, not the node's."""
+def _search_path(inherited: Mapping[str, str]) -> list[str]:
+    """Return the search path without our own virtual environment, whose programs belong to the laptop."""
     own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else ""
     return [path for path in (inherited.get("PATH") or os.defpath).split(os.pathsep) if path and path != own]
 
 
 def cache_folder(inherited: Mapping[str, str]) -> Path:
-    """Where the user keeps what can be made again."""
+    """Return the user's cache folder."""
     home = Path(inherited.get("HOME") or Path.home())
     return Path(inherited.get("XDG_CACHE_HOME") or home / ".cache")
 
 
 def _laptop_files(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Where uv and pip find the laptop's settings (mirrors, say), since the node's home is another one."""
+    """Return variables that point uv and pip to the laptop's settings, such as mirrors: the node's home differs."""
     home = Path(inherited.get("HOME") or Path.home())
     settings = Path(inherited.get("XDG_CONFIG_HOME") or home / ".config")
     places = {
         "UV_CONFIG_FILE": [settings / "uv" / "uv.toml"],
         "PIP_CONFIG_FILE": [settings / "pip" / "pip.conf", home / ".pip" / "pip.conf"],
     }
-    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in places.items()}
-    return {name: str(path) for name, path in found.items() if path}
+    files = {name: next((path for path in paths if path.is_file()), None) for name, paths in places.items()}
+    return {name: str(path) for name, path in files.items() if path}

@@ -1,4 +1,4 @@
-"""The parent of a node's server: when the server ends, all that ran on the node ends, wherever it went."""
+"""The guardian: the parent of a node's server. When the server ends, it ends all processes of the node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GRACE_S = 3.0
-"""Between asking the processes of a node to end and ending them, at an orderly power-off."""
+"""Seconds between SIGTERM and SIGKILL for the processes of a node, at an orderly power-off."""
 _KILL_S = 1.0
 _ROUNDS = 4
 
@@ -42,17 +42,17 @@ def guard(
     serve: Callable[[Record, Path, socket.socket], None],
     ready: int,
 ) -> NoReturn:
-    """Run `serve` in a child, and end the node with it. Does not come back.
+    """Run `serve` in a child process, and end the node when it ends. Does not return.
 
     Args:
         folder: the node's folder, which gets the ``pid`` file.
-        record: what is known of the node.
-        listener: what the server listens on.
-        serve: runs until the node is powered off.
-        ready: a descriptor that is closed once the ``pid`` file is there.
+        record: the record of the node.
+        listener: the listening socket of the server.
+        serve: the server; it runs until the node is powered off.
+        ready: a descriptor that is closed once the ``pid`` file exists.
     """
     try:
-        _detach(folder)
+        _detach_from_terminal(folder)
         adopt_orphans()
         guardian = os.getpid()
         server = os.fork()
@@ -60,21 +60,21 @@ def guard(
             os.close(ready)
             _be_server(lambda: serve(record, folder, listener), guardian=guardian)
         listener.close()
-        # A power-off that reaches us is one for the server; its end is what ends the node.
-        signal.signal(signal.SIGTERM, lambda *_: _power_off(server))
-        write_json(folder / "pid", _running(record, server=server, guardian=guardian))
+        # A power-off signal is passed on to the server, whose end then ends the node.
+        signal.signal(signal.SIGTERM, lambda *_: _send_power_off(server))
+        write_json(folder / "pid", _describe_processes(record, server=server, guardian=guardian))
         os.close(ready)
-        killed = os.WIFSIGNALED(_status_of(server))
+        killed = os.WIFSIGNALED(_wait_for_server(server))
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_tree(str(folder), grace_s=0 if killed else GRACE_S)
-    except BaseException:  # noqa: BLE001  # a fork must not come back into its parent's code
+    except BaseException:  # noqa: BLE001  # a forked child must not return into its parent's code
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-def _detach(folder: Path) -> None:
-    """Have no terminal, ignore the ends of those who had one, and complain into the node's own log."""
+def _detach_from_terminal(folder: Path) -> None:
+    """Leave the terminal, ignore hang-ups and Ctrl-C, and send stderr to the node's log."""
     os.setsid()
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -86,9 +86,9 @@ def _detach(folder: Path) -> None:
 def _be_server(serve: Callable[[], None], *, guardian: int) -> NoReturn:
     try:
         die_with_parent()
-        if os.getppid() != guardian:  # it ended before we asked to go with it
+        if os.getppid() != guardian:  # the guardian ended before die_with_parent() took effect
             os._exit(1)
-        # What is ignored here would be ignored by every program on the node.
+        # Every program on the node would inherit the ignored signals.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         serve()
@@ -98,12 +98,12 @@ def _be_server(serve: Callable[[], None], *, guardian: int) -> NoReturn:
     os._exit(0)
 
 
-def _power_off(server: int) -> None:
+def _send_power_off(server: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         os.kill(server, signal.SIGTERM)
 
 
-def _running(record: Record, *, server: int, guardian: int) -> Running:
+def _describe_processes(record: Record, *, server: int, guardian: int) -> Running:
     return Running(
         boot=record.boot,
         pid=server,
@@ -113,8 +113,8 @@ def _running(record: Record, *, server: int, guardian: int) -> Running:
     )
 
 
-def _status_of(server: int) -> int:
-    """Wait for the server's end, and bury the orphans that end before it."""
+def _wait_for_server(server: int) -> int:
+    """Wait for the server's end and return its status. Reap the orphans that end before."""
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == server:
@@ -122,43 +122,43 @@ def _status_of(server: int) -> int:
 
 
 def end_tree(root: str, *, grace_s: float) -> None:
-    """End every process below this one, and every other that has `root` in its environment.
+    """End all descendants of this process, and all other processes with `root` in their environment.
 
     Args:
         root: the node's folder.
-        grace_s: how long they may take to end by themselves after being asked; 0 asks nobody.
+        grace_s: seconds between SIGTERM and SIGKILL; 0 sends SIGKILL at once.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    if grace_s and not _buried_all(0):
-        signal_all(_descendants(), signal.SIGTERM)
-        _buried_all(grace_s)
+    if grace_s and not _reap_children(0):
+        signal_all(_list_descendants(), signal.SIGTERM)
+        _reap_children(grace_s)
     elif grace_s and (left := strays({root})):
         signal_all(left, signal.SIGTERM)
         await_end(left, timeout_s=grace_s)
-    for _ in range(_ROUNDS):  # not for ever: what took another user's rights is out of reach
-        if _buried_all(0):
+    for _ in range(_ROUNDS):  # bounded: processes that run as another user cannot be killed
+        if _reap_children(0):
             break
         signal_all(_frozen_descendants(), signal.SIGKILL)
-        _buried_all(_KILL_S)
+        _reap_children(_KILL_S)
     sweep({root}, timeout_s=_KILL_S)
 
 
-def _descendants() -> list[psutil.Process]:
-    found: list[psutil.Process] = psutil.Process().children(recursive=True)
-    return found
+def _list_descendants() -> list[psutil.Process]:
+    descendants: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return descendants
 
 
 def _frozen_descendants() -> list[psutil.Process]:
-    """All below us, stopped: what cannot run cannot fork while we count."""
+    """Return all descendants, stopped by SIGSTOP: a stopped process cannot fork while we list them."""
     frozen: set[psutil.Process] = set()
-    while running := set(_descendants()) - frozen:
+    while running := set(_list_descendants()) - frozen:
         signal_all(running, signal.SIGSTOP)
         frozen |= running
     return list(frozen)
 
 
-def _buried_all(timeout_s: float) -> bool:
-    """Bury the dead until no child is left (True) or the time is over. The orphans are ours, too."""
+def _reap_children(timeout_s: float) -> bool:
+    """Reap ended children, orphans included. Return True once no child is left, False when the time is over."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -171,5 +171,5 @@ def _buried_all(timeout_s: float) -> bool:
             return False
         if sys.platform == "linux":
             signal.sigtimedwait({signal.SIGCHLD}, left_s)
-        else:  # nobody is left: orphans are not ours there
+        else:  # orphans are not adopted on this system
             return False

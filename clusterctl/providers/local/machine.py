@@ -1,4 +1,4 @@
-"""This machine as seen by a process: the cores it may use, and loopback addresses to listen on."""
+"""This machine as a process sees it: its usable cores, and loopback addresses to listen on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, bounded by the quota of its control groups."""
+    """Return the number of cores that this process may use: its affinity, limited by the quota of its cgroups."""
     if sys.platform == "linux":
         cores = len(os.sched_getaffinity(0))
         quotas = [quota for quota in (_quota_v2(), _quota_v1()) if quota]
@@ -23,7 +23,7 @@ def usable_cores() -> int:
 
 
 def _quota_v2() -> float | None:
-    """The smallest ``cpu.max`` from our own group up to the root."""
+    """Return the smallest ``cpu.max`` from our own cgroup up to the root, in cores; None without a limit."""
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -34,18 +34,18 @@ def _quota_v2() -> float | None:
     for group in (folder, *folder.parents):
         if group == _CGROUP.parent:
             break
-        quota, _, period = _read(group / "cpu.max").partition(" ")
+        quota, _, period = _read_text(group / "cpu.max").partition(" ")
         if quota.isdigit() and period.isdigit():
             quotas.append(int(quota) / int(period))
     return min(quotas, default=None)
 
 
 def _quota_v1() -> float | None:
-    quota, period = (_read(_CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    quota, period = (_read_text(_CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except OSError:
@@ -53,7 +53,7 @@ def _read(path: Path) -> str:
 
 
 def address_for(folder: Path, alias: str) -> str:
-    """A loopback address of the node's own, the same every time; ``node007`` ends in 8, the master in 1."""
+    """Return a loopback address for the node, the same every time. ``node007`` ends in 8, the master in 1."""
     digest = hashlib.sha256(os.fsencode(folder)).digest()
     digits = re.search(r"\d+$", alias)
     number = int(digits[0]) + 1 if digits else 1
@@ -61,10 +61,10 @@ def address_for(folder: Path, alias: str) -> str:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """Listen there, else at another port, else on 127.0.0.1. Connections wait until somebody accepts them.
+    """Return a socket that listens on this address and port, else on another port, else on 127.0.0.1.
 
     Raises:
-        OSError: no port at all.
+        OSError: no port is available.
     """
     for place in ((address, port), (address, 0), ("127.0.0.1", 0)):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

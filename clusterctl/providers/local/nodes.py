@@ -1,4 +1,4 @@
-"""A node on disk: its folder, its record (which is the only one), and what that says of it."""
+"""A node on disk: its folder and its record, from which its state and its Node follow."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 
 _BOOT_S = 5.0
-"""How long a node without a process counts as booting while nobody knows its launcher yet."""
-_SHORT = 60
+"""Seconds that a node without a process counts as booting while its launcher is not recorded yet."""
+_MAX_BASE_LENGTH = 60
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a node: its ``node.json``. Written before its processes start: none is unknown."""
+    """The facts of a node, kept in ``node.json``. Written before its processes start, so that none is unknown."""
 
     cluster: str
     alias: str
@@ -41,31 +41,31 @@ class Record:
     port: int
     host_key: str
     public_key: str
-    """Whom it lets in."""
+    """The key that may log in."""
     cores: int
     run: str
     boot: str
-    """Another one at each start."""
+    """A new text at each start."""
     booted_s: float
-    """When that was, in seconds of the wall clock."""
+    """The time of the last start, in seconds of the wall clock."""
     launcher: int = 0
     launcher_mark: str = ""
 
 
 @dataclass(frozen=True)
 class Running:
-    """The processes of a node, in its ``pid`` file. Written by the guardian once both exist."""
+    """The processes of a node, kept in its ``pid`` file. The guardian writes it once both exist."""
 
     boot: str
     pid: int
-    """The SSH server: kill it and the node is dead."""
+    """The SSH server. The node ends when it ends."""
     mark: str
     guardian: int
     guardian_mark: str
 
 
 def write_json(path: Path, value: Record | Running) -> None:
-    """Write a whole file or none, for the owner only."""
+    """Write a file atomically, readable by its owner only."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -77,10 +77,10 @@ def write_json(path: Path, value: Record | Running) -> None:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record of the node in this folder; None if there is none.
+    """Return the record of the node in this folder, or None if there is none.
 
     Raises:
-        ProviderError: it cannot be understood.
+        ProviderError: the record cannot be read.
     """
     try:
         return Record(**json.loads((folder / "node.json").read_text(encoding="utf-8")))
@@ -94,7 +94,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def read_running(folder: Path, boot: str) -> Running | None:
-    """The processes of this boot of the node; None if it has none yet."""
+    """Return the processes of this boot of the node, or None if there are none yet."""
     try:
         running = Running(**json.loads((folder / "pid").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -103,19 +103,19 @@ def read_running(folder: Path, boot: str) -> Running | None:
 
 
 def state_of(folder: Path, record: Record) -> NodeState:
-    """Running, booting (its launcher is at work), or off. Asked of the processes, not of the file."""
+    """Return the node's state by looking at its processes: running, booting (its launcher works), or off."""
     running = read_running(folder, record.boot)
     if running is None:
         if record.launcher and is_alive(record.launcher, record.launcher_mark):
             return NodeState.PENDING
         if not record.launcher and time.time() - record.booted_s < _BOOT_S:
             return NodeState.PENDING
-        running = read_running(folder, record.boot)  # it may have come up between the two looks
+        running = read_running(folder, record.boot)  # it may have started between the two checks
     return NodeState.RUNNING if running and is_alive(running.pid, running.mark) else NodeState.STOPPED
 
 
 def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
-    """The node as everybody else sees it."""
+    """Return the Node that a record describes."""
     place = PurePosixPath(folder)
     return Node(
         alias=record.alias,
@@ -142,20 +142,20 @@ def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
 
 
 def folders(cluster: Path) -> list[Path]:
-    """The folders of a cluster's nodes, the master first, then by number."""
-    found = [record.parent for record in cluster.glob("*/node.json")]
-    return sorted(found, key=lambda folder: (folder.name != MASTER, _natural(folder.name)))
+    """Return the folders of a cluster's nodes, the master first, then by number."""
+    node_paths = [record.parent for record in cluster.glob("*/node.json")]
+    return sorted(node_paths, key=lambda folder: (folder.name != MASTER, _natural_sort_key(folder.name)))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def ensure_folders(folder: Path, run: Path) -> None:
-    """Make the node's folders; what the last boot left in its run folder goes, as on a real machine.
+    """Make the node's folders. The run folder is emptied, as at the boot of a real machine.
 
     Raises:
-        OSError: they cannot be made.
+        OSError: the folders cannot be made.
     """
     for path in (folder.parent, folder.parent / "home", folder):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,44 +163,44 @@ def ensure_folders(folder: Path, run: Path) -> None:
         (folder / name).mkdir(exist_ok=True)
     _ensure_private(run.parent)
     remove_tree(run)
-    run.mkdir(mode=0o700, parents=True)  # another cluster's end may take the parent away in between
+    run.mkdir(mode=0o700, parents=True)  # the end of another cluster may remove the parent in between
 
 
 def run_folder(folder: Path) -> Path:
-    """A folder with a short path for this node's sockets."""
+    """Return a folder with a short path for this node's sockets."""
     base = tempfile.gettempdir()
-    if len(base) > _SHORT:
-        base = "/tmp"  # noqa: S108  # what is below is made 0700 and its owner checked
+    if len(base) > _MAX_BASE_LENGTH:
+        base = "/tmp"  # noqa: S108  # our folder below it is 0700, and its owner is checked
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:10]
     return Path(base) / f"clusterctl-{os.getuid()}" / name
 
 
 def _ensure_private(path: Path) -> None:
-    """Anybody may write to the folder for temporary files: what we find there must be ours and closed."""
+    """Make a private folder. Its parent is open to all, so an existing folder must be ours; close it to others."""
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise ProviderError(f"{path} belongs to somebody else", remedy="set TMPDIR to a folder of your own")
     path.chmod(0o700)
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a folder and all below it, read-only folders too; not being there is fine.
+    """Delete a folder and everything below it, read-only folders too. A missing folder is fine.
 
     Raises:
-        OSError: something could not be deleted.
+        OSError: a part could not be deleted.
     """
     with contextlib.suppress(FileNotFoundError):
         try:
             shutil.rmtree(path)
         except PermissionError:
-            for folder in _walk(path):
+            for folder in _walk_folders(path):
                 folder.chmod(0o700)
             shutil.rmtree(path)
 
 
-def _walk(path: Path) -> Iterator[Path]:
+def _walk_folders(path: Path) -> Iterator[Path]:
     yield path
     for name, folder_names, _ in os.walk(path):
         for folder_name in folder_names:

@@ -1,4 +1,4 @@
-"""Nodes on and off: one launcher for all that are to come up, one deadline for all that are to go down."""
+"""Power of nodes: one launcher starts many nodes, and one deadline ends many."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 _LAUNCH_S = 20.0
 _DOWN_S = 8.0
-"""More than a guardian takes: its grace, and its rounds of killing."""
+"""Seconds: more than a guardian needs for its grace period and its rounds of SIGKILL."""
 _KILL_S = 2.0
 
 
 def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mapping[str, str]) -> None:
-    """Start these nodes: folder to record and listening socket. They outlive us and hold none of our pipes.
+    """Start nodes, given as folder to record and listening socket. They outlive this process and share no pipe with it.
 
     Raises:
         OSError: the launcher cannot be started.
@@ -48,15 +48,15 @@ def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mappi
         mark = birth_mark(launcher.pid)
         for folder, (record, _) in starts.items():
             write_json(folder / "node.json", replace(record, launcher=launcher.pid, launcher_mark=mark))
-        # It ends when its nodes are up. Somebody must bury it, and nobody here has to wait for that.
+        # The launcher ends when its nodes are up. A thread reaps it, so that this function need not wait.
         threading.Thread(target=launcher.wait, name="local-launcher", daemon=True).start()
     except BaseException:
-        launcher.wait(_LAUNCH_S)  # nodes that are only half up cannot be told to go down
+        launcher.wait(_LAUNCH_S)  # nodes that are half started cannot be powered off
         raise
 
 
 def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment, in which Python also finds us where we are run from a source tree."""
+    """Return the environment, with a PYTHONPATH to this package if it runs from a source tree."""
     parent = Path(clusterctl.__file__).parents[1]
     if parent.name in ("site-packages", "dist-packages"):
         return dict(environ)
@@ -65,21 +65,21 @@ def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
-    """End all processes of these nodes, all at once; returns the numbers of those that would not end.
+    """End all processes of these nodes in parallel. Return the ids of processes that did not end.
 
     Args:
-        folders: the nodes'.
-        gently: ask the processes to end first. Those of a node that goes for good have nothing left to save.
+        folders: the folders of the nodes.
+        gently: send SIGTERM first. Not needed for a node that is deleted: its processes have nothing to save.
     """
-    records = {folder: record for folder in folders if (record := _record(folder))}
+    records = {folder: record for folder in folders if (record := _try_read_record(folder))}
     launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
-    # A node that is coming up cannot be told to go down yet.
+    # A node that is starting cannot be powered off yet.
     await_end(found(launchers), timeout_s=_LAUNCH_S)
     pids: set[int] = set()
     servers: set[int] = set()
     for folder, record in records.items():
         if running := read_running(folder, record.boot):
-            # The guardian first: on its end its server is killed, but not what it would have ended.
+            # The guardian first: its end kills the server, but not the processes that it would have ended.
             both = ((running.guardian, running.guardian_mark), (running.pid, running.mark))
             pids.update(pid for pid, mark in both if is_alive(pid, mark))
             servers.add(running.pid)
@@ -87,7 +87,7 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
     if gently:
         signal_all(nodes, signal.SIGTERM)
     else:
-        # A killed server is how a guardian knows that there is no time to lose.
+        # A killed server tells the guardian to skip the grace period.
         signal_all(found(pids & servers), signal.SIGKILL)
     alive = await_end(nodes, timeout_s=_DOWN_S)
     signal_all(alive, signal.SIGKILL)
@@ -95,7 +95,7 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
     return stuck + sweep({str(folder) for folder in folders}, timeout_s=_KILL_S)
 
 
-def _record(folder: Path) -> Record | None:
+def _try_read_record(folder: Path) -> Record | None:
     try:
         return read_record(folder)
     except Exception:  # noqa: BLE001  # a damaged record must not keep a cluster from being destroyed

@@ -1,4 +1,4 @@
-"""The processes of a node: is one still the one we started, and the end of them all."""
+"""The processes of a node: how to recognise them, and how to end them all."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 NODE_ROOT = "CLUSTERCTL_NODE_ROOT"
-"""In the environment of every process of a session: the node's folder. It finds what escaped its guardian."""
+"""Variable with the node's folder, set in every process of a session. It finds processes that left their guardian."""
 _ROUNDS = 50
-_TICK_S = 0.02
+_POLL_S = 0.02
 
 
 def birth_mark(pid: int) -> str:
-    """When this process was born, as a text that no later one under its number has; empty if it is dead.
+    """Return a text that identifies a process and no later one with the same id; empty if it has ended.
 
-    On Linux counted from the boot, since the wall clock may be set while a node runs.
+    It holds the start time. On Linux this counts from the boot, as the wall clock may be set while a node runs.
     """
     if sys.platform == "linux":
         try:
@@ -35,7 +35,7 @@ def birth_mark(pid: int) -> str:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         except (FileNotFoundError, ProcessLookupError):
             return ""
-        fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces
+        fields = stat.rpartition(")")[2].split()  # the process name before it may hold spaces
         return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
     try:
         process = psutil.Process(pid)
@@ -45,30 +45,30 @@ def birth_mark(pid: int) -> str:
 
 
 def is_alive(pid: int, mark: str) -> bool:
-    """Whether the process that had this mark still runs. A zombie does not."""
+    """Return whether the process with this id and identity still runs. A zombie does not run."""
     return bool(pid and mark) and birth_mark(pid) == mark
 
 
 def found(pids: Iterable[int]) -> list[psutil.Process]:
-    """The processes of these numbers that exist."""
-    return [process for pid in pids if (process := _process(pid))]
+    """Return the processes with these ids that exist."""
+    return [process for pid in pids if (process := _find_process(pid))]
 
 
 def signal_all(processes: Iterable[psutil.Process], number: int) -> None:
-    """Send a signal; those that are gone, or not ours any more, are skipped."""
+    """Send a signal to processes. Those that have ended, or belong to another user, are skipped."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
 
 
 def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[psutil.Process]:
-    """Wait until all have ended, or the time is over; returns those that have not.
+    """Wait until all processes have ended, or the time is over. Return those that still run.
 
-    A zombie has ended: in a container there may be nobody to bury it, for which psutil's own wait would wait.
+    A zombie counts as ended: a container may lack a parent that reaps it, and psutil's own wait would wait for that.
     """
     deadline = time.monotonic() + timeout_s
     alive = list(processes)
-    while alive := [process for process in alive if _lives(process)]:
+    while alive := [process for process in alive if _is_running(process)]:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             break
@@ -77,13 +77,13 @@ def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[
 
 
 def strays(roots: Collection[str]) -> list[psutil.Process]:
-    """Our own processes that belong to nodes with these folders, wherever they hang in the process tree."""
-    return [process for process in psutil.process_iter() if _root_of(process) in roots and _lives(process)]
+    """Return this user's processes that belong to nodes with these folders, whatever their parent is."""
+    return [process for process in psutil.process_iter() if _node_root_of(process) in roots and _is_running(process)]
 
 
 def sweep(roots: Collection[str], *, timeout_s: float) -> list[int]:
-    """Kill all strays of these nodes; returns the numbers of those that would not die."""
-    for _ in range(_ROUNDS):  # one that forks while we look is met in the next round
+    """Kill all processes of these nodes. Return the ids of those that did not end."""
+    for _ in range(_ROUNDS):  # a process that forks meanwhile is killed in the next round
         left = strays(roots)
         if not left:
             return []
@@ -93,27 +93,27 @@ def sweep(roots: Collection[str], *, timeout_s: float) -> list[int]:
     return [process.pid for process in strays(roots)]
 
 
-def _process(pid: int) -> psutil.Process | None:
+def _find_process(pid: int) -> psutil.Process | None:
     try:
         return psutil.Process(pid)
     except psutil.Error:
         return None
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
 
-def _root_of(process: psutil.Process) -> str:
-    """The node that a process of our own belongs to; empty for all others, and for ourselves."""
+def _node_root_of(process: psutil.Process) -> str:
+    """Return the folder of the node that a process belongs to; empty for other users' processes and for this one."""
     try:
         if process.pid == os.getpid() or process.uids().real != os.getuid():
             return ""
         return str(process.environ().get(NODE_ROOT, ""))
-    except (psutil.Error, OSError):  # it ended, or is none of our business
+    except (psutil.Error, OSError):  # it has ended, or access is denied
         return ""
 
 
@@ -123,8 +123,8 @@ def _await_one(pid: int, timeout_s: float) -> None:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return
-        except OSError:  # not in this container, or no descriptor left
-            threading.Event().wait(min(timeout_s, _TICK_S))
+        except OSError:  # not supported in this container, or no descriptor left
+            threading.Event().wait(min(timeout_s, _POLL_S))
             return
         try:
             poller = select.poll()
@@ -133,20 +133,20 @@ def _await_one(pid: int, timeout_s: float) -> None:
         finally:
             os.close(descriptor)
     else:
-        threading.Event().wait(min(timeout_s, _TICK_S))
+        threading.Event().wait(min(timeout_s, _POLL_S))
 
 
 def adopt_orphans() -> bool:
-    """Become the parent of all orphans below this process. False where the system cannot do it."""
-    return _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    """Become the parent of all orphaned descendants. Return False if the system cannot do it."""
+    return _call_prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
 def die_with_parent() -> bool:
-    """Be killed when the parent ends. False where the system cannot do it."""
-    return _prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    """Have the kernel kill this process when its parent ends. Return False if the system cannot do it."""
+    return _call_prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
 
 
-def _prctl(option: int, value: int) -> bool:
+def _call_prctl(option: int, value: int) -> bool:
     if sys.platform != "linux":
         return False
     try:

@@ -1,4 +1,4 @@
-"""The `local` provider: machines are SSH servers of our own on this computer's loopback."""
+"""The `local` provider: each node is an SSH server of ours on this computer's loopback."""
 
 from __future__ import annotations
 
@@ -64,13 +64,18 @@ class LocalProvider:
     facets = FACETS
 
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
-        """Keep the clusters below `root`; start nodes from the environment `env`."""
+        """Make a provider.
+
+        Args:
+            root: the folder that holds the clusters.
+            env: the environment that nodes are started with.
+        """
         self._root = root.expanduser().resolve()
         self._env = env
         self._cache = cache_folder(env) / "clusterctl"
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan. Changes nothing."""
+        """Return the problems that would stop this plan. Changes nothing."""
         problems: list[Problem] = []
         names = (plan.cluster, *(spec.alias for spec in plan.nodes))
         problems += [
@@ -79,7 +84,7 @@ class LocalProvider:
             if not _NAME.fullmatch(name) or name == _HOME
         ]
         if set("%;\n") & set(str(self._root)):
-            # The service manager's files have no way to write them.
+            # The service manager's files cannot express these characters.
             problems.append(Problem(f"{self._root} has a % or ; in it", "set CLUSTERCTL_HOME to a folder without"))
         existing = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
@@ -89,12 +94,12 @@ class LocalProvider:
         return problems
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Start the nodes of `plan` that do not run, with the address, port and host key they had before.
+        """Start the nodes of `plan` that do not run. They keep their address, port and host key.
 
-        They can be connected to at once: their sockets listen before their servers do.
+        Clients can connect at once: the sockets listen before the servers run.
         """
         del report  # it takes no time
-        cluster = self._folder(plan.cluster)
+        cluster = self._cluster_folder(plan.cluster)
         aliases = [spec.alias for spec in plan.nodes]
         before = {folder: read_record(folder) for folder in map(cluster.joinpath, aliases)}
         missing = {
@@ -103,25 +108,25 @@ class LocalProvider:
             if record is None or state_of(folder, record) is NodeState.STOPPED
         }
         if missing:
-            self._start(cluster, missing, public_key=public_key, size=len(aliases))
+            self._start_nodes(cluster, missing, public_key=public_key, size=len(aliases))
         return [node for node in self.nodes(plan.cluster) if node.alias in aliases]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The nodes that have a record; whether they run is asked of their processes."""
-        names = [cluster] if cluster is not None else _subfolders(self._root)
-        found = [folder for name in names for folder in folders(self._folder(name))]
-        records = [(folder, read_record(folder)) for folder in found]
+        """Return the nodes that have a record. Their state is read from their processes."""
+        names = [cluster] if cluster is not None else _list_subfolders(self._root)
+        paths = [folder for name in names for folder in folders(self._cluster_folder(name))]
+        records = [(folder, read_record(folder)) for folder in paths]
         return [node_of(folder, record, cache=self._cache) for folder, record in records if record]
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """End these nodes with their folders, or the whole cluster with the shared home."""
-        folder = self._folder(cluster)
-        present = [name for name in _subfolders(folder) if name != _HOME]
-        doomed = [folder / name for name in present if aliases is None or name in aliases]
-        _insist_off(cluster, doomed, gently=False)
+        """End these nodes and delete their folders, or the whole cluster with the shared home."""
+        folder = self._cluster_folder(cluster)
+        present = [name for name in _list_subfolders(folder) if name != _HOME]
+        to_remove = [folder / name for name in present if aliases is None or name in aliases]
+        _power_off_all(cluster, to_remove, gently=False)
         try:
-            for node in doomed:
-                _remove(node)
+            for node in to_remove:
+                _remove_node(node)
             if aliases is None:
                 remove_tree(folder)
         except OSError as exc:
@@ -131,40 +136,40 @@ class LocalProvider:
             ) from exc
 
     def stop(self, cluster: str) -> None:
-        """Power the nodes off, keep their folders."""
-        _insist_off(cluster, folders(self._folder(cluster)), gently=True)
+        """Power the nodes off and keep their folders."""
+        _power_off_all(cluster, folders(self._cluster_folder(cluster)), gently=True)
 
-    def _folder(self, cluster: str) -> Path:
+    def _cluster_folder(self, cluster: str) -> Path:
         if not _NAME.fullmatch(cluster):
             raise ProviderError(f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _")
         return self._root / cluster
 
-    def _start(self, cluster: Path, missing: Mapping[Path, Record | None], *, public_key: str, size: int) -> None:
-        """Bring these nodes up, each with the record it had; undo it all if it fails half-way."""
+    def _start_nodes(self, cluster: Path, missing: Mapping[Path, Record | None], *, public_key: str, size: int) -> None:
+        """Start these nodes, each with its old record. Undo everything if a step fails."""
         fresh = not cluster.exists()
         cores = max(1, machine.usable_cores() // size)
         with contextlib.ExitStack() as opened:
             try:
-                # What a killed guardian has left of the last boot would be in the way of this one.
+                # Processes that a killed guardian left behind would disturb the new boot.
                 known = {str(folder) for folder, record in missing.items() if record}
                 if known:
                     processes.sweep(known, timeout_s=_KILL_S)
                 starts = {}
                 for folder, record in missing.items():
-                    prepared, listener = _prepare(folder, record, public_key=public_key, cores=cores)
+                    prepared, listener = _prepare_node(folder, record, public_key=public_key, cores=cores)
                     opened.enter_context(listener)
                     starts[folder] = (prepared, listener)
                 power_on(starts, self._env)
             except BaseException as cause:
-                error = _explained(cause, self._root)
-                _undo(cluster, missing, fresh=fresh, error=error)
+                error = _explain_error(cause, self._root)
+                _roll_back(cluster, missing, fresh=fresh, error=error)
                 if error is cause:
                     raise
                 raise error from cause
 
 
-def _prepare(folder: Path, record: Record | None, *, public_key: str, cores: int) -> tuple[Record, socket.socket]:
-    """Everything a node needs before its processes; returns its record and its listening socket."""
+def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores: int) -> tuple[Record, socket.socket]:
+    """Prepare a node before its processes start. Return its record and its listening socket."""
     run = Path(record.run) if record else run_folder(folder)
     ensure_folders(folder, run)
     _link_programs(folder / "bin")
@@ -204,7 +209,7 @@ def _new_host_key(folder: Path) -> str:
 
 
 def _link_programs(folder: Path) -> None:
-    """Put uv and the Python that we run on (not its virtual environment) on the node's search path."""
+    """Link uv and our base Python (not the virtual environment) into the node's search path."""
     python = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
     program = _uv_program()
     if program is None:
@@ -222,37 +227,37 @@ def _uv_program() -> Path | None:
         return None
 
 
-def _subfolders(folder: Path) -> list[str]:
+def _list_subfolders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
 
 
-def _insist_off(cluster: str, doomed: Sequence[Path], *, gently: bool) -> None:
-    left = power_off(doomed, gently=gently) if doomed else []
-    if left:
-        numbers = " ".join(str(pid) for pid in left)
+def _power_off_all(cluster: str, folders: Sequence[Path], *, gently: bool) -> None:
+    stuck = power_off(folders, gently=gently) if folders else []
+    if stuck:
+        numbers = " ".join(str(pid) for pid in stuck)
         raise ProviderError(
             f"processes of {cluster} would not end: {numbers}",
             remedy=f"try once more, or kill them: kill -9 {numbers}",
         )
 
 
-def _remove(node: Path) -> None:
-    """Delete a node's folders; its record goes last, so that a second try still knows what is left."""
+def _remove_node(node: Path) -> None:
+    """Delete a node's folders. The record is deleted last, so that a second try still finds the rest."""
     try:
         record = read_record(node)
     except ProviderError:
         record = None
     run = Path(record.run) if record else run_folder(node)
     remove_tree(run)
-    with contextlib.suppress(OSError):  # other nodes still have theirs there
+    with contextlib.suppress(OSError):  # other nodes still have folders there
         run.parent.rmdir()
     remove_tree(node)
 
 
-def _explained(cause: BaseException, root: Path) -> BaseException:
-    """An error of the system as one that says what to do; others as they are."""
+def _explain_error(cause: BaseException, root: Path) -> BaseException:
+    """Return an OSError as a ProviderError with a remedy; other errors unchanged."""
     if not isinstance(cause, OSError):
         return cause
     place = cause.filename or root
@@ -262,19 +267,19 @@ def _explained(cause: BaseException, root: Path) -> BaseException:
     )
 
 
-def _undo(cluster: Path, missing: Mapping[Path, Record | None], *, fresh: bool, error: BaseException) -> None:
-    """Make it as it was before; what cannot be undone is noted on the error."""
+def _roll_back(cluster: Path, missing: Mapping[Path, Record | None], *, fresh: bool, error: BaseException) -> None:
+    """Restore the state from before. What cannot be undone is noted on the error."""
     try:
         left = power_off(list(missing), gently=False)
         for folder, record in missing.items():
             if record:
                 write_json(folder / "node.json", record)
             else:
-                _remove(folder)
+                _remove_node(folder)
         if fresh:
             remove_tree(cluster)
         note = f"processes may still be running: {left}" if left else ""
-    except Exception as exc:  # noqa: BLE001  # the first error is the one to tell
+    except Exception as exc:  # noqa: BLE001  # the first error is reported
         note = f"not all could be undone: {exc}"
     if note and hasattr(error, "add_note"):  # Python 3.11
         error.add_note(f"{note}; see {cluster}")

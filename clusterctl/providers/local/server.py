@@ -1,4 +1,4 @@
-"""The SSH server of a node, and the launcher of all servers of one request: ``FD=FOLDER`` for each node."""
+"""The SSH server of a node, and the launcher of servers, which takes ``FD=FOLDER`` for each node."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from clusterctl.providers.local.session import Sessions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of those that paramiko and OpenSSH both have, the ones that do most of their work outside Python.
+# Ciphers that paramiko and OpenSSH both have, and that do most of their work outside Python.
 _CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"]
 
 
-class _Gate(asyncssh.SSHServer):
-    """Lets in the node's user with the cluster's key, and forwards to loopback only."""
+class _NodeServer(asyncssh.SSHServer):
+    """Accepts the node's user with the cluster's key, and forwards to loopback only."""
 
     def __init__(self, record: Record, keys: Sequence[asyncssh.SSHKey]) -> None:
         self._user = record.user
@@ -45,7 +45,7 @@ class _Gate(asyncssh.SSHServer):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address can only be this machine."""
+    """Return whether this host name or address always means this machine."""
     if host == "localhost":
         return True
     try:
@@ -54,8 +54,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class _Files(asyncssh.SFTPServer):
-    """The node's files: absolute paths as they are, others below the home folder."""
+class _NodeFiles(asyncssh.SFTPServer):
+    """The node's files over SFTP. Relative paths are below the home folder."""
 
     home = b""
 
@@ -63,21 +63,21 @@ class _Files(asyncssh.SFTPServer):
         return os.path.join(self.home, path)  # noqa: PTH118  # bytes
 
     def exit(self) -> None:
-        self.channel.exit(0)  # scp takes an end without a status for a failure
+        self.channel.exit(0)  # scp treats an end without a status as a failure
 
 
-async def _serve(record: Record, folder: Path, listener: socket.socket) -> None:
+async def _serve_node(record: Record, folder: Path, listener: socket.socket) -> None:
     home = folder.parent / "home"
     sessions = Sessions(node_environment(os.environ, record, folder), home)
     keys = [asyncssh.import_public_key(record.public_key)]
-    files = type("_FilesOfNode", (_Files,), {"home": os.fsencode(home)})
+    files = type("_FilesOfNode", (_NodeFiles,), {"home": os.fsencode(home)})
     loop = asyncio.get_running_loop()
     off = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, off.set)
     acceptor = await asyncssh.listen(
         sock=listener,
-        server_factory=lambda: _Gate(record, keys),
+        server_factory=lambda: _NodeServer(record, keys),
         server_host_keys=[str(folder / "host_key")],
         process_factory=sessions.serve,
         sftp_factory=files,
@@ -95,16 +95,16 @@ async def _serve(record: Record, folder: Path, listener: socket.socket) -> None:
     )
     await off.wait()
     acceptor.close()
-    os._exit(0)  # the guardian sees to the rest; clients see their connection end
+    os._exit(0)  # the guardian ends the rest; clients see their connection end
 
 
 def _run_server(record: Record, folder: Path, listener: socket.socket) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    asyncio.run(_serve(record, folder, listener))
+    asyncio.run(_serve_node(record, folder, listener))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Start a guardian for each node; return when each has written its ``pid`` file, or died."""
+    """Start a guardian for each node. Return when each has written its ``pid`` file or has ended."""
     pairs = [argument.partition("=") for argument in arguments]
     nodes = [(Path(folder), socket.socket(fileno=int(number))) for number, _, folder in pairs]
     reading, ready = os.pipe()
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> None:
         if os.fork() == 0:
             for _, other in nodes:
                 if other is not listener:
-                    other.close()  # or a port would live as long as the longest-lived node
+                    other.close()  # else the port would stay open as long as any of the nodes
             os.close(reading)
             _become_guardian(folder, listener, ready=ready)
         listener.close()
@@ -127,7 +127,7 @@ def _become_guardian(folder: Path, listener: socket.socket, *, ready: int) -> No
         if record is None:  # destroyed in the meantime
             os._exit(0)
         guard(folder, record, listener=listener, serve=_run_server, ready=ready)
-    finally:  # a fork must not come back into its parent's code
+    finally:  # a forked child must not return into its parent's code
         os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""One command or shell of a client: its process, with pipes or a terminal, and the bytes in between."""
+"""Sessions of clients: a process for each command or shell, with pipes or a terminal, and the data in between."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _HANGUP_S = 1.0
-"""How long a terminal may stay open after its shell ended, where the system does not hang it up."""
-# A session leader that opens a terminal gets it as its controlling one: no code between fork and exec.
+"""Seconds that a terminal may stay open after its shell ended, if the system does not hang it up."""
+# A session leader gets the first terminal it opens as its controlling one, so no code runs between fork and exec.
 _ON_TERMINAL = ("/bin/sh", "-c", 'exec "$@" <>"$0" >&0 2>&1')
 
 
 class Sessions:
-    """The sessions of a node. Processes that outlive theirs are buried all the same."""
+    """The sessions of a node. Processes that outlive their session are reaped, too."""
 
     def __init__(self, environment: Mapping[str, str], home: Path) -> None:
         self._environment = environment
         self._home = home
         self._running: dict[subprocess.Popen[bytes], asyncio.Future[int]] = {}
-        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._bury)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_children)
 
     async def serve(self, client: asyncssh.SSHServerProcess[bytes]) -> None:
-        """Run what the client asked for until it ends or the client leaves, and report how it ended."""
+        """Run the client's command until it ends or the client leaves, and send its exit status."""
         if client.subsystem:
             client.exit(1)
             return
@@ -49,39 +49,39 @@ class Sessions:
         except OSError as exc:
             client.stderr.write(f"the node cannot start it: {exc}\n".encode())
             status = 126
-        except Exception:  # noqa: BLE001  # else asyncssh would end the connection without a word
+        except Exception:  # noqa: BLE001  # else asyncssh would end the connection without a message
             _log.exception("a session failed: %s", client.command)
             status = 255
         if status is not None:
-            _report(client, status)
+            _send_exit_status(client, status)
 
     async def _on_pipes(self, client: asyncssh.SSHServerProcess[bytes]) -> int:
         pipe = subprocess.PIPE
-        child, ended = self._start(client, _arguments(client), stdin=pipe, stdout=pipe, stderr=pipe)
+        child, ended = self._start_process(client, _command_line(client), stdin=pipe, stdout=pipe, stderr=pipe)
         with contextlib.ExitStack() as opened:
-            for file in _pipes(child):
+            for file in _open_pipes(child):
                 opened.callback(file.close)
-            output, errors = [await _reader(opened, file) for file in (child.stdout, child.stderr) if file]
-            sink = await _writer(opened, child.stdin)
-            feeding = asyncio.create_task(_feed(client, sink, child=child, terminal=None))
+            output, errors = [await _open_reader(opened, file) for file in (child.stdout, child.stderr) if file]
+            sink = await _open_writer(opened, child.stdin)
+            feeding = asyncio.create_task(_feed_input(client, sink, child=child, terminal=None))
             opened.callback(feeding.cancel)
-            # As sshd: over when the process ended and nobody holds its output any more.
-            await asyncio.gather(_copy(output, client.stdout), _copy(errors, client.stderr))
+            # As in sshd, the session ends when the process has ended and its output is closed.
+            await asyncio.gather(_copy_output(output, client.stdout), _copy_output(errors, client.stderr))
             return await asyncio.shield(ended)
 
     async def _on_terminal(self, client: asyncssh.SSHServerProcess[bytes]) -> int:
         master, slave = os.openpty()
         with open(master, "rb", buffering=0) as source:  # noqa: PTH123  # a descriptor, not a path
             try:
-                _resize(master, client.term_size)
-                arguments = [*_ON_TERMINAL, os.ttyname(slave), *_arguments(client)]
-                child, ended = self._start(client, arguments, stdin=slave, stdout=slave, stderr=slave)
+                _set_window_size(master, client.term_size)
+                arguments = [*_ON_TERMINAL, os.ttyname(slave), *_command_line(client)]
+                child, ended = self._start_process(client, arguments, stdin=slave, stdout=slave, stderr=slave)
             finally:
                 os.close(slave)
             with contextlib.ExitStack() as opened:
-                output = await _reader(opened, source)
-                sink = await _writer(opened, opened.enter_context(os.fdopen(os.dup(master), "wb", buffering=0)))
-                tasks = [_copy(output, client.stdout), _feed(client, sink, child=child, terminal=master)]
+                output = await _open_reader(opened, source)
+                sink = await _open_writer(opened, opened.enter_context(os.fdopen(os.dup(master), "wb", buffering=0)))
+                tasks = [_copy_output(output, client.stdout), _feed_input(client, sink, child=child, terminal=master)]
                 copying, feeding = (asyncio.create_task(task) for task in tasks)
                 opened.callback(feeding.cancel)
                 opened.callback(copying.cancel)
@@ -89,7 +89,7 @@ class Sessions:
                 await asyncio.wait([copying], timeout=_HANGUP_S)
                 return status
 
-    def _start(
+    def _start_process(
         self,
         client: asyncssh.SSHServerProcess[bytes],
         arguments: list[str],
@@ -113,24 +113,24 @@ class Sessions:
         )
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._running[child] = ended
-        self._bury()  # it may have ended before it was listed
+        self._reap_children()  # it may have ended before it was added to the list
         return child, ended
 
-    def _bury(self) -> None:
+    def _reap_children(self) -> None:
         for child in [child for child in self._running if child.poll() is not None]:
             self._running.pop(child).set_result(child.returncode)
 
 
-def _pipes(child: subprocess.Popen[bytes]) -> list[IO[bytes]]:
+def _open_pipes(child: subprocess.Popen[bytes]) -> list[IO[bytes]]:
     return [file for file in (child.stdin, child.stdout, child.stderr) if file]
 
 
-def _arguments(client: asyncssh.SSHServerProcess[bytes]) -> list[str]:
+def _command_line(client: asyncssh.SSHServerProcess[bytes]) -> list[str]:
     return [login_shell()] if client.command is None else ["/bin/sh", "-c", client.command]
 
 
 async def _unless_closed(client: asyncssh.SSHServerProcess[bytes], work: Awaitable[int]) -> int | None:
-    """The result of `work`; None, with `work` cancelled, if the client closes the channel before."""
+    """Return the result of `work`. If the client closes the channel first, cancel `work` and return None."""
     working = asyncio.ensure_future(work)
     closing = asyncio.ensure_future(client.channel.wait_closed())
     try:
@@ -141,7 +141,7 @@ async def _unless_closed(client: asyncssh.SSHServerProcess[bytes], work: Awaitab
         closing.cancel()
 
 
-async def _reader(opened: contextlib.ExitStack, file: IO[bytes]) -> asyncio.StreamReader:
+async def _open_reader(opened: contextlib.ExitStack, file: IO[bytes]) -> asyncio.StreamReader:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_CHUNK)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
@@ -149,51 +149,51 @@ async def _reader(opened: contextlib.ExitStack, file: IO[bytes]) -> asyncio.Stre
     return reader
 
 
-async def _writer(opened: contextlib.ExitStack, file: IO[bytes] | None) -> asyncio.StreamWriter:
+async def _open_writer(opened: contextlib.ExitStack, file: IO[bytes] | None) -> asyncio.StreamWriter:
     loop = asyncio.get_running_loop()
     protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())  # for its flow control
     transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
-    transport.set_write_buffer_limits(0)  # nothing is left unwritten when it is closed
+    transport.set_write_buffer_limits(0)  # no data is left unwritten when it is closed
     opened.callback(lambda: None if transport.is_closing() else transport.abort())
     return asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
-    """Send all that comes, no faster than the client takes it."""
-    # A terminal whose last user is gone answers with an error, not with an end.
+async def _copy_output(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
+    """Send all output, no faster than the client accepts it."""
+    # A terminal whose last process has ended raises an error instead of an end of file.
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await source.read(_CHUNK):
             target.write(data)
             await target.drain()
 
 
-async def _feed(
+async def _feed_input(
     client: asyncssh.SSHServerProcess[bytes],
     sink: asyncio.StreamWriter,
     *,
     child: subprocess.Popen[bytes],
     terminal: int | None,
 ) -> None:
-    """Give the process what the client types, until it has no more; obey signals and new window sizes."""
+    """Pass the client's input to the process until it ends. Handle signals and new window sizes."""
     with contextlib.suppress(OSError, asyncssh.Error):
-        while (data := await _typed(client, child=child, terminal=terminal)) != b"":
+        while (data := await _read_input(client, child=child, terminal=terminal)) != b"":
             if data and not sink.is_closing():
                 sink.write(data)
-                with contextlib.suppress(ConnectionError):  # it reads no more, but may still get signals
+                with contextlib.suppress(ConnectionError):  # the process reads no more, but may still get signals
                     await sink.drain()
     if terminal is None:
         sink.close()
 
 
-async def _typed(
+async def _read_input(
     client: asyncssh.SSHServerProcess[bytes], *, child: subprocess.Popen[bytes], terminal: int | None
 ) -> bytes | None:
-    """The next input; None where it was no text but a signal or a window size, which is obeyed."""
+    """Return the next input, or None after a signal or a new window size, which is handled here."""
     try:
         return await client.stdin.read(_CHUNK)
     except asyncssh.TerminalSizeChanged as size:
         if terminal is not None:
-            _resize(terminal, (size.width, size.height, size.pixwidth, size.pixheight))
+            _set_window_size(terminal, (size.width, size.height, size.pixwidth, size.pixheight))
     except asyncssh.SignalReceived as received:
         _send_signal(child, received.signal)
     except asyncssh.BreakReceived:
@@ -208,13 +208,13 @@ def _send_signal(child: subprocess.Popen[bytes], name: str) -> None:
             os.killpg(child.pid, number)
 
 
-def _resize(terminal: int, size: tuple[int, int, int, int]) -> None:
+def _set_window_size(terminal: int, size: tuple[int, int, int, int]) -> None:
     width, height, pixel_width, pixel_height = size
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, pixel_width, pixel_height))
 
 
-def _report(client: asyncssh.SSHServerProcess[bytes], status: int) -> None:
-    with contextlib.suppress(OSError, asyncssh.Error):  # the client may have left in the meantime
+def _send_exit_status(client: asyncssh.SSHServerProcess[bytes], status: int) -> None:
+    with contextlib.suppress(OSError, asyncssh.Error):  # the client may have left meanwhile
         if status < 0:
             client.exit_with_signal(signal.Signals(-status).name[3:])
         else:

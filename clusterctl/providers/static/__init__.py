@@ -1,4 +1,4 @@
-"""Machines that exist already and that you can log in to: a lab, a rack."""
+"""The `static` provider: existing machines that accept SSH logins, such as those of a lab."""
 
 from __future__ import annotations
 

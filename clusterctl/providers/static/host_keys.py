@@ -1,4 +1,4 @@
-"""Host keys: which of the config's hosts, and of their gateways, nobody could tell from another machine."""
+"""Host keys: finds the hosts and gateways of the config whose host key is not known."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _PUBLIC_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 @dataclass(frozen=True)
 class _Server:
-    """An SSH server whose key must be known to the user's ssh."""
+    """An SSH server whose host key must be in the user's known_hosts."""
 
     label: str
     host: str
     port: int
     login: str
-    """The command that logs in there."""
+    """The command that logs in to it."""
 
     def __str__(self) -> str:
         return f"{self.label} ({self.host}:{self.port})"
 
 
 def untrusted(hosts: Sequence[Host], known: KnownHosts) -> Iterator[Problem]:
-    """Problems with host keys that are not known: one for all of them, with the exact way to get them safely."""
-    servers = dict.fromkeys(server for host in hosts for server in _servers(host))
-    found = {server: known.look_up(server.host, server.port) for server in servers}
-    missing = [server for server, trust in found.items() if not trust.key and not trust.authority]
-    signed = [server for server, trust in found.items() if trust.authority]
+    """Yield one problem for all unknown host keys, with the exact way to get them safely, and one for signed keys."""
+    servers = dict.fromkeys(server for host in hosts for server in _servers_to_trust(host))
+    trust_by_server = {server: known.look_up(server.host, server.port) for server in servers}
+    missing = [server for server, trust in trust_by_server.items() if not trust.key and not trust.authority]
+    signed = [server for server, trust in trust_by_server.items() if trust.authority]
     if missing:
         yield Problem(
             f"no host key is known of {', '.join(map(str, missing))}: another machine could pose as it",
@@ -55,7 +55,7 @@ def untrusted(hosts: Sequence[Host], known: KnownHosts) -> Iterator[Problem]:
         )
 
 
-def _servers(host: Host) -> Iterator[_Server]:
+def _servers_to_trust(host: Host) -> Iterator[_Server]:
     if not host.host_key and not host.fault:
         jump = f"-J {host.jump} " if host.jump else ""
         login = f"ssh {jump}-p {host.port} {host.user}@{host.address}"
@@ -64,5 +64,5 @@ def _servers(host: Host) -> Iterator[_Server]:
         try:
             end = endpoints.parse(host.jump, user=known_hosts.user_name())
         except ValueError:
-            return  # told with what else is wrong with how it is written
+            return  # reported with the other faults of the text
         yield _Server("the gateway", end.host, end.port, f"ssh -p {end.port} {end.user}@{end.host}")

@@ -1,4 +1,4 @@
-"""The hosts of the config: what is wrong with them, and what of them must be found out before they are taken."""
+"""The hosts of the config: their faults, and the facts that are needed before a cluster takes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_THREADS = 32
 _NEEDS_IPV4 = "set PRIVATE_ADDRESS of each, in its [host NAME] section, to an IPv4 address that the other hosts reach"
 Fault = tuple[str, str]
-"""What is wrong, and what to do."""
+"""The fault, and its remedy."""
 
 
 @dataclass(frozen=True)
@@ -29,33 +29,33 @@ class Host:
     """A machine that is listed in the config."""
 
     name: str
-    """As in HOSTS."""
+    """The name in HOSTS."""
     address: str
     port: int
     user: str
     private_address: str = ""
-    """Where the other hosts reach it; empty: at the IPv4 address of its `address`."""
+    """The address for the other hosts; empty: the IPv4 address of `address`."""
     key: str = ""
-    """Private key file on this computer; empty: the user's agent, and the keys in ``~/.ssh``."""
+    """The private key file on this computer; empty: the user's agent and the keys in ``~/.ssh``."""
     jump: str = ""
     host_key: str = ""
-    """The key it must show; empty: the one that the user's ssh knows."""
+    """The host key it must show; empty: the key in the user's known_hosts."""
     fault: str = ""
-    """Why it cannot be used as it is written."""
+    """The reason why its text in HOSTS cannot be used."""
 
     @property
     def access(self) -> Access:
-        """How to get onto it."""
+        """The way to log in to it."""
         return Access(key=self.key, agent=not self.key, jump=self.jump)
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """What makes it another host than others."""
+        """The values that tell this host from other hosts."""
         return self.address.lower(), self.port, self.jump
 
 
 def as_written(text: str) -> Host:
-    """A host that HOSTS has as ``[user@]address[:port]``, without a section of its own."""
+    """Return the host that HOSTS gives as ``[user@]address[:port]``, without a section of its own."""
     try:
         end = endpoints.parse(text, user=known_hosts.user_name())
     except ValueError as exc:
@@ -64,16 +64,16 @@ def as_written(text: str) -> Host:
 
 
 def examine(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:
-    """The hosts with their host keys and private addresses, and everything that is wrong with any of them."""
+    """Return the hosts with their host keys and private addresses, and the problems of all of them."""
     known = known_hosts.KnownHosts()
     with ThreadPoolExecutor(min(len(hosts), _MAX_THREADS) or 1) as pool:
-        found = list(pool.map(lambda host: _examine(host, known), hosts))
-    complete = [host for host, _ in found]
-    faults = [fault for _, own in found for fault in own]
-    return complete, [*_together([*faults, *_clashes(complete)]), *untrusted(hosts, known)]
+        results = list(pool.map(lambda host: _examine_host(host, known), hosts))
+    complete = [host for host, _ in results]
+    faults = [fault for _, host_faults in results for fault in host_faults]
+    return complete, [*_group_by_remedy([*faults, *_find_address_clashes(complete)]), *untrusted(hosts, known)]
 
 
-def _examine(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
+def _examine_host(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
     if host.fault:
         return host, [(f"HOSTS: {host.fault}", "correct HOSTS: names of [host NAME] sections, or user@address:port")]
     private, faults = _private_address(host)
@@ -95,42 +95,42 @@ def _gateway_faults(host: Host) -> Iterator[Fault]:
         except ValueError as exc:
             yield f"{host.name}: PROXY_JUMP: {exc}", "name one host to go through, as user@host:port"
             return
-        if not _resolve(gateway.host):
+        if not _resolve_name(gateway.host):
             yield f"{host.name}: PROXY_JUMP: {gateway.host} is no name that is known here", "correct PROXY_JUMP"
 
 
 def _private_address(host: Host) -> tuple[str, list[Fault]]:
-    """The IPv4 address that the other hosts reach it by, and what is wrong with its addresses."""
-    here = _resolve(host.address) if not host.jump else ()
-    if not host.jump and not here:
+    """Return the IPv4 address for the other hosts, and the faults of the host's addresses."""
+    own_addresses = _resolve_name(host.address) if not host.jump else ()
+    if not host.jump and not own_addresses:
         remedy = "correct HOSTS, or write a [host NAME] section with its ADDRESS"
         return "", [(f"{host.name}: {host.address} is no name that is known here", remedy)]
     wanted = host.private_address or host.address
-    found = here if wanted == host.address and here else _resolve(wanted)
-    four = next((address for address in found if "." in address and ":" not in address), "")
-    if four:
-        return four, []
-    if found:
+    addresses = own_addresses if wanted == host.address and own_addresses else _resolve_name(wanted)
+    ipv4 = next((address for address in addresses if "." in address and ":" not in address), "")
+    if ipv4:
+        return ipv4, []
+    if addresses:
         only = "has IPv6 addresses only, and ipyparallel's controller listens on IPv4 only"
         return "", [(f"{host.name}: {wanted} {only}", _NEEDS_IPV4)]
     return "", [(f"{host.name}: no IPv4 address of {wanted} is known here", _NEEDS_IPV4)]
 
 
-def _resolve(name: str) -> tuple[str, ...]:
-    """The addresses of a name; none if it is not known."""
+def _resolve_name(name: str) -> tuple[str, ...]:
+    """Return the addresses of a host name; empty if it is not known."""
     try:
         return (str(ipaddress.ip_address(name)),)
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
-    return tuple(str(address[0]) for *_, address in found)
+    return tuple(str(address[0]) for *_, address in entries)
 
 
-def _clashes(hosts: Sequence[Host]) -> Iterator[Fault]:
-    """Hosts that are one, and private addresses that cannot be right."""
+def _find_address_clashes(hosts: Sequence[Host]) -> Iterator[Fault]:
+    """Yield faults for hosts with the same private address, and for addresses that others cannot reach."""
     addresses: dict[str, str] = {}
     for host in hosts:
         other = addresses.setdefault(host.private_address, host.name)
@@ -147,7 +147,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def twice(hosts: Sequence[Host]) -> Iterator[Problem]:
-    """What HOSTS names more than once."""
+    """Yield a problem for each host that HOSTS names more than once."""
     seen: dict[tuple[str, int, str], str] = {}
     for host in hosts:
         other = seen.get(host.place)
@@ -157,8 +157,8 @@ def twice(hosts: Sequence[Host]) -> Iterator[Problem]:
             yield Problem(f"HOSTS names {what}", "leave one of them out of HOSTS")
 
 
-def _together(faults: Sequence[Fault]) -> list[Problem]:
-    """One problem for all that have the same remedy."""
+def _group_by_remedy(faults: Sequence[Fault]) -> list[Problem]:
+    """Return one problem for all faults with the same remedy."""
     by_remedy: dict[str, dict[str, None]] = {}
     for message, remedy in faults:
         by_remedy.setdefault(remedy, {})[message] = None

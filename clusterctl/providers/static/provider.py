@@ -1,4 +1,4 @@
-"""The `static` provider: it takes hosts that are listed, and frees them. It never logs in, and powers nothing off."""
+"""The `static` provider takes listed hosts and frees them. It never logs in to a host and never powers one off."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ class StaticProvider:
     name = "static"
 
     def __init__(self, root: Path, *, hosts: Sequence[Host] = (), shared_home: bool = False) -> None:
-        """Keep the records below `root`.
+        """Make a provider.
 
         Args:
-            root: a folder on this computer.
-            hosts: those of the config, in the order in which they are taken. Without them a cluster can only be
-                looked at, and ended.
-            shared_home: they share the users' homes already.
+            root: the folder on this computer that keeps the records.
+            hosts: the hosts of the config, in the order in which they are taken. Without them a cluster can only
+                be listed and ended.
+            shared_home: True if the hosts share the users' homes already.
         """
-        self.facets = _facets(shared_home=shared_home)
+        self.facets = _node_facets(shared_home=shared_home)
         self._records = Records(root)
         self._hosts = tuple(hosts)
         self._shared_home = shared_home
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan. Changes nothing."""
-        return self._choose(plan)[1]
+        """Return the problems that would stop this plan. Changes nothing."""
+        return self._choose_hosts(plan)[1]
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Take a host for each alias that has none. An alias that has one keeps it, with what the config says now."""
-        del public_key, report  # whoever logs in to the host lets it in
+        """Take a host for each alias without one. An alias keeps its host, with the config's current values."""
+        del public_key, report  # the key is installed at the first login
         with self._records.locked():
-            members, problems = self._choose(plan)
+            members, problems = self._choose_hosts(plan)
             if problems:
                 raise ProviderError(
                     "\n".join(problem.message for problem in problems),
@@ -65,16 +65,16 @@ class StaticProvider:
         return [node for node in self.nodes(plan.cluster) if node.alias in members]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The hosts that are taken. One that takes no connection counts as stopped."""
+        """Return the hosts that are taken. A host that accepts no connection counts as stopped."""
         records = self._records.all() if cluster is None else [self._records.of(cluster)]
-        found = [_node(record, alias) for record in records if record for alias in record.members]
-        with ThreadPoolExecutor(min(len(found), _MAX_THREADS) or 1) as pool:
-            states = list(pool.map(_state, found))
-        nodes = [replace(node, state=state) for node, state in zip(found, states, strict=True)]
+        unprobed = [_make_node(record, alias) for record in records if record for alias in record.members]
+        with ThreadPoolExecutor(min(len(unprobed), _MAX_THREADS) or 1) as pool:
+            states = list(pool.map(_probe_state, unprobed))
+        nodes = [replace(node, state=state) for node, state in zip(unprobed, states, strict=True)]
         return sorted(nodes, key=lambda node: (node.cluster, not node.is_master, node.alias))
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """Forget that these hosts, or all, belong to the cluster. They stay on, with what is on them."""
+        """Free these hosts, or all of the cluster. They keep running, with everything on them."""
         if self._records.of(cluster) is None:
             return
         with self._records.locked():
@@ -84,13 +84,13 @@ class StaticProvider:
                 left = {alias: member for alias, member in record.members.items() if alias not in gone}
                 self._records.write(replace(record, members=left))
 
-    def _choose(self, plan: Plan) -> tuple[dict[str, Member], list[Problem]]:
-        """A host for each alias of the plan, and everything that stands against it."""
+    def _choose_hosts(self, plan: Plan) -> tuple[dict[str, Member], list[Problem]]:
+        """Return a host for each alias of the plan, and the problems that would stop the plan."""
         records = {record.cluster: record for record in self._records.all()}
         own = records.pop(plan.cluster, None)
         mine = own.members if own else {}
         busy = {m.host.place: record.cluster for record in records.values() for m in record.members.values()}
-        problems = [*twice(self._hosts), *_volumes(plan)]
+        problems = [*twice(self._hosts), *_volume_problems(plan)]
         aliases = sorted((spec.alias for spec in plan.nodes), key=lambda alias: alias != MASTER)
         listed = {host.name: host for host in self._hosts}
         used = {member.host.name for member in mine.values()}
@@ -103,8 +103,10 @@ class StaticProvider:
                 same = old is not None and old.host.place == host.place
                 chosen[alias] = Member(host, old.taken if old and same else secrets.token_hex(2))
             elif old:
-                problems.append(_unlisted(plan.cluster, alias, old.host.name))
-        problems += _too_few(plan, len(chosen) + sum(alias in mine for alias in aliases if alias not in chosen), busy)
+                problems.append(_unlisted_problem(plan.cluster, alias, old.host.name))
+        problems += _shortage_problems(
+            plan, len(chosen) + sum(alias in mine for alias in aliases if alias not in chosen), busy
+        )
         complete, wrong = examine([member.host for member in chosen.values()])
         members = {
             alias: replace(member, host=host) for (alias, member), host in zip(chosen.items(), complete, strict=True)
@@ -112,19 +114,19 @@ class StaticProvider:
         return members, problems + wrong
 
 
-def _too_few(plan: Plan, found: int, busy: dict[tuple[str, int, str], str]) -> list[Problem]:
-    if found >= len(plan.nodes):
+def _shortage_problems(plan: Plan, available: int, busy: dict[tuple[str, int, str], str]) -> list[Problem]:
+    if available >= len(plan.nodes):
         return []
     others = f"; others belong to {', '.join(sorted(set(busy.values())))}" if busy else ""
     return [
         Problem(
-            f"{plan.cluster} needs {len(plan.nodes)} hosts, and HOSTS has {found} for it{others}",
+            f"{plan.cluster} needs {len(plan.nodes)} hosts, and HOSTS has {available} for it{others}",
             "add hosts to HOSTS, ask for fewer nodes, or end the cluster that has the others",
         )
     ]
 
 
-def _unlisted(cluster: str, alias: str, name: str) -> Problem:
+def _unlisted_problem(cluster: str, alias: str, name: str) -> Problem:
     ends = f"`clusterctl terminate {cluster}`" if alias == MASTER else f"`clusterctl removenode -a {alias} {cluster}`"
     return Problem(
         f"{alias} of {cluster} is on {name}, which HOSTS does not name any more",
@@ -132,7 +134,7 @@ def _unlisted(cluster: str, alias: str, name: str) -> Problem:
     )
 
 
-def _volumes(plan: Plan) -> list[Problem]:
+def _volume_problems(plan: Plan) -> list[Problem]:
     return [
         Problem(
             f"volume {volume.name}: VOLUME_ID means nothing to static hosts",
@@ -143,17 +145,17 @@ def _volumes(plan: Plan) -> list[Problem]:
     ]
 
 
-def _facets(*, shared_home: bool) -> frozenset[Facet]:
+def _node_facets(*, shared_home: bool) -> frozenset[Facet]:
     return _FACETS | {Facet.SHARED_HOME} if shared_home else _FACETS
 
 
-def _node(record: Record, alias: str) -> Node:
+def _make_node(record: Record, alias: str) -> Node:
     member = record.members[alias]
     host = member.host
     return Node(
         alias=alias,
         cluster=record.cluster,
-        # The same after a reboot: systemd brings back what was set up.
+        # The same id after a reboot: systemd restarts the services.
         id=f"{alias}@{host.address}:{host.port}#{member.taken}",
         state=NodeState.RUNNING,
         address=host.address,
@@ -162,14 +164,14 @@ def _node(record: Record, alias: str) -> Node:
         user=host.user,
         host_key=host.host_key,
         layout=machine_layout(record.user),
-        facets=_facets(shared_home=record.shared_home),
+        facets=_node_facets(shared_home=record.shared_home),
         access=host.access,
     )
 
 
-def _state(node: Node) -> NodeState:
+def _probe_state(node: Node) -> NodeState:
     if node.access.jump:
-        return NodeState.RUNNING  # whether it is, only its gateway could tell
+        return NodeState.RUNNING  # only the gateway could tell whether it runs
     with suppress(OSError), socket.create_connection((node.address, node.port), _ANSWER_S):
         return NodeState.RUNNING
     return NodeState.STOPPED

@@ -1,4 +1,4 @@
-"""Which hosts belong to which cluster. The hosts carry no tags of ours, so this computer keeps the record."""
+"""The records that say which hosts belong to which cluster. They are on this computer: hosts carry no tags."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Member:
 
     host: Host
     taken: str
-    """Another word each time that a host is taken: whoever comes back after it left is a new member."""
+    """A new text each time that the host is taken: a host that left and comes back is a new member."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A cluster of listed hosts."""
+    """The record of a cluster of listed hosts."""
 
     cluster: str
     user: str
@@ -42,42 +42,42 @@ class Record:
 
 
 class Records:
-    """The records of all clusters: one file each, readable by its owner only, written whole or not at all."""
+    """The records of all clusters: one file each, readable by its owner only, written atomically."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one who takes or frees hosts; waits for whoever else does."""
+        """Hold the lock for taking and freeing hosts. Waits while another process holds it."""
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = (self._root / "lock").open("a")
         except OSError as exc:
-            raise _unwritable(self._root, exc) from exc
+            raise _write_error(self._root, exc) from exc
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def all(self) -> list[Record]:
-        """Every cluster's record."""
+        """Return the records of all clusters."""
         files = sorted(self._root.glob("*.json")) if self._root.is_dir() else []
         records = [self.of(file.stem) for file in files if _NAME.fullmatch(file.stem)]
         return [record for record in records if record]
 
     def of(self, cluster: str) -> Record | None:
-        """A cluster's record, or None if it has no hosts.
+        """Return a cluster's record, or None if it has no hosts.
 
         Raises:
-            ProviderError: there is a file that nobody can read.
+            ProviderError: the file of the record cannot be read.
         """
-        path = self._path(cluster)
+        path = self._record_path(cluster)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
             members = {
-                alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in found["members"].items()
+                alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()
             }
-            return Record(cluster, found["user"], found["shared_home"], members)
+            return Record(cluster, content["user"], content["shared_home"], members)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -87,8 +87,8 @@ class Records:
             ) from exc
 
     def write(self, record: Record) -> None:
-        """Keep a cluster's record; one without members is forgotten."""
-        path = self._path(record.cluster)
+        """Write a cluster's record. A record without members is deleted."""
+        path = self._record_path(record.cluster)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             if not record.members:
@@ -99,15 +99,15 @@ class Records:
             draft.replace(path)
         except OSError as exc:
             draft.unlink(missing_ok=True)
-            raise _unwritable(path, exc) from exc
+            raise _write_error(path, exc) from exc
 
-    def _path(self, cluster: str) -> Path:
+    def _record_path(self, cluster: str) -> Path:
         if not _NAME.fullmatch(cluster):
             raise ProviderError(f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _")
         return self._root / f"{cluster}.json"
 
 
-def _unwritable(path: Path, exc: OSError) -> ProviderError:
+def _write_error(path: Path, exc: OSError) -> ProviderError:
     return ProviderError(
         f"cannot write {path}: {exc.strerror or exc}",
         remedy="free some space or fix its permissions, or set CLUSTERCTL_HOME to another folder",
