@@ -112,7 +112,7 @@ def test_of_two_of_one_name_the_first_is_taken_and_one_that_is_broken_is_named(m
         return EntryPoint(name, value, "clusterctl.plugins")
 
     twice = (entry("nfs", "clusterctl_plugins.nfs:Nfs"), entry("nfs", "no.such:Thing"))
-    monkeypatch.setattr(loader, "_entries", loader._entries.__wrapped__)
+    monkeypatch.setattr(loader, "_entry_points", loader._entry_points.__wrapped__)
     monkeypatch.setattr(loader, "entry_points", lambda group: twice)
     assert list(loader.installed()) == ["nfs"]
     monkeypatch.setattr(loader, "entry_points", lambda group: twice[1:])

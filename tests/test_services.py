@@ -33,7 +33,7 @@ def read(tmp_path_factory):
         parser = options.UnhosedConfigParser()
         server = options.ServerOptions()
         parser.expansions = server.environ_expansions
-        parser.read_string(supervisord.definition(node, replace(service, directory=logs)))
+        parser.read_string(supervisord.service_definition(node, replace(service, directory=logs)))
         return server.processes_from_section(parser, f"program:{service.name}", service.name)
 
     return read
@@ -81,7 +81,7 @@ def test_a_service_is_restarted_by_itself(read):
 )
 def test_any_change_of_the_description_changes_the_file_that_decides_on_a_restart(change):
     changed = replace(ENGINE, **change)
-    assert supervisord.definition(NODE, ENGINE) != supervisord.definition(NODE, changed)
+    assert supervisord.service_definition(NODE, ENGINE) != supervisord.service_definition(NODE, changed)
     # How many instances there are is not in a unit: they are enabled one by one.
     assert services.ensure(SYSTEMD, [ENGINE]) != services.ensure(SYSTEMD, [changed])
 
@@ -122,17 +122,17 @@ def test_a_pid_file_of_before_a_boot_is_not_believed():
 
 def test_a_machine_runs_it_as_its_user_with_that_users_home(read):
     service = replace(ENGINE, user="me", home=PurePosixPath("/home/me"))
-    text = supervisord.definition(MACHINE, service)
+    text = supervisord.service_definition(MACHINE, service)
     assert "\nuser=me\n" in text
-    assert "HOME=/home/me USER=me" not in supervisord.definition(NODE, service)
+    assert "HOME=/home/me USER=me" not in supervisord.service_definition(NODE, service)
     assert {"HOME=/home/me", "USER=me", "LOGNAME=me"} <= set(text.split("command=")[1].splitlines()[0].split())
-    assert "user=" not in supervisord.definition(NODE, service)
+    assert "user=" not in supervisord.service_definition(NODE, service)
 
 
 def unit(service):
     """A unit file as systemd groups it: section to key to values."""
     found = {}
-    for line in systemd.definition(SYSTEMD, service).splitlines():
+    for line in systemd.service_definition(SYSTEMD, service).splitlines():
         if line.startswith("["):
             section = found.setdefault(line.strip("[]"), {})
         elif line and not line.startswith("#"):
@@ -174,8 +174,8 @@ class TestSystemd:
         assert "systemctl --quiet enable" in script
 
     def test_one_instance_and_all_of_a_service_are_addressed(self):
-        assert systemd.address("engine") == "clusterctl-engine@*.service"
-        assert systemd.address(services.instance("engine", 3)) == "clusterctl-engine@3.service"
+        assert systemd.manager_name("engine") == "clusterctl-engine@*.service"
+        assert systemd.manager_name(services.instance("engine", 3)) == "clusterctl-engine@3.service"
 
     def test_no_services_is_told_from_any_other_failure(self):
         assert "exit 69" in services.restart(SYSTEMD, ["engine"])

@@ -68,7 +68,7 @@ RENDERED = {
         lambda: services.restart(NODE, ["engine", "two"]),
         lambda: services.stop(NODE, ["engine", "two"]),
     ],
-    "supervisord_program.conf.j2": [lambda: supervisord.definition(NODE, SERVICE)],
+    "supervisord_program.conf.j2": [lambda: supervisord.service_definition(NODE, SERVICE)],
     "systemd_units.sh.j2": [],
     "systemd_ensure.sh.j2": [lambda: services.ensure(SYSTEMD, SERVICES)],
     "systemd_control.sh.j2": [
@@ -77,7 +77,7 @@ RENDERED = {
         lambda: services.restart(SYSTEMD, [services.instance("engine", 3)]),
         lambda: services.stop(SYSTEMD, ["engine", "two"]),
     ],
-    "systemd_unit.j2": [lambda: systemd.definition(SYSTEMD, SERVICE)],
+    "systemd_unit.j2": [lambda: systemd.service_definition(SYSTEMD, SERVICE)],
     "ipcluster_leave.sh.j2": [
         lambda lasting=lasting: render(
             "ipcluster_leave.sh.j2", lasting=lasting, mark="lab SHA256:x", stop=services.stop(SYSTEMD, ["engine"])

@@ -1,1 +1,1 @@
-"""What is done to a node by scripts: services, facts, the users they run as. It works through a `Remote`."""
+"""Work on nodes by scripts: services, facts, and the users that scripts run as. It uses a `Remote`."""

@@ -1,4 +1,4 @@
-"""What a machine is, asked of itself at the first login. One remote command."""
+"""The facts of a machine, read by one remote command at the first login."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _KEY_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine says of itself."""
+    """The facts that a machine reports."""
 
     cores: int
     host_key: str = ""
-    """The key of its own, as ``ssh-ed25519 AAAA...``; only of one that was born with a throw-away key."""
+    """The node's own new host key, as ``ssh-ed25519 AAAA...``; only if it was created with a temporary key."""
 
 
 def learn(remote: Remote, node: Node) -> Facts:
-    """What the node says of itself. One that was born with a throw-away host key has made one of its own then.
+    """Return the node's facts. A node that was created with a temporary host key makes its own key in this step.
 
     Raises:
-        RemoteError: it is not what its provider promised, such as a host without systemd, or the login may not
+        RemoteError: the node is not as its provider promised, such as a host without systemd, or the user cannot
             become root.
     """
-    # Without a comment, as the node compares it with the one that it has.
+    # Without the comment, since the node compares it with its present key.
     born_with = " ".join(node.host_key.split()[:2]) if node.bootstrap_key else ""
-    said = remote.run_script(render("facts.sh.j2", born_with=born_with), name="facts", sudo=True).stdout
-    facts = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+    output = remote.run_script(render("facts.sh.j2", born_with=born_with), name="facts", sudo=True).stdout
+    facts = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
     if facts.get("id") != "0":
         raise RemoteError(
             f"{node.alias}: {node.user} is not root there",
@@ -65,9 +65,9 @@ def learn(remote: Remote, node: Node) -> Facts:
 
 
 def use_own_key(remote: Remote, key: str) -> None:
-    """Have the node show this key, which it has made, to all who come from now on. May run twice.
+    """Make the node show its own new host key from now on. May run twice.
 
     Raises:
-        RemoteError: it does not, and may still show the one that it was born with; the message says why.
+        RemoteError: the change failed, and the node may still show its first key; the message says why.
     """
     remote.run_script(render("host_key_use.sh.j2", own=key), name="host key", sudo=True, timeout_s=_KEY_TIMEOUT_S)

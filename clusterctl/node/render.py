@@ -1,4 +1,4 @@
-"""Template name and values to text. The only file that knows jinja2."""
+"""Renders templates with values. The only file that knows jinja2."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 
 @cache
-def _environment() -> Environment:
-    # jinja2 is loaded at the first template: `--help` and `--version` need none.
+def _jinja_environment() -> Environment:
+    # jinja2 is loaded at the first template: `--help` and `--version` do not need it.
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    def source(name: str) -> str | None:
-        found = files("clusterctl_templates").joinpath(name)
-        return found.read_text(encoding="utf-8") if found.is_file() else None
+    def load_template(name: str) -> str | None:
+        file = files("clusterctl_templates").joinpath(name)
+        return file.read_text(encoding="utf-8") if file.is_file() else None
 
     environment = Environment(
-        loader=FunctionLoader(source),
+        loader=FunctionLoader(load_template),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  shell, Python and INI, never HTML
-        finalize=_reveal,
+        finalize=_reveal_secret,
     )
-    environment.filters["quote"] = lambda value: shlex.quote(str(_reveal(value)))
+    environment.filters["quote"] = lambda value: shlex.quote(str(_reveal_secret(value)))
     return environment
 
 
-def _reveal(value: object) -> object:
-    """A template is how a secret reaches a node's 0600 file; anywhere else it shows as ***."""
+def _reveal_secret(value: object) -> object:
+    """Return the real text of a secret. Templates write secrets to 0600 files of a node; elsewhere they show as ***."""
     return value.reveal() if isinstance(value, Secret) else value
 
 
 def render(template: str, **values: object) -> str:
-    """Fill a template of templates/. A value it uses and does not get is an error, never an empty text."""
-    return _environment().get_template(template).render(**values)
+    """Return a template of templates/ filled with values. A missing value is an error, never an empty text."""
+    return _jinja_environment().get_template(template).render(**values)
 
 
 def render_text(source: str, **values: object) -> str:
-    """Fill a template given as text: for plugins that bring their own."""
-    return _environment().from_string(source).render(**values)
+    """Return a template, given as text, filled with values. For plugins with their own templates."""
+    return _jinja_environment().from_string(source).render(**values)

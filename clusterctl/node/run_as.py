@@ -1,6 +1,6 @@
-"""Whose files and processes on a node: pieces of shell for scripts that run as root on a machine.
+"""Pieces of shell for root scripts on a machine: commands and folders of other users.
 
-A node that is no machine has one user, who owns all of it; there each piece is what it would be without accounts.
+A node that is not a machine has a single user, who owns everything. There each piece leaves accounts out.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _END = "CLUSTERCTL_AS_USER"
 
 
 def as_user(node: Node, user: str, script: str) -> str:
-    """A piece of a root script that runs `script` as this user, in the user's home, and ends with its status.
+    """Return a piece of a root script that runs `script` as this user, in the user's home, and ends with its status.
 
-    The script comes over stdin, so secrets in it show in no process list.
+    The script is passed over stdin, so its secrets show in no process list.
     """
     if Facet.MACHINE not in node.facets:
         return f"{script}\n"
     home = shlex.quote(str(node.layout.home))
     name = shlex.quote(user)
-    # A shared home may be closed to root. The script is read whole before it begins: a command in it may read stdin.
+    # Root may lack access to a shared home. The script is read whole before it runs: a command in it may read stdin.
     return (
         f"(cd / && exec runuser -u {name} -- env HOME={home} USER={name} LOGNAME={name} sh -s) <<'{_END}'\n"
         f"clusterctl_as_user() {{\ncd {home} || exit\n{script}\n}}\nclusterctl_as_user\nexit $?\n{_END}\n"
@@ -35,7 +35,7 @@ def as_user(node: Node, user: str, script: str) -> str:
 
 
 def own_folder(node: Node, user: str, path: PurePosixPath, *, mode: str = "0700") -> str:
-    """A line that makes a folder which belongs to this user; those above it are made for root."""
+    """Return a line that makes a folder for this user. Missing parent folders are made for root."""
     folder = shlex.quote(str(path))
     if Facet.MACHINE not in node.facets:
         return f"mkdir -p {folder}\n"

@@ -1,6 +1,6 @@
-"""A named daemon on a node: ensure, restart, stop, status. Under systemd where it runs, else under supervisord.
+"""Services on a node: ensure, restart, stop, status. Under systemd if it runs there, else under supervisord.
 
-Each function returns the text of a shell script, so that a plugin does its files and its daemons in one round trip:
+Each function returns the text of a shell script, so that a plugin can set up files and services in one round trip:
 `cluster.on(node).run_script(render(...) + services.ensure(node, [...]), sudo=True)`. On a machine they need root.
 """
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from clusterctl.model import Node, Service
 
 REQUIREMENT = "supervisor>=4.2.5"
-"""What a node without systemd needs from PyPI."""
+"""The package from PyPI that a node without systemd needs."""
 _NO_MANAGER = 69  # EX_UNAVAILABLE of sysexits.h
 
 
 def manager_runs(node: Node) -> str:
-    """A shell condition: services may be running. What an earlier boot left behind is not believed."""
+    """Return a shell condition that is true if services may be running. Files of an earlier boot are not trusted."""
     if Facet.INIT in node.facets:
         return f"systemctl --quiet is-active '{systemd.PREFIX}*'"
     run = shlex.quote(str(node.layout.run))
@@ -34,8 +34,8 @@ def manager_runs(node: Node) -> str:
 
 
 def ensure(node: Node, services: Sequence[Service]) -> str:
-    """A script that makes these services run as described; restarts only those whose description changed."""
-    manager = _manager(node)
+    """Return a script that makes these services run as described. It restarts only changed services."""
+    manager = _service_manager(node)
     return render(
         manager.ENSURE,
         node=node,
@@ -43,32 +43,32 @@ def ensure(node: Node, services: Sequence[Service]) -> str:
         folder=node.layout.state / "services",
         manager_runs=manager_runs(node),
         services=services,
-        programs={service.name: manager.definition(node, service) for service in services},
+        programs={service.name: manager.service_definition(node, service) for service in services},
     )
 
 
 def restart(node: Node, names: Sequence[str]) -> str:
-    """A script that stops and starts services, or single instances of them (`instance`); it ends once they are up."""
-    return _control(node, "restart", names)
+    """Return a script that restarts services, or single instances (see `instance`). It ends once they are up."""
+    return _control_script(node, "restart", names)
 
 
 def instance(service: str, number: int) -> str:
-    """The name of one instance of a service."""
+    """Return the name of one instance of a service."""
     return f"{service}:{service}-{number}"
 
 
 def stop(node: Node, names: Sequence[str]) -> str:
-    """A script that ends these services and forgets them. Not running is success."""
-    return _control(node, "stop", names)
+    """Return a script that stops and removes these services. A service that does not run is success."""
+    return _control_script(node, "stop", names)
 
 
 def status(node: Node) -> str:
-    """A script that prints the state of every service; read its output with `parse_status`."""
-    return _control(node, "status", ())
+    """Return a script that prints the state of every service. `parse_status` reads its output."""
+    return _control_script(node, "status", ())
 
 
 def parse_status(output: str) -> tuple[ServiceState, ...]:
-    """Read what the `status` script printed: lines such as ``engine:engine-3 RUNNING pid 7, uptime 0:00:04``."""
+    """Parse the output of the `status` script: lines such as ``engine:engine-3 RUNNING pid 7, uptime 0:00:04``."""
     states = []
     for line in output.splitlines():
         name, state, detail = [*line.split(None, 2), "", "", ""][:3]
@@ -80,16 +80,16 @@ def parse_status(output: str) -> tuple[ServiceState, ...]:
 
 
 def is_missing(error: RemoteError) -> bool:
-    """Whether the script failed because the node runs no service manager, hence no service."""
+    """Return whether a script failed because the node runs no service manager, and so no service."""
     return error.status == _NO_MANAGER
 
 
-def _manager(node: Node) -> ModuleType:
+def _service_manager(node: Node) -> ModuleType:
     return systemd if Facet.INIT in node.facets else supervisord
 
 
-def _control(node: Node, action: str, names: Sequence[str]) -> str:
-    manager = _manager(node)
+def _control_script(node: Node, action: str, names: Sequence[str]) -> str:
+    manager = _service_manager(node)
     return render(
         manager.CONTROL,
         layout=node.layout,
@@ -97,6 +97,6 @@ def _control(node: Node, action: str, names: Sequence[str]) -> str:
         manager_runs=manager_runs(node),
         action=action,
         names=tuple(names),
-        addresses=tuple(manager.address(name) for name in names),
+        addresses=tuple(manager.manager_name(name) for name in names),
         no_manager=_NO_MANAGER,
     )

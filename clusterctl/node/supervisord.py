@@ -1,4 +1,4 @@
-"""A service as supervisord is told of it."""
+"""The configuration of a service for supervisord."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ ENSURE = "supervisord_ensure.sh.j2"
 CONTROL = "supervisord_control.sh.j2"
 
 
-def definition(node: Node, service: Service) -> str:
-    """The section of its config file."""
-    # Not as supervisord's own `environment`, in which nothing can be escaped.
+def service_definition(node: Node, service: Service) -> str:
+    """Return the section of supervisord's config file for a service."""
+    # Not by supervisord's `environment` option, which cannot escape characters.
     environment = [f"{key}={value}" for key, value in sorted(service.environment.items())]
     user = service.user if Facet.MACHINE in node.facets else ""
     if user and service.home:
         environment += [f"HOME={service.home}", f"USER={user}", f"LOGNAME={user}"]
     if service.version:
-        # supervisord restarts what it starts differently than before, and looks at nothing else.
+        # supervisord restarts a program only if its section differs, so the version is a part of it.
         environment.append(f"CLUSTERCTL_VERSION={hashlib.sha256(service.version.encode()).hexdigest()[:12]}")
     words = [*(["env", *environment] if environment else ()), *service.command]
     return render(
         "supervisord_program.conf.j2",
         service=service,
         user=user,
-        command=_one_line(words).replace("{number}", "%(process_num)d"),
+        command=_command_line(words).replace("{number}", "%(process_num)d"),
         logs=node.layout.logs,
     )
 
 
-def address(name: str) -> str:
-    """A service, or one instance of it, as supervisorctl is told of it."""
+def manager_name(name: str) -> str:
+    """Return the name of a service, or of one instance, for supervisorctl."""
     return name if ":" in name else f"{name}:*"
 
 
-def _one_line(words: Sequence[str]) -> str:
-    """Words as supervisord reads them: it splits like a shell, after it has cut comments and filled in ``%(...)s``."""
+def _command_line(words: Sequence[str]) -> str:
+    """Return words as one line for supervisord, which cuts comments and fills in ``%(...)s`` before it splits words."""
     line = shlex.join(words)
     if len(line.splitlines()) > 1:
         raise ValueError(f"supervisord cannot start a command with a line end in it: {line}")
-    # Only quoted words have a blank in them, so the quotes in between change nothing but hide the comment's sign.
+    # Only quoted words hold blanks, so these quotes change nothing except that they hide the comment sign.
     return re.sub(r"(\s)([;#])", r"\1''\2", line.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""A service as systemd is told of it: one template unit, an instance for each number."""
+"""The configuration of a service for systemd: one template unit, with an instance for each number."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 ENSURE = "systemd_ensure.sh.j2"
 CONTROL = "systemd_control.sh.j2"
 PREFIX = "clusterctl-"
-"""What the names of all our units begin with."""
+"""The prefix of the names of all our units."""
 
 
-def definition(node: Node, service: Service) -> str:
-    """The unit file of ``clusterctl-NAME@.service``."""
+def service_definition(node: Node, service: Service) -> str:
+    """Return the unit file ``clusterctl-NAME@.service``."""
     return render(
         "systemd_unit.j2",
         service=service,
-        environment=[_quoted(f"{key}={value}") for key, value in sorted(service.environment.items())],
-        # Only here does a dollar sign stand for something.
-        command=" ".join(_quoted(word).replace("$", "$$").replace("{number}", "%i") for word in service.command),
+        environment=[_quote_word(f"{key}={value}") for key, value in sorted(service.environment.items())],
+        # A dollar sign has a meaning only in the command line.
+        command=" ".join(_quote_word(word).replace("$", "$$").replace("{number}", "%i") for word in service.command),
         logs=node.layout.logs,
     )
 
 
-def address(name: str) -> str:
-    """A service, or one instance of it, as systemctl is told of it."""
+def manager_name(name: str) -> str:
+    """Return the unit name of a service, or of one instance, for systemctl."""
     service, _, instance = name.partition(":")
     number = instance.rpartition("-")[2] or "*"
     return f"{PREFIX}{service}@{number}.service"
 
 
-def _quoted(word: str) -> str:
-    """A word as systemd reads it: C-like escapes in double quotes, ``%`` doubled."""
+def _quote_word(word: str) -> str:
+    """Return a word quoted for systemd: C-like escapes in double quotes, ``%`` doubled."""
     if len(word.splitlines()) > 1:
         raise ValueError(f"systemd cannot be given a line end in a word: {word!r}")
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")

@@ -1,1 +1,1 @@
-"""The hooks of plugins: their specifications, where plugin classes come from, and who calls them in which order."""
+"""The hooks of plugins: their specifications, the loader of plugin classes, and the host that calls them in order."""

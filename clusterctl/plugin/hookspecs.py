@@ -1,6 +1,6 @@
-"""Every moment at which a plugin may act, in the order in which they come.
+"""The hooks: every moment at which a plugin may act, in order.
 
-A hook returns data or acts, never both. An implementation takes only the arguments it uses.
+A hook returns data or acts, never both. An implementation takes only the arguments that it uses.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Orders and calls plugins, and names the one that failed.
+"""Orders and calls plugins, and names the plugin that failed.
 
-Plain pluggy calls run the last registered first and do not say who failed, so plugins are called one by one, in INI
-order. pluggy still checks every hook's name and arguments.
+pluggy by itself calls the last registered plugin first and does not say which one failed. So plugins are called one
+by one, in INI order. pluggy still checks the name and the arguments of every hook.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class PluginHost:
     def __init__(self, choices: Iterable[tuple[str, type, Section]]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        loaded = [self._load(*choice) for choice in choices]
-        # In INI order, but for one that with its present options must come before whoever makes users.
+        loaded = [self._load_plugin(*choice) for choice in choices]
+        # In INI order, except for plugins whose options require them before the plugin that makes users.
         self.plugins: tuple[Loaded, ...] = tuple(
-            sorted(loaded, key=lambda each: not getattr(each.plugin, "goes_first", False))
+            sorted(loaded, key=lambda entry: not getattr(entry.plugin, "goes_first", False))
         )
-        self._check()
+        self._check_hooks()
 
-    def _load(self, name: str, plugin_class: type, options: Section) -> Loaded:
+    def _load_plugin(self, name: str, plugin_class: type, options: Section) -> Loaded:
         try:
             plugin = plugin_class(options)
             self._manager.register(plugin, name=name)
@@ -52,7 +52,7 @@ class PluginHost:
         callers = self._manager.get_hookcallers(plugin) or []
         return Loaded(name, plugin, frozenset(caller.name for caller in callers))
 
-    def _check(self) -> None:
+    def _check_hooks(self) -> None:
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as exc:
@@ -65,25 +65,25 @@ class PluginHost:
         return tuple(loaded.name for loaded in self.plugins)
 
     def having(self, hook: str) -> tuple[str, ...]:
-        """The names of the plugins that implement a hook, in order."""
+        """Return the names of the plugins that implement a hook, in order."""
         return tuple(loaded.name for loaded in self.plugins if hook in loaded.hooks)
 
     def independent(self) -> tuple[str, ...]:
-        """The names of the plugins whose class says ``waits_for_master = False``: theirs is the same on every node."""
+        """Return the names of plugins with ``waits_for_master = False``: their work is the same on every node."""
         return tuple(loaded.name for loaded in self.plugins if not getattr(loaded.plugin, "waits_for_master", True))
 
     def only(self, name: str) -> PluginHost:
-        """A host of that one plugin, the same object."""
+        """Return a host with one plugin only, the same object."""
         alone = PluginHost(())
         alone.plugins = tuple(loaded for loaded in self.plugins if loaded.name == name)
         alone._manager = self._manager
         return alone
 
     def call(self, name: str, hook: str, **arguments: object) -> Any:
-        """Call one plugin's hook; None where it has none.
+        """Call the hook of one plugin. Return its result, or None if the plugin lacks the hook.
 
         Raises:
-            PluginError: it raised; the message names the plugin and the cause.
+            PluginError: the hook raised; the message names the plugin and the cause.
         """
         loaded = next(loaded for loaded in self.plugins if loaded.name == name)
         if hook not in loaded.hooks:
@@ -101,6 +101,6 @@ class PluginHost:
         return results[0] if results else None
 
     def requests(self) -> Sequence[tuple[str, Request]]:
-        """What each plugin wants on every node, in order."""
-        found = [(name, self.call(name, "clusterctl_request")) for name in self.names]
-        return [(name, request) for name, request in found if request is not None]
+        """Return the requests of the plugins for every node, in order."""
+        requests = [(name, self.call(name, "clusterctl_request")) for name in self.names]
+        return [(name, request) for name, request in requests if request is not None]

@@ -1,4 +1,4 @@
-"""Where plugin classes come from, and what one says of itself before it is made: its options, and what it needs."""
+"""Finds plugin classes, and reads what a class declares: its options, and the nodes that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _GROUP = "clusterctl.plugins"
 IMPLICIT = ("volumes", "base", "nfs", "packages", "spot")
-"""Plugins that act on every cluster, in this order and before all others; named in PLUGINS or not."""
+"""Plugins that act on every cluster, in this order and before all others, whether PLUGINS names them or not."""
 
 
 class NoOptions(Section):
@@ -27,34 +27,34 @@ class NoOptions(Section):
 
 
 def installed(distribution: str | None = None) -> dict[str, type]:
-    """The plugins that are installed, by their INI name, sorted; of one distribution only, if named.
+    """Return the installed plugins by INI name, sorted; those of one distribution only, if it is given.
 
     Raises:
-        PluginError: one of them cannot be imported.
+        PluginError: a plugin cannot be imported.
     """
     return {
-        name: _installed(name)
-        for name, entry in sorted(_entries().items())
+        name: _load_installed(name)
+        for name, entry in sorted(_entry_points().items())
         if distribution is None or (entry.dist is not None and entry.dist.name == distribution)
     }
 
 
 def find(name: str, setup_class: str | None = None) -> type:
-    """The class of a ``[plugin NAME]`` section.
+    """Return the class of a ``[plugin NAME]`` section.
 
     Args:
-        name: the section's name; an installed plugin's if there is no `setup_class`.
+        name: the name of the section; without `setup_class` the name of an installed plugin.
         setup_class: ``package.module:Class``, ``package.module.Class``, or ``/path/to/file.py:Class``.
 
     Raises:
-        PluginError: there is no such plugin, or it cannot be imported.
+        PluginError: the plugin does not exist, or cannot be imported.
     """
-    if setup_class is None or setup_class in _entries():
-        return _installed(setup_class or name)
+    if setup_class is None or setup_class in _entry_points():
+        return _load_installed(setup_class or name)
     module_name, _, class_name = setup_class.rpartition(":" if ":" in setup_class else ".")
     try:
-        module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        return _checked(getattr(module, class_name), name)
+        module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+        return _check_class(getattr(module, class_name), name)
     except PluginError:
         raise
     except Exception as exc:
@@ -65,39 +65,40 @@ def find(name: str, setup_class: str | None = None) -> type:
 
 
 @cache
-def _entries() -> dict[str, EntryPoint]:
-    """The installed plugins by name, the first of several. To find them reads the metadata of all packages."""
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return the installed plugins by name, the first of several. Cached: it reads the metadata of all packages."""
     return {entry.name: entry for entry in reversed(tuple(entry_points(group=_GROUP)))}
 
 
-def _installed(name: str) -> type:
-    entry = _entries().get(name)
+def _load_installed(name: str) -> type:
+    entry = _entry_points().get(name)
     if entry is None:
+        known = ", ".join(sorted(_entry_points()))
         raise PluginError(
             f"unknown plugin {name}",
-            remedy=f"installed plugins: {', '.join(sorted(_entries()))}; for your own, add setup_class = module:Class",
+            remedy=f"installed plugins: {known}; for your own, add setup_class = module:Class",
         )
     try:
-        return _checked(entry.load(), name)
+        return _check_class(entry.load(), name)
     except (ImportError, AttributeError) as exc:
         raise PluginError(
             f"plugin {name}: cannot load {entry.value}: {exc}", remedy="reinstall or remove its package"
         ) from exc
 
 
-def _from_file(path: Path) -> Any:
+def _load_file(path: Path) -> Any:
     path = path.expanduser().resolve()
     name = f"clusterctl_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pydantic look their module up by name
+    sys.modules[name] = module  # dataclasses and pydantic look up their module by name
     spec.loader.exec_module(module)
     return module
 
 
-def _checked(candidate: object, name: str) -> type:
+def _check_class(candidate: object, name: str) -> type:
     hooks = [hook for hook in dir(candidate) if hook.startswith("clusterctl_")]
     if not isinstance(candidate, type) or not hooks:
         raise PluginError(
@@ -108,23 +109,25 @@ def _checked(candidate: object, name: str) -> type:
 
 
 def options_model(plugin: type) -> type[Section]:
-    """The model of a plugin class's options."""
+    """Return the model of a plugin class's options."""
     hook = getattr(plugin, "clusterctl_settings", None)
     model: type[Section] = hook() if hook else NoOptions
     return model
 
 
 def not_needed(plugin: type, facets: frozenset[Facet]) -> str:
-    """Why a plugin has nothing to do on nodes with these facets; empty where it has.
+    """Return why a plugin is not needed on nodes with these facets; empty if it is needed.
 
-    A plugin class may say so in two attributes: `needs`, the facets it cannot do without, and `instead`, those that
-    make it superfluous.
+    Two attributes of a plugin class decide: `needs`, the facets that it requires, and `instead`, the facets that
+    make it unnecessary.
     """
-    lacking = frozenset[Facet](getattr(plugin, "needs", ())) - facets
-    if lacking:
-        return f"these nodes are no {' and '.join(sorted(_LACKING.get(facet, facet.value) for facet in lacking))}"
-    there = frozenset[Facet](getattr(plugin, "instead", ())) & facets
-    return f"the provider sees to it ({', '.join(sorted(facet.value for facet in there))})" if there else ""
+    missing = frozenset[Facet](getattr(plugin, "needs", ())) - facets
+    if missing:
+        return (
+            f"these nodes are no {' and '.join(sorted(_MISSING_FACETS.get(facet, facet.value) for facet in missing))}"
+        )
+    provided = frozenset[Facet](getattr(plugin, "instead", ())) & facets
+    return f"the provider sees to it ({', '.join(sorted(facet.value for facet in provided))})" if provided else ""
 
 
-_LACKING = {Facet.MACHINE: "machines of their own"}
+_MISSING_FACETS = {Facet.MACHINE: "machines of their own"}
