@@ -1,1 +1,1 @@
-"""The way from the laptop's ports to a cluster's: its process, and the connection files that make use of it."""
+"""The tunnel from ports of the laptop to ports of a cluster: its process, and the connection files that use it."""

@@ -1,7 +1,7 @@
 """The tunnel's process: one SSH connection with all forwards, which reconnects by itself until it is told to end.
 
-asyncssh sets TCP_NODELAY on what it forwards. OpenSSH does so only for a session with a terminal; with it at both ends,
-each exchange of a ZeroMQ request then waits some 40 ms for an acknowledgement. `python tests/benchmarks/process.py`
+asyncssh sets TCP_NODELAY on forwarded connections. OpenSSH does so only for a session with a terminal; with it at both
+ends, each exchange of a ZeroMQ request waits some 40 ms for an acknowledgement. `python tests/benchmarks/process.py`
 prints what a round trip costs directly, through this, and through `ssh -N` to the same node.
 """
 
@@ -27,84 +27,84 @@ from clusterctl.tunnel import process
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class _Ready:
-    """The end of the pipe on which whoever opened the tunnel waits for a word."""
+class _ReadyPipe:
+    """The pipe to the process that opened the tunnel and waits for one word: ready, or an error."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.said = False
+        self.is_sent = False
 
-    def say(self, word: str) -> None:
-        if not self.said:
-            self.said = True
+    def send_word(self, word: str) -> None:
+        if not self.is_sent:
+            self.is_sent = True
             os.write(self._fd, word.encode())
             os.close(self._fd)
 
 
-async def _keep_up(folder: Path, ready: _Ready) -> None:
-    """Hold the forwards up for as long as the tunnel's file says so."""
-    wanted = process.read(folder / process.FILE)
-    target = process.Target(**json.loads(wanted)["target"])
+async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
+    """Keep the forwards up while the tunnel's file is unchanged."""
+    description = process.read(folder / process.FILE)
+    target = process.Target(**json.loads(description)["target"])
     forwards = process.forwards(folder)
     deadline = asyncio.get_running_loop().time() + process.READY_TIMEOUT_S
     tries = 0
-    while process.read(folder / process.FILE) == wanted:
+    while process.read(folder / process.FILE) == description:
         try:
             async with AsyncExitStack() as opened:
-                connection = await _connect(target, opened)
+                connection = await _connect_to_target(target, opened)
                 for forward in forwards:
                     await connection.forward_local_port("127.0.0.1", forward.local_port, forward.host, forward.port)
                 tries = 0
-                ready.say("ready")
+                ready.send_word("ready")
                 await connection.wait_closed()
         except (OSError, asyncssh.Error) as exc:
-            if not ready.said and asyncio.get_running_loop().time() > deadline:
-                ready.say(str(exc))
+            if not ready.is_sent and asyncio.get_running_loop().time() > deadline:
+                ready.send_word(str(exc))
                 return
         await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
         tries += 1
 
 
-async def _connect(target: process.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
-    """Log in to the tunnel's end, through its gateway if there is one; `opened` closes what was opened."""
+async def _connect_to_target(target: process.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
+    """Log in to the target, through its gateway if there is one. `opened` closes all connections."""
     if target.command:
-        return await _by_program(target, opened)
+        return await _connect_by_program(target, opened)
     gateway = None
     if target.jump:
         end = endpoints.parse(target.jump, user=known_hosts.user_name())
         trusted = known_hosts.KnownHosts().look_up(end.host, end.port).key
-        # Nobody may be trusted that the user's ssh does not know; an empty list refuses all.
+        # Only hosts in the user's known_hosts are trusted. An empty list refuses every host.
         keys = [asyncssh.import_public_key(trusted)] if trusted else []
-        offered = _offered(target, others=True)
-        gateway = await _log_in(end.host, end.port, username=end.user, known_hosts=(keys, [], []), **offered)
+        keys_to_offer = _offered_keys(target, others=True)
+        gateway = await _log_in(end.host, end.port, username=end.user, known_hosts=(keys, [], []), **keys_to_offer)
         await opened.enter_async_context(gateway)
-    return await opened.enter_async_context(await _log_in_there(target, tunnel=gateway))
+    return await opened.enter_async_context(await _log_in_to_target(target, tunnel=gateway))
 
 
-async def _by_program(target: process.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
-    """Log in over a program's input and output. Not by asyncssh's own means: they mix its complaints into the data."""
-    way = proxy_command.Relay(target.command)
-    opened.callback(way.close)
+async def _connect_by_program(target: process.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
+    """Log in through a program's input and output. asyncssh's own proxy support mixes stderr into the data."""
+    proxy = proxy_command.Relay(target.command)
+    opened.callback(proxy.close)
     try:
-        connection = await _log_in_there(target, sock=way.sock, connect_timeout=proxy_command.TIMEOUT_S)
+        connection = await _log_in_to_target(target, sock=proxy.sock, connect_timeout=proxy_command.TIMEOUT_S)
     except (OSError, asyncssh.Error) as exc:
-        raise OSError(f"{str(exc) or type(exc).__name__}{way.quoted()}") from exc
+        raise OSError(f"{str(exc) or type(exc).__name__}{proxy.quoted()}") from exc
     return await opened.enter_async_context(connection)
 
 
-async def _log_in_there(target: process.Target, **way: Any) -> asyncssh.SSHClientConnection:
+async def _log_in_to_target(target: process.Target, **way: Any) -> asyncssh.SSHClientConnection:
     return await _log_in(
         target.address,
         target.port,
         username=target.user,
         known_hosts=target.known_hosts,
-        **_offered(target, others=target.agent),
+        **_offered_keys(target, others=target.agent),
         **way,
     )
 
 
-def _offered(target: process.Target, *, others: bool) -> dict[str, Any]:
-    """The keys that a server is offered. One with a passphrase is the agent's, and passed over here."""
+def _offered_keys(target: process.Target, *, others: bool) -> dict[str, Any]:
+    """Return the keys to offer to a server. A key with a passphrase is left to the agent."""
     files = [target.key, *map(str, known_hosts.private_keys() if others else ())]
     held = others or _is_locked(target.key)
     return {
@@ -114,7 +114,7 @@ def _offered(target: process.Target, *, others: bool) -> dict[str, Any]:
 
 
 def _is_locked(path: str) -> bool:
-    """Whether a private key has a passphrase, or cannot be read at all."""
+    """Return whether a private key has a passphrase, or cannot be read."""
     try:
         asyncssh.read_private_key(path)
     except (OSError, ValueError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
@@ -134,8 +134,8 @@ async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientCon
     )
 
 
-async def _until_told(folder: Path, ready: _Ready) -> None:
-    work = asyncio.ensure_future(_keep_up(folder, ready))
+async def _run_until_signal(folder: Path, ready: _ReadyPipe) -> None:
+    work = asyncio.ensure_future(_keep_forwards_up(folder, ready))
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -143,23 +143,23 @@ async def _until_told(folder: Path, ready: _Ready) -> None:
 
 
 def main() -> None:
-    """Be the tunnel of a folder, once a word comes in: `python -m clusterctl.tunnel.forwarder FOLDER FD`."""
-    folder, ready = Path(sys.argv[1]), _Ready(int(sys.argv[2]))
+    """Run the tunnel of a folder once stdin gives a word: `python -m clusterctl.tunnel.forwarder FOLDER FD`."""
+    folder, ready = Path(sys.argv[1]), _ReadyPipe(int(sys.argv[2]))
     if not os.read(sys.stdin.fileno(), 16):
-        return  # nobody wants it any more
+        return  # the tunnel is not needed any more
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     with os.fdopen(os.open(folder / process.PID, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
         try:
-            # Held until this process ends, however it ends: the number in the file is then not believed any more.
+            # The lock is held until this process ends, however it ends. Without it the number in the file is not valid.
             fcntl.flock(pid, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            ready.say("another one is up")
+            ready.send_word("another one is up")
             return
         pid.truncate(0)
         pid.write(str(os.getpid()))
         pid.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_until_told(folder, ready))
+            asyncio.run(_run_until_signal(folder, ready))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A cluster's tunnel, opened and closed. It is a process of its own (forwarder.py) that outlives the command."""
+"""Opens and closes a cluster's tunnel: a process of its own (forwarder.py) that outlives the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PID = "tunnel.pid"
 
 @dataclass(frozen=True)
 class Forward:
-    """A port of the laptop's loopback that stands for one over there."""
+    """A port on the laptop's loopback that is forwarded to a port of a host on the other side."""
 
     local_port: int
     host: str
@@ -36,7 +36,7 @@ class Forward:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the tunnel ends, and how to be let in."""
+    """The node where the tunnel ends, and how to log in to it."""
 
     address: str
     port: int
@@ -44,15 +44,15 @@ class Target:
     key: str
     known_hosts: str
     agent: bool = False
-    """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
+    """Offer the keys of the user's ssh agent and ``~/.ssh``, too."""
     jump: str = ""
-    """A host to go through, as ``[user@]host[:port]``."""
+    """The jump host, as ``[user@]host[:port]``."""
     command: tuple[str, ...] = ()
-    """A program that is the way there, instead of a connection."""
+    """A program that connects to the node, instead of a TCP connection."""
 
     @classmethod
     def to(cls, node: Node, key: Path, known_hosts: Path) -> Target:
-        """The tunnel's end on a node, with the access that everything else has."""
+        """Return the target for a node, with the node's usual access."""
         access = node.access
         return cls(
             node.address,
@@ -67,13 +67,13 @@ class Target:
 
 
 class Waiting:
-    """A tunnel's process that loads what it needs while others work, and waits to be told to go; or ends with us."""
+    """A tunnel process that loads its modules in the background and then waits for the start, or ends with us."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it: it does nothing yet."""
+        """Start the process. It opens no tunnel yet."""
         ours, theirs = os.pipe()
         self._answer = os.fdopen(ours, "rb")
-        told, self._tell = os.pipe()
+        told, self._go_pipe = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder), str(theirs)],
             stdin=told,
@@ -86,29 +86,29 @@ class Waiting:
         os.close(told)
 
     def go(self) -> None:
-        """Have it be the tunnel that the folder's file describes; returns once it is up.
+        """Make the process open the tunnel that the folder's file describes. Return once the tunnel is up.
 
         Raises:
-            RemoteError: it does not come up.
+            RemoteError: the tunnel does not come up.
         """
-        with contextlib.suppress(BrokenPipeError), os.fdopen(self._tell, "wb") as word:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(self._go_pipe, "wb") as word:
             word.write(b"go")
         with self._answer:
-            said = self._answer.read().decode()  # the child gives up by itself after READY_TIMEOUT_S, so this ends
-        if said != "ready":
+            answer = self._answer.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
+        if answer != "ready":
             self._process.wait()
             raise RemoteError(
-                f"the tunnel did not come up: {said or 'its process ended'}",
+                f"the tunnel did not come up: {answer or 'its process ended'}",
                 remedy="see `clusterctl status`; `clusterctl tunnel` tries again",
             )
-        # Its end is its own affair from here; without this, Python warns that a child was left running.
+        # The process outlives this command; without this line Python warns about a child that still runs.
         self._process.returncode = 0
 
     def drop(self) -> None:
-        """End it, unless it was told to go."""
+        """End the process, unless it has become the tunnel."""
         if not self._answer.closed:
             self._answer.close()
-            os.close(self._tell)
+            os.close(self._go_pipe)
             self._process.kill()  # it may still be loading
             self._process.wait()
 
@@ -116,16 +116,16 @@ class Waiting:
 def open(  # noqa: A001  tunnel.open reads well
     folder: Path, target: Target, forwards: Sequence[Forward], *, waiting: Waiting | None = None
 ) -> None:
-    """Have a tunnel with these forwards; one that runs with the same is left alone.
+    """Open a tunnel with these forwards. A running tunnel with the same target and forwards is kept.
 
     Args:
-        folder: the cluster's.
-        target: where it ends.
-        forwards: the ports.
-        waiting: a process that may become the tunnel.
+        folder: the folder of the cluster.
+        target: the node where the tunnel ends.
+        forwards: the ports to forward.
+        waiting: a waiting process that can become the tunnel.
 
     Raises:
-        RemoteError: it did not come up; the message says why.
+        RemoteError: the tunnel did not come up; the message says why.
     """
     wanted = json.dumps({"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]})
     if is_up(folder) and read(folder / FILE) == wanted:
@@ -142,7 +142,7 @@ def open(  # noqa: A001  tunnel.open reads well
 
 
 def reopen(folder: Path) -> bool:
-    """Bring the last tunnel back if it is not up; False if this cluster never had one."""
+    """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel."""
     if not (folder / FILE).exists():
         return False
     if not is_up(folder):
@@ -151,28 +151,28 @@ def reopen(folder: Path) -> bool:
 
 
 def close(folder: Path) -> None:
-    """End the tunnel, and forget it. No tunnel is success."""
+    """End the tunnel and delete its file. No tunnel is success."""
     (folder / FILE).unlink(missing_ok=True)
     stop(folder)
 
 
 def stop(folder: Path) -> None:
-    """End the tunnel's process; `reopen` brings it back. No tunnel is success."""
-    pid = _owner(folder)
+    """End the tunnel's process, but keep its file, so that it can be opened again. No tunnel is success."""
+    pid = _owner_pid(folder)
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        _wait_released(folder)
+        _wait_for_release(folder)
     (folder / PID).unlink(missing_ok=True)
 
 
 def is_up(folder: Path) -> bool:
-    """Whether the tunnel's process lives (it may be reconnecting)."""
-    return _owner(folder) is not None
+    """Return whether the tunnel's process runs. It may be reconnecting."""
+    return _owner_pid(folder) is not None
 
 
 def forwards(folder: Path) -> list[Forward]:
-    """The forwards of the last tunnel."""
+    """Return the forwards of the last tunnel."""
     try:
         return [Forward(**entry) for entry in json.loads(read(folder / FILE))["forwards"]]
     except (ValueError, KeyError, TypeError):
@@ -180,15 +180,15 @@ def forwards(folder: Path) -> list[Forward]:
 
 
 def read(path: Path) -> str:
-    """A file's text; empty if it is not there."""
+    """Return the text of a file; empty if it is missing."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
         return ""
 
 
-def _owner(folder: Path) -> int | None:
-    """The pid of the tunnel. It holds a lock on its pid file, so a number left by a dead one is not believed."""
+def _owner_pid(folder: Path) -> int | None:
+    """Return the process id of the tunnel, or None. The number counts only while the process locks its pid file."""
     try:
         with (folder / PID).open() as file:
             try:
@@ -200,7 +200,7 @@ def _owner(folder: Path) -> int | None:
     return None
 
 
-def _wait_released(folder: Path) -> None:
-    """Wait for the end of the tunnel's process, which gives its lock back."""
+def _wait_for_release(folder: Path) -> None:
+    """Wait until the tunnel's process has ended, which releases its lock."""
     with contextlib.suppress(FileNotFoundError), (folder / PID).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)

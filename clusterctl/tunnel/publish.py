@@ -1,4 +1,4 @@
-"""The last step: connection files on the laptop, and the tunnel that makes them true."""
+"""The last step of a start: connection files on the laptop, and the tunnel that they need."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PORTS = range(10000, 32768)
 
 @dataclass(frozen=True)
 class Published:
-    """A connection as the laptop sees it."""
+    """The laptop's end of a connection."""
 
     name: str
     file: Path | None
@@ -38,9 +38,9 @@ class Published:
 
 @contextmanager
 def prepared(folder: ClusterFolder, facets: Collection[Facet], *, mode: str) -> Iterator[process.Waiting | None]:
-    """A process that may become the tunnel, for as long as it is not; None where none is needed, or one is up.
+    """Yield a process that can become the tunnel and ends if it does not; None if no tunnel is needed or one is up.
 
-    What it loads takes a third of a second, which is short beside what nodes take to join, and long after it.
+    Loading its modules takes a third of a second. Beside the joins this costs nothing; after them it would.
     """
     waiting = None if _is_direct(facets, mode) or process.is_up(folder.path) else process.Waiting(folder.path)
     try:
@@ -58,12 +58,12 @@ def publish(
     mode: str,
     waiting: process.Waiting | None = None,
 ) -> list[Published]:
-    """Write the connection files and bring the tunnel up where one is needed. May run twice.
+    """Write the connection files and open the tunnel if one is needed. May run twice.
 
     Args:
-        folder: the cluster's.
-        master: where the services are.
-        connections: what the plugins returned.
+        folder: the folder of the cluster.
+        master: the node of the services.
+        connections: the connections that the plugins returned.
         mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
         waiting: from `prepared`.
 
@@ -72,7 +72,7 @@ def publish(
     """
     direct = _is_direct(master.facets, mode)
     # Where the nodes are on this computer a port of theirs is taken here, or will be once its service is up.
-    forwards = [] if direct else _forwards(folder, connections, same=Facet.DIRECT not in master.facets)
+    forwards = [] if direct else _choose_forwards(folder, connections, same=Facet.DIRECT not in master.facets)
     if direct:
         process.close(folder.path)
     else:
@@ -84,9 +84,9 @@ def publish(
 
 
 def published(folder: ClusterFolder) -> list[Published]:
-    """The connections of the last `publish`."""
-    found = folder.read_json(_FILE)
-    entries = found if isinstance(found, list) else []
+    """Return the connections that were published last."""
+    content = folder.read_json(_FILE)
+    entries = content if isinstance(content, list) else []
     return [
         Published(
             name=entry["name"],
@@ -99,7 +99,7 @@ def published(folder: ClusterFolder) -> list[Published]:
 
 
 def withdraw(folder: ClusterFolder) -> None:
-    """Take the connection files and the tunnel away: nobody shall wait for what is not there."""
+    """Remove the connection files and the tunnel, so that no client waits for a cluster that does not run."""
     process.close(folder.path)
     for connection in published(folder):
         if connection.file:
@@ -124,26 +124,26 @@ def _local_ports(connection: Connection, forwards: Sequence[process.Forward]) ->
     return {key: by_remote.get((connection.host, port), port) for key, port in connection.ports.items()}
 
 
-def _forwards(folder: ClusterFolder, connections: Sequence[Connection], *, same: bool) -> list[process.Forward]:
-    """A local port for each remote one: the one it had before, so that live clients find their way back.
+def _choose_forwards(folder: ClusterFolder, connections: Sequence[Connection], *, same: bool) -> list[process.Forward]:
+    """Return a forward for each remote port. It keeps its former local port, so that live clients can reconnect.
 
     Args:
-        folder: the cluster's.
-        connections: whose ports are wanted.
-        same: prefer the number that the port has over there.
+        folder: the folder of the cluster.
+        connections: the connections with the remote ports.
+        same: prefer the number of the remote port.
     """
     before = {(forward.host, forward.port): forward.local_port for forward in process.forwards(folder.path)}
-    found: dict[tuple[str, int], int] = {}
+    local_ports: dict[tuple[str, int], int] = {}
     for remote in dict.fromkeys((c.host, port) for c in connections for port in c.ports.values()):
-        found[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=found.values())
-    return [process.Forward(local, *remote) for remote, local in found.items()]
+        local_ports[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=local_ports.values())
+    return [process.Forward(local, *remote) for remote, local in local_ports.items()]
 
 
 def _free_port(preferred: int, *, taken: Collection[int]) -> int:
-    """That port if it is free, else any below those that outgoing connections get.
+    """Return the preferred port if it is free, else a free port below the range of outgoing connections.
 
-    A client that looks for its tunnel while that is down would sooner or later be given such a port itself, connect
-    to itself, and be in the tunnel's way for ever.
+    With a port of that range, a client that reconnects while the tunnel is down could get the same port for its own
+    end, connect to itself, and block the tunnel for ever.
     """
     first = _PORTS[secrets.randbelow(len(_PORTS))]
     for port in chain([preferred], range(first, _PORTS.stop), range(_PORTS.start, first)):
