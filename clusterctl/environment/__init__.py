@@ -1,1 +1,1 @@
-"""The Python environment of nodes: what is required, what is installed here, and the lock that uv makes of it."""
+"""The Python environment of nodes: requirements, packages installed on the laptop, and the lock that uv makes."""

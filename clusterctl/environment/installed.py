@@ -1,4 +1,4 @@
-"""What is installed in an environment of the laptop, as requirements that repeat it elsewhere."""
+"""The packages of an environment on the laptop, as requirements that install them elsewhere."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 TOOLS = frozenset({"clusterctl", "pip", "setuptools", "wheel", "uv"})
-"""What manages an environment, and is not part of the work done in it."""
-_ASK = "import json, sys; print(json.dumps(['%d.%d' % sys.version_info[:2], sys.path]))"
+"""Packages that manage an environment and are not part of the work in it."""
+_QUERY = "import json, sys; print(json.dumps(['%d.%d' % sys.version_info[:2], sys.path]))"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment of this computer."""
+    """An environment on this computer."""
 
     prefix: Path
     python: str
-    """Its Python, as MAJOR.MINOR."""
+    """The Python version, as MAJOR.MINOR."""
     pins: tuple[str, ...]
-    """``name==version`` of all that an index can give again, by name."""
+    """``name==version`` for all packages that an index has, sorted by name."""
     left_out: tuple[str, ...]
-    """What cannot be had elsewhere, and why."""
+    """The packages that cannot be installed elsewhere, with the reasons."""
 
 
 def active(environ: Mapping[str, str]) -> Path:
-    """Where the environment is that the user works in: the one that is active, else the one that runs clusterctl."""
+    """Return the prefix of the user's environment: the active one, else the one that runs clusterctl."""
     return Path(environ.get("VIRTUAL_ENV") or environ.get("CONDA_PREFIX") or sys.prefix)
 
 
 def read(prefix: Path, *, exclude: Iterable[str] = ()) -> Installed:
-    """What is installed below `prefix`, without `TOOLS`, what only this computer has, and what is excluded.
+    """Return the packages below `prefix`, without `TOOLS`, packages only this computer has, and excluded ones.
 
     Raises:
-        PluginError: there is no Python in it, or it does not run.
+        PluginError: the environment has no Python, or it does not run.
     """
     from packaging.utils import canonicalize_name
 
-    python, path = _ask(prefix)
+    python, path = _query_python(prefix)
     unwanted = {canonicalize_name(name) for name in (*TOOLS, *exclude)}
     pins: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for found in distributions(path=list(path)):
-        name = canonicalize_name(found.metadata["Name"] or "")  # without one: what a broken uninstall leaves
+    for distribution in distributions(path=list(path)):
+        name = canonicalize_name(distribution.metadata["Name"] or "")  # without one: what a broken uninstall leaves
         if not name or name in {*unwanted, *pins, *left_out}:
             continue
-        pin, reason = _pin(found)
+        pin, reason = _pin_requirement(distribution)
         if pin:
             pins[name] = pin
         else:
-            left_out[name] = f"{found.metadata['Name']} ({reason})"
+            left_out[name] = f"{distribution.metadata['Name']} ({reason})"
     ordered = tuple(pin for _, pin in sorted(pins.items()))
     return Installed(prefix, python, ordered, tuple(text for _, text in sorted(left_out.items())))
 
 
-def _ask(prefix: Path) -> tuple[str, Sequence[str]]:
-    """The version of the environment's Python, and where it looks for packages."""
+def _query_python(prefix: Path) -> tuple[str, Sequence[str]]:
+    """Return the version of the environment's Python, and its search path for packages."""
     if prefix.resolve() == Path(sys.prefix).resolve():
         return f"{sys.version_info[0]}.{sys.version_info[1]}", sys.path
     try:
-        # -I: neither PYTHONPATH nor the folder we are in is part of it.
-        answer = subprocess.run([prefix / "bin" / "python", "-I", "-c", _ASK], capture_output=True, text=True)
+        # -I leaves out PYTHONPATH and the current folder.
+        answer = subprocess.run([prefix / "bin" / "python", "-I", "-c", _QUERY], capture_output=True, text=True)
         version, path = json.loads(answer.stdout)
     except (OSError, ValueError) as exc:
         raise PluginError(
@@ -79,16 +79,16 @@ def _ask(prefix: Path) -> tuple[str, Sequence[str]]:
     return version, path
 
 
-def _pin(found: Distribution) -> tuple[str, str]:
-    """The requirement that gives this again; or why there is none."""
-    name, version = found.metadata["Name"], found.version
-    folder = Path(str(found.locate_file("")))
+def _pin_requirement(distribution: Distribution) -> tuple[str, str]:
+    """Return the requirement that installs this package again and an empty text; or an empty text and the reason."""
+    name, version = distribution.metadata["Name"], distribution.version
+    folder = Path(str(distribution.locate_file("")))
     if folder.name not in {"site-packages", "dist-packages"}:
         return "", f"in {folder}"
-    if (found.read_text("INSTALLER") or "").strip() == "conda":
-        return f"{name}=={version}", ""  # its URL is that of a file where conda built it
+    if (distribution.read_text("INSTALLER") or "").strip() == "conda":
+        return f"{name}=={version}", ""  # its URL is a file on the computer where conda built it
     try:
-        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     except ValueError:
         origin = {}
     url = str(origin.get("url", ""))

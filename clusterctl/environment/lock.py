@@ -1,4 +1,4 @@
-"""One lock for requirements: exact versions for every platform, resolved by uv on the laptop."""
+"""Locks of requirements: exact versions for every platform, resolved by uv on the laptop."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _LOCAL = re.compile(r"^(-e\b|\.{0,2}/|\S+ @ (git\+)?file:|file:)")
 
 @dataclass(frozen=True)
 class Index:
-    """Where packages come from, when not from where uv looks by itself. The URLs may hold credentials."""
+    """The source of packages, if it is not uv's default. The URLs may hold credentials."""
 
     default: Secret | None = None
     extra: tuple[Secret, ...] = ()
     find_links: tuple[str, ...] = ()
-    """URLs of pages, or folders, of wheels; a folder must be both on the laptop and on the nodes."""
+    """URLs of pages, or folders, with wheels. A folder must exist on the laptop and on the nodes."""
     only_links: bool = False
-    """Ask no index at all."""
+    """Use no index, only `find_links`."""
 
     def environment(self) -> dict[str, Secret]:
-        """Settings of uv. Credentials belong into an environment, never into arguments."""
+        """Return settings of uv as environment variables. Credentials must not be in arguments."""
         settings = {
             "UV_DEFAULT_INDEX": self.default.reveal() if self.default else "",
             "UV_INDEX": " ".join(url.reveal() for url in self.extra),
@@ -49,107 +49,107 @@ class Index:
         return {name: Secret(value) for name, value in settings.items() if value}
 
     def arguments(self) -> tuple[str, ...]:
-        """What uv takes from its command line alone."""
+        """Return the settings that uv takes from its command line only."""
         return ("--no-index",) if self.only_links else ()
 
     def content(self) -> str:
-        """What decides which versions there are: all but the credentials. Empty for uv's own choice."""
-        links = [_parted(url)[1] for url in (*self._urls(), *self.find_links)]
+        """Return everything that decides which versions exist, without credentials. Empty for uv's default."""
+        links = [_split_credentials(url)[1] for url in (*self._index_urls(), *self.find_links)]
         return "\n".join([*links, *self.arguments()])
 
     def hide(self, text: str) -> str:
-        """The text without the credentials, however uv quotes them."""
-        for url in self._urls():
-            credentials, _ = _parted(url)
+        """Return a text of uv with the credentials replaced by ``***``."""
+        for url in self._index_urls():
+            credentials, _ = _split_credentials(url)
             for secret in (credentials, *credentials.split(":", 1)[1:]):
                 text = text.replace(secret, "***") if secret else text
         return text
 
-    def _urls(self) -> tuple[str, ...]:
+    def _index_urls(self) -> tuple[str, ...]:
         return tuple(url.reveal() for url in (self.default, *self.extra) if url)
 
 
 class IndexOutOfReachError(PluginError):
-    """Nobody answers where packages should come from."""
+    """The package index does not answer."""
 
 
 def split_urls(text: Secret) -> tuple[Secret, ...]:
-    """URLs separated by commas or blanks, each as secret as the text."""
+    """Return the URLs of a text, separated by commas or blanks. Each is a secret, as the text is."""
     return tuple(Secret(url) for url in re.split(r"[,\s]+", text.reveal()) if url)
 
 
 def python() -> str:
-    """The laptop's Python as MAJOR.MINOR: functions that are sent to engines need the same on both sides."""
+    """Return the laptop's Python version as MAJOR.MINOR. Engines need the same for functions that are sent to them."""
     return ".".join(platform.python_version_tuple()[:2])
 
 
 def uv_version() -> str:
-    """The laptop's uv: nodes use the same."""
+    """Return the version of the laptop's uv. Nodes use the same version."""
     return version("uv")
 
 
 def cache_folder() -> Path:
-    """Where locks are kept, of all clusters together."""
+    """Return the folder that keeps the locks of all clusters."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
 
 
 def key(requirements: Sequence[str], index: Index | None = None) -> str:
-    """The name of the lock of these requirements, from an index of one's own if there is one."""
+    """Return the name of the lock of these requirements, resolved from this index."""
     content = index.content() if index else ""
     known = [python(), *requirements, *([content] if content else []), ""]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
 
 
 def digest(lock: str) -> str:
-    """The name of the environment that a lock describes."""
+    """Return the name of the environment that a lock describes."""
     return hashlib.sha256(f"{python()}\n{lock}".encode()).hexdigest()[:16]
 
 
 def local_lines(lock: str) -> list[str]:
-    """What of a lock only the laptop has."""
+    """Return the lines of a lock that refer to files of the laptop."""
     return [line for line in lock.splitlines() if _LOCAL.match(line)]
 
 
 def resolve(requirements: Sequence[str], index: Index) -> str:
-    """Lock requirements for every platform.
+    """Return the lock of requirements, for every platform.
 
     Raises:
         IndexOutOfReachError: no index answers.
-        PluginError: they cannot be had together, or not at all; uv's explanation is in the message.
+        PluginError: the requirements cannot be resolved; the message has uv's explanation.
     """
-    wanted = [line for line in requirements if not line.startswith(CONSTRAINT)]
-    limits = [line.removeprefix(CONSTRAINT) for line in requirements if line.startswith(CONSTRAINT)]
+    packages = [line for line in requirements if not line.startswith(CONSTRAINT)]
+    constraint_lines = [line.removeprefix(CONSTRAINT) for line in requirements if line.startswith(CONSTRAINT)]
     command = [uv.find_uv_bin(), "pip", "compile", "-", "--quiet", "--universal", "--no-header", "--no-annotate"]
     command += ["--python-version", python(), "--python", sys.executable, *index.arguments()]
     with tempfile.TemporaryDirectory(prefix="clusterctl-") as folder:
-        if limits:
+        if constraint_lines:
             constraints = Path(folder) / "constraints.txt"
-            constraints.write_text("\n".join(limits) + "\n", encoding="utf-8")
+            constraints.write_text("\n".join(constraint_lines) + "\n", encoding="utf-8")
             command += ["--constraints", str(constraints)]
         result = subprocess.run(
             command,
-            input="\n".join(wanted) + "\n",
+            input="\n".join(packages) + "\n",
             capture_output=True,
             text=True,
             env={**os.environ, **{name: value.reveal() for name, value in index.environment().items()}},
         )
     if result.returncode == 0:
         return result.stdout
-    said = index.hide(result.stderr.strip())
-    if any(sign in said for sign in _OUT_OF_REACH):
+    output = index.hide(result.stderr.strip())
+    if any(sign in output for sign in _OUT_OF_REACH):
         raise IndexOutOfReachError(
-            f"the package index is out of reach:\n{said}",
+            f"the package index is out of reach:\n{output}",
             remedy="check the network and the proxy, or name another index in UV_DEFAULT_INDEX or INDEX_URL",
         )
     raise PluginError(
-        f"the packages cannot be resolved:\n{said}",
+        f"the packages cannot be resolved:\n{output}",
         remedy="check their names and versions in PACKAGES and the files that [plugin packages] names;"
         " with SYNC, leave out what no index has by SYNC_EXCLUDE",
     )
 
 
-def _parted(url: str) -> tuple[str, str]:
-    """The credentials in a URL, and the URL without them."""
+def _split_credentials(url: str) -> tuple[str, str]:
+    """Return the credentials in a URL, and the URL without them."""
     parts = urlsplit(url)
     credentials, at, host = parts.netloc.rpartition("@")
     return credentials, urlunsplit(parts._replace(netloc=host)) if at else url

@@ -1,7 +1,7 @@
-"""Requirements as they are written on the laptop: requirements.txt, pyproject.toml, a conda environment.yml.
+"""Reads requirements on the laptop: requirements.txt, pyproject.toml, a conda environment.yml.
 
-What only this computer has (a folder, a file, an editable install) is refused: no node could install it. What reads a
-kind of file is loaded when there is such a file.
+Packages that only this computer has (a folder, a file, an editable install) are refused: no node could install them.
+The parser of a file format is loaded when there is such a file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONSTRAINT = "-c "
-"""What a requirement begins with that only limits the versions of what others ask for: ``-c numpy<2``."""
+"""The prefix of a constraint, which only limits the version of a package that others require: ``-c numpy<2``."""
 _INCLUDES = {"-r": "", "--requirement": "", "-c": CONSTRAINT, "--constraint": CONSTRAINT}
-_INDEX = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host"}
+_INDEX_OPTIONS = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host"}
 _ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tar\.bz2|tgz)$")
 _URL = re.compile(r"(\w+\+)?\w+://")
 
 
 def whole(parts: Iterable[str]) -> tuple[str, ...]:
-    """Requirements that were split at every comma, put together again: ``numpy>=1`` and ``<3``, ``a[b`` and ``c]``."""
+    """Return requirements joined again after a split at every comma: ``numpy>=1`` and ``<3``, ``a[b`` and ``c]``."""
     joined: list[str] = []
     for part in parts:
         if joined and (part[0] in "<>=!~" or joined[-1].count("[") > joined[-1].count("]")):
@@ -36,32 +36,32 @@ def whole(parts: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass
 class Requirements:
-    """What files ask for, what is wrong with them, and what a user should know.
+    """The requirements of files, with their problems and notes.
 
     Attributes:
-        wanted: requirements as pip writes them, in order; those that begin with `CONSTRAINT` only limit versions.
+        wanted: requirements in pip's notation, in order; those that begin with `CONSTRAINT` only limit versions.
         problems: each names its file and line.
-        notes: what was left out, and why.
+        notes: the items that were left out, with reasons.
     """
 
     wanted: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _seen: set[tuple[Path, str]] = field(default_factory=set)
-    _said: set[tuple[Path, str]] = field(default_factory=set)
+    _noted: set[tuple[Path, str]] = field(default_factory=set)
 
     def add_file(self, path: Path) -> None:
-        """Read a requirements.txt, and those that it includes with ``-r`` and ``-c``."""
+        """Read a requirements.txt, and the files that it includes with ``-r`` and ``-c``."""
         self._add_file(path, "", str(path))
 
     def add_pyproject(self, path: Path, extras: Sequence[str] = ()) -> None:
-        """Read what a pyproject.toml's project depends on, with some of its extras."""
+        """Read the dependencies of a pyproject.toml's project, with some of its extras."""
         if sys.version_info >= (3, 11):
             import tomllib
         else:
             import tomli as tomllib
 
-        text = self._read(path, str(path))
+        text = self._read_text(path, str(path))
         if text is None:
             return
         try:
@@ -79,10 +79,10 @@ class Requirements:
             self._add_line(line, "", place, path, sources=sources)
 
     def add_environment(self, path: Path) -> None:
-        """Read the ``pip:`` part of a conda environment.yml; what conda would install is named as left out."""
+        """Read the ``pip:`` part of a conda environment.yml. A note lists the conda packages, which are left out."""
         import yaml
 
-        text = self._read(path, str(path))
+        text = self._read_text(path, str(path))
         if text is None:
             return
         try:
@@ -97,14 +97,16 @@ class Requirements:
             self.problems.append(f"{path}: has no list of `dependencies`, as a conda environment.yml has")
             return
         conda = [item for item in listed if isinstance(item, str)]
-        left_out = [item for item in conda if re.split(r"[\s=<>!~\[]", item.rpartition("::")[2])[0] not in _COMES_ALONG]
+        left_out = [
+            item for item in conda if re.split(r"[\s=<>!~\[]", item.rpartition("::")[2])[0] not in _ALREADY_PRESENT
+        ]
         if left_out:
             self.notes.append(f"{path}: conda packages are not installed: {', '.join(left_out)}")
         for item in listed:
             for line in _pip_part(item):
                 self._add_line(line, "", f"{path}:{_line_of(text, line)}", path)
 
-    def _read(self, path: Path, place: str) -> str | None:
+    def _read_text(self, path: Path, place: str) -> str | None:
         try:
             return path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
@@ -117,23 +119,23 @@ class Requirements:
         if (path.resolve(), prefix) in self._seen:
             return  # files may include each other
         self._seen.add((path.resolve(), prefix))
-        text = self._read(path, place)
+        text = self._read_text(path, place)
         for number, line in _logical_lines(text or ""):
             self._add_line(line, prefix, f"{path}:{number}", path)
 
     def _add_line(
         self, line: str, prefix: str, place: str, path: Path, *, sources: Mapping[str, Any] | None = None
     ) -> None:
-        """One line of a requirements file, whatever kind of file it stands in."""
+        """Add one requirement, written as in a requirements.txt, from any kind of file."""
         if line.startswith("-"):
             self._add_option(line, prefix, place, path)
             return
         line, _, hashes = line.partition(" --hash")
-        if hashes and (path, "hash") not in self._said:
-            self._said.add((path, "hash"))
+        if hashes and (path, "hash") not in self._noted:
+            self._noted.add((path, "hash"))
             self.notes.append(f"{path}: its hashes are not checked on the nodes")
         line = line.strip()
-        problem = _fault(line, path, sources or {})
+        problem = _find_problem(line, path, sources or {})
         if problem:
             self.problems.append(f"{place}: {problem}")
         else:
@@ -141,8 +143,8 @@ class Requirements:
 
     def _add_option(self, line: str, prefix: str, place: str, path: Path) -> None:
         # -rfile, -r file, --requirement file and --requirement=file are the same.
-        found = re.fullmatch(r"(--[\w-]+|-\w)[\s=]*(.*)", line)
-        option, value = found.groups() if found else (line, "")
+        match = re.fullmatch(r"(--[\w-]+|-\w)[\s=]*(.*)", line)
+        option, value = match.groups() if match else (line, "")
         if option in _INCLUDES:
             if _URL.match(value):
                 self.problems.append(f"{place}: includes {value}: save it as a file, and include that")
@@ -150,7 +152,7 @@ class Requirements:
                 self._add_file(path.parent / value, prefix or _INCLUDES[option], place)
         elif option in {"-e", "--editable"}:
             self.problems.append(f"{place}: {value or line} is editable: only this computer has it")
-        elif option in _INDEX:
+        elif option in _INDEX_OPTIONS:
             self.problems.append(
                 f"{place}: {option} is not read here: use INDEX_URL, EXTRA_INDEX_URLS, FIND_LINKS or NO_INDEX"
             )
@@ -158,12 +160,12 @@ class Requirements:
             self.problems.append(f"{place}: {option} is not understood here; remove the line")
 
 
-_COMES_ALONG = {"python", "pip", "setuptools", "wheel"}
-"""What conda lists and a virtual environment has, or needs not."""
+_ALREADY_PRESENT = {"python", "pip", "setuptools", "wheel"}
+"""Packages that conda lists and that a virtual environment has already or does not need."""
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, those that end in a backslash joined with the next; and where each begins."""
+    """Yield lines with their numbers: without comments, and joined where a line ends in a backslash."""
     pending, begins = "", 0
     for number, raw in enumerate([*text.splitlines(), ""], start=1):
         begins = begins or number
@@ -176,15 +178,15 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         pending, begins = "", 0
 
 
-def _fault(line: str, path: Path, sources: Mapping[str, Any]) -> str:
-    """What is wrong with a requirement; empty if nothing."""
+def _find_problem(line: str, path: Path, sources: Mapping[str, Any]) -> str:
+    """Return the problem of a requirement; empty if there is none."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     if _is_local(line, path):
         return f"{line} is a file or folder: only this computer has it"
     if _URL.match(line):
-        return ""  # without a name, which pip and uv find out by themselves
+        return ""  # a URL without a name: pip and uv read the name from the package
     try:
         requirement = Requirement(line)
     except InvalidRequirement as exc:
@@ -210,7 +212,7 @@ def _is_local(line: str, path: Path) -> bool:
 def _project_requirements(
     project: Mapping[str, Any], extras: Sequence[str], path: Path, problems: list[str]
 ) -> Iterator[str]:
-    """The project's own dependencies, then those of the extras; an extra may be made of others."""
+    """Yield the project's own dependencies, then those of the extras. An extra may include other extras."""
     from packaging.utils import canonicalize_name
 
     optional = {canonicalize_name(name): lines for name, lines in project.get("optional-dependencies", {}).items()}
@@ -226,9 +228,9 @@ def _project_requirements(
             known = f"it has {', '.join(sorted(optional))}" if optional else "it has none"
             problems.append(f"{path}: there is no extra {written}: {known}")
         for line in optional.get(extra, ()):
-            found = re.match(r"([\w.-]+)\s*\[([^]]*)\]", line)
-            if found and canonicalize_name(found[1]) == own:
-                waiting += [(name.strip(), canonicalize_name(name.strip())) for name in found[2].split(",")]
+            match = re.match(r"([\w.-]+)\s*\[([^]]*)\]", line)
+            if match and canonicalize_name(match[1]) == own:
+                waiting += [(name.strip(), canonicalize_name(name.strip())) for name in match[2].split(",")]
             else:
                 yield line
 
@@ -240,5 +242,5 @@ def _pip_part(item: object) -> Iterator[str]:
 
 
 def _line_of(text: str, entry: str) -> int:
-    """The first line that has this entry in it; 1 if it is written in another way."""
+    """Return the number of the first line with this entry; 1 if it is written differently."""
     return next((number for number, line in enumerate(text.splitlines(), start=1) if entry in line), 1)

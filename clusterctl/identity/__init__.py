@@ -1,1 +1,1 @@
-"""Who is who by SSH: key pairs, addresses to log in at, and host keys that are known."""
+"""Identities in SSH: key pairs, endpoints to log in to, and known host keys."""

@@ -1,4 +1,4 @@
-"""Where to log in, as people write it: ``user@host:port``."""
+"""SSH endpoints, written as ``user@host:port``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SSH_PORT = 22
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An SSH server, and who logs in there."""
+    """An SSH server, and the user who logs in to it."""
 
     host: str
     port: int
@@ -23,27 +23,27 @@ class Endpoint:
 
 
 def written(host: str, port: int) -> str:
-    """A server as people write it: ``host:port``, an IPv6 address in brackets."""
+    """Return a server as ``host:port``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def known_as(host: str, port: int) -> str:
-    """What a list of known hosts calls a server: the bare host for the usual port, ``[host]:port`` for others."""
+    """Return the name of a server in known_hosts files: the host alone for port 22, else ``[host]:port``."""
     return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
 def parse(text: str, *, user: str) -> Endpoint:
-    """The endpoint that ``[user@]host[:port]`` means; an IPv6 address is in brackets.
+    """Return the endpoint of a text ``[user@]host[:port]``, with an IPv6 address in brackets.
 
     Args:
-        text: as written.
-        user: who logs in where the text does not say.
+        text: the text.
+        user: the user if the text names none.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not an endpoint.
     """
-    found = _WRITTEN.fullmatch(text.strip())
-    port = int(found["port"] or SSH_PORT) if found else 0
-    if found is None or not 1 <= port <= 65535:
+    match = _WRITTEN.fullmatch(text.strip())
+    port = int(match["port"] or SSH_PORT) if match else 0
+    if match is None or not 1 <= port <= 65535:
         raise ValueError(f"expected user@host:port, or a part of it, got {text!r}")
-    return Endpoint(found["six"] or found["host"], port, found["user"] or user)
+    return Endpoint(match["six"] or match["host"], port, match["user"] or user)

@@ -11,8 +11,8 @@ from clusterctl.secret import Secret
 
 
 def new_key_pair(comment: str) -> tuple[Secret, str]:
-    """A fresh ed25519 pair: the private key as OpenSSH's PEM, the public one ``ssh-ed25519 AAAA comment``."""
-    # 50 ms to load, and most commands make no keys.
+    """Return a new ed25519 key pair: the private key as OpenSSH PEM, the public key as ``ssh-ed25519 AAAA comment``."""
+    # The import takes 50 ms, and most commands make no keys.
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,12 +23,12 @@ def new_key_pair(comment: str) -> tuple[Secret, str]:
 
 
 def ensure_key_pair(path: Path | str) -> str:
-    """Have a key pair at `path` (0600) and ``path.pub``, and return the public key.
+    """Make a key pair at `path` (0600) and ``path.pub`` unless it exists. Return the public key.
 
-    The private key is the truth: a public one that is missing or of another key is written again.
+    The private key decides: a public key that is missing or of another pair is written again.
 
     Raises:
-        StateError: there is a file that is no private key of ours, or the folder cannot be written.
+        StateError: the file is not a private key that can be used, or the folder cannot be written.
     """
     private = Path(path)
     public = private.with_name(f"{private.name}.pub")
@@ -36,11 +36,11 @@ def ensure_key_pair(path: Path | str) -> str:
         if not private.exists():
             return _make_pair(private, public)
         private.chmod(0o600)
-        derived = _public_of(private)
+        derived = _derive_public_key(private)
         text = public.read_text().strip() if public.exists() else ""
         if text.split()[:2] == derived.split():
             return text
-        _write(public, f"{derived}\n", mode=0o644)
+        _write_atomically(public, f"{derived}\n", mode=0o644)
     except OSError as exc:
         raise StateError(
             f"the key pair {private} cannot be read or written: {exc.strerror or exc}",
@@ -50,10 +50,10 @@ def ensure_key_pair(path: Path | str) -> str:
 
 
 def public_key_of(text: str) -> str:
-    """The public key, as OpenSSH writes it, of what is in a key's file: the public key itself, or a private one.
+    """Return the public key, in OpenSSH format, from the text of a public or private key file.
 
     Raises:
-        ValueError: it is no key, or one with a passphrase.
+        ValueError: the text is not a key, or the key has a passphrase.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
@@ -76,12 +76,12 @@ def public_key_of(text: str) -> str:
 def _make_pair(private: Path, public: Path) -> str:
     secret, text = new_key_pair(f"clusterctl-{private.parent.name}")
     private.parent.mkdir(parents=True, exist_ok=True)
-    _write(public, f"{text}\n", mode=0o644)
-    _write(private, secret.reveal(), mode=0o600)  # last: where it exists, the pair is whole
+    _write_atomically(public, f"{text}\n", mode=0o644)
+    _write_atomically(private, secret.reveal(), mode=0o600)  # last: if it exists, the pair is complete
     return text
 
 
-def _public_of(private: Path) -> str:
+def _derive_public_key(private: Path) -> str:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
 
@@ -95,8 +95,8 @@ def _public_of(private: Path) -> str:
     return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
 
 
-def _write(path: Path, text: str, *, mode: int) -> None:
-    """Write a whole file or none: a reader sees the old one or the new one."""
+def _write_atomically(path: Path, text: str, *, mode: int) -> None:
+    """Write a file atomically: a reader sees the old file or the new one."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,4 +1,4 @@
-"""What the user's own ssh has: whom it trusts, and the keys it would offer. The files only, not ``~/.ssh/config``."""
+"""The files of the user's own ssh: known host keys, and private keys. ``~/.ssh/config`` is not read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _PRIVATE = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 @dataclass(frozen=True)
 class Trust:
-    """What is known of a host's key."""
+    """The known key of a host."""
 
     key: str = ""
-    """As ``ssh-ed25519 AAAA...``; empty: none is known."""
+    """The host key as ``ssh-ed25519 AAAA...``; empty if none is known."""
     authority: bool = False
-    """Only keys signed by a certificate authority are trusted there."""
+    """True if only keys that a certificate authority signed are trusted for this host."""
 
 
 def user_name() -> str:
-    """Who logs in elsewhere where nobody is named: the same name as here."""
+    """Return the default user for logins: the name of the user of this computer."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name: a container
@@ -37,22 +37,22 @@ def user_name() -> str:
 
 
 def private_keys() -> list[Path]:
-    """The private keys that ssh offers by itself."""
+    """Return the private key files that ssh offers by default."""
     return [path for path in (Path.home() / ".ssh" / name for name in _PRIVATE) if path.is_file()]
 
 
 def known_hosts_files() -> list[Path]:
-    """The user's list of trusted host keys, and this computer's."""
+    """Return the existing known_hosts files: the user's and this computer's."""
     usual = (Path.home() / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
     return [path for path in usual if path.is_file()]
 
 
 class KnownHosts:
-    """Lists of trusted host keys, read once. Lines that nobody can read are left out, as ssh does."""
+    """The host keys of known_hosts files, read once. Invalid lines are ignored, as in ssh."""
 
     def __init__(self, files: Sequence[Path] | None = None) -> None:
-        """Read these files; by default the user's and this computer's."""
-        import asyncssh  # 0.2 s to load, and most commands need no such list
+        """Read these files, by default the user's and this computer's."""
+        import asyncssh  # the import takes 0.2 s, and most commands do not need it
 
         self._list = asyncssh.SSHKnownHosts()
         for path in known_hosts_files() if files is None else files:
@@ -67,18 +67,18 @@ class KnownHosts:
                     continue
 
     def look_up(self, host: str, port: int) -> Trust:
-        """What is known of the key of this host: the best one of those that are not revoked."""
+        """Return the known key of this host: the preferred one of those that are not revoked."""
         keys, authorities, revoked, *_ = self._list.match(host.lower(), "", None if port == SSH_PORT else port)
-        texts = [_text(key) for key in keys if key not in revoked]
-        best = sorted((text for text in texts if text.split()[0] in _PREFERRED), key=_rank)
+        texts = [_format_key(key) for key in keys if key not in revoked]
+        best = sorted((text for text in texts if text.split()[0] in _PREFERRED), key=_preference_rank)
         return Trust(best[0] if best else "", authority=bool(authorities) and not best)
 
 
 def public_key(text: str) -> str:
-    """A public key as ``type base64``, of a .pub file's line or of one that ssh-keyscan prints.
+    """Return a public key as ``type base64``, from a line of a .pub file or of ssh-keyscan.
 
     Raises:
-        ValueError: it is none, or none of a kind that a host can be known by here.
+        ValueError: the line is not a public key of a supported type.
     """
     import asyncssh
 
@@ -87,14 +87,14 @@ def public_key(text: str) -> str:
     if start is None:
         raise ValueError(f"expected one of {', '.join(_PREFERRED)}, then the key")
     try:
-        return _text(asyncssh.import_public_key(" ".join(words[start : start + 2])))
+        return _format_key(asyncssh.import_public_key(" ".join(words[start : start + 2])))
     except asyncssh.KeyImportError as exc:
         raise ValueError(str(exc)) from exc
 
 
-def _text(key: asyncssh.SSHKey) -> str:
+def _format_key(key: asyncssh.SSHKey) -> str:
     return " ".join(key.export_public_key().decode().split()[:2])
 
 
-def _rank(text: str) -> int:
+def _preference_rank(text: str) -> int:
     return _PREFERRED.index(text.split()[0])
