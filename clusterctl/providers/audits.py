@@ -1,4 +1,4 @@
-"""How what a provider made is kept, as its owner tells it: for whoever checks that promises hold."""
+"""The protection of what a provider made, as the cloud reports it. The self-test checks it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AuditedMachine:
-    """A machine."""
+    """The audit of a machine."""
 
     id: str
     marked: bool
-    """It says whose it is: cluster, id of the cluster, and owner."""
+    """True if its tags name the cluster, the id of the cluster, and the owner."""
     tokens: bool
-    """Its metadata service answers those only who have got a token from it."""
+    """True if its metadata service answers only requests with a token."""
 
 
 @dataclass(frozen=True)
 class AuditedDisk:
-    """A disk of a machine."""
+    """The audit of a disk of a machine."""
 
     id: str
     marked: bool
@@ -27,17 +27,17 @@ class AuditedDisk:
 
 @dataclass(frozen=True)
 class AuditedDoor:
-    """Who is let in, and to what."""
+    """An ingress rule of the firewall: allowed sources and ports."""
 
     ports: str
     """``tcp 22``, ``udp 4000-4010``, or ``all``."""
     who: str
-    """Addresses as CIDR; ``members`` for the nodes of the cluster themselves."""
+    """The allowed addresses as CIDR, or ``members`` for the nodes of the cluster."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """All of a cluster."""
+    """The audit of a whole cluster."""
 
     machines: tuple[AuditedMachine, ...]
     disks: tuple[AuditedDisk, ...]

@@ -1,4 +1,4 @@
-"""What a provider promises. Four verbs; every other ability is a small protocol of its own."""
+"""The protocols of providers: four verbs for all, and a small protocol for each further ability."""
 
 from __future__ import annotations
 
@@ -22,67 +22,66 @@ if TYPE_CHECKING:
 
 
 def ignore(event: Event) -> None:
-    """Tell nobody."""
+    """Drop an event."""
     del event
 
 
 class Provider(Protocol):
-    """Owns machines. Never logs in to one, never prints, never prompts."""
+    """A provider owns machines. It never logs in to one, never prints, never prompts."""
 
     name: str
     facets: frozenset[Facet]
-    """What every node of this provider is."""
+    """The facets of every node of this provider."""
 
     def check(self, plan: Plan) -> list[Problem]:
-        """What would stop this plan. Changes nothing."""
+        """Return the problems that would stop this plan. Changes nothing."""
         ...
 
     def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Make the nodes of `plan` that do not exist, in one bulk request, tagged at birth.
+        """Make the missing nodes of `plan` in one bulk request. They are tagged in the request that creates them.
 
-        Safe to repeat: nodes that run are left alone, those that are stopped or gone are brought back under
-        their alias. Returns the nodes of the plan without waiting for them to answer: all of them, or, where
-        some cannot be had and a cluster is there without them, those that there are. What it made is undone if it
-        fails half-way.
+        Safe to repeat: running nodes are kept; stopped and lost nodes are brought back under their alias. Returns the
+        nodes of the plan without waiting until they answer. If some cannot be had and the cluster works without them,
+        the others are returned. If the request fails half-way, everything new is undone.
 
         Args:
-            plan: the cluster, and the aliases to have.
-            public_key: OpenSSH public key that each node must let in.
-            report: told of what takes long, and of what could not be had.
+            plan: the cluster, and the aliases that it should have.
+            public_key: the OpenSSH public key that each node must accept.
+            report: gets events about slow steps, and about nodes that cannot be had.
 
         Raises:
-            ProviderError: refused, with the reason; nothing new is left behind.
+            ProviderError: the request was refused, with the reason; nothing new is left behind.
         """
         ...
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
-        """The nodes that exist, asked of the owner every time, the master first; of all clusters without a name."""
+        """Return the existing nodes, read from the cloud every time, master first; of all clusters without a name."""
         ...
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
-        """End these nodes, or the whole cluster and all that belonged to it. Finding nothing is success.
+        """End these nodes, or the whole cluster with everything that belongs to it. Finding nothing is success.
 
         Raises:
-            ProviderError: naming what may be left.
+            ProviderError: a part could not be ended; the message names what may be left.
         """
         ...
 
 
 class Journal(Protocol):
-    """What was asked of a provider for one cluster, kept on the laptop: see journal.py."""
+    """The requests made to a provider for one cluster, kept on the laptop: see journal.py."""
 
     def record(self, event: str, **facts: object) -> None:
-        """Append, on the disk before this returns."""
+        """Append an event. It is on the disk when this returns."""
         ...
 
     def events(self) -> list[dict[str, Any]]:
-        """All of it, oldest first."""
+        """Return all events, oldest first."""
         ...
 
 
-@cache  # a thousand machines have the same
+@cache  # a thousand machines have the same layout
 def machine_layout(user: str) -> Layout:
-    """Where things live on a machine of its own.
+    """Return the paths on a whole machine.
 
     Args:
         user: the cluster user.
@@ -99,58 +98,58 @@ def machine_layout(user: str) -> Layout:
 
 @runtime_checkable
 class Power(Protocol):
-    """A provider whose nodes can be off and come back with their disks."""
+    """A provider whose nodes can be stopped and started again with their disks."""
 
     def stop(self, cluster: str) -> None:
-        """Power the nodes off, keep their disks."""
+        """Stop the nodes and keep their disks."""
         ...
 
 
 @runtime_checkable
 class Rebooting(Protocol):
-    """A provider that can boot nodes anew: one that ends when it is powered off, stays."""
+    """A provider that can reboot nodes. A node that would end when it is powered off survives a reboot."""
 
     def reboot(self, cluster: str) -> None:
-        """Boot the running nodes anew; returns at once."""
+        """Reboot the running nodes. Returns at once."""
         ...
 
 
 @runtime_checkable
 class Consoles(Protocol):
-    """A provider that can tell what a node has printed while it booted."""
+    """A provider that can return the console output of a node."""
 
     def console(self, cluster: str, alias: str) -> str:
-        """What a node has written to its console; empty where nothing is known yet."""
+        """Return the console output of a node; empty if there is none yet."""
         ...
 
 
 @runtime_checkable
 class Doors(Protocol):
-    """A provider with a firewall before its nodes."""
+    """A provider with a firewall for its nodes."""
 
     def allow(self, cluster: str) -> tuple[list[str], list[str]]:
-        """Let in by SSH who may now by the config, and nobody else: the networks (CIDR), and the former ones."""
+        """Allow SSH from the networks of the config only. Return the new networks (CIDR) and the former ones."""
         ...
 
 
 @runtime_checkable
 class Images(Protocol):
-    """A provider whose nodes start from images, and can become one."""
+    """A provider whose nodes start from images and can be made into images."""
 
     def image(self, base: str, content: str) -> str:
-        """The name of the baked image of this content, made from `base` (empty: the default); empty without one."""
+        """Return the name of the image baked from `base` (empty: the default) with this content; empty if none."""
         ...
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
-        """Make an image of the cluster's only node, findable by `image`; returns its name."""
+        """Make an image of the cluster's only node, for later look-up by base and content. Return its name."""
         ...
 
     def images(self) -> list[Image]:
-        """The baked images that there are."""
+        """Return the existing baked images."""
         ...
 
     def remove_image(self, name: str) -> None:
-        """Delete a baked image. Not being there is success."""
+        """Delete a baked image. A missing image is success."""
         ...
 
 
@@ -161,32 +160,32 @@ class Image:
     name: str
     base: str
     content: str
-    """The hash of what is in it."""
+    """The hash of its content."""
     size_gb: float
     made: str
-    """When, as an ISO 8601 time."""
+    """The time of creation, in ISO 8601."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What the image that nodes start from is built on."""
+    """The source of the image that nodes start from."""
 
     base: str = ""
-    """An image; empty: the usual one."""
+    """The base image; empty: the default."""
     rootfs: Path | None = None
-    """A tar of a root file system, in the place of a base image."""
+    """A tar of a root file system, instead of a base image."""
     certificates: tuple[Path, ...] = ()
-    """Of authorities that nodes shall trust, PEM."""
+    """PEM certificates of authorities that nodes shall trust."""
     name: str = ""
-    """What to call it; empty: as nodes look for it where no image is named."""
+    """The name of the new image; empty: the default image of nodes."""
 
 
 @runtime_checkable
 class BaseImages(Protocol):
-    """A provider whose nodes start from an image that is made on this computer."""
+    """A provider whose nodes start from an image that is built on this computer."""
 
     def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
-        """Make the image that nodes start from; `report` gets each line that the builder says. Returns its name."""
+        """Build the image that nodes start from. `report` gets each line of output. Return the image's name."""
         ...
 
 
@@ -194,23 +193,23 @@ class BaseImages(Protocol):
 class Priced(Protocol):
     """A provider whose nodes cost money."""
 
-    def estimate(self, plan: Plan, there: Sequence[Node]) -> Estimate:
-        """What the nodes of `plan` that are not `there` would cost. A price that cannot be had is no error."""
+    def estimate(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
+        """Return the cost of the nodes of `plan` that do not exist yet. An unknown price is no error."""
         ...
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
-        """What the nodes of a cluster, as `nodes` returned them, cost. A price that cannot be had is no error."""
+        """Return the cost of a cluster's nodes, as `Provider.nodes` returned them. An unknown price is no error."""
         ...
 
 
 @runtime_checkable
 class Audited(Protocol):
-    """A provider that can tell how a cluster is kept, and what is left of one that has ended."""
+    """A provider that can audit a cluster, and list what is left of an ended one."""
 
     def audit(self, cluster: str) -> Audit:
-        """Its machines, disks and doors, asked of their owner."""
+        """Return the cluster's machines, disks and ingress rules, as the cloud reports them."""
         ...
 
     def left(self, cluster: str) -> list[str]:
-        """Everything that was made for it and is still there, by id; empty when all has ended."""
+        """Return the ids of everything that was made for a cluster and still exists; empty if all has ended."""
         ...

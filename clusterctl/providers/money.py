@@ -1,4 +1,4 @@
-"""What nodes cost, as providers say it and commands show it."""
+"""The cost of nodes, as providers report it and commands show it."""
 
 from __future__ import annotations
 
@@ -8,73 +8,73 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class Span:
-    """From the least to the most, in USD an hour."""
+    """A range of prices, in USD an hour."""
 
     low: Decimal
     high: Decimal
 
     def __add__(self, other: Span) -> Span:
-        """Of both together."""
+        """Return the sum of two ranges."""
         return Span(self.low + other.low, self.high + other.high)
 
     def times(self, count: int) -> Span:
-        """Of so many."""
+        """Return the range for `count` items."""
         return Span(self.low * count, self.high * count)
 
 
 @dataclass(frozen=True)
 class QuotedGroup:
-    """New nodes that are alike, and what an hour of each costs now."""
+    """New nodes of the same kind, and the present price of one for an hour."""
 
     role: str
     """``master`` or ``worker``."""
     count: int
     types: tuple[str, ...]
-    """Those that may be taken, the cheapest first."""
+    """The allowed instance types, the cheapest first."""
     market: str
     zone: str
-    """Where it would cost that; empty: in any zone."""
+    """The zone of these prices; empty: any zone."""
     each: Span | None
-    """Over the types that may be taken; None where nobody could say."""
+    """The price of one node, over the allowed types; None if unknown."""
     on_demand: Span | None
-    """The same on demand."""
+    """The same price on demand."""
     bid: Decimal | None = None
-    """Most that is paid for an hour of a spot instance."""
+    """The highest price for an hour of a spot instance, in USD."""
 
 
 @dataclass(frozen=True)
 class QuotedPart:
-    """Something besides the machines that costs by the hour."""
+    """An hourly cost besides the machines."""
 
     name: str
-    """Such as ``root disks``."""
+    """The name, such as ``root disks``."""
     what: str
-    """Such as ``3 x 8 GB gp3``."""
+    """The details, such as ``3 x 8 GB gp3``."""
     hourly: Decimal | None
-    """Of all of them, in USD; None where nobody could say."""
+    """The price of all of them, in USD; None if unknown."""
 
 
 @dataclass(frozen=True)
 class QuotedLimit:
-    """What the account may still have, of what the new nodes need."""
+    """A quota of the account that the new nodes need a part of."""
 
     name: str
     needed: int | None
-    """Processors, at most; None where nobody could say."""
+    """The most processors that the nodes may need; None if unknown."""
     left: int | None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the new nodes of a plan cost."""
+    """The cost of the new nodes of a plan."""
 
     place: str
-    """Such as the region."""
+    """The place of these prices, such as the region."""
     groups: tuple[QuotedGroup, ...]
     parts: tuple[QuotedPart, ...]
     limits: tuple[QuotedLimit, ...]
     notes: tuple[str, ...]
-    """What is to be known of these numbers, such as that they are old."""
+    """Notes about these numbers, such as that they are old."""
 
     @property
     def complete(self) -> bool:
@@ -84,19 +84,19 @@ class Estimate:
 
     @property
     def hourly(self) -> Span:
-        """All that is known, in USD an hour."""
-        return self._sum(on_demand=False)
+        """The sum of all known prices, in USD an hour."""
+        return self._sum_prices(on_demand=False)
 
     @property
     def hourly_on_demand(self) -> Span:
-        """The same if every spot instance had to be had on demand."""
-        return self._sum(on_demand=True)
+        """The same sum with every spot instance at its price on demand."""
+        return self._sum_prices(on_demand=True)
 
-    def _sum(self, *, on_demand: bool) -> Span:
+    def _sum_prices(self, *, on_demand: bool) -> Span:
         total = Span(Decimal(0), Decimal(0))
         for group in self.groups:
-            each = group.on_demand if on_demand else group.each
-            total = total + each.times(group.count) if each else total
+            price = group.on_demand if on_demand else group.each
+            total = total + price.times(group.count) if price else total
         for part in self.parts:
             total = total + Span(part.hourly, part.hourly) if part.hourly is not None else total
         return total
@@ -104,10 +104,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Spending:
-    """What the nodes that there are cost, in USD. What has ended is not in it."""
+    """The cost of the existing nodes, in USD. Ended nodes are not included."""
 
     hourly: Decimal
     so_far: Decimal
-    """Since each was launched."""
+    """The sum since the launch of each node."""
     notes: tuple[str, ...] = ()
-    """What is not in it, or is not exact."""
+    """Notes about costs that are not included or not exact."""

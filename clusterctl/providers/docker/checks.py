@@ -89,7 +89,7 @@ def of_images(api: APIClient, names: Iterable[str], *, usual: str) -> list[Probl
     return problems
 
 
-def of_mounts(plan: Plan, there: Sequence[Container]) -> list[Problem]:
+def of_mounts(plan: Plan, existing: Sequence[Container]) -> list[Problem]:
     """Return a problem for each volume that existing nodes lack: Docker mounts only when it creates a container."""
     return [
         Problem(
@@ -97,9 +97,9 @@ def of_mounts(plan: Plan, there: Sequence[Container]) -> list[Problem]:
             f"`clusterctl terminate {plan.cluster}`, then start again: a volume with a name is kept",
         )
         for volume in plan.volumes
-        if (aliases := _aliases_without_mount(str(volume.mount_path), there, {spec.alias for spec in plan.nodes}))
+        if (aliases := _aliases_without_mount(str(volume.mount_path), existing, {spec.alias for spec in plan.nodes}))
     ]
 
 
-def _aliases_without_mount(path: str, there: Sequence[Container], aliases: Collection[str]) -> list[str]:
-    return [c.record.alias for c in there if c.record.alias in aliases and path not in c.mounts]
+def _aliases_without_mount(path: str, existing: Sequence[Container], aliases: Collection[str]) -> list[str]:
+    return [c.record.alias for c in existing if c.record.alias in aliases and path not in c.mounts]
