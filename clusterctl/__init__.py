@@ -1,4 +1,4 @@
-"""clusterctl: one INI file, one command, and an ipyparallel cluster is up and connected to your laptop."""
+"""clusterctl: one INI file and one command start an ipyparallel cluster that is connected to your laptop."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["__version__", "connect"]
 def connect(name: str | None = None, **client_options: object) -> Client:
     """Return a connected ``ipyparallel.Client`` for a running cluster.
 
-    Opens the cluster's tunnel first if it needs one and none is up.
+    If the cluster needs a tunnel and none is up, the tunnel is opened first.
 
     Args:
-        name: the cluster; may be left out when exactly one is up.
+        name: the name of the cluster; optional if exactly one is up.
         client_options: passed on to ``ipyparallel.Client``.
 
     Raises:
-        clusterctl.errors.ClusterctlError: no such cluster, it is not running, or it does not answer.
+        clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer.
     """
     from clusterctl.wiring.client import connect_client  # heavy: loaded when a client is asked for
 

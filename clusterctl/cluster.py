@@ -1,4 +1,4 @@
-"""A cluster whose nodes you can talk to: what plugins hold."""
+"""A cluster whose nodes can be reached: the object that plugins work with."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _MAX_THREADS = 32
 
 
 class Cluster:
-    """The nodes of one cluster, and one connection to each, made when first used.
+    """The nodes of one cluster, and one connection to each, made at the first use.
 
     Attributes:
         name: the cluster's name.
-        machines: what the template says of every machine.
-        folder: where the laptop keeps this cluster's files (0700).
-        request: what all plugins want on every node, merged.
+        machines: the settings that the template gives for every machine.
+        folder: the folder (0700) on the laptop with this cluster's files.
+        request: the merged requests of all plugins for every node.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Cluster:
         self._lock = threading.RLock()
         self.problems: list[str] = []
         self.ending = False
-        """True while the whole cluster goes with its machines: what would end with its node need not be undone."""
+        """True while the cluster ends together with its machines: what ends with a node need not be undone."""
         self.all_leave = False
-        """True while the whole cluster goes: nobody stays who would have to be told of those that leave."""
+        """True while all nodes leave: no node stays that must be updated about the nodes that leave."""
 
     @property
     def user(self) -> str:
@@ -73,12 +73,12 @@ class Cluster:
 
     @property
     def public_key(self) -> str:
-        """The public half of the key that the cluster's nodes let in: ``ssh-ed25519 AAAA comment``."""
+        """The public key that the cluster's nodes accept: ``ssh-ed25519 AAAA comment``."""
         return (self.folder / "id_ed25519.pub").read_text(encoding="utf-8").strip()
 
     @property
     def mark(self) -> str:
-        """What says of a machine that it is this cluster's and no other's: name and fingerprint of its key."""
+        """The text that marks a machine as a member of this cluster: the cluster's name and its key's fingerprint."""
         blob = base64.b64decode(self.public_key.split()[1] + "==")
         return f"{self.name} SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
@@ -98,7 +98,7 @@ class Cluster:
         return tuple(node for node in self.nodes if not node.is_master)
 
     def node(self, alias: str) -> Node:
-        """The node of this alias; a bare number is a worker's: ``1`` is ``node001``."""
+        """Return the node with this alias. A bare number means a worker: ``1`` is ``node001``."""
         wanted = f"node{int(alias):03d}" if alias.isdecimal() else alias
         if wanted not in self._nodes:
             raise ClusterctlError(
@@ -108,29 +108,29 @@ class Cluster:
         return self._nodes[wanted]
 
     def admit(self, nodes: Iterable[Node]) -> None:
-        """Take these as the cluster's nodes: they now exist."""
+        """Set the nodes of the cluster, once they exist."""
         self._nodes = {node.alias: node for node in nodes}
 
     def learn(self, node: Node) -> None:
-        """Take what is now known of a node that the cluster has."""
+        """Replace a node of the cluster by a newer description of it."""
         self._nodes[node.alias] = node
 
     def lose(self, alias: str) -> None:
-        """Keep a node on the list, but marked as out of reach."""
+        """Mark a node as unreachable. It stays on the list."""
         self._nodes[alias] = replace(self._nodes[alias], reachable=False)
 
     def on(self, node: Node) -> Remote:
-        """The connection to a node. Nothing is sent before the first command."""
+        """Return the connection to a node. Nothing is sent before the first command."""
         with self._lock:
             if node.alias not in self._remotes:
                 self._remotes[node.alias] = self._connector(node)
             return self._remotes[node.alias]
 
     def each(self, task: Callable[[Node], T], nodes: Iterable[Node] | None = None) -> dict[str, T]:
-        """Run `task` on nodes side by side and return its results by alias.
+        """Run `task` for nodes in parallel. Return its results by alias.
 
         Raises:
-            RemoteError: naming every node that failed, once all have ended.
+            RemoteError: the task failed on some nodes, which the error names. All tasks have ended.
         """
         targets = list(self.nodes if nodes is None else nodes)
         if not targets:
@@ -139,36 +139,36 @@ class Cluster:
             futures = {node.alias: pool.submit(task, node) for node in targets}
         failed = {alias: future.exception() for alias, future in futures.items() if future.exception()}
         if failed:
-            raise _together(failed)
+            raise _merge_errors(failed)
         return {alias: future.result() for alias, future in futures.items()}
 
     def say(self, text: str) -> None:
-        """Tell the user what begins now."""
+        """Show the user a step that begins now."""
         self._report(Event(EventKind.STEP, text))
 
     def progress(self, text: str, done: int, total: int) -> None:
-        """Tell the user how far `text` has come."""
+        """Show the user the progress of the step `text`: `done` of `total`."""
         self._report(Event(EventKind.PROGRESS, text, done=done, total=total))
 
     def problem(self, text: str) -> None:
-        """Report something that is wrong but leaves the cluster usable; `start` then exits with 1."""
+        """Report a problem that leaves the cluster usable. `start` then exits with 1."""
         self.problems.append(text)
         self._report(Event(EventKind.WARNING, text))
 
     def recall(self, key: str) -> object:
-        """What was remembered under `key`, or None. It is lost with the laptop's files: be able to do without."""
+        """Return the value that was stored under `key`, or None. It is lost if the laptop's files are lost."""
         with self._lock:
             return self._notes.get(key)
 
     def remember(self, key: str, value: object) -> None:
-        """Keep a small value (anything JSON can say, no secrets) with the cluster."""
+        """Store a small value with the cluster: any JSON value, but no secrets."""
         with self._lock:
             if self._notes.get(key) != value:
                 self._notes[key] = value
                 self._remember(key, value)
 
     def close(self) -> None:
-        """Log out everywhere; commands that run are cut off."""
+        """Log out of all nodes. Running commands are cut off."""
         with self._lock:
             remotes = list(self._remotes.values())
             self._remotes.clear()
@@ -176,13 +176,13 @@ class Cluster:
             remote.close()
 
     def commands(self) -> dict[str, int]:
-        """Remote commands run so far, by alias."""
+        """Return the number of remote commands run so far, by alias."""
         with self._lock:
             return {alias: remote.commands for alias, remote in self._remotes.items()}
 
 
-def _together(failed: Mapping[str, BaseException | None]) -> ClusterctlError:
-    """One error for many nodes: a message that names them all, and the first remedy."""
+def _merge_errors(failed: Mapping[str, BaseException | None]) -> ClusterctlError:
+    """Return one error for many nodes: its message names all of them, its remedy is the first one."""
     errors = [error for error in failed.values() if error is not None]
     for error in errors:
         if not isinstance(error, ClusterctlError):

@@ -1,10 +1,10 @@
-"""Every error a user can meet: what happened, and what to do now."""
+"""Every error that a user can see: what happened, and what to do now."""
 
 from __future__ import annotations
 
 
 class ClusterctlError(Exception):
-    """Something the user can act on. Shown as two lines, ``error:`` and ``try:``, never as a traceback."""
+    """An error that the user can act on. It is shown as two lines, ``error:`` and ``try:``, without a traceback."""
 
     exit_code = 1
 
@@ -21,7 +21,7 @@ class UsageError(ClusterctlError):
 
 
 class ConfigError(ClusterctlError):
-    """The config file is wrong. Carries every problem found, not the first."""
+    """The config file is wrong. The error carries all problems, not only the first."""
 
     exit_code = 2
 
@@ -31,7 +31,7 @@ class ConfigError(ClusterctlError):
 
 
 class ProviderError(ClusterctlError):
-    """The machines' owner refused or failed."""
+    """The provider of the machines refused a request or failed."""
 
 
 class RemoteError(ClusterctlError):
@@ -39,8 +39,8 @@ class RemoteError(ClusterctlError):
 
     Attributes:
         node: the alias of the node.
-        status: the command's exit status, or None where it never ran or never ended.
-        output: the last lines the command printed.
+        status: the command's exit status, or None if it did not run or did not end.
+        output: the last lines that the command printed.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class RemoteError(ClusterctlError):
 
 
 class RefusedError(RemoteError):
-    """A login that waiting will not make good: an untrusted host key, or no key of ours that is let in."""
+    """A login that fails however long one waits: an untrusted host key, or no key of ours is accepted."""
 
 
 class LostError(RemoteError):
-    """A connection broke, or a command on it did not begin or end in time: asked again the node may answer."""
+    """A connection broke, or a command did not begin or end in time. A second try may succeed."""
 
 
 class PluginError(ClusterctlError):
@@ -65,8 +65,8 @@ class PluginError(ClusterctlError):
 
 
 class DeadlineError(ClusterctlError):
-    """A named wait ran out of time."""
+    """A wait reached its deadline."""
 
 
 class StateError(ClusterctlError):
-    """The laptop's own files about a cluster cannot be read or written, or somebody else holds them."""
+    """The laptop's files of a cluster cannot be read or written, or another process holds their lock."""

@@ -1,4 +1,4 @@
-"""What an operation tells while it works."""
+"""The events that an operation reports while it works."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from enum import Enum
 
 
 class EventKind(str, Enum):
-    """How an event wants to be shown."""
+    """The kinds of events, which say how to show them."""
 
     STEP = "step"
     """A new phase: ``>>> text``."""
     PROGRESS = "progress"
     """`done` of `total` in the phase `text`."""
     NOTE = "note"
-    """Worth a line, nothing to do."""
+    """Information, nothing to do."""
     WARNING = "warning"
-    """Worth the user's attention."""
+    """A warning that the user should see."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What an operation tells whoever watches. The cli shows it; nothing below the cli prints."""
+    """One report of an operation. The cli shows it; no module below the cli prints."""
 
     kind: EventKind
     text: str

@@ -1,7 +1,7 @@
-"""A cluster's folder on the laptop, and in it what was asked, written before asking.
+"""A cluster's folder on the laptop, with the journal of requests, each written before the request is sent.
 
 `clusters/NAME/` holds `journal.jsonl`, `known_hosts`, `id_ed25519`, the connection files, `timings.json` and `logs/`.
-Losing it loses neither machines nor the power to find and end them: the provider has the record of what exists.
+If it is lost, the machines can still be found and ended: the provider has the record of what exists.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ClusterFolder:
-    """The files of one cluster. Everything is 0600 in a 0700 folder; a file is written whole or not at all."""
+    """The files of one cluster: 0600 in a 0700 folder, and written atomically."""
 
     def __init__(self, home: Path, name: str) -> None:
         self.name = name
@@ -36,39 +36,39 @@ class ClusterFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether this laptop knows of the cluster."""
+        """Whether this laptop has files of the cluster."""
         return self.journal.exists()
 
     @property
     def journal(self) -> Path:
-        """One JSON object a line, oldest first."""
+        """The journal file: one JSON object a line, oldest first."""
         return self.path / "journal.jsonl"
 
     @property
     def key(self) -> Path:
-        """The private key that the cluster's nodes let in."""
+        """The private key that the cluster's nodes accept."""
         return self.path / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
-        """The nodes' host keys. A node that shows another one is refused."""
+        """The file of the nodes' host keys. A node that shows another key is refused."""
         return self.path / "known_hosts"
 
     def log(self, alias: str) -> Path:
-        """What was run on a node, and what it said."""
+        """Return the log file of a node: the commands that ran on it, and their output."""
         return self.path / "logs" / f"{alias}.log"
 
     def ensure(self) -> str:
-        """Make the folder and the cluster's own key; returns the public key. May run twice."""
+        """Make the folder and the cluster's key pair. Return the public key. May run twice."""
         try:
             (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.chmod(0o700)
             return ensure_key_pair(self.key)
         except OSError as exc:
-            raise _unwritable(self.path, exc) from exc
+            raise _write_error(self.path, exc) from exc
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file whole or not at all, readable by its owner only."""
+        """Write a file atomically, readable by its owner only. Return its path."""
         target = self.path / name
         temporary = target.with_name(f".{name}.{os.getpid()}")
         try:
@@ -77,31 +77,31 @@ class ClusterFolder:
             temporary.replace(target)
         except OSError as exc:
             temporary.unlink(missing_ok=True)
-            raise _unwritable(target, exc) from exc
+            raise _write_error(target, exc) from exc
         return target
 
     def read_json(self, name: str) -> object:
-        """The content of one of our JSON files, or None if it is not there or not whole."""
+        """Return the content of a JSON file in the folder, or None if it is missing or not valid."""
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
     def record(self, event: str, **facts: object) -> None:
-        """Append to the journal, on the disk before this returns."""
+        """Append an event to the journal. It is on the disk when this returns."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
             with os.fdopen(os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
-                # Behind a line that a crash cut short this one would be lost too.
+                # A line that a crash cut short must be ended first, or this line would be lost too.
                 whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
                 journal.write((b"" if whole else b"\n") + line.encode() + b"\n")
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:
-            raise _unwritable(self.journal, exc) from exc
+            raise _write_error(self.journal, exc) from exc
 
     def events(self) -> list[dict[str, Any]]:
-        """The journal, oldest first. A last line that a crash cut short is left out."""
+        """Return the events of the journal, oldest first. Lines that a crash cut short are left out."""
         try:
             lines = self.journal.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -115,11 +115,11 @@ class ClusterFolder:
         return events
 
     def notes(self) -> dict[str, object]:
-        """What plugins asked to remember: the last value of each key."""
+        """Return the values that plugins stored: the last value of each key."""
         return {str(e["key"]): e.get("value") for e in self.events() if e["event"] == "note"}
 
     def members(self) -> dict[str, tuple[str, str]]:
-        """Who has joined: alias to (the machine's id, the plan's digest)."""
+        """Return the nodes that have joined: alias to (the machine's id, the plan's digest)."""
         members: dict[str, tuple[str, str]] = {}
         for event in self.events():
             if event["event"] == "joined":
@@ -129,7 +129,7 @@ class ClusterFolder:
         return members
 
     def wanted(self) -> tuple[str, ...]:
-        """The nodes that the cluster shall have: asked for and not removed since, the master first."""
+        """Return the aliases that the cluster should have: requested and not removed since, the master first."""
         wanted: dict[str, None] = {}
         for event in self.events():
             aliases = [str(alias) for alias in event.get("nodes", [])] if event["event"] in {"create", "remove"} else []
@@ -140,90 +140,90 @@ class ClusterFolder:
         return tuple(wanted)
 
     def special(self) -> dict[str, dict[str, Any]]:
-        """By alias, what nodes were asked for with that differs from their template: fields of a `NodeSpec`."""
-        found: dict[str, dict[str, Any]] = {}
+        """Return by alias the fields of `NodeSpec` in which a requested node differs from its template."""
+        overrides: dict[str, dict[str, Any]] = {}
         for event in self.events():
             if event["event"] == "create":
-                found |= event.get("special") or {}
+                overrides |= event.get("special") or {}
             elif event["event"] == "remove":
-                found = {alias: fields for alias, fields in found.items() if alias not in event["nodes"]}
-        # JSON knows lists only.
+                overrides = {alias: fields for alias, fields in overrides.items() if alias not in event["nodes"]}
+        # JSON has lists, but no tuples.
         return {
             alias: {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-            for alias, fields in found.items()
+            for alias, fields in overrides.items()
         }
 
     def provider(self) -> str | None:
-        """The provider that has the nodes."""
+        """Return the provider that has the nodes, or None."""
         names = [str(e["provider"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
     def template(self) -> str | None:
-        """The cluster template that this cluster was last started from."""
+        """Return the template of the last start, or None."""
         names = [str(e["template"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
     def overrides(self) -> dict[str, str]:
-        """What the command line of the last `start` said over the template."""
-        found = [e["overrides"] for e in self.events() if e["event"] == "create"]
-        last = found[-1] if found else None
+        """Return the options that the command line of the last `start` changed."""
+        recorded = [e["overrides"] for e in self.events() if e["event"] == "create"]
+        last = recorded[-1] if recorded else None
         return {str(k): str(v) for k, v in last.items()} if isinstance(last, dict) else {}
 
     def host_keys(self) -> dict[str, str]:
-        """The host keys of their own that nodes show in place of those they were born with, by machine.
+        """Return the host keys that nodes made for themselves and show instead of their first keys, by machine.
 
-        A machine is a node's id without the boot, which some providers put behind an ``@``.
+        A machine is a node's id without the boot, which some providers append after an ``@``.
         """
-        return self._keys_of("host_key")
+        return self._recorded_keys("host_key")
 
     def pin(self, nodes: Iterable[Node]) -> None:
-        """Write the nodes' host keys to known_hosts; they are then the only ones accepted there.
+        """Write the nodes' host keys to known_hosts. No other keys are accepted then.
 
-        A node that was on its way from the key it was born with to its own may show either.
+        A node that is changing from its first key to its own key may show either.
         """
         nodes = list(nodes)
-        coming = self._keys_of("host_key_made") if any(node.bootstrap_key for node in nodes) else {}
+        coming = self._recorded_keys("host_key_made") if any(node.bootstrap_key for node in nodes) else {}
         lines = []
         for node in nodes:
-            own = coming.get(_machine(node.id)) if node.bootstrap_key else None
-            lines += _lines(node, [node.host_key, own] if own else [node.host_key])
+            own = coming.get(_machine_id(node.id)) if node.bootstrap_key else None
+            lines += _known_hosts_lines(node, [node.host_key, own] if own else [node.host_key])
         with self._lock:
             self.write("known_hosts", "".join(lines))
 
     def expect_host_key(self, node: Node, key: str) -> None:
-        """Write down the key that a node is about to show; from now on it is accepted, as is the one it had so far."""
+        """Record the key that a node will show soon. From now on both this key and the present one are accepted."""
         self.record("host_key_made", node=node.alias, id=node.id, key=key)
-        self._pin_again(node, [node.host_key, key])
+        self._replace_host_keys(node, [node.host_key, key])
 
     def keep_host_key(self, node: Node, key: str) -> None:
-        """Write down the key that a node shows from now on, and accept no other there."""
+        """Record the key that a node shows from now on, and accept no other."""
         self.record("host_key", node=node.alias, id=node.id, key=key)
-        self._pin_again(node, [key])
+        self._replace_host_keys(node, [key])
 
-    def _keys_of(self, event: str) -> dict[str, str]:
-        found = [e for e in self.events() if e["event"] == event]
-        return {_machine(str(e["id"])): str(e["key"]) for e in found}
+    def _recorded_keys(self, event: str) -> dict[str, str]:
+        entries = [e for e in self.events() if e["event"] == event]
+        return {_machine_id(str(e["id"])): str(e["key"]) for e in entries}
 
-    def _pin_again(self, node: Node, keys: Sequence[str]) -> None:
-        """Give one node other lines in known_hosts. Many join at once."""
+    def _replace_host_keys(self, node: Node, keys: Sequence[str]) -> None:
+        """Replace the lines of one node in known_hosts. Under the lock, because many nodes join at once."""
         name = known_as(node.address, node.port)
         with self._lock:
             lines = self.known_hosts.read_text(encoding="utf-8").splitlines(keepends=True)
             others = [line for line in lines if line.split(" ", 1)[0] != name]
-            self.write("known_hosts", "".join([*others, *_lines(node, keys)]))
+            self.write("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
 
     def remove(self) -> None:
-        """Forget the cluster. The lock's file goes last, with its folder."""
+        """Delete the folder of the cluster. The lock file is deleted with it, last."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one who changes this cluster. Raises StateError at once if somebody else does."""
+        """Hold the lock for changing this cluster. Raises StateError at once if another process holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = (self.path / "lock").open("a+")
         except OSError as exc:
-            raise _unwritable(self.path, exc) from exc
+            raise _write_error(self.path, exc) from exc
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,7 +233,7 @@ class ClusterFolder:
                     f"another clusterctl is at work on {self.name} (process {lock.read().strip() or 'unknown'})",
                     remedy="wait for it to end, or end it; what it leaves half-done the next `start` completes",
                 ) from exc
-            with suppress(OSError):  # a full disk: the lock is held all the same
+            with suppress(OSError):  # on a full disk the lock is still held
                 os.ftruncate(lock.fileno(), 0)
                 os.write(lock.fileno(), str(os.getpid()).encode())
             try:
@@ -242,21 +242,21 @@ class ClusterFolder:
                 self._drop_if_empty()
 
     def _drop_if_empty(self) -> None:
-        """A command on a name that does not exist must leave no folder behind."""
+        """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.remove()
 
 
-def _machine(id_: str) -> str:
-    """A node's id without its boot: host keys stay over a stop and a start."""
+def _machine_id(id_: str) -> str:
+    """Return a node's id without its boot: host keys survive a stop and a start."""
     return id_.partition("@")[0]
 
 
-def _lines(node: Node, keys: Sequence[str]) -> list[str]:
+def _known_hosts_lines(node: Node, keys: Sequence[str]) -> list[str]:
     return [f"{known_as(node.address, node.port)} {key}\n" for key in keys]
 
 
-def _unwritable(path: Path, exc: OSError) -> StateError:
+def _write_error(path: Path, exc: OSError) -> StateError:
     return StateError(
         f"cannot write {path}: {exc.strerror or exc}",
         remedy="free some space or fix its permissions, or set CLUSTERCTL_HOME to another folder",

@@ -1,4 +1,4 @@
-"""The nouns that travel between modules: frozen, no behaviour, no I/O."""
+"""The data that modules exchange: frozen dataclasses without behaviour or I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MASTER = "master"
 
 
 class NodeState(str, Enum):
-    """What the provider says of a machine."""
+    """The state of a machine, as its provider reports it."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -25,25 +25,25 @@ class NodeState(str, Enum):
 
 
 class Facet(str, Enum):
-    """What a node can be asked for. A plugin whose facet is absent is reported as not needed there."""
+    """A capability of a node. A plugin that needs a missing facet is reported as not needed there."""
 
     MACHINE = "machine"
-    """It is a whole machine: root, users, packages of the system."""
+    """The node is a whole machine: root, users, system packages."""
     INIT = "init"
-    """systemd runs on it; elsewhere services run under supervisord."""
+    """systemd runs on the node; elsewhere services run under supervisord."""
     SHARED_HOME = "shared_home"
-    """The provider already shares the home folder."""
+    """The provider shares the home folder already."""
     SHARED_CACHE = "shared_cache"
-    """What one of them has downloaded the others need not: whoever fills the cache first is waited for."""
+    """The nodes share a cache of downloads: one node fills it first, and the others wait for that."""
     LASTING = "lasting"
-    """It outlives its cluster: whoever set something up on it undoes it when the node leaves."""
+    """The node outlives its cluster: plugins undo their changes when the node leaves."""
     DIRECT = "direct"
-    """Its loopback is the laptop's: ports need no tunnel."""
+    """The node's loopback is the laptop's loopback: ports need no tunnel."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things live on a node. All absolute paths."""
+    """The paths on a node, all absolute."""
 
     env: PurePosixPath
     """The virtual environment, on the node's own disk."""
@@ -51,25 +51,25 @@ class Layout:
     """Service definitions, connection files, profiles."""
     logs: PurePosixPath
     run: PurePosixPath
-    """Sockets; short, since a Unix socket's path must fit into 104 bytes."""
+    """Sockets. A short path, since a Unix socket's path must fit into 104 bytes."""
     home: PurePosixPath
     """The cluster user's home, shared by all nodes."""
     cache: PurePosixPath
-    """Built environments, by the hash of what is in them."""
+    """Built environments, by the hash of their content."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How the laptop gets onto a node, where not straight and with the cluster's own key."""
+    """How the laptop logs in to a node, if not directly with the cluster's own key."""
 
     key: str = ""
-    """Private key file on the laptop; empty: the cluster's own."""
+    """The private key file on the laptop; empty: the cluster's own key."""
     agent: bool = False
-    """Offer what the user's ssh agent and ``~/.ssh`` have, too."""
+    """Offer the keys of the user's ssh agent and ``~/.ssh``, too."""
     jump: str = ""
-    """A host to go through, as ``[user@]host[:port]``; its key must be in the user's known_hosts."""
+    """The jump host, as ``[user@]host[:port]``; its host key must be in the user's known_hosts."""
     command: tuple[str, ...] = ()
-    """A program on the laptop whose input and output are the way to the node's SSH server, in place of a TCP
+    """A program on the laptop whose input and output are connected to the node's SSH server, instead of a TCP
     connection; `jump` has no effect then. The node's address may be any name that this program knows."""
 
 
@@ -80,29 +80,29 @@ class Node:
     alias: str
     cluster: str
     id: str
-    """The provider's name for this very machine and boot: another one after a stop and start."""
+    """The provider's id of this machine and boot: a stop and start changes it."""
     state: NodeState
     address: str
-    """Where the laptop reaches it."""
+    """The address for the laptop."""
     private_address: str
-    """Where the other nodes reach it."""
+    """The address for the other nodes."""
     port: int
     user: str
     host_key: str
-    """OpenSSH public key that the node must show, as ``ssh-ed25519 AAAA...``."""
+    """The OpenSSH host key that the node must show, as ``ssh-ed25519 AAAA...``."""
     layout: Layout
     facets: frozenset[Facet] = frozenset()
     cores: int | None = None
-    """Cores that this node may use; None until known."""
+    """The number of cores that this node may use; None until known."""
     type: str = ""
     market: str = ""
     zone: str = ""
-    """Where in a region it is."""
+    """The zone within the region."""
     access: Access = Access()
     bootstrap_key: bool = False
-    """`host_key` is a throw-away one that came with the node's birth: the node gets one of its own at first contact."""
+    """True if `host_key` is a temporary key from the node's creation. The first login replaces it by an own key."""
     reachable: bool = True
-    """False when the node is gone, or did not answer: only the laptop's side can be cleaned up."""
+    """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 
     @property
     def is_master(self) -> bool:
@@ -112,17 +112,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Request:
-    """What a plugin wants from every node; merged over all plugins and applied once."""
+    """What a plugin requests for every node. The requests of all plugins are merged and applied once."""
 
     pip: tuple[str, ...] = ()
-    """Requirements, as pip writes them."""
+    """Requirements in pip's notation."""
     apt: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports on the master that must be open to the world. Rarely right: the tunnel needs none."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Text files to be on every node: path below the cluster user's home to content."""
+    """Text files for every node: path below the cluster user's home to content."""
     shared: tuple[str, ...] = ()
-    """Folders (absolute paths) that all nodes see the same, beside the cluster user's home."""
+    """Folders (absolute paths) that all nodes share, besides the cluster user's home."""
 
 
 @dataclass(frozen=True)
@@ -132,48 +132,48 @@ class Volume:
     name: str
     mount_path: PurePosixPath
     id: str = ""
-    """The provider's name for it: ``vol-...`` on EC2, a volume's name with Docker. Empty: `device` is there already."""
+    """The provider's id: ``vol-...`` on EC2, a volume's name in Docker. Empty: `device` is present already."""
     device: str = ""
-    """Path of the block device on the master, where the provider attaches nothing."""
+    """The path of the block device on the master, if the provider attaches no volumes."""
     partition: int | None = None
     file_system: str = "ext4"
-    """What a blank disk is formatted with, if it may be."""
+    """The file system for a blank disk, if formatting is allowed."""
     format: bool = False
-    """A blank disk may be formatted. One with anything on it never is."""
+    """True if a blank disk may be formatted. A disk with any data never is."""
 
 
 @dataclass(frozen=True)
 class Machines:
-    """What the template says of every machine, whichever plugin or provider makes it so."""
+    """The settings of every machine, from the template. Plugins and providers apply them."""
 
     user: str
-    """The cluster user: the work runs as this one."""
+    """The cluster user, who runs the work."""
     shell: str = "bash"
     dns_prefix: bool = False
-    """Host names begin with the cluster's name."""
+    """True if host names begin with the cluster's name."""
     volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node that is wanted."""
+    """The specification of a node in a plan."""
 
     alias: str
     types: tuple[str, ...] = ()
-    """Any of which may be taken."""
+    """The allowed instance types."""
     market: str = ""
-    """``on-demand``, ``spot``, or ``spot-with-fallback`` (on demand where no spot instance is to be had)."""
+    """``on-demand``, ``spot``, or ``spot-with-fallback`` (on demand if no spot instance is available)."""
     bid: str = ""
-    """Most to pay for an hour, in USD; empty: the price on demand."""
+    """The highest price for an hour, in USD; empty: the price on demand."""
     image: str = ""
     vcpus: float | None = None
-    """Processors, where the provider can choose; None: its own default."""
+    """Number of processors, if the provider can choose it; None: its default."""
     memory_gb: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `start` is going to do. Made without asking anybody: the same input gives the same plan."""
+    """What `start` will do. Made without any request: the same input gives the same plan."""
 
     cluster: str
     provider: str
@@ -184,24 +184,24 @@ class Plan:
     min_size: int
     deadline_s: float
     digest: str
-    """Changes when anything that a join applies changes; a member joined under another one joins again."""
+    """A hash of everything that a join applies. A member that joined with another digest joins again."""
     volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A way from the laptop to a service on the master.
+    """A connection from the laptop to a service on the master.
 
-    Where the node is not direct, each port is forwarded and the laptop's port takes its place in
-    `document` (same key) and `url` (``{name}``).
+    If the node lacks `Facet.DIRECT`, each port is forwarded, and the laptop's port replaces it in `document` (same key)
+    and `url` (``{name}``).
     """
 
     name: str
     host: str
-    """The address on the master that the ports are open on."""
+    """The address on the master on which the ports are open."""
     ports: Mapping[str, int]
     document: Mapping[str, object] | None = None
-    """Written to ``NAME.json`` (0600) in the cluster's folder."""
+    """The content of ``NAME.json`` (0600) in the cluster's folder."""
     url: Secret | None = None
     summary: str = ""
     """One line for the end of `start`, such as ``6 engines on 3 nodes for me``."""
@@ -209,31 +209,31 @@ class Connection:
 
 @dataclass(frozen=True)
 class Service:
-    """A program that is kept running: restarted when it dies, its output in ``LOGS/NAME-N.log``."""
+    """A program that is kept running. It is restarted when it ends; its output is in ``LOGS/NAME-N.log``."""
 
     name: str
     command: Sequence[str]
-    """Program and arguments, no shell. ``{number}`` is the number of the instance."""
+    """The program and its arguments, without a shell. ``{number}`` is the number of the instance."""
     directory: PurePosixPath
     user: str = ""
-    """Who it runs as, where the node is a machine; empty: root."""
+    """The user to run as, if the node is a machine; empty: root."""
     home: PurePosixPath | None = None
-    """The user's home; where it is shared, the service waits for it."""
+    """The user's home. If it is shared, the service waits for it."""
     count: int = 1
     first: int = 0
     """The number of the first instance."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Visible to everybody who may list processes of this user: no secrets."""
+    """Environment variables. No secrets: everybody who may list this user's processes can see them."""
     whole_group: bool = False
-    """Under supervisord, stop the children too; else they see their parent end, and may still say goodbye. systemd
+    """Under supervisord, stop the child processes too; otherwise they see their parent end and can sign off. systemd
     always stops them."""
     version: str = ""
-    """A restart happens when anything above changes, or this."""
+    """A text whose change restarts the service, as a change of any field above does."""
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One instance of a service, as the node's service manager sees it."""
+    """The state of one instance of a service, as the node's service manager reports it."""
 
     service: str
     number: int
@@ -243,35 +243,35 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class StatusRow:
-    """One fact about a node, as a plugin sees it."""
+    """One line of `status`: a fact that a plugin reports about a node."""
 
     node: str
     item: str
     value: str
     healthy: bool = True
     count: int | None = None
-    """How many of `item` are up, where it is something that can be counted."""
+    """The number of `item` that are up, if it can be counted."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """An act of the wavefront: a plugin, or ``ssh`` (until it answers), on a node. Seconds since `start` began."""
+    """A step of the wavefront: a plugin, or ``ssh`` (wait for an answer), on a node. Seconds since `start` began."""
 
     node: str
     plugin: str
     waited_for: str
-    """What it could not start without and got last, such as ``master/packages``; empty if nothing."""
+    """The last step that it had to wait for, such as ``master/packages``; empty if none."""
     ready_s: float
     began_s: float
     ended_s: float
     commands: int = 0
-    """Remote commands it cost."""
+    """Number of remote commands."""
     error: str = ""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that would stop a plan, found before anything was created."""
+    """A problem that would stop a plan, found before anything is created."""
 
     message: str
     remedy: str

@@ -1,4 +1,4 @@
-"""What every INI section model is made of. Options are declared once; parsing, checking and docs follow."""
+"""The base of all INI section models. Options are declared once; parsing, checking and docs follow from that."""
 
 import os
 import re
@@ -72,9 +72,9 @@ _EXPECTED = {
 
 
 class Section(BaseModel):
-    """An INI section: one field an option. Unknown keys are refused, an empty value means the default.
+    """An INI section with one field for each option. Unknown keys are refused; an empty value means the default.
 
-    A subclass is the whole declaration of a plugin's options::
+    A subclass declares all options of a plugin::
 
         class Options(Section):
             paths: CommaList = Field((), description="folders to share")
@@ -84,15 +84,15 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _as_written(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse a swallowed line, and let an empty value stand for the default."""
+    def _check_raw_text(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a value that contains another option's line, and replace an empty value by the default."""
         if not isinstance(value, str) or info.field_name is None:
             return value
         for line in str.__str__(value).splitlines()[1:]:
-            # An indented line continues the value before it: an option must not vanish into another one.
-            found = re.match(r"\s*(\w+)\s*[=:]", line)
-            if found and found[1].lower() in cls.model_fields:
-                message = f"the line {found[1].upper()} below it is indented and so part of it; unindent it"
+            # An indented line continues the value before it: an option must not get lost in another one.
+            option_line = re.match(r"\s*(\w+)\s*[=:]", line)
+            if option_line and option_line[1].lower() in cls.model_fields:
+                message = f"the line {option_line[1].upper()} below it is indented and so part of it; unindent it"
                 raise PydanticCustomError(_INDENTED, message)
         field = cls.model_fields[info.field_name]
         if value == "" and not field.is_required() and not is_list(field):
@@ -101,7 +101,7 @@ class Section(BaseModel):
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """Split at commas and line ends; blanks go."""
+    """Split a text at commas and line ends. Blanks are removed."""
     return tuple(item for item in (part.strip() for part in re.split(r"[,\n]", text)) if item)
 
 
@@ -118,12 +118,12 @@ def _to_flag(value: object) -> object:
 
 
 def expand_path(text: str) -> Path:
-    """A path as a user writes it: ``~`` and ``$VARS``. A relative one is left so."""
-    return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # Path's may raise
+    """Return a path with ``~`` and ``$VARS`` expanded. A relative path stays relative."""
+    return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file. Unlike `Path.is_file`, never raises: not for a name too long either."""
+    """Return whether the file exists. Unlike `Path.is_file` it never raises, even if the name is too long."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
@@ -136,58 +136,58 @@ def _to_secret(value: object) -> object:
 
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_to_list)]
-"""``a, b, c``, over several lines if they are indented."""
+"""``a, b, c``; may continue on indented lines."""
 Flag = Annotated[bool, BeforeValidator(_to_flag)]
 """yes/no, on/off, true/false, 1/0, in any case."""
 SecretText = Annotated[InstanceOf[Secret], BeforeValidator(_to_secret)]
-"""A text that is never shown."""
+"""A text that is never displayed."""
 ExpandedPath = Annotated[Path, BeforeValidator(_to_path)]
 """A path on the laptop; ``~`` and ``$VARS`` are expanded."""
 PathList = Annotated[tuple[ExpandedPath, ...], BeforeValidator(_to_list)]
 """Paths on the laptop, separated by commas."""
 
 
-def _kinds(annotation: object) -> set[object]:
-    """The plain types that an annotation is made of, without looking into tuples."""
+def _plain_types(annotation: object) -> set[object]:
+    """Return the plain types of an annotation. Tuples are not unpacked."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
+        return _plain_types(get_args(annotation)[0])
     if origin in (Union, UnionType):
-        return set().union(*(_kinds(arg) for arg in get_args(annotation)))
+        return set().union(*(_plain_types(arg) for arg in get_args(annotation)))
     return {origin or annotation}
 
 
 def is_list(field: FieldInfo) -> bool:
-    """Whether the option is a comma list."""
-    return not {tuple, list, frozenset, set}.isdisjoint(_kinds(field.annotation))
+    """Return whether the option is a comma list."""
+    return not {tuple, list, frozenset, set}.isdisjoint(_plain_types(field.annotation))
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether the option's value must never be shown."""
-    return Secret in _kinds(field.annotation)
+    """Return whether the option's value must never be shown."""
+    return Secret in _plain_types(field.annotation)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean X?)``, or nothing when nothing is near. Case does not count."""
+    """Return `` (did you mean X?)`` for the most similar name, or an empty text. Case is ignored."""
     by_case = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), by_case, n=1, cutoff=0.6)
     return f" (did you mean {by_case[near[0]]}?)" if near else ""
 
 
 def read_section(model: type[S], values: Mapping[str, str]) -> tuple[S | None, list[tuple[str, str]]]:
-    """Make a section model of texts; or say of each wrong key, in plain words, what is wrong with it."""
+    """Return the section model of texts and no faults; or None and the faults: key and plain message."""
     try:
         return model.model_validate(dict(values)), []
     except ValidationError as exc:
         faults: dict[str, list[str]] = {}
         for error in exc.errors(include_url=False):
             key = str(error["loc"][0]) if error["loc"] else ""
-            faults.setdefault(key, []).append(_fault(model, key, error))
-        # An option of several types fails once for each; an item of a list fails as often as it is wrong.
+            faults.setdefault(key, []).append(_explain_error(model, key, error))
+        # An option with several types gives one error for each type, and a list one error for each wrong item.
         return None, [(key, ", or ".join(dict.fromkeys(words))) for key, words in faults.items()]
 
 
-def _fault(model: type[Section], key: str, error: ErrorDetails) -> str:
+def _explain_error(model: type[Section], key: str, error: ErrorDetails) -> str:
     if error["type"] == "missing":
         about = model.model_fields[key].description if key in model.model_fields else None
         return "is required" + (f": {about}" if about else "")
@@ -195,16 +195,16 @@ def _fault(model: type[Section], key: str, error: ErrorDetails) -> str:
         names = [name.upper() for name in model.model_fields]
         known = f"; there are {', '.join(names)}" if names else "; this section has no options"
         return "unknown option" + (did_you_mean(key, names) or known)
-    return _wrong_value(error, model.model_fields.get(key))
+    return _explain_value(error, model.model_fields.get(key))
 
 
-def _wrong_value(error: ErrorDetails, field: FieldInfo | None) -> str:
+def _explain_value(error: ErrorDetails, field: FieldInfo | None) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     value = str.__str__(error["input"]) if isinstance(error["input"], str) else ""
     if error["type"] == _INDENTED:
         return error["msg"]
     if field is not None and is_secret(field):
-        return "is not valid"  # any other words might quote it
+        return "is not valid"  # any other message might quote it
     if error["type"] == "value_error":
         return str(context.get("error", error["msg"]))
     got = f", got {shorten(value)}" if value else ""
@@ -220,6 +220,6 @@ def _wrong_value(error: ErrorDetails, field: FieldInfo | None) -> str:
 
 
 def shorten(value: str) -> str:
-    """The value in quotes, cut where it is long; its first line only, as others may have strayed into it."""
+    """Return the first line of a value in quotes, cut if it is long. Further lines may be other options' by mistake."""
     first = value.partition("\n")[0]
     return repr(first if first == value and len(first) <= 60 else first[:57] + "...")

@@ -1,15 +1,15 @@
-"""A text that is not shown."""
+"""A text that is not displayed."""
 
 from __future__ import annotations
 
 
 class Secret(str):
-    """A text that shows itself as ``***``; ``str.__str__(secret)`` or ``secret.reveal()`` gives the text."""
+    """A text that is displayed as ``***``. ``secret.reveal()`` or ``str.__str__(secret)`` returns the real text."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Secret:
-        """Of a text, or of another secret, whose str() is not its text."""
+        """Make a secret of a text or of another secret, whose str() is not its text."""
         return str.__new__(cls, str.__str__(text))
 
     def __repr__(self) -> str:
@@ -22,5 +22,5 @@ class Secret(str):
         return format("***", spec)
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the real text."""
         return str.__str__(self)

@@ -1,4 +1,4 @@
-"""How counts, times and ages are said."""
+"""Counts, times and ages as text."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import datetime, timedelta, timezone
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
+    """Return a count with its noun: ``1 node``, ``2 nodes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def utc(moment: datetime | None) -> str:
-    """``2025-06-10T07:00:00Z``; empty where nobody knows."""
+    """Return a time in UTC, such as ``2025-06-10T07:00:00Z``; empty for None."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
 def age(passed: timedelta) -> str:
-    """In the greatest unit that fits: ``45 s``, ``12 min``, ``5 h``, ``3 days``."""
+    """Return a duration in the largest unit that fits: ``45 s``, ``12 min``, ``5 h``, ``3 days``."""
     seconds = max(0, int(passed.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"

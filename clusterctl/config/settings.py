@@ -107,7 +107,7 @@ class VolumeSection(Section):
 
 
 class PermissionSection(Section):
-    """A [permission NAME] section: ports opened on every node, to whom you say."""
+    """A [permission NAME] section: ports to open on every node, for given addresses."""
 
     ip_protocol: Literal["tcp", "udp", "icmp"] = Field("tcp", description="tcp, udp or icmp")
     from_port: int = Field(ge=-1, le=65535, description="first port; -1 for icmp", examples=["8080"])
