@@ -33,8 +33,8 @@ PLACEHOLDERS = {"COMMAND"}
 """Lines with one of these show a shape, not a command."""
 
 
-def load_hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_reference", ROOT / "docs" / "_hooks" / "reference.py")
+def load_hook(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / "_hooks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -42,7 +42,7 @@ def load_hook() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    return load_hook()
+    return load_hook("reference")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,29 @@ def test_the_marked_places_of_the_pages_are_filled(hook):
     assert marked == set(hook._MARKS)
     for mark in marked:
         assert "<!--" not in hook.filled(f"<!-- code: {mark} -->")
+
+
+def test_every_decision_is_listed_by_its_title_without_a_line_of_hand():
+    hook = load_hook("decisions")
+    decisions = list(hook.read_decisions())
+    folder = ROOT / "docs" / "decisions"
+    assert {decision.file for decision in decisions} == {path.name for path in folder.glob("*.md")} - {"index.md"}
+    numbers, titles = [decision.number for decision in decisions], [decision.title for decision in decisions]
+    assert len(set(numbers)) == len(numbers), "two decisions share a number"
+    assert len(set(titles)) == len(titles)
+    assert not re.search(r"decisions/\d", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    page = hook.on_page_markdown((folder / "index.md").read_text(encoding="utf-8"))
+    for decision in decisions:
+        assert f"| [{decision.number}]({decision.file}) | {decision.title} |" in page
+
+
+@pytest.mark.parametrize("first_line", ["# A title", "# 0008: A title", "0007: A title"])
+def test_a_decision_without_its_number_and_title_ends_the_build(first_line, tmp_path, monkeypatch):
+    hook = load_hook("decisions")
+    monkeypatch.setattr(hook, "FOLDER", tmp_path)
+    (tmp_path / "0007-lines.md").write_text(f"{first_line}\n")
+    with pytest.raises(ValueError, match=r"0007-lines\.md"):
+        list(hook.read_decisions())
 
 
 def lines_of_code(path: Path) -> Iterator[str]:
@@ -251,6 +274,8 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
     loads = re.compile(r"<(?:link|script|img|iframe)\b[^>]*?\b(?:href|src)=\"?(https?:|//)")
     for page in html:
         assert not loads.search(page.read_text(encoding="utf-8")), page
+    navigation = (site / "index.html").read_text(encoding="utf-8")
+    assert all(f"decisions/{path.stem}.html" in navigation for path in (ROOT / "docs/decisions").glob("0*.md"))
     if (ROOT / "tests/plugins/every_hook.py").exists():
         guide = (site / "howto/plugin.html").read_text(encoding="utf-8")
         assert "clusterctl_prepare" in guide.partition("every_hook.py")[2]
