@@ -7,6 +7,9 @@ beside this file. Inside a virtual environment it installs there.
     python3 install.py                      only install
     python3 install.py clusterctl ARGS      install, then run clusterctl
     python3 install.py pytest ARGS          install with what the tests need, then run them
+
+Tools for work on clusterctl itself come in the versions of `constraints.txt`. Without them nothing is pinned: your
+environment is yours.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
-EXTRAS = {"pytest": "[test]", "mkdocs": "[docs]", "ruff": "[lint]", "mypy": "[lint]"}
+CONSTRAINTS = HERE / "constraints.txt"
+EXTRAS = {"pytest": "[test]", "mkdocs": "[docs]"}
+EXTRAS |= dict.fromkeys(("ruff", "mypy", "lint-imports", "pre-commit", "towncrier"), "[lint]")
 
 
 def environment() -> Path:
@@ -46,7 +51,8 @@ def environment() -> Path:
 def install(folder: Path, extra: str) -> None:
     """Install this folder's project, editable, unless the same was installed before."""
     stamp = folder / f"clusterctl-installed{extra}"
-    state = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + str(HERE).encode()).hexdigest()
+    inputs = [HERE / "pyproject.toml", CONSTRAINTS] if extra else [HERE / "pyproject.toml"]
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in inputs) + str(HERE).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state and (folder / "bin" / "clusterctl").exists():
         return
     say(f"Installing clusterctl{extra} into {folder}")
@@ -54,7 +60,8 @@ def install(folder: Path, extra: str) -> None:
     for command in installers(python):
         # setuptools warns of what an editable install is; whoever runs this did not ask.
         quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        result = subprocess.run([*command, "-e", f"{HERE}{extra}"], env=quiet, check=False)
+        pins = ["-c", str(CONSTRAINTS)] if extra else []
+        result = subprocess.run([*command, *pins, "-e", f"{HERE}{extra}"], env=quiet, check=False)
         if result.returncode == 0:
             stamp.write_text(state)
             return

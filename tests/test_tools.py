@@ -1,0 +1,95 @@
+"""The tools of a contributor are those of CI."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+PINS = [Requirement(line) for line in CONSTRAINTS.splitlines() if not line.startswith("#")]
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+def declared_requirements():
+    for extra in ([], *PROJECT["optional-dependencies"].values()):
+        yield from map(Requirement, extra or PROJECT["dependencies"])
+
+
+def pin_of(name, python):
+    """The one version that the constraints allow on Linux with this Python."""
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    pins = [pin for pin in PINS if pin.name == name and (pin.marker is None or pin.marker.evaluate(environment))]
+    assert len(pins) == 1, f"{name} on Python {python}: {[str(pin) for pin in pins]}"
+    return pins[0]
+
+
+# --- versions
+
+
+def test_constraints_are_pins_without_a_url_or_the_name_of_a_host():
+    assert not re.search(r"://|\bfile:|@|--(?:extra-)?index-url [^-]|--find-links|-f ", CONSTRAINTS)
+    for pin in PINS:
+        assert re.fullmatch(r"==[\w.+]+", str(pin.specifier)), pin
+        assert not pin.extras
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_pin_all_that_the_project_and_its_extras_name(python):
+    for requirement in declared_requirements():
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
+            (pin,) = pin_of(canonicalize_name(requirement.name), python).specifier
+            assert requirement.specifier.contains(pin.version), f"{requirement}: run what CONTRIBUTING.md says"
+
+
+def test_the_command_that_makes_the_constraints_is_the_documented_one():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"^#    (uv pip compile .*)$", CONSTRAINTS, re.MULTILINE)
+    assert written in guide.replace("compile --upgrade", "compile")
+
+
+@pytest.mark.parametrize(("command", "pinned"), [([], False), (["clusterctl", "list"], False), (["pytest"], True)])
+def test_contributors_get_the_pinned_versions_and_users_do_not(command, pinned, monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("install", ROOT / "install.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    calls = []
+
+    def record(call, **_):
+        calls.append(call)
+        return subprocess.CompletedProcess(call, 0)
+
+    monkeypatch.setattr(program.subprocess, "run", record)
+    program.install(tmp_path, program.EXTRAS.get(command[0], "") if command else "")
+    assert ("-c" in calls[-1]) == pinned
+    assert (str(ROOT / "constraints.txt") in calls[-1]) == pinned
+    assert calls[-1][-2] == "-e"
+
+
+def test_ci_installs_the_pinned_versions():
+    installs = [line for line in CI.splitlines() if "pip install" in line]
+    assert installs
+    assert all("-c constraints.txt" in line for line in installs)
