@@ -1,15 +1,18 @@
-"""The tools of a contributor are those of CI."""
+"""The tools of a contributor are those of CI: their versions, their settings, and when they run."""
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 if sys.version_info >= (3, 11):
@@ -19,7 +22,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROJECT = SETTINGS["project"]
+PROJECT, TOOLS = SETTINGS["project"], SETTINGS["tool"]
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PINS = [Requirement(line) for line in CONSTRAINTS.splitlines() if not line.startswith("#")]
@@ -93,3 +96,46 @@ def test_ci_installs_the_pinned_versions():
     installs = [line for line in CI.splitlines() if "pip install" in line]
     assert installs
     assert all("-c constraints.txt" in line for line in installs)
+
+
+# --- settings
+
+
+def test_the_tools_look_for_what_the_lowest_python_has():
+    lowest = min(SpecifierSet(PROJECT["requires-python"]), key=str).version
+    assert lowest == PYTHONS[0]
+    assert TOOLS["mypy"]["python_version"] == lowest
+    assert TOOLS["ruff"]["target-version"] == f"py{lowest.replace('.', '')}"
+
+
+def read_editor_rules():
+    parser = configparser.ConfigParser()
+    parser.read_string("[top]\n" + (ROOT / ".editorconfig").read_text(encoding="utf-8"))
+    assert parser["top"]["root"] == "true"
+    return [(name, dict(parser[name])) for name in parser.sections() if name != "top"]
+
+
+def find_rules(path):
+    """What the sections say of a file, the last one first. Of the patterns only those that we use are known."""
+    rules = {}
+    for pattern, settings in read_editor_rules():
+        start, brace, choices = pattern.removesuffix("}").partition("{")
+        names = [f"{start}{choice}" for choice in choices.split(",")] if brace else [pattern]
+        if any(fnmatch(path.name, name) for name in names):
+            rules |= settings
+    return rules
+
+
+def test_files_are_as_the_editor_is_told_to_write_them(allow_subprocess):
+    assert int(read_editor_rules()[0][1]["max_line_length"]) == TOOLS["ruff"]["line-length"]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no checkout of git")
+    for path in (ROOT / name for name in listed.stdout.split("\0") if name):
+        if not path.is_file() or b"\0" in (data := path.read_bytes()):
+            continue
+        rules, text = find_rules(path), data.decode("utf-8")
+        assert "\r\n" not in text, path
+        assert not text or text.endswith("\n"), f"{path} does not end with a line's end"
+        if rules["trim_trailing_whitespace"] == "true":
+            assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{path} has blanks at the end of a line"

@@ -17,14 +17,19 @@ from clusterctl.providers.docker.engine import asking, is_missing
 from clusterctl.providers.docker.records import blank_labels
 
 if TYPE_CHECKING:
+    import sys
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from importlib.resources.abc import Traversable
     from pathlib import Path
 
     from docker import APIClient
 
     from clusterctl.providers.base import ImageSource
     from clusterctl.providers.docker.records import Container
+
+    if sys.version_info >= (3, 11):
+        from importlib.resources.abc import Traversable
+    else:
+        from importlib.abc import Traversable
 
 NODE_IMAGE = "clusterctl-node:latest"
 _ROOTFS_IMAGE = "clusterctl-rootfs:latest"
