@@ -5,12 +5,14 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -27,6 +29,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PINS = [Requirement(line) for line in CONSTRAINTS.splitlines() if not line.startswith("#")]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
 
 
 def declared_requirements():
@@ -139,3 +142,25 @@ def test_files_are_as_the_editor_is_told_to_write_them(allow_subprocess):
         assert not text or text.endswith("\n"), f"{path} does not end with a line's end"
         if rules["trim_trailing_whitespace"] == "true":
             assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{path} has blanks at the end of a line"
+
+
+# --- when they run
+
+
+def test_hooks_before_a_commit_fetch_nothing():
+    assert [repo["repo"] for repo in HOOKS["repos"]] == ["local"]
+    assert {hook["language"] for repo in HOOKS["repos"] for hook in repo["hooks"]} == {"system"}
+
+
+def test_hooks_before_a_commit_are_the_checks_of_ci():
+    tools = {"ruff", "mypy", "lint-imports", "mkdocs"}
+    entries = [shlex.split(hook["entry"]) for hook in HOOKS["repos"][0]["hooks"]]
+    of_ci = [shlex.split(line.replace('"$bin/', '"')) for line in CI.splitlines() if line.startswith('"$bin/')]
+    assert [entry for entry in entries if entry[0] in tools] == [call for call in of_ci if call[0] in tools]
+    assert [entry[0] for entry in entries if entry[0] not in tools] == ["pytest"]
+
+
+def test_the_guide_lists_the_checks_of_ci():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for hook in HOOKS["repos"][0]["hooks"]:
+        assert hook["entry"].removesuffix(" --quiet").replace("pytest -q", "pytest") in guide, hook["entry"]
