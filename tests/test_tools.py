@@ -164,3 +164,12 @@ def test_the_guide_lists_the_checks_of_ci():
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for hook in HOOKS["repos"][0]["hooks"]:
         assert hook["entry"].removesuffix(" --quiet").replace("pytest -q", "pytest") in guide, hook["entry"]
+
+
+def test_the_security_page_says_the_truth_of_ci_and_names_nobody():
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "audits no dependencies" in page
+    assert "audit" not in CI
+    assert not re.search(r"\S@\S+\.\w", page)
+    for target in re.findall(r"\]\(([^)#:]+)\)", page):
+        assert (ROOT / target).exists(), target
