@@ -21,6 +21,7 @@ from clusterctl.model import (
     Volume,
 )
 from clusterctl.node import services
+from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.node.scripts import Report, run_reported
@@ -62,11 +63,13 @@ __all__ = [
     "hub",
     "installed",
     "locks",
+    "node_program",
     "own_folder",
     "plural",
     "render",
     "render_text",
     "requirements",
+    "run_program",
     "run_reported",
     "services",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.node import services
-from clusterctl.node.render import render
+from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 _NOTE = "engine_ids"
+_QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
 _SLICE_S = 10.0
 """The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
 
@@ -71,10 +72,8 @@ def ask(
         "forget": list(forget),
         "notebook": notebook,
     }
-    question_script = render(
-        "hub_ask.sh.j2", python=master.layout.env / "bin" / "python", question=json.dumps(question)
-    )
-    script = as_user(master, cluster.user, question_script)
+    python = master.layout.env / "bin" / "python"
+    script = as_user(master, cluster.user, f"exec {run_program(python, _QUESTION, question)}")
     if not wait_for:
         script = _answer_without_controller(master) + script
 

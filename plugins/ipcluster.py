@@ -7,9 +7,9 @@ keeps both, and clients and engines that live come back by themselves. The CURVE
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from importlib.metadata import version
+from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any, Literal
 
 from clusterctl.api import (
@@ -26,16 +26,19 @@ from clusterctl.api import (
     as_user,
     hookimpl,
     hub,
+    node_program,
     own_folder,
     plural,
     render,
+    run_program,
     services,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path, PurePath
+    from pathlib import Path, PurePath, PurePosixPath
 
+_ON_NODE = "clusterctl.on_node.with_ipyparallel"
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 
@@ -81,24 +84,24 @@ class IPCluster:
             engine = self._engine_file(cluster)
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
-            files = render("ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, options=self._options)
+            files = render(
+                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, programs=self._programs(node)
+            )
             daemons = self._engines(cluster, node, version)
             cluster.on(node).run_script(_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True)
 
     def _join_master(self, cluster: Cluster, node: Node) -> None:
         wanted = {
-            "profile": str(hub.profile(node)),
+            "profile": hub.profile(node),
             "engine_ip": node.private_address,
             "curve": self._options.enable_curve,
-            "notebook": self._options.enable_notebook,
+            "notebook": self._notebook_config(node),
         }
         files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
-            python=node.layout.env / "bin" / "python",
-            engine_ip=node.private_address,
-            files=render("ipcluster_files.py.j2", wanted=json.dumps(wanted)),
-            options=self._options,
+            connection_files=run_program(_python(node)[0], f"{_ON_NODE}.connection_files", wanted),
+            programs=self._programs(node),
             notebook=self._notebook_files(node),
         )
         daemons = [
@@ -109,6 +112,26 @@ class IPCluster:
         script = _script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         _keep(cluster.folder / "engine.json", result.stdout.strip())
+
+    def _programs(self, node: Node) -> dict[str, str]:
+        """The programs that start a node's processes, by the names of their files in the profile."""
+        security = hub.profile(node) / "security"
+        period = self._options.heartbeat_period
+        # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
+        # forgiven.
+        engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
+        values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
+        programs = {"ipengine.py": node_program(f"{_ON_NODE}.start_engine", values)}
+        if node.is_master:
+            curve = self._options.enable_curve
+            config = {
+                "IPController": _controller_config(node, curve=curve),
+                # Whatever the period, an engine is given up after 20 s without a beat.
+                "HeartMonitor": {"period": period, "max_heartmonitor_misses": max(10, 20_000 // period)},
+            }
+            values = {"config": config, "keys": security / "ipcontroller-curve.json" if curve else None}
+            programs["ipcontroller.py"] = node_program(f"{_ON_NODE}.start_controller", values)
+        return programs
 
     def _engine_file(self, cluster: Cluster) -> str:
         """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
@@ -160,7 +183,7 @@ class IPCluster:
     def _notebook(self, cluster: Cluster, node: Node) -> list[Service]:
         if not self._options.enable_notebook:
             return []
-        config = hub.profile(node).parent / "jupyter_server_config.py"
+        config = _notebook_file(node)
         return [
             Service(
                 name="notebook",
@@ -178,11 +201,23 @@ class IPCluster:
         if not self._options.enable_notebook:
             return None
         return {
-            "folder": node.layout.home / self._options.notebook_directory,
-            "config": hub.profile(node).parent / "jupyter_server_config.py",
+            "folder": self._notebook_folder(node),
             "startup": hub.profile(node).parent / "profile_default" / "startup",
-            "root": Facet.MACHINE not in node.facets and node.user == "root",
+            "startup_code": _source("notebook_startup.py"),
         }
+
+    def _notebook_config(self, node: Node) -> dict[str, object] | None:
+        """What the server is told besides its port and token, which are chosen on the node, and in which file."""
+        if not self._options.enable_notebook:
+            return None
+        root = Facet.MACHINE not in node.facets and node.user == "root"
+        return {
+            "config": _notebook_file(node),
+            "server": {"root_dir": self._notebook_folder(node), "allow_root": root},
+        }
+
+    def _notebook_folder(self, node: Node) -> PurePosixPath:
+        return node.layout.home / self._options.notebook_directory
 
     def _numbers(self, cluster: Cluster, node: Node) -> range:
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
@@ -291,6 +326,30 @@ def _script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]
 
 def _python(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
+
+
+def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
+    return {
+        # Ports and keys are in files that were made before: a controller that restarts keeps both, and takes back the
+        # engines it had.
+        "reuse_files": True,
+        "restore_engines": True,
+        "engine_ip": node.private_address,
+        "client_ip": "127.0.0.1",
+        "enable_curve": curve,
+        # The database keeps every task's buffers in memory: 1 GiB of them, at a seventh of the speed.
+        "db_class": "NoDB",
+    }
+
+
+def _notebook_file(node: Node) -> PurePosixPath:
+    """The notebook server's configuration."""
+    return hub.profile(node).parent / "jupyter_server_config.json"
+
+
+def _source(name: str) -> str:
+    """A file that goes to a node as it is."""
+    return resources(_ON_NODE).joinpath(name).read_text(encoding="utf-8")
 
 
 def _environment(node: Node) -> dict[str, str]:

@@ -32,6 +32,7 @@ from clusterctl.api import (
     plural,
     render,
     requirements,
+    run_program,
     run_reported,
 )
 
@@ -199,9 +200,14 @@ class Packages:
             compile=compiled,
             compile_after_s=_COMPILE_AFTER_S,
             uv=locks.uv_version(),
-            get_uv=render("packages_uv.py.j2", version=locks.uv_version(), only_links=self._index.only_links),
+            fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", self._uv(node)),
         )
         run_reported(cluster, node, script, name="packages: environment")
+
+    def _uv(self, node: Node) -> dict[str, object]:
+        """Which uv to fetch, and where to."""
+        target = node.layout.env.parent / "bin" / "uv"
+        return {"version": locks.uv_version(), "only_links": self._index.only_links, "target": target}
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:

@@ -23,6 +23,7 @@ from clusterctl.api import (
     as_user,
     hookimpl,
     hub,
+    node_program,
     render,
     run_reported,
     services,
@@ -37,6 +38,7 @@ _NAME = "spot"
 _LEAD_S = 30
 """So long before the end the engines go: late enough for the work, early enough for what ends them."""
 _ANSWER_S = 10.0
+_GOODBYE_S = 8
 
 
 class Options(Section):
@@ -73,7 +75,7 @@ class Spot:
         folder = _folder(node)
         files = {
             "watch.py": self._watch(cluster, node),
-            "goodbye.py": render("spot_goodbye.py.j2", profile=hub.profile(node)),
+            "goodbye.py": _goodbye(node),
             "stop.sh": self._stop(cluster, node),
         }
         watch = Service(
@@ -121,13 +123,13 @@ class Spot:
             "url": self._options.metadata_url.rstrip("/"),
             "poll_s": self._options.poll_s,
             "lead_s": _LEAD_S,
-            "notice": str(_notice(node)),
+            "notice": _notice(node),
             "stop": ["/bin/sh", str(_folder(node) / "stop.sh")],
             "user": cluster.user,
-            "shared": str(_shared(node)),
+            "shared": _shared(node),
             "mark": _mark(node),
         }
-        return render("spot_watch.py.j2", settings=json.dumps(settings))
+        return node_program("clusterctl.on_node.system.spot_watch", settings)
 
     def _stop(self, cluster: Cluster, node: Node) -> str:
         return render(
@@ -137,6 +139,13 @@ class Spot:
             user=cluster.user,
             goodbye=shlex.join([str(node.layout.env / "bin" / "python"), str(_folder(node) / "goodbye.py")]),
         )
+
+
+def _goodbye(node: Node) -> str:
+    """The program that takes engines off the controller's list."""
+    connection = hub.profile(node) / "security" / "ipcontroller-engine.json"
+    values = {"connection": connection, "wait_s": _GOODBYE_S}
+    return node_program("clusterctl.on_node.with_ipyparallel.forget_engines", values)
 
 
 def _folder(node: Node) -> PurePosixPath:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -60,8 +59,6 @@ def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, not
 
 
 RENDERED = {
-    "machine_macros.sh.j2": [],
-    "machine_packages.sh.j2": [],
     "base_system.sh.j2": [],
     "base_members.sh.j2": [],
     "base_scratch.sh.j2": [],
@@ -131,8 +128,6 @@ RENDERED = {
             fake_node(facets=frozenset({Facet.MACHINE, Facet.INIT})),
         )
     ],
-    "spot_watch.py.j2": [lambda: render("spot_watch.py.j2", settings=json.dumps({"user": "it's me"}))],
-    "spot_goodbye.py.j2": [lambda: render("spot_goodbye.py.j2", profile=PurePosixPath("/it's"))],
     "users_join.sh.j2": [
         lambda alias=alias, facets=facets: by_hook("users", alias=alias, facets=facets, options={"usernames": "anna"})
         for alias in ("master", "node001")

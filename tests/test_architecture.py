@@ -23,9 +23,15 @@ def rules():
     from importlinter.contracts.forbidden import ForbiddenContract
     from importlinter.contracts.independence import IndependenceContract
     from importlinter.contracts.layers import LayersContract
+    from importlinter.contracts.protected import ProtectedContract
 
     configure()
-    kinds = {"layers": LayersContract, "forbidden": ForbiddenContract, "independence": IndependenceContract}
+    kinds = {
+        "layers": LayersContract,
+        "forbidden": ForbiddenContract,
+        "independence": IndependenceContract,
+        "protected": ProtectedContract,
+    }
     options = read_user_options(config_filename=str(ROOT / ".importlinter"))
     graph = grimp.build_graph(*options.session_options["root_packages"], include_external_packages=True, cache_dir=None)
     contracts = {
@@ -55,6 +61,9 @@ CONTRACTS = (
     "login",
     "node",
     "ec2",
+    "on-node-is-data",
+    "on-node-system",
+    "on-node-with-ipyparallel",
     "core-knows-no-plugin",
     "plugins-know-the-api",
     "plugins-are-independent",
@@ -99,6 +108,15 @@ BREAKS = [
     ("node", "clusterctl.node.systemd", "clusterctl.node.supervisord"),
     ("ec2", "clusterctl.providers.ec2.launch.fleets", "clusterctl.providers.ec2.pricing.quotas"),
     ("ec2", "clusterctl.providers.ec2.tags", "clusterctl.providers.ec2.images"),
+    ("layers", "clusterctl.on_node.system.spot_watch", "clusterctl.errors"),
+    ("layers", "clusterctl.on_node.with_ipyparallel.hub_client", "clusterctl.model"),
+    ("on-node-is-data", "clusterctl.hub", "clusterctl.on_node.with_ipyparallel.ask_hub"),
+    ("on-node-is-data", "clusterctl_plugins.spot", "clusterctl.on_node.system.spot_watch"),
+    ("on-node-system", "clusterctl.on_node.system.fetch_uv", "clusterctl.on_node.with_ipyparallel.hub_client"),
+    ("on-node-system", "clusterctl.on_node.system.fetch_uv", "requests"),
+    ("on-node-system", "clusterctl.on_node.system.a_new_file", "zmq"),
+    ("on-node-with-ipyparallel", "clusterctl.on_node.with_ipyparallel.ask_hub", "clusterctl.on_node.system.carrier"),
+    ("on-node-with-ipyparallel", "clusterctl.on_node.with_ipyparallel.patches.nanny", "psutil"),
     ("core-knows-no-plugin", "clusterctl.plugin.host", "clusterctl_plugins.packages"),
     ("core-knows-no-plugin", "clusterctl.wiring.plugins", "clusterctl_plugins"),
     ("plugins-know-the-api", "clusterctl_plugins.ipcluster", "clusterctl.model"),

@@ -27,7 +27,16 @@ AMI = sorted(
     for path in (ROOT / "ami").glob(pattern)
     if path.is_file()
 )
-TEMPLATES = sorted(path.name for path in (ROOT / "templates").glob("*.j2"))
+TEMPLATES = sorted(
+    path.name
+    for pattern in SETUPTOOLS["package-data"]["clusterctl_templates"]
+    for path in ROOT.glob(f"templates/{pattern}")
+)
+SOURCES = [
+    *ROOT.glob("clusterctl/**/*.py"),
+    *ROOT.glob("plugins/*.py"),
+    *(ROOT / "templates" / name for name in TEMPLATES),
+]
 
 
 def packages_in_the_tree():
@@ -65,15 +74,14 @@ def test_what_is_installed_here_is_what_the_project_says():
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_template_is_used_by_the_program(template):
-    sources = [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/*.py"), *ROOT.glob("templates/*.j2")]
-    users = [path.name for path in sources if f'"{template}"' in path.read_text(encoding="utf-8")]
+    users = [path.name for path in SOURCES if f'"{template}"' in path.read_text(encoding="utf-8")]
     assert users
 
 
 def test_every_template_that_is_named_exists():
-    sources = [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/*.py"), *ROOT.glob("templates/*.j2")]
-    named = {name for path in sources for name in re.findall(r'"([\w.]+\.j2)"', path.read_text(encoding="utf-8"))}
-    assert named == set(TEMPLATES)
+    texts = [path.read_text(encoding="utf-8") for path in SOURCES]
+    named = {name for text in texts for name in re.findall(r'"([\w.]+\.j2)"|include "([\w.]+)"', text) for name in name}
+    assert named - {""} == set(TEMPLATES)
 
 
 def test_templates_are_data_and_nothing_else():
@@ -107,6 +115,8 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "zmq": "ipyparallel",
         "ipython": "ipyparallel",
         "traitlets": "ipyparallel",
+        "ipykernel": "ipyparallel",
+        "tornado": "ipyparallel",
         "yaml": "pyyaml",
         "tomllib": "tomli",
     }

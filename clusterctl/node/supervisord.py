@@ -8,6 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from clusterctl.model import Facet
+from clusterctl.node.programs import run_program
 from clusterctl.node.render import render
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ENSURE = "supervisord_ensure.sh.j2"
 CONTROL = "supervisord_control.sh.j2"
+_UPDATE = "clusterctl.on_node.system.update_supervisord"
 
 
 def service_definition(node: Node, service: Service) -> str:
@@ -37,6 +39,12 @@ def service_definition(node: Node, service: Service) -> str:
         command=_command_line(words).replace("{number}", "%(process_num)d"),
         logs=node.layout.logs,
     )
+
+
+def ensure_values(node: Node, services: Sequence[Service]) -> dict[str, object]:
+    """Return what its script needs besides: the piece that tells a supervisord which runs what has changed."""
+    values = {"socket": node.layout.run / "s.sock", "services": [service.name for service in services]}
+    return {"update": run_program(node.layout.env / "bin" / "python", _UPDATE, values)}
 
 
 def manager_name(name: str) -> str:

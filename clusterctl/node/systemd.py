@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from clusterctl.node.render import render
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clusterctl.model import Node, Service
 
 ENSURE = "systemd_ensure.sh.j2"
@@ -25,6 +27,11 @@ def service_definition(node: Node, service: Service) -> str:
         command=" ".join(_quote_word(word).replace("$", "$$").replace("{number}", "%i") for word in service.command),
         logs=node.layout.logs,
     )
+
+
+def ensure_values(_node: Node, _services: Sequence[Service]) -> dict[str, object]:
+    """Return what the script of ENSURE needs besides: nothing."""
+    return {}
 
 
 def manager_name(name: str) -> str:

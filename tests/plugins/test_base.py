@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_host_that_lasts_keeps_its_name(tmp_path):
         cluster = lab(tmp_path, facets=facets)
         base().clusterctl_join(cluster, cluster.master)
         assert ("/etc/hostname" in cluster.ran[0].text) is named
-        assert ("belongs to another cluster" in cluster.ran[0].text) is not named
+        assert f"\nclaim {shlex.quote(cluster.mark)} {'no' if named else 'yes'}\n" in cluster.ran[0].text
 
 
 def test_workers_get_the_numbers_that_the_master_chose(tmp_path):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from clusterctl.node.render import render
+from clusterctl.node.programs import node_program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whose processes there are")
 
@@ -41,8 +41,8 @@ def profile(tmp_path, allow_subprocess):
 
 def begin(profile, *, curve=True):
     """The script of a join, as a process that prints the file for engines."""
-    wanted = {"profile": str(profile), "engine_ip": "127.0.0.1", "curve": curve, "notebook": False}
-    text = render("ipcluster_files.py.j2", wanted=json.dumps(wanted))
+    wanted = {"profile": profile, "engine_ip": "127.0.0.1", "curve": curve, "notebook": None}
+    text = node_program("clusterctl.on_node.with_ipyparallel.connection_files", wanted)
     return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
 
 

@@ -15,7 +15,7 @@ import zipfile
 
 import pytest
 
-from clusterctl.node.render import render
+from clusterctl.node.programs import node_program
 
 VERSION = "9.8.7"
 PROGRAM = b"#!/bin/sh\necho uv 9.8.7\n"
@@ -102,9 +102,10 @@ def get(tmp_path, allow_subprocess):
     folder.mkdir()
 
     def get(*, only_links=False, **environment):
-        script = render("packages_uv.py.j2", version=VERSION, only_links=only_links)
+        values = {"version": VERSION, "only_links": only_links, "target": folder / "uv"}
+        script = node_program("clusterctl.on_node.system.fetch_uv", values)
         ran = subprocess.run(
-            [sys.executable, "-I", "-W", "error", "-", folder / "uv"],
+            [sys.executable, "-I", "-W", "error", "-"],
             input=script,
             text=True,
             capture_output=True,

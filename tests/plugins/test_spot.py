@@ -11,7 +11,7 @@ import pytest
 
 from clusterctl.api import Facet, Machines
 from clusterctl.model import NodeState
-from clusterctl.node.render import render
+from clusterctl.on_node.system import spot_watch
 from clusterctl.plugin.loader import IMPLICIT, find, not_needed, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
@@ -99,7 +99,7 @@ class TestPlugin:
 
 
 @pytest.fixture
-def watch(tmp_path, capsys):
+def watch(tmp_path, capsys, monkeypatch):
     """The watch as it runs on a node, with a clock and a metadata service of the test's."""
     settings = {
         "url": "http://127.0.0.1:9",
@@ -111,9 +111,7 @@ def watch(tmp_path, capsys):
         "shared": "/home/me/.clusterctl/interruptions",
         "mark": "i-1@boot",
     }
-    scope = {"__name__": "watch"}
-    exec(render("spot_watch.py.j2", settings=json.dumps(settings)), scope)
-    made = SimpleNamespace(scope=scope, now=END - 1000.0, says=None, stopped=[], told=[], status=0)
+    made = SimpleNamespace(now=END - 1000.0, says=None, stopped=[], told=[], status=0)
 
     def say():
         if isinstance(made.says, Exception):
@@ -124,10 +122,12 @@ def watch(tmp_path, capsys):
         made.stopped.append(made.now - END)
         return made.status
 
-    scope["time"] = SimpleNamespace(time=lambda: made.now, monotonic=lambda: made.now - END + 5000.0)
-    scope["subprocess"] = SimpleNamespace(call=stop, DEVNULL=None, Popen=lambda command, **_: made.told.append(command))
+    clock = SimpleNamespace(time=lambda: made.now, monotonic=lambda: made.now - END + 5000.0)
+    monkeypatch.setattr(spot_watch, "time", clock)
+    processes = SimpleNamespace(call=stop, DEVNULL=None, Popen=lambda command, **_: made.told.append(command))
+    monkeypatch.setattr(spot_watch, "subprocess", processes)
     made.notice_file = tmp_path / "run" / "interruption"
-    made.of = scope["Watch"](SimpleNamespace(notice=say))
+    made.of = spot_watch.Watch(SimpleNamespace(notice=say), settings)
 
     def run(until):
         """Look as often as it wants to look."""
@@ -213,9 +213,7 @@ class TestMetadata:
         thread.start()
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         monkeypatch.setenv("no_proxy", "")
-        scope = {"__name__": "watch"}
-        exec(render("spot_watch.py.j2", settings="{}"), scope)
-        yield scope["Metadata"](f"http://127.0.0.1:{made.server_port}")
+        yield spot_watch.Metadata(f"http://127.0.0.1:{made.server_port}")
         made.shutdown()
         thread.join()
         made.server_close()

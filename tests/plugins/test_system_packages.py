@@ -13,11 +13,10 @@ from clusterctl.node.render import render_text
 from .. import fake_dnf
 
 SCRIPT = """
-{% import "machine_macros.sh.j2" as m %}
-{% import "machine_packages.sh.j2" as p %}
 set -eu
-{{ m.basics() }}
-{{- p.packages() }}
+{% include "machine.sh" %}
+apt_mirror=
+{% include "system_packages.sh" %}
 ensure_packages "$@"
 """
 TOOLS = ("sh", "sed", "grep", "tail", "tr", "mktemp", "rm", "mkdir", "cat")

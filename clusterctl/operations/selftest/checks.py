@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl import hub
 from clusterctl.model import Facet, NodeState
-from clusterctl.node.render import render
+from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
 from clusterctl.operations.leave import remove_nodes, stop
 from clusterctl.operations.restart import restart
@@ -37,6 +37,8 @@ _ANSWER_S = 60.0
 _SETTLED_S, _LOOK_S = 120.0, 0.5
 _RESTART = "ipclusterrestart"
 _ADDED = "added"
+_TELL_INSTANCE = "clusterctl.on_node.system.tell_instance"
+_METADATA = "http://169.254.169.254"
 
 
 class BrokenError(Exception):
@@ -291,7 +293,7 @@ def _run_as_user(cluster: Cluster, node: Node, command: str) -> str:
 
 def _ask_metadata(cluster: Cluster, node: Node, *, as_root: bool) -> str:
     """Return the instance id from the metadata service; empty where it does not answer."""
-    question = render("selftest_metadata.sh.j2")
+    question = run_program("python3", _TELL_INSTANCE, {"url": _METADATA})
     script = question if as_root else as_user(node, cluster.user, question)
     output = cluster.on(node).run_script(script, name="selftest: metadata", timeout_s=_ANSWER_S, sudo=True).stdout
     return str(json.loads(output.splitlines()[-1])["id"])

@@ -1,36 +1,16 @@
-{# System packages, by the names that they have on Debian, installed by apt-get or dnf. Needs basics. #}
-{% macro packages(mirror=False) %}
-{{ apt(mirror) }}
-{{- dnf() }}
-note_packages() { # PACKAGES that were installed
-    mkdir -p /var/lib/clusterctl/base
-    for package in "$@"; do
-        echo "$package" >> /var/lib/clusterctl/base/packages
-        echo "changed: package $package"
-    done
-}
-ensure_packages() { # PACKAGES, as apt-get takes them
-    [ $# -gt 0 ] || return 0
-    if command -v dnf >/dev/null && ! command -v apt-get >/dev/null; then
-        dnf_ensure "$@"
-    else
-        apt_ensure "$@"
-    fi
-}
-{% endmacro %}
-
-{% macro apt(mirror=False) %}
+# System packages, by the names that they have on Debian, installed by apt-get or dnf. It needs machine.sh before it.
+#   apt_mirror   where apt-get takes packages from, if not from where the system says: set it before this file
+# shellcheck shell=sh
 apt_log=$(mktemp -d)
 trap 'rm -rf "$apt_log"' EXIT
 apt_stale=
 apt_get() { # LOG ARGUMENTS
     apt_to=$apt_log/$1
     shift
+    # shellcheck disable=SC2086  # lists of words
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=600 \
-{% if mirror %}
-        -o Dir::Etc::SourceList=/etc/apt/sources.list.d/clusterctl.sources -o Dir::Etc::SourceParts=/dev/null \
-        -o APT::Get::List-Cleanup=0 \
-{% endif %}
+        ${apt_mirror:+-o Dir::Etc::SourceList=/etc/apt/sources.list.d/clusterctl.sources} \
+        ${apt_mirror:+-o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0} \
         -o Acquire::Retries=3 -o Dpkg::Options::=--force-confold "$@" </dev/null > "$apt_to" 2>&1
 }
 apt_update() {
@@ -90,11 +70,9 @@ apt_ensure() { # PACKAGES
     # shellcheck disable=SC2086  # a list of words
     [ -z "$apt_missing" ] || apt_install $apt_missing
 }
-{% endmacro %}
-
-{# Amazon Linux and its relatives. What is installed is asked by what it provides: there `curl` comes with curl-minimal,
-   which the package curl would clash with. #}
-{% macro dnf() %}
+# --- Amazon Linux and its relatives
+# What is installed is asked by what it provides: there `curl` comes with curl-minimal, which the package curl would clash
+# with.
 dnf_name() { # PACKAGE: sets dnf_called and dnf_version
     case $1 in
         */*) fail "there are no releases to take ${1%%/*} from here: $1" "write its name, or NAME=VERSION, without a release" ;;
@@ -143,4 +121,18 @@ dnf_refuse() { # PACKAGES
         "names are not always those of Debian here: find the right one there with dnf search"
     fail "system packages cannot be installed: $(tail -n 5 "$apt_log/dnf" | tr '\n' ' ')" "see what dnf says there: dnf install $*"
 }
-{% endmacro %}
+note_packages() { # PACKAGES that were installed
+    mkdir -p /var/lib/clusterctl/base
+    for package in "$@"; do
+        echo "$package" >> /var/lib/clusterctl/base/packages
+        echo "changed: package $package"
+    done
+}
+ensure_packages() { # PACKAGES, as apt-get takes them
+    [ $# -gt 0 ] || return 0
+    if command -v dnf >/dev/null && ! command -v apt-get >/dev/null; then
+        dnf_ensure "$@"
+    else
+        apt_ensure "$@"
+    fi
+}

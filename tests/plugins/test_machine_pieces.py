@@ -8,10 +8,7 @@ import pytest
 
 from clusterctl.node.render import render_text
 
-PIECES = (
-    '{% import "machine_macros.sh.j2" as m %}set -eu\n'
-    '{{ m.basics() }}{{ m.files() }}{{ m.put_file() }}{{ m.blocks("lab") }}{{ m.put_block() }}{{ m.drop_block() }}'
-)
+PIECES = 'set -eu\n{% include "machine.sh" %}\nblock_name=lab\n'
 BLOCK = "# clusterctl lab names begin\n10.0.0.1 master\n# clusterctl lab names end\n"
 
 
@@ -83,3 +80,20 @@ class TestPutBlock:
         assert sh('drop_block "$PWD/hosts" names\n') == f"changed: {tmp_path}/hosts\n"
         assert (tmp_path / "hosts").read_text() == "rest\n"
         assert sh('drop_block "$PWD/hosts" names\n') == ""
+
+
+class TestMade:
+    def test_what_was_made_is_remembered_once_and_known_again(self, sh, tmp_path):
+        sh('made_in="$PWD/state"\nmade "user me"\nmade "user me"\n')
+        assert (tmp_path / "state" / "made").read_text() == "user me\n"
+        assert sh('made_in="$PWD/state"\nwas_made "user me" && echo yes\nwas_made "user m" || echo no\n') == "yes\nno\n"
+
+
+@pytest.mark.parametrize("call", ["echo x | put_block hosts names", "drop_block hosts names", "made x", "was_made x"])
+def test_what_a_piece_needs_and_was_not_told_ends_the_script(call, tmp_path, allow_subprocess):
+    (tmp_path / "hosts").write_text("x\n")
+    script = render_text('set -eu\n{% include "machine.sh" %}\n') + call
+    done = subprocess.run(["sh", "-s"], input=script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "block_name" in done.stderr or "made_in" in done.stderr
+    assert (tmp_path / "hosts").read_text() == "x\n"

@@ -1,0 +1,125 @@
+"""A Python module and its values to the text of a program that runs on a node.
+
+The text has all that it needs: the modules that it imports from beside itself, and its values as one JSON document. It
+goes to a node over stdin or into a file, so that no value of it shows in a list of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Protocol
+
+from clusterctl.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_CARRIER = "clusterctl.on_node.system.carrier"
+_END = "CLUSTERCTL_PROGRAM"
+# Not by `ast`, which takes a tenth of a second for what a start sends. What is found too much is sent too much.
+_RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
+
+
+class _Folder(Protocol):
+    """What is used of a folder, be it of a file system or of a package."""
+
+    def joinpath(self, *parts: str) -> _Folder: ...
+    def is_file(self) -> bool: ...
+    def read_text(self, encoding: str) -> str: ...
+
+
+def node_program(module: str | Path, values: Mapping[str, object] | None = None) -> str:
+    """Return the text of a program that calls the module's `main` with these values.
+
+    The module may import others of its folder, and of folders below it, by relative imports; these are sent with it.
+    It is read, never imported. What its `main` returns is the exit status, as `sys.exit` takes it.
+
+    Args:
+        module: its dotted name, such as ``my_plugin.on_node.watch``, or the path of its file.
+        values: anything that JSON can say; paths become text, and secrets are written out.
+
+    Raises:
+        ValueError: it imports something from above its folder.
+        FileNotFoundError: there is no such module.
+    """
+    document = json.dumps(dict(values or {}), default=_plain)
+    return f'{_modules(module)}if __name__ == "__main__":\n    run(program, {document!r})\n'
+
+
+def run_program(python: str | PurePath, module: str | Path, values: Mapping[str, object] | None = None) -> str:
+    """Return a piece of a shell script that runs such a program at once, by this Python on the node."""
+    return f"{shlex.quote(str(python))} - <<'{_END}'\n{node_program(module, values)}{_END}\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"JSON cannot say {value!r}")
+
+
+@cache
+def _modules(module: str | Path) -> str:
+    """The part of a program that its values do not change."""
+    folder, name = _place(module)
+    sources = "".join(f"{path!r}: {_literal(text)},\n" for path, text in sorted(_sources(folder, name).items()))
+    carrier = _source(*_place(_CARRIER))
+    return f"{carrier}\n\nprogram = load(\n    {{\n{sources}    }},\n    {name!r},\n)\n"
+
+
+def _place(module: str | Path) -> tuple[_Folder, str]:
+    """The folder of a module, and its name in it."""
+    if isinstance(module, Path):
+        return module.parent, module.stem
+    package, _, name = module.rpartition(".")
+    return files(package), name
+
+
+def _sources(folder: _Folder, main: str) -> dict[str, str]:
+    """The sources of a module and of all that it imports from its folder, by their names below the folder."""
+    sources = {"": ""}
+    wanted = [main]
+    while wanted:
+        name = wanted.pop()
+        if name in sources:
+            continue
+        sources[name] = _source(folder, name)
+        wanted += [name.rpartition(".")[0], *_relative_imports(folder, name, sources[name])]
+    return sources
+
+
+def _relative_imports(folder: _Folder, name: str, text: str) -> Iterator[str]:
+    """The modules that relative imports in a module name, wherever in it they are."""
+    package = name.split(".") if _is_package(folder, name) else name.split(".")[:-1]
+    for dots, module, names in _RELATIVE_IMPORT.findall(text):
+        if len(dots) > len(package) + 1:
+            raise ValueError(f"{name} imports from above its folder: from {dots}{module} import {names}")
+        base = [*package[: len(package) + 1 - len(dots)], *(module.split(".") if module else [])]
+        named = [".".join([*base, word]) for word in re.findall(r"\w+", names)]
+        yield from (other for other in [".".join(base), *named] if other and _file(folder, other).is_file())
+
+
+def _is_package(folder: _Folder, name: str) -> bool:
+    return folder.joinpath(*name.split("."), "__init__.py").is_file()
+
+
+def _file(folder: _Folder, name: str) -> _Folder:
+    if _is_package(folder, name):
+        return folder.joinpath(*name.split("."), "__init__.py")
+    *above, last = name.split(".")
+    return folder.joinpath(*above, f"{last}.py")
+
+
+def _source(folder: _Folder, name: str) -> str:
+    return _file(folder, name).read_text(encoding="utf-8")
+
+
+def _literal(text: str) -> str:
+    """A source as a literal that can be read on the node, where that is possible."""
+    return repr(text) if "'''" in text or not text.endswith("\n") else f"r'''{text}'''"

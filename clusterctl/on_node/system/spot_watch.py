@@ -1,0 +1,175 @@
+"""Asks every few seconds whether this spot instance will be taken. If so, says when, and lets its engines go in time.
+
+Runs as root, with the machine's own Python, whichever that is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TypedDict
+
+_ACTION = "/latest/meta-data/spot/instance-action"
+_TOKEN = "/latest/api/token"  # noqa: S105  a path
+_HOURS_6 = "21600"
+_NO_NOTICE, _TOKEN_IS_OLD = 404, 401
+_LONGEST_S = 120
+"""No notice comes earlier than this before the end: a later time means that a clock is wrong."""
+_TELL = (
+    'mkdir -p "$1" && find "$1" -type f -mtime +7 -delete;'
+    ' printf "%s\\n" "$3" > "$1/.$2.new" && mv "$1/.$2.new" "$1/$2"'
+)
+_UNTELL = 'rm -f "$1/$2"'
+
+
+class Notice(TypedDict):
+    """What will be done to the instance, and when."""
+
+    action: str
+    time: str
+
+
+def log(text: str) -> None:
+    """Write a line of the service's log."""
+    print(datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), text, flush=True)
+
+
+class Metadata:
+    """What the instance metadata service says, version 2: a token opens it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.token = ""
+        # Never by way of the proxy that the node may have for everything else.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def notice(self) -> Notice | None:
+        """Return the notice; None if there is none.
+
+        Raises:
+            OSError: the service does not answer.
+            ValueError: it answers something else.
+        """
+        try:
+            answer = json.loads(self._get(_ACTION))
+            return {"action": str(answer["action"]), "time": str(answer["time"])}
+        except urllib.error.HTTPError as exc:
+            if exc.code == _NO_NOTICE:
+                return None
+            raise
+        except (KeyError, TypeError) as exc:
+            raise ValueError("not a notice") from exc
+
+    def _get(self, path: str) -> str:
+        try:
+            return self._get_with_token(path)
+        except urllib.error.HTTPError as exc:
+            if exc.code != _TOKEN_IS_OLD:
+                raise
+        self.token = ""
+        return self._get_with_token(path)
+
+    def _get_with_token(self, path: str) -> str:
+        if not self.token:
+            self.token = self._ask("PUT", _TOKEN, {"X-aws-ec2-metadata-token-ttl-seconds": _HOURS_6})
+        return self._ask("GET", path, {"X-aws-ec2-metadata-token": self.token})
+
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> str:
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)  # noqa: S310  checked: http
+        with self._opener.open(request, timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+class Watch:
+    """What is known, and what was done about it."""
+
+    def __init__(self, metadata: Any, settings: dict[str, Any]) -> None:
+        self._metadata = metadata
+        self._settings = settings
+        self._notice: Notice | None = None
+        self._stop_at: float | None = None
+        """On the clock that nobody sets; None: there is nothing to stop, or it was stopped."""
+        self._trouble = ""
+
+    def look(self) -> float:
+        """Look once; return how many seconds the next look may wait."""
+        try:
+            notice, trouble = self._metadata.notice(), ""
+        except (OSError, ValueError) as exc:
+            notice, trouble = self._notice, str(exc)
+        if trouble != self._trouble:
+            log(f"the metadata service does not answer: {trouble}" if trouble else "the metadata service answers again")
+            self._trouble = trouble
+        if notice != self._notice:
+            self._notice = notice
+            self._tell()
+        poll_s: float = self._settings["poll_s"]
+        if self._stop_at is None:
+            return poll_s
+        left_s = self._stop_at - time.monotonic()
+        if left_s > 0:
+            return min(poll_s, left_s)
+        self._stop_at = None
+        log("the engines are stopped")
+        code = subprocess.call(self._settings["stop"], stdin=subprocess.DEVNULL)
+        log("the engines are gone" if code == 0 else f"stopping the engines ended with status {code}")
+        return poll_s
+
+    def _tell(self) -> None:
+        """Tell this node's tasks, and the master by the home that all share."""
+        self._stop_at = None
+        path = Path(self._settings["notice"])
+        if self._notice is None:
+            log("the notice was taken back")
+            if path.exists():
+                path.unlink()
+            self._run_as_user(_UNTELL)
+            return
+        text = f"{self._notice['time']} {self._notice['action']}"
+        log(f"this instance will be taken: {text}")
+        self._stop_at = time.monotonic() + max(0, seconds_to(self._notice["time"]) - self._settings["lead_s"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.new")
+        draft.write_text(f"{text}\n", encoding="utf-8")
+        draft.chmod(0o644)
+        draft.replace(path)
+        self._run_as_user(_TELL, text)
+
+    def _run_as_user(self, script: str, *words: str) -> None:
+        # Not waited for: the home may hang, and the engines must go all the same.
+        settings = self._settings
+        command = [
+            "runuser",
+            "-u",
+            settings["user"],
+            "--",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            settings["shared"],
+            settings["mark"],
+        ]
+        subprocess.Popen([*command, *words], cwd="/", stdin=subprocess.DEVNULL)
+
+
+def seconds_to(end: str) -> float:
+    """Return how long it is until this time, as far as a notice can mean it."""
+    try:
+        at = datetime.strptime(end, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return _LONGEST_S
+    return min(_LONGEST_S, at.timestamp() - time.time())
+
+
+def main(values: dict[str, Any]) -> None:
+    """Watch until the machine ends; the values are those that the `spot` plugin makes."""
+    watch = Watch(Metadata(values["url"]), values)
+    log(f"asking {values['url']} every {values['poll_s']} s")
+    while True:
+        time.sleep(watch.look())

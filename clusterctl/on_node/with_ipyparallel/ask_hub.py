@@ -1,0 +1,106 @@
+"""Asks the controller who is registered, and waits until certain engines are. Prints progress, and JSON at the end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from .hub_client import Hub
+
+
+class Question:
+    """A question to the controller whose files are in a folder, and what is known of the answer."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._wait_for: list[int] = values["wait_for"]
+        self._but_not: dict[str, str] = values["but_not"]
+        self._forget: list[int] = values["forget"]
+        self._wait_for_notebook: bool = values["notebook"]
+        self._deadline = time.monotonic() + values["wait_s"]
+        self._told = -1
+        security = Path(values["security"])
+        self.client = load(security / "ipcontroller-client.json")
+        self.notebook = load(security / "notebook.json")
+        self.engines: dict[str, str] = {}
+        self.answered = False
+
+    def ask(self) -> None:
+        """Ask until all engines are there or time is up, then look whether the notebook answers."""
+        # A controller that does not run never comes, unless engines are waited for.
+        if self.client and (self._wait_for or self._listens()):
+            self._ask_hub()
+        if self.notebook and self._wait_for_notebook and not self._notebook_answers():
+            self.notebook["late"] = True
+
+    def _listens(self) -> bool:
+        return is_open(self.client["interface"].rpartition("/")[2], self.client["registration"])
+
+    def _ask_hub(self) -> None:
+        hub, poller = Hub(self.client), zmq.Poller()
+        news = hub.open(zmq.SUB, "notification")
+        news.subscribe(b"")
+        poller.register(hub.socket, zmq.POLLIN)
+        poller.register(news, zmq.POLLIN)
+        for number in self._forget:
+            hub.send("unregistration_request", {"id": number})
+        hub.send("connection_request", {})
+        while time.monotonic() < self._deadline and not self._is_complete():
+            # Woken by each engine that comes or goes; the second is for news that came before we listened.
+            woken = dict(poller.poll(min(1000, max(1, 1000 * (self._deadline - time.monotonic())))))
+            if news in woken:
+                news.recv_multipart()
+            if hub.socket not in woken:
+                hub.send("connection_request", {})
+            else:
+                self._take(hub.receive())
+
+    def _take(self, content: dict[str, Any]) -> None:
+        if "engines" not in content:
+            return
+        self.answered, self.engines = True, content["engines"]
+        count = sum(str(number) in self.engines for number in self._wait_for)
+        if count != self._told and self._wait_for:
+            self._told = count
+            print("progress", count, flush=True)
+
+    def _is_complete(self) -> bool:
+        return self.answered and all(self._is_registered(str(number)) for number in self._wait_for)
+
+    def _is_registered(self, number: str) -> bool:
+        return number in self.engines and self.engines[number] != self._but_not.get(number)
+
+    def _notebook_answers(self) -> bool:
+        while time.monotonic() < self._deadline:
+            if is_open("127.0.0.1", self.notebook["port"]):
+                return True
+            threading.Event().wait(0.1)
+        return False
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return what is in a file; nothing where it is not there or not whole."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content
+
+
+def is_open(address: str, port: int) -> bool:
+    """Return whether there is anybody to ask."""
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def main(values: dict[str, Any]) -> None:
+    """Ask, and print the answer."""
+    question = Question(values)
+    question.ask()
+    answer = {"answered": question.answered, "engines": question.engines}
+    print(json.dumps({**answer, "client": question.client, "notebook": question.notebook}))

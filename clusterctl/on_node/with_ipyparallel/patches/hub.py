@@ -1,0 +1,88 @@
+"""An engine of an earlier controller is on the list again when it is heard.
+
+ipyparallel's controller that starts anew puts every engine of its file back onto its list, and never finds one dead
+that it has not heard: what ended while it was away would stay, be waited for and be given work.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ipyparallel.controller.hub
+from ipyparallel.controller import app
+
+from . import guards
+
+_OWN = ipyparallel.controller.hub.Hub
+_EXPECTED = (
+    guards.Expected(_OWN, "_load_engine_state", ("self",), ("engine_state_file", "_idcounter", "finish_registration")),
+    guards.Expected(_OWN, "_save_engine_state", ("self",), ("engine_state_file", "engines", "_idcounter")),
+    guards.Expected(_OWN, "register_engine", ("self", "reg", "msg"), ("incoming_registrations", "new_engine_id")),
+    guards.Expected(_OWN, "handle_new_heart", ("self", "heart"), ("incoming_registrations", "finish_registration")),
+    guards.Expected(_OWN, "unregister_engine", ("self", "ident", "msg"), ("engines", "incoming_registrations")),
+    guards.Expected(_OWN, "finish_registration", ("self", "heart"), ("incoming_registrations", "_save_engine_state")),
+    guards.Expected(app.IPController, "init_hub", ("self",), ("Hub", "engine_state_file", "_load_engine_state")),
+)
+
+
+class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
+    """ipyparallel's hub, which believes in an engine of its file when it hears it."""
+
+    expected: dict[bytes, int] = {}
+    """The ids of those that have still to come, by their hearts."""
+
+    def _load_engine_state(self) -> None:
+        try:
+            state = json.loads(Path(self.engine_state_file).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        self.expected = {uuid.encode(): int(number) for number, uuid in state["engines"].items()}
+        self._idcounter = state["next_id"]
+
+    def _save_engine_state(self) -> None:
+        """Write the file whole or not at all, with those that are expected, and those that have not beaten yet."""
+        engines = {number: heart.decode() for heart, number in self.expected.items()}
+        engines |= {engine.id: engine.uuid for engine in self.incoming_registrations.values()}
+        engines |= {number: engine.uuid for number, engine in self.engines.items()}
+        draft = Path(f"{self.engine_state_file}.new")
+        draft.write_text(json.dumps({"engines": engines, "next_id": self._idcounter}), encoding="utf-8")
+        draft.replace(self.engine_state_file)
+
+    def register_engine(self, reg: Any, msg: Any) -> Any:
+        """Let it have its id, if another one asked for that and died before its first beat.
+
+        It has its answer then, and asks nobody again: the controller after this one must know it.
+        """
+        wanted = msg["content"].get("id")
+        for heart, engine in [*self.incoming_registrations.items()]:
+            if engine.id == wanted:
+                del self.incoming_registrations[heart]
+        number = super().register_engine(reg, msg)
+        self._save_engine_state()
+        return number
+
+    def handle_new_heart(self, heart: bytes) -> None:
+        """Put an engine that is expected onto the list."""
+        number = self.expected.pop(heart, None)
+        taken = {*self.engines, *(engine.id for engine in self.incoming_registrations.values())}
+        if number is not None and number not in taken:
+            self.incoming_registrations[heart] = ipyparallel.controller.hub.EngineConnector(
+                id=number, uuid=heart.decode(), ident=heart
+            )
+        super().handle_new_heart(heart)
+
+    def unregister_engine(self, ident: Any, msg: Any) -> None:
+        """Expect it no more."""
+        gone = msg["content"].get("id")
+        self.expected = {heart: number for heart, number in self.expected.items() if number != gone}
+        super().unregister_engine(ident, msg)
+
+
+def apply() -> None:
+    """Have the controller run this hub; end it where that cannot be."""
+    reason = guards.difference(*_EXPECTED)
+    if reason:
+        guards.refuse(reason, "after a restart its controller would count engines that ended, so it is not started")
+    app.Hub = Hub
