@@ -16,7 +16,7 @@ PACKAGE = "clusterctl_node"
 
 
 class CarriedModules:
-    """Finds and loads modules by their sources; tracebacks show their lines."""
+    """Finds and loads modules by their sources; tracebacks in logs show their lines."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = {f"{PACKAGE}.{name}" if name else PACKAGE: text for name, text in sources.items()}
@@ -26,19 +26,24 @@ class CarriedModules:
         if name not in self._sources:
             return None
         is_package = any(other.startswith(f"{name}.") for other in self._sources)
-        return ModuleSpec(name, self, origin=f"<{name}>", is_package=is_package)  # type: ignore[arg-type]
+        return ModuleSpec(name, self, origin=_file(name), is_package=is_package)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to the import system."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's source."""
-        code = compile(self._sources[module.__name__], f"<{module.__name__}>", "exec", dont_inherit=True)
+        code = compile(self._sources[module.__name__], _file(module.__name__), "exec", dont_inherit=True)
         exec(code, vars(module))  # noqa: S102  the import system's own way to load a module
 
     def get_source(self, name: str) -> str:
         """Return the module's source, for tracebacks."""
         return self._sources[name]
+
+
+def _file(name: str) -> str:
+    """What tracebacks call a module. One in angle brackets would have no lines there."""
+    return f"{name.replace('.', '/')}.py"
 
 
 def load(sources: Mapping[str, str], main: str) -> ModuleType:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.node.render import render
+from clusterctl.node.programs import node_program
 
+ON_NODE = "clusterctl.on_node.with_ipyparallel"
+ENGINE = f"from {ON_NODE} import start_engine as starter\nstarter.load()"
+CONTROLLER = f"from {ON_NODE} import start_controller as starter\nstarter.prepare()"
+NANNY = f"{ENGINE}\nfrom {ON_NODE}.patches import nanny as own\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there an engine's nanny is a copy of it")
 
 
 @pytest.fixture
 def says(tmp_path, allow_subprocess):
-    """What a program prints as JSON that has loaded a starter as the module `starter`."""
+    """What a program prints as JSON that has done what a starter does before it runs ipyparallel."""
 
-    def says(template, code):
-        text = render(template, profile=PurePosixPath(tmp_path))
-        (tmp_path / "starter.py").write_text(text)
-        program = f"import json, os, sys, starter\n{code}"
+    def says(start, code):
         done = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", f"import json, os, sys\n{start}\n{code}"],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             timeout=60,
@@ -48,41 +46,41 @@ def be(cls, *, pipe, **wanted):
     os.write(ask, json.dumps({**wanted, "nanny": os.getpid(), "session": os.getsid(0)}).encode())
     pipe.write("tcp://127.0.0.1:1234\\n")
 nanny.KernelNanny.main = classmethod(be)
-start_nanny = starter.fork_nanny()
+start_nanny = own.fork_nanny()
 url, answers = start_nanny(engine_id=7)
 seen = json.loads(os.read(asked, 10000))
 os.waitpid(seen["nanny"], 0)
 print(json.dumps({**seen, "url": url, "own": os.getpid()}))
 """
-        found = says("ipcluster_engine.py.j2", code)
+        found = says(NANNY, code)
         assert (found["url"], found["engine_id"]) == ("tcp://127.0.0.1:1234", 7)
         assert found["pid"] == found["own"] != found["nanny"]
         assert found["session"] == found["nanny"], "signals to the engine's group must not reach it"
 
     def test_an_engine_that_ends_before_it_needs_one_leaves_none_behind(self, says):
         code = """
-start_nanny = starter.fork_nanny()
+start_nanny = own.fork_nanny()
 for cell in start_nanny.__closure__:
     if isinstance(cell.cell_contents, int):
         os.close(cell.cell_contents)
 print(json.dumps(os.wait()[1]))
 """
-        assert says("ipcluster_engine.py.j2", code) == 0
+        assert says(NANNY, code) == 0
 
     def test_one_that_cannot_start_is_an_error_of_the_engine(self, says):
         code = """
 import ipyparallel.engine.nanny as nanny
 nanny.KernelNanny.main = classmethod(lambda cls, **wanted: 1 / 0)
 try:
-    starter.fork_nanny()(engine_id=7)
+    own.fork_nanny()(engine_id=7)
 except RuntimeError as exc:
     print(json.dumps(str(exc)))
 """
-        assert says("ipcluster_engine.py.j2", code) == "the nanny ended"
+        assert says(NANNY, code) == "the nanny ended"
 
     def test_engines_take_it_in_the_place_of_a_new_python(self, says):
         code = "print(json.dumps(sys.modules['ipyparallel.engine.app'].start_nanny.__module__))"
-        assert says("ipcluster_engine.py.j2", code) == "starter"
+        assert says(NANNY, code) == f"{ON_NODE}.patches.nanny"
 
 
 def test_an_engine_loads_no_debugger_and_its_users_still_can(says):
@@ -92,7 +90,7 @@ import ipykernel.debugger
 import debugpy
 print(json.dumps([before, ipykernel.debugger._is_debugpy_available, debugpy.__name__]))
 """
-    assert says("ipcluster_engine.py.j2", code) == [False, False, "debugpy"]
+    assert says(ENGINE, code) == [False, False, "debugpy"]
 
 
 def test_a_controller_loads_no_numpy_and_could(says):
@@ -100,11 +98,11 @@ def test_a_controller_loads_no_numpy_and_could(says):
 from ipyparallel.controller import task_scheduler
 print(json.dumps([task_scheduler.numpy, "numpy" in sys.modules]))
 """
-    assert says("ipcluster_controller.py.j2", code) == [None, False]
+    assert says(CONTROLLER, code) == [None, False]
 
 
-@pytest.mark.parametrize("template", ["ipcluster_engine.py.j2", "ipcluster_controller.py.j2"])
-def test_what_starts_clusters_is_loaded_when_somebody_asks_for_it(says, template):
+@pytest.mark.parametrize("start", [ENGINE, CONTROLLER], ids=["engine", "controller"])
+def test_what_starts_clusters_is_loaded_when_somebody_asks_for_it(says, start):
     code = """
 import ipyparallel
 before = "ipyparallel.cluster" in sys.modules
@@ -118,7 +116,7 @@ except AttributeError as exc:
 print(json.dumps([before, Cluster is real.Cluster, ipyparallel.cluster.ClusterManager is ClusterManager, refused]))
 """
     refused = "module 'ipyparallel' has no attribute 'Clusters'"
-    assert says(template, code) == [False, True, True, refused]
+    assert says(start, code) == [False, True, True, refused]
 
 
 def test_a_controller_does_not_sleep_before_it_answers(says):
@@ -130,7 +128,7 @@ app = sys.modules["ipyparallel.controller.app"]
 app.time.sleep(0.25)
 print(json.dumps([slept, app.time.monotonic is time.monotonic]))
 """
-    assert says("ipcluster_controller.py.j2", code) == [[], True]
+    assert says(CONTROLLER, code) == [[], True]
 
 
 HEARTS = """
@@ -173,7 +171,7 @@ async def live():
 asyncio.run(live())
 print(json.dumps(told))
 """
-        assert says("ipcluster_controller.py.j2", code) == [["new_heart", "new"]]
+        assert says(CONTROLLER, code) == [["new_heart", "new"]]
 
     def test_one_that_stops_is_told_of_as_ever(self, says):
         code = f"""{HEARTS}
@@ -187,7 +185,7 @@ async def live():
 asyncio.run(live())
 print(json.dumps(told))
 """
-        assert says("ipcluster_controller.py.j2", code) == [["new_heart", "new"], ["stopped_heart", "new"]]
+        assert says(CONTROLLER, code) == [["new_heart", "new"], ["stopped_heart", "new"]]
 
     def test_a_young_controller_asks_more_often_than_it_counts(self, says):
         """Its beats, which decide who is alive, keep their period."""
@@ -200,11 +198,15 @@ async def live():
 asyncio.run(asyncio.wait_for(live(), 60))
 print(json.dumps([text.decode() for text in sent[:3]]))
 """
-        assert says("ipcluster_controller.py.j2", code) == ["0.0", "0.0", "0.0"]
+        assert says(CONTROLLER, code) == ["0.0", "0.0", "0.0"]
 
 
-HUB = """
+HUB = (
+    f"""
 import asyncio
+from {ON_NODE}.patches import hub as own
+"""
+    """
 from types import SimpleNamespace
 from ipyparallel.controller.hub import EngineConnector
 
@@ -221,7 +223,7 @@ class Session:
         told.append([kind, content["id"]])
         return {}
 
-class Hub(starter.Hub):
+class Hub(own.Hub):
     query = monitor = notifier = resubmit = Stream()
     session = Session()
 
@@ -245,6 +247,7 @@ async def first():
 asyncio.run(first())
 told.clear()
 """
+)
 
 
 class TestHub:
@@ -252,11 +255,12 @@ class TestHub:
 
     def then(self, says, code):
         indented = "".join(f"    {line}\n" for line in code.strip().splitlines())
-        return says("ipcluster_controller.py.j2", f"{HUB}\nasync def then():\n{indented}\nasyncio.run(then())")
+        return says(CONTROLLER, f"{HUB}\nasync def then():\n{indented}\nasyncio.run(then())")
 
     def test_the_controller_runs_it(self, says):
-        code = "import ipyparallel.controller.app as app; print(json.dumps(app.Hub is starter.Hub))"
-        assert says("ipcluster_controller.py.j2", code) is True
+        code = f"from {ON_NODE}.patches import hub as own\nimport ipyparallel.controller.app as app\n"
+        code += "print(json.dumps(app.Hub is own.Hub))"
+        assert says(CONTROLLER, code) is True
 
     def test_an_engine_is_on_the_list_again_with_its_first_beat(self, says):
         code = """
@@ -326,3 +330,59 @@ register(one, 0, "new")
 print(json.dumps(uuids(one)))
 """
         assert self.then(says, code) == {"0": "new"}
+
+
+class TestAsSent:
+    """What a node gets: the starter and all that it imports, in one file."""
+
+    @pytest.fixture
+    def run(self, tmp_path, allow_subprocess):
+        def run(module, *words, values=None, code=None):
+            path = tmp_path / "program.py"
+            path.write_text(node_program(f"{ON_NODE}.{module}", {"config": {}, "keys": None, **(values or {})}))
+            command = [path, *words] if code is None else ["-c", code]
+            # Without the project's own modules, which no node has.
+            done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout, done.stderr
+
+        return run
+
+    @pytest.mark.parametrize("module", ["start_engine", "start_controller"])
+    def test_it_is_ipyparallels_own_program(self, run, module):
+        import ipyparallel
+
+        assert run(module, "--version") == (0, f"{ipyparallel.__version__}\n", "")
+
+    def test_it_needs_none_of_our_modules_and_leaves_none_on_the_path(self, run, tmp_path):
+        code = "import sys, program; print('clusterctl' in sys.modules, program.program.__name__, sys.path[0])"
+        found = run("start_controller", code=code)
+        assert found == (0, f"False clusterctl_node.start_controller {tmp_path}\n", "")
+
+    @pytest.mark.parametrize(("name", "changed"), [("__mp_main__", "True"), ("__main__", "never printed")])
+    def test_a_child_process_that_loads_it_anew_gets_the_patches_and_runs_nothing(self, run, name, changed):
+        code = (
+            f"import runpy, sys; sys.argv[1:] = ['--version']; runpy.run_path('program.py', run_name='{name}');"
+            "from ipyparallel.controller.heartmonitor import HeartMonitor;"
+            "print(HeartMonitor.start.__module__ == 'clusterctl_node.patches.heartbeats')"
+        )
+        _, said, _ = run("start_controller", code=code)
+        assert (said == f"{changed}\n") is (name == "__mp_main__")
+
+    def test_its_values_are_its_configuration(self, run):
+        code = (
+            "import json, runpy; from ipyparallel.engine import app\n"
+            "app.main = lambda config: print(json.dumps(config))\n"
+            "runpy.run_path('program.py', run_name='__main__')"
+        )
+        status, said, _ = run("start_engine", code=code, values={"config": {"IPEngine": {"timeout": 17.5}}})
+        assert (status, json.loads(said)) == (0, {"IPEngine": {"timeout": 17.5}})
+
+    def test_the_keys_of_its_file_are_those_of_a_controller(self, run, tmp_path):
+        (tmp_path / "curve.json").write_text('{"public": "open", "secret": "sesame"}')
+        code = (
+            "import runpy; from ipyparallel.controller import app\n"
+            "app.main = lambda config: print(config.IPController)\n"
+            "runpy.run_path('program.py', run_name='__main__')"
+        )
+        status, said, _ = run("start_controller", code=code, values={"keys": str(tmp_path / "curve.json")})
+        assert (status, said) == (0, "{'curve_publickey': b'open', 'curve_secretkey': b'sesame'}\n")

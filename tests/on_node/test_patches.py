@@ -1,0 +1,185 @@
+"""Each patch on ipyparallel meets what it was made for; where it does not, it says so and leaves it alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from clusterctl.on_node.with_ipyparallel.patches import guards
+
+PATCHES = "clusterctl.on_node.with_ipyparallel.patches"
+READ = ("9.1.0", "9.2.0")
+"""Versions of ipyparallel whose sources were read beside the patches."""
+SOURCES = {
+    "ipyparallel.controller.heartmonitor:HeartMonitor.start": "56b9fcfcfda3",
+    "ipyparallel.controller.heartmonitor:HeartMonitor.handle_pong": "35bb312af390",
+    "ipyparallel.controller.heartmonitor:HeartMonitor.handle_new_hearts": "2818e06d40f8",
+    "ipyparallel.controller.heartmonitor:HeartMonitor.beat": "0ffe204a5897",
+    "ipyparallel.controller.hub:Hub._load_engine_state": "2f0ae4694488",
+    "ipyparallel.controller.hub:Hub._save_engine_state": "2728294c8022",
+    "ipyparallel.controller.hub:Hub.register_engine": "ea255e410bf9",
+    "ipyparallel.controller.hub:Hub.handle_new_heart": "917ed8f9aa21",
+    "ipyparallel.controller.hub:Hub.unregister_engine": "caab2bd9a3b1",
+    "ipyparallel.controller.hub:Hub.finish_registration": "9d941edbe6eb",
+    "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
+    "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
+}
+"""What a patch replaces, calls or counts on, and the beginning of the SHA-256 of its source in these versions."""
+
+
+@pytest.fixture
+def python(tmp_path, allow_subprocess):
+    """What a Python says that runs this code: its status, its output, its errors."""
+
+    def run(code):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_what_is_replaced_is_what_was_read(python):
+    code = f"""
+import hashlib, importlib, inspect, json, operator, ipyparallel
+hashes = {{}}
+for name in {list(SOURCES)!r}:
+    module, _, path = name.partition(":")
+    source = inspect.getsource(operator.attrgetter(path)(importlib.import_module(module)))
+    hashes[name] = hashlib.sha256(source.encode()).hexdigest()[:12]
+print(json.dumps([ipyparallel.__version__, hashes]))
+"""
+    _, said, _ = python(code)
+    version, hashes = json.loads(said)
+    if version not in READ:
+        pytest.skip(f"ipyparallel {version}: nobody has read it beside the patches yet")
+    assert hashes == SOURCES
+
+
+@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny"])
+def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch):
+    """A version that has not been read may still be as expected."""
+    codes = {
+        "database_wait": "from ipyparallel.controller import app; print(type(app.time).__name__)",
+        "heartbeats": "from ipyparallel.controller.heartmonitor import HeartMonitor as H; print(H.start.__module__)",
+        "hub": "from ipyparallel.controller import app; print(app.Hub.__module__)",
+        "nanny": "from ipyparallel.engine import app; print(app.start_nanny.__module__)",
+    }
+    said = {"database_wait": "SimpleNamespace"}.get(patch, f"{PATCHES}.{patch}")
+    if patch == "nanny" and sys.platform != "linux":
+        pytest.skip("linux: only there an engine's nanny is a copy of it")
+    assert python(f"from {PATCHES} import {patch}\n{patch}.apply()\n{codes[patch]}") == (0, f"{said}\n", "")
+
+
+CHANGES = {
+    "database_wait": (
+        "from ipyparallel.controller import app; app.IPController.init_hub = lambda self, when: None",
+        "IPController.init_hub takes self, when",
+        "a controller answers a quarter of a second later",
+        "print(app.time.sleep.__module__)",
+        "time",
+    ),
+    "heartbeats": (
+        "from ipyparallel.controller.heartmonitor import HeartMonitor as H; H.beat = lambda self: self.ping_stream",
+        "HeartMonitor.beat does not use hearts, responses, handle_new_hearts",
+        "an engine registers one and a half heartbeat periods later",
+        "print(H.start.__module__)",
+        "ipyparallel.controller.heartmonitor",
+    ),
+    "nanny": (
+        "from ipyparallel.engine import app, nanny as n; del n.KernelNanny.main",
+        "there is no KernelNanny.main",
+        "an engine takes twice as long to start",
+        "print(app.start_nanny.__module__)",
+        "ipyparallel.engine.nanny",
+    ),
+}
+
+
+@pytest.mark.parametrize("patch", CHANGES)
+def test_what_is_not_as_expected_is_left_alone_and_said_once(python, patch):
+    if patch == "nanny" and sys.platform != "linux":
+        pytest.skip("linux: only there an engine's nanny is a copy of it")
+    change, reason, consequence, look, own = CHANGES[patch]
+    status, said, log = python(f"{change}\nfrom {PATCHES} import {patch}\n{patch}.apply()\n{look}")
+    assert (status, said) == (0, f"{own}\n")
+    assert len(log.splitlines()) == 1
+    assert log.startswith("clusterctl: ipyparallel ")
+    assert f"({reason}): {consequence}\n" in log
+
+
+def test_a_controller_with_another_hub_does_not_start(python):
+    """It would count engines that ended."""
+    change = "from ipyparallel.controller.hub import Hub\ndel Hub._save_engine_state"
+    status, _, log = python(f"{change}\nfrom {PATCHES} import hub\nhub.apply()")
+    assert status == 1
+    assert "there is no Hub._save_engine_state" in log
+    assert "try: install the newest clusterctl" in log
+
+
+class TestLeanImports:
+    def test_an_ipyparallel_that_needs_what_starts_clusters_is_loaded_whole(self, python, tmp_path):
+        package = tmp_path / "ipyparallel"
+        package.mkdir()
+        (package / "__init__.py").write_text(
+            "from .cluster import Cluster\n__version__ = '9.9'\nclass Mine(Cluster):\n    pass\n"
+        )
+        (package / "cluster.py").write_text("class Cluster:\n    pass\n")
+        code = f"from {PATCHES} import lean_imports\nlean_imports.import_ipyparallel()\n"
+        status, said, log = python(f"{code}import ipyparallel; print(ipyparallel.Mine.__mro__[1].__module__)")
+        assert (status, said) == (0, "ipyparallel.cluster\n"), log
+        assert "it needs ipyparallel.cluster" in log
+
+    def test_a_controller_that_needs_numpy_is_loaded_with_it(self, python, tmp_path):
+        (tmp_path / "ipyparallel/controller").mkdir(parents=True)
+        (tmp_path / "ipyparallel/__init__.py").write_text("__version__ = '9.9'\n")
+        (tmp_path / "ipyparallel/controller/__init__.py").write_text("")
+        (tmp_path / "ipyparallel/controller/app.py").write_text("import numpy\n")
+        (tmp_path / "numpy.py").write_text("")
+        code = f"from {PATCHES} import lean_imports\nlean_imports.import_controller()\n"
+        status, said, log = python(f"{code}from ipyparallel.controller import app; print(app.numpy.__name__)")
+        assert (status, said) == (0, "numpy\n"), log
+        assert "a controller starts later" in log
+
+    def test_what_was_loaded_before_is_left_alone(self, python):
+        code = f"import ipyparallel\nfrom {PATCHES} import lean_imports\nlean_imports.import_ipyparallel()\n"
+        status, said, log = python(f"{code}print(ipyparallel.Cluster.__module__)")
+        assert (status, said, log) == (0, "ipyparallel.cluster.cluster\n", "")
+
+
+class TestDifference:
+    @staticmethod
+    def known(first, *rest, key=None, **others):
+        return first.attribute + rest
+
+    def expected(self, parameters=("first", "key", "rest", "others"), uses=("attribute",), name="known"):
+        return guards.Expected(TestDifference, name, parameters, uses)
+
+    def test_there_is_none_where_all_is_as_it_was(self):
+        assert guards.difference(self.expected()) == ""
+
+    @pytest.mark.parametrize(
+        ("about", "said"),
+        [
+            ({"name": "unknown"}, "there is no TestDifference.unknown"),
+            ({"name": "__doc__"}, "there is no TestDifference.__doc__"),
+            ({"name": "__module__"}, "TestDifference.__module__ is no function"),
+            ({"parameters": ("first",)}, "TestDifference.known takes first, key, rest, others"),
+            ({"uses": ("attribute", "other")}, "TestDifference.known does not use other"),
+        ],
+    )
+    def test_the_first_one_is_told(self, about, said):
+        assert guards.difference(self.expected(), self.expected(**about), self.expected(name="later")) == said
+
+    def test_what_a_decorator_wraps_is_looked_at(self):
+        inner = TestDifference.known
+
+        def outer(*words):
+            return inner(*words)
+
+        outer.__wrapped__ = inner
+        owner = SimpleNamespace(__name__="owner", known=outer)
+        assert guards.difference(self.expected()._replace(owner=owner)) == ""

@@ -1,0 +1,277 @@
+"""The programs for nodes, function by function: imported as they are, with nothing of a node's around them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import runpy
+import sys
+import xmlrpc.client
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from clusterctl.on_node.system import fetch_uv, tell_instance, update_supervisord
+from clusterctl.on_node.with_ipyparallel import ask_hub, connection_files, forget_engines, hub_client, notebook_startup
+
+
+class TestUpdateSupervisord:
+    class Supervisor:
+        """Two services changed, one came, one went; of the processes some are at rest."""
+
+        def __init__(self, **states):
+            self.calls, self.states = [], states
+
+        def reloadConfig(self):  # noqa: N802
+            return [[["new"], ["changed"], ["gone"]]]
+
+        def getAllProcessInfo(self):  # noqa: N802
+            return [{"group": name, "name": f"{name}-0", "statename": state} for name, state in self.states.items()]
+
+        def startProcess(self, name, wait):  # noqa: N802
+            self.calls.append(f"start {name} {wait}")
+            if name.startswith("broken"):
+                raise xmlrpc.client.Fault(50, "SPAWN_ERROR")
+
+        def __getattr__(self, name):
+            return lambda group: self.calls.append(f"{name} {group}")
+
+    def test_what_is_gone_or_changed_stops_and_what_changed_or_came_begins(self):
+        supervisor = self.Supervisor()
+        update_supervisord.update(supervisor, [])
+        assert supervisor.calls == [
+            *(
+                "stopProcessGroup gone",
+                "removeProcessGroup gone",
+                "stopProcessGroup changed",
+                "removeProcessGroup changed",
+            ),
+            *("addProcessGroup changed", "addProcessGroup new"),
+        ]
+
+    def test_what_is_at_rest_starts_again_and_one_that_cannot_does_not_keep_the_others(self, capsys):
+        supervisor = self.Supervisor(broken="FATAL", up="RUNNING", given_up="FATAL", stopped="STOPPED", other="EXITED")
+        update_supervisord.update(supervisor, ["broken", "up", "given_up", "stopped"])
+        assert supervisor.calls[6:] == [f"start {name}:{name}-0 False" for name in ("broken", "given_up", "stopped")]
+        assert capsys.readouterr().out == "broken-0 SPAWN_ERROR\n"
+
+
+class TestTellInstance:
+    def test_a_token_opens_the_service(self, monkeypatch, capsys):
+        asked = []
+
+        def ask(url, method, headers):
+            asked.append((method, url, headers))
+            return "token" if method == "PUT" else "i-1"
+
+        monkeypatch.setattr(tell_instance, "ask", ask)
+        tell_instance.main({"url": "http://here"})
+        assert json.loads(capsys.readouterr().out) == {"id": "i-1"}
+        assert [(method, url) for method, url, _ in asked] == [
+            ("PUT", "http://here/latest/api/token"),
+            ("GET", "http://here/latest/meta-data/instance-id"),
+        ]
+        assert asked[1][2] == {"X-aws-ec2-metadata-token": "token"}
+
+    def test_nobody_there_is_an_empty_answer(self, monkeypatch, capsys):
+        def ask(*_):
+            raise OSError("no route")
+
+        monkeypatch.setattr(tell_instance, "ask", ask)
+        tell_instance.main({"url": "http://here"})
+        assert json.loads(capsys.readouterr().out) == {"id": ""}
+
+
+class TestFetchUv:
+    @pytest.mark.parametrize(
+        ("libc", "machine", "tags", "expected"),
+        [
+            ("glibc", "x86_64", "manylinux_2_17_x86_64.manylinux2014_x86_64", True),
+            ("glibc", "x86_64", "musllinux_1_1_x86_64", False),
+            ("", "x86_64", "musllinux_1_1_x86_64", True),
+            ("glibc", "aarch64", "manylinux_2_17_x86_64.manylinux_2_28_aarch64", True),
+            ("glibc", "aarch64", "manylinux_2_17_x86_64", False),
+        ],
+    )
+    def test_a_wheel_fits_the_machine_and_its_libc(self, monkeypatch, libc, machine, tags, expected):
+        system = SimpleNamespace(libc_ver=lambda: (libc, ""), machine=lambda: machine)
+        monkeypatch.setattr(fetch_uv, "platform", system)
+        assert fetch_uv.fits(f"uv-1.2.3-py3-none-{tags}.whl", "1.2.3") is expected
+        assert not fetch_uv.fits(f"uv-1.2.30-py3-none-{tags}.whl", "1.2.3")
+
+    def test_links_come_before_indexes_and_pypi_is_the_last(self):
+        environment = {"UV_FIND_LINKS": "/wheels,https://links", "UV_INDEX": "name=https://one/ https://two"}
+        links = ["/wheels", "https://links"]
+        indexes = ["https://one/uv/", "https://two/uv/", "https://pypi.org/simple/uv/"]
+        assert fetch_uv.sources(environment, only_links=False) == [*links, *indexes]
+        assert fetch_uv.sources(environment, only_links=True) == links
+
+    def test_credentials_are_not_shown(self):
+        assert fetch_uv.without_credentials("https://me:pw@host/x") == "https://***@host/x"
+
+
+class TestHubClient:
+    def hub(self, **connection):
+        hub = object.__new__(hub_client.Hub)
+        hub.connection, hub.session, sent = {"key": "", **connection}, "session", []
+        hub.socket = SimpleNamespace(send_multipart=sent.append)
+        return hub, sent
+
+    def test_a_message_is_signed_with_the_key(self):
+        hub, sent = self.hub(key="sesame")
+        hub.send("connection_request", {"a": 1})
+        ((delimiter, signature, *parts),) = sent
+        assert delimiter == b"<IDS|MSG>"
+        assert signature.decode() == hmac.new(b"sesame", b"".join(parts), hashlib.sha256).hexdigest()
+        header, parent, metadata, content = map(json.loads, parts)
+        assert (header["msg_type"], parent, metadata, content) == ("connection_request", {}, {}, {"a": 1})
+
+    def test_where_the_socket_is_encrypted_it_needs_no_signature(self):
+        hub, sent = self.hub()
+        hub.send("connection_request", {})
+        assert sent[0][1] == b""
+
+    def test_engines_are_forgotten_until_none_is_listed(self, monkeypatch):
+        hub, _ = self.hub()
+        lists, said = [{"1": "a", "3": "b"}, None, {"3": "b"}], []
+        monkeypatch.setattr(hub, "send", lambda kind, content: said.append((kind, *content.values())), raising=False)
+        monkeypatch.setattr(
+            hub, "receive", lambda: {"engines": lists.pop(0)} if lists else {"engines": {}}, raising=False
+        )
+        hub.socket.poll = lambda _: True
+        assert hub.forget(["1", "2"], 60)
+        assert [words[1] for words in said if words[0] == "unregistration_request"] == [1]
+
+    def test_a_controller_that_is_silent_is_waited_for_no_longer_than_that(self, monkeypatch):
+        hub, _ = self.hub()
+        now = iter(range(100))
+        monkeypatch.setattr(
+            hub_client, "time", SimpleNamespace(monotonic=lambda: next(now), strftime=lambda *_: "", gmtime=str)
+        )
+        hub.socket.poll = lambda _: False
+        assert not hub.forget(["1"], 8)
+        assert next(now) < 15
+
+    @pytest.mark.parametrize(("done", "said"), [(True, None), (False, "the controller does not answer")])
+    def test_a_spot_nodes_engines_are_those_of_its_arguments(self, monkeypatch, done, said):
+        asked = []
+        monkeypatch.setattr(forget_engines, "forget_engines", lambda *words: asked.append(words) or done)
+        monkeypatch.setattr(sys, "argv", ["goodbye.py", "3", "4"])
+        assert forget_engines.main({"connection": "/x.json", "wait_s": 8}) == said
+        assert asked == [("/x.json", ["3", "4"], 8)]
+
+
+class TestAskHub:
+    @pytest.fixture
+    def question(self, tmp_path, monkeypatch):
+        """A question, with a controller that gives these lists of engines one after the other."""
+        client = {"interface": "tcp://127.0.0.1", "registration": 1}
+        (tmp_path / "ipcontroller-client.json").write_text(json.dumps(client))
+
+        def question(*lists, listens=True, **about):
+            told, said = iter(lists), []
+            socket, news = object(), type("News", (), {"subscribe": lambda *_: None})()
+            hub = SimpleNamespace(
+                socket=socket,
+                open=lambda *_: news,
+                send=lambda kind, content: said.append((kind, content)),
+                receive=lambda: {"engines": next(told)},
+            )
+            poller = SimpleNamespace(register=lambda *_: None, poll=lambda _: [(socket, 1)])
+            monkeypatch.setattr(ask_hub, "Hub", lambda _: hub)
+            monkeypatch.setattr(ask_hub, "zmq", SimpleNamespace(Poller=lambda: poller, SUB=2, POLLIN=1))
+            monkeypatch.setattr(ask_hub, "is_open", lambda *_: listens)
+            values = {"wait_for": [], "wait_s": 60, "but_not": {}, "forget": [], "notebook": False, **about}
+            made = ask_hub.Question({"security": str(tmp_path), **values})
+            made.ask()
+            return made, said
+
+        return question
+
+    def test_the_first_answer_ends_it_where_no_engine_is_waited_for(self, question):
+        made, _ = question({"0": "a"}, {"0": "b"})
+        assert (made.answered, made.engines) == (True, {"0": "a"})
+
+    def test_it_waits_for_all_and_tells_each_number_once(self, question, capsys):
+        made, _ = question({"0": "a"}, {"0": "a"}, {"0": "a", "2": "c"}, wait_for=[0, 2])
+        assert made.engines == {"0": "a", "2": "c"}
+        assert capsys.readouterr().out == "progress 1\nprogress 2\n"
+
+    def test_engines_that_are_being_replaced_do_not_count(self, question):
+        made, _ = question({"0": "old"}, {}, {"0": "new"}, wait_for=[0], but_not={"0": "old"})
+        assert made.engines == {"0": "new"}
+
+    def test_dead_ones_are_forgotten_first(self, question):
+        _, said = question({}, forget=[7])
+        assert said[0] == ("unregistration_request", {"id": 7})
+
+    def test_a_controller_that_does_not_listen_is_not_asked_unless_engines_are_waited_for(self, question):
+        made, said = question({}, listens=False)
+        assert (made.answered, said) == (False, [])
+        assert question({"0": "a"}, listens=False, wait_for=[0])[0].answered
+
+    @pytest.mark.parametrize("wanted", [True, False])
+    def test_a_notebook_that_does_not_answer_is_late_where_it_is_waited_for(self, question, tmp_path, wanted):
+        (tmp_path / "notebook.json").write_text('{"port": 1}')
+        made, _ = question({}, listens=False, notebook=wanted, wait_s=0)
+        assert made.notebook == ({"port": 1, "late": True} if wanted else {"port": 1})
+
+    def test_files_that_are_not_whole_are_none(self, tmp_path):
+        (tmp_path / "half.json").write_text("{")
+        assert ask_hub.load(tmp_path / "half.json") == ask_hub.load(tmp_path / "none.json") == {}
+
+
+class TestNotebook:
+    @pytest.fixture
+    def files(self, tmp_path, monkeypatch):
+        (tmp_path / "security").mkdir()
+        files = connection_files.Files(tmp_path, "127.0.0.1", curve=True)
+        monkeypatch.setattr(files, "choose_ports", lambda address, count: [4711], raising=False)
+        return files
+
+    def test_its_port_and_token_are_made_once_and_are_its_owners_alone(self, files, tmp_path):
+        wanted = {"config": str(tmp_path / "config.json"), "server": {"root_dir": "/it's", "allow_root": True}}
+        connection_files.settle_notebook(files, wanted)
+        first = json.loads((tmp_path / "config.json").read_text())
+        assert first["ServerApp"] == {
+            "root_dir": "/it's",
+            "allow_root": True,
+            "ip": "127.0.0.1",
+            "port": 4711,
+            "port_retries": 0,
+            "open_browser": False,
+        }
+        for path in (tmp_path / "config.json", tmp_path / "security" / "notebook.json"):
+            assert path.stat().st_mode & 0o777 == 0o600
+        connection_files.settle_notebook(files, wanted)
+        assert json.loads((tmp_path / "config.json").read_text()) == first
+        assert files.load("notebook") == {"port": 4711, "token": first["IdentityProvider"]["token"]}
+
+    def test_where_none_is_wanted_they_are_forgotten(self, files):
+        files.save("notebook", {"port": 1, "token": "x"})
+        connection_files.settle_notebook(files, None)
+        assert files.load("notebook") is None
+        connection_files.settle_notebook(files, None)
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_a_notebook_begins_with_a_client_or_says_why_not(self, monkeypatch, capsys, there):
+        class Client(list):
+            def __init__(self, **about):
+                assert about == {"profile": "cluster", "timeout": 10}
+                if not there:
+                    raise OSError("no file")
+                super().__init__([0, 1])
+
+            def activate(self):
+                self.active = True
+
+        library = ModuleType("ipyparallel")
+        library.Client = Client
+        monkeypatch.setitem(sys.modules, "ipyparallel", library)
+        names = runpy.run_path(str(Path(notebook_startup.__file__)))
+        if there:
+            assert (names["client"].active, names["view"]) == (True, [0, 1])
+        else:
+            assert "No engines to talk to yet (no file)" in capsys.readouterr().out
