@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.secret import Secret
 
+from .node_texts import sent_modules
+
 MAIN = """
 import json
 import sys
@@ -66,7 +68,7 @@ def run(tmp_path, allow_subprocess):
 
 def test_it_runs_with_what_it_imports_from_beside_itself_and_nothing_else(folder, run):
     text = node_program(folder / "hello.py", {"words": "it's \\ 'quoted' ''' \n ü"})
-    assert "SystemError" not in text
+    assert sent_modules(text).keys() == {"", "hello", "helper", "late", "parts", "parts.deep"}
     done = run(text, "--one")
     assert (done.returncode, done.stderr) == (0, "")
     expected = ["clusterctl_node.helper", "it's \\ 'quoted' ''' \n ü", "deeper", "it's\n", ["--one"]]

@@ -1,14 +1,16 @@
 """A Python module and its values to the text of a program that runs on a node.
 
-The text has all that it needs: the modules that it imports from beside itself, and its values as one JSON document. It
-goes to a node over stdin or into a file, so that no value of it shows in a list of processes.
+The text has all that it needs: the modules that it imports from beside itself, packed, and its values as one JSON
+document. It goes to a node over stdin or into a file, so that no value of it shows in a list of processes.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
+import zlib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePath
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 
 _CARRIER = "clusterctl.on_node.system.carrier"
 _END = "CLUSTERCTL_PROGRAM"
+_WIDTH = 120
+_PROGRAM = '''\
+# Made by clusterctl, from its modules. They are packed, as every node gets them.
+import binascii
+import zlib
+
+exec(zlib.decompress(binascii.a2b_base64("""
+{packed}
+""")))
+if __name__ == "__main__":
+    run(program, {values})
+'''
 # Not by `ast`, which takes a tenth of a second for what a start sends. What is found too much is sent too much.
 _RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
 
@@ -48,7 +62,7 @@ def node_program(module: str | Path, values: Mapping[str, object] | None = None)
         FileNotFoundError: there is no such module.
     """
     document = json.dumps(dict(values or {}), default=_plain)
-    return f'{_modules(module)}if __name__ == "__main__":\n    run(program, {document!r})\n'
+    return _PROGRAM.format(packed=_pack(module), values=repr(document))
 
 
 def run_program(python: str | PurePath, module: str | Path, values: Mapping[str, object] | None = None) -> str:
@@ -65,12 +79,13 @@ def _plain(value: object) -> object:
 
 
 @cache
-def _modules(module: str | Path) -> str:
-    """The part of a program that its values do not change."""
+def _pack(module: str | Path) -> str:
+    """The part of a program that its values do not change: the carrier and what it carries."""
     folder, name = _place(module)
-    sources = "".join(f"{path!r}: {_literal(text)},\n" for path, text in sorted(_sources(folder, name).items()))
-    carrier = _source(*_place(_CARRIER))
-    return f"{carrier}\n\nprogram = load(\n    {{\n{sources}    }},\n    {name!r},\n)\n"
+    sources = dict(sorted(_sources(folder, name).items()))
+    text = f"{_source(*_place(_CARRIER))}\nprogram = load({sources!r}, {name!r})\n"
+    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return "\n".join(packed[start : start + _WIDTH] for start in range(0, len(packed), _WIDTH))
 
 
 def _place(module: str | Path) -> tuple[_Folder, str]:
@@ -118,8 +133,3 @@ def _file(folder: _Folder, name: str) -> _Folder:
 
 def _source(folder: _Folder, name: str) -> str:
     return _file(folder, name).read_text(encoding="utf-8")
-
-
-def _literal(text: str) -> str:
-    """A source as a literal that can be read on the node, where that is possible."""
-    return repr(text) if "'''" in text or not text.endswith("\n") else f"r'''{text}'''"

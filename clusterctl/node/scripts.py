@@ -1,7 +1,7 @@
 """Runs scripts that set up a machine, and reads their report: changes, notes, facts, and the reason of a refusal.
 
 The scripts print lines on stdout, ``changed: WHAT``, ``note: TEXT`` or ``fact: NAME VALUE``, and end with status 65
-after ``error: TEXT`` and ``try: TEXT`` on stderr. The pieces of shell for that are in ``machine_macros.sh.j2``.
+after ``error: TEXT`` and ``try: TEXT`` on stderr. The pieces of shell for that are in ``machine.sh``.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ import pytest
 
 from clusterctl.node.programs import node_program
 
+from ..node_texts import sent_modules, sent_text
+
 ROOT = Path(__file__).parents[2] / "clusterctl" / "on_node"
 SYSTEM = sorted((ROOT / "system").rglob("*.py"))
 WITH_IPYPARALLEL = sorted((ROOT / "with_ipyparallel").rglob("*.py"))
@@ -76,7 +78,8 @@ def test_each_program_is_whole_and_python_reads_it(path):
     module = ".".join(["clusterctl", "on_node", *path.relative_to(ROOT).with_suffix("").parts])
     text = node_program(module, {"a": 1})
     old = (3, 9) if path in SYSTEM else None
-    ast.parse(text, feature_version=old)
+    for source in (text, sent_text(text), *sent_modules(text).values()):
+        ast.parse(source, feature_version=old)
     # A line of a program may not end the heredoc that it comes in.
     assert not {"CLUSTERCTL_PROGRAM", "CLUSTERCTL_EOF", "CLUSTERCTL_SPOT_EOF", "CLUSTERCTL_AS_USER"} & set(
         text.split("\n")
@@ -85,7 +88,7 @@ def test_each_program_is_whole_and_python_reads_it(path):
 
 def test_every_module_of_theirs_is_sent_by_a_program():
     """Nothing here is for later. The carrier is in each of them."""
-    sent = "".join(node_program(path) for path in PROGRAMS)
+    sent = {text for path in PROGRAMS for text in sent_modules(node_program(path)).values()}
     for path in [*SYSTEM, *WITH_IPYPARALLEL]:
-        if path.name not in ("__init__.py", "notebook_startup.py"):
+        if path.name not in ("__init__.py", "notebook_startup.py", "carrier.py"):
             assert path.read_text() in sent, path
