@@ -144,6 +144,19 @@ class TestLeanImports:
         assert (status, said) == (0, "numpy\n"), log
         assert "a controller starts later" in log
 
+    @pytest.mark.parametrize(
+        ("text", "said"), [("import debugpy\n", ""), ("raise SystemError('no debugpy')\n", "an engine starts later")]
+    )
+    def test_a_debugger_that_cannot_be_without_debugpy_is_left_to_ipykernel(self, python, tmp_path, text, said):
+        (tmp_path / "ipykernel").mkdir()
+        (tmp_path / "ipykernel/__init__.py").write_text("__version__ = '9.9'\n")
+        (tmp_path / "ipykernel/debugger.py").write_text(text)
+        code = f"import sys\nfrom {PATCHES} import lean_imports\nlean_imports.import_debugger()\n"
+        status, loaded, log = python(f"{code}print('ipykernel.debugger' in sys.modules, 'debugpy' in sys.modules)")
+        assert (status, loaded) == (0, "False False\n"), log
+        assert bool(log) == bool(said)
+        assert said in log
+
     def test_what_was_loaded_before_is_left_alone(self, python):
         code = f"import ipyparallel\nfrom {PATCHES} import lean_imports\nlean_imports.import_ipyparallel()\n"
         status, said, log = python(f"{code}print(ipyparallel.Cluster.__module__)")

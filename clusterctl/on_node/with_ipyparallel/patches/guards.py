@@ -45,18 +45,19 @@ def _parameters(code: CodeType) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]
 
 
-def leave_alone(reason: str, consequence: str) -> None:
+def leave_alone(reason: str, consequence: str, *, library: str = "ipyparallel") -> None:
     """Say in the log that a patch was left out, and what follows."""
-    print(f"clusterctl: {_version()} is another one than clusterctl knows ({reason}): {consequence}", file=sys.stderr)
+    version = _version(library)
+    print(f"clusterctl: {version} is another one than clusterctl knows ({reason}): {consequence}", file=sys.stderr)
 
 
 def refuse(reason: str, consequence: str) -> None:
     """End this process, where ipyparallel's own way would be wrong."""
     raise SystemExit(
-        f"clusterctl: {_version()} is another one than clusterctl knows ({reason}): {consequence}\n"
+        f"clusterctl: {_version('ipyparallel')} is another one than clusterctl knows ({reason}): {consequence}\n"
         "try: install the newest clusterctl, or ipyparallel 9.2, on your computer, and start the cluster again"
     )
 
 
-def _version() -> str:
-    return f"ipyparallel {getattr(sys.modules.get('ipyparallel'), '__version__', '')}".strip()
+def _version(library: str) -> str:
+    return f"{library} {getattr(sys.modules.get(library), '__version__', '')}".strip()

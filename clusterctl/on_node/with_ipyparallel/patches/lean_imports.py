@@ -34,8 +34,14 @@ def import_debugger() -> None:
 
     Engines cannot be debugged, says ipyparallel. Who imports debugpy in an engine gets it.
     """
-    with module_in_place("debugpy", None), contextlib.suppress(ImportError):
-        import ipykernel.debugger  # noqa: F401
+    name = "ipykernel.debugger"
+    try:
+        with module_in_place("debugpy", None):
+            importlib.import_module(name)
+    except Exception as exc:  # noqa: BLE001  a kernel that needs no debugger loads none, and says so itself
+        _forget(name)
+        if not isinstance(exc, ImportError):
+            guards.leave_alone(f"{name} needs debugpy: {exc!r}", "an engine starts later", library="ipykernel")
 
 
 def import_controller() -> None:
