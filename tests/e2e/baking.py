@@ -18,23 +18,21 @@ from clusterctl.testing import fake_node
 from clusterctl.wiring.context import parts_of
 
 from . import vms
+from .hosts import LOGIN, USER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-USER = "iptest"
-PLUGINS = """
-[plugin ippackages]
-SETUP_CLASS = packages
-PACKAGES = msgpack
+IPCLUSTER = """
+PLUGINS = ipcluster
 
 [plugin ipcluster]
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
 ENGINES_PER_NODE = 1
 ENGINE_TIMEOUT = 600
 """
-"""What clusters on the image must have in their configs, besides CLUSTER_USER = `USER`."""
+"""What clusters on the image have in their configs; it ends in another section than the cluster's."""
+BAKED = "/root/baked"
+"""Keeps the environment on the image: a cluster's end removes what the image came with."""
 _CONFIG = f"""
 [global]
 DEFAULT_TEMPLATE = lab
@@ -43,11 +41,10 @@ DEFAULT_TEMPLATE = lab
 PROVIDER = static
 HOSTS = vm0
 CLUSTER_USER = {USER}
-PLUGINS = ippackages, ipcluster
-{PLUGINS}
+{IPCLUSTER}
 [host vm0]
 ADDRESS = 10.79.0.10
-USER = admin
+USER = {LOGIN}
 KEY_LOCATION = {__file__}
 HOST_KEY = ssh-ed25519 AAAA
 """
@@ -87,8 +84,9 @@ def bake_script(folder: Path) -> str:
         remember=lambda *_: None,
     )
     prepare(parts, cluster, plan)
-    parts.host.call("ippackages", "clusterctl_bake", cluster=cluster, node=node)
-    return "\n".join(f"(\n{script}\n)" for script in recorder.scripts)
+    parts.host.call("packages", "clusterctl_bake", cluster=cluster, node=node)
+    kept = f"cp -al /opt/clusterctl {BAKED}"
+    return "\n".join((*(f"(\n{script}\n)" for script in recorder.scripts), kept))
 
 
 @pytest.fixture(scope="session")

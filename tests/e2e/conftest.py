@@ -20,7 +20,8 @@ import pytest
 
 from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from .baking import vm_image  # noqa: F401  fixture
-from .virtual_lab import admin, virtual_lab  # noqa: F401  fixtures
+from .systemd_hosts import systemd_hosts  # noqa: F401  fixture
+from .virtual_lab import virtual_lab  # noqa: F401  fixture
 
 CONSOLE = r"""
 import json, sys, traceback

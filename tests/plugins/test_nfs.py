@@ -57,6 +57,19 @@ def test_the_home_alone_is_shared_and_with_the_workers_alone(tmp_path):
     assert exports(cluster.ran[0].text) == [f'"/home/me" 10.0.0.2{options} 10.0.0.3{options}']
 
 
+def test_an_instance_shares_and_mounts_as_a_host_does(tmp_path):
+    """What virtual machines show with hosts holds for EC2."""
+    scripts = []
+    for facets in (SYSTEMD, LASTING):
+        cluster = lab(tmp_path, facets=facets)
+        for node in cluster.nodes:
+            nfs().clusterctl_join(cluster, node)
+        scripts.append([ran.text for ran in cluster.ran])
+    instances, hosts = scripts
+    assert instances == hosts
+    assert len(hosts) == 3
+
+
 def test_what_plugins_volumes_and_paths_want_is_shared_too_and_mounted_once(tmp_path):
     volumes = [Volume("data", PurePosixPath("/opt/data"), device="/dev/sdb")]
     cluster = lab(tmp_path, 1, volumes=volumes, shared=("/home/users",))

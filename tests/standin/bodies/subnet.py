@@ -16,7 +16,6 @@ from ...docker_engine import CACHE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PREFIX = 16
 METADATA = "169.254.169.254"
 _PATIENCE_S = 1800.0
 
@@ -38,7 +37,7 @@ class Subnet:
         return self.network.partition("/")[0]
 
 
-SUBNETS = tuple(Subnet(f"172.{second}.0.0/{PREFIX}") for second in (31, 30, 29))
+SUBNETS = tuple(Subnet(f"172.{second}.0.0/16") for second in (31, 30, 29))
 """The one of a default VPC, and others for runs at the same time."""
 USUAL = SUBNETS[0]
 
