@@ -17,20 +17,66 @@ NANNY = f"{ENGINE}\nfrom {ON_NODE}.patches import nanny as own\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there an engine's nanny is a copy of it")
 
 
+SERVER = """
+import json, os, sys, traceback
+scope = {"__name__": "__main__", "json": json, "os": os, "sys": sys}
+exec(sys.argv[1], scope)
+for line in sys.stdin:
+    request = json.loads(line)
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.chdir(request["folder"])
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1)
+            os.dup2(1, 2)
+            exec(request["code"], scope)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+"""A Python that does what a starter does before it runs ipyparallel, and runs each program in a copy of itself: to load
+ipyparallel takes ten times as long as all the rest."""
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """Makes the server of a start."""
+    made = {}
+
+    def server(start):
+        if start not in made:
+            made[start] = subprocess.Popen(
+                [sys.executable, "-c", SERVER, start],
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return made[start]
+
+    yield server
+    for process in made.values():
+        process.communicate(timeout=60)
+
+
 @pytest.fixture
-def says(tmp_path, allow_subprocess):
+def says(tmp_path, allow_subprocess, servers):
     """What a program prints as JSON that has done what a starter does before it runs ipyparallel."""
 
     def says(start, code):
-        done = subprocess.run(
-            [sys.executable, "-c", f"import json, os, sys\n{start}\n{code}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        server = servers(start)
+        server.stdin.write(json.dumps({"folder": str(tmp_path), "code": code}) + "\n")
+        server.stdin.flush()
+        status = server.stdout.readline()
+        said = (tmp_path / "said").read_text() if status else "the server ended"
+        assert status == "0\n", said
+        return json.loads(said.splitlines()[-1])
 
     return says
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core.exceptions import ServiceException
 
-from . import images, leaks, limits, wire
+from . import images, leaks, limits, made_once, wire  # noqa: F401  made_once: what it replaces
 from .actions import HANDLERS
 from .calls import Call, CallLog
 from .capacity import SPOT, Capacity
@@ -43,6 +43,28 @@ KEY = "AKIASTANDIN000000000"
 def _session() -> boto3.Session:
     """One for all: to read AWS's description of EC2 takes a third of a second."""
     return boto3.Session()
+
+
+@cache
+def _straight() -> Proxy:
+    """One for all: the clients of its port can be kept."""
+    return Proxy(lambda _: None)
+
+
+def _client(service: str, region: str, url: str) -> Any:
+    """A client with the keys of the account."""
+    return _session().client(
+        service,
+        region_name=region,
+        endpoint_url=url,
+        aws_access_key_id=KEY,
+        aws_secret_access_key="standin",
+    )
+
+
+@cache
+def _straight_client(service: str, region: str) -> Any:
+    return _client(service, region, _straight().url)
 
 
 class Cloud:
@@ -79,14 +101,15 @@ class Cloud:
         self._regions: set[str] = set()
         self._watchers: list[Callable[[], object]] = []
         self._proxy = Proxy(self._handle)
-        self._straight = Proxy(lambda request: self._act(replace(request, straight=True, effects=Effects())))
+        _straight().handle = lambda request: self._act(replace(request, straight=True, effects=Effects()))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         for timer in self._timers:
             timer.cancel()
         self._proxy.close()
-        self._straight.close()
+        _straight().handle = lambda _: None
+        _straight().hang_up()
         Cloud._only.release()
         if self._bugs and kind is None:
             raise AssertionError("the stand-in has bugs:\n" + "\n".join(self._bugs))
@@ -125,13 +148,8 @@ class Cloud:
         Not `straight`, it goes where the program under test goes.
         """
         with self.lock:
-            return _session().client(
-                service,
-                region_name=region or "us-east-1",
-                endpoint_url=(self._straight if straight else self._proxy).url,
-                aws_access_key_id=KEY,
-                aws_secret_access_key="standin",
-            )
+            region = region or "us-east-1"
+            return _straight_client(service, region) if straight else _client(service, region, self._proxy.url)
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call this after everything that may have changed instances, in the thread that changed them."""

@@ -18,8 +18,10 @@ class Proxy:
     """A port of this computer whose requests go to `handle`; an answer of None closes the connection without a word."""
 
     def __init__(self, handle: Callable[[wire.Request], wire.Answer | None]) -> None:
+        self.handle = handle
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._closing = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,7 +47,7 @@ class Proxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = handle(wire.read(self.command, self.path, headers, body))
+                answer = outer.handle(wire.read(self.command, self.path, headers, body))
                 if answer is None:
                     self.close_connection = True
                     return
@@ -68,8 +70,17 @@ class Proxy:
             request_queue_size = 128
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="standin")
+        self._thread = threading.Thread(target=self._serve, daemon=True, name="standin")
         self._thread.start()
+
+    def _serve(self) -> None:
+        """Take connections until told to close. `serve_forever` would look for that 20 times a second, and so late."""
+        while True:
+            request, address = self._server.get_request()
+            if self._closing:
+                request.close()
+                return
+            self._server.process_request(request, address)
 
     @property
     def url(self) -> str:
@@ -78,9 +89,14 @@ class Proxy:
 
     def close(self) -> None:
         """Stop listening and hang up on who is still connected."""
-        self._server.shutdown()
+        self._closing = True
+        socket.create_connection(self._server.server_address).close()
         self._thread.join()
         self._server.server_close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End all connections that are open."""
         with self._lock:
             left = list(self._open)
         for connection in left:
