@@ -6,12 +6,14 @@ A test that is not marked `e2e`, `docker` or `vm` reaches no socket and starts n
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from clusterctl.config import loading as config
@@ -24,11 +26,11 @@ from clusterctl.testing import FakeConnector, FakeProvider
 from . import sampling
 from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
 from .sampling import (  # noqa: F401  hooks
-    pytest_configure,
     pytest_configure_node,
     pytest_generate_tests,
     pytest_report_header,
 )
+from .sharing import Sharing, in_order
 from .standin.fixtures import bodies  # noqa: F401  fixture
 
 if TYPE_CHECKING:
@@ -146,8 +148,33 @@ def pytest_xdist_auto_num_workers(config):
     return min((os.cpu_count() or 1) + ("docker" in required), 4)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files that share a cluster go to one process."""
+    return Sharing(config, log)
+
+
+def pytest_configure(config):
+    """Properties are tried on a sample that is the same each time; with `--require slow` on many more, and new ones.
+
+    Without deadlines: how long one example takes says more of the machine than of us.
+    """
+    sampling.pytest_configure(config)
+    hypothesis.settings.register_profile("sample", deadline=None, max_examples=25, derandomize=True, database=None)
+    hypothesis.settings.register_profile("whole", deadline=None, max_examples=400)
+    hypothesis.settings.load_profile("whole" if "slow" in _required(config) else "sample")
+
+
+def pytest_collection_finish():
+    """What is loaded stays: to look through it for garbage again and again takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """What takes minutes is only done when asked for, so that the plain command ends in about three."""
+    items[:] = in_order(items)
     for kind in {"docker", "slow", "vm"} - set(_required(config)):
         for item in items:
             if item.get_closest_marker(kind):

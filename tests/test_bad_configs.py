@@ -163,9 +163,7 @@ def unknown_names(draw: st.DrawFn) -> bytes:
 
 
 @settings(
-    max_examples=400,
-    deadline=None,
-    database=None,
+    max_examples=4 * settings.default.max_examples,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.one_of(misspelt(), wrong_value(), rearranged(), broken_bytes(), unknown_names(), st.binary()))
@@ -180,9 +178,6 @@ def test_every_config_loads_or_says_what_is_wrong_and_where(data: bytes, tmp_pat
 
 
 @settings(
-    max_examples=150,
-    deadline=None,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(number=st.sampled_from(OPTIONS), letters=st.text("qwxyz", min_size=1, max_size=3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -18,8 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ..sharing import group_of
 from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from .baking import vm_image  # noqa: F401  fixture
+from .preloaded import Preloaded
 from .systemd_hosts import systemd_hosts  # noqa: F401  fixture
 from .virtual_lab import virtual_lab  # noqa: F401  fixture
 
@@ -53,6 +57,14 @@ def poll(condition, what, *, deadline_s=30.0, every_s=0.05, process=None):
             pytest.fail(f"not within {deadline_s:.0f} s: {what}")
         pause.wait(every_s)
     return value
+
+
+@functools.cache
+def preloaded():
+    """One for all laptops of this process."""
+    server = Preloaded()
+    atexit.register(server.close)
+    return server
 
 
 class Console:
@@ -94,6 +106,9 @@ class Console:
             self._process.stdout.close()
 
 
+COMMAND = (sys.executable, "-m", "clusterctl.cli.main")
+
+
 @dataclass
 class Laptop:
     """Somebody's computer: the command line with a home of its own, and what it leaves behind."""
@@ -101,7 +116,7 @@ class Laptop:
     home: Path
     more: dict[str, str] = field(default_factory=dict)
     """Environment variables on top of ours."""
-    command: tuple[str, ...] = (sys.executable, "-m", "clusterctl.cli.main")
+    command: tuple[str, ...] = COMMAND
     runner: tuple[str, ...] = ()
     """What the command line is started through."""
 
@@ -110,16 +125,23 @@ class Laptop:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLUSTERCTL_", "PYTEST_", "COV_"))}
         return {**kept, "CLUSTERCTL_HOME": str(self.home), **self.more}
 
-    def run(self, *arguments, status=0, timeout=120, stdin="", env=None):
-        """Run a command to its end; its exit status must be `status` (None: any)."""
-        result = subprocess.run(
-            [*self.runner, *self.command, *arguments],
-            env={**self.env, **(env or {})},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    def run(self, *arguments, status=0, timeout=120, stdin="", env=None, anew=False):
+        """Run a command to its end; its exit status must be `status` (None: any).
+
+        `anew`: in a Python that loads all by itself, as users have it.
+        """
+        environment = {**self.env, **(env or {})}
+        if anew or self.runner or self.command != COMMAND:
+            result = subprocess.run(
+                [*self.runner, *self.command, *arguments],
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+        else:
+            result = preloaded().run(*arguments, env=environment, stdin=stdin, timeout=timeout)
         said = f"clusterctl {' '.join(arguments)}: {result.returncode}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stderr, said
         assert "this is a bug" not in result.stderr, said
@@ -161,15 +183,18 @@ class Laptop:
             for pipe in (process.stdout, process.stderr):
                 pipe.close()
 
-    def python(self, code, *arguments, timeout=60):
-        """Run code in a plain Python of another process; returns what it printed."""
-        result = subprocess.run(
-            [*self.runner, self.command[0], "-c", code, *arguments],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    def python(self, code, *arguments, timeout=60, anew=False):
+        """Run code in another process; returns what it printed. `anew`: in a plain Python that loads all by itself."""
+        if anew or self.runner or self.command != COMMAND:
+            result = subprocess.run(
+                [*self.runner, self.command[0], "-c", code, *arguments],
+                env=self.env,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+        else:
+            result = preloaded().run(*arguments, env=self.env, code=code, timeout=timeout)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
@@ -198,9 +223,6 @@ class Laptop:
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines if line.endswith("}")]
-
-    def joined(self, name):
-        return {event["node"] for event in self.journal(name) if event["event"] == "joined"}
 
     def processes(self):
         """Every process that runs because of this home."""
@@ -325,12 +347,23 @@ def new_laptop(tmp_path_factory):
         laptop.terminate_all()
 
 
+_main: list[Laptop] = []
+
+
 @pytest.fixture(scope="session")
 def laptop(tmp_path_factory):
     """The laptop of the main job."""
     made = Laptop(tmp_path_factory.mktemp("main") / "home")
+    _main.append(made)
     yield made
     made.terminate_all()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """The main cluster ends with the last test that uses it, not with the session: it has 30 processes."""
+    if _main and group_of(item.nodeid) == "main" and (nextitem is None or group_of(nextitem.nodeid) != "main"):
+        _main.pop().terminate_all()
 
 
 @pytest.fixture(scope="session")
@@ -340,7 +373,7 @@ def cluster(laptop):
     watch.start()
     try:
         options = ("--set", "ipcluster.enable_notebook=yes", "--set", "ipcluster.engines_per_node=2")
-        output = laptop.run("start", "-s", "3", *options, "mycluster").stdout
+        output = laptop.run("start", "-s", "3", *options, "mycluster", anew=True).stdout
     finally:
         watch.end()
     timings = json.loads((laptop.folder("mycluster") / "timings.json").read_text())

@@ -25,12 +25,12 @@ print("proved")
 def test_the_lines_that_start_prints_work_when_pasted_in_a_plain_python(laptop, cluster):
     lines = [line for line in cluster.output.splitlines() if line.startswith(("from ipyparallel", "client = "))]
     assert len(lines) == 2
-    assert laptop.python("\n".join(lines) + PROVE) == "proved\n"
+    assert laptop.python("\n".join(lines) + PROVE, anew=True) == "proved\n"
 
 
 def test_connect_by_name_and_without_one_returns_a_connected_client(laptop, cluster):
     connect = "import clusterctl\nclient = clusterctl.connect(%s)" + PROVE
-    assert laptop.python(connect % repr(cluster.name) + connect % "") == "proved\nproved\n"
+    assert laptop.python(connect % repr(cluster.name) + connect % "", anew=True) == "proved\nproved\n"
 
 
 def test_start_says_how_many_engines_and_needs_no_config_file(laptop, cluster):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psutil
@@ -19,32 +20,33 @@ from clusterctl.tunnel import process as tunnel
 pytestmark = pytest.mark.e2e
 
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
+HELLO = ["hello"] * 6
 ASK = "import clusterctl\nclient = clusterctl.connect()\nprint(client[:].apply_sync(lambda: 'hello'))\nclient.close()"
 
 
 @pytest.fixture(scope="module")
-def far(tmp_path_factory, laptop_class):
-    """A laptop whose cluster of two nodes is behind a tunnel."""
-    made = laptop_class(tmp_path_factory.mktemp("far") / "home", more={"CLUSTERCTL_TUNNEL": "always"})
-    try:
-        made.run("start", "-s", "2", "--set", "ipcluster.enable_notebook=yes", "far")
-        yield made
-    finally:
-        made.terminate_all()
+def far(laptop, cluster):
+    """The main cluster, as if it were far away."""
+    made = replace(laptop, more={"CLUSTERCTL_TUNNEL": "always"})
+    made.run("start", cluster.name)
+    yield made
+    laptop.run("start", cluster.name)
+    assert "needs no tunnel" in laptop.run("tunnel").stdout
+    assert not (laptop.folder(cluster.name) / "tunnel.pid").exists()
 
 
 def tunnel_pid(far):
-    return int((far.folder("far") / "tunnel.pid").read_text())
+    return int((far.folder("mycluster") / "tunnel.pid").read_text())
 
 
 def test_the_client_goes_through_the_tunnel_and_through_nothing_else(far):
-    here = json.loads((far.folder("far") / "client.json").read_text())
-    security = far.node_folder("far", "master") / "state" / "ipython" / "profile_cluster" / "security"
+    here = json.loads((far.folder("mycluster") / "client.json").read_text())
+    security = far.node_folder("mycluster", "master") / "state" / "ipython" / "profile_cluster" / "security"
     there = json.loads((security / "ipcontroller-client.json").read_text())
     assert not {here[channel] for channel in CHANNELS} & {there[channel] for channel in CHANNELS}
     forwards = far.json("tunnel", "--json")["forwards"]
     assert {(f["local_port"], f["port"]) for f in forwards} >= {(here[c], there[c]) for c in CHANNELS}
-    assert far.python(ASK) == "['hello', 'hello']\n"
+    assert far.python(ASK) == f"{HELLO}\n"
     assert far.run("status").stdout.count("tunnel: up") == 1
 
 
@@ -58,12 +60,12 @@ def test_a_live_client_works_on_after_the_tunnel_was_closed_and_brought_back(far
             "    except Exception as exc:\n"
             "        return None"
         )
-        assert console.value("answer()") == ["hello", "hello"]
+        assert console.value("answer()") == HELLO
         assert "is down" in far.run("tunnel", "--close").stdout
         assert console.value("answer()") is None
         assert far.json("status", "--json", status=1)["tunnel"] == "down"
         assert "is up: 8 ports" in far.run("tunnel").stdout
-        poll(lambda: console.value("answer()") == ["hello", "hello"], "the live client works again")
+        poll(lambda: console.value("answer()") == HELLO, "the live client works again")
     assert far.run("status").returncode == 0
 
 
@@ -71,7 +73,7 @@ def test_connect_brings_back_a_tunnel_whose_process_was_killed(far, poll):
     pid = tunnel_pid(far)
     os.kill(pid, signal.SIGKILL)
     poll(lambda: pid not in {process.pid for process in far.processes()}, "the tunnel's process is gone")
-    assert far.python(ASK) == "['hello', 'hello']\n"
+    assert far.python(ASK) == f"{HELLO}\n"
     assert tunnel_pid(far) != pid
 
 

@@ -28,6 +28,7 @@ def test_a_user_without_rights_and_with_cold_caches_does_the_main_job(nobody, co
     assert {process.uids().real for process in nobody.processes()} == {uid}
     (found,) = nobody.json("list", "--json")
     assert found["engines"] == 2
+    assert "mycluster is gone (2 nodes)" in nobody.run("terminate", "--yes", "mycluster").stdout
 
 
 def test_a_home_that_cannot_be_written_is_refused(nobody):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.journal import ClusterFolder
@@ -162,9 +162,6 @@ def test_they_come_in_the_order_in_which_they_can_be_ended():
 UUIDS, ALIASES, TOKENS = ("u1", "u2", "u3"), ("master", "node001", "node002"), ("t1", "t2")
 
 
-ANY = settings(deadline=None, max_examples=60)
-
-
 @st.composite
 def worlds(draw):
     known = [
@@ -205,7 +202,6 @@ def has_time(each):
     return tags.EXPIRES not in each.tags
 
 
-@ANY
 @given(worlds(), st.booleans())
 def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
     found, known = world
@@ -233,7 +229,6 @@ def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
             assert not called or not all(map(has_time, called)) or any(each.id not in named for each in called)
 
 
-@ANY
 @given(worlds())
 def test_what_was_never_a_clusters_and_has_time_left_is_never_named(world):
     found, known = world
@@ -241,7 +236,6 @@ def test_what_was_never_a_clusters_and_has_time_left_is_never_named(world):
     assert not [each for each in found if not each.uuid and has_time(each) and each.id in named]
 
 
-@ANY
 @given(worlds())
 def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
     found, known = world
@@ -252,7 +246,6 @@ def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
     ]
 
 
-@ANY
 @given(worlds())
 def test_what_is_not_ours_to_judge_is_always_marked(world):
     found, known = world

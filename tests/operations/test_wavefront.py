@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.errors import PluginError, RemoteError
@@ -334,7 +334,6 @@ ACTS = [(alias, plugin) for alias in NAMES for plugin in ("ssh", *PLUGINS)]
 
 
 @given(failing=st.sets(st.sampled_from(ACTS), max_size=6), slow=st.sets(st.sampled_from(NAMES), max_size=3))
-@settings(max_examples=40, deadline=None)
 def test_whatever_fails_every_node_has_either_joined_or_failed_and_the_order_held(failing, slow):
     acts = Acts(failing=failing, silent=slow)
     tries = dict.fromkeys(slow, 0)

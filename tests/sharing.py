@@ -1,0 +1,50 @@
+"""How the tests are shared out among processes: by file, and files that have one cluster in common go to one process.
+
+A cluster of three nodes takes longer to start than most files take as a whole, and each process has its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+MAIN = ("test_main_job", "test_commands", "test_repair", "test_notebook", "test_tunnel")
+"""They work on the cluster of the main job, in this order."""
+_TOGETHER = {
+    **{f"tests/e2e/{name}.py": "main" for name in MAIN},
+    # The second uses what the first has begun.
+    **{f"tests/e2e/{name}.py": "cold" for name in ("test_power", "test_unprivileged")},
+}
+
+
+def group_of(nodeid: str) -> str:
+    """What is done by one process, without anything else in between."""
+    file = nodeid.partition("::")[0]
+    return _TOGETHER.get(file, file)
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Group by group, those that start real nodes first: they take long, and the short ones even it out at the end."""
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(group_of(item.nodeid), []).append(item)
+    for group in groups.values():
+        # One group has several files, whose tests stay in their order.
+        group.sort(key=lambda item: MAIN.index(item.path.stem) if item.path.stem in MAIN else 0)
+    long = ("main", "cold")
+    with_nodes = {name: any(item.get_closest_marker("e2e") for item in group) for name, group in groups.items()}
+    names = sorted(groups, key=lambda name: (name not in long, not with_nodes[name]))
+    return [item for name in names for item in groups[name]]
+
+
+class Sharing(LoadScopeScheduling):
+    """xdist's `--dist loadfile`, for groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
