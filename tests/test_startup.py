@@ -78,3 +78,22 @@ def test_a_start_loads_the_provider_that_it_uses_and_no_other(loads):
     assert "clusterctl.providers.local.provider" in modules
     assert not {m for m in modules if re.match(r"clusterctl\.providers\.(ec2|docker|static)", m)}
     assert not tops & (HEAVY - {"asyncssh", "cryptography", "ipyparallel", "zmq", "IPython"})
+
+
+def test_who_asks_a_docker_engine_does_not_load_what_only_one_elsewhere_needs(allow_subprocess, tmp_path):
+    code = (
+        "import sys\n"
+        "from clusterctl.providers.docker import engine\n"
+        "from clusterctl.errors import ProviderError\n"
+        "engine._refuse_unreachable = lambda where: None\n"
+        "try:\n"
+        f"    engine.Engine({{'DOCKER_HOST': 'unix://{tmp_path}/none.sock'}}).api\n"
+        "except ProviderError as exc:\n"
+        "    print(exc.message)\n"
+        "assert 'docker' in sys.modules\n"
+        "assert 'paramiko' not in sys.modules\n"
+        "import docker.transport.sshconn\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "does not answer" in said.stdout

@@ -302,6 +302,11 @@ def test_the_deadline_names_who_is_missing_and_why(run):
     assert all("START_TIMEOUT" in error.remedy for error in outcome.failed.values())
 
 
+def test_the_deadline_tells_the_users_own_number_however_little_was_left(run):
+    outcome = run(Acts(silent={"node001"}), deadline_s=0.3, timeout_s=20)()
+    assert "when the 20 s of START_TIMEOUT were over" in outcome.failed["node001"].message
+
+
 def test_the_deadline_says_who_was_waiting_for_the_master(run):
     acts = Acts(held=[(MASTER, "a")])
     outcome = run(acts, deadline_s=0.5)()

@@ -44,6 +44,7 @@ def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *
         act=joiner.run_act,
         when_reachable=joiner.when_reachable,
         deadline_s=left_s,
+        timeout_s=plan.deadline_s,
         # Where all nodes share one cache, the workers wait for the master's download instead of repeating it.
         independent=() if Facet.SHARED_CACHE in context.provider.facets else context.host.independent(),
         on_end=joiner.report_end,

@@ -65,6 +65,7 @@ class Wavefront:
         act: Callable[[str, str], int],
         when_reachable: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
         deadline_s: float,
+        timeout_s: float | None = None,
         independent: Collection[str] = (),
         on_end: Callable[[Step], None] = lambda _: None,
         on_joined: Callable[[str], None] = lambda _: None,
@@ -79,6 +80,7 @@ class Wavefront:
             when_reachable: called with a node and a callback; it calls the callback once the node is reachable and
                 `ssh` is worth a try. This wait takes no thread.
             deadline_s: seconds after which missing nodes are given up.
+            timeout_s: START_TIMEOUT as the user gave it, for messages; by default the deadline.
             independent: plugins that act on a worker without waiting for the master.
             on_end: called with each act that ended.
             on_joined: called with each node that finished all acts.
@@ -88,6 +90,7 @@ class Wavefront:
         self._act = act
         self._when_reachable = when_reachable
         self._deadline_s = deadline_s
+        self._timeout_s = timeout_s or deadline_s
         self._independent = {SSH, *independent}
         self._on_end = on_end
         self._on_joined = on_joined
@@ -236,7 +239,7 @@ class Wavefront:
             else:
                 what = "was waiting for the master"
             self.outcome.failed[alias] = RemoteError(
-                f"{alias} {what} when the {self._deadline_s:.0f} s of START_TIMEOUT were over",
+                f"{alias} {what} when the {self._timeout_s:.0f} s of START_TIMEOUT were over",
                 remedy="run the same `start` again: it goes on where this one stopped; or raise START_TIMEOUT",
                 node=alias,
             )

@@ -62,7 +62,8 @@ class Engine:
 
     def _create_client(self) -> APIClient:
         _refuse_unreachable(self.address)
-        from docker import APIClient
+        with _without_ssh():
+            from docker import APIClient
         from docker.errors import DockerException
         from docker.utils import kwargs_from_env
 
@@ -72,6 +73,20 @@ class Engine:
         except (DockerException, OSError) as exc:
             # OSError: missing certificates, and the errors of requests.
             raise _no_answer_error(self.address, exc) from exc
+
+
+@contextmanager
+def _without_ssh() -> Iterator[None]:
+    """Load the SDK without its way to an engine by SSH, which we refuse: that loads paramiko, half of it all."""
+    name = "docker.transport.sshconn"
+    unknown = name not in sys.modules
+    if unknown:
+        sys.modules[name] = None  # type: ignore[assignment]  # Python's word for: cannot be imported
+    try:
+        yield
+    finally:
+        if unknown:
+            del sys.modules[name]
 
 
 @contextmanager
