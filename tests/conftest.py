@@ -155,14 +155,14 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config):
-    """Properties are tried on a sample that is the same each time; with `--require slow` on many more, and new ones.
+    """Properties are tried on a sample that is the same each time; with `--whole` on many more, and new ones.
 
     Without deadlines: how long one example takes says more of the machine than of us.
     """
     sampling.pytest_configure(config)
     hypothesis.settings.register_profile("sample", deadline=None, max_examples=25, derandomize=True, database=None)
     hypothesis.settings.register_profile("whole", deadline=None, max_examples=400)
-    hypothesis.settings.load_profile("whole" if "slow" in _required(config) else "sample")
+    hypothesis.settings.load_profile("whole" if config.option.whole else "sample")
 
 
 def pytest_collection_finish():
