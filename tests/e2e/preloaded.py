@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 SERVER = """
-import importlib, json, os, pkgutil, signal, socket, sys
+import importlib, json, os, pkgutil, socket, sys
 from clusterctl import cli, operations, wiring
 from clusterctl.providers import local
 import clusterctl_plugins
@@ -107,7 +108,8 @@ class Preloaded:
                 while more := line.recv(100):
                     answer += more
             except TimeoutError:
-                os.kill(int(answer.split()[0]), 9)
+                if answer:
+                    os.kill(int(answer.split()[0]), signal.SIGKILL)
                 raise subprocess.TimeoutExpired(words, timeout) from None
             out, err = (future.result(timeout) for future in said)
         return subprocess.CompletedProcess(words, int(answer.split()[1]), out, err)
