@@ -47,7 +47,7 @@ def calls() -> Iterator[tuple[ast.expr, ast.expr]]:
                 continue
             if isinstance(node.func, ast.Attribute) and node.func.attr in {"call", "pages"}:
                 yield node.args[0], node.args[1]
-            elif isinstance(node.func, ast.Name) and node.func.id == "delete":  # of deletion.py
+            elif isinstance(node.func, ast.Name) and node.func.id == "delete_resource":  # of deletion.py
                 yield ast.Constant("ec2"), node.args[1]
 
 

@@ -71,11 +71,11 @@ class FakeProvider:
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End machines. `stuck` ones stay, and the error names them."""
         self.calls.append(" ".join(["destroy", cluster, *(aliases or ())]))
-        doomed = [node for node in self.nodes(cluster) if aliases is None or node.alias in aliases]
-        for node in doomed:
+        selected = [node for node in self.nodes(cluster) if aliases is None or node.alias in aliases]
+        for node in selected:
             if node.alias not in self.stuck:
                 del self.machines[cluster, node.alias]
-        stuck = [node.alias for node in doomed if node.alias in self.stuck]
+        stuck = [node.alias for node in selected if node.alias in self.stuck]
         if stuck:
             raise ProviderError(f"{', '.join(stuck)} of {cluster} cannot be ended", remedy="run `terminate` again")
 

@@ -74,8 +74,10 @@ class FakeRemote:
             refused = self.down or self.refusals > 0
             self.refusals = max(0, self.refusals - 1)
         if refused or self.closed:
-            what = "the connection was lost" if self.closed else "does not answer"
-            raise RemoteError(f"{self.node.alias} {what}", remedy="it is a fake: let it answer", node=self.node.alias)
+            problem = "the connection was lost" if self.closed else "does not answer"
+            raise RemoteError(
+                f"{self.node.alias} {problem}", remedy="it is a fake: let it answer", node=self.node.alias
+            )
 
     def run(
         self,

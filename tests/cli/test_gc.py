@@ -19,7 +19,7 @@ HERE, THERE = "us-east-1", "eu-west-1"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Two regions, and looks without a pause."""
-    monkeypatch.setattr(inventory, "regions", lambda _: [THERE, HERE])
+    monkeypatch.setattr(inventory, "region_names", lambda _: [THERE, HERE])
     for module in (deletion, gc):
         monkeypatch.setattr(module, "_EVERY_S", 0.001)
 

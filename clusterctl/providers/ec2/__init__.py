@@ -1,4 +1,4 @@
-"""Nodes that are instances of Amazon EC2. aws.py is the only file that knows boto3."""
+"""The provider for instances of Amazon EC2. aws.py is the only file that imports boto3."""
 
 from __future__ import annotations
 

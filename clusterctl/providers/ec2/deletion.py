@@ -23,7 +23,7 @@ def is_gone(error: AwsError) -> bool:
     return error.code.endswith(_GONE)
 
 
-def delete(aws: Aws, operation: str, *, until: float, **named: str) -> AwsError | None:
+def delete_resource(aws: Aws, operation: str, *, until: float, **named: str) -> AwsError | None:
     """Delete one resource; return the error that kept it, or None.
 
     Args:

@@ -1,4 +1,4 @@
-"""Amazon machine images: those that names stand for, and those that clusterctl baked."""
+"""Amazon machine images: find the image of a name, and bake images."""
 
 from __future__ import annotations
 

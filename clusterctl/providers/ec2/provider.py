@@ -12,8 +12,7 @@ from clusterctl.model import MASTER, Problem
 from clusterctl.providers.base import ignore
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
-from clusterctl.providers.ec2.launch import checks, data_volumes, security_groups, teardown
-from clusterctl.providers.ec2.launch import discovery as surveys
+from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import callers
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH
 from clusterctl.providers.ec2.launch.subnets import find_subnets
@@ -225,7 +224,9 @@ class Ec2Provider:
         if key not in self._inputs:
             launch_journal = Ledger(self._journal(cluster))
             known_images = launch_journal.images()
-            inputs = surveys.survey(self._aws_for(cluster), self._options, specs, zone=zone, known_images=known_images)
+            inputs = discovery.survey(
+                self._aws_for(cluster), self._options, specs, zone=zone, known_images=known_images
+            )
             self._inputs[key] = inputs
         return self._inputs[key]
 

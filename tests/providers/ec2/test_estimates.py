@@ -144,7 +144,7 @@ def test_where_everything_is_refused_there_is_an_estimate_still():
 
 def test_types_that_are_not_named_are_those_that_fit():
     nodes = [NodeSpec("node001", market="on-demand", vcpus=4, memory_gb=8)]
-    fitting = replace(FOUND, kinds={}, fitting={(4, 8): TYPES})
+    fitting = replace(FOUND, instance_types={}, fitting_types={(4, 8): TYPES})
     found, _ = estimated(nodes, found=fitting)
     assert found.groups[0].types == ("c7i.xlarge", "c7a.xlarge")
     assert found.limits == (QuotedLimit("on demand, standard types", 4, 62),)

@@ -18,13 +18,13 @@ from ...standin.leaks import left
 from .lab import OPTIONS, SPOT, plan_of
 
 HERE, THERE = "us-east-1", "eu-west-1"
-ALL_REGIONS = inventory.regions
+ALL_REGIONS = inventory.region_names
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Two regions, and looks without a pause."""
-    monkeypatch.setattr(inventory, "regions", lambda _: [THERE, HERE])
+    monkeypatch.setattr(inventory, "region_names", lambda _: [THERE, HERE])
     for module in (deletion, gc):
         monkeypatch.setattr(module, "_EVERY_S", 0.001)
 
@@ -121,17 +121,17 @@ class TestFinding:
         assert "volumes: AWS refused describe volumes: no (InvalidParameterValue)" in found.failures[0]
 
     def test_without_the_list_of_regions_nothing_can_be_done(self, lab, asker, cloud, monkeypatch):
-        monkeypatch.setattr(inventory, "regions", ALL_REGIONS)
+        monkeypatch.setattr(inventory, "region_names", ALL_REGIONS)
         cloud.faults.add(Unauthorized("DescribeRegions"))
         with pytest.raises(AwsError, match="UnauthorizedOperation"):
             look(lab, asker)
 
     def test_a_region_that_the_account_has_not_enabled_is_not_asked(self, aws, monkeypatch):
-        monkeypatch.setattr(inventory, "regions", ALL_REGIONS)
+        monkeypatch.setattr(inventory, "region_names", ALL_REGIONS)
         said = {"Regions": [{"RegionName": "b"}, {"RegionName": "a", "OptInStatus": "opted-in"}]}
         said["Regions"].append({"RegionName": "c", "OptInStatus": "not-opted-in"})
         monkeypatch.setattr(aws, "call", lambda *_: said)
-        assert inventory.regions(aws) == ["a", "b"]
+        assert inventory.region_names(aws) == ["a", "b"]
 
 
 class TestEnding:

@@ -1,1 +1,1 @@
-"""What an account has: listed, audited, made and deleted."""
+"""Resources of an account: list, audit, make and delete them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.providers.audits import Audit, AuditedDisk, AuditedDoor, AuditedMachine
-from clusterctl.providers.ec2 import instances as records
+from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import inventory
 
@@ -22,7 +22,7 @@ _DISKS_AT_ONCE = 200
 def audit(aws: Aws, cluster: str) -> Audit:
     """Return the settings of the cluster's instances, disks and security groups. Three calls."""
     cluster_filter = [tags.filter_by(tags.CLUSTER, cluster)]
-    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*records.LIVING]}]
+    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*ec2_instances.LIVING]}]
     reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=filters)
     instances = [raw for reservation in reservations for raw in reservation["Instances"]]
     groups = aws.call("ec2", "describe_security_groups", Filters=cluster_filter)["SecurityGroups"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Kind, Resource, by_kind, of
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.providers.ec2.deletion import delete, is_gone
+from clusterctl.providers.ec2.deletion import delete_resource, is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _THREADS = 16
 _ENDING_S = 900.0
-"""Most seconds for instances to end, and then again for others to stop using their resources."""
+"""Most seconds to wait for instances to end, and then again for their resources to be free."""
 _EVERY_S = 3.0
 
 WAYS: Mapping[Kind, tuple[str, str]] = {
@@ -66,48 +66,48 @@ def end(aws: Aws, resources: Iterable[Resource], *, say: Callable[[str], None]) 
         return [leftover for leftovers in ended for leftover in leftovers]
 
 
-def _delete_in_region(aws: Aws, resources: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
-    leftovers = _cancel_requests(aws, of(resources, Kind.SPOT_REQUEST), say) + _terminate_instances(
-        aws, of(resources, Kind.INSTANCE), say
+def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
+    leftovers = _cancel_requests(aws, of(resources, Kind.SPOT_REQUEST), report) + _terminate_instances(
+        aws, of(resources, Kind.INSTANCE), report
     )
     # Resources of an instance that stays remain in use, so do not wait for them.
     deadline = time.monotonic() + (0 if leftovers else _ENDING_S)
     for resource in resources:
         if resource.kind in WAYS:
-            why = _delete_one(aws, resource.kind, resource.id, deadline)
-            for snapshot in resource.parts if resource.kind == Kind.IMAGE and not why else ():
-                why = why or _delete_one(aws, Kind.SNAPSHOT, snapshot, deadline)
-            _report_result(resource, why, leftovers, say)
+            reason = _delete_one(aws, resource.kind, resource.id, deadline)
+            for snapshot in resource.parts if resource.kind == Kind.IMAGE and not reason else ():
+                reason = reason or _delete_one(aws, Kind.SNAPSHOT, snapshot, deadline)
+            _report_result(resource, reason, leftovers, report)
     return leftovers
 
 
-def _report_result(resource: Resource, why: str, leftovers: list[Left], say: Callable[[str], None]) -> None:
-    if why:
-        leftovers.append(Left(resource, why))
+def _report_result(resource: Resource, reason: str, leftovers: list[Left], report: Callable[[str], None]) -> None:
+    if reason:
+        leftovers.append(Left(resource, reason))
     else:
-        say(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
+        report(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
 
 
 def _delete_one(aws: Aws, kind: Kind, id_: str, deadline: float) -> str:
     """Delete one resource; return the reason if it is left, else an empty text."""
     operation, parameter = WAYS[kind]
-    error = delete(aws, operation, until=deadline, **{parameter: id_})
+    error = delete_resource(aws, operation, until=deadline, **{parameter: id_})
     return error.message if error else ""
 
 
-def _cancel_requests(aws: Aws, requests: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
+def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
     leftovers: list[Left] = []
     for request in requests:
         try:
             aws.call("ec2", "cancel_spot_instance_requests", SpotInstanceRequestIds=[request.id])
-            why = ""
+            reason = ""
         except AwsError as exc:
-            why = "" if is_gone(exc) else exc.message
-        _report_result(request, why, leftovers, say)
+            reason = "" if is_gone(exc) else exc.message
+        _report_result(request, reason, leftovers, report)
     return leftovers
 
 
-def _terminate_instances(aws: Aws, instances: Sequence[Resource], say: Callable[[str], None]) -> list[Left]:
+def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
     """Terminate instances, and wait until they have ended: EC2 keeps their resources in use until then."""
     refused: dict[str, str] = {}
     ids = [instance.id for instance in instances]
@@ -121,7 +121,7 @@ def _terminate_instances(aws: Aws, instances: Sequence[Resource], say: Callable[
     slow = _wait_until_ended(aws, {id_ for id_ in ids if id_ not in refused}) if ids else {}
     leftovers: list[Left] = []
     for instance in instances:
-        _report_result(instance, refused.get(instance.id) or slow.get(instance.id, ""), leftovers, say)
+        _report_result(instance, refused.get(instance.id) or slow.get(instance.id, ""), leftovers, report)
     return leftovers
 
 

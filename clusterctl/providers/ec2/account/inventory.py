@@ -38,7 +38,7 @@ class Inventory:
     """The regions that were listed."""
 
 
-def regions(aws: Aws) -> list[str]:
+def region_names(aws: Aws) -> list[str]:
     """Return the names of the regions that the account can use, sorted."""
     described = aws.call("ec2", "describe_regions")["Regions"]
     return sorted(raw["RegionName"] for raw in described if raw.get("OptInStatus") != "not-opted-in")
@@ -55,7 +55,7 @@ def everywhere(aws: Aws, *, images: bool = False, progress: Callable[[int, int],
     Raises:
         AwsError: the list of regions cannot be read.
     """
-    names = regions(aws)
+    names = region_names(aws)
     listed = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for number, region in enumerate(
@@ -129,7 +129,7 @@ def _disks_of(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _list_spot_requests(aws: Aws) -> Iterable[Resource]:
-    waiting = {"Name": "state", "Values": ["open"]}  # an active one is its instance
+    waiting = {"Name": "state", "Values": ["open"]}  # an active request is listed as its instance
     key = "SpotInstanceRequests"
     for raw in aws.pages("ec2", "describe_spot_instance_requests", key, Filters=[_OURS, waiting]):
         made = raw.get("CreateTime")

@@ -62,7 +62,7 @@ def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secre
         UsageError: there is one of this name.
     """
     try:
-        made = aws.call(
+        answer = aws.call(
             "ec2",
             "create_key_pair",
             KeyName=name,
@@ -71,7 +71,7 @@ def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secre
         )
     except AwsError as exc:
         raise _duplicate_error(name, exc) from exc
-    return Secret(made["KeyMaterial"])
+    return Secret(answer["KeyMaterial"])
 
 
 def bring(aws: Aws, name: str, *, public_key: str, marks: Mapping[str, str]) -> None:

@@ -1,1 +1,1 @@
-"""Launching instances: what there is to launch with, one launch as a whole, waiting, and the end."""
+"""Launch instances, wait for them, and terminate them."""

@@ -35,12 +35,12 @@ class Survey:
     """Images, instance types and subnets that a launch can use."""
 
     arch: str
-    kinds: Mapping[str, Kind]
+    instance_types: Mapping[str, Kind]
     """The instance types that the plan names, by name."""
     amis: Mapping[str, Ami]
     """By the name of the image in a `NodeSpec`."""
     subnets: tuple[Subnet, ...]
-    fitting: Mapping[tuple[float | None, float | None], tuple[str, ...]]
+    fitting_types: Mapping[tuple[float | None, float | None], tuple[str, ...]]
     """Names of instance types, by processors and memory (GB), for nodes that name no type."""
 
 

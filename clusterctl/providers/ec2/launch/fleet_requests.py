@@ -30,7 +30,7 @@ BATCH = 1000
 _OVERRIDES = 300
 """Most pairs of type and subnet in one request."""
 _NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
-"""Error codes that say as much as their messages."""
+"""Error codes whose messages add nothing to the code."""
 _NOT_OFFERED = frozenset({"InvalidFleetConfiguration", "Unsupported"})
 QUOTA = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
 _SHOWN = 4

@@ -14,8 +14,7 @@ from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.providers.ec2.launch import fleet_requests, userdata
-from clusterctl.providers.ec2.launch import security_groups as groups
+from clusterctl.providers.ec2.launch import fleet_requests, security_groups, userdata
 from clusterctl.providers.ec2.launch_journal import Launch
 
 if TYPE_CHECKING:
@@ -59,25 +58,25 @@ class Fleets:
         public_key: str,
         report: Callable[[str], None],
     ) -> None:
-        """Prepare; nothing is asked yet.
+        """Prepare; no call is made yet.
 
         Args:
             aws: the account.
             options: of the template.
             plan: of the cluster.
             journal: of the cluster.
-            marks: tags of everything that is made for it.
-            public_key: what each node lets in.
-            report: told what the user should know.
+            marks: tags of all new resources.
+            public_key: that each node accepts for login.
+            report: called with texts for the user.
         """
         self._aws = aws
         self._options = options
         self._plan = plan
         self._journal = journal
-        self._marks = marks
+        self._tags = marks
         self._public_key = public_key
         self._report = report
-        self._born = time.time()
+        self._created_at = time.time()
         self._host_key, self._host_key_public = new_key_pair("")
         self.begun: list[str] = []
         """Ids of the new instances."""
@@ -101,7 +100,7 @@ class Fleets:
             The network for the next launches: the first instance decides on the zone of all.
         """
         if not group.types:
-            group = replace(group, types=inputs.fitting[group.vcpus, group.memory_gb])
+            group = replace(group, types=inputs.fitting_types[group.vcpus, group.memory_gb])
         market = "on-demand" if group.market == "on-demand" else "spot"
         count, subnet = self._launch_in(group, market, inputs, network)
         network = _same_zone(network, subnet) if not self._options.any_zone else network
@@ -120,14 +119,14 @@ class Fleets:
     def _launch_in(self, group: Wanted, market: str, inputs: Survey, network: Where) -> tuple[int, str]:
         """Make one request; return the number of new instances, and the subnet of the first."""
         token = self._journal.token(group.role, market)
-        name = f"{groups.group_name(self._plan.cluster)}-{token[:12]}"
-        marks = self._marks_of(group, token)
+        name = f"{security_groups.group_name(self._plan.cluster)}-{token[:12]}"
+        instance_tags = self._instance_tags(group, token)
         template_data = fleet_requests.template_data(
             self._options,
             inputs.amis[group.image],
             user_data=self._user_data(),
             groups=network.groups,
-            marks=marks,
+            marks=instance_tags,
             placement=network.placement,
         )
         launch = Launch(
@@ -143,12 +142,12 @@ class Fleets:
                 market=market,
                 subnets=network.subnets,
                 any_zone=self._options.any_zone,
-                marks=marks,
+                marks=instance_tags,
             ),
         )
         self._journal.open(launch)
         self.open.append(launch)
-        fleet_requests.make_template(self._aws, name, template_data, token=token, marks=marks)
+        fleet_requests.make_template(self._aws, name, template_data, token=token, marks=instance_tags)
         return self._request_and_settle(launch)
 
     def _request_and_settle(self, launch: Launch) -> tuple[int, str]:
@@ -171,19 +170,19 @@ class Fleets:
         Call this once the instances are visible: before that EC2 may not know their ids.
         """
 
-        def tag(alias: str) -> None:
+        def tag_node(alias: str) -> None:
             own = {tags.ALIAS: alias, tags.NAME: f"{self._plan.cluster}-{alias}"}
             with suppress(AwsError):
                 self._aws.call("ec2", "create_tags", Resources=[self._untagged[alias]], Tags=tags.tag_list(own))
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(tag, self._untagged))
+            list(pool.map(tag_node, self._untagged))
         self._untagged.clear()
 
-    def _marks_of(self, group: Wanted, token: str) -> dict[str, str]:
+    def _instance_tags(self, group: Wanted, token: str) -> dict[str, str]:
         role = group.role
-        marks = {
-            **self._marks,
+        instance_tags = {
+            **self._tags,
             tags.ROLE: role,
             tags.ATTEMPT: token,
             tags.HOST_KEY: self._host_key_public.strip(),
@@ -192,12 +191,12 @@ class Fleets:
         }
         if self._options.lifetime_h is not None:
             ends = datetime.fromtimestamp(self._ends_at() or 0, timezone.utc)
-            marks[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return marks
+            instance_tags[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return instance_tags
 
     def _ends_at(self) -> int | None:
         hours = self._options.lifetime_h
-        return None if hours is None else int(self._born + hours * 3600)
+        return None if hours is None else int(self._created_at + hours * 3600)
 
     def _user_data(self) -> str:
         user_data = userdata.Birth(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.providers.ec2.deletion import delete
+from clusterctl.providers.ec2.deletion import delete_resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -210,6 +210,6 @@ def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
             continue
         for group in groups:
             until = time.monotonic() + _LET_GO_S
-            error = delete(aws, f"delete_{kind}", until=until, **{name: group[name]})
+            error = delete_resource(aws, f"delete_{kind}", until=until, **{name: group[name]})
             leftovers += [f"{group[name]} ({error.code})"] if error else []
     return leftovers

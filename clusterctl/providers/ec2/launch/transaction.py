@@ -11,7 +11,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import images, tags
-from clusterctl.providers.ec2 import instances as records
+from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2.aws import remedy_for
 from clusterctl.providers.ec2.launch import data_volumes, fleet_requests, security_groups, teardown, waiters
 from clusterctl.providers.ec2.launch.caller_address import callers
@@ -67,7 +67,7 @@ class Attempt:
         self._journal = journal
         self._owner = owner
         self._report = report
-        self._marks: Mapping[str, str] = {}
+        self._tags: Mapping[str, str] = {}
         self._started: list[str] = []
 
     def run(self, discover: Discover, *, public_key: str) -> dict[str, Instance]:
@@ -83,14 +83,14 @@ class Attempt:
         Raises:
             ProviderError: AWS gives too few nodes for a new cluster, or another error; begun steps are undone.
         """
-        existing = records.find(self._aws, self._plan.cluster)
-        self._marks = self._identity_tags(existing)
+        existing = ec2_instances.find(self._aws, self._plan.cluster)
+        self._tags = self._identity_tags(existing)
         fleets = Fleets(
             self._aws,
             self._options,
             self._plan,
             self._journal,
-            marks=self._marks,
+            marks=self._tags,
             public_key=public_key,
             report=self._report_step,
         )
@@ -155,7 +155,7 @@ class Attempt:
     def _name_instances(self, instances: Sequence[Instance]) -> dict[str, Instance]:
         """Return instances by alias, and record the aliases that are new."""
         names = self._journal.names()
-        by_alias = records.named(instances, names)
+        by_alias = ec2_instances.named(instances, names)
         new = {
             alias: instance.id
             for alias, instance in by_alias.items()
@@ -200,7 +200,7 @@ class Attempt:
         group = self._ensure_group(inputs.subnets)
         placement = ""
         if self._options.placement_group:
-            placement = security_groups.ensure_placement(self._aws, self._plan.cluster, marks=self._marks)
+            placement = security_groups.ensure_placement(self._aws, self._plan.cluster, marks=self._tags)
         return Where(inputs.subnets, (group, *self._options.security_groups), placement)
 
     def _ensure_group(self, subnets: Sequence[Subnet]) -> str:
@@ -221,7 +221,7 @@ class Attempt:
             for network, port in world
         ]
         return security_groups.ensure_group(
-            self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, marks=self._marks
+            self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, marks=self._tags
         )
 
     def _allow_caller(self) -> None:
@@ -234,8 +234,8 @@ class Attempt:
         if not missing:
             return
         count = len(self._plan.nodes) - len(missing)
-        why = fleet_requests.reasons(fleets.refusals)
-        text = f"{len(missing)} of {plural(len(self._plan.nodes), 'node')} could not be had: {why}"
+        reasons = fleet_requests.reasons(fleets.refusals)
+        text = f"{len(missing)} of {plural(len(self._plan.nodes), 'node')} could not be had: {reasons}"
         if MASTER in missing or (new and count < self._plan.min_size):
             quota_code = next((refusal.code for refusal in fleets.refusals if refusal.code in fleet_requests.QUOTA), "")
             raise ProviderError(

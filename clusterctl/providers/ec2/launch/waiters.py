@@ -127,7 +127,7 @@ def until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> lis
 
 
 def until_settled(aws: Aws, cluster: str) -> list[Instance]:
-    """Wait until EC2 must know of all recent launches; return the instances of the cluster."""
+    """Wait long enough for EC2 to list all recent launches; return the instances of the cluster."""
     by_id: dict[str, Instance] = {}
     for _ in _poll_until(_LATE_S):
         by_id = {instance.id: instance for instance in instances.find(aws, cluster)}

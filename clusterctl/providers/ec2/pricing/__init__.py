@@ -1,1 +1,1 @@
-"""What instances and disks cost, have cost, and may cost."""
+"""Prices of instances and disks: estimates, costs so far, and spot price histories."""

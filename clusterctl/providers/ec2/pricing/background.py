@@ -52,10 +52,10 @@ class Errand(Generic[T]):
             raise self._errors[0]
         return self._results[0]
 
-    def result_or(self, otherwise: T, tell: Callable[[str], object]) -> T:
-        """Return the result of the call. If it fails, call `tell` with the reason and return `otherwise`."""
+    def result_or(self, default: T, add_note: Callable[[str], object]) -> T:
+        """Return the result of the call. If it fails, call `add_note` with the reason and return `default`."""
         try:
             return self.result()
         except ClusterctlError as exc:
-            tell(f"{self._what} are not known: {exc.message}")
-            return otherwise
+            add_note(f"{self._what} are not known: {exc.message}")
+            return default

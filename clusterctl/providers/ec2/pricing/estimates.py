@@ -1,8 +1,6 @@
 """Estimate of the hourly cost of new instances, and a check of the account's quotas.
 
-All calls run side by side, and have one deadline.
-
-All that has to be asked for is asked for side by side, and not for longer than a user likes to wait.
+All calls run side by side, and have one deadline that a user can wait for.
 """
 
 from __future__ import annotations
@@ -47,16 +45,16 @@ def estimate(aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: Surv
     until = time.monotonic() + _PATIENCE_S
     notes: dict[str, None] = {}
     groups = _merge_groups(fleet_requests.alike(specs))
-    kinds = {group: group.types or inputs.fitting[group.vcpus, group.memory_gb] for group in groups}
-    spot_kinds = {kind for group in groups if group.market != "on-demand" for kind in kinds[group]}
-    all_kinds = {kind for group in groups for kind in kinds[group]}
-    spot_prices = Errand("spot prices", lambda: prices.spot_now(aws, spot_kinds, zone=zone), until=until)
-    tariff = Tariff(aws, kinds=all_kinds, volume_types=[options.root_volume_type], until=until)
-    limits = _Limits(aws, _needed_vcpus(groups, kinds, inputs), until=until)
+    types_by_group = {group: group.types or inputs.fitting_types[group.vcpus, group.memory_gb] for group in groups}
+    spot_types = {type_name for group in groups if group.market != "on-demand" for type_name in types_by_group[group]}
+    all_types = {type_name for group in groups for type_name in types_by_group[group]}
+    spot_prices = Errand("spot prices", lambda: prices.spot_now(aws, spot_types, zone=zone), until=until)
+    tariff = Tariff(aws, kinds=all_types, volume_types=[options.root_volume_type], until=until)
+    limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), until=until)
     zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
     pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
     market = Market(tariff.usual(), pools, any_zone=options.any_zone)
-    quoted = [quote(group, kinds[group], market, notes.setdefault) for group in groups]
+    quoted = [quote(group, types_by_group[group], market, notes.setdefault) for group in groups]
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk(options.root_volume_type)),
         *_addresses_part(options, len(specs)),
@@ -76,15 +74,15 @@ def _merge_groups(groups: Sequence[Wanted]) -> list[Wanted]:
 
 
 def _needed_vcpus(
-    groups: Sequence[Wanted], kinds: Mapping[Wanted, Sequence[str]], inputs: Survey
+    groups: Sequence[Wanted], types_by_group: Mapping[Wanted, Sequence[str]], inputs: Survey
 ) -> dict[Bucket, int | None]:
     """Return the most processors needed, by the quota that they count against."""
     needed: dict[Bucket, int | None] = {}
     for group in groups:
         most: dict[Bucket, int | None] = {}
-        for kind in kinds[group]:
-            bucket = quotas.bucket(kind, group.market)
-            described = inputs.kinds.get(kind)
+        for type_name in types_by_group[group]:
+            bucket = quotas.bucket(type_name, group.market)
+            described = inputs.instance_types.get(type_name)
             vcpus = described.vcpus if described else None if group.types else int(group.vcpus or 2)
             most[bucket] = None if vcpus is None else max(vcpus, most.get(bucket) or 0)
         for bucket, vcpus in most.items():
@@ -105,13 +103,13 @@ class _Limits:
         used = partial(quotas.running, aws) if codes else dict[str, int]
         self._used = Errand[dict[str, int] | None]("quotas", used, until=until)
 
-    def free_vcpus(self, tell: Callable[[str], object]) -> Iterator[QuotedLimit]:
-        used = self._used.result_or(None, tell)
+    def free_vcpus(self, add_note: Callable[[str], object]) -> Iterator[QuotedLimit]:
+        used = self._used.result_or(None, add_note)
         for bucket, needed in self._needed_vcpus.items():
-            limit = self._limits[bucket.code].result_or(None, tell) if bucket.code else None
+            limit = self._limits[bucket.code].result_or(None, add_note) if bucket.code else None
             free = None if used is None or limit is None else max(0, limit - used.get(bucket.code, 0))
             if free is not None and needed is not None and needed > free:
-                tell(
+                add_note(
                     f"{bucket.name}: {needed} processors are more than the {free} that the quota {bucket.code} leaves;"
                     " ask for more in the Service Quotas console"
                 )

@@ -32,8 +32,8 @@ class Tariff:
         """Remarks for the user on the prices that were looked up."""
         self._aws = aws
         self._until = until
-        self._kinds = sorted(kinds)
-        self._usual = Errand("prices on demand", partial(prices.on_demand, aws, self._kinds), until=until)
+        self._instance_types = sorted(kinds)
+        self._usual = Errand("prices on demand", partial(prices.on_demand, aws, self._instance_types), until=until)
         self._disks = {kind: self._fetch_disk_price(kind) for kind in volume_types}
 
     def _fetch_disk_price(self, volume_type: str) -> Errand[Decimal | None]:
@@ -42,15 +42,20 @@ class Tariff:
     def usual(self) -> dict[str, Decimal]:
         """Return the on-demand price of each type, in USD an hour. Types without a known price are left out."""
         try:
-            prices_by_kind = self._usual.result()
+            prices_by_type = self._usual.result()
         except ClusterctlError as exc:
             self._note_shipped(f"{price_table.dated(self._aws.region)} and were shipped with clusterctl: {exc.message}")
-            table_prices = {kind: price_table.on_demand(kind, self._aws.region) for kind in self._kinds}
-            prices_by_kind = {kind: price for kind, price in table_prices.items() if price is not None}
-        missing = [kind for kind in self._kinds if kind not in prices_by_kind]
+            table_prices = {
+                instance_type: price_table.on_demand(instance_type, self._aws.region)
+                for instance_type in self._instance_types
+            }
+            prices_by_type = {
+                instance_type: price for instance_type, price in table_prices.items() if price is not None
+            }
+        missing = [instance_type for instance_type in self._instance_types if instance_type not in prices_by_type]
         if missing:
             self._add_note(f"the price on demand is not known: {', '.join(missing)}")
-        return prices_by_kind
+        return prices_by_type
 
     def disk(self, volume_type: str) -> Decimal | None:
         """Return the price of a GB of this volume type, in USD an hour; None if it is not known."""

@@ -133,9 +133,9 @@ def dated(region: str) -> str:
     return _DATED.get(region, _DATED_ELSE)
 
 
-def on_demand(kind: str, region: str) -> Decimal | None:
+def on_demand(instance_type: str, region: str) -> Decimal | None:
     """Return the on-demand price of an instance type, in USD an hour; None if the table does not have it."""
-    family, _, size = kind.partition(".")
+    family, _, size = instance_type.partition(".")
     large = _in_region(_LARGE, family, region)
     if large is not None:
         steps = _in_units_of_large(size)

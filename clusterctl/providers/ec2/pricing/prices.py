@@ -42,20 +42,20 @@ History = dict[tuple[str, str], list[SpotPrice]]
 """Price changes by type and zone, the oldest first."""
 
 
-def spot_now(aws: Aws, kinds: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
+def spot_now(aws: Aws, instance_types: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
     """Return the present spot prices of these types, in each zone or only the given one. One call."""
     newest: dict[tuple[str, str], SpotPrice] = {}
-    for price in _fetch_changes(aws, kinds, zone=zone, StartTime=datetime.now(timezone.utc)):
+    for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=datetime.now(timezone.utc)):
         before = newest.get((price.kind, price.zone))
         if before is None or before.since < price.since:
             newest[price.kind, price.zone] = price
     return [newest[key] for key in sorted(newest)]
 
 
-def spot_history(aws: Aws, kinds: Iterable[str], *, start: datetime, end: datetime, zone: str = "") -> History:
+def spot_history(aws: Aws, instance_types: Iterable[str], *, start: datetime, end: datetime, zone: str = "") -> History:
     """Return the spot price changes; the first of each pool is valid at `start`, if EC2 still knows it."""
     changes: History = {}
-    for price in _fetch_changes(aws, kinds, zone=zone, StartTime=start, EndTime=end):
+    for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=start, EndTime=end):
         changes.setdefault((price.kind, price.zone), []).append(price)
     return {key: _changes_from(sorted(changes[key], key=lambda price: price.since), start) for key in sorted(changes)}
 
@@ -67,16 +67,16 @@ def _changes_from(changes: list[SpotPrice], start: datetime) -> list[SpotPrice]:
     return [SpotPrice(before[-1].kind, before[-1].zone, before[-1].usd, start), *after] if before else after
 
 
-def _fetch_changes(aws: Aws, kinds: Iterable[str], *, zone: str, **times: datetime) -> Iterator[SpotPrice]:
+def _fetch_changes(aws: Aws, instance_types: Iterable[str], *, zone: str, **times: datetime) -> Iterator[SpotPrice]:
     zone_filter = {"AvailabilityZone": zone} if zone else {}
-    wanted = sorted(set(kinds))
-    if not wanted:
+    sorted_types = sorted(set(instance_types))
+    if not sorted_types:
         return
     for raw in aws.pages(
         "ec2",
         "describe_spot_price_history",
         "SpotPriceHistory",
-        InstanceTypes=wanted,
+        InstanceTypes=sorted_types,
         ProductDescriptions=_SYSTEM,
         **times,
         **zone_filter,
@@ -109,7 +109,7 @@ def _seconds_between(start: datetime, end: datetime) -> Decimal:
     return Decimal(str((end - start).total_seconds()))
 
 
-def on_demand(aws: Aws, kinds: Iterable[str]) -> dict[str, Decimal]:
+def on_demand(aws: Aws, instance_types: Iterable[str]) -> dict[str, Decimal]:
     """Return the on-demand price of each type, in USD an hour; types that the price list lacks are left out.
 
     One call, a second one past some eighty types.
@@ -122,7 +122,7 @@ def on_demand(aws: Aws, kinds: Iterable[str]) -> dict[str, Decimal]:
         "capacitystatus": "Used",
     }
     prices: dict[str, Decimal] = {}
-    for names in _comma_lists(sorted(set(kinds))):
+    for names in _comma_lists(sorted(set(instance_types))):
         for product in _fetch_products(aws, {**filters, "instanceType": names}):
             attributes = product["product"]["attributes"]
             if attributes.get("marketoption", "OnDemand") == "OnDemand":

@@ -56,18 +56,18 @@ class Bucket:
     """Such as ``spot standard``."""
 
 
-def bucket(kind: str, market: str) -> Bucket:
+def bucket(instance_type: str, market: str) -> Bucket:
     """Return the quota that instances of this type count against; its code is empty if it is not known.
 
     Args:
-        kind: the instance type.
+        instance_type: such as ``c7i.large``.
         market: ``on-demand``; anything else is spot.
     """
-    letters = re.match(r"[a-z]*", kind)
+    letters = re.match(r"[a-z]*", instance_type)
     group = _GROUPS.get(letters[0] if letters else "")
     spot = market != "on-demand"
     if group is None:
-        return Bucket("", f"{'spot' if spot else 'on demand'}, {kind.partition('.')[0]}")
+        return Bucket("", f"{'spot' if spot else 'on demand'}, {instance_type.partition('.')[0]}")
     return Bucket(group.spot if spot else group.on_demand, f"{'spot' if spot else 'on demand'}, {group.name} types")
 
 

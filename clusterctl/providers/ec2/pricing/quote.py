@@ -30,44 +30,48 @@ class Market:
     """Nodes may be in different zones."""
 
 
-def quote(wanted: Wanted, kinds: Sequence[str], market: Market, tell: Callable[[str], object]) -> QuotedGroup:
+def quote(
+    group: Wanted, instance_types: Sequence[str], market: Market, add_note: Callable[[str], object]
+) -> QuotedGroup:
     """Return the present hourly cost of each of these nodes.
 
     Spot prices are those of the zone with the cheapest type, up to the bid. Without a bid the limit is the on-demand
     price, which is the most that EC2 charges then.
 
     Args:
-        wanted: the nodes.
-        kinds: types that can be used.
+        group: the nodes.
+        instance_types: types that can be used.
         market: the prices.
-        tell: called with remarks for the user.
+        add_note: called with remarks for the user.
     """
-    usual = {kind: market.usual[kind] for kind in kinds if kind in market.usual}
+    usual = {name: market.usual[name] for name in instance_types if name in market.usual}
     zone, prices = "", usual
-    if wanted.market != "on-demand":
-        zone, prices = _cheapest_zone(wanted, kinds, market)
+    if group.market != "on-demand":
+        zone, prices = _cheapest_zone(group, instance_types, market)
         if not prices:
-            tell(_no_spot_note(wanted, kinds, market))
-            prices = usual if wanted.market == "spot-with-fallback" else {}
-    order = sorted(prices, key=lambda kind: (prices[kind], kind))
-    if not wanted.types:
+            add_note(_no_spot_note(group, instance_types, market))
+            prices = usual if group.market == "spot-with-fallback" else {}
+    order = sorted(prices, key=lambda name: (prices[name], name))
+    if not group.types:
         order = order[:SHOWN]
-        tell(f"any of {len(kinds)} types may be taken; the cheapest are reckoned with")
+        add_note(f"any of {len(instance_types)} types may be taken; the cheapest are reckoned with")
     return QuotedGroup(
-        role=wanted.role,
-        count=len(wanted.aliases),
-        types=(*order, *(kind for kind in wanted.types if kind not in order)),
-        market=wanted.market,
+        role=group.role,
+        count=len(group.aliases),
+        types=(*order, *(name for name in group.types if name not in order)),
+        market=group.market,
         zone=zone,
-        each=_span_of(prices[kind] for kind in order),
-        on_demand=_span_of(usual[kind] for kind in order or wanted.types if kind in usual),
-        bid=Decimal(wanted.bid) if wanted.bid else None,
+        each=_span_of(prices[name] for name in order),
+        on_demand=_span_of(usual[name] for name in order or group.types if name in usual),
+        bid=Decimal(group.bid) if group.bid else None,
     )
 
 
-def _cheapest_zone(group: Wanted, kinds: Sequence[str], market: Market) -> tuple[str, dict[str, Decimal]]:
+def _cheapest_zone(group: Wanted, instance_types: Sequence[str], market: Market) -> tuple[str, dict[str, Decimal]]:
     """Return the zone (empty: any), and the prices by type there that the bid covers."""
-    by_price = sorted(_affordable_pools(group, kinds, market), key=lambda pool: (pool.usd, pool.zone, pool.kind))
+    by_price = sorted(
+        _affordable_pools(group, instance_types, market), key=lambda pool: (pool.usd, pool.zone, pool.kind)
+    )
     zone = by_price[0].zone if by_price and not market.any_zone else ""
     prices: dict[str, Decimal] = {}
     for pool in by_price:
@@ -76,17 +80,19 @@ def _cheapest_zone(group: Wanted, kinds: Sequence[str], market: Market) -> tuple
     return zone, prices
 
 
-def _affordable_pools(group: Wanted, kinds: Sequence[str], market: Market) -> Iterable[SpotPrice]:
+def _affordable_pools(group: Wanted, instance_types: Sequence[str], market: Market) -> Iterable[SpotPrice]:
     for pool in market.pools:
         limit = Decimal(group.bid) if group.bid else market.usual.get(pool.kind)
-        if pool.kind in kinds and (limit is None or pool.usd <= limit):
+        if pool.kind in instance_types and (limit is None or pool.usd <= limit):
             yield pool
 
 
-def _no_spot_note(group: Wanted, kinds: Sequence[str], market: Market) -> str:
-    cheapest = min((pool for pool in market.pools if pool.kind in kinds), key=lambda pool: pool.usd, default=None)
+def _no_spot_note(group: Wanted, instance_types: Sequence[str], market: Market) -> str:
+    cheapest = min(
+        (pool for pool in market.pools if pool.kind in instance_types), key=lambda pool: pool.usd, default=None
+    )
     if cheapest is None:
-        return f"no spot price is known of: {', '.join(kinds)}"
+        return f"no spot price is known of: {', '.join(instance_types)}"
     consequence = "on demand it is, then" if group.market == "spot-with-fallback" else "none will be had"
     return (
         f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.kind} in"

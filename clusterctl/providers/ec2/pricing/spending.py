@@ -90,7 +90,7 @@ def _add_machines(
     up: Sequence[Node],
     history: prices.History,
     on_demand: dict[str, Decimal],
-    tell: Callable[[str], object],
+    add_note: Callable[[str], object],
 ) -> None:
     now = bill.now
     means: dict[tuple[str, str, datetime], Decimal] = {}
@@ -102,7 +102,7 @@ def _add_machines(
             continue
         changes = history.get((node.type, node.zone))
         if not changes:
-            tell(f"the spot price is not known: {node.type} in {node.zone}")
+            add_note(f"the spot price is not known: {node.type} in {node.zone}")
             continue
         key = (node.type, node.zone, since)
         if key not in means:  # nodes that were launched together cost the same

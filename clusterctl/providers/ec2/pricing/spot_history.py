@@ -45,7 +45,7 @@ class Course:
         return max(change.usd for change in self.changes)
 
 
-def courses(aws: Aws, kinds: Sequence[str], *, start: datetime, end: datetime, zone: str = "") -> list[Course]:
+def courses(aws: Aws, instance_types: Sequence[str], *, start: datetime, end: datetime, zone: str = "") -> list[Course]:
     """Return the price histories of these types in each zone (or only the given one).
 
     They are in the order of the types; within a type the zone that is cheapest at the end comes first.
@@ -55,18 +55,18 @@ def courses(aws: Aws, kinds: Sequence[str], *, start: datetime, end: datetime, z
     """
     remedy = "name a type that this region has, such as c7i.large, and another zone or time: EC2 remembers 90 days"
     try:
-        history = prices.spot_history(aws, kinds, start=start, end=end, zone=zone)
+        history = prices.spot_history(aws, instance_types, start=start, end=end, zone=zone)
     except AwsError as exc:
         if exc.code != "InvalidParameterValue":
             raise
         raise ProviderError(exc.message, remedy=remedy) from exc
     histories = [
-        Course(kind, price_zone, tuple(changes), prices.mean(changes, max(start, changes[0].since), end))
-        for (kind, price_zone), changes in history.items()
+        Course(instance_type, price_zone, tuple(changes), prices.mean(changes, max(start, changes[0].since), end))
+        for (instance_type, price_zone), changes in history.items()
     ]
     if not histories:
         raise ProviderError(
-            f"there are no spot prices of {', '.join(kinds)} in {zone or aws.region} for that time",
+            f"there are no spot prices of {', '.join(instance_types)} in {zone or aws.region} for that time",
             remedy=remedy,
         )
-    return sorted(histories, key=lambda course: (kinds.index(course.kind), course.last, course.zone))
+    return sorted(histories, key=lambda course: (instance_types.index(course.kind), course.last, course.zone))
