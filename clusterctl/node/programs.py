@@ -42,7 +42,7 @@ _RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+
 class _Folder(Protocol):
     """What is used of a folder, be it of a file system or of a package."""
 
-    def joinpath(self, *parts: str) -> _Folder: ...
+    def joinpath(self, child: str, /) -> _Folder: ...
     def is_file(self) -> bool: ...
     def read_text(self, encoding: str) -> str: ...
 
@@ -120,15 +120,22 @@ def _relative_imports(folder: _Folder, name: str, text: str) -> Iterator[str]:
         yield from (other for other in [".".join(base), *named] if other and _file(folder, other).is_file())
 
 
+def _descend(folder: _Folder, *names: str) -> _Folder:
+    """Return what is below a folder by these names; a package of Python 3.10 takes one name at a time."""
+    for name in names:
+        folder = folder.joinpath(name)
+    return folder
+
+
 def _is_package(folder: _Folder, name: str) -> bool:
-    return folder.joinpath(*name.split("."), "__init__.py").is_file()
+    return _descend(folder, *name.split("."), "__init__.py").is_file()
 
 
 def _file(folder: _Folder, name: str) -> _Folder:
     if _is_package(folder, name):
-        return folder.joinpath(*name.split("."), "__init__.py")
+        return _descend(folder, *name.split("."), "__init__.py")
     *above, last = name.split(".")
-    return folder.joinpath(*above, f"{last}.py")
+    return _descend(folder, *above, f"{last}.py")
 
 
 def _source(folder: _Folder, name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.keys import new_key_pair
+from clusterctl.identity.keys import new_key_pair
 
 from ..qemu import listens
 from ..standin.bodies.waiting import until
