@@ -69,7 +69,7 @@ def until(true):
 
 
 def no_thread_is_left():
-    return "doors" not in {thread.name for thread in threading.enumerate()}
+    return "port-waiter" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_the_answer_is_a_connection_whose_greeting_is_still_to_be_read(server):
@@ -132,7 +132,7 @@ def test_three_hundred_silent_ones_keep_nobody_waiting(full, server):
         theirs.sendall(b"SSH-2.0\r\n")
         knocking.answer("a").close()
     assert knocking.called == ["a"]
-    assert [thread.name for thread in threading.enumerate()].count("doors") == 1
+    assert [thread.name for thread in threading.enumerate()].count("port-waiter") == 1
     for number in range(300):
         knocking.doors.forget(f"silent{number}")
     until(no_thread_is_left)

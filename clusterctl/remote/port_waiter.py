@@ -87,7 +87,7 @@ class Doors:
                 _raise_file_limit()
                 self._wake, woken = socket.socketpair()
                 self._wake.settimeout(0)
-                threading.Thread(target=_WaitLoop(self, woken).run, name="doors", daemon=True).start()
+                threading.Thread(target=_WaitLoop(self, woken).run, name="port-waiter", daemon=True).start()
             else:
                 self._wake_thread()
 

@@ -65,7 +65,7 @@ def publish(
         master: the node of the services.
         connections: the connections that the plugins returned.
         mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
-        waiting: from `prepared`.
+        waiting: the process that `prepared` yields.
 
     Raises:
         ClusterctlError: the tunnel does not come up, or a file cannot be written.
