@@ -107,15 +107,15 @@ class Cluster:
             )
         return self._nodes[wanted]
 
-    def admit(self, nodes: Iterable[Node]) -> None:
+    def set_nodes(self, nodes: Iterable[Node]) -> None:
         """Set the nodes of the cluster, once they exist."""
         self._nodes = {node.alias: node for node in nodes}
 
-    def learn(self, node: Node) -> None:
+    def update_node(self, node: Node) -> None:
         """Replace a node of the cluster by a newer description of it."""
         self._nodes[node.alias] = node
 
-    def lose(self, alias: str) -> None:
+    def mark_unreachable(self, alias: str) -> None:
         """Mark a node as unreachable. It stays on the list."""
         self._nodes[alias] = replace(self._nodes[alias], reachable=False)
 
@@ -175,7 +175,7 @@ class Cluster:
         for remote in remotes:
             remote.close()
 
-    def commands(self) -> dict[str, int]:
+    def count_commands(self) -> dict[str, int]:
         """Return the number of remote commands run so far, by alias."""
         with self._lock:
             return {alias: remote.commands for alias, remote in self._remotes.items()}

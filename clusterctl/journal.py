@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
-from clusterctl.identity.endpoints import known_as
+from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 
 if TYPE_CHECKING:
@@ -37,37 +37,37 @@ class ClusterFolder:
     @property
     def exists(self) -> bool:
         """Whether this laptop has files of the cluster."""
-        return self.journal.exists()
+        return self.journal_file.exists()
 
     @property
-    def journal(self) -> Path:
+    def journal_file(self) -> Path:
         """The journal file: one JSON object a line, oldest first."""
         return self.path / "journal.jsonl"
 
     @property
-    def key(self) -> Path:
+    def private_key_file(self) -> Path:
         """The private key that the cluster's nodes accept."""
         return self.path / "id_ed25519"
 
     @property
-    def known_hosts(self) -> Path:
+    def known_hosts_file(self) -> Path:
         """The file of the nodes' host keys. A node that shows another key is refused."""
         return self.path / "known_hosts"
 
-    def log(self, alias: str) -> Path:
+    def log_file(self, alias: str) -> Path:
         """Return the log file of a node: the commands that ran on it, and their output."""
         return self.path / "logs" / f"{alias}.log"
 
-    def ensure(self) -> str:
+    def ensure_exists(self) -> str:
         """Make the folder and the cluster's key pair. Return the public key. May run twice."""
         try:
             (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.chmod(0o700)
-            return ensure_key_pair(self.key)
+            return ensure_key_pair(self.private_key_file)
         except OSError as exc:
             raise _write_error(self.path, exc) from exc
 
-    def write(self, name: str, text: str) -> Path:
+    def write_file(self, name: str, text: str) -> Path:
         """Write a file atomically, readable by its owner only. Return its path."""
         target = self.path / name
         temporary = target.with_name(f".{name}.{os.getpid()}")
@@ -91,19 +91,19 @@ class ClusterFolder:
         """Append an event to the journal. It is on the disk when this returns."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
-            with os.fdopen(os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
+            with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.
                 whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
                 journal.write((b"" if whole else b"\n") + line.encode() + b"\n")
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:
-            raise _write_error(self.journal, exc) from exc
+            raise _write_error(self.journal_file, exc) from exc
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events of the journal, oldest first. Lines that a crash cut short are left out."""
         try:
-            lines = self.journal.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.journal_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
         events = []
@@ -114,11 +114,11 @@ class ClusterFolder:
                 continue
         return events
 
-    def notes(self) -> dict[str, object]:
+    def plugin_notes(self) -> dict[str, object]:
         """Return the values that plugins stored: the last value of each key."""
         return {str(e["key"]): e.get("value") for e in self.events() if e["event"] == "note"}
 
-    def members(self) -> dict[str, tuple[str, str]]:
+    def joined_members(self) -> dict[str, tuple[str, str]]:
         """Return the nodes that have joined: alias to (the machine's id, the plan's digest)."""
         members: dict[str, tuple[str, str]] = {}
         for event in self.events():
@@ -128,7 +128,7 @@ class ClusterFolder:
                 members.pop(str(event["node"]), None)
         return members
 
-    def wanted(self) -> tuple[str, ...]:
+    def wanted_nodes(self) -> tuple[str, ...]:
         """Return the aliases that the cluster should have: requested and not removed since, the master first."""
         wanted: dict[str, None] = {}
         for event in self.events():
@@ -139,7 +139,7 @@ class ClusterFolder:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
-    def special(self) -> dict[str, dict[str, Any]]:
+    def node_overrides(self) -> dict[str, dict[str, Any]]:
         """Return by alias the fields of `NodeSpec` in which a requested node differs from its template."""
         overrides: dict[str, dict[str, Any]] = {}
         for event in self.events():
@@ -153,17 +153,17 @@ class ClusterFolder:
             for alias, fields in overrides.items()
         }
 
-    def provider(self) -> str | None:
+    def last_provider(self) -> str | None:
         """Return the provider that has the nodes, or None."""
         names = [str(e["provider"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
-    def template(self) -> str | None:
+    def last_template(self) -> str | None:
         """Return the template of the last start, or None."""
         names = [str(e["template"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
-    def overrides(self) -> dict[str, str]:
+    def last_overrides(self) -> dict[str, str]:
         """Return the options that the command line of the last `start` changed."""
         recorded = [e["overrides"] for e in self.events() if e["event"] == "create"]
         last = recorded[-1] if recorded else None
@@ -176,7 +176,7 @@ class ClusterFolder:
         """
         return self._recorded_keys("host_key")
 
-    def pin(self, nodes: Iterable[Node]) -> None:
+    def pin_host_keys(self, nodes: Iterable[Node]) -> None:
         """Write the nodes' host keys to known_hosts. No other keys are accepted then.
 
         A node that is changing from its first key to its own key may show either.
@@ -188,7 +188,7 @@ class ClusterFolder:
             own = coming.get(_machine_id(node.id)) if node.bootstrap_key else None
             lines += _known_hosts_lines(node, [node.host_key, own] if own else [node.host_key])
         with self._lock:
-            self.write("known_hosts", "".join(lines))
+            self.write_file("known_hosts", "".join(lines))
 
     def expect_host_key(self, node: Node, key: str) -> None:
         """Record the key that a node will show soon. From now on both this key and the present one are accepted."""
@@ -206,18 +206,18 @@ class ClusterFolder:
 
     def _replace_host_keys(self, node: Node, keys: Sequence[str]) -> None:
         """Replace the lines of one node in known_hosts. Under the lock, because many nodes join at once."""
-        name = known_as(node.address, node.port)
+        name = known_hosts_name(node.address, node.port)
         with self._lock:
-            lines = self.known_hosts.read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = self.known_hosts_file.read_text(encoding="utf-8").splitlines(keepends=True)
             others = [line for line in lines if line.split(" ", 1)[0] != name]
-            self.write("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
+            self.write_file("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
 
-    def remove(self) -> None:
+    def delete_folder(self) -> None:
         """Delete the folder of the cluster. The lock file is deleted with it, last."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def exclusive_lock(self) -> Iterator[None]:
         """Hold the lock for changing this cluster. Raises StateError at once if another process holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -244,7 +244,7 @@ class ClusterFolder:
     def _drop_if_empty(self) -> None:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
-            self.remove()
+            self.delete_folder()
 
 
 def _machine_id(id_: str) -> str:
@@ -253,7 +253,7 @@ def _machine_id(id_: str) -> str:
 
 
 def _known_hosts_lines(node: Node, keys: Sequence[str]) -> list[str]:
-    return [f"{known_as(node.address, node.port)} {key}\n" for key in keys]
+    return [f"{known_hosts_name(node.address, node.port)} {key}\n" for key in keys]
 
 
 def _write_error(path: Path, exc: OSError) -> StateError:

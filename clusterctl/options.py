@@ -37,8 +37,8 @@ __all__ = [
     "is_file",
     "is_list",
     "is_secret",
+    "quote_shortened",
     "read_section",
-    "shorten",
 ]
 
 S = TypeVar("S", bound="Section")
@@ -113,7 +113,7 @@ def _to_flag(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lower() not in _FLAGS:
-        raise ValueError(f"expected yes or no, got {shorten(value)}")
+        raise ValueError(f"expected yes or no, got {quote_shortened(value)}")
     return _FLAGS[value.lower()]
 
 
@@ -207,7 +207,7 @@ def _explain_value(error: ErrorDetails, field: FieldInfo | None) -> str:
         return "is not valid"  # any other message might quote it
     if error["type"] == "value_error":
         return str(context.get("error", error["msg"]))
-    got = f", got {shorten(value)}" if value else ""
+    got = f", got {quote_shortened(value)}" if value else ""
     if error["type"] == "string_pattern_mismatch" and field is not None and field.examples:
         return f"expected something like {field.examples[0]}{got}"
     if error["type"] == "literal_error":
@@ -219,7 +219,7 @@ def _explain_value(error: ErrorDetails, field: FieldInfo | None) -> str:
     return words + got
 
 
-def shorten(value: str) -> str:
+def quote_shortened(value: str) -> str:
     """Return the first line of a value in quotes, cut if it is long. Further lines may be other options' by mistake."""
     first = value.partition("\n")[0]
     return repr(first if first == value and len(first) <= 60 else first[:57] + "...")

@@ -33,7 +33,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def aliases(size: int) -> tuple[str, ...]:
+def node_aliases(size: int) -> tuple[str, ...]:
     """Return the aliases ``master``, ``node001``, ... of a cluster with `size` nodes."""
     return (MASTER, *(f"node{number:03d}" for number in range(1, size)))
 
@@ -45,7 +45,7 @@ def next_aliases(taken: Iterable[str], count: int) -> tuple[str, ...]:
     return tuple(alias for alias in free if alias not in used)[:count]
 
 
-def merge(requests: Iterable[tuple[str, Request]]) -> Request:
+def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
     """Return all requests as one: each entry once, in the order of first mention.
 
     Raises:
@@ -70,7 +70,7 @@ def merge(requests: Iterable[tuple[str, Request]]) -> Request:
     return Request(tuple(pip), tuple(apt), tuple(ports), files, tuple(shared))
 
 
-def make_plan(
+def build_plan(
     name: str,
     cluster: ClusterSection,
     *,

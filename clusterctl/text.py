@@ -10,12 +10,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def utc(moment: datetime | None) -> str:
+def format_utc(moment: datetime | None) -> str:
     """Return a time in UTC, such as ``2025-06-10T07:00:00Z``; empty for None."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
-def age(passed: timedelta) -> str:
+def format_age(passed: timedelta) -> str:
     """Return a duration in the largest unit that fits: ``45 s``, ``12 min``, ``5 h``, ``3 days``."""
     seconds = max(0, int(passed.total_seconds()))
     if seconds < 60:

@@ -19,7 +19,7 @@ import pytest
 from clusterctl.config import loading as config
 from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.context import Parts
+from clusterctl.operations.context import RunContext
 from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
@@ -213,21 +213,21 @@ class Lab:
         name: str = "lab",
         options: Mapping[str, str] | None = None,
         **cluster: object,
-    ) -> Parts:
+    ) -> RunContext:
         """What wiring makes: the config goes through the real loader, the plugins through the real host."""
         plugins = plugins or {}
         changes = {key: str(value) for key, value in cluster.items()}
-        settings = config.load(
+        settings = config.read_config(
             None,
             overrides={"plugins": ",".join(plugins), "cluster_user": "me", **changes, **(options or {})},
             environ={},
             find_plugin=lambda plugin, _: plugins[plugin],
         )
-        return Parts(
+        return RunContext(
             name=name,
             settings=settings,
             provider=self.provider,
-            host=PluginHost((choice.name, choice.plugin, choice.options) for choice in settings.plugins),
+            plugin_host=PluginHost((choice.name, choice.plugin, choice.options) for choice in settings.plugins),
             folder=ClusterFolder(self.home, name),
             connector=self.connector,
             report=self.report or self.events.append,

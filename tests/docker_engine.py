@@ -19,7 +19,7 @@ from docker.errors import APIError
 from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
-from clusterctl.providers.docker.images import find
+from clusterctl.providers.docker.images import find_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ CERTIFICATES = sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
 def docker_api():
     """The engine's client."""
     engine = Engine(os.environ)
-    trouble = engine.trouble()
+    trouble = engine.find_problem()
     if trouble:
         pytest.skip(f"docker: {trouble.message}")
     return engine.api
@@ -49,7 +49,7 @@ def docker_image(docker_api):
         content.update(path.read_bytes())
     name = f"clusterctl-node-test:{content.hexdigest()[:12]}"
     with one_at_a_time("node-image"):
-        if find(docker_api, name) is None:
+        if find_image(docker_api, name) is None:
             source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
             DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
             remove_others(docker_api, name)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from clusterctl.model import Facet, Machines, Request, Volume
 from clusterctl.node import services
 from clusterctl.node.render import render
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 FACTS = "fact: uid 10000\nfact: gid 10000\nfact: user-anna 11000 11000\nfact: key-anna\n"
@@ -31,7 +31,7 @@ SYSTEMD = (Facet.INIT,)
 
 def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, notes=None, market="", **machines):
     """The script that a plugin's hook runs on a node of a fake cluster, which has what `machines` says."""
-    found = find(plugin)
+    found = find_plugin_class(plugin)
     every = frozenset({Facet.MACHINE, *facets})
     nodes = [
         fake_node(name, cluster="my-lab", facets=every, private_address=f"10.0.0.{number}", port=2222, market=market)

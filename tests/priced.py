@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from clusterctl.providers.money import Estimate, QuotedGroup, QuotedLimit, QuotedPart, Span, Spending
+from clusterctl.providers.money import Estimate, PriceRange, QuotedGroup, QuotedLimit, QuotedPart, Spending
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
 
 def span(low, high=None):
-    return Span(Decimal(str(low)), Decimal(str(high or low)))
+    return PriceRange(Decimal(str(low)), Decimal(str(high or low)))
 
 
 @dataclass
@@ -20,8 +20,8 @@ class PricedProvider(FakeProvider):
     estimated: list[list[str]] = field(default_factory=list)
     """The new nodes of each estimate."""
 
-    def estimate(self, plan, there):
-        known = {node.alias for node in there}
+    def estimate_nodes(self, plan, existing):
+        known = {node.alias for node in existing}
         new = [spec.alias for spec in plan.nodes if spec.alias not in known]
         self.estimated.append(new)
         group = QuotedGroup(
@@ -30,7 +30,7 @@ class PricedProvider(FakeProvider):
             types=("c7i.large", "c7a.large"),
             market="spot",
             zone="here-1a",
-            each=span("0.03", "0.04"),
+            node_price=span("0.03", "0.04"),
             on_demand=span("0.09", "0.10"),
             bid=Decimal("0.10"),
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import RefusedError, RemoteError
-from clusterctl.identity.endpoints import known_as
+from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import fake_node
@@ -59,7 +59,7 @@ class Server:
 
     @property
     def known_hosts_line(self):
-        return f"{known_as(self.address, self.port)} {self.host_key}\n"
+        return f"{known_hosts_name(self.address, self.port)} {self.host_key}\n"
 
     def node(self, **changes):
         fields = {"address": self.address, "port": self.port, "user": getpass.getuser(), "host_key": self.host_key}
@@ -181,7 +181,7 @@ class Login:
 
     def pin(self, *nodes):
         (self.folder / "pinned").write_text(
-            "".join(f"{known_as(node.address, node.port)} {node.host_key}\n" for node in nodes)
+            "".join(f"{known_hosts_name(node.address, node.port)} {node.host_key}\n" for node in nodes)
         )
 
     def to(self, node, **options):
@@ -212,15 +212,15 @@ def tunnel_works(login, node, port):
     """Whether what is sent through a tunnel to a node arrives at an `echo` there, and comes back."""
     local = free_port()
     login.pin(node)
-    target = tunnel.Target.to(node, login.folder / "id", login.folder / "pinned")
-    tunnel.open(login.folder, target, [tunnel.Forward(local, "127.0.0.1", port)])
+    target = tunnel.Target.for_node(node, login.folder / "id", login.folder / "pinned")
+    tunnel.open_tunnel(login.folder, target, [tunnel.Forward(local, "127.0.0.1", port)])
     try:
         with socket.create_connection(("127.0.0.1", local), 10) as line:
             line.settimeout(10)
             line.sendall(b"hello")
             return line.recv(100) == b"hello"
     finally:
-        tunnel.close(login.folder)
+        tunnel.close_tunnel(login.folder)
 
 
 @pytest.fixture(scope="module")

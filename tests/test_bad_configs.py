@@ -69,7 +69,7 @@ def outcome(file: Path, data: bytes) -> tuple[str, ...]:
     file.write_bytes(data)
     error = None
     try:
-        loading.load(file, environ={}, find_plugin=find_plugin)
+        loading.read_config(file, environ={}, find_plugin=find_plugin)
     except ConfigError as exc:
         error = exc
     if error is None:

@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Path:
 
 def load(file: Path, text: str, **options: object) -> Settings:
     file.write_text(text)
-    return loading.load(file, **{"environ": {}, "find_plugin": find_plugin, **options})
+    return loading.read_config(file, **{"environ": {}, "find_plugin": find_plugin, **options})
 
 
 def problems(file: Path, text: str, **options: object) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def problems(file: Path, text: str, **options: object) -> tuple[str, ...]:
 
 
 def test_without_a_file_there_is_a_local_template_with_ipcluster():
-    settings = loading.load(None, environ={}, find_plugin=find_plugin)
+    settings = loading.read_config(None, environ={}, find_plugin=find_plugin)
     assert (settings.template, provider_name(settings.cluster)) == ("local", "local")
     assert [choice.name for choice in settings.plugins] == ["ipcluster"]
     assert settings.cluster.cluster_size == 3
@@ -73,7 +73,7 @@ def test_without_a_file_there_is_a_local_template_with_ipcluster():
 
 def test_a_missing_file_names_the_command_that_writes_one(file):
     with pytest.raises(ConfigError, match="there is no such file") as caught:
-        loading.load(file, environ={}, find_plugin=find_plugin)
+        loading.read_config(file, environ={}, find_plugin=find_plugin)
     assert "config init" in caught.value.remedy
 
 
@@ -258,7 +258,7 @@ def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):
 
 
 def test_an_unknown_variable_names_the_nearest_and_reserved_ones_pass(file):
-    environ = {f"CLUSTERCTL_{name}": "x" for name in loading.RESERVED} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
+    environ = {f"CLUSTERCTL_{name}": "x" for name in loading.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
     near = "(did you mean CLUSTERCTL_CLUSTER_SIZE?)"
     assert problems(file, "[cluster a]\n", environ=environ) == (
         f"environment: CLUSTERCTL_CLUSTER_SZE: unknown option {near}; unset it",

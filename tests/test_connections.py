@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 
 def test_where_the_laptop_reaches_the_ports_the_files_name_them(folder):
-    client, notebook = connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    client, notebook = connections.publish_connections(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
     assert client.file == folder.path / "client.json"
     assert json.loads(client.file.read_text()) == {"key": "k", "mux": 15001, "task": 15002}
     assert client.summary == "2 engines"
@@ -43,7 +43,7 @@ def test_where_the_laptop_reaches_the_ports_the_files_name_them(folder):
 
 
 def test_all_files_are_for_their_owner_only(folder):
-    connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    connections.publish_connections(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {
         "client.json": 0o600,
         "connections.json": 0o600,
@@ -51,22 +51,22 @@ def test_all_files_are_for_their_owner_only(folder):
 
 
 def test_what_was_published_is_known_to_the_next_command(folder):
-    assert connections.published(folder) == []
-    made = connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="never")
-    assert connections.published(folder) == made
-    assert isinstance(connections.published(folder)[1].url, Secret)
+    assert connections.read_published(folder) == []
+    made = connections.publish_connections(folder, fake_node(), [CLIENT, NOTEBOOK], mode="never")
+    assert connections.read_published(folder) == made
+    assert isinstance(connections.read_published(folder)[1].url, Secret)
 
 
 def test_withdraw_takes_all_of_it_away_and_may_be_repeated(folder):
-    connections.publish(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
-    connections.withdraw(folder)
-    connections.withdraw(folder)
+    connections.publish_connections(folder, fake_node(), [CLIENT, NOTEBOOK], mode="auto")
+    connections.withdraw_connections(folder)
+    connections.withdraw_connections(folder)
     assert list(folder.path.iterdir()) == []
-    assert connections.published(folder) == []
+    assert connections.read_published(folder) == []
 
 
 def test_publishing_nothing_is_no_error(folder):
-    assert connections.publish(folder, fake_node(), [], mode="auto") == []
+    assert connections.publish_connections(folder, fake_node(), [], mode="auto") == []
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,21 @@ class TestTunnel:
                 found.append(self)
                 self.folder, self.told = folder, []
 
-            def go(self):
+            def become_tunnel(self):
                 self.told.append("go")
 
-            def drop(self):
+            def end_unused(self):
                 self.told.append("drop")
 
-        monkeypatch.setattr(tunnel, "Waiting", Fake)
+        monkeypatch.setattr(tunnel, "StandbyProcess", Fake)
         return found
 
     def test_it_is_opened_only_where_one_is_needed(self, folder, processes, allow_loopback, mode, facets, tunnels):
-        connections.publish(folder, fake_node(facets=frozenset(facets)), [CLIENT], mode=mode)
+        connections.publish_connections(folder, fake_node(facets=frozenset(facets)), [CLIENT], mode=mode)
         assert [process.folder for process in processes] == ([folder.path] if tunnels else [])
 
     def test_a_process_is_prepared_only_where_one_is_needed(self, folder, processes, mode, facets, tunnels):
-        with connections.prepared(folder, facets, mode=mode) as waiting:
+        with connections.prepare_tunnel(folder, facets, mode=mode) as waiting:
             assert (waiting is not None) == tunnels
         assert len(processes) == tunnels
 
@@ -111,12 +111,12 @@ class TestTunnel:
         self, folder, processes, allow_loopback, mode, facets, tunnels
     ):
         node = fake_node(facets=frozenset(facets))
-        with connections.prepared(folder, facets, mode=mode) as waiting:
-            connections.publish(folder, node, [CLIENT], mode=mode, waiting=waiting)
+        with connections.prepare_tunnel(folder, facets, mode=mode) as waiting:
+            connections.publish_connections(folder, node, [CLIENT], mode=mode, standby=waiting)
         assert [process.told for process in processes] == ([["go", "drop"]] if tunnels else [])
 
     def test_one_that_nobody_needed_ends(self, folder, processes, mode, facets, tunnels):
-        with pytest.raises(KeyboardInterrupt), connections.prepared(folder, facets, mode=mode):
+        with pytest.raises(KeyboardInterrupt), connections.prepare_tunnel(folder, facets, mode=mode):
             raise KeyboardInterrupt
         assert [process.told for process in processes] == ([["drop"]] if tunnels else [])
 
@@ -124,11 +124,11 @@ class TestTunnel:
 class TestForwards:
     @pytest.fixture
     def publish(self, folder, monkeypatch, allow_loopback):
-        monkeypatch.setattr(tunnel, "Waiting", lambda folder: SimpleNamespace(go=lambda: None))
+        monkeypatch.setattr(tunnel, "StandbyProcess", lambda folder: SimpleNamespace(become_tunnel=lambda: None))
 
         def publish(*found):
-            made = connections.publish(folder, fake_node(facets=frozenset()), found, mode="auto")
-            return made, {forward.port: forward.local_port for forward in tunnel.forwards(folder.path)}
+            made = connections.publish_connections(folder, fake_node(facets=frozenset()), found, mode="auto")
+            return made, {forward.port: forward.local_port for forward in tunnel.read_forwards(folder.path)}
 
         return publish
 

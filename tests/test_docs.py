@@ -81,7 +81,7 @@ def test_every_command_and_option_is_in_the_reference(pages):
 
 def test_every_option_of_the_config_file_is_in_the_reference(pages):
     models = [(None, model) for model in SECTIONS]
-    for name, plugin in loader.installed("clusterctl").items():
+    for name, plugin in loader.installed_plugins("clusterctl").items():
         assert f"## [plugin {name}]" in pages["reference/options.md"]
         models.append((name, loader.options_model(plugin)))
     for _, model in models:
@@ -256,7 +256,7 @@ def test_the_examples_of_configs_are_read(tmp_path):
             file.write_text(block, encoding="utf-8")
             templates = re.findall(r"^\[cluster (\w+)\]", block, re.MULTILINE)
             try:
-                loading.load(file, template=templates[-1], environ={}, find_plugin=loader.find)
+                loading.read_config(file, template=templates[-1], environ={}, find_plugin=loader.find_plugin_class)
             except errors.ConfigError as exc:
                 pytest.fail(f"{path.name}: {exc}")
     assert count >= 5

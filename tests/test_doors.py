@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from clusterctl.remote.port_waiter import Doors
+from clusterctl.remote.port_waiter import PortWaiter
 
 pytestmark = pytest.mark.usefixtures("allow_loopback")
 LONG_S = 20.0
@@ -39,12 +39,12 @@ class Knocking:
     """Doors, and who was called in which order."""
 
     def __init__(self, patience_s=LONG_S):
-        self.doors = Doors(patience_s)
+        self.doors = PortWaiter(patience_s)
         self.called = []
         self._changed = threading.Condition()
 
     def at(self, name, port, address="127.0.0.1"):
-        self.doors.knock(name, address, port, lambda: self._tell(name))
+        self.doors.when_reachable(name, address, port, lambda: self._tell(name))
 
     def _tell(self, name):
         with self._changed:
@@ -54,7 +54,7 @@ class Knocking:
     def answer(self, name):
         with self._changed:
             assert self._changed.wait_for(lambda: name in self.called, LONG_S), name
-        return self.doors.take(name)
+        return self.doors.take_answer(name)
 
 
 def port_of(server):
@@ -120,7 +120,7 @@ def test_where_nothing_comes_back_that_is_the_answer(full):
     answer = knocking.answer("a")
     assert isinstance(answer, TimeoutError)
     assert str(answer) == "timed out"
-    assert knocking.doors.take("a") is None
+    assert knocking.doors.take_answer("a") is None
 
 
 def test_three_hundred_silent_ones_keep_nobody_waiting(full, server):
@@ -134,7 +134,7 @@ def test_three_hundred_silent_ones_keep_nobody_waiting(full, server):
     assert knocking.called == ["a"]
     assert [thread.name for thread in threading.enumerate()].count("port-waiter") == 1
     for number in range(300):
-        knocking.doors.forget(f"silent{number}")
+        knocking.doors.forget_port(f"silent{number}")
     until(no_thread_is_left)
 
 
@@ -142,7 +142,7 @@ def test_a_name_is_for_somebody_else_to_look_up(server):
     knocking = Knocking()
     knocking.at("a", port_of(server), address="localhost")
     assert knocking.called == ["a"]
-    assert knocking.doors.take("a") is None
+    assert knocking.doors.take_answer("a") is None
 
 
 def test_one_that_has_hung_up_since_is_no_answer(server):
@@ -156,7 +156,7 @@ def test_who_is_not_waited_for_any_more_is_not_told_of_and_no_connection_is_left
     knocking = Knocking()
     knocking.at("early", port_of(server))
     with server.accept()[0] as theirs:
-        knocking.doors.forget("early")
+        knocking.doors.forget_port("early")
         theirs.sendall(b"SSH-2.0\r\n")
         theirs.settimeout(LONG_S)
         assert ended(theirs)
@@ -164,7 +164,7 @@ def test_who_is_not_waited_for_any_more_is_not_told_of_and_no_connection_is_left
     with server.accept()[0] as theirs:
         theirs.sendall(b"SSH-2.0\r\n")
         until(lambda: "late" in knocking.called)
-        knocking.doors.forget("late")
+        knocking.doors.forget_port("late")
         theirs.settimeout(LONG_S)
         assert ended(theirs)
     assert knocking.called == ["late"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.providers.ec2.account.gc import WAYS
+from clusterctl.providers.ec2.account.gc import DELETE_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ SPELT = {"servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefault
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
     "f'delete_{kind}'": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
-    "operation": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in WAYS.values()},
+    "operation": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in DELETE_CALLS.values()},
 }
 """Calls whose operation is put together, by how the source says it."""
 NEEDED_BESIDE = {

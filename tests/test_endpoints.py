@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.identity.endpoints import Endpoint, known_as, parse, written
+from clusterctl.identity.endpoints import Endpoint, format_endpoint, known_hosts_name, parse_endpoint
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from clusterctl.identity.endpoints import Endpoint, known_as, parse, written
     ],
 )
 def test_what_is_left_out_has_a_meaning(text, expected):
-    assert parse(text, user="me") == expected
+    assert parse_endpoint(text, user="me") == expected
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_what_is_left_out_has_a_meaning(text, expected):
     ],
 )
 def test_a_server_as_people_and_as_lists_of_known_hosts_write_it(host, port, text, name):
-    assert written(host, port) == text
-    assert parse(text, user="me") == Endpoint(host, port, "me")
-    assert known_as(host, port) == name
+    assert format_endpoint(host, port) == text
+    assert parse_endpoint(text, user="me") == Endpoint(host, port, "me")
+    assert known_hosts_name(host, port) == name
 
 
 NONE = (
@@ -47,4 +47,4 @@ NONE = (
 @pytest.mark.parametrize("text", NONE)
 def test_anything_else_is_refused(text):
     with pytest.raises(ValueError, match="expected user@host:port, or a part of it, got"):
-        parse(text, user="me")
+        parse_endpoint(text, user="me")

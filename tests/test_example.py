@@ -50,7 +50,7 @@ def find_plugin(name: str, setup_class: str | None) -> type:
 
 
 def test_the_example_in_the_sources_is_the_one_the_declarations_give():
-    text = render_example(loader.installed("clusterctl"))
+    text = render_example(loader.installed_plugins("clusterctl"))
     refresh = "run: python -m clusterctl.config.example > config.example.ini"
     assert EXAMPLE.read_text(encoding="utf-8") == text, refresh
 
@@ -58,7 +58,7 @@ def test_the_example_in_the_sources_is_the_one_the_declarations_give():
 def test_the_example_makes_a_local_cluster_as_it_is(tmp_path):
     file = tmp_path / "config"
     file.write_text(render_example({"mine": Mine}))
-    settings = config.load(file, environ={}, find_plugin=find_plugin)
+    settings = config.read_config(file, environ={}, find_plugin=find_plugin)
     assert (settings.template, settings.cluster.provider, settings.notes) == ("local", "local", ())
 
 
@@ -69,7 +69,7 @@ def test_every_line_of_the_example_is_valid_once_it_is_not_a_comment(tmp_path, m
         (tmp_path / name).touch()
     file = tmp_path / "config"
     file.write_text(re.sub(r"(?m)^#(?=\[|[A-Z_]+ =)", "", render_example({"mine": Mine})))
-    settings = config.load(file, template="big", environ={}, find_plugin=find_plugin)
+    settings = config.read_config(file, template="big", environ={}, find_plugin=find_plugin)
     assert settings.cluster.provider == "ec2"
     assert {key for key, origin in settings.origins.items() if origin.where == "default"} == set()
 
@@ -106,12 +106,12 @@ def run(tmp_path, monkeypatch):
     """Runs `clusterctl config ...` with the file of the test."""
     cli = importlib.import_module("clusterctl.cli.setup.config")
     monkeypatch.delenv("CLUSTERCTL_CONFIG", raising=False)
-    monkeypatch.setattr(cli, "home", lambda: tmp_path / "home", raising=False)
+    monkeypatch.setattr(cli, "home_folder", lambda: tmp_path / "home", raising=False)
     monkeypatch.setattr(cli, "config_path", Path, raising=False)
     monkeypatch.setattr(
         cli,
         "load_settings",
-        lambda path, template=None: config.load(path, template=template, environ={}, find_plugin=find_plugin),
+        lambda path, template=None: config.read_config(path, template=template, environ={}, find_plugin=find_plugin),
         raising=False,
     )
 

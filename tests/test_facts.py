@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl.errors import RemoteError
 from clusterctl.model import Facet
-from clusterctl.node.facts import Facts, learn, use_own_key
+from clusterctl.node.facts import Facts, gather_facts, switch_host_key
 from clusterctl.testing import FakeRemote, fake_node
 
 MACHINE = frozenset({Facet.MACHINE, Facet.INIT})
@@ -16,7 +16,7 @@ BORN = fake_node(facets=MACHINE, bootstrap_key=True, host_key="ssh-ed25519 THROW
 
 def asked(node, said=USUAL):
     remote = FakeRemote(node, {"facts": said})
-    return learn(remote, node), remote
+    return gather_facts(remote, node), remote
 
 
 def test_one_root_script_tells_how_many_cores_it_has():
@@ -56,7 +56,7 @@ def test_what_its_provider_promised_and_it_is_not_is_an_error(there, instead, me
 
 def test_the_key_is_taken_into_use_by_one_root_script():
     remote = FakeRemote(BORN)
-    use_own_key(remote, "ssh-ed25519 OWN")
+    switch_host_key(remote, "ssh-ed25519 OWN")
     (ran,) = remote.ran
     assert (ran.name, ran.sudo) == ("host key", True)
     assert "wanted='ssh-ed25519 OWN'" in ran.text

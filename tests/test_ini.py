@@ -19,13 +19,13 @@ def write(tmp_path: Path):
 
 
 def only_problem(path: Path) -> str:
-    text = ini.read(path)
+    text = ini.read_ini(path)
     assert len(text.problems) == 1, text.problems
     return text.problems[0]
 
 
 def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(write):
-    text = ini.read(write("[KeyPair MyKey]\nKey_Location=a\n[vol Data]\n[AWS Info]\n[Cluster  Ip]\nSPOT_BID : 1\n"))
+    text = ini.read_ini(write("[KeyPair MyKey]\nKey_Location=a\n[vol Data]\n[AWS Info]\n[Cluster  Ip]\nSPOT_BID : 1\n"))
     assert [(each.kind, each.name) for each in text.sections] == [
         ("key", "MyKey"),
         ("volume", "Data"),
@@ -37,13 +37,13 @@ def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(wr
 
 
 def test_comments_need_a_blank_before_them_and_percent_signs_mean_nothing(write):
-    text = ini.read(write("# top\n[cluster a] ; this\nx = a#b;c # d\ny = %(x)s ; e\n; z = 1\n"))
+    text = ini.read_ini(write("# top\n[cluster a] ; this\nx = a#b;c # d\ny = %(x)s ; e\n; z = 1\n"))
     values = text.sections[0].values
     assert {key: value.text for key, value in values.items()} == {"x": "a#b;c", "y": "%(x)s"}
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(write):
-    text = ini.read(write(b"\xef\xbb\xbf[cluster a]\r\nx = \xc3\xa9,\r\n  b\r\n"))
+    text = ini.read_ini(write(b"\xef\xbb\xbf[cluster a]\r\nx = \xc3\xa9,\r\n  b\r\n"))
     assert text.problems == ()
     assert text.sections[0].values["x"].text == "é,\nb"
 
@@ -54,10 +54,10 @@ def test_includes_are_relative_to_the_file_that_names_them_and_nest(write, tmp_p
     write("[cluster c]\n", "sub/c.ini")
     write("[global]\nINCLUDE = c.ini\n[cluster b]\n", "sub/b.ini")
     main = write("[global]\ninclude = $WHERE/b.ini, sub/c.ini\ndefault_template = b\n[cluster a]\n")
-    text = ini.read(main)
+    text = ini.read_ini(main)
     assert text.problems == ()
-    assert set(ini.named(text.sections, "cluster")) == {"a", "b", "c"}
-    assert ini.named(text.sections, "cluster")["c"].origin.file == str(tmp_path / "sub/c.ini")
+    assert set(ini.sections_by_name(text.sections, "cluster")) == {"a", "b", "c"}
+    assert ini.sections_by_name(text.sections, "cluster")["c"].origin.file == str(tmp_path / "sub/c.ini")
 
 
 def test_files_that_include_each_other_are_named(write):

@@ -37,16 +37,16 @@ def create(folder, *nodes, **facts):
 
 def test_ensure_makes_a_private_folder_and_one_key_for_good(tmp_path):
     folder = ClusterFolder(tmp_path, "lab")
-    public = folder.ensure()
-    assert public == folder.ensure()
+    public = folder.ensure_exists()
+    assert public == folder.ensure_exists()
     assert public.startswith("ssh-ed25519 ")
-    assert (mode(folder.path), mode(folder.key), mode(folder.path / "logs")) == (0o700, 0o600, 0o700)
+    assert (mode(folder.path), mode(folder.private_key_file), mode(folder.path / "logs")) == (0o700, 0o600, 0o700)
     assert not folder.exists  # nothing was asked of anybody yet
 
 
 def test_a_folder_that_was_open_to_others_is_closed(folder):
     folder.path.chmod(0o755)
-    folder.ensure()
+    folder.ensure_exists()
     assert mode(folder.path) == 0o700
 
 
@@ -54,7 +54,7 @@ class TestWrite:
     def test_a_file_is_for_its_owner_only_whatever_the_umask(self, folder):
         before = os.umask(0)
         try:
-            path = folder.write("client.json", "secret")
+            path = folder.write_file("client.json", "secret")
         finally:
             os.umask(before)
         assert mode(path) == 0o600
@@ -64,20 +64,20 @@ class TestWrite:
         path = folder.path / "client.json"
         path.write_text("old")
         path.chmod(0o644)
-        folder.write("client.json", "new")
+        folder.write_file("client.json", "new")
         assert (mode(path), path.read_text()) == (0o600, "new")
 
     def test_it_is_the_old_or_the_new_one_never_half(self, folder):
-        path = folder.write("client.json", "old")
+        path = folder.write_file("client.json", "old")
         with pytest.raises(TypeError):
-            folder.write("client.json", 7)
+            folder.write_file("client.json", 7)
         assert path.read_text() == "old"
 
     def test_what_cannot_be_written_is_an_error_with_a_remedy_and_leaves_nothing(self, folder):
         (folder.path / "client.json").mkdir()  # stands for whatever keeps it from being written
         (folder.path / "client.json" / "x").touch()
         with pytest.raises(StateError, match=r"cannot write .*client\.json") as caught:
-            folder.write("client.json", "x")
+            folder.write_file("client.json", "x")
         assert "CLUSTERCTL_HOME" in caught.value.remedy
         assert [entry.name for entry in folder.path.iterdir()] == ["client.json"]
 
@@ -85,7 +85,7 @@ class TestWrite:
 def test_a_home_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):
     (tmp_path / "clusters").write_text("a file where the folder should be")
     folder = ClusterFolder(tmp_path, "lab")
-    for attempt in (folder.ensure, lambda: folder.record("create"), lambda: folder.locked().__enter__()):
+    for attempt in (folder.ensure_exists, lambda: folder.record("create"), lambda: folder.exclusive_lock().__enter__()):
         with pytest.raises(StateError) as caught:
             attempt()
         assert caught.value.remedy
@@ -97,18 +97,18 @@ class TestJournal:
         folder.record("joined", node="master", id="1", digest="d")
         assert [event["event"] for event in folder.events()] == ["create", "joined"]
         assert all(event["time"] for event in folder.events())
-        assert mode(folder.journal) == 0o600
+        assert mode(folder.journal_file) == 0o600
         assert folder.exists
 
     def test_a_last_line_that_a_crash_cut_short_is_left_out(self, folder):
         create(folder, "master")
-        with folder.journal.open("a") as journal:
+        with folder.journal_file.open("a") as journal:
             journal.write('{"time": "2024-01-01", "event": "joi')
         assert [event["event"] for event in folder.events()] == ["create"]
 
     def test_what_is_written_after_a_cut_line_is_not_lost(self, folder):
         create(folder, "master")
-        with folder.journal.open("a") as journal:
+        with folder.journal_file.open("a") as journal:
             journal.write('{"time": "2024-01-01", "event": "joi')
         folder.record("remove", nodes=["master"])
         assert [event["event"] for event in folder.events()] == ["create", "remove"]
@@ -119,31 +119,36 @@ class TestJournal:
         folder.path.mkdir(parents=True)
         for number in range(3):
             folder.record("note", key="k", value=number)
-        whole = folder.journal.read_bytes()
-        folder.journal.write_bytes(whole[:cut])
+        whole = folder.journal_file.read_bytes()
+        folder.journal_file.write_bytes(whole[:cut])
         before = len(folder.events())
         assert whole[:cut].count(b"\n") <= before <= whole[:cut].count(b"\n") + 1
         folder.record("note", key="k", value="new")
         assert len(folder.events()) == before + 1
-        assert folder.notes() == {"k": "new"}
+        assert folder.plugin_notes() == {"k": "new"}
 
     def test_bytes_that_are_no_text_lose_only_their_line(self, folder):
         create(folder, "master")
-        with folder.journal.open("ab") as journal:
+        with folder.journal_file.open("ab") as journal:
             journal.write(b"\xff\x00\xfe\n")
         folder.record("joined", node="master", id="1", digest="d")
-        assert list(folder.members()) == ["master"]
+        assert list(folder.joined_members()) == ["master"]
 
     def test_no_journal_is_an_empty_one(self, folder):
         assert folder.events() == []
-        assert (folder.wanted(), folder.members(), folder.notes(), folder.overrides()) == ((), {}, {}, {})
-        assert folder.provider() is None
-        assert folder.template() is None
+        assert (folder.wanted_nodes(), folder.joined_members(), folder.plugin_notes(), folder.last_overrides()) == (
+            (),
+            {},
+            {},
+            {},
+        )
+        assert folder.last_provider() is None
+        assert folder.last_template() is None
 
     def test_notes_keep_the_last_value_of_each_key(self, folder):
         for key, value in (("a", 1), ("b", [1, 2]), ("a", {"x": None})):
             folder.record("note", key=key, value=value)
-        assert folder.notes() == {"a": {"x": None}, "b": [1, 2]}
+        assert folder.plugin_notes() == {"a": {"x": None}, "b": [1, 2]}
 
     def test_members_are_those_that_joined_and_did_not_leave(self, folder):
         folder.record("joined", node="master", id="1", digest="x")
@@ -151,38 +156,38 @@ class TestJournal:
         folder.record("left", node="node001", id="2")
         folder.record("left", node="node009", id="9")
         folder.record("joined", node="master", id="3", digest="y")
-        assert folder.members() == {"master": ("3", "y")}
+        assert folder.joined_members() == {"master": ("3", "y")}
 
     def test_wanted_is_what_was_asked_for_and_not_removed_since(self, folder):
         create(folder, "master", "node001", "node002")
         folder.record("remove", nodes=["node001"])
-        assert folder.wanted() == ("master", "node002")
+        assert folder.wanted_nodes() == ("master", "node002")
         create(folder, "master", "node002", "node001")
-        assert folder.wanted() == ("master", "node002", "node001")
+        assert folder.wanted_nodes() == ("master", "node002", "node001")
 
     def test_the_last_start_says_what_the_cluster_is_made_of(self, folder):
         create(folder, "master", overrides={"cluster_size": "2"})
         create(folder, "master", provider="ec2", template="big", overrides={"cluster_size": "3", "spot_bid": "0.1"})
-        assert (folder.provider(), folder.template()) == ("ec2", "big")
-        assert folder.overrides() == {"cluster_size": "3", "spot_bid": "0.1"}
+        assert (folder.last_provider(), folder.last_template()) == ("ec2", "big")
+        assert folder.last_overrides() == {"cluster_size": "3", "spot_bid": "0.1"}
 
     def test_read_json_forgives_what_is_missing_or_not_whole(self, folder):
         assert folder.read_json("x.json") is None
         (folder.path / "x.json").write_text('{"a": ')
         assert folder.read_json("x.json") is None
-        folder.write("x.json", json.dumps([1]))
+        folder.write_file("x.json", json.dumps([1]))
         assert folder.read_json("x.json") == [1]
 
 
 def test_known_hosts_has_a_line_for_each_node_and_the_port_where_it_is_not_22(folder):
     nodes = [fake_node(), fake_node("node001", address="10.0.0.1", port=2222), fake_node("node002", address="::1")]
-    folder.pin(nodes)
-    assert folder.known_hosts.read_text().splitlines() == [
+    folder.pin_host_keys(nodes)
+    assert folder.known_hosts_file.read_text().splitlines() == [
         "127.0.0.1 ssh-ed25519 AAAAmaster",
         "[10.0.0.1]:2222 ssh-ed25519 AAAAnode001",
         "::1 ssh-ed25519 AAAAnode002",
     ]
-    assert mode(folder.known_hosts) == 0o600
+    assert mode(folder.known_hosts_file) == 0o600
 
 
 class TestHostKeys:
@@ -191,12 +196,12 @@ class TestHostKeys:
     @pytest.fixture
     def born(self, folder):
         node = fake_node(id="i-1@10:00", host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True)
-        folder.pin([node, fake_node("node001", address="10.0.0.1")])
+        folder.pin_host_keys([node, fake_node("node001", address="10.0.0.1")])
         return node
 
     @staticmethod
     def pinned(folder, name="127.0.0.1"):
-        lines = [line.split(" ", 1) for line in folder.known_hosts.read_text().splitlines()]
+        lines = [line.split(" ", 1) for line in folder.known_hosts_file.read_text().splitlines()]
         return [key for host, key in lines if host == name]
 
     def test_the_one_that_comes_is_accepted_before_it_is_shown_and_then_no_other(self, folder, born):
@@ -212,18 +217,18 @@ class TestHostKeys:
     def test_the_next_run_of_the_program_accepts_the_last_one_that_was_made(self, folder, born):
         folder.expect_host_key(born, "ssh-ed25519 FIRST")
         folder.expect_host_key(born, "ssh-ed25519 SECOND")
-        folder.pin([replace(born, id="i-1@12:00"), replace(born, id="i-2@12:00", address="10.0.0.2")])
+        folder.pin_host_keys([replace(born, id="i-1@12:00"), replace(born, id="i-2@12:00", address="10.0.0.2")])
         assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY", "ssh-ed25519 SECOND"]
         assert self.pinned(folder, "10.0.0.2") == ["ssh-ed25519 THROWAWAY"]
 
     def test_one_that_has_its_own_is_known_by_nothing_else(self, folder, born):
         folder.expect_host_key(born, "ssh-ed25519 OWN")
-        folder.pin([replace(born, host_key="ssh-ed25519 OWN", bootstrap_key=False)])
+        folder.pin_host_keys([replace(born, host_key="ssh-ed25519 OWN", bootstrap_key=False)])
         assert self.pinned(folder) == ["ssh-ed25519 OWN"]
 
     def test_many_nodes_may_get_theirs_at_once(self, folder):
         nodes = [fake_node(f"node{n:03d}", id=f"i-{n}", address=f"10.0.0.{n}", bootstrap_key=True) for n in range(40)]
-        folder.pin(nodes)
+        folder.pin_host_keys(nodes)
 
         def change(node):
             folder.expect_host_key(node, f"ssh-ed25519 OWN{node.id}")
@@ -236,10 +241,10 @@ class TestHostKeys:
 
 
 def test_remove_forgets_everything_and_may_be_repeated(folder):
-    folder.ensure()
+    folder.ensure_exists()
     create(folder, "master")
-    folder.remove()
-    folder.remove()
+    folder.delete_folder()
+    folder.delete_folder()
     assert not folder.path.exists()
     assert not folder.exists
 
@@ -247,33 +252,33 @@ def test_remove_forgets_everything_and_may_be_repeated(folder):
 class TestLock:
     def test_a_second_one_is_refused_at_once_and_told_who_holds_it(self, tmp_path):
         first, second = ClusterFolder(tmp_path, "lab"), ClusterFolder(tmp_path, "lab")
-        with first.locked(), pytest.raises(StateError) as caught, second.locked():
+        with first.exclusive_lock(), pytest.raises(StateError) as caught, second.exclusive_lock():
             pass
         assert caught.value.message == f"another clusterctl is at work on lab (process {os.getpid()})"
         assert caught.value.remedy
 
     def test_one_who_is_refused_takes_nothing_from_the_other(self, tmp_path):
         first, second = ClusterFolder(tmp_path, "lab"), ClusterFolder(tmp_path, "lab")
-        with first.locked():
-            with pytest.raises(StateError), second.locked():
+        with first.exclusive_lock():
+            with pytest.raises(StateError), second.exclusive_lock():
                 pass
             assert (first.path / "lock").exists()
 
     def test_another_cluster_is_not_held_up(self, tmp_path):
-        with ClusterFolder(tmp_path, "one").locked(), ClusterFolder(tmp_path, "two").locked():
+        with ClusterFolder(tmp_path, "one").exclusive_lock(), ClusterFolder(tmp_path, "two").exclusive_lock():
             pass
 
     @pytest.mark.parametrize("error", [None, KeyboardInterrupt, StateError("x", remedy="y")])
     def test_it_ends_with_the_work_however_that_ends(self, tmp_path, error):
         folder = ClusterFolder(tmp_path, "lab")
         try:
-            with folder.locked():
+            with folder.exclusive_lock():
                 create(folder, "master")
                 if error:
                     raise error
         except (KeyboardInterrupt, StateError):
             pass
-        with folder.locked():
+        with folder.exclusive_lock():
             pass
         with (folder.path / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -282,7 +287,7 @@ class TestLock:
     def test_a_name_that_stays_without_a_cluster_leaves_no_folder(self, tmp_path, error):
         folder = ClusterFolder(tmp_path, "lab")
         try:
-            with folder.locked():
+            with folder.exclusive_lock():
                 assert not error, "as a command would raise that finds nothing to do"
         except AssertionError:
             pass
@@ -293,22 +298,25 @@ class TestLock:
         folder.path.mkdir(parents=True)
         (folder.path / "lock").symlink_to("/dev/full")
         create(folder, "master")
-        with folder.locked():
+        with folder.exclusive_lock():
             pass
 
     @pytest.mark.e2e
     def test_another_process_is_refused_and_a_dead_one_holds_nothing(self, tmp_path):
         code = (
             "import sys, pathlib; from clusterctl.journal import ClusterFolder\n"
-            "with ClusterFolder(pathlib.Path(sys.argv[1]), 'lab').locked(): print('held', flush=True); input()"
+            "with ClusterFolder(pathlib.Path(sys.argv[1]), 'lab').exclusive_lock(): print('held', flush=True); input()"
         )
         holder = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         with holder:
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(StateError, match=f"process {holder.pid}"), ClusterFolder(tmp_path, "lab").locked():
+            with (
+                pytest.raises(StateError, match=f"process {holder.pid}"),
+                ClusterFolder(tmp_path, "lab").exclusive_lock(),
+            ):
                 pass
             holder.kill()
-        with ClusterFolder(tmp_path, "lab").locked():
+        with ClusterFolder(tmp_path, "lab").exclusive_lock():
             pass

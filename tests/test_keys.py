@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from clusterctl.errors import StateError
-from clusterctl.identity.keys import ensure_key_pair, new_key_pair, public_key_of
+from clusterctl.identity.keys import ensure_key_pair, extract_public_key, new_key_pair
 
 
 def test_a_new_pair_is_ed25519_and_its_halves_belong_together():
@@ -52,11 +52,11 @@ class TestPublicKeyOf:
     def test_it_is_found_in_a_private_key_however_that_is_written(self, make):
         key = make()
         public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-        assert [public_key_of(text) for text in self.forms(key)] == [public, public]
+        assert [extract_public_key(text) for text in self.forms(key)] == [public, public]
 
     def test_a_public_key_is_left_as_it_is(self):
         _, public = new_key_pair("me@here")
-        assert public_key_of(f"{public}\n") == public
+        assert extract_public_key(f"{public}\n") == public
 
     def test_what_is_no_key_or_has_a_passphrase_is_refused(self):
         secret = Ed25519PrivateKey.generate().private_bytes(
@@ -64,7 +64,7 @@ class TestPublicKeyOf:
         )
         for text in ("", "hello", "ssh-ed25519 AAAA", "-----BEGIN RSA PRIVATE KEY-----\nx\n", secret.decode()):
             with pytest.raises(ValueError, match=r"."):
-                public_key_of(text)
+                extract_public_key(text)
 
 
 def test_a_lost_or_foreign_public_file_is_written_again(tmp_path):

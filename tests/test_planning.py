@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.provider_options import machines
+from clusterctl.config.provider_options import machine_settings
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import Machines, Request
 
@@ -22,14 +22,14 @@ def plan(
     **options,
 ):
     cluster = ClusterSection(cluster_user="me", **options)
-    return planning.make_plan(
+    return planning.build_plan(
         "lab",
         cluster,
         provider=provider,
         plugins=plugins,
         request=request or Request(),
         nodes=nodes,
-        machines=machines(cluster, {}),
+        machines=machine_settings(cluster, {}),
         node_overrides=special,
     )
 
@@ -57,9 +57,9 @@ class TestNames:
 
 
 def test_aliases_are_the_master_and_numbers():
-    assert planning.aliases(1) == ("master",)
-    assert planning.aliases(3) == ("master", "node001", "node002")
-    assert planning.aliases(1001)[-1] == "node1000"
+    assert planning.node_aliases(1) == ("master",)
+    assert planning.node_aliases(3) == ("master", "node001", "node002")
+    assert planning.node_aliases(1001)[-1] == "node1000"
 
 
 @given(taken=st.sets(st.integers(min_value=1, max_value=30)), count=st.integers(min_value=1, max_value=10))
@@ -71,7 +71,7 @@ def test_next_aliases_are_the_lowest_that_are_free(taken, count):
 
 class TestMerge:
     def test_each_entry_comes_once_in_the_order_of_first_mention(self):
-        merged = planning.merge(
+        merged = planning.merge_requests(
             [
                 ("a", Request(pip=("numpy", "x"), apt=("git",), ports=(80,), files={"f": "1"})),
                 ("b", Request(pip=("y", "numpy"), apt=("git", "vim"), ports=(80, 443), files={"f": "1", "g": "2"})),
@@ -80,11 +80,11 @@ class TestMerge:
         assert merged == Request(("numpy", "x", "y"), ("git", "vim"), (80, 443), {"f": "1", "g": "2"})
 
     def test_nobody_wants_anything(self):
-        assert planning.merge([]) == Request()
+        assert planning.merge_requests([]) == Request()
 
     def test_one_file_with_two_contents_is_refused(self):
         with pytest.raises(ConfigError, match="plugin b and another one both want to write f"):
-            planning.merge([("a", Request(files={"f": "1"})), ("b", Request(files={"f": "2"}))])
+            planning.merge_requests([("a", Request(files={"f": "1"})), ("b", Request(files={"f": "2"}))])
 
 
 class TestPlan:
@@ -141,7 +141,7 @@ class TestPlan:
 
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):
-            planning.make_plan(
+            planning.build_plan(
                 "a b",
                 ClusterSection(),
                 provider="local",

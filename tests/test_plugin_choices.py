@@ -22,7 +22,7 @@ def load(tmp_path):
 
     def load(text, **overrides):
         file.write_text(text)
-        return loading.load(file, overrides=overrides, environ={}, find_plugin=lambda *_: Packages)
+        return loading.read_config(file, overrides=overrides, environ={}, find_plugin=lambda *_: Packages)
 
     return load
 

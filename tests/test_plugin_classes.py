@@ -37,18 +37,18 @@ class TestFind:
     """
 
     def test_bundled_plugins_are_found_by_their_name(self):
-        assert loader.find("packages").__name__ == "Packages"
-        assert loader.find("mine", "ipcluster").__name__ == "IPCluster"
-        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(loader.installed())
+        assert loader.find_plugin_class("packages").__name__ == "Packages"
+        assert loader.find_plugin_class("mine", "ipcluster").__name__ == "IPCluster"
+        assert {"packages", "ipcluster", "ipclusterrestart", "ipclusterstop"} <= set(loader.installed_plugins())
 
     @pytest.mark.parametrize("setup_class", ["third_party:Mine", "third_party.Mine"])
     def test_one_of_somebody_elses_package(self, module, setup_class):
         module(self.PLUGIN)
-        assert loader.find("x", setup_class).__name__ == "Mine"
+        assert loader.find_plugin_class("x", setup_class).__name__ == "Mine"
 
     def test_one_of_a_file(self, module):
         path = module(self.PLUGIN)
-        found = loader.find("x", f"{path}:Mine")
+        found = loader.find_plugin_class("x", f"{path}:Mine")
         assert found.__name__ == "Mine"
         assert sys.modules[found.__module__]
 
@@ -67,7 +67,7 @@ class TestFind:
     def test_what_cannot_be_loaded_is_an_error_that_names_the_plugin(self, module, setup_class, words):
         module(self.PLUGIN)
         with pytest.raises(PluginError) as caught:
-            loader.find("mine", setup_class)
+            loader.find_plugin_class("mine", setup_class)
         assert caught.value.message.startswith("plugin mine: ")
         assert words in caught.value.message
         assert caught.value.remedy
@@ -75,11 +75,11 @@ class TestFind:
     def test_a_module_that_raises_when_it_is_imported(self, module):
         module("raise ValueError('broken')", "third_party")
         with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: ValueError: broken"):
-            loader.find("mine", "third_party:X")
+            loader.find_plugin_class("mine", "third_party:X")
 
     def test_an_unknown_name_is_answered_with_those_that_there_are(self):
         with pytest.raises(PluginError, match="unknown plugin ipclutser") as caught:
-            loader.find("ipclutser")
+            loader.find_plugin_class("ipclutser")
         assert "ipcluster" in caught.value.remedy
         assert "setup_class" in caught.value.remedy
 
@@ -102,9 +102,9 @@ def test_options_are_of_the_plugins_model_or_none():
 
 
 def test_those_of_one_distribution_are_told_from_others():
-    ours = set(loader.installed("clusterctl"))
-    assert {"packages", "ipcluster"} <= ours <= set(loader.installed())
-    assert loader.installed("somebody-elses") == {}
+    ours = set(loader.installed_plugins("clusterctl"))
+    assert {"packages", "ipcluster"} <= ours <= set(loader.installed_plugins())
+    assert loader.installed_plugins("somebody-elses") == {}
 
 
 def test_of_two_of_one_name_the_first_is_taken_and_one_that_is_broken_is_named(monkeypatch):
@@ -114,8 +114,8 @@ def test_of_two_of_one_name_the_first_is_taken_and_one_that_is_broken_is_named(m
     twice = (entry("nfs", "clusterctl_plugins.nfs:Nfs"), entry("nfs", "no.such:Thing"))
     monkeypatch.setattr(loader, "_entry_points", loader._entry_points.__wrapped__)
     monkeypatch.setattr(loader, "entry_points", lambda group: twice)
-    assert list(loader.installed()) == ["nfs"]
+    assert list(loader.installed_plugins()) == ["nfs"]
     monkeypatch.setattr(loader, "entry_points", lambda group: twice[1:])
     with pytest.raises(PluginError, match=r"plugin nfs: cannot load no\.such:Thing") as caught:
-        loader.installed()
+        loader.installed_plugins()
     assert caught.value.remedy == "reinstall or remove its package"

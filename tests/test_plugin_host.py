@@ -33,12 +33,12 @@ class Joining(Base):
 class TestLoad:
     def test_the_order_is_the_files_and_not_pluggys(self):
         loaded = host(z=Asking, a=Joining, m=type("Other", (Asking,), {}))
-        assert loaded.names == ("z", "a", "m")
-        assert loaded.having("clusterctl_request") == ("z", "m")
-        assert [name for name, _ in loaded.requests()] == ["z", "m"]
+        assert loaded.plugin_names == ("z", "a", "m")
+        assert loaded.plugins_with("clusterctl_request") == ("z", "m")
+        assert [name for name, _ in loaded.collect_requests()] == ["z", "m"]
 
     def test_one_class_may_be_two_plugins(self):
-        assert host(first=Asking, second=Asking).names == ("first", "second")
+        assert host(first=Asking, second=Asking).plugin_names == ("first", "second")
 
     def test_a_hook_that_there_is_not_is_refused_with_those_that_there_are(self):
         class Misspelt(Base):
@@ -73,14 +73,14 @@ class TestLoad:
                 raise AssertionError
 
         loaded = host(unmarked=Unmarked)
-        assert loaded.having("clusterctl_join") == ()
+        assert loaded.plugins_with("clusterctl_join") == ()
 
 
 class TestCall:
     def test_only_the_one_that_is_named_acts_and_takes_the_arguments_it_uses(self):
         loaded = host(a=Joining, b=Joining)
-        assert loaded.call("a", "clusterctl_join", cluster=None, node="n") == "n"
-        assert loaded.call("a", "clusterctl_request") is None
+        assert loaded.call_hook("a", "clusterctl_join", cluster=None, node="n") == "n"
+        assert loaded.call_hook("a", "clusterctl_request") is None
 
     def test_only_one_of_two_that_have_the_hook_is_called(self):
         calls = []
@@ -91,11 +91,11 @@ class TestCall:
                 calls.append(self)
 
         loaded = host(a=Counting, b=Counting)
-        loaded.call("b", "clusterctl_members", cluster=None)
+        loaded.call_hook("b", "clusterctl_members", cluster=None)
         assert calls == [loaded.plugins[1].plugin]
-        alone = loaded.only("a")
-        assert alone.names == ("a",)
-        alone.call("a", "clusterctl_members", cluster=None)
+        alone = loaded.restrict_to("a")
+        assert alone.plugin_names == ("a",)
+        alone.call_hook("a", "clusterctl_members", cluster=None)
         assert calls[1] is loaded.plugins[0].plugin
 
     @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ class TestCall:
                 raise error
 
         with pytest.raises(PluginError) as caught:
-            host(p=Failing).call("p", "clusterctl_members", cluster=None)
+            host(p=Failing).call_hook("p", "clusterctl_members", cluster=None)
         assert caught.value.message == message
         assert remedy in caught.value.remedy
         assert caught.value.__cause__ is error
@@ -125,4 +125,4 @@ class TestCall:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            host(p=Interrupted).call("p", "clusterctl_members", cluster=None)
+            host(p=Interrupted).call_hook("p", "clusterctl_members", cluster=None)

@@ -18,10 +18,10 @@ class Said:
     def __init__(self, text):
         self._text = text
 
-    def said(self):
+    def read_stderr(self):
         return self._text
 
-    def quoted(self):
+    def quote_stderr(self):
         return f" (aws said: {self._text})"
 
 
@@ -36,14 +36,14 @@ class Said:
     ],
 )
 def test_what_waiting_will_not_cure_is_refused_with_what_will(said, remedy):
-    error = proxy_command.trouble(NODE, Said(said), EOFError())
+    error = proxy_command.proxy_error(NODE, Said(said), EOFError())
     assert type(error) is RefusedError
     assert error.message == f"master: aws: {said}"
     assert remedy in error.remedy
 
 
 def test_anything_else_may_be_a_machine_that_boots():
-    error = proxy_command.trouble(NODE, Said("i-0abc is not connected"), EOFError())
+    error = proxy_command.proxy_error(NODE, Said("i-0abc is not connected"), EOFError())
     assert type(error) is RemoteError
     assert error.message == "master does not answer through aws: EOFError (aws said: i-0abc is not connected)"
     assert error.remedy.endswith("the way there is: aws ssm start-session --target i-0abc")
@@ -55,5 +55,5 @@ def test_where_the_aws_program_is_not_installed_it_is_said_what_to_install(
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RefusedError, match="master: aws, which is the way to it, cannot be run here") as caught:
-        proxy_command.start(NODE)
+        proxy_command.start_proxy(NODE)
     assert caught.value.remedy.startswith("install the AWS CLI, version 2, and the Session Manager plugin")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterctl.remote.base import quote
+from clusterctl.remote.base import join_command
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from clusterctl.remote.base import quote
     ],
 )
 def test_one_word_is_a_command_line_and_several_are_words(words, command):
-    assert quote(words) == command
+    assert join_command(words) == command
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=5).map(tuple))
 def test_several_words_arrive_as_they_are(words):
-    assert tuple(shlex.split(quote(words))) == words
+    assert tuple(shlex.split(join_command(words))) == words

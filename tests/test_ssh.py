@@ -58,8 +58,8 @@ def test_a_port_that_nobody_listens_on_is_an_error_with_a_remedy(tmp_path, allow
 def lab(tmp_path_factory):
     folder = ClusterFolder(tmp_path_factory.mktemp("laptop"), "lab")
     provider = LocalProvider(tmp_path_factory.mktemp("local"), os.environ)
-    nodes = provider.create(plan_for("master", "node001"), public_key=folder.ensure())
-    folder.pin(nodes)
+    nodes = provider.create(plan_for("master", "node001"), public_key=folder.ensure_exists())
+    folder.pin_host_keys(nodes)
     yield folder, nodes
     provider.destroy("lab")
 
@@ -72,8 +72,8 @@ class TestOverSSH:
         opened = []
 
         def connect(node=nodes[0]):
-            log = folder.log(node.alias)
-            opened.append(SSHRemote(node, key=folder.key, known_hosts=folder.known_hosts, log=log))
+            log = folder.log_file(node.alias)
+            opened.append(SSHRemote(node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=log))
             deadline = time.monotonic() + 20
             while True:
                 try:
@@ -193,19 +193,19 @@ class TestOverSSH:
 
     def test_a_node_that_shows_another_key_is_refused(self, connect, lab):
         folder, (master, worker) = lab
-        pinned = folder.known_hosts.read_text()
+        pinned = folder.known_hosts_file.read_text()
         try:
-            folder.pin([replace(master, host_key=worker.host_key), worker])
+            folder.pin_host_keys([replace(master, host_key=worker.host_key), worker])
             with pytest.raises(RemoteError, match="shows another host key than the one that was pinned") as caught:
                 connect()
-            assert str(folder.known_hosts) in caught.value.remedy
+            assert str(folder.known_hosts_file) in caught.value.remedy
         finally:
-            folder.known_hosts.write_text(pinned)
+            folder.known_hosts_file.write_text(pinned)
 
     def test_a_node_that_was_never_pinned_is_refused_too(self, lab):
         folder, (master, _) = lab
-        empty = folder.write("nobody", "")
-        remote = SSHRemote(master, key=folder.key, known_hosts=empty, log=folder.log("x"))
+        empty = folder.write_file("nobody", "")
+        remote = SSHRemote(master, key=folder.private_key_file, known_hosts=empty, log=folder.log_file("x"))
         with pytest.raises(RemoteError, match="not found in known_hosts"):
             remote.connect()
 

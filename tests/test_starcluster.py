@@ -7,9 +7,9 @@ import pytest
 from clusterctl.config import ini, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import Origin
-from clusterctl.config.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, modernise
+from clusterctl.config.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, translate_section
 from clusterctl.options import CommaList, Section
-from clusterctl.plugin.loader import find
+from clusterctl.plugin.loader import find_plugin_class
 
 TALK = """\
 [global]
@@ -69,7 +69,7 @@ def find_plugin(name: str, setup_class: str | None) -> type:
 
 def modern(kind: str, name: str = "x", **texts: str):
     origin = Origin("file", "f", f"{kind} {name}")
-    return modernise(ini.RawSection(kind, name, origin, values=ini.written(texts, origin)))
+    return translate_section(ini.RawSection(kind, name, origin, values=ini.raw_values(texts, origin)))
 
 
 def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path, monkeypatch):
@@ -78,7 +78,7 @@ def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path,
     (tmp_path / ".ssh" / "mykey.rsa").touch()
     file = tmp_path / "config"
     file.write_text(TALK)
-    settings = loading.load(file, environ={}, find_plugin=find_plugin)
+    settings = loading.read_config(file, environ={}, find_plugin=find_plugin)
     assert (settings.template, provider_name(settings.cluster)) == ("ip", "ec2")
     assert [(choice.name, choice.plugin) for choice in settings.plugins] == [
         ("ippackages", Packages),
@@ -123,7 +123,7 @@ def test_a_refused_plugin_is_reported_once(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n")
     with pytest.raises(loading.ConfigError) as caught:
-        loading.load(file, environ={}, find_plugin=find_plugin)
+        loading.read_config(file, environ={}, find_plugin=find_plugin)
     assert len(caught.value.problems) == 1
 
 
@@ -158,7 +158,7 @@ def test_users_and_system_packages_are_read_as_ours(tmp_path: Path):
         "[plugin system]\nsetup_class = starcluster.plugins.pkginstaller.PackageInstaller\npackages = htop, git\n"
         "[cluster a]\ncluster_user = me\nplugins = more, system\n"
     )
-    settings = loading.load(file, environ={}, find_plugin=find)
+    settings = loading.read_config(file, environ={}, find_plugin=find_plugin_class)
     users, system = (choice.options for choice in settings.plugins)
     assert (users.num_users, users.usernames, users.download_keys) == (30, ("linus", "tux"), True)
     assert system.packages == ("htop", "git")
@@ -180,6 +180,8 @@ def test_a_cloud_that_is_not_aws_is_refused_rather_than_left_for_aws():
 def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[cluster a]\ncluster_user=me\n")
-    settings = loading.load(file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin)
+    settings = loading.read_config(
+        file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin
+    )
     assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
     assert settings.notes == ("command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from clusterctl.text import age, plural, utc
+from clusterctl.text import format_age, format_utc, plural
 
 
 def test_counts():
@@ -15,8 +15,8 @@ def test_counts():
 
 def test_times_are_utc_and_empty_where_nobody_knows():
     east = timezone(timedelta(hours=2))
-    assert utc(datetime(2025, 6, 10, 9, 0, tzinfo=east)) == "2025-06-10T07:00:00Z"
-    assert utc(None) == ""
+    assert format_utc(datetime(2025, 6, 10, 9, 0, tzinfo=east)) == "2025-06-10T07:00:00Z"
+    assert format_utc(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_times_are_utc_and_empty_where_nobody_knows():
     ],
 )
 def test_ages_are_in_the_greatest_unit_that_fits(passed, said):
-    assert age(timedelta(**passed)) == said
+    assert format_age(timedelta(**passed)) == said

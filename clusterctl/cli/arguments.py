@@ -38,7 +38,7 @@ class NodeName(click.ParamType[str]):
         from clusterctl.journal import ClusterFolder
 
         cluster = ctx.params.get("name")
-        aliases = ClusterFolder(_home_folder(), cluster).wanted() if cluster else ()
+        aliases = ClusterFolder(_home_folder(), cluster).wanted_nodes() if cluster else ()
         return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
 
 
@@ -62,9 +62,9 @@ class TemplateName(click.ParamType[str]):
 
 
 def _home_folder() -> Path:
-    from clusterctl.wiring.local_paths import home
+    from clusterctl.wiring.local_paths import home_folder
 
-    return home()
+    return home_folder()
 
 
 def cluster_argument(function: F) -> F:

@@ -65,7 +65,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 @dataclass
-class Options:
+class GlobalOptions:
     """The global options; commands get them as `ctx.obj`."""
 
     config: str | None = None
@@ -123,7 +123,7 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
     clusterctl list                      what is up
     clusterctl terminate mycluster       end it
     """
-    ctx.obj = Options(config, debug or bool(os.environ.get("CLUSTERCTL_DEBUG")))
+    ctx.obj = GlobalOptions(config, debug or bool(os.environ.get("CLUSTERCTL_DEBUG")))
 
 
 def main() -> NoReturn:

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.output import confirm, table
+from clusterctl.cli.output import confirm_or_abort, format_table
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from clusterctl.providers.money import Estimate, QuotedGroup, Span, Spending
+    from clusterctl.providers.money import Estimate, PriceRange, QuotedGroup, Spending
 
 _DAY = 24
 
 
-class Asking:
+class CostPrompt:
     """Shows the cost of new nodes, asks whether to start them, and keeps the estimate."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -35,8 +35,8 @@ class Asking:
         for line in estimate_lines(estimate):
             click.echo(line, err=self._as_json)
         count = sum(group.count for group in estimate.groups)
-        price = f" for {_hourly_text(estimate)}" if estimate.complete else ""
-        confirm(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
+        price = f" for {_hourly_text(estimate)}" if estimate.is_complete else ""
+        confirm_or_abort(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:
@@ -44,9 +44,9 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     rows = [_group_row(group) for group in estimate.groups]
     rows += [(part.name, "", _price_cell(part.hourly)) for part in estimate.parts]
     lines = [f"In {estimate.place}, at the prices of now, in USD an hour:"]
-    lines += table(("WHAT", "EACH", "TOGETHER", "ON DEMAND", "SAVED"), [(*row, "", "")[:5] for row in rows])
+    lines += format_table(("WHAT", "EACH", "TOGETHER", "ON DEMAND", "SAVED"), [(*row, "", "")[:5] for row in rows])
     lines += [_describe_group(group) for group in estimate.groups]
-    lines += [f"{part.name}: {part.what}" for part in estimate.parts]
+    lines += [f"{part.name}: {part.details}" for part in estimate.parts]
     for limit in estimate.limits:
         needed = "unknown" if limit.needed is None else f"{limit.needed} at most"
         left = "unknown" if limit.left is None else str(limit.left)
@@ -56,13 +56,13 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 
 
 def _group_row(group: QuotedGroup) -> tuple[str, ...]:
-    together = _span_cell(group.each.times(group.count)) if group.each else "unknown"
-    row = (plural(group.count, group.role), _span_cell(group.each), together)
+    together = _span_cell(group.node_price.multiplied_by(group.count)) if group.node_price else "unknown"
+    row = (plural(group.count, group.role), _span_cell(group.node_price), together)
     if group.market == "on-demand":
         return row
     saved = ""
-    if group.each and group.on_demand and group.on_demand.low:
-        saved = f"{100 * (1 - group.each.low / group.on_demand.low):.0f} %"
+    if group.node_price and group.on_demand and group.on_demand.low:
+        saved = f"{100 * (1 - group.node_price.low / group.on_demand.low):.0f} %"
     return (*row, _span_cell(group.on_demand), saved)
 
 
@@ -71,18 +71,18 @@ def _describe_group(group: QuotedGroup) -> str:
     words = f"{plural(group.count, group.role)}: {' | '.join(group.types) or 'of any type'}"
     if group.market == "on-demand":
         return f"{words}, on demand"
-    words += f", spot{'' if group.bid is None else f' up to {dollars(group.bid)}'}"
+    words += f", spot{'' if group.bid is None else f' up to {format_dollars(group.bid)}'}"
     words += f" in {group.zone}, the cheapest" if group.zone else ""
     return f"{words}; else on demand" if group.market == "spot-with-fallback" else words
 
 
 def _total_text(estimate: Estimate) -> str:
-    if not estimate.complete:
+    if not estimate.is_complete:
         return f"at least {_hourly_text(estimate)}: not every price is known."
     spot = any(group.market != "on-demand" for group in estimate.groups)
     fall_back = any(group.market == "spot-with-fallback" for group in estimate.groups)
     hourly, on_demand = estimate.hourly, estimate.hourly_on_demand
-    text = f"{_hourly_text(estimate)}, {_span_text(hourly.times(_DAY))} a day."
+    text = f"{_hourly_text(estimate)}, {_span_text(hourly.multiplied_by(_DAY))} a day."
     if not spot or on_demand.high <= hourly.high:
         return text
     return (
@@ -94,12 +94,12 @@ def _hourly_text(estimate: Estimate) -> str:
     return f"{_span_text(estimate.hourly)} an hour"
 
 
-def _span_text(span: Span) -> str:
-    low, high = dollars(span.low), dollars(span.high)
+def _span_text(span: PriceRange) -> str:
+    low, high = format_dollars(span.low), format_dollars(span.high)
     return low if low == high else f"{low} to {high}"
 
 
-def _span_cell(span: Span | None) -> str:
+def _span_cell(span: PriceRange | None) -> str:
     if span is None:
         return "unknown"
     low, high = _price_cell(span.low), _price_cell(span.high)
@@ -110,14 +110,14 @@ def _price_cell(usd: Decimal | None) -> str:
     return "unknown" if usd is None else f"{usd:.4f}"
 
 
-def dollars(usd: Decimal) -> str:
+def format_dollars(usd: Decimal) -> str:
     """Return an amount as text: to the cent, or with two digits where it is less than ten cents."""
     return f"${usd:.2f}" if usd >= 0.095 or not usd else f"${usd:.2g}" if usd >= 0.0001 else "$0.00"
 
 
 def spending_text(spending: Spending) -> str:
     """Return the cost of nodes in a few words."""
-    return f"{dollars(spending.hourly)} an hour, {dollars(spending.so_far)} so far"
+    return f"{format_dollars(spending.hourly)} an hour, {format_dollars(spending.so_far)} so far"
 
 
 def spending_json(spending: Spending | None) -> dict[str, object] | None:
@@ -137,7 +137,7 @@ def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
         return None
     return {
         "place": estimate.place,
-        "complete": estimate.complete,
+        "complete": estimate.is_complete,
         "hourly_usd": _span_json(estimate.hourly),
         "hourly_on_demand_usd": _span_json(estimate.hourly_on_demand),
         "groups": [
@@ -147,21 +147,21 @@ def estimate_json(estimate: Estimate | None) -> dict[str, object] | None:
                 "types": list(group.types),
                 "market": group.market,
                 "zone": group.zone or None,
-                "each_usd": _span_json(group.each),
+                "each_usd": _span_json(group.node_price),
                 "on_demand_usd": _span_json(group.on_demand),
                 "bid_usd": _to_float(group.bid),
             }
             for group in estimate.groups
         ],
         "parts": [
-            {"name": part.name, "what": part.what, "hourly_usd": _to_float(part.hourly)} for part in estimate.parts
+            {"name": part.name, "what": part.details, "hourly_usd": _to_float(part.hourly)} for part in estimate.parts
         ],
         "limits": [{"name": limit.name, "needed": limit.needed, "left": limit.left} for limit in estimate.limits],
         "notes": list(estimate.notes),
     }
 
 
-def _span_json(span: Span | None) -> dict[str, float | None] | None:
+def _span_json(span: PriceRange | None) -> dict[str, float | None] | None:
     return None if span is None else {"low": _to_float(span.low), "high": _to_float(span.high)}
 
 

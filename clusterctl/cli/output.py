@@ -105,18 +105,18 @@ def _to_json(value: object) -> object:
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns at any width of the terminal: one line a row, so that grep works."""
-    for line in table(headings, rows):
+    for line in format_table(headings, rows):
         click.echo(line)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def format_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Return the lines of a table with aligned columns."""
     cells = [[str(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def show_found(items: Sequence[Any], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
+def show_items(items: Sequence[Any], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
     """Print frozen dataclasses, whole as JSON, or some of their fields as a table.
 
     Args:
@@ -134,7 +134,7 @@ def show_found(items: Sequence[Any], columns: Mapping[str, str], *, as_json: boo
         show_table(list(columns.values()), rows)
 
 
-def confirm(question: str, *, yes: bool, err: bool = False) -> None:
+def confirm_or_abort(question: str, *, yes: bool, err: bool = False) -> None:
     """Ask, unless `yes`, on stderr if `err`. A no, or no terminal to answer on, ends the command."""
     if yes:
         return

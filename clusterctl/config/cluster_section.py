@@ -20,7 +20,7 @@ def laptop_user() -> str:
         return "cluster"
 
 
-def network_of(text: str) -> str:
+def parse_network(text: str) -> str:
     """Return addresses in CIDR notation. Raises ValueError with a message that says what was expected."""
     try:
         return str(ipaddress.ip_network(text, strict=False))
@@ -28,9 +28,9 @@ def network_of(text: str) -> str:
         raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
 
 
-MEAN_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid", "market", "subnet_id", "instance_profile")
+IMPLY_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid", "market", "subnet_id", "instance_profile")
 """Options that imply the provider ec2 where no PROVIDER is given."""
-_IMPLY_MACHINES = ("provider", "hosts", *MEAN_EC2)
+_IMPLY_MACHINES = ("provider", "hosts", *IMPLY_EC2)
 
 
 class ClusterSection(Section):
@@ -209,7 +209,7 @@ class ClusterSection(Section):
     @field_validator("allow_from")
     @classmethod
     def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(network if network == "auto" else network_of(network) for network in networks)
+        return tuple(network if network == "auto" else parse_network(network) for network in networks)
 
     @field_validator("min_size")
     @classmethod

@@ -111,4 +111,4 @@ def _format_default(value: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render_example(loader.installed("clusterctl")))
+    sys.stdout.write(render_example(loader.installed_plugins("clusterctl")))

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-KINDS = ("global", "aws", "key", "host", "volume", "permission", "plugin", "cluster")
-_PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in KINDS}
+SECTION_KINDS = ("global", "aws", "key", "host", "volume", "permission", "plugin", "cluster")
+_PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in SECTION_KINDS}
 _NAMELESS = ("global", "aws")
 _REFERENCES = {"keyname": "key", "volumes": "volume", "permissions": "permission", "plugins": "plugin"}
 
 # The section name that configparser sees. It cannot collide: control characters are refused before.
 _BODY = "\x01"
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 20
-MISSING = "there is no such file"
+NO_SUCH_FILE = "there is no such file"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _SectionParser(configparser.ConfigParser):
         return optionstr.lower()
 
 
-def read(path: Path) -> IniText:
+def read_ini(path: Path) -> IniText:
     """Read a file and all files it includes. Never raises because of their content: see `IniText.problems`."""
     state = _ReadState()
     _read_file(path, (), f"{path}:", state)
@@ -93,7 +93,9 @@ def _read_file(path: Path, parents: tuple[Path, ...], message_prefix: str, state
         real = path.resolve()
         lines = _load_lines(path)
     except FileNotFoundError:
-        state.problems.append(f"{message_prefix} cannot read {path}: {MISSING}" if parents else f"{path}: {MISSING}")
+        state.problems.append(
+            f"{message_prefix} cannot read {path}: {NO_SUCH_FILE}" if parents else f"{path}: {NO_SUCH_FILE}"
+        )
         return
     except (OSError, RuntimeError, ValueError) as exc:  # also loops of symbolic links, and invalid file names
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
@@ -155,7 +157,7 @@ def _parse_header(path: Path, line: str, number: int, state: _ReadState) -> RawS
     if not text.endswith("]") or text.count("[") != 1 or text.count("]") != 1:
         wrong = "not a section header: write [kind NAME]"
     elif not kind:
-        known = did_you_mean(kind_word, KINDS) or f"; there are: {', '.join(KINDS)}"
+        known = did_you_mean(kind_word, SECTION_KINDS) or f"; there are: {', '.join(SECTION_KINDS)}"
         wrong = f"unknown kind of section{known}"
     elif kind in _NAMELESS and name and title.lower() != "aws info":
         wrong = f"this section has no name: write [{kind}]"
@@ -181,7 +183,7 @@ def _parse_body(section: RawSection, lines: list[str], state: _ReadState) -> Raw
     for key in sorted({key for key in parser.keys_seen if parser.keys_seen.count(key) > 1}):
         state.problems.append(f"{section.origin} {key.upper()}: is given twice")
     texts = {key: text.strip() for key, text in parser.items(_BODY) if isinstance(text, str)}
-    return replace(section, values=written(texts, section.origin))
+    return replace(section, values=raw_values(texts, section.origin))
 
 
 def _is_new(section: RawSection, state: _ReadState) -> bool:
@@ -207,24 +209,24 @@ def _read_includes(section: RawSection, path: Path, parents: tuple[Path, ...], s
             _read_file(path.parent / expand_path(item), parents, message_prefix, state)
 
 
-def named(sections: Iterable[RawSection], kind: str) -> dict[str, RawSection]:
+def sections_by_name(sections: Iterable[RawSection], kind: str) -> dict[str, RawSection]:
     """Return the sections of a kind, by name."""
     return {section.name: section for section in sections if section.kind == kind}
 
 
-def written(texts: Mapping[str, str], origin: Origin) -> dict[str, RawValue]:
+def raw_values(texts: Mapping[str, str], origin: Origin) -> dict[str, RawValue]:
     """Return raw values that all have the same origin, by key."""
     return {key: RawValue(text, replace(origin, key=key.upper())) for key, text in texts.items()}
 
 
-def merged(sections: Sequence[RawSection], kind: str, origin: Origin) -> RawSection:
+def merge_sections(sections: Sequence[RawSection], kind: str, origin: Origin) -> RawSection:
     """Return the one section of a kind without names, merged from all files; empty if no file has it."""
     parts = [section for section in sections if section.kind == kind]
     values = {key: value for section in reversed(parts) for key, value in section.values.items()}
     return replace(parts[0] if parts else RawSection(kind, "", origin), values=values)
 
 
-def in_environment(names: Mapping[str, Sequence[str]], environ: Mapping[str, str]) -> dict[str, RawValue]:
+def values_from_environment(names: Mapping[str, Sequence[str]], environ: Mapping[str, str]) -> dict[str, RawValue]:
     """Return the values of environment variables: for each key, the first of its variables that is not empty."""
     return {
         key: RawValue(environ[name], Origin("environment", key=name))
@@ -233,13 +235,13 @@ def in_environment(names: Mapping[str, Sequence[str]], environ: Mapping[str, str
     }
 
 
-def place(section: RawSection, key: str) -> Origin:
+def origin_of(section: RawSection, key: str) -> Origin:
     """Return the origin of a key: where it is written, or would be written."""
     value = section.values.get(key)
     return value.origin if value else replace(section.origin, key=key.upper())
 
 
-def extended(name: str, sections: Mapping[str, RawSection]) -> RawSection:
+def resolve_extends(name: str, sections: Mapping[str, RawSection]) -> RawSection:
     """Return the section with the values that it inherits by EXTENDS and does not set itself."""
     values: dict[str, RawValue] = {}
     for ancestor in _parent_chain(name, sections):
@@ -248,15 +250,15 @@ def extended(name: str, sections: Mapping[str, RawSection]) -> RawSection:
     return replace(sections[name], values=values)
 
 
-def wrong_parents(sections: Mapping[str, RawSection]) -> list[str]:
+def check_extends(sections: Mapping[str, RawSection]) -> list[str]:
     """Return problems for sections that extend a missing section, or each other."""
     problems = []
     for name, section in sections.items():
         *_, last = chain = _parent_chain(name, sections)
         if last not in sections and len(chain) == 2:
-            problems.append(f"{place(section, 'extends')}: {no_section('cluster', last, sections)}")
+            problems.append(f"{origin_of(section, 'extends')}: {missing_section_message('cluster', last, sections)}")
         elif last == name and len(chain) > 1:
-            problems.append(f"{place(section, 'extends')}: the sections extend each other: {' -> '.join(chain)}")
+            problems.append(f"{origin_of(section, 'extends')}: the sections extend each other: {' -> '.join(chain)}")
     return problems
 
 
@@ -271,7 +273,7 @@ def _parent_chain(name: str, sections: Mapping[str, RawSection]) -> list[str]:
     return chain
 
 
-def no_section(kind: str, name: str, known: Iterable[str]) -> str:
+def missing_section_message(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message for a name that no section has."""
     names = sorted(known)
     name = name.partition("=")[0].strip()  # a line that got into a list by mistake may hold a secret
@@ -279,17 +281,17 @@ def no_section(kind: str, name: str, known: Iterable[str]) -> str:
     return f"there is no section [{kind} {name}]{did_you_mean(name, names) or existing}"
 
 
-def dangling(section: RawSection, sections: Sequence[RawSection]) -> list[str]:
+def check_references(section: RawSection, sections: Sequence[RawSection]) -> list[str]:
     """Return problems for names in a cluster section that no section has, or that are repeated."""
     problems = []
     for key, kind in _REFERENCES.items():
         value = section.values.get(key)
         items = comma_list(value.text) if value else ()
-        known = named(sections, kind)
+        known = sections_by_name(sections, kind)
         for item in dict.fromkeys(items):
             origin = section.values[key].origin
             if items.count(item) > 1:
                 problems.append(f"{origin}: {item} is named twice")
             if kind != "plugin" and item not in known:  # a plugin may be a bundled one, without a section
-                problems.append(f"{origin}: {no_section(kind, item, known)}")
+                problems.append(f"{origin}: {missing_section_message(kind, item, known)}")
     return problems

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config import ini
-from clusterctl.config.cluster_section import MEAN_EC2, ClusterSection
+from clusterctl.config.cluster_section import IMPLY_EC2, ClusterSection
 from clusterctl.config.ini import IniText, RawSection, RawValue
-from clusterctl.config.plugin_sections import overridden, plugin_choices
-from clusterctl.config.provider_options import provider_name, unfit_for_provider, without_effect
+from clusterctl.config.plugin_sections import apply_plugin_overrides, choose_plugins
+from clusterctl.config.provider_options import check_provider_options, options_without_effect, provider_name
 from clusterctl.config.settings import (
     AwsSection,
     GlobalSection,
@@ -20,7 +20,7 @@ from clusterctl.config.settings import (
     Settings,
     VolumeSection,
 )
-from clusterctl.config.validation import Found, check, check_all, modern_section
+from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
 from clusterctl.errors import ConfigError
 from clusterctl.options import did_you_mean, is_file
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from clusterctl.config.plugin_sections import FindPlugin
     from clusterctl.options import Section
 
-BUILT_IN = ("local", "docker")
+BUILT_IN_TEMPLATES = ("local", "docker")
 """The templates that exist without a config file; the first is the default."""
 
-RESERVED = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
+RESERVED_VARIABLES = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
 """Names after CLUSTERCTL_ of environment variables that are not options."""
 
 _FILE_ONLY = frozenset({"include", "extends"})
@@ -48,7 +48,7 @@ _DEFAULT = Origin("default")
 _PREFIX = "CLUSTERCTL_"
 
 
-def load(
+def read_config(
     path: Path | None,
     *,
     template: str | None = None,
@@ -70,17 +70,17 @@ def load(
     Raises:
         ConfigError: the config has problems; the error lists all of them.
     """
-    diagnostics = Found()
+    diagnostics = Diagnostics()
     sections = _read_sections(path, diagnostics)
     home = Origin("file", str(path)) if path else _DEFAULT
-    global_section = ini.merged(sections, "global", replace(home, section="global"))
+    global_section = ini.merge_sections(sections, "global", replace(home, section="global"))
     global_raw = _apply_overrides(global_section, environ, {}, diagnostics, model=GlobalSection)
-    global_ = check(GlobalSection, global_raw, diagnostics, "global")
+    global_ = check_section(GlobalSection, global_raw, diagnostics, "global")
     aws = _check_aws(sections, home, environ, diagnostics)
-    keys = check_all(KeySection, ini.named(sections, "key"), diagnostics)
-    hosts = check_all(HostSection, ini.named(sections, "host"), diagnostics)
-    volumes = check_all(VolumeSection, ini.named(sections, "volume"), diagnostics)
-    permissions = check_all(PermissionSection, ini.named(sections, "permission"), diagnostics)
+    keys = check_sections(KeySection, ini.sections_by_name(sections, "key"), diagnostics)
+    hosts = check_sections(HostSection, ini.sections_by_name(sections, "host"), diagnostics)
+    volumes = check_sections(VolumeSection, ini.sections_by_name(sections, "volume"), diagnostics)
+    permissions = check_sections(PermissionSection, ini.sections_by_name(sections, "permission"), diagnostics)
 
     clusters = _collect_templates(sections, template, diagnostics)
     template_name = _choose_template(home, template, clusters, global_raw, diagnostics)
@@ -90,13 +90,13 @@ def load(
         clusters[template_name] = _apply_overrides(clusters[template_name], environ, cluster_overrides, diagnostics)
     _report_unknown_variables(environ, diagnostics)
     checked = {
-        name: check(ClusterSection, raw, diagnostics, "cluster" if name == template_name else None)
+        name: check_section(ClusterSection, raw, diagnostics, "cluster" if name == template_name else None)
         for name, raw in clusters.items()
     }
-    plugin_sections = overridden(ini.named(sections, "plugin"), all_overrides, diagnostics)
-    plugins = plugin_choices(plugin_sections, clusters, find_plugin, diagnostics)
+    plugin_sections = apply_plugin_overrides(ini.sections_by_name(sections, "plugin"), all_overrides, diagnostics)
+    plugins = choose_plugins(plugin_sections, clusters, find_plugin, diagnostics)
     for raw in clusters.values():
-        diagnostics.problems.extend(ini.dangling(raw, sections))
+        diagnostics.problems.extend(ini.check_references(raw, sections))
     cluster = checked.get(template_name)
     if cluster:
         _check_chosen(cluster, clusters[template_name], keys, diagnostics)
@@ -130,10 +130,10 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     Raises:
         ConfigError: the file cannot be read, or the section is wrong.
     """
-    diagnostics = Found()
-    text = ini.read(path) if path else IniText(())
+    diagnostics = Diagnostics()
+    text = ini.read_ini(path) if path else IniText(())
     diagnostics.problems.extend(text.problems)
-    sections = [modern_section(section, diagnostics) for section in text.sections if section.kind == "aws"]
+    sections = [translated_section(section, diagnostics) for section in text.sections if section.kind == "aws"]
     aws = _check_aws(sections, Origin("file", str(path or "")), environ, diagnostics)
     if diagnostics.problems or aws is None:
         raise _config_error(path, diagnostics)
@@ -142,71 +142,73 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
 
 def mentions_ec2(path: Path) -> bool:
     """Return whether a config file, valid or not, mentions EC2: in an [aws] section or in a template."""
-    for section in ini.read(path).sections:
+    for section in ini.read_ini(path).sections:
         values = section.values
         elsewhere = "provider" in values and values["provider"].text != "ec2"
         if section.kind == "aws" or (
-            section.kind == "cluster" and not elsewhere and {"provider", *MEAN_EC2} & {*values}
+            section.kind == "cluster" and not elsewhere and {"provider", *IMPLY_EC2} & {*values}
         ):
             return True
     return False
 
 
-def _config_error(path: Path | None, diagnostics: Found) -> ConfigError:
+def _config_error(path: Path | None, diagnostics: Diagnostics) -> ConfigError:
     problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in diagnostics.problems))
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
         remedy = "correct the command line; `clusterctl start --help` explains every option"
     elif path is None:
         remedy = "write a config file with: clusterctl config init"
-    elif len(problems) == 1 and problems[0] == f"{path}: {ini.MISSING}":
+    elif len(problems) == 1 and problems[0] == f"{path}: {ini.NO_SUCH_FILE}":
         remedy = f"write one with: clusterctl config init --path {path}"
     return ConfigError(problems, remedy=remedy)
 
 
-def _read_sections(path: Path | None, diagnostics: Found) -> list[RawSection]:
+def _read_sections(path: Path | None, diagnostics: Diagnostics) -> list[RawSection]:
     """Return all sections, with StarCluster's options translated to today's."""
-    text = ini.read(path) if path else IniText((_built_in_section(BUILT_IN[0]),))
+    text = ini.read_ini(path) if path else IniText((_built_in_section(BUILT_IN_TEMPLATES[0]),))
     diagnostics.problems.extend(text.problems)
     if diagnostics.problems and not text.sections:
         raise _config_error(path, diagnostics)
-    return [modern_section(section, diagnostics) for section in text.sections]
+    return [translated_section(section, diagnostics) for section in text.sections]
 
 
-def _collect_templates(sections: list[RawSection], wanted: str | None, diagnostics: Found) -> dict[str, RawSection]:
+def _collect_templates(
+    sections: list[RawSection], wanted: str | None, diagnostics: Diagnostics
+) -> dict[str, RawSection]:
     """Return the cluster sections with inherited values, by name."""
-    own = dict(ini.named(sections, "cluster"))
-    if wanted is not None and wanted in BUILT_IN:
+    own = dict(ini.sections_by_name(sections, "cluster"))
+    if wanted is not None and wanted in BUILT_IN_TEMPLATES:
         # The built-in templates can always be asked for by name; a section of that name in the file has priority.
         own.setdefault(wanted, _built_in_section(wanted))
-    diagnostics.problems.extend(ini.wrong_parents(own))
-    return {name: ini.extended(name, own) for name in own}
+    diagnostics.problems.extend(ini.check_extends(own))
+    return {name: ini.resolve_extends(name, own) for name in own}
 
 
 def _built_in_section(name: str) -> RawSection:
     origin = replace(_DEFAULT, section=f"cluster {name}")
     texts = {"provider": name, "plugins": "ipcluster"}
-    return RawSection("cluster", name, origin, values=ini.written(texts, origin))
+    return RawSection("cluster", name, origin, values=ini.raw_values(texts, origin))
 
 
 def _apply_overrides(
     raw: RawSection,
     environ: Mapping[str, str],
     overrides: Mapping[str, str],
-    diagnostics: Found,
+    diagnostics: Diagnostics,
     *,
     model: type[Section] = ClusterSection,
 ) -> RawSection:
     """Return the section with the values that the environment and the command line override."""
     names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
-    values = ini.in_environment(names, environ) | ini.written(overrides, Origin("command line"))
-    changes = modern_section(replace(raw, values=values), diagnostics)
+    values = ini.values_from_environment(names, environ) | ini.raw_values(overrides, Origin("command line"))
+    changes = translated_section(replace(raw, values=values), diagnostics)
     return replace(raw, values={**raw.values, **changes.values})
 
 
-def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Found) -> None:
+def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Diagnostics) -> None:
     options = (ClusterSection.model_fields.keys() | GlobalSection.model_fields.keys()) - _FILE_ONLY
-    known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED})
+    known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED_VARIABLES})
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known:
             near = did_you_mean(name, known)
@@ -214,18 +216,22 @@ def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Found) ->
 
 
 def _check_aws(
-    sections: list[RawSection], home: Origin, environ: Mapping[str, str], diagnostics: Found
+    sections: list[RawSection], home: Origin, environ: Mapping[str, str], diagnostics: Diagnostics
 ) -> AwsSection | None:
-    raw = ini.merged(sections, "aws", replace(home, section="aws"))
-    values = ini.in_environment(_AWS_ENVIRONMENT, environ)
+    raw = ini.merge_sections(sections, "aws", replace(home, section="aws"))
+    values = ini.values_from_environment(_AWS_ENVIRONMENT, environ)
     # A key id belongs to its secret and token. AWS would refuse a mixture from two sources.
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}
-    return check(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
+    return check_section(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
 
 
 def _choose_template(
-    home: Origin, template: str | None, clusters: Mapping[str, RawSection], global_: RawSection, diagnostics: Found
+    home: Origin,
+    template: str | None,
+    clusters: Mapping[str, RawSection],
+    global_: RawSection,
+    diagnostics: Diagnostics,
 ) -> str:
     """Return the name of the template to use. If there is none, report it and return an empty text."""
     default = global_.values.get("default_template")
@@ -233,7 +239,9 @@ def _choose_template(
     wanted += [default] if default and default.text else []
     for value in wanted:
         if value.text not in clusters:
-            diagnostics.problems.append(f"{value.origin}: {ini.no_section('cluster', value.text, clusters)}")
+            diagnostics.problems.append(
+                f"{value.origin}: {ini.missing_section_message('cluster', value.text, clusters)}"
+            )
     if wanted:
         return wanted[0].text if wanted[0].text in clusters else ""
     if len(clusters) == 1:
@@ -246,12 +254,14 @@ def _choose_template(
     return ""
 
 
-def _check_chosen(cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], diagnostics: Found) -> None:
+def _check_chosen(
+    cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], diagnostics: Diagnostics
+) -> None:
     """Check the options whose meaning depends on the provider."""
     provider = provider_name(cluster)
-    for key, message in unfit_for_provider(cluster):
-        diagnostics.problems.append(f"{ini.place(raw, key)}: {message}")
-    unused = without_effect(cluster, raw.values)
+    for key, message in check_provider_options(cluster):
+        diagnostics.problems.append(f"{ini.origin_of(raw, key)}: {message}")
+    unused = options_without_effect(cluster, raw.values)
     if unused:
         options = ", ".join(key.upper() for key in unused)
         diagnostics.notes.append(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, RawValue
 from clusterctl.config.settings import Origin, PluginChoice
-from clusterctl.config.validation import Found, check, modern_section
+from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
 from clusterctl.options import Section, comma_list, did_you_mean, is_secret
 from clusterctl.plugin.loader import options_model
@@ -20,8 +20,8 @@ FindPlugin = Callable[[str, "str | None"], "type[object]"]
 """Takes a section name and SETUP_CLASS or None; returns the plugin class. Raises PluginError if there is none."""
 
 
-def overridden(
-    sections: Mapping[str, RawSection], overrides: Mapping[str, str], diagnostics: Found
+def apply_plugin_overrides(
+    sections: Mapping[str, RawSection], overrides: Mapping[str, str], diagnostics: Diagnostics
 ) -> dict[str, RawSection]:
     """Return the plugin sections with the ``PLUGIN.OPTION`` values of the command line."""
     sections_by_name = dict(sections)
@@ -30,16 +30,16 @@ def overridden(
         if dot:
             origin = Origin("command line", section=f"plugin {plugin}", key=name)
             raw = sections_by_name.get(plugin) or RawSection("plugin", plugin, origin)
-            override = modern_section(replace(raw, values={option: RawValue(text, origin)}), diagnostics)
+            override = translated_section(replace(raw, values={option: RawValue(text, origin)}), diagnostics)
             sections_by_name[plugin] = replace(raw, values={**raw.values, **override.values})
     return sections_by_name
 
 
-def plugin_choices(
+def choose_plugins(
     sections: Mapping[str, RawSection],
     clusters: Mapping[str, RawSection],
     find_plugin: FindPlugin,
-    diagnostics: Found,
+    diagnostics: Diagnostics,
 ) -> dict[str, PluginChoice]:
     """Return a choice for every plugin that has a section or that a template names."""
     named = dict(sections)
@@ -56,7 +56,7 @@ def plugin_choices(
 
 
 def _load_choice(
-    raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, diagnostics: Found
+    raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, diagnostics: Diagnostics
 ) -> PluginChoice | None:
     """Return a plugin with its options, or report its problems and return None."""
     values = dict(raw.values)
@@ -86,5 +86,5 @@ def _load_choice(
             diagnostics.problems.append(
                 f"{value.origin}: is a secret, and everybody here can read a command line; {hint}"
             )
-    options = check(model, replace(raw, values=values), diagnostics, f"plugin.{raw.name}")
+    options = check_section(model, replace(raw, values=values), diagnostics, f"plugin.{raw.name}")
     return PluginChoice(raw.name, plugin, options) if options is not None else None

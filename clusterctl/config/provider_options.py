@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import MEAN_EC2, USER_NAME, laptop_user
+from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME, laptop_user
 from clusterctl.model import Machines, Volume
 from clusterctl.options import is_file
 
@@ -22,7 +22,7 @@ def provider_name(cluster: ClusterSection) -> str:
         return cluster.provider
     if cluster.hosts:
         return "static"
-    return "ec2" if any(getattr(cluster, key) for key in MEAN_EC2) else "local"
+    return "ec2" if any(getattr(cluster, key) for key in IMPLY_EC2) else "local"
 
 
 _OF_EC2 = (
@@ -44,7 +44,7 @@ _IDLE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
+def options_without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
     """Return the given options that have no effect with this cluster's provider."""
     return [key for key in _IDLE[provider_name(cluster)] if key in given]
 
@@ -55,7 +55,7 @@ def providers_of(key: str) -> tuple[str, ...]:
     return () if len(names) == len(_IDLE) else names
 
 
-def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
+def machine_settings(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
     """Return the settings for every machine, with the volumes that the template names."""
     chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
     return Machines(
@@ -77,7 +77,7 @@ def machines(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> M
     )
 
 
-def unfit_for_provider(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
+def check_provider_options(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
     """Yield options that do not fit this cluster's provider, each with the problem."""
     provider = provider_name(cluster)
     if cluster.cluster_user == "root" and not (provider == "local" and laptop_user() == "root"):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from clusterctl.config.cluster_section import ClusterSection, laptop_user, network_of
+from clusterctl.config.cluster_section import ClusterSection, laptop_user, parse_network
 from clusterctl.options import ExpandedPath, Field, Flag, PathList, SecretText, Section
 
 
@@ -130,7 +130,7 @@ class PermissionSection(Section):
     @field_validator("cidr_ip")
     @classmethod
     def _check_network(cls, text: str) -> str:
-        return network_of(text)
+        return parse_network(text)
 
 
 @dataclass(frozen=True)

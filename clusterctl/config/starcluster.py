@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clusterctl.options import comma_list, shorten
+from clusterctl.options import comma_list, quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,7 +132,7 @@ NO_EFFECT: Mapping[tuple[str, str], str] = {
 
 
 @dataclass(frozen=True)
-class Mapped:
+class TranslatedValue:
     """A translated value. `text` is None if the line is dropped. `note` or `problem` says what was done."""
 
     text: str | None
@@ -141,7 +141,7 @@ class Mapped:
 
 
 @dataclass(frozen=True)
-class Modern:
+class TranslatedSection:
     """A translated section, a note for each changed value, and problems that the user must solve by hand."""
 
     section: RawSection
@@ -149,7 +149,7 @@ class Modern:
     problems: tuple[str, ...] = ()
 
 
-def modernise(section: RawSection) -> Modern:
+def translate_section(section: RawSection) -> TranslatedSection:
     """Translate the values of one section. A section without old values is returned unchanged."""
     kind = section.kind
     kinds = {kind, f"plugin:{_bundled_name(section)}"} if kind == "plugin" else {kind}
@@ -166,7 +166,7 @@ def modernise(section: RawSection) -> Modern:
             notes.append(f"{value.origin}: {mapped.note}")
         if mapped.problem:
             problems.append(f"{value.origin}: {mapped.problem}")
-    return Modern(replace(section, values=values), tuple(notes), tuple(problems))
+    return TranslatedSection(replace(section, values=values), tuple(notes), tuple(problems))
 
 
 def _bundled_name(section: RawSection) -> str:
@@ -175,54 +175,58 @@ def _bundled_name(section: RawSection) -> str:
     return PLUGINS.get(value.text, value.text) if value and value.text else section.name
 
 
-def _translate_value(kinds: set[str], key: str, text: str) -> Mapped:
+def _translate_value(kinds: set[str], key: str, text: str) -> TranslatedValue:
     for kind in kinds:
         if (kind, key) in NO_EFFECT:
             # The old value is not shown: some of them are passwords.
-            return Mapped(None, note=f"has no effect any more: {NO_EFFECT[kind, key]}")
+            return TranslatedValue(None, note=f"has no effect any more: {NO_EFFECT[kind, key]}")
         if (kind, key) in _RULES:
             return _RULES[kind, key](text)
-    return Mapped(text)
+    return TranslatedValue(text)
 
 
-def _translate_setup_class(text: str) -> Mapped:
+def _translate_setup_class(text: str) -> TranslatedValue:
     if text in PLUGINS:
-        return Mapped(PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl")
+        return TranslatedValue(
+            PLUGINS[text], note=f"{text} is read as {PLUGINS[text]}, the plugin that comes with clusterctl"
+        )
     for start, advice in NO_PLUGIN.items():
         if text.startswith(start):
-            return Mapped(None, problem=f"{text} is not available: {advice}")
-    return Mapped(text)
+            return TranslatedValue(None, problem=f"{text} is not available: {advice}")
+    return TranslatedValue(text)
 
 
-def _translate_disable_queue(text: str) -> Mapped:
+def _translate_disable_queue(text: str) -> TranslatedValue:
     if text.lower() in {"true", "yes", "on", "1"}:
-        return Mapped(None, note=f"{text} has no effect any more: there is no queue to disable")
+        return TranslatedValue(None, note=f"{text} has no effect any more: there is no queue to disable")
     advice = "clusterctl sets up no Grid Engine; remove the line and send work to the plugin ipcluster"
-    return Mapped(None, problem=f"got {shorten(text)}, but {advice}")
+    return TranslatedValue(None, problem=f"got {quote_shortened(text)}, but {advice}")
 
 
-def _translate_image(text: str) -> Mapped:
+def _translate_image(text: str) -> TranslatedValue:
     if text not in IMAGES:
-        return Mapped(text)
-    return Mapped(IMAGE, note=f"{text}, an image of StarCluster, is read as {IMAGE}")
+        return TranslatedValue(text)
+    return TranslatedValue(IMAGE, note=f"{text}, an image of StarCluster, is read as {IMAGE}")
 
 
-def _translate_region_host(text: str) -> Mapped:
+def _translate_region_host(text: str) -> TranslatedValue:
     if text.endswith(".amazonaws.com"):
-        return Mapped(None, note=f"{text} has no effect any more: {_AWS_ONLY}")
+        return TranslatedValue(None, note=f"{text} has no effect any more: {_AWS_ONLY}")
     # Without the line the nodes would start, and cost money, in AWS.
-    return Mapped(None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that")
+    return TranslatedValue(
+        None, problem=f"{text} is not AWS; clusterctl starts nodes in AWS only: remove the line to do that"
+    )
 
 
-def _translate_instance_types(text: str) -> Mapped:
+def _translate_instance_types(text: str) -> TranslatedValue:
     items = comma_list(text)
     if any(":" in item for item in items):
         advice = "write types alone, any of which a worker may get: NODE_INSTANCE_TYPE = c7i.2xlarge, c7a.2xlarge"
-        return Mapped(None, problem=f"type:image:count is not supported; {advice}")
+        return TranslatedValue(None, problem=f"type:image:count is not supported; {advice}")
     return _translate_items(items, lambda item: INSTANCE_TYPES.get(item, item), "a retired type")
 
 
-def _translate_packages(text: str) -> Mapped:
+def _translate_packages(text: str) -> TranslatedValue:
     def rename_package(item: str) -> str:
         name, rest = re.fullmatch(r"([\w.-]*)(.*)", item, re.DOTALL).groups()  # type: ignore[union-attr]
         return PACKAGES.get(name.lower(), name) + rest
@@ -230,12 +234,12 @@ def _translate_packages(text: str) -> Mapped:
     return _translate_items(comma_list(text), rename_package, "a package since renamed")
 
 
-def _translate_items(items: tuple[str, ...], today: Callable[[str], str], what: str) -> Mapped:
+def _translate_items(items: tuple[str, ...], today: Callable[[str], str], what: str) -> TranslatedValue:
     changed = [f"{item}, {what}, is read as {today(item)}" for item in items if today(item) != item]
-    return Mapped(", ".join(today(item) for item in items), note="; ".join(changed))
+    return TranslatedValue(", ".join(today(item) for item in items), note="; ".join(changed))
 
 
-_RULES: Mapping[tuple[str, str], Callable[[str], Mapped]] = {
+_RULES: Mapping[tuple[str, str], Callable[[str], TranslatedValue]] = {
     ("plugin", "setup_class"): _translate_setup_class,
     ("cluster", "disable_queue"): _translate_disable_queue,
     ("cluster", "node_image_id"): _translate_image,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.config import ini
 from clusterctl.config.settings import Origin
-from clusterctl.config.starcluster import modernise
+from clusterctl.config.starcluster import translate_section
 from clusterctl.options import Section, read_section
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
-class Found:
+class Diagnostics:
     """The problems, notes and origins that loading collects."""
 
     problems: list[str] = field(default_factory=list)
@@ -29,9 +29,9 @@ class Found:
     """Plugin sections with a reported problem; they are not checked again."""
 
 
-def modern_section(section: RawSection, diagnostics: Found) -> RawSection:
+def translated_section(section: RawSection, diagnostics: Diagnostics) -> RawSection:
     """Return the section with translated values. Translations and refusals are added to `diagnostics`."""
-    modern = modernise(section)
+    modern = translate_section(section)
     diagnostics.notes.extend(modern.notes)
     diagnostics.problems.extend(modern.problems)
     if modern.problems and section.kind == "plugin":
@@ -39,18 +39,18 @@ def modern_section(section: RawSection, diagnostics: Found) -> RawSection:
     return modern.section
 
 
-def check(model: type[S], raw: RawSection, diagnostics: Found, label: str | None) -> S | None:
+def check_section(model: type[S], raw: RawSection, diagnostics: Diagnostics, label: str | None) -> S | None:
     """Return the checked model, or None with its problems reported. Keep the origin of each value under `label`."""
     section, faults = read_section(model, {key: value.text for key, value in raw.values.items()})
     for key, message in faults:
-        diagnostics.problems.append(f"{ini.place(raw, key)}: {message}")
+        diagnostics.problems.append(f"{ini.origin_of(raw, key)}: {message}")
     if label:
         for key in model.model_fields:
             diagnostics.origins[f"{label}.{key}"] = raw.values[key].origin if key in raw.values else Origin("default")
     return section
 
 
-def check_all(model: type[S], raws: Mapping[str, RawSection], diagnostics: Found) -> dict[str, S]:
+def check_sections(model: type[S], raws: Mapping[str, RawSection], diagnostics: Diagnostics) -> dict[str, S]:
     """Return the models of all valid sections."""
-    checked = {name: check(model, raw, diagnostics, f"{raw.kind}.{name}") for name, raw in raws.items()}
+    checked = {name: check_section(model, raw, diagnostics, f"{raw.kind}.{name}") for name, raw in raws.items()}
     return {name: section for name, section in checked.items() if section is not None}

@@ -22,17 +22,17 @@ class Endpoint:
     user: str
 
 
-def written(host: str, port: int) -> str:
+def format_endpoint(host: str, port: int) -> str:
     """Return a server as ``host:port``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def known_as(host: str, port: int) -> str:
+def known_hosts_name(host: str, port: int) -> str:
     """Return the name of a server in known_hosts files: the host alone for port 22, else ``[host]:port``."""
     return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
-def parse(text: str, *, user: str) -> Endpoint:
+def parse_endpoint(text: str, *, user: str) -> Endpoint:
     """Return the endpoint of a text ``[user@]host[:port]``, with an IPv6 address in brackets.
 
     Args:

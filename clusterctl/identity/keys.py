@@ -49,7 +49,7 @@ def ensure_key_pair(path: Path | str) -> str:
     return derived
 
 
-def public_key_of(text: str) -> str:
+def extract_public_key(text: str) -> str:
     """Return the public key, in OpenSSH format, from the text of a public or private key file.
 
     Raises:

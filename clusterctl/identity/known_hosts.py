@@ -19,7 +19,7 @@ _PRIVATE = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 @dataclass(frozen=True)
-class Trust:
+class KnownKey:
     """The known key of a host."""
 
     key: str = ""
@@ -28,7 +28,7 @@ class Trust:
     """True if only keys that a certificate authority signed are trusted for this host."""
 
 
-def user_name() -> str:
+def default_login_name() -> str:
     """Return the default user for logins: the name of the user of this computer."""
     try:
         return getpass.getuser()
@@ -66,15 +66,15 @@ class KnownHosts:
                 except ValueError:
                     continue
 
-    def look_up(self, host: str, port: int) -> Trust:
+    def find_key(self, host: str, port: int) -> KnownKey:
         """Return the known key of this host: the preferred one of those that are not revoked."""
         keys, authorities, revoked, *_ = self._list.match(host.lower(), "", None if port == SSH_PORT else port)
         texts = [_format_key(key) for key in keys if key not in revoked]
         best = sorted((text for text in texts if text.split()[0] in _PREFERRED), key=_preference_rank)
-        return Trust(best[0] if best else "", authority=bool(authorities) and not best)
+        return KnownKey(best[0] if best else "", authority=bool(authorities) and not best)
 
 
-def public_key(text: str) -> str:
+def parse_public_key(text: str) -> str:
     """Return a public key as ``type base64``, from a line of a .pub file or of ssh-keyscan.
 
     Raises:

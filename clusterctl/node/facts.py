@@ -26,7 +26,7 @@ class Facts:
     """The node's own new host key, as ``ssh-ed25519 AAAA...``; only if it was created with a temporary key."""
 
 
-def learn(remote: Remote, node: Node) -> Facts:
+def gather_facts(remote: Remote, node: Node) -> Facts:
     """Return the node's facts. A node that was created with a temporary host key makes its own key in this step.
 
     Raises:
@@ -64,7 +64,7 @@ def learn(remote: Remote, node: Node) -> Facts:
     return Facts(int(facts["cores"]), facts.get("host_key", ""))
 
 
-def use_own_key(remote: Remote, key: str) -> None:
+def switch_host_key(remote: Remote, key: str) -> None:
     """Make the node show its own new host key from now on. May run twice.
 
     Raises:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 _MAX_THREADS = 32
 
 
-def reach(context: Parts, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
+def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
     """Return a cluster and one of its nodes, ready for connections. The caller closes the cluster.
 
     Args:
@@ -34,7 +34,7 @@ def reach(context: Parts, alias: str, *, user: str | None = None) -> tuple[Clust
             own key.
     """
     nodes = context.provider.nodes(context.name)
-    cluster = context.cluster(nodes)
+    cluster = context.make_cluster(nodes)
     node = cluster.node(alias)
     if node.state != NodeState.RUNNING:
         raise UsageError(
@@ -45,19 +45,19 @@ def reach(context: Parts, alias: str, *, user: str | None = None) -> tuple[Clust
         # The key or agent that the provider's user accepts may not be accepted by the user that we made.
         access = Access(jump=node.access.jump) if user == cluster.user else node.access
         node = replace(node, user=user, access=access)
-        cluster.admit([node])
+        cluster.set_nodes([node])
     return cluster, node
 
 
-def execute(
-    context: Parts, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
+def run_on_nodes(
+    context: RunContext, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
 ) -> dict[str, int]:
     """Run a command on nodes in parallel and return the exit statuses by alias. `on_result` is called as each ends.
 
     A node that cannot be reached gets status 255, as ssh reports it, and the reason on stderr.
     """
     nodes = context.provider.nodes(context.name)
-    cluster = context.cluster(nodes)
+    cluster = context.make_cluster(nodes)
     chosen = [cluster.node(alias) for alias in aliases] or list(nodes)
 
     def run_command(node: Node) -> int:
@@ -75,9 +75,9 @@ def execute(
         cluster.close()
 
 
-def service_logs(context: Parts, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
+def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
     """Show the last lines of every service's log on a node."""
-    cluster, node = reach(context, alias)
+    cluster, node = open_node(context, alias)
     try:
         folder = shlex.quote(str(node.layout.logs))
         command = f'cd {folder} && for log in *.log; do echo "==> $log"; tail -n {lines} "$log"; done'
@@ -86,7 +86,9 @@ def service_logs(context: Parts, alias: str, *, lines: int, show: Callable[[str]
         cluster.close()
 
 
-def put(context: Parts, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None) -> int:
+def copy_to_node(
+    context: RunContext, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None
+) -> int:
     """Copy files and folders to a node. Return the number of files.
 
     Args:
@@ -99,7 +101,7 @@ def put(context: Parts, alias: str, sources: Sequence[Path], target: str, *, use
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}", remedy="check the paths on this computer")
-    cluster, node = reach(context, alias, user=user or _file_owner(context))
+    cluster, node = open_node(context, alias, user=user or _file_owner(context))
     try:
         remote = cluster.on(node)
         goal = _absolute_path(node, target)
@@ -114,7 +116,9 @@ def put(context: Parts, alias: str, sources: Sequence[Path], target: str, *, use
         cluster.close()
 
 
-def get(context: Parts, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None) -> int:
+def copy_from_node(
+    context: RunContext, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None
+) -> int:
     """Copy files and folders from a node. Return the number of files.
 
     Args:
@@ -124,7 +128,7 @@ def get(context: Parts, alias: str, sources: Sequence[str], target: Path, *, use
         target: path on this computer.
         user: the user that reads the files; default: the cluster user, where nodes are machines.
     """
-    cluster, node = reach(context, alias, user=user or _file_owner(context))
+    cluster, node = open_node(context, alias, user=user or _file_owner(context))
     try:
         remote = cluster.on(node)
         paths = [path for source in sources for path in remote.find(_absolute_path(node, source))]
@@ -151,7 +155,7 @@ def get(context: Parts, alias: str, sources: Sequence[str], target: Path, *, use
         cluster.close()
 
 
-def _file_owner(context: Parts) -> str | None:
+def _file_owner(context: RunContext) -> str | None:
     """Return the user that owns files on a node; None where that is the user who logs in."""
     return context.machines.user if Facet.MACHINE in context.provider.facets else None
 

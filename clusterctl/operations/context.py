@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.config.provider_options import machines
+from clusterctl.config.provider_options import machine_settings
 from clusterctl.events import Event, EventKind
 from clusterctl.model import Machines, Request
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunContext:
     """The context of one run of the program, for one cluster."""
 
     name: str
     settings: Settings
     provider: Provider
-    host: PluginHost
+    plugin_host: PluginHost
     folder: ClusterFolder
     connector: Callable[[Node], Remote]
     report: Callable[[Event], None]
@@ -38,21 +38,21 @@ class Parts:
     @property
     def machines(self) -> Machines:
         """The settings of every machine, from the template."""
-        return machines(self.settings.cluster, self.settings.volumes)
+        return machine_settings(self.settings.cluster, self.settings.volumes)
 
-    def say(self, text: str) -> None:
+    def announce_step(self, text: str) -> None:
         """Report to the user the step that begins now."""
         self.report(Event(EventKind.STEP, text))
 
-    def warn(self, text: str) -> None:
+    def warn_user(self, text: str) -> None:
         """Warn the user of a fault that is not fatal."""
         self.report(Event(EventKind.WARNING, text))
 
-    def with_host(self, host: PluginHost) -> Parts:
+    def with_plugins(self, host: PluginHost) -> RunContext:
         """Return a copy with other plugins."""
-        return replace(self, host=host)
+        return replace(self, plugin_host=host)
 
-    def cluster(self, nodes: Iterable[Node], request: Request | None = None) -> Cluster:
+    def make_cluster(self, nodes: Iterable[Node], request: Request | None = None) -> Cluster:
         """Return the cluster with these nodes, without any connection."""
         return Cluster(
             self.name,
@@ -62,6 +62,6 @@ class Parts:
             folder=self.folder.path,
             connector=self.connector,
             report=self.report,
-            notes=self.folder.notes(),
+            notes=self.folder.plugin_notes(),
             remember=lambda key, value: self.folder.record("note", key=key, value=value),
         )

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.model import Node, Plan
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 Approve = Callable[[Estimate], None]
 """Called with the estimate before anything is bought. It raises to refuse."""
 
 
-def quote(context: Parts, plan: Plan, existing: Sequence[Node] | None = None) -> Estimate | None:
+def estimate_cost(context: RunContext, plan: Plan, existing: Sequence[Node] | None = None) -> Estimate | None:
     """Return the cost of the nodes of this plan that do not exist yet.
 
     None where no new node is made, or nothing costs money.
@@ -35,10 +35,10 @@ def quote(context: Parts, plan: Plan, existing: Sequence[Node] | None = None) ->
         return None
     nodes = context.provider.nodes(context.name) if existing is None else existing
     known = {node.alias for node in nodes}
-    return None if known.issuperset(spec.alias for spec in plan.nodes) else context.provider.estimate(plan, nodes)
+    return None if known.issuperset(spec.alias for spec in plan.nodes) else context.provider.estimate_nodes(plan, nodes)
 
 
-def agree(context: Parts, plan: Plan, existing: Sequence[Node], approve: Approve | None) -> None:
+def request_approval(context: RunContext, plan: Plan, existing: Sequence[Node], approve: Approve | None) -> None:
     """Call `approve` with the cost of the nodes of this plan that do not exist yet. It raises to refuse.
 
     Args:
@@ -47,6 +47,6 @@ def agree(context: Parts, plan: Plan, existing: Sequence[Node], approve: Approve
         existing: the nodes that exist.
         approve: called with the estimate; None skips the question and the prices.
     """
-    estimate = quote(context, plan, existing) if approve else None
+    estimate = estimate_cost(context, plan, existing) if approve else None
     if approve and estimate:
         approve(estimate)

@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
-from clusterctl.providers.base import Doors
+from clusterctl.providers.base import Firewall
 
 if TYPE_CHECKING:
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 
 @dataclass(frozen=True)
-class Allowed:
+class AllowedNetworks:
     """The networks, as CIDR, that reach the nodes' SSH servers."""
 
-    now: tuple[str, ...]
-    before: tuple[str, ...]
+    current: tuple[str, ...]
+    previous: tuple[str, ...]
 
 
-def allow_me(context: Parts) -> Allowed:
+def allow_this_computer(context: RunContext) -> AllowedNetworks:
     """Allow SSH from this computer's present address, and no longer from those that it had before.
 
     Raises:
         UsageError: the provider has no firewall of its own.
     """
-    if not isinstance(context.provider, Doors):
+    if not isinstance(context.provider, Firewall):
         raise UsageError(
             f"nodes of the provider {context.provider.name} have no firewall of ours",
             remedy=f"see how {context.name} is reached with `clusterctl status {context.name}`",
         )
-    now, before = context.provider.allow(context.name)
-    return Allowed(tuple(now), tuple(before))
+    now, before = context.provider.allow_ssh(context.name)
+    return AllowedNetworks(tuple(now), tuple(before))

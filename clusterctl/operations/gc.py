@@ -11,9 +11,9 @@ from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import instances as records
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import gc, inventory, resource_costs
-from clusterctl.providers.ec2.account.gc import Left
-from clusterctl.providers.ec2.account.resources import Kind, by_kind, of
-from clusterctl.providers.ec2.launch_journal import Ledger
+from clusterctl.providers.ec2.account.gc import Leftover
+from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind, sort_for_deletion
+from clusterctl.providers.ec2.launch_journal import LaunchJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,20 +25,26 @@ if TYPE_CHECKING:
 
 _TEMPLATE_AGE = timedelta(hours=1)
 """A launch template is needed during its launch only, which takes minutes."""
-_CLUSTER_KINDS = (Kind.VOLUME, Kind.PLACEMENT_GROUP, Kind.NETWORK_INTERFACE, Kind.SECURITY_GROUP, Kind.KEY_PAIR)
+_CLUSTER_KINDS = (
+    ResourceKind.VOLUME,
+    ResourceKind.PLACEMENT_GROUP,
+    ResourceKind.NETWORK_INTERFACE,
+    ResourceKind.SECURITY_GROUP,
+    ResourceKind.KEY_PAIR,
+)
 """Kinds of resources that only the instances of their cluster use."""
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownCluster:
     """A cluster on EC2 in the journals of this laptop."""
 
     name: str
     uuid: str
     """Empty where the journal has none: then the name decides."""
-    wanted: frozenset[str] = frozenset()
+    wanted_aliases: frozenset[str] = frozenset()
     """Aliases of the nodes that the cluster should have."""
-    names: Mapping[str, str] = field(default_factory=dict)
+    alias_by_id: Mapping[str, str] = field(default_factory=dict)
     """Aliases by instance id."""
     tokens: frozenset[str] = frozenset()
     """Tokens of launches that the next `start` completes. Their instances belong to this cluster."""
@@ -47,13 +53,13 @@ class Known:
     images: frozenset[str] = frozenset()
     """The images that new nodes of the cluster start from."""
 
-    def has(self, resource: Resource) -> bool:
+    def owns_resource(self, resource: Resource) -> bool:
         """Return whether the resource was made for this cluster."""
         return resource.uuid == self.uuid if self.uuid else resource.cluster == self.name
 
 
 @dataclass(frozen=True)
-class Unneeded:
+class UnneededResource:
     """A resource that may be ended, and why."""
 
     resource: Resource
@@ -63,12 +69,12 @@ class Unneeded:
 
 
 @dataclass(frozen=True)
-class Findings:
+class GcFindings:
     """The result of the search of `gc`."""
 
     resources: tuple[Resource, ...]
     """All resources with our tags."""
-    unneeded: tuple[Unneeded, ...]
+    unneeded: tuple[UnneededResource, ...]
     hourly_usd: Mapping[str, Decimal]
     """Costs by resource id, as far as they are known."""
     notes: tuple[str, ...]
@@ -80,7 +86,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Asker:
+class GcScope:
     """The scope of `gc`: the owner whose resources it searches, and whether baked images count."""
 
     home: Path
@@ -91,7 +97,7 @@ class Asker:
     """Include baked images."""
 
 
-def find(aws: Aws, scope: Asker, *, report: Callable[[Event], None]) -> Findings:
+def find_unneeded(aws: Aws, scope: GcScope, *, report: Callable[[Event], None]) -> GcFindings:
     """Search all regions, and compare with the journals of this laptop. Changes nothing.
 
     Raises:
@@ -101,16 +107,21 @@ def find(aws: Aws, scope: Asker, *, report: Callable[[Event], None]) -> Findings
     def report_progress(done: int, total: int) -> None:
         report(Event(EventKind.PROGRESS, "Looking at regions", done=done, total=total))
 
-    listing = inventory.everywhere(aws, images=scope.images, progress=report_progress)
+    listing = inventory.list_account_resources(aws, images=scope.images, progress=report_progress)
     judged = _select_with_journals(listing.resources, scope)
-    prices, unknown = resource_costs.hourly(aws, [item.resource for item in judged])
+    prices, unknown = resource_costs.compute_hourly_costs(aws, [item.resource for item in judged])
     notes = (*listing.notes, *unknown)
-    return Findings(listing.resources, tuple(judged), prices, notes, listing.failures, len(listing.regions))
+    return GcFindings(listing.resources, tuple(judged), prices, notes, listing.failures, len(listing.regions))
 
 
-def end(
-    aws: Aws, findings: Findings, doomed: Sequence[Unneeded], scope: Asker, *, report: Callable[[Event], None]
-) -> list[Left]:
+def end_resources(
+    aws: Aws,
+    findings: GcFindings,
+    doomed: Sequence[UnneededResource],
+    scope: GcScope,
+    *,
+    report: Callable[[Event], None],
+) -> list[Leftover]:
     """End these resources, except those that a cluster needs by now: the user may have answered an hour later.
 
     Args:
@@ -125,47 +136,49 @@ def end(
     """
     unneeded_now = {item.resource.key for item in _select_with_journals(findings.resources, scope)}
     resources = [item.resource for item in doomed]
-    left = gc.end(
+    left = gc.delete_resources(
         aws,
         [resource for resource in resources if resource.key in unneeded_now],
-        say=lambda text: report(Event(EventKind.NOTE, text)),
+        report=lambda text: report(Event(EventKind.NOTE, text)),
     )
     needed = [resource for resource in resources if resource.key not in unneeded_now]
-    return left + [Left(resource, "a cluster needs it now") for resource in needed]
+    return left + [Leftover(resource, "a cluster needs it now") for resource in needed]
 
 
-def _select_with_journals(resources: Sequence[Resource], scope: Asker) -> list[Unneeded]:
+def _select_with_journals(resources: Sequence[Resource], scope: GcScope) -> list[UnneededResource]:
     # The journals are read after the cloud: they contain a cluster that was started in between.
-    known = known_clusters(scope.home)
-    return unneeded(resources, known, now=datetime.now(timezone.utc), owner=scope.owner, images=scope.images)
+    known = read_known_clusters(scope.home)
+    return select_unneeded(resources, known, now=datetime.now(timezone.utc), owner=scope.owner, images=scope.images)
 
 
-def known_clusters(home: Path) -> list[Known]:
+def read_known_clusters(home: Path) -> list[KnownCluster]:
     """Return the clusters of this laptop's journals that are on EC2, or may be."""
     folders = home / "clusters"
     if not folders.is_dir():
         return []
     clusters = (ClusterFolder(home, folder.name) for folder in sorted(folders.iterdir()))
-    return [_read_cluster(cluster) for cluster in clusters if cluster.exists and cluster.provider() in {None, "ec2"}]
+    return [
+        _read_cluster(cluster) for cluster in clusters if cluster.exists and cluster.last_provider() in {None, "ec2"}
+    ]
 
 
-def _read_cluster(folder: ClusterFolder) -> Known:
-    ledger = Ledger(folder)
+def _read_cluster(folder: ClusterFolder) -> KnownCluster:
+    ledger = LaunchJournal(folder)
     launches = ledger.open_launches()
-    return Known(
+    return KnownCluster(
         name=folder.name,
-        uuid=ledger.identity()[0],
-        wanted=frozenset(folder.wanted()),
-        names=ledger.names(),
+        uuid=ledger.read_identity()[0],
+        wanted_aliases=frozenset(folder.wanted_nodes()),
+        alias_by_id=ledger.aliases_by_id(),
         tokens=frozenset(launch.token for launch in launches),
         templates=frozenset(launch.template for launch in launches),
-        images=frozenset(ledger.images().values()),
+        images=frozenset(ledger.image_ids().values()),
     )
 
 
-def unneeded(
-    resources: Sequence[Resource], known: Sequence[Known], *, now: datetime, owner: str, images: bool = False
-) -> list[Unneeded]:
+def select_unneeded(
+    resources: Sequence[Resource], known: Sequence[KnownCluster], *, now: datetime, owner: str, images: bool = False
+) -> list[UnneededResource]:
     """Return the resources that may be ended, and why. A known cluster keeps what it needs, unless that has expired.
 
     Args:
@@ -177,20 +190,20 @@ def unneeded(
         images: include baked images.
     """
     nodes = _node_instances(resources, known)
-    reasons: dict[tuple[str, Kind, str], str] = {}
+    reasons: dict[tuple[str, ResourceKind, str], str] = {}
     for resource in resources:
         reason = _expiry_reason(resource, now) or _orphan_reason(resource, known, nodes, now=now)
-        if not reason and images and resource.kind in {Kind.IMAGE, Kind.SNAPSHOT}:
+        if not reason and images and resource.kind in {ResourceKind.IMAGE, ResourceKind.SNAPSHOT}:
             reason = _image_reason(resource, known, resources)
         if reason:
             reasons[resource.key] = reason
-    instances = of(resources, Kind.INSTANCE)
+    instances = select_kind(resources, ResourceKind.INSTANCE)
     # Resources of a cluster whose instances stay are kept, even where its journal is lost.
     staying = {instance.uuid for instance in instances if instance.key not in reasons}
     foreign = {instance.uuid for instance in instances if instance.owner != owner} - {""}
     return [
-        Unneeded(item, reasons[item.key], foreign=item.owner != owner or item.uuid in foreign)
-        for item in by_kind(resources)
+        UnneededResource(item, reasons[item.key], foreign=item.owner != owner or item.uuid in foreign)
+        for item in sort_for_deletion(resources)
         if item.key in reasons
         and not (item.kind in _CLUSTER_KINDS and item.uuid in staying and not _expiry_reason(item, now))
     ]
@@ -209,39 +222,41 @@ def _expiry_reason(resource: Resource, now: datetime) -> str:
     return f"its time was over at {end.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC" if end <= now else ""
 
 
-def _orphan_reason(resource: Resource, known: Sequence[Known], nodes: frozenset[str], *, now: datetime) -> str:
+def _orphan_reason(resource: Resource, known: Sequence[KnownCluster], nodes: frozenset[str], *, now: datetime) -> str:
     """Return why no cluster needs the resource; empty if one does or may, or if it never belonged to a cluster."""
     if resource.with_instance or not resource.uuid:
         return ""  # ends with its instance, or was made by hand, such as with `createvolume`
-    if resource.kind in {Kind.IMAGE, Kind.SNAPSHOT}:
+    if resource.kind in {ResourceKind.IMAGE, ResourceKind.SNAPSHOT}:
         return ""
-    owners = [cluster for cluster in known if cluster.has(resource)]
+    owners = [cluster for cluster in known if cluster.owns_resource(resource)]
     if not owners:
         return f"no cluster that this computer knows needs it ({resource.cluster or resource.uuid})"
-    if resource.kind == Kind.INSTANCE:
+    if resource.kind == ResourceKind.INSTANCE:
         return "" if resource.id in nodes else f"it is no node of {resource.cluster} any more"
-    if resource.kind == Kind.LAUNCH_TEMPLATE:
+    if resource.kind == ResourceKind.LAUNCH_TEMPLATE:
         used = any({resource.id, resource.name} & cluster.templates for cluster in owners)
         old = resource.made is not None and now - resource.made > _TEMPLATE_AGE
         return "its launch is over" if old and not used else ""
     return ""
 
 
-def _node_instances(resources: Iterable[Resource], known: Sequence[Known]) -> frozenset[str]:
+def _node_instances(resources: Iterable[Resource], known: Sequence[KnownCluster]) -> frozenset[str]:
     """Return the ids of instances that are nodes of known clusters, or will be once `start` completes their launch."""
-    instances = sorted(of(resources, Kind.INSTANCE), key=lambda instance: (str(instance.made), instance.id))
+    instances = sorted(
+        select_kind(resources, ResourceKind.INSTANCE), key=lambda instance: (str(instance.made), instance.id)
+    )
     needed: set[str] = set()
     for cluster in known:
-        own = [instance for instance in instances if cluster.has(instance)]
-        by_alias = records.named(own, cluster.names)
-        needed |= {instance.id for alias, instance in by_alias.items() if alias in cluster.wanted}
+        own = [instance for instance in instances if cluster.owns_resource(instance)]
+        by_alias = records.assign_aliases(own, cluster.alias_by_id)
+        needed |= {instance.id for alias, instance in by_alias.items() if alias in cluster.wanted_aliases}
         needed |= {instance.id for instance in own if instance.tags.get(tags.ATTEMPT) in cluster.tokens}
     return frozenset(needed)
 
 
-def _image_reason(resource: Resource, known: Sequence[Known], resources: Sequence[Resource]) -> str:
-    if resource.kind == Kind.IMAGE:
+def _image_reason(resource: Resource, known: Sequence[KnownCluster], resources: Sequence[Resource]) -> str:
+    if resource.kind == ResourceKind.IMAGE:
         used = any(resource.id in cluster.images for cluster in known)
         return "" if used else "no cluster here uses this baked image; `clusterctl image bake` makes it anew"
-    of_an_image = any(resource.id in image.parts for image in of(resources, Kind.IMAGE))
+    of_an_image = any(resource.id in image.parts for image in select_kind(resources, ResourceKind.IMAGE))
     return "" if of_an_image else "its baked image is gone"

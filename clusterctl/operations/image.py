@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import MASTER
 from clusterctl.node.render import render
-from clusterctl.operations.cost import agree
-from clusterctl.operations.image_lookup import content
-from clusterctl.operations.joining.join import join
-from clusterctl.operations.plan import make_plan, prepare, refuse_problems
+from clusterctl.operations.cost import request_approval
+from clusterctl.operations.image_lookup import content_hash
+from clusterctl.operations.joining.join import join_nodes
+from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
 from clusterctl.providers.base import Images
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.model import Plan
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.operations.cost import Approve
 
-PREFIX = "bake-"
+BUILDER_PREFIX = "bake-"
 """The prefix of the builder's cluster name; the image's name follows."""
 
 
 @dataclass(frozen=True)
-class Baked:
+class BakeResult:
     """The result of `bake`."""
 
     image: str
@@ -35,7 +35,7 @@ class Baked:
     seconds: float
 
 
-def bake(context: Parts, *, approve: Approve | None = None) -> Baked:
+def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeResult:
     """Make an image with everything that the nodes of this template need, unless there is one.
 
     Args:
@@ -52,18 +52,18 @@ def bake(context: Parts, *, approve: Approve | None = None) -> Baked:
             remedy="choose a template of another provider with -c, such as one with PROVIDER = docker",
         )
     began = time.monotonic()
-    with context.folder.locked():
+    with context.folder.exclusive_lock():
         plan = replace(make_plan(context, (MASTER,)), volumes=())
         refuse_problems(context, plan)
-        public_key = context.folder.ensure()
-        cluster = context.cluster((), plan.request)
+        public_key = context.folder.ensure_exists()
+        cluster = context.make_cluster((), plan.request)
         try:
-            prepare(context, cluster, plan)
-            base, content_key = plan.nodes[0].image, content(cluster, plan)
-            image = owner.image(base, content_key)
+            run_prepare(context, cluster, plan)
+            base, content_key = plan.nodes[0].image, content_hash(cluster, plan)
+            image = owner.find_image(base, content_key)
             new = not image
             if new:
-                agree(context, plan, (), approve)
+                request_approval(context, plan, (), approve)
                 _prepare_builder(context, cluster, plan, public_key)
                 image = owner.save_image(context.name, base, content_key)
         except BaseException as cause:
@@ -72,46 +72,46 @@ def bake(context: Parts, *, approve: Approve | None = None) -> Baked:
             raise
         cluster.close()
         _end_builder(context)
-    return Baked(image, new, time.monotonic() - began)
+    return BakeResult(image, new, time.monotonic() - began)
 
 
-def _prepare_builder(context: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
+def _prepare_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key: str) -> None:
     """Start a builder node and install the content of the image, and nothing else."""
     context.provider.destroy(context.name)  # the leftovers of a bake that was killed
     _start_builder(context, cluster, plan, public_key)
     _install_content(context, cluster)
     cluster.close()
-    context.say("Saving the image")
+    context.announce_step("Saving the image")
 
 
-def _start_builder(context: Parts, cluster: Cluster, plan: Plan, public_key: str) -> None:
-    context.say(f"Starting the builder ({plan.provider})")
+def _start_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key: str) -> None:
+    context.announce_step(f"Starting the builder ({plan.provider})")
     # Written before asking: if this process is killed, `clusterctl terminate` still ends the builder.
     context.folder.record(
         "create", provider=plan.provider, template=context.settings.template, overrides={}, nodes=[MASTER]
     )
     nodes = context.provider.create(plan, public_key=public_key, report=context.report)
-    context.folder.pin(nodes)
-    cluster.admit(nodes)
-    without_plugins = context.with_host(context.host.only(""))
-    join(without_plugins, cluster, plan, [MASTER], left_s=plan.deadline_s)  # waits only until the node answers
+    context.folder.pin_host_keys(nodes)
+    cluster.set_nodes(nodes)
+    without_plugins = context.with_plugins(context.plugin_host.restrict_to(""))
+    join_nodes(without_plugins, cluster, plan, [MASTER], left_s=plan.deadline_s)  # waits only until the node answers
 
 
-def _install_content(context: Parts, cluster: Cluster) -> None:
+def _install_content(context: RunContext, cluster: Cluster) -> None:
     """Let the plugins install their part of the image, then remove what belongs to this one node."""
-    for name in context.host.having("clusterctl_bake"):
-        context.say(f"Baking: {name}")
-        context.host.call(name, "clusterctl_bake", cluster=cluster, node=cluster.master)
+    for name in context.plugin_host.plugins_with("clusterctl_bake"):
+        context.announce_step(f"Baking: {name}")
+        context.plugin_host.call_hook(name, "clusterctl_bake", cluster=cluster, node=cluster.master)
     script = render("image_clean.sh.j2", layout=cluster.master.layout)
     cluster.on(cluster.master).run_script(script, name="image: clean", sudo=True)
 
 
-def _end_builder(context: Parts) -> None:
+def _end_builder(context: RunContext) -> None:
     context.provider.destroy(context.name)
-    context.folder.remove()
+    context.folder.delete_folder()
 
 
-def _end_builder_after(context: Parts, cause: BaseException) -> None:
+def _end_builder_after(context: RunContext, cause: BaseException) -> None:
     """End the builder after an error. If that fails too, the first cause stays the error that is shown."""
     try:
         _end_builder(context)
@@ -119,4 +119,4 @@ def _end_builder_after(context: Parts, cause: BaseException) -> None:
         text = f"the builder may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)
-        context.warn(text)
+        context.warn_user(text)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Plan
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 
-def content(cluster: Cluster, plan: Plan) -> str:
+def content_hash(cluster: Cluster, plan: Plan) -> str:
     """Return the hash of what an image of these nodes adds to its base: system packages and the Python environment.
 
     Call it after the plugins have prepared: one of them resolves the environment.
@@ -25,15 +25,15 @@ def content(cluster: Cluster, plan: Plan) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def from_images(context: Parts, cluster: Cluster, plan: Plan, new: Collection[str]) -> Plan:
+def use_baked_images(context: RunContext, cluster: Cluster, plan: Plan, new: Collection[str]) -> Plan:
     """Return the plan with a baked image for each of the `new` nodes that has a matching one."""
     if not new or not isinstance(context.provider, Images):
         return plan
-    content_key = content(cluster, plan)
+    content_key = content_hash(cluster, plan)
     bases = dict.fromkeys(spec.image for spec in plan.nodes if spec.alias in new)
-    baked = {base: image for base in bases if (image := context.provider.image(base, content_key))}
+    baked = {base: image for base in bases if (image := context.provider.find_image(base, content_key))}
     if baked:
-        context.say(f"Using the baked image {', '.join(baked.values())}: its packages are there already")
+        context.announce_step(f"Using the baked image {', '.join(baked.values())}: its packages are there already")
     nodes = [
         replace(spec, image=baked[spec.image]) if spec.alias in new and spec.image in baked else spec
         for spec in plan.nodes

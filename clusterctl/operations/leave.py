@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
-from clusterctl.operations.joining.join import members_changed
+from clusterctl.operations.joining.join import run_members
 from clusterctl.providers.base import Power
 from clusterctl.tunnel import publish
 
@@ -15,37 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 
-def say_goodbye(context: Parts, cluster: Cluster, alias: str, *, reachable: bool) -> None:
+def run_leave(context: RunContext, cluster: Cluster, alias: str, *, reachable: bool) -> None:
     """Call every plugin's `clusterctl_leave` for a node, in reverse order. Failures are reported as warnings."""
     node = replace(cluster.node(alias), reachable=reachable)
-    for name in reversed(context.host.having("clusterctl_leave")):
+    for name in reversed(context.plugin_host.plugins_with("clusterctl_leave")):
         try:
-            context.host.call(name, "clusterctl_leave", cluster=cluster, node=node)
+            context.plugin_host.call_hook(name, "clusterctl_leave", cluster=cluster, node=node)
         except ClusterctlError as exc:
-            context.warn(f"{alias}: {exc.message}")
+            context.warn_user(f"{alias}: {exc.message}")
     try:
         context.folder.record("left", node=alias, id=node.id)
     except StateError as exc:
-        context.warn(f"{alias}: {exc.message}")
+        context.warn_user(f"{alias}: {exc.message}")
 
 
-def _run_leave_if_up(context: Parts, cluster: Cluster, node: Node) -> None:
+def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
     """Run the leave hooks for a node whose machine may be off.
 
     A machine that outlives the cluster and is off keeps what was set up on it.
     """
     up = node.state == NodeState.RUNNING
     if not up and Facet.LASTING in node.facets:
-        context.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
-    say_goodbye(context, cluster, node.alias, reachable=up)
+        context.warn_user(f"{node.alias}: {node.address} does not answer: what was set up there stays")
+    run_leave(context, cluster, node.alias, reachable=up)
 
 
-def _let_all_leave(context: Parts, nodes: Sequence[Node]) -> None:
+def _let_all_leave(context: RunContext, nodes: Sequence[Node]) -> None:
     """Run the leave hooks for every node, the workers first: over SSH where the node runs, without SSH where not."""
-    cluster = context.cluster(nodes)
+    cluster = context.make_cluster(nodes)
     cluster.ending = Facet.LASTING not in context.provider.facets
     cluster.all_leave = True
 
@@ -59,7 +59,7 @@ def _let_all_leave(context: Parts, nodes: Sequence[Node]) -> None:
         cluster.close()
 
 
-def terminate(context: Parts, *, force: bool = False) -> list[Node]:
+def terminate_cluster(context: RunContext, *, force: bool = False) -> list[Node]:
     """End the cluster and forget it. Return the nodes that were ended. A cluster that does not exist is success.
 
     Args:
@@ -69,34 +69,34 @@ def terminate(context: Parts, *, force: bool = False) -> list[Node]:
     Raises:
         ProviderError: names what may be left. The laptop's files then stay, so that the user can try again.
     """
-    with context.folder.locked():
+    with context.folder.exclusive_lock():
         nodes = context.provider.nodes(context.name)
         if nodes and not force:
             _let_all_leave(context, nodes)
-        publish.withdraw(context.folder)
+        publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
-        context.folder.remove()
+        context.folder.delete_folder()
     return nodes
 
 
-def stop(context: Parts) -> list[Node]:
+def stop_cluster(context: RunContext) -> list[Node]:
     """Power the nodes off and keep their disks. `start` brings everything back."""
     if not isinstance(context.provider, Power):
         raise UsageError(
             f"nodes of the provider {context.provider.name} cannot be stopped",
             remedy=f"`clusterctl terminate {context.name}` ends them",
         )
-    with context.folder.locked():
+    with context.folder.exclusive_lock():
         nodes = context.provider.nodes(context.name)
         running = [node for node in nodes if node.state == NodeState.RUNNING]
         if running:
             _let_all_leave(context, running)
-        publish.withdraw(context.folder)
+        publish.withdraw_connections(context.folder)
         context.provider.stop(context.name)
     return running
 
 
-def remove_nodes(context: Parts, aliases: Sequence[str], count: int) -> list[str]:
+def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> list[str]:
     """Let workers leave, and end them. Return their aliases.
 
     Args:
@@ -104,10 +104,10 @@ def remove_nodes(context: Parts, aliases: Sequence[str], count: int) -> list[str
         aliases: the workers; empty for the last `count` by number.
         count: how many workers, where no aliases are given.
     """
-    with context.folder.locked():
+    with context.folder.exclusive_lock():
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
         leaving = _choose_leaving(context.name, list(nodes), aliases, count)
-        cluster = context.cluster(nodes.values())
+        cluster = context.make_cluster(nodes.values())
         # Written before the machines go: a command that is cut off here must not bring them back later.
         context.folder.record("remove", nodes=leaving)
         try:
@@ -116,8 +116,8 @@ def remove_nodes(context: Parts, aliases: Sequence[str], count: int) -> list[str
                 [nodes[alias] for alias in leaving],
             )
             context.provider.destroy(context.name, leaving)
-            cluster.admit(node for node in nodes.values() if node.alias not in leaving)
-            members_changed(context, cluster)
+            cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
+            run_members(context, cluster)
         finally:
             cluster.close()
     return leaving

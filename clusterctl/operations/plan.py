@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
-Special = dict[str, dict[str, object]]
+NodeOverrides = dict[str, dict[str, object]]
 """By alias, the fields of its `NodeSpec` that differ from the template."""
 
 
-def make_plan(context: Parts, wanted: Sequence[str], node_overrides: Special | None = None) -> Plan:
+def make_plan(context: RunContext, wanted: Sequence[str], node_overrides: NodeOverrides | None = None) -> Plan:
     """Return the plan for these nodes: the settings and all plugins' requests, merged. It asks no provider and no node.
 
     Args:
@@ -29,33 +29,37 @@ def make_plan(context: Parts, wanted: Sequence[str], node_overrides: Special | N
         wanted: aliases of the nodes.
         node_overrides: overrides of the nodes that are requested now; the journal has those of earlier requests.
     """
-    requests = [*context.host.requests()]
+    requests = [*context.plugin_host.collect_requests()]
     if Facet.INIT not in context.provider.facets:
         requests.append(("services", Request(pip=(services.REQUIREMENT,))))
     # Plugins that act without being named count too, once they have a section.
     sections = context.settings.all_plugins
-    choices = [(name, sections[name].options.model_dump_json()) for name in context.host.names if name in sections]
-    plan = planning.make_plan(
+    choices = [
+        (name, sections[name].options.model_dump_json())
+        for name in context.plugin_host.plugin_names
+        if name in sections
+    ]
+    plan = planning.build_plan(
         context.name,
         context.settings.cluster,
         provider=provider_name(context.settings.cluster),
         plugins=choices,
-        request=planning.merge(requests),
+        request=planning.merge_requests(requests),
         nodes=wanted,
         machines=context.machines,
-        node_overrides={**context.folder.special(), **(node_overrides or {})},
+        node_overrides={**context.folder.node_overrides(), **(node_overrides or {})},
     )
-    return replace(plan, plugins=context.host.names)
+    return replace(plan, plugins=context.plugin_host.plugin_names)
 
 
-def refuse_problems(context: Parts, plan: Plan) -> None:
+def refuse_problems(context: RunContext, plan: Plan) -> None:
     """Raise all problems that the provider reports for this plan, in one error."""
     problems = context.provider.check(plan)
     if problems:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 
 
-def prepare(context: Parts, cluster: Cluster, plan: Plan) -> None:
+def run_prepare(context: RunContext, cluster: Cluster, plan: Plan) -> None:
     """Call every plugin's `clusterctl_prepare`, in order: the work that needs no node."""
-    for name in context.host.having("clusterctl_prepare"):
-        context.host.call(name, "clusterctl_prepare", cluster=cluster, plan=plan)
+    for name in context.plugin_host.plugins_with("clusterctl_prepare"):
+        context.plugin_host.call_hook(name, "clusterctl_prepare", cluster=cluster, plan=plan)

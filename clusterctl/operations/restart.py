@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
-from clusterctl.operations.leave import stop
-from clusterctl.operations.start import start
+from clusterctl.operations.leave import stop_cluster
+from clusterctl.operations.start import start_cluster
 from clusterctl.providers.base import Rebooting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.model import Node
-    from clusterctl.operations.context import Parts
-    from clusterctl.operations.start import Started
+    from clusterctl.operations.context import RunContext
+    from clusterctl.operations.start import StartResult
 
 _BOOT = "cat /proc/sys/kernel/random/boot_id"
 """Prints an id that changes with each boot."""
 _EVERY_S = 1.0
 
 
-def restart(context: Parts) -> Started:
+def restart_cluster(context: RunContext) -> StartResult:
     """Reboot the nodes where their provider can, else power them off and on.
 
     A reboot keeps machines that end when they are powered off, such as spot instances.
@@ -33,20 +33,20 @@ def restart(context: Parts) -> Started:
         ClusterctlError: a node did not come back, or the master did not join.
     """
     if not isinstance(context.provider, Rebooting):
-        stop(context)
-        return start(context)
-    with context.folder.locked():
+        stop_cluster(context)
+        return start_cluster(context)
+    with context.folder.exclusive_lock():
         running = [node for node in context.provider.nodes(context.name) if node.state == NodeState.RUNNING]
         before = _read_boot_ids(context, running)
         context.provider.reboot(context.name)
         _await_reboots(context, running, before)
-    return start(context)
+    return start_cluster(context)
 
 
-def _read_boot_ids(context: Parts, nodes: Sequence[Node]) -> dict[str, str]:
+def _read_boot_ids(context: RunContext, nodes: Sequence[Node]) -> dict[str, str]:
     """Return the boot id of each node that answers, by alias."""
     boot_ids: dict[str, str] = {}
-    cluster = context.cluster(nodes)
+    cluster = context.make_cluster(nodes)
 
     def read_boot_id(node: Node) -> None:
         try:
@@ -61,7 +61,7 @@ def _read_boot_ids(context: Parts, nodes: Sequence[Node]) -> dict[str, str]:
     return boot_ids
 
 
-def _await_reboots(context: Parts, nodes: Sequence[Node], before: dict[str, str]) -> None:
+def _await_reboots(context: RunContext, nodes: Sequence[Node], before: dict[str, str]) -> None:
     deadline = time.monotonic() + context.settings.cluster.start_timeout
     waiting = {node.alias: node for node in nodes}
     while waiting:

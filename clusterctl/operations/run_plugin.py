@@ -6,42 +6,46 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
 from clusterctl.model import NodeState
-from clusterctl.operations.joining.join import connect, join
+from clusterctl.operations.joining.join import join_nodes, run_connect
 from clusterctl.operations.plan import make_plan
 from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
     from clusterctl.model import Node
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 
-def run_plugin(context: Parts, plugin: str) -> list[str]:
+def run_plugin(context: RunContext, plugin: str) -> list[str]:
     """Call the plugin's `clusterctl_run`, or its join on every node if it has none. Return the reported problems.
 
     Args:
         context: the context of the run; its plugins contain `plugin`.
         plugin: the INI name of the plugin.
     """
-    with context.folder.locked():
-        nodes = running(context)
+    with context.folder.exclusive_lock():
+        nodes = require_running(context)
         plan = make_plan(context, [node.alias for node in nodes])
-        cluster = context.cluster(nodes, plan.request)
+        cluster = context.make_cluster(nodes, plan.request)
         try:
-            if plugin in context.host.having("clusterctl_run"):
-                context.host.call(plugin, "clusterctl_run", cluster=cluster)
+            if plugin in context.plugin_host.plugins_with("clusterctl_run"):
+                context.plugin_host.call_hook(plugin, "clusterctl_run", cluster=cluster)
                 return cluster.problems
-            context.host.call(plugin, "clusterctl_prepare", cluster=cluster, plan=plan)
-            alone = context.host.only(plugin)
-            outcome = join(context.with_host(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s)
+            context.plugin_host.call_hook(plugin, "clusterctl_prepare", cluster=cluster, plan=plan)
+            alone = context.plugin_host.restrict_to(plugin)
+            outcome = join_nodes(
+                context.with_plugins(alone), cluster, plan, [n.alias for n in nodes], left_s=plan.deadline_s
+            )
             if not outcome.failed:
-                connections = connect(context, cluster)
-                publish.publish(context.folder, cluster.master, connections, mode=context.settings.cluster.tunnel)
+                connections = run_connect(context, cluster)
+                publish.publish_connections(
+                    context.folder, cluster.master, connections, mode=context.settings.cluster.tunnel
+                )
             return cluster.problems
         finally:
             cluster.close()
 
 
-def running(context: Parts) -> list[Node]:
+def require_running(context: RunContext) -> list[Node]:
     """Return all nodes of the cluster, if all of them run.
 
     Raises:

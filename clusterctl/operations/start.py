@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
-from clusterctl.operations.cost import agree
-from clusterctl.operations.image_lookup import from_images
-from clusterctl.operations.joining.join import connect, failure, join, members_changed, shifted
-from clusterctl.operations.leave import say_goodbye
-from clusterctl.operations.plan import make_plan, prepare, refuse_problems
-from clusterctl.operations.timing import Clock
+from clusterctl.operations.cost import request_approval
+from clusterctl.operations.image_lookup import use_baked_images
+from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
+from clusterctl.operations.leave import run_leave
+from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
+from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
 from clusterctl.tunnel import publish
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from clusterctl.cluster import Cluster
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.operations.cost import Approve
-    from clusterctl.operations.joining.wavefront import Outcome
-    from clusterctl.operations.plan import Special
-    from clusterctl.tunnel.process import Waiting
-    from clusterctl.tunnel.publish import Published
+    from clusterctl.operations.joining.wavefront import JoinOutcome
+    from clusterctl.operations.plan import NodeOverrides
+    from clusterctl.tunnel.process import StandbyProcess
+    from clusterctl.tunnel.publish import LocalEndpoint
 
 
 @dataclass(frozen=True)
-class Started:
+class StartResult:
     """The result of `start`."""
 
     name: str
@@ -42,7 +42,7 @@ class Started:
     """Nodes that joined in this run; empty when all were members already."""
     failed: tuple[str, ...]
     problems: tuple[str, ...]
-    published: tuple[Published, ...]
+    published: tuple[LocalEndpoint, ...]
     steps: tuple[Step, ...]
     commands: dict[str, int]
     """The number of remote commands, by node."""
@@ -51,7 +51,9 @@ class Started:
     """At least MIN_SIZE nodes are members, and no problem was reported with the nodes that joined."""
 
 
-def start(context: Parts, *, explicit_size: int | None = None, approve: Approve | None = None) -> Started:
+def start_cluster(
+    context: RunContext, *, explicit_size: int | None = None, approve: Approve | None = None
+) -> StartResult:
     """Bring the cluster up, complete it, or confirm that it runs.
 
     Args:
@@ -63,11 +65,11 @@ def start(context: Parts, *, explicit_size: int | None = None, approve: Approve 
         ClusterctlError: nothing was created, or the master did not join. The message says which.
     """
     planning.check_name(context.name)
-    with context.folder.locked(), _prepare_tunnel(context) as waiting:
+    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
         before = context.provider.nodes(context.name)
         # The journal may have been lost.
-        wanted = context.folder.wanted() or tuple(node.alias for node in before)
-        wanted = wanted or planning.aliases(context.settings.cluster.cluster_size)
+        wanted = context.folder.wanted_nodes() or tuple(node.alias for node in before)
+        wanted = wanted or planning.node_aliases(context.settings.cluster.cluster_size)
         if explicit_size is not None and explicit_size != len(wanted):
             raise UsageError(
                 f"{context.name} exists and has {len(wanted)} nodes",
@@ -77,13 +79,13 @@ def start(context: Parts, *, explicit_size: int | None = None, approve: Approve 
 
 
 def add_nodes(
-    context: Parts,
+    context: RunContext,
     aliases: Sequence[str],
     count: int,
     *,
     differing: Mapping[str, object] | None = None,
     approve: Approve | None = None,
-) -> Started:
+) -> StartResult:
     """Let new nodes join an existing cluster. This is `start` with more nodes wanted.
 
     Args:
@@ -93,9 +95,9 @@ def add_nodes(
         differing: fields of a `NodeSpec` in which these nodes differ from the template.
         approve: as for `start`.
     """
-    with context.folder.locked(), _prepare_tunnel(context) as waiting:
+    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
         before = context.provider.nodes(context.name)
-        present = context.folder.wanted() or tuple(node.alias for node in before)
+        present = context.folder.wanted_nodes() or tuple(node.alias for node in before)
         if not present:
             raise UsageError(
                 f"there is no cluster {context.name}", remedy=f"`clusterctl start {context.name}` makes one"
@@ -115,39 +117,39 @@ def _resize_command(name: str, difference: int) -> str:
     return f"`clusterctl {command} {name}`"
 
 
-def _prepare_tunnel(context: Parts) -> AbstractContextManager[Waiting | None]:
+def _prepare_tunnel(context: RunContext) -> AbstractContextManager[StandbyProcess | None]:
     """Load the tunnel's libraries from the beginning: a start leaves a core of this computer idle."""
-    return publish.prepared(context.folder, context.provider.facets, mode=context.settings.cluster.tunnel)
+    return publish.prepare_tunnel(context.folder, context.provider.facets, mode=context.settings.cluster.tunnel)
 
 
 def _bring_up(
-    context: Parts,
+    context: RunContext,
     wanted: Sequence[str],
     before: Sequence[Node],
-    waiting: Waiting | None,
-    node_overrides: Special | None = None,
+    waiting: StandbyProcess | None,
+    node_overrides: NodeOverrides | None = None,
     *,
     approve: Approve | None,
-) -> Started:
-    timer = Clock()
+) -> StartResult:
+    timer = StepTimer()
     new = not context.folder.exists and not before
     try:
-        with timer.step("plan"):
+        with timer.time_step("plan"):
             plan = make_plan(context, wanted, node_overrides)
             refuse_problems(context, plan)
-            with timer.stopped():
-                agree(context, plan, before, approve)
-            public_key = context.folder.ensure()
-            cluster = context.cluster((), plan.request)
-            prepare(context, cluster, plan)
+            with timer.pause_timer():
+                request_approval(context, plan, before, approve)
+            public_key = context.folder.ensure_exists()
+            cluster = context.make_cluster((), plan.request)
+            run_prepare(context, cluster, plan)
             known = {node.alias for node in before}
-            plan = from_images(context, cluster, plan, {spec.alias for spec in plan.nodes} - known)
+            plan = use_baked_images(context, cluster, plan, {spec.alias for spec in plan.nodes} - known)
     except BaseException:
         if new:
-            context.folder.remove()  # nothing was created, so nothing is remembered
+            context.folder.delete_folder()  # nothing was created, so nothing is remembered
         raise
     try:
-        with timer.step("create"):
+        with timer.time_step("create"):
             _announce_start(context, plan, before)
             nodes = _create_nodes(context, plan, public_key, node_overrides=node_overrides or {}, new=new)
         outcome = _let_join(context, cluster, plan, nodes, timer)
@@ -160,12 +162,14 @@ def _bring_up(
         cluster.close()
 
 
-def _create_nodes(context: Parts, plan: Plan, public_key: str, *, node_overrides: Special, new: bool) -> list[Node]:
+def _create_nodes(
+    context: RunContext, plan: Plan, public_key: str, *, node_overrides: NodeOverrides, new: bool
+) -> list[Node]:
     """Request the machines, after writing the request to the journal.
 
     Nodes that the provider refuses are no longer wanted: the provider has undone them.
     """
-    wanted = context.folder.wanted()
+    wanted = context.folder.wanted_nodes()
     context.folder.record(
         "create",
         provider=plan.provider,
@@ -184,49 +188,55 @@ def _create_nodes(context: Parts, plan: Plan, public_key: str, *, node_overrides
         raise
 
 
-def _forget_if_gone(context: Parts) -> None:
+def _forget_if_gone(context: RunContext) -> None:
     """Forget a cluster whose creation failed, unless nodes are left that must be found again."""
     with suppress(ProviderError):
         if not context.provider.nodes(context.name):
-            context.folder.remove()
+            context.folder.delete_folder()
 
 
-def _let_join(context: Parts, cluster: Cluster, plan: Plan, nodes: Sequence[Node], timer: Clock) -> Outcome:
-    members = context.folder.members()
-    context.folder.pin(nodes)
-    cluster.admit(nodes)
+def _let_join(
+    context: RunContext, cluster: Cluster, plan: Plan, nodes: Sequence[Node], timer: StepTimer
+) -> JoinOutcome:
+    members = context.folder.joined_members()
+    context.folder.pin_host_keys(nodes)
+    cluster.set_nodes(nodes)
     aliases = [node.alias for node in nodes if members.get(node.alias) != (node.id, plan.digest)]
     # Members of a master that is gone must join the new one. A join may also repair an unhealthy member.
     if MASTER in aliases or (not aliases and not _is_healthy(context, cluster)):
         aliases = [node.alias for node in nodes]
     _run_leave_for_replaced(context, cluster, members, aliases)
     if aliases:
-        context.say(
-            f"Waiting for {plural(len(aliases), 'node')} to join: {' > '.join(context.host.having('clusterctl_join'))}"
-        )
-    began = timer.now()
-    outcome = join(context, cluster, plan, aliases, left_s=plan.deadline_s - began)
-    timer.steps += shifted(outcome.steps, began)
-    with timer.step("members"):
+        plugins = " > ".join(context.plugin_host.plugins_with("clusterctl_join"))
+        context.announce_step(f"Waiting for {plural(len(aliases), 'node')} to join: {plugins}")
+    began = timer.elapsed_s()
+    outcome = join_nodes(context, cluster, plan, aliases, left_s=plan.deadline_s - began)
+    timer.steps += shift_steps(outcome.steps, began)
+    with timer.time_step("members"):
         if aliases:
-            members_changed(context, cluster)
+            run_members(context, cluster)
     return outcome
 
 
 def _finish_start(
-    context: Parts, cluster: Cluster, plan: Plan, outcome: Outcome, timer: Clock, waiting: Waiting | None
-) -> Started:
+    context: RunContext,
+    cluster: Cluster,
+    plan: Plan,
+    outcome: JoinOutcome,
+    timer: StepTimer,
+    waiting: StandbyProcess | None,
+) -> StartResult:
     present = {node.alias for node in cluster.nodes}
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
-    with timer.step("connect"):
-        connections = connect(context, cluster)
-    with timer.step("publish"):
+    with timer.time_step("connect"):
+        connections = run_connect(context, cluster)
+    with timer.time_step("publish"):
         mode = context.settings.cluster.tunnel
-        published = publish.publish(context.folder, cluster.master, connections, mode=mode, waiting=waiting)
+        published = publish.publish_connections(context.folder, cluster.master, connections, mode=mode, standby=waiting)
     joined = len(present) - len(outcome.failed)
     # MIN_SIZE decides about nodes that did not join. Any other problem concerns the nodes that exist.
-    missing = {failure(alias, error.message) for alias, error in outcome.failed.items()}
-    started = Started(
+    missing = {describe_failure(alias, error.message) for alias, error in outcome.failed.items()}
+    started = StartResult(
         name=context.name,
         nodes=cluster.nodes,
         joined=tuple(outcome.joined),
@@ -234,15 +244,15 @@ def _finish_start(
         problems=tuple(cluster.problems),
         published=tuple(published),
         steps=tuple(timer.steps),
-        commands=cluster.commands(),
-        seconds=timer.now(),
+        commands=cluster.count_commands(),
+        seconds=timer.elapsed_s(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
-    context.folder.write("timings.json", json.dumps(timings(started), indent=1))
+    context.folder.write_file("timings.json", json.dumps(timings_document(started), indent=1))
     return started
 
 
-def timings(started: Started) -> dict[str, object]:
+def timings_document(started: StartResult) -> dict[str, object]:
     """Return the content of `timings.json`. Times are seconds since `start` began."""
     return {
         "seconds": round(started.seconds, 3),
@@ -251,20 +261,22 @@ def timings(started: Started) -> dict[str, object]:
     }
 
 
-def _announce_start(context: Parts, plan: Plan, before: Sequence[Node]) -> None:
+def _announce_start(context: RunContext, plan: Plan, before: Sequence[Node]) -> None:
     running = {node.alias for node in before if node.state == NodeState.RUNNING}
     missing = [spec.alias for spec in plan.nodes if spec.alias not in running]
     if missing:
-        context.say(
+        context.announce_step(
             f"Starting {plural(len(missing), 'node')} of {context.name} ({plan.provider}): {_shorten_list(missing)}"
         )
 
 
-def _is_healthy(context: Parts, cluster: Cluster) -> bool:
+def _is_healthy(context: RunContext, cluster: Cluster) -> bool:
     """Return whether every plugin reports its service healthy on every node."""
     try:
-        for name in context.host.having("clusterctl_status"):
-            if not all(row.healthy for row in context.host.call(name, "clusterctl_status", cluster=cluster) or ()):
+        for name in context.plugin_host.plugins_with("clusterctl_status"):
+            if not all(
+                row.healthy for row in context.plugin_host.call_hook(name, "clusterctl_status", cluster=cluster) or ()
+            ):
                 return False
     except ClusterctlError:
         return False
@@ -272,7 +284,7 @@ def _is_healthy(context: Parts, cluster: Cluster) -> bool:
 
 
 def _run_leave_for_replaced(
-    context: Parts, cluster: Cluster, members: dict[str, tuple[str, str]], joining: Sequence[str]
+    context: RunContext, cluster: Cluster, members: dict[str, tuple[str, str]], joining: Sequence[str]
 ) -> None:
     """Run the leave hooks for members that come back as another machine, before the new machine joins."""
     ids = {node.alias: node.id for node in cluster.nodes}
@@ -280,17 +292,17 @@ def _run_leave_for_replaced(
     master_stayed = cluster.master.alias not in gone
     if gone and master_stayed:
         for alias in gone:
-            say_goodbye(context, cluster, alias, reachable=False)
+            run_leave(context, cluster, alias, reachable=False)
 
 
-def _undo_start(context: Parts) -> None:
-    context.say(f"Interrupted: ending what this start made of {context.name}")
+def _undo_start(context: RunContext) -> None:
+    context.announce_step(f"Interrupted: ending what this start made of {context.name}")
     try:
-        publish.withdraw(context.folder)
+        publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
-        context.folder.remove()
+        context.folder.delete_folder()
     except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C: the first cause counts
-        context.warn(f"nodes may still be running: `clusterctl terminate {context.name}` ends them ({exc})")
+        context.warn_user(f"nodes may still be running: `clusterctl terminate {context.name}` ends them ({exc})")
 
 
 def _shorten_list(aliases: Sequence[str]) -> str:

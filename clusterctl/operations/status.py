@@ -14,11 +14,11 @@ from clusterctl.tunnel import publish
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending
-    from clusterctl.tunnel.publish import Published
+    from clusterctl.tunnel.publish import LocalEndpoint
 
-ENGINES = "engines"
+ENGINES_ITEM = "engines"
 """The item of a StatusRow that `list` shows."""
 
 
@@ -30,7 +30,7 @@ class ClusterStatus:
     provider: str
     nodes: tuple[Node, ...]
     rows: tuple[StatusRow, ...]
-    published: tuple[Published, ...]
+    published: tuple[LocalEndpoint, ...]
     spending: Spending | None = None
     """The cost of its nodes; None where they cost nothing."""
 
@@ -42,12 +42,12 @@ class ClusterStatus:
             return "running"
         return "stopped" if NodeState.RUNNING not in states else "partial"
 
-    def engines(self, alias: str) -> int | None:
+    def engine_count(self, alias: str) -> int | None:
         """Return the number of a node's engines that the controller knows; None where it is unknown."""
-        return next((row.count for row in self.rows if row.node == alias and row.item == ENGINES), None)
+        return next((row.count for row in self.rows if row.node == alias and row.item == ENGINES_ITEM), None)
 
 
-def status(context: Parts) -> ClusterStatus:
+def query_status(context: RunContext) -> ClusterStatus:
     """Ask the provider, and the plugins where the master runs. A plugin that fails appears as unknown."""
     nodes = context.provider.nodes(context.name)
     with ThreadPoolExecutor(1) as pool:
@@ -58,38 +58,38 @@ def status(context: Parts) -> ClusterStatus:
             context.provider.name,
             tuple(nodes),
             tuple(rows),
-            tuple(publish.published(context.folder)),
+            tuple(publish.read_published(context.folder)),
             spent.result(),
         )
 
 
-def _ask_spending(context: Parts, nodes: Sequence[Node]) -> Spending | None:
+def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None:
     return context.provider.spending(context.name, nodes) if nodes and isinstance(context.provider, Priced) else None
 
 
-def _all_rows(context: Parts, nodes: Sequence[Node]) -> list[StatusRow]:
+def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
     rows: list[StatusRow] = []
     if any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        cluster = context.cluster(nodes)
+        cluster = context.make_cluster(nodes)
         try:
-            for name in context.host.having("clusterctl_status"):
+            for name in context.plugin_host.plugins_with("clusterctl_status"):
                 rows += _plugin_rows(context, name, cluster)
         finally:
             cluster.close()
     return rows
 
 
-def _plugin_rows(context: Parts, plugin: str, cluster: object) -> Sequence[StatusRow]:
+def _plugin_rows(context: RunContext, plugin: str, cluster: object) -> Sequence[StatusRow]:
     try:
-        rows: Sequence[StatusRow] = context.host.call(plugin, "clusterctl_status", cluster=cluster) or ()
+        rows: Sequence[StatusRow] = context.plugin_host.call_hook(plugin, "clusterctl_status", cluster=cluster) or ()
     except ClusterctlError as exc:
         return [StatusRow(MASTER, plugin, f"unknown: {exc.message}", healthy=False)]
     return rows
 
 
-def list_clusters(contexts: Sequence[Parts]) -> list[ClusterStatus]:
+def list_clusters(contexts: Sequence[RunContext]) -> list[ClusterStatus]:
     """Return the status of many clusters, asked in parallel."""
     if not contexts:
         return []
     with ThreadPoolExecutor(min(8, len(contexts))) as pool:
-        return list(pool.map(status, contexts))
+        return list(pool.map(query_status, contexts))

@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Clock:
+class StepTimer:
     """A timer that runs from its creation, and the steps that it timed."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self.steps: list[Step] = []
 
-    def now(self) -> float:
+    def elapsed_s(self) -> float:
         """Return the seconds since the creation, without the time that the timer was stopped."""
         return time.monotonic() - self._began
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def time_step(self, name: str) -> Iterator[None]:
         """Time the body of the `with` statement as one step."""
-        began = self.now()
+        began = self.elapsed_s()
         waited_for = self.steps[-1].plugin if self.steps else ""
         yield
-        self.steps.append(Step("laptop", name, waited_for, began, began, self.now()))
+        self.steps.append(Step("laptop", name, waited_for, began, began, self.elapsed_s()))
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def pause_timer(self) -> Iterator[None]:
         """Stop the timer during the body of the `with` statement: the user's time to think does not count."""
         began = time.monotonic()
         yield

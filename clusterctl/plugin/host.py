@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPlugin:
     """A plugin that is ready to be called."""
 
     name: str
@@ -38,19 +38,19 @@ class PluginHost:
         self._manager.add_hookspecs(hookspecs)
         loaded = [self._load_plugin(*choice) for choice in choices]
         # In INI order, except for plugins whose options require them before the plugin that makes users.
-        self.plugins: tuple[Loaded, ...] = tuple(
+        self.plugins: tuple[LoadedPlugin, ...] = tuple(
             sorted(loaded, key=lambda entry: not getattr(entry.plugin, "goes_first", False))
         )
         self._check_hooks()
 
-    def _load_plugin(self, name: str, plugin_class: type, options: Section) -> Loaded:
+    def _load_plugin(self, name: str, plugin_class: type, options: Section) -> LoadedPlugin:
         try:
             plugin = plugin_class(options)
             self._manager.register(plugin, name=name)
         except Exception as exc:
             raise PluginError(f"plugin {name}: {exc}", remedy="fix the plugin, or leave it out of PLUGINS") from exc
         callers = self._manager.get_hookcallers(plugin) or []
-        return Loaded(name, plugin, frozenset(caller.name for caller in callers))
+        return LoadedPlugin(name, plugin, frozenset(caller.name for caller in callers))
 
     def _check_hooks(self) -> None:
         try:
@@ -60,26 +60,26 @@ class PluginHost:
             raise PluginError(str(exc), remedy=f"the hooks are: {hooks}") from exc
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def plugin_names(self) -> tuple[str, ...]:
         """The plugins' INI names, in order."""
         return tuple(loaded.name for loaded in self.plugins)
 
-    def having(self, hook: str) -> tuple[str, ...]:
+    def plugins_with(self, hook: str) -> tuple[str, ...]:
         """Return the names of the plugins that implement a hook, in order."""
         return tuple(loaded.name for loaded in self.plugins if hook in loaded.hooks)
 
-    def independent(self) -> tuple[str, ...]:
+    def independent_plugins(self) -> tuple[str, ...]:
         """Return the names of plugins with ``waits_for_master = False``: their work is the same on every node."""
         return tuple(loaded.name for loaded in self.plugins if not getattr(loaded.plugin, "waits_for_master", True))
 
-    def only(self, name: str) -> PluginHost:
+    def restrict_to(self, name: str) -> PluginHost:
         """Return a host with one plugin only, the same object."""
         alone = PluginHost(())
         alone.plugins = tuple(loaded for loaded in self.plugins if loaded.name == name)
         alone._manager = self._manager
         return alone
 
-    def call(self, name: str, hook: str, **arguments: object) -> Any:
+    def call_hook(self, name: str, hook: str, **arguments: object) -> Any:
         """Call the hook of one plugin. Return its result, or None if the plugin lacks the hook.
 
         Raises:
@@ -100,7 +100,7 @@ class PluginHost:
             ) from exc
         return results[0] if results else None
 
-    def requests(self) -> Sequence[tuple[str, Request]]:
+    def collect_requests(self) -> Sequence[tuple[str, Request]]:
         """Return the requests of the plugins for every node, in order."""
-        requests = [(name, self.call(name, "clusterctl_request")) for name in self.names]
+        requests = [(name, self.call_hook(name, "clusterctl_request")) for name in self.plugin_names]
         return [(name, request) for name, request in requests if request is not None]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _GROUP = "clusterctl.plugins"
-IMPLICIT = ("volumes", "base", "nfs", "packages", "spot")
+IMPLICIT_PLUGINS = ("volumes", "base", "nfs", "packages", "spot")
 """Plugins that act on every cluster, in this order and before all others, whether PLUGINS names them or not."""
 
 
@@ -26,7 +26,7 @@ class NoOptions(Section):
     """A plugin without options."""
 
 
-def installed(distribution: str | None = None) -> dict[str, type]:
+def installed_plugins(distribution: str | None = None) -> dict[str, type]:
     """Return the installed plugins by INI name, sorted; those of one distribution only, if it is given.
 
     Raises:
@@ -39,7 +39,7 @@ def installed(distribution: str | None = None) -> dict[str, type]:
     }
 
 
-def find(name: str, setup_class: str | None = None) -> type:
+def find_plugin_class(name: str, setup_class: str | None = None) -> type:
     """Return the class of a ``[plugin NAME]`` section.
 
     Args:
@@ -115,7 +115,7 @@ def options_model(plugin: type) -> type[Section]:
     return model
 
 
-def not_needed(plugin: type, facets: frozenset[Facet]) -> str:
+def why_not_needed(plugin: type, facets: frozenset[Facet]) -> str:
     """Return why a plugin is not needed on nodes with these facets; empty if it is needed.
 
     Two attributes of a plugin class decide: `needs`, the facets that it requires, and `instead`, the facets that

@@ -10,9 +10,9 @@ class AuditedMachine:
     """The audit of a machine."""
 
     id: str
-    marked: bool
+    tagged: bool
     """True if its tags name the cluster, the id of the cluster, and the owner."""
-    tokens: bool
+    requires_token: bool
     """True if its metadata service answers only requests with a token."""
 
 
@@ -21,17 +21,17 @@ class AuditedDisk:
     """The audit of a disk of a machine."""
 
     id: str
-    marked: bool
+    tagged: bool
     encrypted: bool
 
 
 @dataclass(frozen=True)
-class AuditedDoor:
+class AuditedIngressRule:
     """An ingress rule of the firewall: allowed sources and ports."""
 
     ports: str
     """``tcp 22``, ``udp 4000-4010``, or ``all``."""
-    who: str
+    sources: str
     """The allowed addresses as CIDR, or ``members`` for the nodes of the cluster."""
 
 
@@ -41,4 +41,4 @@ class Audit:
 
     machines: tuple[AuditedMachine, ...]
     disks: tuple[AuditedDisk, ...]
-    doors: tuple[AuditedDoor, ...]
+    ingress_rules: tuple[AuditedIngressRule, ...]

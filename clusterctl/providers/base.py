@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.money import Estimate, Spending
 
-    Report = Callable[[Event], None]
+    EventHandler = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """Drop an event."""
     del event
 
@@ -37,7 +37,7 @@ class Provider(Protocol):
         """Return the problems that would stop this plan. Changes nothing."""
         ...
 
-    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Make the missing nodes of `plan` in one bulk request. They are tagged in the request that creates them.
 
         Safe to repeat: running nodes are kept; stopped and lost nodes are brought back under their alias. Returns the
@@ -124,10 +124,10 @@ class Consoles(Protocol):
 
 
 @runtime_checkable
-class Doors(Protocol):
+class Firewall(Protocol):
     """A provider with a firewall for its nodes."""
 
-    def allow(self, cluster: str) -> tuple[list[str], list[str]]:
+    def allow_ssh(self, cluster: str) -> tuple[list[str], list[str]]:
         """Allow SSH from the networks of the config only. Return the new networks (CIDR) and the former ones."""
         ...
 
@@ -136,7 +136,7 @@ class Doors(Protocol):
 class Images(Protocol):
     """A provider whose nodes start from images and can be made into images."""
 
-    def image(self, base: str, content: str) -> str:
+    def find_image(self, base: str, content: str) -> str:
         """Return the name of the image baked from `base` (empty: the default) with this content; empty if none."""
         ...
 
@@ -144,7 +144,7 @@ class Images(Protocol):
         """Make an image of the cluster's only node, for later look-up by base and content. Return its name."""
         ...
 
-    def images(self) -> list[Image]:
+    def list_images(self) -> list[Image]:
         """Return the existing baked images."""
         ...
 
@@ -193,7 +193,7 @@ class BaseImages(Protocol):
 class Priced(Protocol):
     """A provider whose nodes cost money."""
 
-    def estimate(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
+    def estimate_nodes(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
         """Return the cost of the nodes of `plan` that do not exist yet. An unknown price is no error."""
         ...
 
@@ -210,6 +210,6 @@ class Audited(Protocol):
         """Return the cluster's machines, disks and ingress rules, as the cloud reports them."""
         ...
 
-    def left(self, cluster: str) -> list[str]:
+    def leftovers(self, cluster: str) -> list[str]:
         """Return the ids of everything that was made for a cluster and still exists; empty if all has ended."""
         ...

@@ -7,19 +7,19 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True)
-class Span:
+class PriceRange:
     """A range of prices, in USD an hour."""
 
     low: Decimal
     high: Decimal
 
-    def __add__(self, other: Span) -> Span:
+    def __add__(self, other: PriceRange) -> PriceRange:
         """Return the sum of two ranges."""
-        return Span(self.low + other.low, self.high + other.high)
+        return PriceRange(self.low + other.low, self.high + other.high)
 
-    def times(self, count: int) -> Span:
+    def multiplied_by(self, count: int) -> PriceRange:
         """Return the range for `count` items."""
-        return Span(self.low * count, self.high * count)
+        return PriceRange(self.low * count, self.high * count)
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class QuotedGroup:
     market: str
     zone: str
     """The zone of these prices; empty: any zone."""
-    each: Span | None
+    node_price: PriceRange | None
     """The price of one node, over the allowed types; None if unknown."""
-    on_demand: Span | None
+    on_demand: PriceRange | None
     """The same price on demand."""
     bid: Decimal | None = None
     """The highest price for an hour of a spot instance, in USD."""
@@ -48,7 +48,7 @@ class QuotedPart:
 
     name: str
     """The name, such as ``root disks``."""
-    what: str
+    details: str
     """The details, such as ``3 x 8 GB gp3``."""
     hourly: Decimal | None
     """The price of all of them, in USD; None if unknown."""
@@ -77,28 +77,28 @@ class Estimate:
     """Notes about these numbers, such as that they are old."""
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every price is known."""
-        prices = [*(group.each for group in self.groups), *(part.hourly for part in self.parts)]
+        prices = [*(group.node_price for group in self.groups), *(part.hourly for part in self.parts)]
         return None not in prices
 
     @property
-    def hourly(self) -> Span:
+    def hourly(self) -> PriceRange:
         """The sum of all known prices, in USD an hour."""
         return self._sum_prices(on_demand=False)
 
     @property
-    def hourly_on_demand(self) -> Span:
+    def hourly_on_demand(self) -> PriceRange:
         """The same sum with every spot instance at its price on demand."""
         return self._sum_prices(on_demand=True)
 
-    def _sum_prices(self, *, on_demand: bool) -> Span:
-        total = Span(Decimal(0), Decimal(0))
+    def _sum_prices(self, *, on_demand: bool) -> PriceRange:
+        total = PriceRange(Decimal(0), Decimal(0))
         for group in self.groups:
-            price = group.on_demand if on_demand else group.each
-            total = total + price.times(group.count) if price else total
+            price = group.on_demand if on_demand else group.node_price
+            total = total + price.multiplied_by(group.count) if price else total
         for part in self.parts:
-            total = total + Span(part.hourly, part.hourly) if part.hourly is not None else total
+            total = total + PriceRange(part.hourly, part.hourly) if part.hourly is not None else total
         return total
 
 

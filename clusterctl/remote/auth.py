@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.identity import known_hosts
-from clusterctl.identity.endpoints import written
+from clusterctl.identity.endpoints import format_endpoint
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ _DEFAULT_MAX_TRIES = 5
 class Credentials:
     """Offers keys to a server, one after the other, once its host key is known to be right."""
 
-    def __init__(self, node: Node, user: str, key: str, *, others: bool, where: str = "") -> None:
+    def __init__(self, node: Node, user: str, key: str, *, offer_others: bool, server: str = "") -> None:
         """Choose the keys to offer.
 
         Args:
             node: the node to reach.
             user: the user to log in as.
             key: the file of the private key that comes first; empty for none.
-            others: offer the keys of the user's agent and ``~/.ssh``, too.
-            where: the server to name in messages, if it is not the node itself.
+            offer_others: offer the keys of the user's agent and ``~/.ssh``, too.
+            server: the server to name in messages, if it is not the node itself.
         """
         self._node = node
         self._user = user
         self._key = key
-        self._offer_others = others
-        self._server = where or written(node.address, node.port)
+        self._offer_others = offer_others
+        self._server = server or format_endpoint(node.address, node.port)
         self._refusals = 0
         self._answered = False
 
@@ -59,7 +59,7 @@ class Credentials:
         self._answered = True
         raise paramiko.AuthenticationException("no key was let in")
 
-    def refusal(self, *, final: bool) -> RemoteError:
+    def login_error(self, *, final: bool) -> RemoteError:
         """Return the error for a login that failed.
 
         Args:

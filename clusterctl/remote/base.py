@@ -29,7 +29,7 @@ class Remote(Protocol):
     commands: int
     """Number of remote commands run so far; a file transfer counts as one."""
 
-    def knock(self, then: Callable[[], None]) -> None:
+    def when_reachable(self, then: Callable[[], None]) -> None:
         """Call `then`, now or from another thread, once `connect` need no longer wait for the machine to answer."""
 
     def connect(self) -> None:
@@ -92,6 +92,6 @@ class Remote(Protocol):
         """Log out. A running command is cut off."""
 
 
-def quote(words: tuple[str, ...]) -> str:
+def join_command(words: tuple[str, ...]) -> str:
     """Return a shell command: a single word is taken as a command line, several words are quoted one by one."""
     return words[0] if len(words) == 1 else shlex.join(words)

@@ -14,7 +14,7 @@ from clusterctl.identity import endpoints, known_hosts
 from clusterctl.model import Facet
 from clusterctl.remote import proxy_command
 from clusterctl.remote.auth import Credentials
-from clusterctl.remote.port_waiter import Doors
+from clusterctl.remote.port_waiter import PortWaiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +37,16 @@ class Gateways:
         self._clients: dict[str, Any] = {}
         self._channels: list[Any] = []
         self._recent_failures: dict[str, tuple[float, RemoteError]] = {}
-        self._doors = Doors(REACH_TIMEOUT_S)
+        self._port_waiter = PortWaiter(REACH_TIMEOUT_S)
 
-    def knock(self, node: Node, then: Callable[[], None]) -> None:
+    def when_reachable(self, node: Node, then: Callable[[], None]) -> None:
         """Call `then` once the SSH server answers. Nodes behind a program or a jump host: call it at once."""
         if node.access.command or node.access.jump:
             then()
         else:
-            self._doors.knock(node.alias, node.address, node.port, then)
+            self._port_waiter.when_reachable(node.alias, node.address, node.port, then)
 
-    def way(self, node: Node) -> Any:
+    def open_socket(self, node: Node) -> Any:
         """Open a connection to a node's SSH server as its `access` says: a socket, or an object like one.
 
         Raises:
@@ -54,18 +54,18 @@ class Gateways:
             RemoteError: the server does not answer, or not yet.
         """
         if node.access.command:
-            return proxy_command.start(node)
+            return proxy_command.start_proxy(node)
         return self._open_channel(node) if node.access.jump else self._open_direct(node)
 
     def _open_direct(self, node: Node) -> socket.socket:
         """Connect directly. A connection that the port waiter has made already is used."""
-        answer = self._doors.take(node.alias)
+        answer = self._port_waiter.take_answer(node.alias)
         if isinstance(answer, OSError):
-            raise silent(node, answer) from answer
+            raise unreachable_error(node, answer) from answer
         try:
             return _disable_nagle(answer) if answer else _connect_socket(node.address, node.port)
         except OSError as exc:
-            raise silent(node, exc) from exc
+            raise unreachable_error(node, exc) from exc
 
     def _open_channel(self, node: Node) -> Any:
         """Open a channel through the node's gateway."""
@@ -76,14 +76,14 @@ class Gateways:
                 "direct-tcpip", (node.address, node.port), ("127.0.0.1", 0), timeout=REACH_TIMEOUT_S
             )
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            raise silent(node, exc) from exc
+            raise unreachable_error(node, exc) from exc
         with self._lock:
             self._channels.append(channel)
         return channel
 
-    def release(self, node: Node) -> None:
+    def release_node(self, node: Node) -> None:
         """Stop waiting for this node, and log out of the gateways if no channel through them is open."""
-        self._doors.forget(node.alias)
+        self._port_waiter.forget_port(node.alias)
         with self._lock:
             self._channels = [channel for channel in self._channels if not channel.closed]
             clients = [] if self._channels else list(self._clients.values())
@@ -117,8 +117,8 @@ def _log_in_to_gateway(node: Node) -> Any:
     import paramiko
 
     gateway = _parse_gateway(node)
-    where = endpoints.written(gateway.host, gateway.port)
-    trusted = known_hosts.KnownHosts().look_up(gateway.host, gateway.port).key
+    where = endpoints.format_endpoint(gateway.host, gateway.port)
+    trusted = known_hosts.KnownHosts().find_key(gateway.host, gateway.port).key
     if not trusted:
         raise RefusedError(
             f"{node.alias}: the host key of the gateway {where} is not in your known_hosts",
@@ -127,16 +127,18 @@ def _log_in_to_gateway(node: Node) -> Any:
         )
     kind, body = trusted.split()
     client = paramiko.SSHClient()
-    name = endpoints.known_as(gateway.host, gateway.port)
+    name = endpoints.known_hosts_name(gateway.host, gateway.port)
     client.get_host_keys().add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(body)))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    credentials = Credentials(node, gateway.user, node.access.key, others=True, where=f"the gateway {where}")
+    credentials = Credentials(node, gateway.user, node.access.key, offer_others=True, server=f"the gateway {where}")
     with ExitStack() as undo:
         undo.callback(client.close)
         try:
             sock = _connect_socket(gateway.host, gateway.port)
             undo.callback(sock.close)
-            client.connect(gateway.host, gateway.port, gateway.user, sock=sock, auth_strategy=credentials, **timeouts())
+            client.connect(
+                gateway.host, gateway.port, gateway.user, sock=sock, auth_strategy=credentials, **login_timeouts()
+            )
             client.get_transport().set_keepalive(KEEPALIVE_S)
         except paramiko.BadHostKeyException as exc:
             raise RefusedError(
@@ -145,7 +147,7 @@ def _log_in_to_gateway(node: Node) -> Any:
                 node=node.alias,
             ) from exc
         except paramiko.AuthenticationException as exc:
-            raise credentials.refusal(final=True) from exc
+            raise credentials.login_error(final=True) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             raise RemoteError(
                 f"{node.alias}: the gateway {where} does not answer: {str(exc) or type(exc).__name__}",
@@ -158,7 +160,7 @@ def _log_in_to_gateway(node: Node) -> Any:
 
 def _parse_gateway(node: Node) -> Endpoint:
     try:
-        return endpoints.parse(node.access.jump, user=known_hosts.user_name())
+        return endpoints.parse_endpoint(node.access.jump, user=known_hosts.default_login_name())
     except ValueError as exc:
         raise RefusedError(f"{node.alias}: PROXY_JUMP: {exc}", remedy="correct PROXY_JUMP", node=node.alias) from exc
 
@@ -173,28 +175,28 @@ def _disable_nagle(sock: socket.socket) -> socket.socket:
     return sock
 
 
-def timeouts(node: Node | None = None) -> dict[str, float]:
+def login_timeouts(node: Node | None = None) -> dict[str, float]:
     """Return paramiko's timeouts for the steps of a login. A proxy program gets more time, as it must start first."""
     steps = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), CONNECT_TIMEOUT_S)
     return steps | ({"banner_timeout": proxy_command.TIMEOUT_S} if node and node.access.command else {})
 
 
-def silent(node: Node, exc: Exception, way: Any = None) -> RemoteError:
+def unreachable_error(node: Node, exc: Exception, sock: Any = None) -> RemoteError:
     """Return the error for a node that cannot be reached, or not yet.
 
     Args:
         node: the node whose SSH server did not answer properly.
         exc: the error that happened.
-        way: the connection to the node, if there was one.
+        sock: the connection to the node, if there was one.
     """
-    if isinstance(way, proxy_command.Relay):
-        return proxy_command.trouble(node, way, exc)
+    if isinstance(sock, proxy_command.ProxyCommand):
+        return proxy_command.proxy_error(node, sock, exc)
     through = f" through {node.access.jump}" if node.access.jump else ""
     if Facet.LASTING in node.facets:
         remedy = "check that it is on, that its SSH server runs, and that its address and port are right"
     else:
         remedy = f"see `clusterctl status {node.cluster}`; `clusterctl start {node.cluster}` brings lost nodes back"
-    where = f"{endpoints.written(node.address, node.port)}{through}"
+    where = f"{endpoints.format_endpoint(node.address, node.port)}{through}"
     return RemoteError(
         f"{node.alias} does not answer on {where}: {str(exc) or type(exc).__name__}",
         remedy=remedy,

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import RefusedError, RemoteError
-from clusterctl.identity.endpoints import known_as, written
+from clusterctl.identity.endpoints import format_endpoint, known_hosts_name
 from clusterctl.model import Facet
 from clusterctl.remote.auth import Credentials
-from clusterctl.remote.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, silent, timeouts
+from clusterctl.remote.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, login_timeouts, unreachable_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +58,15 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
     import paramiko
     from fabric import Config, Connection
 
-    sock = gateways.way(node)
-    credentials = Credentials(node, node.user, node.access.key or str(key), others=node.access.agent)
+    sock = gateways.open_socket(node)
+    credentials = Credentials(node, node.user, node.access.key or str(key), offer_others=node.access.agent)
     connection = Connection(
         node.address,
         user=node.user,
         port=node.port,
         config=Config(overrides={"load_ssh_configs": False}, lazy=True),
         connect_timeout=CONNECT_TIMEOUT_S,
-        connect_kwargs={"auth_strategy": credentials, "sock": sock, **timeouts(node)},
+        connect_kwargs={"auth_strategy": credentials, "sock": sock, **login_timeouts(node)},
     )
     with ExitStack() as undo:
         undo.callback(sock.close)
@@ -74,7 +74,7 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
         try:
             # fabric would accept any unknown key; here the key is known before the first connection.
             connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            name, hosts = known_as(node.address, node.port), connection.client.get_host_keys()
+            name, hosts = known_hosts_name(node.address, node.port), connection.client.get_host_keys()
             for host_key in trusted:
                 hosts.add(name, host_key.get_name(), host_key)
             connection.open()
@@ -82,9 +82,9 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
         except paramiko.BadHostKeyException:
             raise
         except paramiko.AuthenticationException as exc:
-            raise credentials.refusal(final=Facet.LASTING in node.facets) from exc
+            raise credentials.login_error(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            raise silent(node, exc, sock) from exc
+            raise unreachable_error(node, exc, sock) from exc
         undo.pop_all()
     return connection
 
@@ -93,14 +93,16 @@ def _read_pinned_keys(node: Node, known_hosts: Path) -> list[Any]:
     """Return the host keys that a node may show. Only its own lines are parsed: the file has those of all nodes."""
     from paramiko.hostkeys import HostKeyEntry
 
-    name = known_as(node.address, node.port)
+    name = known_hosts_name(node.address, node.port)
     lines = known_hosts.read_text(encoding="utf-8").splitlines() if known_hosts.exists() else []
     entries = [HostKeyEntry.from_line(line) for line in lines if line.startswith(f"{name} ")]
     return [entry.key for entry in entries if entry]
 
 
 def _wrong_key_error(node: Node, known_hosts: Path) -> RemoteError:
-    message = f"{node.alias} ({written(node.address, node.port)}) shows another host key than the one that was pinned"
+    message = (
+        f"{node.alias} ({format_endpoint(node.address, node.port)}) shows another host key than the one that was pinned"
+    )
     if Facet.LASTING in node.facets:
         # The machine existed before the cluster, so it is not changing to a key of its own.
         remedy = "somebody may be in between; if it was installed anew, correct your known_hosts, or its HOST_KEY"

@@ -42,20 +42,20 @@ class _Wait:
     over: bool = False
 
 
-class Doors:
+class PortWaiter:
     """Waits until TCP ports answer, and keeps the connections until they are taken.
 
     A wait ends when the server has sent its greeting or when its time is over. The login that follows then need not
     wait for the greeting. A port that refuses before that is tried again. The thread lives while a wait is open.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, timeout_s: float) -> None:
         """Make a waiter without any wait.
 
         Args:
-            patience_s: how long a wait may take, in seconds.
+            timeout_s: how long a wait may take, in seconds.
         """
-        self._timeout_s = patience_s
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._waits: dict[str, _Wait] = {}
         """The last wait of each name, until its answer is taken or dropped."""
@@ -64,7 +64,7 @@ class Doors:
         self._dropped_waits: list[_Wait] = []
         self._wake: socket.socket | None = None
 
-    def knock(self, name: str, address: str, port: int, then: Callable[[], None]) -> None:
+    def when_reachable(self, name: str, address: str, port: int, then: Callable[[], None]) -> None:
         """Begin to connect. Another thread calls `then` once there is an answer to take.
 
         Args:
@@ -79,7 +79,7 @@ class Doors:
             then()
             return
         wait = _Wait(name, where, time.monotonic() + self._timeout_s, then)
-        self.forget(name)
+        self.forget_port(name)
         with self._lock:
             self._waits[name] = wait
             self._new_waits.append(wait)
@@ -97,7 +97,7 @@ class Doors:
             with suppress(BlockingIOError):  # enough wake-ups are waiting already
                 self._wake.send(b"!")
 
-    def take(self, name: str) -> socket.socket | OSError | None:
+    def take_answer(self, name: str) -> socket.socket | OSError | None:
         """Return the answer of the last wait: a connection, which now belongs to the caller, or the error.
 
         Return None if there is no answer, or if the other side has hung up since. The wait ends in every case.
@@ -113,25 +113,25 @@ class Doors:
             return None
         return answer
 
-    def forget(self, name: str) -> None:
+    def forget_port(self, name: str) -> None:
         """End the wait of this name without calling `then`, and close its connection."""
-        answer = self.take(name)
+        answer = self.take_answer(name)
         if isinstance(answer, socket.socket):
             answer.close()
 
-    def admit(self) -> list[_Wait]:
+    def pop_new_waits(self) -> list[_Wait]:
         """Return the new waits. For the thread."""
         with self._lock:
             new, self._new_waits = self._new_waits, []
             return new
 
-    def drop(self) -> list[_Wait]:
+    def pop_dropped_waits(self) -> list[_Wait]:
         """Return the waits that were dropped. For the thread."""
         with self._lock:
             unwanted, self._dropped_waits = self._dropped_waits, []
             return unwanted
 
-    def retire(self) -> bool:
+    def retire_if_idle(self) -> bool:
         """Return whether the thread may end because nothing is new. For the thread."""
         with self._lock:
             if not self._new_waits and self._wake is not None:
@@ -154,7 +154,7 @@ class Doors:
 class _WaitLoop:
     """What the thread of a waiter does: its selector, its open waits and its retries."""
 
-    def __init__(self, doors: Doors, woken: socket.socket) -> None:
+    def __init__(self, doors: PortWaiter, woken: socket.socket) -> None:
         self._waiter = doors
         self._wake_end = woken
         self._selector = selectors.DefaultSelector()
@@ -167,14 +167,14 @@ class _WaitLoop:
     def run(self) -> None:
         with self._wake_end, self._selector:
             while True:
-                for wait in self._waiter.admit():
+                for wait in self._waiter.pop_new_waits():
                     self._waiting.append(wait)
                     self._try_to_connect(wait)
-                for wait in self._waiter.drop():
+                for wait in self._waiter.pop_dropped_waits():
                     if not wait.over:
                         self._end_wait(wait, None)
                 self._end_expired()
-                if not self._waiting and self._waiter.retire():
+                if not self._waiting and self._waiter.retire_if_idle():
                     return
                 for key, _ in self._selector.select(self._time_left_s()):
                     if key.data is None:

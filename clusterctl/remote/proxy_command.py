@@ -37,7 +37,7 @@ _FINAL_FAILURES = (
 """Messages of programs after which waiting does not help, each with its remedy."""
 
 
-class Relay:
+class ProxyCommand:
     """A running program and the socket that is its input and output. paramiko uses this object as a socket.
 
     The program inherits the other end of the socket, so no data is copied in between. The program ends when its input
@@ -85,14 +85,14 @@ class Relay:
         """Set how long `recv` and `send` may take."""
         self.sock.settimeout(seconds)
 
-    def said(self) -> str:
+    def read_stderr(self) -> str:
         """Return the last lines of the program's standard error, joined to one line."""
         with self._lock:  # paramiko may close the socket from a thread of its own
             return self._last_stderr if self._closed else _read_tail(self._stderr.fileno())
 
-    def quoted(self) -> str:
+    def quote_stderr(self) -> str:
         """Return the same text in brackets, to append to an error message; empty if there is no output."""
-        said = self.said()
+        said = self.read_stderr()
         return f" ({self._command[0]} said: {said})" if said else ""
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ def _read_tail(file: int) -> str:
     return "; ".join(lines[-_TAIL_LINES:])
 
 
-def start(node: Node) -> Relay:
+def start_proxy(node: Node) -> ProxyCommand:
     """Start the program that connects to a node.
 
     Raises:
@@ -130,7 +130,7 @@ def start(node: Node) -> Relay:
     """
     program = node.access.command[0]
     try:
-        return Relay(node.access.command)
+        return ProxyCommand(node.access.command)
     except (FileNotFoundError, PermissionError) as exc:
         name = os.path.basename(program)  # noqa: PTH119  a name, found or not
         raise RefusedError(
@@ -140,14 +140,14 @@ def start(node: Node) -> Relay:
         ) from exc
 
 
-def trouble(node: Node, relay: Relay, exc: Exception) -> RemoteError:
+def proxy_error(node: Node, proxy: ProxyCommand, exc: Exception) -> RemoteError:
     """Return the error for a node that could not be reached through its program, or not yet."""
-    program, said = node.access.command[0], relay.said()
+    program, said = node.access.command[0], proxy.read_stderr()
     for sign, remedy in _FINAL_FAILURES:
         if sign in said:
             return RefusedError(f"{node.alias}: {program}: {said}", remedy=remedy, node=node.alias)
     return RemoteError(
-        f"{node.alias} does not answer through {program}: {str(exc) or type(exc).__name__}" + relay.quoted(),
+        f"{node.alias} does not answer through {program}: {str(exc) or type(exc).__name__}" + proxy.quote_stderr(),
         remedy=f"see `clusterctl status {node.cluster}`; the way there is: {shlex.join(node.access.command)}",
         node=node.alias,
     )

@@ -6,7 +6,7 @@ _WORD = 2000
 """Longest word for a login shell, in characters; some shells accept no more than a few thousand."""
 
 
-def posix(command: str) -> str:
+def quote_for_login_shell(command: str) -> str:
     """Return a POSIX shell command as a line that every login shell understands: csh and fish quote differently.
 
     Characters that one of them would change within single quotes are written as octal numbers.

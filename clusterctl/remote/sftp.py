@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def put(sftp: Any, local: Path, remote: PurePosixPath) -> None:
+def put_file(sftp: Any, local: Path, remote: PurePosixPath) -> None:
     """Copy a file to the node, with its permissions. Missing folders are made."""
     for folder in reversed(remote.parents):
         with suppress(OSError):  # it exists, or the copy below reports what is wrong
@@ -25,28 +25,28 @@ def put(sftp: Any, local: Path, remote: PurePosixPath) -> None:
     sftp.chmod(str(remote), stat.S_IMODE(local.stat().st_mode))
 
 
-def get(sftp: Any, remote: PurePosixPath, local: Path) -> None:
+def get_file(sftp: Any, remote: PurePosixPath, local: Path) -> None:
     """Copy a file from the node, with its permissions."""
     sftp.get(str(remote), str(local))
     local.chmod(stat.S_IMODE(sftp.stat(str(remote)).st_mode))
 
 
-def mode(sftp: Any, path: PurePosixPath) -> int:
+def file_mode(sftp: Any, path: PurePosixPath) -> int:
     """Return the mode of a path: its type and its permissions."""
     return int(sftp.stat(str(path)).st_mode)
 
 
-def find(sftp: Any, pattern: PurePosixPath) -> list[PurePosixPath]:
+def find_paths(sftp: Any, pattern: PurePosixPath) -> list[PurePosixPath]:
     """Return the paths that match a pattern whose last part has wildcards."""
     names = sftp.listdir(str(pattern.parent))
     return [pattern.parent / name for name in sorted(fnmatch.filter(names, pattern.name))]
 
 
-def walk(sftp: Any, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
+def walk_tree(sftp: Any, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
     """Yield a path and everything below it: the full path, the path relative to the first one, and the mode."""
-    own_mode = mode(sftp, path)
+    own_mode = file_mode(sftp, path)
     yield path, PurePosixPath(), own_mode
     if stat.S_ISDIR(own_mode):
         for name in sorted(sftp.listdir(str(path))):
-            for below, relative, mode_below in walk(sftp, path / name):
+            for below, relative, mode_below in walk_tree(sftp, path / name):
                 yield below, PurePosixPath(name) / relative, mode_below

@@ -15,7 +15,7 @@ from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
-from clusterctl.remote.quoting import posix
+from clusterctl.remote.quoting import quote_for_login_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,11 +56,11 @@ class SSHRemote:
         self._connection: Any = None
         self._closed = False
 
-    def knock(self, then: Callable[[], None]) -> None:
+    def when_reachable(self, then: Callable[[], None]) -> None:
         if self._is_up() or self._closed:
             then()
         else:
-            self._gateways.knock(self.node, then)
+            self._gateways.when_reachable(self.node, then)
 
     def connect(self) -> None:
         with self._lock:
@@ -90,7 +90,7 @@ class SSHRemote:
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        line = self._sudo_prefix(sudo) + posix(command) + ("" if stdin else " </dev/null")
+        line = self._sudo_prefix(sudo) + quote_for_login_shell(command) + ("" if stdin else " </dev/null")
         return self._run_line(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
@@ -177,24 +177,24 @@ class SSHRemote:
         return status, out, b"".join(errors).decode(errors="replace")
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        self._with_sftp(f"put {local}", lambda sftp: transfer.put(sftp, local, remote))
+        self._with_sftp(f"put {local}", lambda sftp: transfer.put_file(sftp, local, remote))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        self._with_sftp(f"get {remote}", lambda sftp: transfer.get(sftp, remote, local))
+        self._with_sftp(f"get {remote}", lambda sftp: transfer.get_file(sftp, remote, local))
 
     def is_folder(self, path: PurePosixPath) -> bool:
         try:
-            return stat.S_ISDIR(self._with_sftp(f"look at {path}", lambda sftp: transfer.mode(sftp, path)))
+            return stat.S_ISDIR(self._with_sftp(f"look at {path}", lambda sftp: transfer.file_mode(sftp, path)))
         except RemoteError:
             return False
 
     def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
         if not any(sign in pattern.name for sign in "*?["):
             return [pattern]
-        return self._with_sftp(f"list {pattern.parent}", lambda sftp: transfer.find(sftp, pattern))
+        return self._with_sftp(f"list {pattern.parent}", lambda sftp: transfer.find_paths(sftp, pattern))
 
     def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        return iter(self._with_sftp(f"list {path}", lambda sftp: [*transfer.walk(sftp, path)]))
+        return iter(self._with_sftp(f"list {path}", lambda sftp: [*transfer.walk_tree(sftp, path)]))
 
     def _with_sftp(self, name: str, act: Callable[[Any], T]) -> T:
         self._ensure_connected()
@@ -216,7 +216,9 @@ class SSHRemote:
         self._ensure_connected()
         try:
             if command:
-                result = self._connection.run(posix(command), pty=True, in_stream=None, warn=True, hide=False)
+                result = self._connection.run(
+                    quote_for_login_shell(command), pty=True, in_stream=None, warn=True, hide=False
+                )
             else:
                 result = self._connection.shell()
         except UnexpectedExit as exc:  # the shell ended with the status of its last command
@@ -229,7 +231,7 @@ class SSHRemote:
         connection = self._connection
         if connection is not None and connection.client is not None:
             connection.client.close()
-        self._gateways.release(self.node)
+        self._gateways.release_node(self.node)
 
     def _lost_error(self, name: str, why: str, output: str = "") -> LostError:
         return LostError(

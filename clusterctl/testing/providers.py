@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import Facet, Node, NodeSpec, NodeState, Plan, Problem
-from clusterctl.providers.base import Image, ImageSource, ignore
+from clusterctl.providers.base import Image, ImageSource, ignore_event
 from clusterctl.testing.nodes import fake_node
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class FakeProvider:
         self.calls.append(f"check {plan.cluster}")
         return list(self.problems)
 
-    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore_event) -> list[Node]:
         """Make missing machines, and start stopped ones again."""
         del public_key, report
         self.calls.append(" ".join(["create", plan.cluster, *(spec.alias for spec in plan.nodes)]))
@@ -121,13 +121,13 @@ class FakeImageProvider(FakeProvider):
     sources: list[ImageSource] = field(default_factory=list)
     images_of: dict[str, str] = field(default_factory=dict)
 
-    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore_event) -> list[Node]:
         """Make missing machines, and record their images."""
         existing = {node.alias for node in self.nodes(plan.cluster)}
         self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in existing}
         return super().create(plan, public_key=public_key, report=report)
 
-    def image(self, base: str, content: str) -> str:
+    def find_image(self, base: str, content: str) -> str:
         """Return the name of the baked image with this content; empty if there is none."""
         return next((i.name for i in self.baked.values() if (i.base, i.content) == (base, content)), "")
 
@@ -139,7 +139,7 @@ class FakeImageProvider(FakeProvider):
         self.baked[name] = Image(name, base=base, content=content, size_gb=1.0, made="2026-01-01T00:00:00+00:00")
         return name
 
-    def images(self) -> list[Image]:
+    def list_images(self) -> list[Image]:
         """Return the baked images."""
         return list(self.baked.values())
 

@@ -64,7 +64,7 @@ class FakeRemote:
         self._answers: Answers = answers or {}
         self._lock = threading.Lock()
 
-    def knock(self, then: Callable[[], None]) -> None:
+    def when_reachable(self, then: Callable[[], None]) -> None:
         """Call `then` at once: a fake node is always reachable."""
         then()
 

@@ -43,12 +43,12 @@ class _ReadyPipe:
 
 async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
     """Keep the forwards up while the tunnel's file is unchanged."""
-    description = process.read(folder / process.FILE)
+    description = process.read_or_empty(folder / process.TUNNEL_FILE)
     target = process.Target(**json.loads(description)["target"])
-    forwards = process.forwards(folder)
+    forwards = process.read_forwards(folder)
     deadline = asyncio.get_running_loop().time() + process.READY_TIMEOUT_S
     tries = 0
-    while process.read(folder / process.FILE) == description:
+    while process.read_or_empty(folder / process.TUNNEL_FILE) == description:
         try:
             async with AsyncExitStack() as opened:
                 connection = await _connect_to_target(target, opened)
@@ -71,8 +71,8 @@ async def _connect_to_target(target: process.Target, opened: AsyncExitStack) -> 
         return await _connect_by_program(target, opened)
     gateway = None
     if target.jump:
-        end = endpoints.parse(target.jump, user=known_hosts.user_name())
-        trusted = known_hosts.KnownHosts().look_up(end.host, end.port).key
+        end = endpoints.parse_endpoint(target.jump, user=known_hosts.default_login_name())
+        trusted = known_hosts.KnownHosts().find_key(end.host, end.port).key
         # Only hosts in the user's known_hosts are trusted. An empty list refuses every host.
         keys = [asyncssh.import_public_key(trusted)] if trusted else []
         keys_to_offer = _offered_keys(target, others=True)
@@ -83,12 +83,12 @@ async def _connect_to_target(target: process.Target, opened: AsyncExitStack) -> 
 
 async def _connect_by_program(target: process.Target, opened: AsyncExitStack) -> asyncssh.SSHClientConnection:
     """Log in through a program's input and output. asyncssh's own proxy support mixes stderr into the data."""
-    proxy = proxy_command.Relay(target.command)
+    proxy = proxy_command.ProxyCommand(target.command)
     opened.callback(proxy.close)
     try:
         connection = await _log_in_to_target(target, sock=proxy.sock, connect_timeout=proxy_command.TIMEOUT_S)
     except (OSError, asyncssh.Error) as exc:
-        raise OSError(f"{str(exc) or type(exc).__name__}{proxy.quoted()}") from exc
+        raise OSError(f"{str(exc) or type(exc).__name__}{proxy.quote_stderr()}") from exc
     return await opened.enter_async_context(connection)
 
 
@@ -148,7 +148,7 @@ def main() -> None:
     if not os.read(sys.stdin.fileno(), 16):
         return  # the tunnel is not needed any more
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    with os.fdopen(os.open(folder / process.PID, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
+    with os.fdopen(os.open(folder / process.PID_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
         try:
             # The lock is held until this process ends, however it ends. Without it the number in the file is not valid.
             fcntl.flock(pid, fcntl.LOCK_EX | fcntl.LOCK_NB)

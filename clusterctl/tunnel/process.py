@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 READY_TIMEOUT_S = 30.0
-FILE = "tunnel.json"
-PID = "tunnel.pid"
+TUNNEL_FILE = "tunnel.json"
+PID_FILE = "tunnel.pid"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Target:
     """A program that connects to the node, instead of a TCP connection."""
 
     @classmethod
-    def to(cls, node: Node, key: Path, known_hosts: Path) -> Target:
+    def for_node(cls, node: Node, key: Path, known_hosts: Path) -> Target:
         """Return the target for a node, with the node's usual access."""
         access = node.access
         return cls(
@@ -66,7 +66,7 @@ class Target:
         )
 
 
-class Waiting:
+class StandbyProcess:
     """A tunnel process that loads its modules in the background and then waits for the start, or ends with us."""
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Waiting:
         os.close(theirs)
         os.close(told)
 
-    def go(self) -> None:
+    def become_tunnel(self) -> None:
         """Make the process open the tunnel that the folder's file describes. Return once the tunnel is up.
 
         Raises:
@@ -104,7 +104,7 @@ class Waiting:
         # The process outlives this command; without this line Python warns about a child that still runs.
         self._process.returncode = 0
 
-    def drop(self) -> None:
+    def end_unused(self) -> None:
         """End the process, unless it has become the tunnel."""
         if not self._answer.closed:
             self._answer.close()
@@ -113,8 +113,8 @@ class Waiting:
             self._process.wait()
 
 
-def open(  # noqa: A001  tunnel.open reads well
-    folder: Path, target: Target, forwards: Sequence[Forward], *, waiting: Waiting | None = None
+def open_tunnel(
+    folder: Path, target: Target, forwards: Sequence[Forward], *, standby: StandbyProcess | None = None
 ) -> None:
     """Open a tunnel with these forwards. A running tunnel with the same target and forwards is kept.
 
@@ -122,48 +122,49 @@ def open(  # noqa: A001  tunnel.open reads well
         folder: the folder of the cluster.
         target: the node where the tunnel ends.
         forwards: the ports to forward.
-        waiting: a waiting process that can become the tunnel.
+        standby: a waiting process that can become the tunnel.
 
     Raises:
         RemoteError: the tunnel did not come up; the message says why.
     """
     wanted = json.dumps({"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]})
-    if is_up(folder) and read(folder / FILE) == wanted:
+    if is_up(folder) and read_or_empty(folder / TUNNEL_FILE) == wanted:
         return
-    close(folder)
+    close_tunnel(folder)
     try:
-        with os.fdopen(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(os.open(folder / TUNNEL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(wanted)
     except OSError as exc:
         raise StateError(
-            f"cannot write {folder / FILE}: {exc.strerror or exc}", remedy="free some space or fix its permissions"
+            f"cannot write {folder / TUNNEL_FILE}: {exc.strerror or exc}",
+            remedy="free some space or fix its permissions",
         ) from exc
-    (waiting or Waiting(folder)).go()
+    (standby or StandbyProcess(folder)).become_tunnel()
 
 
-def reopen(folder: Path) -> bool:
+def reopen_tunnel(folder: Path) -> bool:
     """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel."""
-    if not (folder / FILE).exists():
+    if not (folder / TUNNEL_FILE).exists():
         return False
     if not is_up(folder):
-        Waiting(folder).go()
+        StandbyProcess(folder).become_tunnel()
     return True
 
 
-def close(folder: Path) -> None:
+def close_tunnel(folder: Path) -> None:
     """End the tunnel and delete its file. No tunnel is success."""
-    (folder / FILE).unlink(missing_ok=True)
-    stop(folder)
+    (folder / TUNNEL_FILE).unlink(missing_ok=True)
+    stop_process(folder)
 
 
-def stop(folder: Path) -> None:
+def stop_process(folder: Path) -> None:
     """End the tunnel's process, but keep its file, so that it can be opened again. No tunnel is success."""
     pid = _owner_pid(folder)
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         _wait_for_release(folder)
-    (folder / PID).unlink(missing_ok=True)
+    (folder / PID_FILE).unlink(missing_ok=True)
 
 
 def is_up(folder: Path) -> bool:
@@ -171,15 +172,15 @@ def is_up(folder: Path) -> bool:
     return _owner_pid(folder) is not None
 
 
-def forwards(folder: Path) -> list[Forward]:
+def read_forwards(folder: Path) -> list[Forward]:
     """Return the forwards of the last tunnel."""
     try:
-        return [Forward(**entry) for entry in json.loads(read(folder / FILE))["forwards"]]
+        return [Forward(**entry) for entry in json.loads(read_or_empty(folder / TUNNEL_FILE))["forwards"]]
     except (ValueError, KeyError, TypeError):
         return []
 
 
-def read(path: Path) -> str:
+def read_or_empty(path: Path) -> str:
     """Return the text of a file; empty if it is missing."""
     try:
         return path.read_text(encoding="utf-8")
@@ -190,7 +191,7 @@ def read(path: Path) -> str:
 def _owner_pid(folder: Path) -> int | None:
     """Return the process id of the tunnel, or None. The number counts only while the process locks its pid file."""
     try:
-        with (folder / PID).open() as file:
+        with (folder / PID_FILE).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
@@ -202,5 +203,5 @@ def _owner_pid(folder: Path) -> int | None:
 
 def _wait_for_release(folder: Path) -> None:
     """Wait until the tunnel's process has ended, which releases its lock."""
-    with contextlib.suppress(FileNotFoundError), (folder / PID).open() as file:
+    with contextlib.suppress(FileNotFoundError), (folder / PID_FILE).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)

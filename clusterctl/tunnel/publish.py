@@ -27,7 +27,7 @@ _PORTS = range(10000, 32768)
 
 
 @dataclass(frozen=True)
-class Published:
+class LocalEndpoint:
     """The laptop's end of a connection."""
 
     name: str
@@ -37,27 +37,29 @@ class Published:
 
 
 @contextmanager
-def prepared(folder: ClusterFolder, facets: Collection[Facet], *, mode: str) -> Iterator[process.Waiting | None]:
+def prepare_tunnel(
+    folder: ClusterFolder, facets: Collection[Facet], *, mode: str
+) -> Iterator[process.StandbyProcess | None]:
     """Yield a process that can become the tunnel and ends if it does not; None if no tunnel is needed or one is up.
 
     Loading its modules takes a third of a second. Beside the joins this costs nothing; after them it would.
     """
-    waiting = None if _is_direct(facets, mode) or process.is_up(folder.path) else process.Waiting(folder.path)
+    waiting = None if _is_direct(facets, mode) or process.is_up(folder.path) else process.StandbyProcess(folder.path)
     try:
         yield waiting
     finally:
         if waiting:
-            waiting.drop()
+            waiting.end_unused()
 
 
-def publish(
+def publish_connections(
     folder: ClusterFolder,
     master: Node,
     connections: Sequence[Connection],
     *,
     mode: str,
-    waiting: process.Waiting | None = None,
-) -> list[Published]:
+    standby: process.StandbyProcess | None = None,
+) -> list[LocalEndpoint]:
     """Write the connection files and open the tunnel if one is needed. May run twice.
 
     Args:
@@ -65,7 +67,7 @@ def publish(
         master: the node of the services.
         connections: the connections that the plugins returned.
         mode: ``always`` or ``never`` a tunnel, or ``auto``: where the laptop cannot reach the ports itself.
-        waiting: the process that `prepared` yields.
+        standby: the process that `prepare_tunnel` yields.
 
     Raises:
         ClusterctlError: the tunnel does not come up, or a file cannot be written.
@@ -74,21 +76,21 @@ def publish(
     # Where the nodes are on this computer a port of theirs is taken here, or will be once its service is up.
     forwards = [] if direct else _choose_forwards(folder, connections, same=Facet.DIRECT not in master.facets)
     if direct:
-        process.close(folder.path)
+        process.close_tunnel(folder.path)
     else:
-        target = process.Target.to(master, folder.key, folder.known_hosts)
-        process.open(folder.path, target, forwards, waiting=waiting)
+        target = process.Target.for_node(master, folder.private_key_file, folder.known_hosts_file)
+        process.open_tunnel(folder.path, target, forwards, standby=standby)
     published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
-    folder.write(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
+    folder.write_file(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
     return published
 
 
-def published(folder: ClusterFolder) -> list[Published]:
+def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
     """Return the connections that were published last."""
     content = folder.read_json(_FILE)
     entries = content if isinstance(content, list) else []
     return [
-        Published(
+        LocalEndpoint(
             name=entry["name"],
             file=folder.path / entry["file"] if entry["file"] else None,
             url=Secret(entry["url"]) if entry["url"] else None,
@@ -98,10 +100,10 @@ def published(folder: ClusterFolder) -> list[Published]:
     ]
 
 
-def withdraw(folder: ClusterFolder) -> None:
+def withdraw_connections(folder: ClusterFolder) -> None:
     """Remove the connection files and the tunnel, so that no client waits for a cluster that does not run."""
-    process.close(folder.path)
-    for connection in published(folder):
+    process.close_tunnel(folder.path)
+    for connection in read_published(folder):
         if connection.file:
             connection.file.unlink(missing_ok=True)
     (folder.path / _FILE).unlink(missing_ok=True)
@@ -111,12 +113,12 @@ def _is_direct(facets: Collection[Facet], mode: str) -> bool:
     return mode == "never" or (mode == "auto" and Facet.DIRECT in facets)
 
 
-def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str, int]) -> Published:
+def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str, int]) -> LocalEndpoint:
     file = None
     if connection.document is not None:
-        file = folder.write(f"{connection.name}.json", json.dumps({**connection.document, **ports}, indent=1))
+        file = folder.write_file(f"{connection.name}.json", json.dumps({**connection.document, **ports}, indent=1))
     url = Secret(connection.url.reveal().format(**ports)) if connection.url else None
-    return Published(connection.name, file, url, connection.summary)
+    return LocalEndpoint(connection.name, file, url, connection.summary)
 
 
 def _local_ports(connection: Connection, forwards: Sequence[process.Forward]) -> dict[str, int]:
@@ -132,7 +134,7 @@ def _choose_forwards(folder: ClusterFolder, connections: Sequence[Connection], *
         connections: the connections with the remote ports.
         same: prefer the number of the remote port.
     """
-    before = {(forward.host, forward.port): forward.local_port for forward in process.forwards(folder.path)}
+    before = {(forward.host, forward.port): forward.local_port for forward in process.read_forwards(folder.path)}
     local_ports: dict[tuple[str, int], int] = {}
     for remote in dict.fromkeys((c.host, port) for c in connections for port in c.ports.values()):
         local_ports[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=local_ports.values())
@@ -158,7 +160,7 @@ def _free_port(preferred: int, *, taken: Collection[int]) -> int:
     raise StateError("no port is free on this computer", remedy="end programs that hold many ports")
 
 
-def _to_json(connection: Published) -> dict[str, object]:
+def _to_json(connection: LocalEndpoint) -> dict[str, object]:
     return {
         "name": connection.name,
         "file": connection.file.name if connection.file else None,

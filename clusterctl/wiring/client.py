@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
 from clusterctl.tunnel import process, publish
-from clusterctl.wiring.clusters import the_cluster
-from clusterctl.wiring.local_paths import home
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.local_paths import home_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 def client_file(name: str | None) -> Path:
     """Return the connection file of a cluster's ipyparallel, with its tunnel up."""
-    folder = ClusterFolder(home(), the_cluster(name))
-    files = (connection.file for connection in publish.published(folder) if connection.name == "client")
+    folder = ClusterFolder(home_folder(), resolve_cluster(name))
+    files = (connection.file for connection in publish.read_published(folder) if connection.name == "client")
     path = next((file for file in files if file), None)
     if path is None or not path.exists():
         raise StateError(
             f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
         )
-    process.reopen(folder.path)
+    process.reopen_tunnel(folder.path)
     return path
 
 
-def other_python(name: str) -> str:
+def warn_of_other_python(name: str) -> str:
     """Return a warning if the cluster runs another version of Python than this process; else an empty string."""
-    cluster_version = str(ClusterFolder(home(), name).notes().get("python", ""))
+    cluster_version = str(ClusterFolder(home_folder(), name).plugin_notes().get("python", ""))
     own_version = ".".join(platform.python_version_tuple()[:2])
     if cluster_version in {"", own_version}:
         return ""
@@ -47,7 +47,7 @@ def connect_client(name: str | None, **client_options: object) -> Client:
     import ipyparallel
 
     path = client_file(name)
-    trouble = other_python(path.parent.name)
+    trouble = warn_of_other_python(path.parent.name)
     if trouble:
         warnings.warn(trouble, stacklevel=3)
     try:

@@ -7,17 +7,17 @@ from contextlib import suppress
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
-from clusterctl.wiring.local_paths import home
-from clusterctl.wiring.providers import asked
+from clusterctl.wiring.local_paths import home_folder
+from clusterctl.wiring.providers import queried_providers
 
 
 def known_clusters() -> dict[str, NodeState]:
     """Return every cluster that a provider or this laptop knows, with its state, sorted by name."""
     states: dict[str, NodeState] = {}
-    folders = home() / "clusters"
+    folders = home_folder() / "clusters"
     if folders.is_dir():
-        states = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home(), f.name).exists}
-    for make in asked().values():
+        states = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home_folder(), f.name).exists}
+    for make in queried_providers().values():
         # A provider that does not answer, such as without a Docker engine, shows no nodes. This laptop still knows its
         # clusters.
         with suppress(ProviderError):
@@ -27,9 +27,9 @@ def known_clusters() -> dict[str, NodeState]:
     return dict(sorted(states.items()))
 
 
-def the_cluster(name: str | None) -> str:
+def resolve_cluster(name: str | None) -> str:
     """Return the given name, if there is such a cluster. Without a name, return the only cluster that is up."""
-    if name is not None and ClusterFolder(home(), name).exists:
+    if name is not None and ClusterFolder(home_folder(), name).exists:
         return name  # the next question to its provider shows whether its nodes exist
     clusters = known_clusters()
     if name is not None:
@@ -47,9 +47,9 @@ def _name_choices(names: list[str]) -> str:
     return f"name one of: {', '.join(names)}" if names else "`clusterctl start NAME` makes one"
 
 
-def holder_of(cluster: str) -> str | None:
+def find_provider(cluster: str) -> str | None:
     """Return the name of the provider that has nodes of this cluster, whose files here are lost; None if none has."""
-    for name, make in asked().items():
+    for name, make in queried_providers().items():
         with suppress(ProviderError):
             if make(None).nodes(cluster):
                 return name

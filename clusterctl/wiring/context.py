@@ -10,15 +10,15 @@ from clusterctl.config import loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import ClusterctlError
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.context import Parts
+from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
 from clusterctl.plugin import loader
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
-from clusterctl.wiring.clusters import holder_of
-from clusterctl.wiring.local_paths import config_path, home
-from clusterctl.wiring.plugins import host_of
-from clusterctl.wiring.providers import provider
+from clusterctl.wiring.clusters import find_provider
+from clusterctl.wiring.local_paths import config_path, home_folder
+from clusterctl.wiring.plugins import make_plugin_host
+from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,10 +33,12 @@ def load_settings(
     path: Path | None, template: str | None = None, overrides: Mapping[str, str] | None = None
 ) -> Settings:
     """Read and check the config file. Raise ConfigError with all of its problems."""
-    return loading.load(path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=loader.find)
+    return loading.read_config(
+        path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=loader.find_plugin_class
+    )
 
 
-def parts_of(
+def load_context(
     name: str,
     *,
     config_file: str | None,
@@ -44,7 +46,7 @@ def parts_of(
     template: str | None = None,
     overrides: Mapping[str, str] | None = None,
     plugin: str | None = None,
-) -> Parts:
+) -> RunContext:
     """Return the context of an operation on this cluster.
 
     A cluster that exists keeps the template and the options of its start, unless the arguments say otherwise.
@@ -57,9 +59,9 @@ def parts_of(
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         plugin: the name of one more plugin that must be included.
     """
-    folder = ClusterFolder(home(), name)
-    changes = {**folder.overrides(), **(overrides or {})}
-    settings = load_settings(config_path(config_file), template or folder.template(), changes)
+    folder = ClusterFolder(home_folder(), name)
+    changes = {**folder.last_overrides(), **(overrides or {})}
+    settings = load_settings(config_path(config_file), template or folder.last_template(), changes)
     return _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
@@ -70,23 +72,23 @@ def _context_of_folder(
     report: Callable[[Event], None],
     overrides: Mapping[str, str],
     plugin: str | None,
-) -> Parts:
-    owner = provider(provider_name(settings.cluster), settings)
-    return Parts(
+) -> RunContext:
+    owner = make_provider(provider_name(settings.cluster), settings)
+    return RunContext(
         name=folder.name,
         settings=settings,
         provider=owner,
-        host=host_of(settings, owner.facets, plugin),
+        plugin_host=make_plugin_host(settings, owner.facets, plugin),
         folder=folder,
-        connector=connector(folder),
+        connector=make_connector(folder),
         report=report,
         overrides=overrides,
     )
 
 
-def selftest_parts(
+def selftest_contexts(
     name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
-) -> Callable[[str | None], Parts]:
+) -> Callable[[str | None], RunContext]:
     """Return a function that makes the context of each operation of a `selftest`. Its argument names one more plugin.
 
     Args:
@@ -103,36 +105,40 @@ def selftest_parts(
             return load_settings(path, template, changes)
         return replace(load_settings(None, None, changes), aws=loading.load_aws(path, environ=os.environ))
 
-    changes = run.options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
+    changes = run.smallest_cluster_options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
     settings = settings_with(changes)
-    folder = ClusterFolder(home(), name)
+    folder = ClusterFolder(home_folder(), name)
     return lambda plugin: _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
-def lenient_parts(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[Parts, str]:
+def lenient_context(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[RunContext, str]:
     """Return a context to inspect or end a cluster, and the error in config, environment or plugin, if there is one.
 
     With such an error no plugin of the user is called. The provider still finds and ends every node.
     """
-    folder = ClusterFolder(home(), name)
-    holder = folder.provider() or holder_of(name)
+    folder = ClusterFolder(home_folder(), name)
+    holder = folder.last_provider() or find_provider(name)
     try:
-        context = parts_of(name, config_file=config_file, report=report)
+        context = load_context(name, config_file=config_file, report=report)
         if holder in {None, provider_name(context.settings.cluster)}:
             return context, ""
         # Its files are lost, or the config names another provider by now. The one with the nodes can still end them.
-        owner = provider(holder or "", context.settings)
-        return replace(context, provider=owner, host=host_of(context.settings, owner.facets)), ""
+        owner = make_provider(holder or "", context.settings)
+        return replace(context, provider=owner, plugin_host=make_plugin_host(context.settings, owner.facets)), ""
     except ClusterctlError as exc:
-        settings = loading.load(None, environ={}, find_plugin=loader.find)
-        owner = provider(holder or "local")
-        host = host_of(settings, owner.facets)
-        return Parts(name, settings, owner, host, folder, connector(folder), report), exc.message
+        settings = loading.read_config(None, environ={}, find_plugin=loader.find_plugin_class)
+        owner = make_provider(holder or "local")
+        host = make_plugin_host(settings, owner.facets)
+        return RunContext(name, settings, owner, host, folder, make_connector(folder), report), exc.message
 
 
-def connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
+def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
     """Return a function that makes the remote of a node of this cluster."""
     gateways = Gateways()
     return lambda node: SSHRemote(
-        node, key=folder.key, known_hosts=folder.known_hosts, log=folder.log(node.alias), gateways=gateways
+        node,
+        key=folder.private_key_file,
+        known_hosts=folder.known_hosts_file,
+        log=folder.log_file(node.alias),
+        gateways=gateways,
     )

@@ -11,19 +11,19 @@ from clusterctl.config import loading
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
 from clusterctl.providers.ec2.aws import Aws, Credentials
-from clusterctl.wiring.local_paths import config_path, home, mark, user
+from clusterctl.wiring.local_paths import config_path, home_folder, home_suffix, login_name
 
 if TYPE_CHECKING:
     from clusterctl.config.settings import AwsSection, Settings
 
 
-def provider(settings: Settings | None) -> Ec2Provider:
+def make_ec2_provider(settings: Settings | None) -> Ec2Provider:
     """Return the EC2 provider of these settings; None for the account and region of the default config file."""
     return Ec2Provider(
-        aws_of(settings.aws) if settings else aws(None),
+        account_of_section(settings.aws) if settings else open_account(None),
         options=_provider_options(settings) if settings else None,
-        journal=lambda cluster: ClusterFolder(home(), cluster),
-        owner=owner(),
+        journal=lambda cluster: ClusterFolder(home_folder(), cluster),
+        owner=owner_tag(),
     )
 
 
@@ -58,18 +58,20 @@ def _provider_options(settings: Settings) -> Ec2Options:
     )
 
 
-def aws(config_file: str | None, region: str | None = None, *, hasty: bool = False) -> Aws:
+def open_account(config_file: str | None, region: str | None = None, *, fail_fast: bool = False) -> Aws:
     """Return the AWS account of the config file (as given on the command line) and the environment.
 
     Args:
         config_file: the config file; only its [aws] section counts.
         region: a region other than that of the section.
-        hasty: give up at once where AWS does not answer.
+        fail_fast: give up at once where AWS does not answer.
     """
-    return aws_of(loading.load_aws(config_path(config_file), environ=os.environ), region, hasty=hasty)
+    return account_of_section(
+        loading.load_aws(config_path(config_file), environ=os.environ), region, fail_fast=fail_fast
+    )
 
 
-def aws_of(section: AwsSection, region: str | None = None, *, hasty: bool = False) -> Aws:
+def account_of_section(section: AwsSection, region: str | None = None, *, fail_fast: bool = False) -> Aws:
     """Return the AWS account of this section. The other arguments are those of `aws`."""
     credentials = Credentials(
         profile=section.aws_profile,
@@ -77,10 +79,10 @@ def aws_of(section: AwsSection, region: str | None = None, *, hasty: bool = Fals
         secret_access_key=section.aws_secret_access_key,
         session_token=section.aws_session_token,
     )
-    return Aws(region or section.aws_region_name, credentials, hasty=hasty)
+    return Aws(region or section.aws_region_name, credentials, fail_fast=fail_fast)
 
 
-def owner() -> str:
+def owner_tag() -> str:
     """Return the owner tag of our resources in an AWS account: this user on this computer."""
     computer = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0]) or "unknown"
-    return f"{user()}@{computer}"[: 128 - len(mark())] + mark()
+    return f"{login_name()}@{computer}"[: 128 - len(home_suffix())] + home_suffix()

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 
-def home() -> Path:
+def home_folder() -> Path:
     """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
     return Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
 
@@ -19,22 +19,22 @@ def config_path(explicit: str | None) -> Path | None:
     named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
     if named:
         return Path(named).expanduser()
-    default = home() / "config"
+    default = home_folder() / "config"
     return default if default.exists() else None
 
 
-def owner() -> str:
+def docker_owner() -> str:
     """Return the owner of our nodes on a shared Docker engine: this user, with a suffix for another home folder."""
-    return user() + mark()
+    return login_name() + home_suffix()
 
 
-def mark() -> str:
+def home_suffix() -> str:
     """Return a suffix that tells nodes of another $CLUSTERCTL_HOME apart; empty for the default folder."""
     elsewhere = os.environ.get("CLUSTERCTL_HOME")
-    return f"-{hashlib.sha256(os.fsencode(home())).hexdigest()[:8]}" if elsewhere else ""
+    return f"-{hashlib.sha256(os.fsencode(home_folder())).hexdigest()[:8]}" if elsewhere else ""
 
 
-def user() -> str:
+def login_name() -> str:
     """Return the user of this computer, as part of a name in Docker."""
     try:
         name = getpass.getuser()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clusterctl.options import Section
 
 
-def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:
+def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:
     """Return the host of the template's plugins, in INI order.
 
     Plugins that always act come before them, and `plugin` comes after them if it is new. Plugins that have nothing to
@@ -21,13 +21,13 @@ def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = N
     """
     named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
     chosen = []
-    for name in loader.IMPLICIT:
-        implicit = loader.find(name)
+    for name in loader.IMPLICIT_PLUGINS:
+        implicit = loader.find_plugin_class(name)
         if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in named):
             choice = settings.all_plugins.get(name)  # from its section, or --set
             options = choice.options if choice else loader.options_model(implicit)()
             chosen.append((name, choice.plugin if choice else implicit, options))
-    chosen = [entry for entry in (*chosen, *named) if not loader.not_needed(entry[1], facets)]
+    chosen = [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         extra_class = extra.plugin if extra else _find_plugin(plugin)
@@ -37,12 +37,12 @@ def host_of(settings: Settings, facets: frozenset[Facet], plugin: str | None = N
 
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:
     """Return a line for each named plugin that has nothing to do on such nodes."""
-    reasons = {choice.name: loader.not_needed(choice.plugin, facets) for choice in settings.plugins}
+    reasons = {choice.name: loader.why_not_needed(choice.plugin, facets) for choice in settings.plugins}
     return [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
 
 
 def _find_plugin(plugin: str) -> type:
     try:
-        return loader.find(plugin)
+        return loader.find_plugin_class(plugin)
     except PluginError as exc:
         raise UsageError(exc.message, remedy=exc.remedy) from exc  # the name comes from the command line

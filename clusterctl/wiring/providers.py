@@ -9,7 +9,7 @@ from clusterctl.config import loading
 from clusterctl.errors import UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
-from clusterctl.wiring.local_paths import config_path, home, owner, user
+from clusterctl.wiring.local_paths import config_path, docker_owner, home_folder, login_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 def _make_local(_: Settings | None) -> Provider:
     from clusterctl.providers.local import LocalProvider
 
-    return LocalProvider(home() / "local", os.environ)
+    return LocalProvider(home_folder() / "local", os.environ)
 
 
 def _make_docker(settings: Settings | None) -> Provider:
     from clusterctl.providers.docker import DockerProvider
 
     prefix = bool(settings and settings.cluster.dns_prefix)
-    return DockerProvider(os.environ, owner=owner(), cache=user(), dns_prefix=prefix)
+    return DockerProvider(os.environ, owner=docker_owner(), cache=login_name(), dns_prefix=prefix)
 
 
 def _make_static(settings: Settings | None) -> Provider:
     """Return the static provider with the hosts of the config, with or without a section of their own."""
-    from clusterctl.providers.static import Host, StaticProvider, as_written
+    from clusterctl.providers.static import Host, StaticProvider, parse_host
 
-    root = home() / "static"
+    root = home_folder() / "static"
     if settings is None:
         return StaticProvider(root)
     hosts = [
@@ -52,7 +52,7 @@ def _make_static(settings: Settings | None) -> Provider:
             host_key=section.host_key or "",
         )
         if (section := settings.hosts.get(name))
-        else as_written(name)
+        else parse_host(name)
         for name in settings.cluster.hosts
     ]
     return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home)
@@ -61,7 +61,7 @@ def _make_static(settings: Settings | None) -> Provider:
 def _make_ec2(settings: Settings | None) -> Provider:
     from clusterctl.wiring import ec2
 
-    return ec2.provider(settings)
+    return ec2.make_ec2_provider(settings)
 
 
 _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
@@ -73,7 +73,7 @@ _PROVIDERS: Mapping[str, Callable[[Settings | None], Provider]] = {
 """Providers by name. Without settings a provider can still list and end its nodes."""
 
 
-def provider(name: str, settings: Settings | None = None) -> Provider:
+def make_provider(name: str, settings: Settings | None = None) -> Provider:
     """Return the provider of this name, with the settings of the cluster that it is to create."""
     if name not in _PROVIDERS:
         raise UsageError(
@@ -83,16 +83,16 @@ def provider(name: str, settings: Settings | None = None) -> Provider:
     return _PROVIDERS[name](settings)
 
 
-def asked() -> dict[str, Callable[[Settings | None], Provider]]:
+def queried_providers() -> dict[str, Callable[[Settings | None], Provider]]:
     """Return the providers that are asked for nodes, by name. EC2 is among them only where the user uses it."""
     return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _uses_ec2()}
 
 
 def _uses_ec2() -> bool:
     """Return whether the default config file or a cluster of this laptop uses EC2."""
-    folders = home() / "clusters"
+    folders = home_folder() / "clusters"
     names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
-    if any(ClusterFolder(home(), name).provider() == "ec2" for name in names):
+    if any(ClusterFolder(home_folder(), name).last_provider() == "ec2" for name in names):
         return True
     path = config_path(None)
     return path is not None and loading.mentions_ec2(path)
@@ -100,9 +100,9 @@ def _uses_ec2() -> bool:
 
 def image_providers() -> dict[str, Images]:
     """Return the providers whose nodes start from images, by name."""
-    return {name: made for name, make in asked().items() if isinstance(made := make(None), Images)}
+    return {name: made for name, make in queried_providers().items() if isinstance(made := make(None), Images)}
 
 
-def base_images() -> BaseImages:
+def base_image_provider() -> BaseImages:
     """Return the provider whose base image is built on this computer."""
-    return next(made for make in asked().values() if isinstance(made := make(None), BaseImages))
+    return next(made for make in queried_providers().values() if isinstance(made := make(None), BaseImages))

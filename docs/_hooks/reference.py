@@ -194,7 +194,7 @@ def _options() -> Iterator[str]:
             yield "It acts with the provider [`ec2`](../howto/ec2.md)."
             yield ""
         yield from _table(model)
-    for name, plugin in loader.installed("clusterctl").items():
+    for name, plugin in loader.installed_plugins("clusterctl").items():
         yield f"## [plugin {name}]"
         yield ""
         yield inspect.getdoc(plugin) or ""
@@ -352,14 +352,14 @@ def _files() -> Iterator[str]:
     yield "| in `clusters/NAME/` | what it is |"
     yield "|---|---|"
     for path, said in (
-        ("journal.jsonl", f"what was asked for. {_first(ClusterFolder.journal)}"),
-        ("id_ed25519, id_ed25519.pub", f"{_first(ClusterFolder.key)}"),
-        ("known_hosts", f"{_first(ClusterFolder.known_hosts)}"),
+        ("journal.jsonl", f"what was asked for. {_first(ClusterFolder.journal_file)}"),
+        ("id_ed25519, id_ed25519.pub", f"{_first(ClusterFolder.private_key_file)}"),
+        ("known_hosts", f"{_first(ClusterFolder.known_hosts_file)}"),
         ("client.json", "the connection file for `ipyparallel.Client`; it lets its reader in"),
         ("engine.json", "the connection file that engines get"),
         ("connections.json", "what `start` published: the connection files and the notebook's URL"),
         ("lock-HASH.txt", "the versions of all packages, as uv resolved them"),
-        ("logs/NODE.log", _first(ClusterFolder.log)),
+        ("logs/NODE.log", _first(ClusterFolder.log_file)),
         ("timings.json", "who waited for what in the last `start`"),
         ("tunnel.json, tunnel.pid", "the tunnel's forwards and its process, where one is needed"),
         ("lock", "held while a command changes the cluster"),

@@ -41,9 +41,9 @@ from common import clusterctl, home, machine, spread
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.plan import make_plan
-from clusterctl.planning import aliases
+from clusterctl.planning import node_aliases
 from clusterctl.tunnel import process
-from clusterctl.wiring.context import parts_of
+from clusterctl.wiring.context import load_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ TALK = ("msgpack", "ipython", "scikit-learn")
 """What the talk installed."""
 PACKAGES = (*TALK, f"ipyparallel=={version('ipyparallel')}", "jupyterlab", "supervisor")
 TOOLS = ("ansible", "pyinfra", "dask[distributed]", "asyncssh")
-NODES = aliases(4)
+NODES = node_aliases(4)
 CONFIG = f"""
 [cluster bench]
 PROVIDER = docker
@@ -132,10 +132,10 @@ def machines(image: str, more: str, *, notebook: bool = True) -> Iterator[Machin
         changed = {"CLUSTERCTL_HOME": env["CLUSTERCTL_HOME"], "LOGNAME": f"bench{os.getpid()}"}
         os.environ |= changed
         env.update(changed)
-        parts = parts_of("bench", config_file=str(config), report=lambda _: None)
+        parts = load_context("bench", config_file=str(config), report=lambda _: None)
         try:
-            nodes = parts.provider.create(make_plan(parts, NODES), public_key=parts.folder.ensure())
-            parts.folder.pin(nodes)
+            nodes = parts.provider.create(make_plan(parts, NODES), public_key=parts.folder.ensure_exists())
+            parts.folder.pin_host_keys(nodes)
             for node in nodes:
                 _await_login(parts.connector(node))
             yield Machines(env, folder, nodes)
@@ -336,7 +336,7 @@ def _await_compiled(lab: Machines) -> None:
 def _end_all(lab: Machines) -> None:
     """Nothing of ours is left running: neither services and what looks after them, nor the tunnel."""
     clusterctl(lab.env, "runplugin", "ipclusterstop", "bench")
-    process.close(lab.key.parent)
+    process.close_tunnel(lab.key.parent)
     pid = "/run/clusterctl/supervisord.pid"
     for node in lab.nodes:
         lab.ssh(

@@ -23,13 +23,13 @@ from common import machine
 
 from clusterctl.config import loading
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.context import Parts
-from clusterctl.operations.joining.join import join
+from clusterctl.operations.context import RunContext
+from clusterctl.operations.joining.join import join_nodes
 from clusterctl.operations.plan import make_plan
 from clusterctl.plugin import loader
 from clusterctl.plugin.host import PluginHost
 from clusterctl.providers.local import LocalProvider
-from clusterctl.wiring.context import connector
+from clusterctl.wiring.context import make_connector
 
 _ALIASES = ("master", "node001", "node002")
 _WAIT_S = 30.0
@@ -46,13 +46,15 @@ def row(others: int, kind: str) -> str:
         for each in queue:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
-        settings = loading.load(None, overrides={"plugins": ""}, environ={}, find_plugin=loader.find)
+        settings = loading.read_config(
+            None, overrides={"plugins": ""}, environ={}, find_plugin=loader.find_plugin_class
+        )
         folder = ClusterFolder(Path(home), "bench")
         provider = LocalProvider(Path(home) / "local", os.environ)
-        parts = Parts("bench", settings, provider, PluginHost(()), folder, connector(folder), lambda _: None)
+        parts = RunContext("bench", settings, provider, PluginHost(()), folder, make_connector(folder), lambda _: None)
         plan = make_plan(parts, _ALIASES)
         try:
-            master, *workers = provider.create(plan, public_key=folder.ensure())
+            master, *workers = provider.create(plan, public_key=folder.ensure_exists())
             nodes = [
                 master,
                 *(replace(master, alias=f"other{n}", address="127.0.0.1", port=port) for n in range(others)),
@@ -61,11 +63,11 @@ def row(others: int, kind: str) -> str:
             for up in (master, *workers):
                 with socket.create_connection((up.address, up.port)) as line:
                     line.recv(1)  # its greeting: how long it takes to start is not what is measured
-            folder.pin(nodes)
+            folder.pin_host_keys(nodes)
             parts = replace(parts, provider=Everybody(provider, nodes))
-            cluster = parts.cluster(nodes)
+            cluster = parts.make_cluster(nodes)
             before, began = time.process_time(), time.monotonic()
-            outcome = join(parts, cluster, plan, [node.alias for node in nodes], left_s=_WAIT_S)
+            outcome = join_nodes(parts, cluster, plan, [node.alias for node in nodes], left_s=_WAIT_S)
             spent = time.process_time() - before
             ended = [step.ended_s for step in outcome.steps if step.node in _ALIASES and not step.error]
             took = f"{max(ended):.2f}" if len(ended) == len(_ALIASES) else f"more than {time.monotonic() - began:.0f}"

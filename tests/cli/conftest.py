@@ -82,7 +82,7 @@ def laptop(lab, tmp_path, monkeypatch):
     lab.home = Path(os.environ["CLUSTERCTL_HOME"])
     lab.provider.name = "local"
     monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
-    monkeypatch.setattr(context, "connector", lambda folder: lab.connector)
+    monkeypatch.setattr(context, "make_connector", lambda folder: lab.connector)
     (tmp_path / "offline.py").write_text(PLUGINS)
     lab.config = lab.home / "config"
     lab.config.write_text(

@@ -13,8 +13,8 @@ from click.shell_completion import ShellComplete
 from clusterctl.cli.main import cli
 from clusterctl.identity import keys
 from clusterctl.testing import fake_node
-from clusterctl.wiring.ec2 import owner as ours
-from clusterctl.wiring.local_paths import home
+from clusterctl.wiring.ec2 import owner_tag as ours
+from clusterctl.wiring.local_paths import home_folder
 
 from ..standin.faults import Fails, LostAnswer
 
@@ -127,7 +127,7 @@ class TestConsole:
         laptop.provider.nodes = lambda cluster=None: [master]
         from clusterctl.journal import ClusterFolder
 
-        ClusterFolder(home(), "lab").record("ec2", uuid="u", region="eu-west-1")
+        ClusterFolder(home_folder(), "lab").record("ec2", uuid="u", region="eu-west-1")
         for words in (("lab",), ("lab", "master")):
             said = run("sc", *words)
             assert "Cloud-init v." in said.out, said.err
@@ -190,7 +190,7 @@ class TestKeyPairs:
         assert said.status == 0, said.err
         assert (said.out, said.err) == ("", f">>> the key pair mine is in us-east-1, its private key in {target}\n")
         assert stat.S_IMODE(target.stat().st_mode) == 0o400
-        public = keys.public_key_of(target.read_text())
+        public = keys.extract_public_key(target.read_text())
         assert public.startswith("ssh-ed25519 ")
         (found,) = run("listkeypairs", "--json").json
         assert (found["name"], found["type"], found["owner"]) == ("mine", "ed25519", ours())
@@ -199,7 +199,7 @@ class TestKeyPairs:
         said = run("ck", "mine", "-t", "rsa")
         assert said.out.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
         assert said.out.endswith("-----END RSA PRIVATE KEY-----\n")
-        assert keys.public_key_of(said.out).startswith("ssh-rsa ")
+        assert keys.extract_public_key(said.out).startswith("ssh-rsa ")
 
     def test_a_file_is_never_written_over_and_then_no_pair_is_made(self, run, cloud, ec2, tmp_path):
         (tmp_path / "mine.pem").write_text("precious")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from clusterctl.cli.charts import axis, braille, svg
 from clusterctl.cli.charts import text as price_text
-from clusterctl.providers.ec2.pricing.prices import SpotPrice, mean
-from clusterctl.providers.ec2.pricing.spot_history import Course
+from clusterctl.providers.ec2.pricing.prices import SpotPrice, mean_price
+from clusterctl.providers.ec2.pricing.spot_history import PriceHistory
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=timezone.utc)
 END = START + timedelta(days=7)
@@ -22,28 +22,28 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def course(zone="us-east-1a", kind="c7i.large", prices=((0, "0.04"), (48, "0.03"), (100, "0.05"))):
     changes = tuple(SpotPrice(kind, zone, Decimal(usd), START + timedelta(hours=hours)) for hours, usd in prices)
-    return Course(kind, zone, changes, mean(changes, START, END))
+    return PriceHistory(kind, zone, changes, mean_price(changes, START, END))
 
 
 class TestBraille:
     def test_low_to_high_goes_up(self):
-        assert braille.draw([0, 1, 2, 3], low=0, high=3, rows=1) == ["⡠⠊"]
+        assert braille.draw_line([0, 1, 2, 3], low=0, high=3, rows=1) == ["⡠⠊"]
 
     def test_a_leap_is_joined(self):
-        assert braille.draw([0, 3], low=0, high=3, rows=1) == ["⡸"]
+        assert braille.draw_line([0, 3], low=0, high=3, rows=1) == ["⡸"]
 
     def test_a_gap_stays_one(self):
-        assert braille.draw([3, None, None, 3], low=0, high=3, rows=1) == ["⠁⠈"]
+        assert braille.draw_line([3, None, None, 3], low=0, high=3, rows=1) == ["⠁⠈"]
 
     def test_what_never_changes_is_in_the_middle(self):
-        assert braille.draw([5, 5], low=5, high=5, rows=1) == ["⠤"]
+        assert braille.draw_line([5, 5], low=5, high=5, rows=1) == ["⠤"]
 
     @given(
         st.lists(st.none() | st.floats(-1, 2), min_size=1, max_size=200),
         st.integers(1, 6),
     )
     def test_whatever_the_values_it_has_its_size(self, values, rows):
-        drawn = braille.draw(values, low=0, high=1, rows=rows)
+        drawn = braille.draw_line(values, low=0, high=1, rows=rows)
         assert len(drawn) == rows
         assert {len(row) for row in drawn} == {(len(values) + 1) // 2}
 
@@ -58,12 +58,12 @@ class TestTicks:
         ],
     )
     def test_amounts_are_round(self, low, high, expected):
-        assert axis.amounts(low, high) == expected
+        assert axis.price_ticks(low, high) == expected
 
     @given(st.floats(0.0001, 100), st.floats(0, 100))
     @example(0.5, 2.2e-16)
     def test_amounts_hold_all_there_is_and_are_few(self, low, more):
-        found = axis.amounts(low, low + more)
+        found = axis.price_ticks(low, low + more)
         assert found[0] <= low * (1 + 1e-6)
         assert low + more <= found[-1] * (1 + 1e-6)
         assert 2 <= len(found) <= 8
@@ -74,7 +74,7 @@ class TestTicks:
         [(168, "21 00:00", 7), (24, "20 09:00", 8), (1, "20 08:00", 5), (24 * 90, "27 00:00", 7)],
     )
     def test_times_are_round(self, hours, first, count):
-        found = axis.times(START, START + timedelta(hours=hours))
+        found = axis.time_ticks(START, START + timedelta(hours=hours))
         if hours == 24:
             assert found[0].hour % 3 == 0
         else:
@@ -86,27 +86,27 @@ class TestTicks:
 
     @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (0.005, 3), (0.0025, 4), (0.2, 2), (5.0, 2)])
     def test_marks_have_the_digits_that_tell_them_apart(self, step, digits):
-        assert axis.decimals(step) == digits
+        assert axis.count_decimals(step) == digits
 
 
 class TestText:
     def test_the_price_at_each_moment(self):
-        values = price_text.sampled(course(), start=START, end=END, count=7)
+        values = price_text.sample_prices(course(), start=START, end=END, count=7)
         assert values == [0.04, 0.03, 0.03, 0.03, 0.05, 0.05, 0.05]
 
     def test_before_the_first_known_price_there_is_none(self):
-        values = price_text.sampled(course(prices=((100, "0.05"),)), start=START, end=END, count=7)
+        values = price_text.sample_prices(course(prices=((100, "0.05"),)), start=START, end=END, count=7)
         assert values == [None] * 4 + [0.05] * 3
 
     def test_a_chart_fits_eighty_columns_and_says_its_figures(self):
-        lines = price_text.charts([course(), course("us-east-1b")], start=START, end=END)
+        lines = price_text.draw_charts([course(), course("us-east-1b")], start=START, end=END)
         assert max(map(len, lines)) <= 80
         assert lines[0] == "c7i.large in us-east-1a: current $0.0500, min $0.0300, mean $0.0410, max $0.0500"
         assert lines[1].startswith(" $0.0500 │")
         assert lines[5].split() == ["Nov", "20", "08:00", "Nov", "27", "08:00"]
 
     def test_figures(self):
-        assert price_text.figures([course()])[1].split() == [
+        assert price_text.format_prices([course()])[1].split() == [
             "c7i.large",
             "us-east-1a",
             "0.0500",
@@ -118,7 +118,7 @@ class TestText:
 
 class TestPicture:
     def drawn(self, *courses):
-        return ET.fromstring(svg.picture(courses, place="us-east-1", start=START, end=END))
+        return ET.fromstring(svg.render_price_svg(courses, place="us-east-1", start=START, end=END))
 
     def test_it_is_svg_with_a_line_and_a_name_for_each_zone(self):
         root = self.drawn(course(), course("us-east-1b"))
@@ -143,6 +143,6 @@ class TestPicture:
         assert len(styles) >= 21
 
     def test_nothing_is_loaded_from_elsewhere(self):
-        text = svg.picture([course()], place="<&>", start=START, end=END)
+        text = svg.render_price_svg([course()], place="<&>", start=START, end=END)
         assert "&lt;&amp;&gt;" in text
         assert not [word for word in ("href", "url(", "@import", "<script") if word in text]

@@ -7,8 +7,8 @@ import pytest
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import deletion, tags
 from clusterctl.providers.ec2.account import gc, inventory
-from clusterctl.wiring.ec2 import owner as ours
-from clusterctl.wiring.local_paths import home
+from clusterctl.wiring.ec2 import owner_tag as ours
+from clusterctl.wiring.local_paths import home_folder
 
 from ..standin.faults import Fails, InUse, Unauthorized
 from ..standin.leaks import left
@@ -32,10 +32,10 @@ def make(cloud, *, owner=None, region=HERE, uuid="u9"):
         AvailabilityZone=f"{region}a",
         Size=100,
         VolumeType="gp3",
-        TagSpecifications=tags.specifications(marks, "volume"),
+        TagSpecifications=tags.tag_specifications(marks, "volume"),
     )
     group = ec2.create_security_group(
-        GroupName=f"old-{uuid}", Description="old", TagSpecifications=tags.specifications(marks, "security-group")
+        GroupName=f"old-{uuid}", Description="old", TagSpecifications=tags.tag_specifications(marks, "security-group")
     )
     return disk["VolumeId"], group["GroupId"]
 
@@ -109,8 +109,8 @@ def test_what_others_made_is_shown_and_only_ended_if_that_is_said(run, cloud):
 
 def test_what_the_journal_of_this_computer_knows_is_left_alone(run, cloud):
     make(cloud)
-    folder = ClusterFolder(home(), "old")
-    folder.ensure()
+    folder = ClusterFolder(home_folder(), "old")
+    folder.ensure_exists()
     folder.record("create", provider="ec2", template="t", overrides={}, nodes=["master"])
     folder.record("ec2", uuid="u9", region=HERE)
     assert ">>> nothing that no cluster needs" in run("gc", "--yes").out

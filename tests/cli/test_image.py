@@ -119,7 +119,7 @@ class TestListAndRemove:
             raise ProviderError("nobody is there", remedy="wait")
 
         silent = FakeImageProvider(name="silent")
-        silent.images = fail
+        silent.list_images = fail
         monkeypatch.setitem(providers._PROVIDERS, "silent", lambda _: silent)
         said = run("image", "list")
         assert said.status == 0

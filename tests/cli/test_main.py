@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 
 from clusterctl import __version__
 from clusterctl.cli import main as main_module
-from clusterctl.cli.main import COMMANDS, Options, cli
+from clusterctl.cli.main import COMMANDS, GlobalOptions, cli
 from clusterctl.errors import ProviderError
 
 ALIASES = [(alias, name) for name, (_, _, aliases) in COMMANDS.items() for alias in aliases]
@@ -74,14 +74,14 @@ FLAGS = ["-s", "3", "-b", "0.07", "--force-spot-master", "-c", "small", "-i", "c
 
 @pytest.mark.parametrize("words", [["mycluster", *FLAGS], [*FLAGS, "mycluster"], [*FLAGS[:4], "mycluster", *FLAGS[4:]]])
 def test_start_takes_its_flags_in_any_order(words):
-    parsed = command("start").make_context("start", list(words), obj=Options()).params
+    parsed = command("start").make_context("start", list(words), obj=GlobalOptions()).params
     assert parsed["name"] == "mycluster"
     assert (parsed["cluster_size"], parsed["spot_bid"], parsed["force_spot_master"]) == ("3", "0.07", True)
     assert (parsed["template"], parsed["node_instance_type"], parsed["timings"]) == ("small", "c7i.large", True)
 
 
 def test_start_leaves_out_what_was_not_said():
-    parsed = command("start").make_context("start", ["lab"], obj=Options()).params
+    parsed = command("start").make_context("start", ["lab"], obj=GlobalOptions()).params
     assert parsed["cluster_size"] is None
     assert parsed["force_spot_master"] is None
 

@@ -100,7 +100,7 @@ class TestDryRun:
         def fail(*_):
             raise ProviderError("there are no AWS credentials that work", remedy="log in")
 
-        monkeypatch.setattr(priced.provider, "estimate", fail)
+        monkeypatch.setattr(priced.provider, "estimate_nodes", fail)
         said = run("start", "lab", "--dry-run")
         assert said.status == 0
         assert "nothing was created" in said.out
@@ -141,7 +141,7 @@ class TestWords:
         ],
     )
     def test_amounts(self, usd, text):
-        assert money.dollars(Decimal(usd)) == text
+        assert money.format_dollars(Decimal(usd)) == text
 
     def test_what_is_not_known_is_not_counted_as_nothing(self):
         group = QuotedGroup("master", 1, ("zz.large",), "on-demand", "", None, None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.operations.selftest import run as operation
-from clusterctl.operations.selftest.checks import Check, require
-from clusterctl.operations.start import start
+from clusterctl.operations.selftest.checks import Check, require_that
+from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import providers
-from clusterctl.wiring.context import selftest_parts
+from clusterctl.wiring.context import selftest_contexts
 
 from ..priced import PricedProvider
 
@@ -23,25 +23,25 @@ def provider(laptop, monkeypatch):
 
 
 def it_starts(bench):
-    parts = bench.parts(None)
-    nobody = parts.with_host(parts.host.only(""))
-    start(nobody)
+    parts = bench.make_context(None)
+    nobody = parts.with_plugins(parts.plugin_host.only(""))
+    start_cluster(nobody)
 
 
 def only_two(bench):
-    require(len(bench.parts(None).provider.nodes()) == 2, "there are not two")
+    require_that(len(bench.make_context(None).provider.nodes()) == 2, "there are not two")
 
 
 def never(bench):
-    require(False, "it is blue")
+    require_that(False, "it is blue")
 
 
 @pytest.fixture
 def checks(monkeypatch):
     def use(*acts):
         found = tuple(Check(act.__name__, act) for act in acts)
-        real = operation.selftest
-        monkeypatch.setattr(operation, "selftest", lambda bench, on_verdict: real(bench, on_verdict, found))
+        real = operation.run_selftest
+        monkeypatch.setattr(operation, "run_selftest", lambda bench, on_verdict: real(bench, on_verdict, found))
 
     return use
 
@@ -100,7 +100,7 @@ def test_without_a_template_the_aws_section_counts_and_no_template_of_the_file(l
     laptop.config.write_text(
         "[aws]\naws_region_name = eu-west-1\n[cluster a]\nspot_bid = 9\n[cluster b]\nspot_bid = 8\n"
     )
-    parts = selftest_parts("selftest-1", config_file=None, template=None, types="", report=print)(None)
+    parts = selftest_contexts("selftest-1", config_file=None, template=None, types="", report=print)(None)
     assert parts.settings.aws.aws_region_name == "eu-west-1"
     assert parts.settings.cluster.spot_bid is None
     assert parts.provider is provider
@@ -112,7 +112,7 @@ def test_with_a_template_its_image_network_and_access_count_and_its_disks_do_not
         "cluster_size = 40\nvolumes = data\nnode_instance_type = m7g.metal\n"
         "[volume data]\nvolume_id = vol-1\nmount_path = /data\n"
     )
-    parts = selftest_parts("selftest-1", config_file=None, template="a", types="", report=print)(None)
+    parts = selftest_contexts("selftest-1", config_file=None, template="a", types="", report=print)(None)
     cluster = parts.settings.cluster
     assert (cluster.node_image_id, cluster.subnet_id) == ("debian-12", ("subnet-1",))
     assert cluster.allow_from == ("192.0.2.7/32",)

@@ -11,11 +11,11 @@ import pytest
 
 from clusterctl.cluster import Cluster
 from clusterctl.model import Facet, Machines, NodeState
-from clusterctl.operations.plan import make_plan, prepare
+from clusterctl.operations.plan import make_plan, run_prepare
 from clusterctl.providers.base import machine_layout
 from clusterctl.remote.base import Result
 from clusterctl.testing import fake_node
-from clusterctl.wiring.context import parts_of
+from clusterctl.wiring.context import load_context
 
 from . import vms
 from .hosts import LOGIN, USER
@@ -66,12 +66,12 @@ def bake_script(folder: Path) -> str:
     config = folder / "config"
     config.write_text(_CONFIG)
     events = []
-    parts = parts_of("bake", config_file=str(config), report=events.append)
+    parts = load_context("bake", config_file=str(config), report=events.append)
     plan = make_plan(parts, ["master"])
     facets = frozenset({Facet.MACHINE, Facet.INIT})
     node = fake_node(layout=machine_layout(USER), facets=facets, state=NodeState.RUNNING)
     recorder = _Recorder(node)
-    parts.folder.ensure()
+    parts.folder.ensure_exists()
     cluster = Cluster(
         "bake",
         machines=Machines(USER),
@@ -83,8 +83,8 @@ def bake_script(folder: Path) -> str:
         notes={},
         remember=lambda *_: None,
     )
-    prepare(parts, cluster, plan)
-    parts.host.call("packages", "clusterctl_bake", cluster=cluster, node=node)
+    run_prepare(parts, cluster, plan)
+    parts.plugin_host.call_hook("packages", "clusterctl_bake", cluster=cluster, node=node)
     kept = f"cp -al /opt/clusterctl {BAKED}"
     return "\n".join((*(f"(\n{script}\n)" for script in recorder.scripts), kept))
 

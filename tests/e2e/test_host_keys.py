@@ -13,11 +13,11 @@ from clusterctl.errors import RemoteError
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import MASTER, Facet
-from clusterctl.node.facts import learn
-from clusterctl.operations.joining.join import join
+from clusterctl.node.facts import gather_facts
+from clusterctl.operations.joining.join import join_nodes
 from clusterctl.operations.plan import make_plan
 from clusterctl.remote.ssh import SSHRemote
-from clusterctl.wiring.context import connector
+from clusterctl.wiring.context import make_connector
 
 pytestmark = pytest.mark.e2e
 MACHINE = "i-0123456789abcdef0"
@@ -60,13 +60,13 @@ class Start:
         parts = self.lab.parts()
         folder = ClusterFolder(self.lab.home, "lab")
         provider = Born(self.server, folder, **changes)
-        parts = replace(parts, provider=provider, folder=folder, connector=connector(folder))
-        self.server.allow(folder.ensure())
+        parts = replace(parts, provider=provider, folder=folder, connector=make_connector(folder))
+        self.server.allow(folder.ensure_exists())
         nodes = provider.nodes()
-        folder.pin(nodes)
-        cluster = parts.cluster(nodes)
+        folder.pin_host_keys(nodes)
+        cluster = parts.make_cluster(nodes)
         try:
-            join(parts, cluster, make_plan(parts, [MASTER]), [MASTER], left_s=30)
+            join_nodes(parts, cluster, make_plan(parts, [MASTER]), [MASTER], left_s=30)
             return cluster.master, cluster.on(cluster.master).run("echo it goes on").stdout
         finally:
             cluster.close()
@@ -77,8 +77,13 @@ class Start:
 
     def remote(self):
         node = Born(self.server, self.folder).nodes()[0]
-        self.folder.pin([node])
-        return SSHRemote(node, key=self.folder.key, known_hosts=self.folder.known_hosts, log=self.folder.log(MASTER))
+        self.folder.pin_host_keys([node])
+        return SSHRemote(
+            node,
+            key=self.folder.private_key_file,
+            known_hosts=self.folder.known_hosts_file,
+            log=self.folder.log_file(MASTER),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +131,7 @@ def check_that_all_is_well(start, node):
     server, folder = start.server, start.folder
     assert (node.bootstrap_key, shown(server)) == (False, {node.host_key})
     assert node.host_key != server.host_key
-    assert folder.known_hosts.read_text() == f"[127.0.0.1]:{server.port} {node.host_key}\n"
+    assert folder.known_hosts_file.read_text() == f"[127.0.0.1]:{server.port} {node.host_key}\n"
     assert folder.host_keys() == {MACHINE: node.host_key}
     etc = server.folder / "etc"
     assert {path.name for path in etc.iterdir()} == {"ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"}
@@ -144,9 +149,9 @@ def test_a_node_gets_a_key_of_its_own_at_first_contact_and_the_connection_goes_o
 
 def test_it_costs_one_command_more_and_only_once(start):
     start()
-    began = start.folder.log(MASTER).read_text()
+    began = start.folder.log_file(MASTER).read_text()
     start()
-    again = start.folder.log(MASTER).read_text().removeprefix(began)
+    again = start.folder.log_file(MASTER).read_text().removeprefix(began)
     assert [line.split()[1] for line in began.splitlines() if " -> " in line] == ["facts", "host", "echo"]
     assert [line.split()[1] for line in again.splitlines() if " -> " in line] == ["facts", "echo"]
 
@@ -168,8 +173,8 @@ def test_the_key_that_it_was_born_with_is_refused_from_then_on(start, server):
 
 def test_a_third_key_is_refused_while_two_are_accepted(start, server, tmp_path):
     node = Born(server, start.folder).nodes()[0]
-    start.folder.ensure()
-    start.folder.pin([node])
+    start.folder.ensure_exists()
+    start.folder.pin_host_keys([node])
     start.folder.expect_host_key(node, ensure_key_pair(tmp_path / "third").rsplit(" ", 1)[0])
     ensure_key_pair(server.folder / "etc" / "new")
     (server.folder / "etc" / "new").replace(server.folder / "etc" / "ssh_host_ed25519_key")
@@ -191,7 +196,7 @@ class Steps:
         self._pins = 0
         self._watch(patch, SSHRemote, "run_script", lambda *_, name, **__: name)
         self._watch(patch, ClusterFolder, "record", lambda _, event, **__: event)
-        self._watch(patch, ClusterFolder, "write", self._pin)
+        self._watch(patch, ClusterFolder, "write_file", self._pin)
 
     def _pin(self, *_):
         self._pins += 1
@@ -248,9 +253,9 @@ DIED = {
 
 @pytest.mark.parametrize(("state", "booted"), [*((state, False) for state in DIED), ("the key was put in place", True)])
 def test_a_node_that_died_half_way_gets_its_key_all_the_same(start, server, state, booted):
-    server.allow(start.folder.ensure())
+    server.allow(start.folder.ensure_exists())
     remote = start.remote()
-    start.folder.expect_host_key(remote.node, learn(remote, remote.node).host_key)
+    start.folder.expect_host_key(remote.node, gather_facts(remote, remote.node).host_key)
     remote.run(f"cd /etc/ssh && {DIED[state]}")
     remote.close()
     if booted:

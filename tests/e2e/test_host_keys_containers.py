@@ -9,9 +9,9 @@ import pytest
 
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 from clusterctl.plugin import loader
-from clusterctl.wiring.context import connector
+from clusterctl.wiring.context import make_connector
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 ALIASES = ("master", "node001", "node002")
@@ -60,14 +60,14 @@ class Born:
 def parts(lab, docker_provider, docker_image):
     folder = ClusterFolder(lab.home, "born")
     made = lab.parts(
-        {"base": loader.find("base")},
+        {"base": loader.find_plugin_class("base")},
         name="born",
         provider="docker",
         node_image_id=docker_image,
         cluster_user="iptest",
         cluster_size=3,
     )
-    return replace(made, folder=folder, provider=Born(docker_provider, folder), connector=connector(folder))
+    return replace(made, folder=folder, provider=Born(docker_provider, folder), connector=make_connector(folder))
 
 
 def check_that_all_is_well(parts, started):
@@ -76,7 +76,7 @@ def check_that_all_is_well(parts, started):
     keys = {node.alias: node.host_key for node in started.nodes}
     assert len({*keys.values(), parts.provider.throwaway}) == 4
     assert not any(node.bootstrap_key for node in started.nodes)
-    cluster = parts.cluster(started.nodes)
+    cluster = parts.make_cluster(started.nodes)
     try:
         for node in started.nodes:
             known = cluster.on(node).run("cat /etc/ssh/ssh_known_hosts").stdout
@@ -91,9 +91,9 @@ def check_that_all_is_well(parts, started):
 
 
 def test_all_members_have_keys_of_their_own_and_know_each_other_by_them(parts, docker_provider):
-    started = start(parts)
+    started = start_cluster(parts)
     assert set(started.joined) == set(ALIASES)
     keys = check_that_all_is_well(parts, started)
     docker_provider.stop("born")
-    again = start(parts)
+    again = start_cluster(parts)
     assert check_that_all_is_well(parts, again) == keys

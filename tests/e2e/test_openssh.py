@@ -285,7 +285,9 @@ class TestTunnel:
 
         async def connect():
             async with AsyncExitStack() as opened:
-                await forwarder._connect_to_target(tunnel.Target.to(node, tmp_path / "id", tmp_path / "pinned"), opened)
+                await forwarder._connect_to_target(
+                    tunnel.Target.for_node(node, tmp_path / "id", tmp_path / "pinned"), opened
+                )
 
         with pytest.raises(asyncssh.HostKeyNotVerifiable):
             asyncio.run(connect())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.api import Facet
-from clusterctl.wiring.context import parts_of
+from clusterctl.wiring.context import load_context
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -61,11 +61,11 @@ class Story:
         """The plugin and the cluster, as an operation has them."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CLUSTERCTL_HOME", str(self.laptop.home))
-            parts = parts_of(NAME, config_file=None, report=lambda event: None)
+            parts = load_context(NAME, config_file=None, report=lambda event: None)
             nodes = [replace(n, market="" if n.is_master else "spot") for n in parts.provider.nodes(NAME)]
-            cluster = parts.cluster(nodes)
+            cluster = parts.make_cluster(nodes)
             try:
-                yield next(each.plugin for each in parts.host.plugins if each.name == "spot"), cluster
+                yield next(each.plugin for each in parts.plugin_host.plugins if each.name == "spot"), cluster
             finally:
                 cluster.close()
 
@@ -86,7 +86,7 @@ class Story:
     def rows(self):
         with self.cluster() as (plugin, cluster):
             rows = plugin.clusterctl_status(cluster)
-            assert cluster.commands() == {"master": 1}
+            assert cluster.count_commands() == {"master": 1}
         return [(row.node, row.value, row.healthy) for row in rows]
 
 

@@ -93,18 +93,18 @@ def test_the_notebook_is_reached_through_the_tunnel(far, poll):
 
 
 def test_a_process_that_is_told_nothing_ends_and_leaves_no_trace(tmp_path):
-    waiting = tunnel.Waiting(tmp_path)
+    waiting = tunnel.StandbyProcess(tmp_path)
     assert not tunnel.is_up(tmp_path)
-    waiting.drop()
-    waiting.drop()
+    waiting.end_unused()
+    waiting.end_unused()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_whose_opener_died_ends_by_itself(tmp_path):
     """With it goes the pipe on which it would be told to go."""
     code = (
-        "import os, sys, pathlib; from clusterctl import tunnel\n"
-        "print(tunnel.Waiting(pathlib.Path(sys.argv[1]))._process.pid, flush=True); os._exit(0)"
+        "import os, sys, pathlib; from clusterctl.tunnel import process\n"
+        "print(process.StandbyProcess(pathlib.Path(sys.argv[1]))._process.pid, flush=True); os._exit(0)"
     )
     said = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True).stdout
     with suppress(psutil.NoSuchProcess):

@@ -71,7 +71,7 @@ class TestProgram:
         poll(lambda: not psutil.pid_exists(int((tmp_path / "pid").read_text())), "the program is gone")
 
     def test_it_ends_too_when_clusterctl_is_killed(self, node, tmp_path, poll):
-        code = f"from clusterctl.remote.proxy_command import Relay; Relay({node.access.command}); input()"
+        code = f"from clusterctl.remote.proxy_command import ProxyCommand; ProxyCommand({node.access.command}); input()"
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as killed:
             poll(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the program runs")
             pid = int((tmp_path / "pid").read_text())
@@ -126,11 +126,13 @@ class TestProgram:
         poll(lambda: not psutil.pid_exists(pid), "the program is gone")
 
     def test_a_tunnel_that_does_not_come_up_says_what_it_said(self, node, login, tmp_path, monkeypatch):
-        (tmp_path / "sitecustomize.py").write_text("from clusterctl import tunnel\ntunnel.READY_TIMEOUT_S = 0.1\n")
+        (tmp_path / "sitecustomize.py").write_text(
+            "from clusterctl.tunnel import process\nprocess.READY_TIMEOUT_S = 0.1\n"
+        )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         broken = replace(node, access=by("sh", "-c", "echo i-0abc is not connected >&2"))
         with pytest.raises(RemoteError, match=r"did not come up: .*\(sh said: i-0abc is not connected\)"):
-            process.open(tmp_path, process.Target.to(broken, tmp_path / "id", tmp_path / "pinned"), [])
+            process.open_tunnel(tmp_path, process.Target.for_node(broken, tmp_path / "id", tmp_path / "pinned"), [])
 
 
 @pytest.fixture(scope="module")

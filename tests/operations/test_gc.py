@@ -10,19 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.gc import Known, known_clusters, unneeded
+from clusterctl.operations.gc import KnownCluster, read_known_clusters, select_unneeded
 from clusterctl.providers.ec2 import tags
-from clusterctl.providers.ec2.account.resources import Kind, Resource
-from clusterctl.providers.ec2.launch_journal import Launch, Ledger
+from clusterctl.providers.ec2.account.resources import Resource, ResourceKind
+from clusterctl.providers.ec2.launch_journal import Launch, LaunchJournal
 
 NOW = datetime(2025, 6, 10, 12, 0, tzinfo=timezone.utc)
 ME, YOU = "me@here", "you@there"
-LAB = Known("lab", "u1", wanted=frozenset({"master", "node001"}), names={"i-1": "node001"})
-PARTS = (Kind.VOLUME, Kind.PLACEMENT_GROUP, Kind.NETWORK_INTERFACE, Kind.SECURITY_GROUP, Kind.KEY_PAIR)
-BY_HAND = (Kind.VOLUME, Kind.KEY_PAIR, Kind.SECURITY_GROUP)
+LAB = KnownCluster("lab", "u1", wanted_aliases=frozenset({"master", "node001"}), alias_by_id={"i-1": "node001"})
+PARTS = (
+    ResourceKind.VOLUME,
+    ResourceKind.PLACEMENT_GROUP,
+    ResourceKind.NETWORK_INTERFACE,
+    ResourceKind.SECURITY_GROUP,
+    ResourceKind.KEY_PAIR,
+)
+BY_HAND = (ResourceKind.VOLUME, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP)
 
 
-def resource(kind=Kind.INSTANCE, id_="i-1", *, uuid="u1", cluster="lab", owner=ME, marks=None, **more):
+def resource(kind=ResourceKind.INSTANCE, id_="i-1", *, uuid="u1", cluster="lab", owner=ME, marks=None, **more):
     mine = {tags.UUID: uuid, tags.CLUSTER: cluster, tags.OWNER: owner, **(marks or {})}
     return Resource(
         kind=kind, id=id_, region="us-east-1", tags={key: value for key, value in mine.items() if value}, **more
@@ -30,7 +36,7 @@ def resource(kind=Kind.INSTANCE, id_="i-1", *, uuid="u1", cluster="lab", owner=M
 
 
 def judged(*found, known=(LAB,), **more):
-    return {each.resource.id: each.reason for each in unneeded(found, known, now=NOW, owner=ME, **more)}
+    return {each.resource.id: each.reason for each in select_unneeded(found, known, now=NOW, owner=ME, **more)}
 
 
 def expires(**ago):
@@ -63,7 +69,7 @@ class TestInstances:
         assert judged(resource(), known=[]) == {"i-1": "no cluster that this computer knows needs it (lab)"}
 
     def test_a_journal_without_the_id_of_its_cluster_goes_by_the_name(self):
-        old = Known("lab", "", wanted=frozenset({"master"}))
+        old = KnownCluster("lab", "", wanted_aliases=frozenset({"master"}))
         assert judged(resource(marks={tags.ROLE: "master"}), known=[old]) == {}
         assert judged(resource(cluster="other", uuid="u3"), known=[old]) != {}
 
@@ -78,7 +84,7 @@ class TestTime:
             assert judged(resource(marks=marks)) == {}
 
     def test_a_security_group_past_its_time_goes_although_instances_stay(self):
-        group = resource(Kind.SECURITY_GROUP, "sg-1", marks=expires(hours=1))
+        group = resource(ResourceKind.SECURITY_GROUP, "sg-1", marks=expires(hours=1))
         assert list(judged(resource(), group)) == ["sg-1"]
 
 
@@ -94,7 +100,7 @@ class TestParts:
         assert set(judged(resource(kind, "x"), resource(), known=[])) == {"x", "i-1"}
 
     def test_what_ends_with_its_instance_is_not_named_apart(self):
-        disk = resource(Kind.VOLUME, "vol-1", with_instance=True, marks=expires(hours=1))
+        disk = resource(ResourceKind.VOLUME, "vol-1", with_instance=True, marks=expires(hours=1))
         assert judged(disk, known=[]) == {}
 
     @pytest.mark.parametrize("kind", BY_HAND)
@@ -105,19 +111,20 @@ class TestParts:
 class TestTemplates:
     def test_one_outlives_its_launch_by_an_hour_at_most(self):
         young, old = (
-            resource(Kind.LAUNCH_TEMPLATE, f"lt-{hours}", made=NOW - timedelta(hours=hours)) for hours in (0.9, 1.1)
+            resource(ResourceKind.LAUNCH_TEMPLATE, f"lt-{hours}", made=NOW - timedelta(hours=hours))
+            for hours in (0.9, 1.1)
         )
         assert judged(young, old) == {"lt-1.1": "its launch is over"}
 
     def test_one_that_the_next_start_asks_with_again_stays(self):
-        old = resource(Kind.LAUNCH_TEMPLATE, "lt-1", name="clusterctl-t1", made=NOW - timedelta(days=9))
+        old = resource(ResourceKind.LAUNCH_TEMPLATE, "lt-1", name="clusterctl-t1", made=NOW - timedelta(days=9))
         assert judged(old, known=[replace(LAB, templates=frozenset({"clusterctl-t1"}))]) == {}
         assert judged(old, known=[replace(LAB, templates=frozenset({"lt-1"}))]) == {}
 
 
 class TestImages:
-    IMAGE = resource(Kind.IMAGE, "ami-1", parts=("snap-1",))
-    SNAPSHOT = resource(Kind.SNAPSHOT, "snap-1")
+    IMAGE = resource(ResourceKind.IMAGE, "ami-1", parts=("snap-1",))
+    SNAPSHOT = resource(ResourceKind.SNAPSHOT, "snap-1")
 
     def test_they_only_count_when_asked_for(self):
         assert judged(self.IMAGE, self.SNAPSHOT, known=[]) == {}
@@ -137,24 +144,24 @@ class TestOwners:
             resource(uuid="u3", id_="i-3"),
             resource(owner="", uuid="u4"),
         ]
-        marked = {each.resource.id: each.foreign for each in unneeded(found, [LAB], now=NOW, owner=ME)}
+        marked = {each.resource.id: each.foreign for each in select_unneeded(found, [LAB], now=NOW, owner=ME)}
         assert marked == {"i-2": True, "i-3": False, "i-1": True}
 
     def test_parts_of_a_cluster_that_others_have_instances_in_are_theirs(self):
-        found = [resource(owner=YOU, uuid="u2"), resource(Kind.SECURITY_GROUP, "sg-1", uuid="u2")]
-        assert [each.foreign for each in unneeded(found, [], now=NOW, owner=ME)] == [True, True]
+        found = [resource(owner=YOU, uuid="u2"), resource(ResourceKind.SECURITY_GROUP, "sg-1", uuid="u2")]
+        assert [each.foreign for each in select_unneeded(found, [], now=NOW, owner=ME)] == [True, True]
 
 
 def test_things_of_one_name_in_two_regions_are_two_things():
-    here = resource(Kind.PLACEMENT_GROUP, "clusterctl-lab")
-    there = replace(resource(Kind.PLACEMENT_GROUP, "clusterctl-lab", uuid="u2"), region="eu-west-1")
-    assert [each.resource for each in unneeded([here, there], [LAB], now=NOW, owner=ME)] == [there]
+    here = resource(ResourceKind.PLACEMENT_GROUP, "clusterctl-lab")
+    there = replace(resource(ResourceKind.PLACEMENT_GROUP, "clusterctl-lab", uuid="u2"), region="eu-west-1")
+    assert [each.resource for each in select_unneeded([here, there], [LAB], now=NOW, owner=ME)] == [there]
 
 
 def test_they_come_in_the_order_in_which_they_can_be_ended():
-    kinds = [kind for kind in Kind if kind not in {Kind.IMAGE, Kind.SNAPSHOT}]
+    kinds = [kind for kind in ResourceKind if kind not in {ResourceKind.IMAGE, ResourceKind.SNAPSHOT}]
     found = [resource(kind, f"id-{kind.value}") for kind in reversed(kinds)]
-    assert [each.resource.kind for each in unneeded(found, [], now=NOW, owner=ME)] == kinds
+    assert [each.resource.kind for each in select_unneeded(found, [], now=NOW, owner=ME)] == kinds
 
 
 # Whatever is found, and whatever is known.
@@ -165,11 +172,11 @@ UUIDS, ALIASES, TOKENS = ("u1", "u2", "u3"), ("master", "node001", "node002"), (
 @st.composite
 def worlds(draw):
     known = [
-        Known(
+        KnownCluster(
             f"lab-{uuid}",
             uuid,
-            wanted=frozenset(draw(st.sets(st.sampled_from(ALIASES)))),
-            names=draw(st.dictionaries(st.sampled_from(["r0", "r1", "r2"]), st.sampled_from(ALIASES))),
+            wanted_aliases=frozenset(draw(st.sets(st.sampled_from(ALIASES)))),
+            alias_by_id=draw(st.dictionaries(st.sampled_from(["r0", "r1", "r2"]), st.sampled_from(ALIASES))),
             tokens=frozenset(draw(st.sets(st.sampled_from(TOKENS)))),
             templates=frozenset(draw(st.sets(st.sampled_from(["r0", "r1", "r2"])))),
             images=frozenset(draw(st.sets(st.sampled_from(["r0", "r1", "r2"])))),
@@ -185,7 +192,7 @@ def worlds(draw):
         marks |= expires(minutes=1) if draw(st.booleans()) and draw(st.booleans()) else {}
         found.append(
             resource(
-                draw(st.sampled_from(Kind)),
+                draw(st.sampled_from(ResourceKind)),
                 f"r{number}",
                 uuid=uuid,
                 cluster=f"lab-{uuid}" if uuid else "",
@@ -205,23 +212,23 @@ def has_time(each):
 @given(worlds(), st.booleans())
 def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
     found, known = world
-    named = {each.resource.id for each in unneeded(found, known, now=NOW, owner=ME, images=images)}
+    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME, images=images)}
     by_uuid = {cluster.uuid: cluster for cluster in known}
     for each in found:
         cluster = by_uuid.get(each.uuid)
         if cluster is None or not has_time(each):
             continue
-        if each.kind in PARTS or each.kind == Kind.SPOT_REQUEST:
+        if each.kind in PARTS or each.kind == ResourceKind.SPOT_REQUEST:
             assert each.id not in named
-        if each.kind == Kind.LAUNCH_TEMPLATE and each.id in cluster.templates:
+        if each.kind == ResourceKind.LAUNCH_TEMPLATE and each.id in cluster.templates:
             assert each.id not in named
-        if each.kind == Kind.INSTANCE and each.tags.get(tags.ATTEMPT) in cluster.tokens:
+        if each.kind == ResourceKind.INSTANCE and each.tags.get(tags.ATTEMPT) in cluster.tokens:
             assert each.id not in named
-        if each.kind == Kind.IMAGE and each.id in cluster.images:
+        if each.kind == ResourceKind.IMAGE and each.id in cluster.images:
             assert each.id not in named
     for cluster in known:
-        nodes = [each for each in found if each.kind == Kind.INSTANCE and each.uuid == cluster.uuid]
-        for alias in cluster.wanted:
+        nodes = [each for each in found if each.kind == ResourceKind.INSTANCE and each.uuid == cluster.uuid]
+        for alias in cluster.wanted_aliases:
             called = [
                 each for each in nodes if (each.is_master and alias == "master") or each.tags.get(tags.ALIAS) == alias
             ]
@@ -232,15 +239,15 @@ def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
 @given(worlds())
 def test_what_was_never_a_clusters_and_has_time_left_is_never_named(world):
     found, known = world
-    named = {each.resource.id for each in unneeded(found, known, now=NOW, owner=ME)}
+    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME)}
     assert not [each for each in found if not each.uuid and has_time(each) and each.id in named]
 
 
 @given(worlds())
 def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
     found, known = world
-    named = {each.resource.id for each in unneeded(found, known, now=NOW, owner=ME)}
-    staying = {each.uuid for each in found if each.kind == Kind.INSTANCE and each.id not in named}
+    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME)}
+    staying = {each.uuid for each in found if each.kind == ResourceKind.INSTANCE and each.id not in named}
     assert not [
         each for each in found if each.kind in PARTS and each.uuid in staying and has_time(each) and each.id in named
     ]
@@ -249,7 +256,7 @@ def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
 @given(worlds())
 def test_what_is_not_ours_to_judge_is_always_marked(world):
     found, known = world
-    for each in unneeded(found, known, now=NOW, owner=ME):
+    for each in select_unneeded(found, known, now=NOW, owner=ME):
         assert each.foreign or each.resource.owner == ME
         assert each.reason
 
@@ -257,26 +264,26 @@ def test_what_is_not_ours_to_judge_is_always_marked(world):
 class TestJournals:
     def make(self, home, name, provider="ec2"):
         folder = ClusterFolder(home, name)
-        folder.ensure()
+        folder.ensure_exists()
         folder.record("create", provider=provider, template="t", overrides={}, nodes=["master", "node001"])
         return folder
 
     def test_a_cluster_is_what_its_journal_says(self, tmp_path):
         folder = self.make(tmp_path, "lab")
-        ledger = Ledger(folder)
+        ledger = LaunchJournal(folder)
         ledger.ensure_identity("eu-west-1", "u1")
         done, begun = (Launch(token, "worker", "spot", ("node001",), f"template-{token}", {}) for token in ("t1", "t2"))
         for launch in (done, begun):
-            ledger.open(launch)
-        ledger.settle(done, {"node001": "i-1"})
-        ledger.resolved("debian-12/x86_64", "ami-1")
+            ledger.record_launch(launch)
+        ledger.record_result(done, {"node001": "i-1"})
+        ledger.record_image("debian-12/x86_64", "ami-1")
         folder.record("remove", nodes=["node001"])
-        assert known_clusters(tmp_path) == [
-            Known(
+        assert read_known_clusters(tmp_path) == [
+            KnownCluster(
                 "lab",
                 "u1",
-                wanted=frozenset({"master"}),
-                names={"i-1": "node001"},
+                wanted_aliases=frozenset({"master"}),
+                alias_by_id={"i-1": "node001"},
                 tokens=frozenset({"t2"}),
                 templates=frozenset({"template-t2"}),
                 images=frozenset({"ami-1"}),
@@ -286,7 +293,7 @@ class TestJournals:
     def test_clusters_elsewhere_do_not_count_and_one_without_an_id_does(self, tmp_path):
         self.make(tmp_path, "here", provider="local")
         self.make(tmp_path, "lab")
-        assert [(known.name, known.uuid) for known in known_clusters(tmp_path)] == [("lab", "")]
+        assert [(known.name, known.uuid) for known in read_known_clusters(tmp_path)] == [("lab", "")]
 
     def test_without_a_folder_nothing_is_known(self, tmp_path):
-        assert known_clusters(tmp_path / "none") == []
+        assert read_known_clusters(tmp_path / "none") == []

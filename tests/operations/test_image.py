@@ -7,8 +7,8 @@ import pytest
 from clusterctl.api import Request, hookimpl
 from clusterctl.errors import PluginError, ProviderError, UsageError
 from clusterctl.model import Problem
-from clusterctl.operations.image import bake
-from clusterctl.operations.start import add_nodes, start
+from clusterctl.operations.image import bake_image
+from clusterctl.operations.start import add_nodes, start_cluster
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
 from ..priced import PricedImageProvider
@@ -73,7 +73,7 @@ def parts(lab, name="bake-mine", *, apt=("git", "vim"), environment="0123", fail
 class TestBake:
     def test_a_builder_of_one_node_prepares_then_bakes_in_order_and_is_gone_afterwards(self, bakery):
         made = parts(bakery, cluster_size=5)
-        baked = bake(made)
+        baked = bake_image(made)
         assert baked.new
         assert LOG == [
             "base prepare",
@@ -93,7 +93,7 @@ class TestBake:
         assert not made.folder.path.exists()
 
     def test_what_belongs_to_the_builder_is_taken_off_last(self, bakery):
-        bake(parts(bakery))
+        bake_image(parts(bakery))
         assert [ran.name for ran in bakery.connector.ran] == ["image: clean"]
         (ran,) = bakery.connector.ran
         assert ran.sudo
@@ -101,31 +101,31 @@ class TestBake:
             assert word in ran.text
 
     def test_again_it_makes_nothing(self, bakery):
-        first = bake(parts(bakery))
+        first = bake_image(parts(bakery))
         bakery.provider.calls.clear()
-        second = bake(parts(bakery))
+        second = bake_image(parts(bakery))
         assert (second.image, second.new) == (first.image, False)
         assert not [call for call in bakery.provider.calls if call.startswith(("create", "save"))]
 
     def test_its_name_depends_on_what_is_in_it_and_not_on_the_order(self, bakery):
-        one = bake(parts(bakery)).image
-        assert bake(parts(bakery, apt=("vim", "git"))).image == one
+        one = bake_image(parts(bakery)).image
+        assert bake_image(parts(bakery, apt=("vim", "git"))).image == one
         others = [
-            bake(parts(bakery, apt=("vim",))).image,
-            bake(parts(bakery, environment="4567")).image,
+            bake_image(parts(bakery, apt=("vim",))).image,
+            bake_image(parts(bakery, environment="4567")).image,
         ]
         assert len({one, *others}) == 3
 
     def test_it_is_made_from_the_templates_image_and_found_for_that_one_only(self, bakery):
-        bake(parts(bakery, node_image_id="mine", provider="docker"))
+        bake_image(parts(bakery, node_image_id="mine", provider="docker"))
         assert bakery.provider.images_of == {"master": "mine"}
-        assert bake(parts(bakery, node_image_id="other", provider="docker")).new
+        assert bake_image(parts(bakery, node_image_id="other", provider="docker")).new
 
     @pytest.mark.parametrize(("fails", "error"), [("no space", PluginError), ("interrupt", KeyboardInterrupt)])
     def test_a_failure_or_a_ctrl_c_leaves_no_builder_and_no_image(self, bakery, fails, error):
         made = parts(bakery, fails=fails)
         with pytest.raises(error):
-            bake(made)
+            bake_image(made)
         assert not bakery.provider.machines
         assert not bakery.provider.baked
         assert not made.folder.path.exists()
@@ -134,7 +134,7 @@ class TestBake:
         bakery.provider.stuck = ("master",)
         made = parts(bakery, fails="no space")
         with pytest.raises(PluginError, match="no space") as caught:
-            bake(made)
+            bake_image(made)
         assert any("clusterctl terminate bake-mine" in warning for warning in bakery.warnings)
         assert "clusterctl terminate bake-mine" in "".join(getattr(caught.value, "__notes__", bakery.warnings))
         assert made.folder.exists, "terminate finds the provider in the journal"
@@ -143,7 +143,7 @@ class TestBake:
         bakery.provider.problems = [Problem("no engine", "get one")]
         made = parts(bakery)
         with pytest.raises(ProviderError, match="no engine"):
-            bake(made)
+            bake_image(made)
         assert bakery.provider.calls == ["check bake-mine"]
         assert not made.folder.path.exists()
 
@@ -154,41 +154,41 @@ class TestBake:
         bakery.provider = PricedImageProvider()
         made = parts(bakery)
         with pytest.raises(UsageError, match="no"):
-            bake(made, approve=no)
+            bake_image(made, approve=no)
         assert not bakery.provider.machines
         assert not made.folder.path.exists()
         asked = []
-        assert bake(parts(bakery), approve=asked.append).new
+        assert bake_image(parts(bakery), approve=asked.append).new
         assert len(asked) == 1
-        assert not bake(parts(bakery), approve=no).new
+        assert not bake_image(parts(bakery), approve=no).new
 
     def test_a_provider_without_images_is_refused(self, bakery):
         bakery.provider = FakeProvider()
         with pytest.raises(UsageError, match="do not start from images"):
-            bake(parts(bakery))
+            bake_image(parts(bakery))
 
 
 class TestStart:
     def test_a_matching_image_is_used_and_said_and_the_nodes_still_join(self, bakery):
-        image = bake(parts(bakery)).image
+        image = bake_image(parts(bakery)).image
         LOG.clear()
-        started = start(parts(bakery, "lab", cluster_size=2))
+        started = start_cluster(parts(bakery, "lab", cluster_size=2))
         assert started.ok
         assert bakery.provider.images_of == {"master": image, "node001": image}
         assert f"Using the baked image {image}: its packages are there already" in bakery.said
         assert "packages join node001" in LOG
 
     def test_another_content_is_not_used(self, bakery):
-        bake(parts(bakery))
-        start(parts(bakery, "lab", cluster_size=1, apt=("vim",)))
+        bake_image(parts(bakery))
+        start_cluster(parts(bakery, "lab", cluster_size=1, apt=("vim",)))
         assert bakery.provider.images_of["master"] == ""
         assert not any("baked image" in line for line in bakery.said)
 
     def test_only_nodes_that_are_made_now_take_it(self, bakery):
-        start(parts(bakery, "lab", cluster_size=1))
-        image = bake(parts(bakery)).image
+        start_cluster(parts(bakery, "lab", cluster_size=1))
+        image = bake_image(parts(bakery)).image
         bakery.events.clear()
-        start(parts(bakery, "lab", cluster_size=1))
+        start_cluster(parts(bakery, "lab", cluster_size=1))
         assert not any("baked image" in line for line in bakery.said)
         add_nodes(parts(bakery, "lab"), (), 1)
         assert bakery.provider.images_of["node001"] == image
@@ -196,4 +196,4 @@ class TestStart:
 
     def test_a_provider_without_images_is_not_asked(self, bakery):
         bakery.provider = FakeProvider()
-        assert start(parts(bakery, "lab", cluster_size=1)).ok
+        assert start_cluster(parts(bakery, "lab", cluster_size=1)).ok

@@ -14,7 +14,7 @@ from clusterctl.model import Access, Facet
 from clusterctl.operations.joining import join
 from clusterctl.operations.joining.wavefront import NotYetError
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeConnector, FakeProvider, fake_node
 
 
@@ -43,7 +43,7 @@ def refusing(lab):
 
 def test_a_worker_that_lets_nobody_in_is_reported_at_once_and_the_others_join(lab, refusing):
     refusing.refused = ("node001",)
-    started = start(lab.parts(cluster_size=3, min_size=2))
+    started = start_cluster(lab.parts(cluster_size=3, min_size=2))
     assert (started.joined, started.failed) == (("master", "node002"), ("node001",))
     assert lab.warnings == ["node001: me is not let in"]
     assert refusing.tries == 1
@@ -52,7 +52,7 @@ def test_a_worker_that_lets_nobody_in_is_reported_at_once_and_the_others_join(la
 def test_a_master_that_lets_nobody_in_ends_the_start_at_once(lab, refusing):
     refusing.refused = ("master",)
     with pytest.raises(RefusedError, match="me is not let in") as caught:
-        start(lab.parts(cluster_size=2))
+        start_cluster(lab.parts(cluster_size=2))
     assert "let me in; the nodes stay" in caught.value.remedy
     assert refusing.tries == 1
 
@@ -90,13 +90,13 @@ def test_nodes_get_host_keys_of_their_own_before_any_plugin_acts(lab):
     lab.provider, lab.connector = Born(), FakeConnector(answer)
     lab.provider.facets = frozenset({Facet.MACHINE, Facet.DIRECT})
     parts = lab.parts({"plugin": Plugin}, cluster_size=2)
-    started = start(parts)
+    started = start_cluster(parts)
     assert started.ok
     for alias in ("master", "node001"):
         own = f"ssh-ed25519 OWN{alias}"
         assert [name for node, name in order if node == alias] == ["facts", "host key", own]
         assert parts.folder.host_keys()[next(node.id for node in started.nodes if node.alias == alias)] == own
-    assert "THROWAWAY" not in parts.folder.known_hosts.read_text()
+    assert "THROWAWAY" not in parts.folder.known_hosts_file.read_text()
     assert {(node.bootstrap_key, node.cores) for node in started.nodes} == {(False, 2)}
 
 
@@ -114,7 +114,7 @@ def test_a_node_that_is_too_busy_booting_to_run_anything_is_asked_again(lab):
 
     lab.provider, lab.connector = Born(), FakeConnector(answer)
     lab.provider.facets = frozenset({Facet.MACHINE, Facet.DIRECT})
-    assert start(lab.parts(cluster_size=2)).ok
+    assert start_cluster(lab.parts(cluster_size=2)).ok
     assert sorted(asked) == ["master"] * 3 + ["node001"] * 3
     assert lab.warnings == []
 
@@ -122,7 +122,7 @@ def test_a_node_that_is_too_busy_booting_to_run_anything_is_asked_again(lab):
 def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
     parts = lab.parts()
     for access, pause_s in ((Access(), 0.25), (Access(command=("aws", "ssm")), 2.0)):
-        cluster = parts.cluster([fake_node(access=access)])
+        cluster = parts.make_cluster([fake_node(access=access)])
         cluster.on(cluster.master).down = True
         with pytest.raises(NotYetError) as caught:
             join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1).run_act("master", "ssh")
@@ -133,7 +133,7 @@ def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist
     now, asked = 0.0, []
     monkeypatch.setattr(join, "time", SimpleNamespace(monotonic=lambda: now))
     parts = lab.parts()
-    cluster = parts.cluster([fake_node()])
+    cluster = parts.make_cluster([fake_node()])
     cluster.on(cluster.master).down = True
     joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1)
     monkeypatch.setattr(lab.provider, "nodes", lambda name: asked.append(now) or cluster.nodes)
@@ -154,7 +154,7 @@ def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab
             lab.provider.power_off("lab", "node001")
 
     lab.report = report
-    started = start(lab.parts(cluster_size=2, start_timeout=3))
+    started = start_cluster(lab.parts(cluster_size=2, start_timeout=3))
     assert started.failed == ("node001",)
     assert any("did not answer when the 3 s" in problem for problem in started.problems)
 
@@ -166,7 +166,7 @@ def test_a_node_that_never_answers_is_told_of_with_what_its_console_says_last(la
 
     lab.provider = Talking()
     lab.connector.down = {"node001"}
-    started = start(lab.parts(start_timeout=0.4))
+    started = start_cluster(lab.parts(start_timeout=0.4))
     (problem,) = started.problems
     assert "its console ends with:\n    node001 line 4\n" in problem
     assert "boot" not in problem

@@ -7,7 +7,7 @@ import pytest
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import Facet, NodeState
 from clusterctl.operations import leave
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 
 from .test_launch import of, recording
 
@@ -22,7 +22,7 @@ def up(lab, log):
     """A cluster of three that is up; returns its parts, with the faults that its plugins shall have from now on."""
 
     def up(**faults):
-        start(lab.parts(recording(log)))
+        start_cluster(lab.parts(recording(log)))
         del log[:], lab.events[:], lab.provider.calls[:]
         return lab.parts(recording(log, **faults))
 
@@ -36,7 +36,7 @@ def goodbyes(log, node):
 def test_stop_runs_in_reverse_and_never_blocks_destroy(lab, log, up):
     faults = {"leave node001": ValueError("oh"), "leave master": ZeroDivisionError()}
     parts = up(b=faults)
-    stopped = leave.stop(parts)
+    stopped = leave.stop_cluster(parts)
     assert [node.alias for node in stopped] == ["master", "node001", "node002"]
     for node in ("master", "node001", "node002"):
         assert goodbyes(log, node) == [("b", "leave", node), ("a", "leave", node)]
@@ -44,23 +44,23 @@ def test_stop_runs_in_reverse_and_never_blocks_destroy(lab, log, up):
     assert lab.provider.calls == ["stop lab"]
     assert "node001: plugin b: ValueError: oh" in lab.warnings
     assert any("master: plugin b: ZeroDivisionError" in warning for warning in lab.warnings)
-    leave.terminate(parts)
+    leave.terminate_cluster(parts)
     assert lab.provider.nodes() == []
 
 
 def test_stop_keeps_what_start_needs_and_takes_the_connection_files(lab, up):
     parts = up()
     assert (parts.folder.path / "a.json").exists()
-    leave.stop(parts)
-    assert parts.folder.wanted() == ("master", "node001", "node002")
+    leave.stop_cluster(parts)
+    assert parts.folder.wanted_nodes() == ("master", "node001", "node002")
     assert not (parts.folder.path / "a.json").exists()
 
 
 def test_stop_again_has_nobody_to_say_goodbye_to(lab, log, up):
     parts = up()
-    leave.stop(parts)
+    leave.stop_cluster(parts)
     del log[:]
-    assert leave.stop(parts) == []
+    assert leave.stop_cluster(parts) == []
     assert of(log, "leave") == []
 
 
@@ -73,7 +73,7 @@ def test_a_provider_whose_nodes_cannot_be_off_says_so(lab, up):
 
     lab.provider = NoPower()
     with pytest.raises(UsageError, match="provider static cannot be stopped") as caught:
-        leave.stop(lab.parts())
+        leave.stop_cluster(lab.parts())
     assert "terminate lab" in caught.value.remedy
     assert parts.folder.exists
 
@@ -89,7 +89,7 @@ class TestLastingMachines:
         return parts
 
     def test_one_that_is_off_is_named_when_the_cluster_ends(self, lab, half_off):
-        leave.terminate(half_off)
+        leave.terminate_cluster(half_off)
         assert lab.warnings == ["node001: 127.0.0.1 does not answer: what was set up there stays"]
         assert lab.provider.nodes() == []
 
@@ -100,14 +100,14 @@ class TestLastingMachines:
     def test_others_end_with_what_is_on_them(self, lab, up):
         parts = up()
         lab.provider.power_off("lab", "node001")
-        leave.terminate(parts)
+        leave.terminate_cluster(parts)
         assert lab.warnings == []
 
 
 class TestTerminate:
     def test_it_ends_all_and_forgets_all(self, lab, log, up):
         parts = up()
-        ended = leave.terminate(parts)
+        ended = leave.terminate_cluster(parts)
         assert [node.alias for node in ended] == ["master", "node001", "node002"]
         assert lab.provider.nodes() == []
         assert not parts.folder.path.exists()
@@ -127,44 +127,44 @@ class TestTerminate:
 
         Looking.clusterctl_leave = hookimpl(Looking.clusterctl_leave)
         parts = lab.parts({"looking": Looking}, cluster_size=2)
-        start(parts)
-        leave.terminate(parts)
+        start_cluster(parts)
+        leave.terminate_cluster(parts)
         assert seen == [("node001", True, True), ("master", True, True)]
 
     def test_what_is_gone_already_is_success(self, lab, log, up):
         parts = up()
-        leave.terminate(parts)
-        assert leave.terminate(parts) == []
+        leave.terminate_cluster(parts)
+        assert leave.terminate_cluster(parts) == []
         assert not parts.folder.path.exists()
 
     def test_one_that_never_was_is_success_and_leaves_no_folder(self, lab, log):
         parts = lab.parts(recording(log))
-        assert leave.terminate(parts) == []
+        assert leave.terminate_cluster(parts) == []
         assert not parts.folder.path.exists()
 
     def test_nodes_that_are_off_are_unreachable_to_their_goodbyes(self, lab, log, up):
         parts = up()
         lab.provider.power_off("lab", "node001")
-        leave.terminate(parts)
+        leave.terminate_cluster(parts)
         assert ("a", "leave", "node001", "unreachable") in log
         assert ("a", "leave", "node002") in log
 
     def test_force_calls_no_plugin(self, lab, log, up):
-        leave.terminate(up(), force=True)
+        leave.terminate_cluster(up(), force=True)
         assert log == [(plugin, "settings") for plugin in ("a", "b")]
         assert lab.provider.nodes() == []
 
     def test_files_lost_on_the_laptop_do_not_keep_the_machines(self, lab, log, up):
         parts = up()
-        parts.folder.remove()
-        assert len(leave.terminate(parts)) == 3
+        parts.folder.delete_folder()
+        assert len(leave.terminate_cluster(parts)) == 3
         assert lab.provider.nodes() == []
 
     def test_a_journal_that_cannot_be_written_stops_nothing(self, lab, log, up):
         parts = up()
-        parts.folder.journal.unlink()
-        parts.folder.journal.mkdir()
-        assert len(leave.terminate(parts)) == 3
+        parts.folder.journal_file.unlink()
+        parts.folder.journal_file.mkdir()
+        assert len(leave.terminate_cluster(parts)) == 3
         assert any("cannot write" in warning for warning in lab.warnings)
         assert not parts.folder.path.exists()
 
@@ -172,10 +172,10 @@ class TestTerminate:
         parts = up()
         lab.provider.stuck = ("node002",)
         with pytest.raises(ProviderError, match="node002 of lab cannot be ended"):
-            leave.terminate(parts)
+            leave.terminate_cluster(parts)
         assert parts.folder.exists
         lab.provider.stuck = ()
-        leave.terminate(parts)
+        leave.terminate_cluster(parts)
         assert not parts.folder.path.exists()
 
 
@@ -190,7 +190,7 @@ class TestRemoveNodes:
 
     def test_the_next_start_does_not_bring_them_back(self, lab, log, up):
         leave.remove_nodes(up(), ["node001"], 1)
-        again = start(lab.parts(recording(log)))
+        again = start_cluster(lab.parts(recording(log)))
         assert [node.alias for node in again.nodes] == ["master", "node002"]
         assert again.joined == ()
 
@@ -200,7 +200,7 @@ class TestRemoveNodes:
         lab.provider.stuck = ("node001",)
         with pytest.raises(ProviderError):
             leave.remove_nodes(parts, ["node001"], 1)
-        assert parts.folder.wanted() == ("master", "node002")
+        assert parts.folder.wanted_nodes() == ("master", "node002")
 
     def test_one_that_is_gone_leaves_without_being_asked(self, lab, log, up):
         parts = up()
@@ -222,7 +222,7 @@ class TestRemoveNodes:
             leave.remove_nodes(parts, aliases, count)
         assert of(log, "leave") == []
         assert len(lab.provider.nodes("lab")) == 3
-        assert parts.folder.wanted() == ("master", "node001", "node002")
+        assert parts.folder.wanted_nodes() == ("master", "node001", "node002")
 
     def test_their_numbers_are_free_for_the_next(self, lab, log, up):
         from clusterctl.operations.start import add_nodes
@@ -233,7 +233,7 @@ class TestRemoveNodes:
 
 def test_a_goodbye_is_recorded_so_that_the_machine_joins_again(lab, log, up):
     parts = up()
-    cluster = parts.cluster(lab.provider.nodes("lab"))
-    leave.say_goodbye(parts, cluster, "node001", reachable=True)
-    assert set(parts.folder.members()) == {"master", "node002"}
+    cluster = parts.make_cluster(lab.provider.nodes("lab"))
+    leave.run_leave(parts, cluster, "node001", reachable=True)
+    assert set(parts.folder.joined_members()) == {"master", "node002"}
     assert lab.provider.nodes("lab")[1].state == NodeState.RUNNING

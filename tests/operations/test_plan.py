@@ -17,7 +17,7 @@ class Wanting:
 
 
 def test_it_depends_on_nothing_but_its_input(lab):
-    first, second = (make_plan(lab.parts({"a": Wanting}), planning.aliases(3)) for _ in range(2))
+    first, second = (make_plan(lab.parts({"a": Wanting}), planning.node_aliases(3)) for _ in range(2))
     assert first == second
     assert lab.provider.calls == []
 

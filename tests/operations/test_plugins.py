@@ -7,7 +7,7 @@ import pytest
 from clusterctl.api import hookimpl
 from clusterctl.errors import PluginError, StateError
 from clusterctl.operations.run_plugin import run_plugin
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 
 from .test_launch import of, recording
 
@@ -41,14 +41,14 @@ class Joining:
 
 
 def test_a_plugin_that_can_be_run_is_run_and_nothing_else_happens(lab, log):
-    start(lab.parts(recording(log)))
+    start_cluster(lab.parts(recording(log)))
     del log[:]
     assert run_plugin(lab.parts(recording(log)), "b") == []
     assert [entry for entry in log if entry[1] not in {"settings", "request"}] == [("b", "run")]
 
 
 def test_one_without_a_run_joins_on_every_node_alone(lab, log):
-    start(lab.parts(recording(log)))
+    start_cluster(lab.parts(recording(log)))
     del log[:]
     Joining.log = []
     assert run_plugin(lab.parts({**recording(log), "j": Joining}), "j") == []
@@ -60,7 +60,7 @@ def test_one_without_a_run_joins_on_every_node_alone(lab, log):
 
 
 def test_a_node_that_fails_is_a_problem_that_is_returned(lab, log):
-    start(lab.parts(recording(log)))
+    start_cluster(lab.parts(recording(log)))
     Joining.log = ["fail"]
     problems = run_plugin(lab.parts({"j": Joining}), "j")
     assert problems == ["node002: plugin j: ValueError: boom"]
@@ -76,7 +76,7 @@ def test_one_that_raises_ends_with_its_error_and_the_cluster_stays(lab, log):
         def clusterctl_run(self, cluster):
             raise ValueError("boom")
 
-    start(lab.parts(recording(log)))
+    start_cluster(lab.parts(recording(log)))
     with pytest.raises(PluginError, match="plugin r: ValueError: boom"):
         run_plugin(lab.parts({"r": Raising}), "r")
     assert len(lab.provider.nodes("lab")) == 3
@@ -87,7 +87,7 @@ def test_a_cluster_that_does_not_run_whole_is_refused(lab, log):
     with pytest.raises(StateError, match="there is no cluster lab"):
         run_plugin(parts, "b")
     assert not parts.folder.path.exists()
-    start(parts)
+    start_cluster(parts)
     lab.provider.power_off("lab", "node001")
     with pytest.raises(StateError, match="node001 of lab does not run") as caught:
         run_plugin(lab.parts(recording(log)), "b")

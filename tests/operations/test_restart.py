@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from clusterctl.errors import DeadlineError
-from clusterctl.operations.restart import restart
-from clusterctl.operations.start import start
+from clusterctl.operations.restart import restart_cluster
+from clusterctl.operations.start import start_cluster
 
 from .test_launch import of, recording
 
@@ -20,9 +20,9 @@ def log():
 
 def test_where_nodes_cannot_be_booted_anew_they_are_powered_off_and_on(lab, log):
     parts = lab.parts(recording(log))
-    start(parts)
+    start_cluster(parts)
     lab.provider.calls.clear()
-    started = restart(parts)
+    started = restart_cluster(parts)
     assert lab.provider.calls[0] == "stop lab"
     assert set(started.joined) == {"master", "node001", "node002"}
 
@@ -50,9 +50,9 @@ NODES = ("master", "node001", "node002")
 def test_else_it_waits_for_the_next_boot_of_each_and_nobody_is_powered_off(lab, log, after):
     rebooted = Rebooter().give(lab, after=after)
     parts = lab.parts(recording(log))
-    start(parts)
+    start_cluster(parts)
     lab.provider.calls.clear()
-    started = restart(parts)
+    started = restart_cluster(parts)
     assert rebooted == ["lab"]
     assert "stop lab" not in lab.provider.calls
     assert started.ok
@@ -62,6 +62,6 @@ def test_else_it_waits_for_the_next_boot_of_each_and_nobody_is_powered_off(lab, 
 def test_a_node_that_does_not_come_back_is_named(lab, log):
     Rebooter().give(lab, after=10**6)
     parts = lab.parts(recording(log), start_timeout=0.2)
-    start(parts)
+    start_cluster(parts)
     with pytest.raises(DeadlineError, match="master, node001, node002 of lab did not come back"):
-        restart(parts)
+        restart_cluster(parts)

@@ -8,9 +8,9 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.operations.selftest import run as operation
-from clusterctl.operations.selftest.checks import CHECKS, Bench, Check, require
-from clusterctl.operations.selftest.run import options, plan_of, selftest
-from clusterctl.operations.start import start
+from clusterctl.operations.selftest.checks import CHECKS, Check, CheckContext, require_that
+from clusterctl.operations.selftest.run import plan_selftest, run_selftest, smallest_cluster_options
+from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeProvider
 
 ENDS = ["the cluster ends", "nothing of it is left in the account"]
@@ -25,7 +25,7 @@ class AuditedProvider(FakeProvider):
     def audit(self, cluster):
         raise NotImplementedError
 
-    def left(self, cluster):
+    def leftovers(self, cluster):
         found = list(self.remains)
         self.remains = {name: looks - 1 for name, looks in self.remains.items() if looks > 1}
         return found
@@ -36,25 +36,25 @@ def bench(lab, monkeypatch):
     monkeypatch.setattr(operation, "_LOOK_S", 0.01)
     lab.provider = AuditedProvider()
     lab.provider.name = "local"
-    return Bench(parts=lambda plugin: lab.parts(name="selftest-1"), connect=lambda: None)
+    return CheckContext(make_context=lambda plugin: lab.parts(name="selftest-1"), connect_client=lambda: None)
 
 
 def it_starts(bench):
-    start(bench.parts(None))
+    start_cluster(bench.make_context(None))
 
 
 def good(bench):
-    require(True, "")
+    require_that(True, "")
 
 
 def broken(bench):
-    require(False, "it is\nblue")
+    require_that(False, "it is\nblue")
 
 
 def verdicts_of(bench, *acts, needed=()):
     told = []
     checks = [Check(act.__name__, act, needed=act in needed) for act in (it_starts, *acts)]
-    found = selftest(bench, told.append, checks)
+    found = run_selftest(bench, told.append, checks)
     assert told == found
     return {verdict.promise: verdict for verdict in found}
 
@@ -144,8 +144,8 @@ def test_what_stays_is_named(bench, lab, monkeypatch):
 
 
 def test_its_plan_is_a_master_on_demand_and_a_spot_worker_that_end_by_themselves(lab):
-    parts = lab.parts(**{key: text for key, text in options().items() if key != "plugins"})
-    master, worker = plan_of(parts).nodes
+    parts = lab.parts(**{key: text for key, text in smallest_cluster_options().items() if key != "plugins"})
+    master, worker = plan_selftest(parts).nodes
     assert (master.market, worker.market) == ("on-demand", "spot-with-fallback")
     assert master.types == worker.types
     assert len(worker.types) > 2
@@ -153,11 +153,11 @@ def test_its_plan_is_a_master_on_demand_and_a_spot_worker_that_end_by_themselves
 
 
 def test_types_go_with_the_architecture_unless_they_are_named(lab):
-    assert options(arch="arm64")["node_instance_type"].startswith("c7g.")
-    assert options("t3.small", arch="arm64")["node_instance_type"] == "t3.small"
+    assert smallest_cluster_options(arch="arm64")["node_instance_type"].startswith("c7g.")
+    assert smallest_cluster_options("t3.small", arch="arm64")["node_instance_type"] == "t3.small"
 
 
 def test_every_promise_is_said_once_and_has_a_function_that_says_what_it_is():
     promises = [check.promise for check in CHECKS]
     assert len(set(promises)) == len(promises)
-    assert all(check.act.__doc__ for check in CHECKS)
+    assert all(check.run_check.__doc__ for check in CHECKS)

@@ -6,8 +6,8 @@ import pytest
 
 from clusterctl.errors import PluginError
 from clusterctl.model import StatusRow
-from clusterctl.operations.start import start
-from clusterctl.operations.status import ClusterStatus, list_clusters, status
+from clusterctl.operations.start import start_cluster
+from clusterctl.operations.status import ClusterStatus, list_clusters, query_status
 from clusterctl.testing import fake_node
 
 from .test_launch import recording
@@ -19,9 +19,9 @@ def log():
 
 
 def test_every_plugin_is_asked_in_order_and_nothing_is_changed(lab, log):
-    start(lab.parts(recording(log), cluster_size=2))
+    start_cluster(lab.parts(recording(log), cluster_size=2))
     before = lab.provider.calls[:]
-    found = status(lab.parts(recording(log)))
+    found = query_status(lab.parts(recording(log)))
     assert [(row.item, row.node) for row in found.rows] == [
         ("a", "master"),
         ("a", "node001"),
@@ -34,17 +34,17 @@ def test_every_plugin_is_asked_in_order_and_nothing_is_changed(lab, log):
 
 
 def test_a_plugin_that_fails_is_unknown_and_the_others_are_asked(lab, log):
-    start(lab.parts(recording(log)))
-    found = status(lab.parts(recording(log, a={"status": PluginError("no answer", remedy="none")})))
+    start_cluster(lab.parts(recording(log)))
+    found = query_status(lab.parts(recording(log, a={"status": PluginError("no answer", remedy="none")})))
     assert found.rows[0] == StatusRow("master", "a", "unknown: plugin a: no answer", healthy=False)
     assert {row.item for row in found.rows[1:]} == {"b"}
 
 
 def test_without_a_master_no_plugin_is_asked(lab, log):
-    start(lab.parts(recording(log)))
+    start_cluster(lab.parts(recording(log)))
     lab.provider.power_off("lab", "master")
     del log[:]
-    found = status(lab.parts(recording(log)))
+    found = query_status(lab.parts(recording(log)))
     assert (found.state, found.rows) == ("partial", ())
     assert not [entry for entry in log if entry[1] == "status"]
 
@@ -66,12 +66,12 @@ def test_state_is_what_the_machines_say():
 def test_engines_are_a_count_or_unknown():
     rows = (StatusRow("master", "engines", "2 of 2", count=2), StatusRow("node001", "disk", "full", count=9))
     found = ClusterStatus("lab", "fake", (), rows, ())
-    assert (found.engines("master"), found.engines("node001")) == (2, None)
+    assert (found.engine_count("master"), found.engine_count("node001")) == (2, None)
 
 
 def test_many_clusters_are_listed_in_their_order(lab, log):
     names = ["x", "a", "m"]
     for name in names:
-        start(lab.parts(recording(log), name=name, cluster_size=1))
+        start_cluster(lab.parts(recording(log), name=name, cluster_size=1))
     assert [found.name for found in list_clusters([lab.parts(recording(log), name=name) for name in names])] == names
     assert list_clusters([]) == []

@@ -12,7 +12,7 @@ from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.config import loading
 from clusterctl.errors import ConfigError
 from clusterctl.model import NodeState
-from clusterctl.plugin.loader import find, not_needed, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model, why_not_needed
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
@@ -21,7 +21,7 @@ NUMBERS = {"base: machine": "fact: uid 10007\nfact: gid 10008\n", "id -u*": "471
 
 
 def base(**options):
-    plugin = find("base")
+    plugin = find_plugin_class("base")
     return plugin(options_model(plugin)(**options))
 
 
@@ -53,8 +53,8 @@ def block(script, file):
 
 
 def test_it_has_nothing_to_do_where_nodes_are_no_machines():
-    assert not_needed(find("base"), frozenset()) == "these nodes are no machines of their own"
-    assert not_needed(find("base"), MACHINE) == ""
+    assert why_not_needed(find_plugin_class("base"), frozenset()) == "these nodes are no machines of their own"
+    assert why_not_needed(find_plugin_class("base"), MACHINE) == ""
 
 
 def test_a_node_joins_in_one_root_script(tmp_path):
@@ -75,11 +75,11 @@ def test_all_members_have_their_addresses_and_keys_on_every_node(tmp_path):
 
 def test_one_that_has_no_address_yet_is_left_out_until_it_has(tmp_path):
     cluster = lab(tmp_path)
-    cluster.learn(replace(cluster.node("node002"), private_address="", host_key=""))
+    cluster.update_node(replace(cluster.node("node002"), private_address="", host_key=""))
     plugin = base()
     plugin.clusterctl_join(cluster, cluster.master)
     assert "node002" not in block(cluster.ran[0].text, "/etc/hosts")
-    cluster.learn(replace(cluster.node("node002"), private_address="10.0.0.3", host_key="ssh-ed25519 NEW"))
+    cluster.update_node(replace(cluster.node("node002"), private_address="10.0.0.3", host_key="ssh-ed25519 NEW"))
     plugin.clusterctl_members(cluster)
     told = next(ran for ran in cluster.ran if ran.name == "base: members" and ran.node == "master")
     assert "10.0.0.3 node002\n" in told.text
@@ -89,13 +89,13 @@ def test_one_that_has_no_address_yet_is_left_out_until_it_has(tmp_path):
 def test_a_host_key_that_many_were_born_with_is_told_to_nobody_and_their_own_are_once_they_have_them(tmp_path):
     cluster = lab(tmp_path)
     for node in cluster.workers:
-        cluster.learn(replace(node, host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True))
+        cluster.update_node(replace(node, host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True))
     plugin = base()
     plugin.clusterctl_join(cluster, cluster.master)
     assert "node001" in block(cluster.ran[0].text, "/etc/hosts")
     assert block(cluster.ran[0].text, "/etc/ssh/ssh_known_hosts") == "master,10.0.0.1 ssh-ed25519 AAAAmaster\n"
     for node in cluster.workers:
-        cluster.learn(replace(node, host_key=f"ssh-ed25519 OWN{node.alias}", bootstrap_key=False))
+        cluster.update_node(replace(node, host_key=f"ssh-ed25519 OWN{node.alias}", bootstrap_key=False))
         plugin.clusterctl_join(cluster, node)
     plugin.clusterctl_members(cluster)
     told = {ran.node: block(ran.text, "/etc/ssh/ssh_known_hosts") for ran in cluster.ran}  # the last of each
@@ -106,7 +106,7 @@ def test_a_host_key_that_many_were_born_with_is_told_to_nobody_and_their_own_are
 def test_a_port_that_is_not_22_is_known_to_ssh_on_hosts_and_a_mapped_one_is_not(tmp_path):
     for facets, expected in ((LASTING, True), (MACHINE, False)):
         cluster = lab(tmp_path, facets=facets)
-        cluster.learn(replace(cluster.node("node001"), port=2222))
+        cluster.update_node(replace(cluster.node("node001"), port=2222))
         base().clusterctl_join(cluster, cluster.master)
         text = cluster.ran[0].text
         assert ("Host node001 10.0.0.2\n    Port 2222" in text) is expected
@@ -178,7 +178,7 @@ def test_members_tells_those_who_have_another_list_or_are_other_machines(tmp_pat
     join_all(plugin, cluster)
     plugin.clusterctl_members(cluster)
     replaced = lab(tmp_path, notes=cluster.remembered)
-    replaced.learn(replace(replaced.node("node002"), id="another"))
+    replaced.update_node(replace(replaced.node("node002"), id="another"))
     base().clusterctl_members(replaced)
     assert [ran.node for ran in replaced.ran] == ["node002"]
     fewer = lab(tmp_path, ("master", "node001"), notes=cluster.remembered)
@@ -189,8 +189,8 @@ def test_members_tells_those_who_have_another_list_or_are_other_machines(tmp_pat
 
 def test_members_leaves_out_who_cannot_be_told_and_tells_them_later(tmp_path):
     cluster = lab(tmp_path)
-    cluster.lose("node001")
-    cluster.learn(replace(cluster.node("node002"), state=NodeState.STOPPED))
+    cluster.mark_unreachable("node001")
+    cluster.update_node(replace(cluster.node("node002"), state=NodeState.STOPPED))
     base().clusterctl_members(cluster)
     assert [ran.node for ran in cluster.ran] == ["master"]
     assert sorted(cluster.remembered["base members"]) == ["master"]
@@ -312,4 +312,4 @@ def test_what_cannot_be_meant_is_refused_when_the_config_is_read(tmp_path, line)
     file = tmp_path / "config"
     file.write_text(f"[cluster a]\ncluster_user = me\n[plugin base]\n{line}\n")
     with pytest.raises(ConfigError):
-        loading.load(file, environ={}, find_plugin=find)
+        loading.read_config(file, environ={}, find_plugin=find_plugin_class)

@@ -13,8 +13,8 @@ from clusterctl.errors import ConfigError
 from clusterctl.operations import leave
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.run_plugin import run_plugin
-from clusterctl.operations.start import add_nodes, start
-from clusterctl.operations.status import status
+from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.status import query_status
 from clusterctl.plugin import hookspecs, host, loader
 from clusterctl.testing import fake_cluster
 
@@ -25,7 +25,7 @@ RUNNING = "every_hook:every_hook-0 RUNNING pid 7, uptime 0:00:04\n"
 @pytest.fixture
 def plugin():
     """Loaded as a user's is."""
-    return loader.find("every_hook", f"{FILE}:EveryHook")
+    return loader.find_plugin_class("every_hook", f"{FILE}:EveryHook")
 
 
 @pytest.fixture
@@ -70,15 +70,15 @@ def test_request_is_part_of_the_plan(parts):
 
 def test_prepare_remembers_and_may_refuse(parts, lab, plugin):
     made = parts(title="Us")
-    start(made)
-    assert made.folder.notes() == {"every_hook_title": "Us"}
+    start_cluster(made)
+    assert made.folder.plugin_notes() == {"every_hook_title": "Us"}
     too_many = make_plan(made, [f"n{i}" for i in range(1001)])
     with pytest.raises(PluginError, match="a page of 1001 nodes"):
         made.host.call("every_hook", "clusterctl_prepare", cluster=None, plan=too_many)
 
 
 def test_join_starts_the_server_on_the_master_and_tells_the_workers_where_it_is(parts, lab):
-    start(parts(port=8901))
+    start_cluster(parts(port=8901))
     joins = dict(scripts(lab, "join"))
     assert set(joins) == {"master", "node001", "node002"}
     assert "http.server --bind 127.0.0.1 --directory /fake/lab/master/state/every_hook 8901" in joins["master"]
@@ -89,7 +89,7 @@ def test_join_starts_the_server_on_the_master_and_tells_the_workers_where_it_is(
 def test_members_writes_the_page_once_for_those_who_are_there(parts, lab):
     lab.connector.down = {"node002"}
     made = parts(title="Our <b>cluster</b>")
-    start(lab.parts({"every_hook": type(made.host.plugins[0].plugin)}, start_timeout=0.4))
+    start_cluster(lab.parts({"every_hook": type(made.host.plugins[0].plugin)}, start_timeout=0.4))
     ((node, page),) = scripts(lab, "page")
     assert node == "master"
     assert "<p>master: 2 cores</p>\n<p>node001: 2 cores</p>\n" in page
@@ -97,22 +97,22 @@ def test_members_writes_the_page_once_for_those_who_are_there(parts, lab):
 
 
 def test_connect_says_how_the_laptop_reaches_it(parts):
-    started = start(parts(port=8901))
+    started = start_cluster(parts(port=8901))
     (found,) = started.published
     assert (found.name, found.url.reveal(), found.file) == ("every_hook", "http://127.0.0.1:8901/", None)
 
 
 def test_a_node_that_joins_later_is_on_the_page(parts, lab):
-    start(parts())
+    start_cluster(parts())
     add_nodes(parts(), [], 1)
     assert "node003" in scripts(lab, "page")[-1][1]
 
 
 def test_leave_stops_the_server_unless_the_machine_ends_anyway(parts, lab, plugin, tmp_path):
-    start(parts())
+    start_cluster(parts())
     leave.remove_nodes(parts(), ["node001"], 1)
     assert "node001" not in scripts(lab, "page")[-1][1]
-    leave.terminate(parts())
+    leave.terminate_cluster(parts())
     assert scripts(lab, "stop") == []
 
     cluster = fake_cluster(tmp_path)
@@ -121,13 +121,13 @@ def test_leave_stops_the_server_unless_the_machine_ends_anyway(parts, lab, plugi
     assert cluster.ran == []
     one.clusterctl_leave(cluster, cluster.master)
     assert [(ran.node, ran.name) for ran in cluster.ran] == [("master", "every_hook: stop")]
-    cluster.lose("master")
+    cluster.mark_unreachable("master")
     one.clusterctl_leave(cluster, cluster.master)
     assert len(cluster.ran) == 1
 
 
 def test_run_writes_the_page_again(parts, lab):
-    start(parts())
+    start_cluster(parts())
     before = len(scripts(lab, "page"))
     assert run_plugin(parts(), "every_hook") == []
     assert len(scripts(lab, "page")) == before + 1
@@ -143,14 +143,14 @@ def test_run_writes_the_page_again(parts, lab):
     ],
 )
 def test_status_is_what_the_service_manager_says(parts, lab, said, value, healthy):
-    start(parts())
+    start_cluster(parts())
     lab.connector.answers = {"every_hook: status": said}
-    (row,) = status(parts()).rows
+    (row,) = query_status(parts()).rows
     assert (row.node, row.item, row.value, row.healthy) == ("master", "page", value, healthy)
 
 
 def test_its_scripts_are_shell(parts, lab, allow_subprocess):
-    start(parts(title="it's `$HOME`"))
+    start_cluster(parts(title="it's `$HOME`"))
     for ran in lab.connector.ran:
         checked = subprocess.run(["sh", "-n"], input=ran.text, text=True, capture_output=True)
         assert (checked.returncode, checked.stderr) == (0, ""), ran.name

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -24,7 +24,7 @@ MASTER, WORKER, ASK = "ipcluster: controller and engines", "ipcluster: engines",
 
 
 def plugin(**options):
-    made = find("ipcluster")
+    made = find_plugin_class("ipcluster")
     return made(options_model(made)(**options))
 
 
@@ -123,7 +123,7 @@ class TestJoin:
         cluster, one = lab(tmp_path), plugin()
         for node in cluster.nodes:
             one.clusterctl_join(cluster, node)
-        assert cluster.commands() == {"master": 1, "node001": 1, "node002": 1}
+        assert cluster.count_commands() == {"master": 1, "node001": 1, "node002": 1}
         assert [ran.name for ran in cluster.ran] == [MASTER, WORKER, WORKER]
 
     def test_the_master_runs_the_controller_and_the_workers_do_not(self, tmp_path):
@@ -193,7 +193,7 @@ class TestConnect:
 
     def test_nodes_that_did_not_join_are_not_waited_for(self, tmp_path):
         cluster = lab(tmp_path, Controller(range(4)), notes=IDS)
-        cluster.lose("node002")
+        cluster.mark_unreachable("node002")
         (client,) = plugin().clusterctl_connect(cluster)
         assert client.summary == "4 engines on 2 nodes for me"
         assert cluster.problems == []
@@ -243,7 +243,7 @@ class TestLeave:
 
     def test_one_that_is_gone_is_only_taken_off_the_list(self, tmp_path):
         cluster = lab(tmp_path, notes=IDS)
-        cluster.lose("node002")
+        cluster.mark_unreachable("node002")
         plugin().clusterctl_leave(cluster, cluster.node("2"))
         assert [ran.node for ran in cluster.ran] == ["master"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from clusterctl.api import PluginError
 from clusterctl.plugin.host import PluginHost
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster
 
@@ -33,8 +33,8 @@ class Controller:
 
 
 def run(cluster):
-    plugin = find("ipclusterrestart")
-    PluginHost([("r", plugin, options_model(plugin)())]).call("r", "clusterctl_run", cluster=cluster)
+    plugin = find_plugin_class("ipclusterrestart")
+    PluginHost([("r", plugin, options_model(plugin)())]).call_hook("r", "clusterctl_run", cluster=cluster)
 
 
 def test_it_says_what_it_does_restarts_all_nodes_and_ends_when_all_are_back(tmp_path):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.testing import fake_cluster
 
 
 def test_engines_stop_before_their_controller_and_every_node_is_asked(tmp_path):
-    plugin = find("ipclusterstop")
+    plugin = find_plugin_class("ipclusterstop")
     cluster = fake_cluster(tmp_path)
     plugin(options_model(plugin)()).clusterctl_run(cluster)
     assert [ran.node for ran in cluster.ran][-1] == "master"

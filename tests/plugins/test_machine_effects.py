@@ -19,7 +19,7 @@ from clusterctl.api import Facet, Machines, RemoteError, Request, Result, Volume
 from clusterctl.cluster import Cluster
 from clusterctl.events import Event
 from clusterctl.model import MASTER
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
@@ -151,7 +151,7 @@ def lab(image, tmp_path):
 
 
 def plugin(name, **options):
-    found = find(name)
+    found = find_plugin_class(name)
     return found(options_model(found)(**options))
 
 

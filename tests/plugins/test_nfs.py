@@ -11,7 +11,7 @@ import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Request, Volume
 from clusterctl.plugin.host import PluginHost
-from clusterctl.plugin.loader import find, not_needed, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model, why_not_needed
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -20,7 +20,7 @@ LASTING = SYSTEMD | {Facet.LASTING}
 
 
 def nfs(**options):
-    plugin = find("nfs")
+    plugin = find_plugin_class("nfs")
     return plugin(options_model(plugin)(**options))
 
 
@@ -45,9 +45,9 @@ def fstab(script):
 
 
 def test_it_has_nothing_to_do_where_homes_are_shared_or_nodes_are_no_machines():
-    assert not_needed(find("nfs"), frozenset())
-    assert "shared_home" in not_needed(find("nfs"), SYSTEMD | {Facet.SHARED_HOME})
-    assert not_needed(find("nfs"), SYSTEMD) == ""
+    assert why_not_needed(find_plugin_class("nfs"), frozenset())
+    assert "shared_home" in why_not_needed(find_plugin_class("nfs"), SYSTEMD | {Facet.SHARED_HOME})
+    assert why_not_needed(find_plugin_class("nfs"), SYSTEMD) == ""
 
 
 def test_the_home_alone_is_shared_and_with_the_workers_alone(tmp_path):
@@ -132,7 +132,7 @@ def test_a_master_out_of_reach_is_not_told(tmp_path):
     before = lab(tmp_path, 2)
     nfs().clusterctl_join(before, before.master)
     cluster = lab(tmp_path, 1, notes=before.remembered)
-    cluster.lose("master")
+    cluster.mark_unreachable("master")
     nfs().clusterctl_members(cluster)
     assert cluster.ran == []
 
@@ -154,7 +154,7 @@ def test_the_server_has_as_many_threads_as_workers_need(tmp_path, workers, optio
 
 def test_an_ipv6_master_is_written_as_mount_reads_it(tmp_path):
     cluster = lab(tmp_path)
-    cluster.learn(replace(cluster.master, private_address="fd00::1"))
+    cluster.update_node(replace(cluster.master, private_address="fd00::1"))
     nfs().clusterctl_join(cluster, cluster.master)
     nfs().clusterctl_join(cluster, cluster.node("node001"))
     assert fstab(cluster.ran[-1].text)[0].startswith("[fd00::1]:/home/me /home/me nfs4 ")
@@ -170,7 +170,7 @@ def test_nodes_without_systemd_are_refused(tmp_path):
 def test_the_home_that_a_host_is_logged_in_to_is_not_hidden(tmp_path):
     cluster = lab(tmp_path, facets=LASTING)
     nfs().clusterctl_join(cluster, cluster.master)
-    cluster.learn(replace(cluster.node("node001"), user="me"))
+    cluster.update_node(replace(cluster.node("node001"), user="me"))
     with pytest.raises(PluginError, match="me logs in there") as caught:
         nfs().clusterctl_join(cluster, cluster.node("node001"))
     assert "CLUSTER_USER" in caught.value.remedy
@@ -240,10 +240,10 @@ class TestFromElsewhere:
     def test_it_acts_before_there_is_a_user_and_the_masters_own_after_it(self):
         def order(**options):
             choices = [
-                (name, find(name), options_model(find(name))(**given))
+                (name, find_plugin_class(name), options_model(find_plugin_class(name))(**given))
                 for name, given in (("volumes", {}), ("base", {}), ("nfs", options), ("packages", {}))
             ]
-            return PluginHost(choices).names
+            return PluginHost(choices).plugin_names
 
         assert order() == ("volumes", "base", "nfs", "packages")
         assert order(server=EFS) == ("nfs", "volumes", "base", "packages")
@@ -287,7 +287,7 @@ class TestFromElsewhere:
     def test_the_home_of_who_logs_in_is_not_hidden_with_its_keys(self, tmp_path, login, paths):
         cluster = lab(tmp_path, 1)
         for node in cluster.nodes:
-            cluster.learn(replace(node, user=login))
+            cluster.update_node(replace(node, user=login))
         with pytest.raises(PluginError, match=f"{login} logs in there"):
             nfs(server=EFS, paths=paths).clusterctl_join(cluster, cluster.master)
 

@@ -17,8 +17,8 @@ from clusterctl.api import Facet, Machines, PluginError, Request
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.environment import installed
 from clusterctl.environment import lock as locks
-from clusterctl.planning import make_plan
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.planning import build_plan
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -26,7 +26,7 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 @pytest.fixture
 def packages():
-    plugin = find("packages")
+    plugin = find_plugin_class("packages")
 
     def packages(**options):
         return plugin(options_model(plugin)(**options))
@@ -57,7 +57,7 @@ def fake_uv(tmp_path, monkeypatch, allow_subprocess):
 
 
 def plan(*requirements, provider="local"):
-    return make_plan(
+    return build_plan(
         "lab",
         ClusterSection(cluster_user="me"),
         provider=provider,

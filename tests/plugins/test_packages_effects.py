@@ -16,8 +16,8 @@ from clusterctl.cluster import Cluster
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.environment import lock as locks
 from clusterctl.model import Machines
-from clusterctl.planning import make_plan
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.planning import build_plan
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
@@ -74,14 +74,14 @@ class Machine:
             remember=self.notes.__setitem__,
         )
         section = ClusterSection(cluster_user="me")
-        plan = make_plan(
+        plan = build_plan(
             "lab", section, provider="docker", plugins=(), request=wanted, nodes=("master",), machines=Machines("me")
         )
         plugin.clusterctl_prepare(cluster, plan)
         return cluster
 
     def join(self, *requirements, options=None, hook="clusterctl_join", **request):
-        plugin = find("packages")
+        plugin = find_plugin_class("packages")
         plugin = plugin(options_model(plugin)(**options or {}))
         plugin.clusterctl_request()
         cluster = self.cluster(plugin, lock=requirements, **request)
@@ -99,7 +99,7 @@ def docker(*words):
 def machine(docker_image, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAA lab\n")
-    monkeypatch.setattr(sys.modules[find("packages").__module__], "_COMPILE_AFTER_S", 0)
+    monkeypatch.setattr(sys.modules[find_plugin_class("packages").__module__], "_COMPILE_AFTER_S", 0)
     machine = Machine(docker_image, tmp_path)
     there = machine.sh("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     monkeypatch.setattr(locks, "python", lambda: there)

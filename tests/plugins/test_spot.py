@@ -12,7 +12,7 @@ import pytest
 from clusterctl.api import Facet, Machines
 from clusterctl.model import NodeState
 from clusterctl.on_node.system import spot_watch
-from clusterctl.plugin.loader import IMPLICIT, find, not_needed, options_model
+from clusterctl.plugin.loader import IMPLICIT_PLUGINS, find_plugin_class, options_model, why_not_needed
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -25,7 +25,7 @@ END = 1795773600.0
 
 
 def spot(**options):
-    plugin = find("spot")
+    plugin = find_plugin_class("spot")
     return plugin(options_model(plugin)(**options))
 
 
@@ -46,9 +46,9 @@ def lab(tmp_path, markets=("on-demand", "spot", "spot"), *, facets=SYSTEMD, **ab
 
 class TestPlugin:
     def test_it_acts_on_every_cluster_of_machines_after_what_it_needs_from_them(self):
-        assert IMPLICIT[-1] == "spot"
-        assert not_needed(find("spot"), frozenset())
-        assert not_needed(find("spot"), SYSTEMD) == ""
+        assert IMPLICIT_PLUGINS[-1] == "spot"
+        assert why_not_needed(find_plugin_class("spot"), frozenset())
+        assert why_not_needed(find_plugin_class("spot"), SYSTEMD) == ""
 
     def test_only_spot_nodes_get_a_watch_each_by_one_command(self, tmp_path):
         cluster = lab(tmp_path)
@@ -84,7 +84,7 @@ class TestPlugin:
 
     def test_a_node_that_does_not_run_is_not_told_of(self, tmp_path):
         cluster = lab(tmp_path, answers={"spot: notices": "i-1@boot 2026-11-27T10:00:00Z terminate\n"})
-        cluster.learn(replace(cluster.node("node001"), state=NodeState.STOPPED))
+        cluster.update_node(replace(cluster.node("node001"), state=NodeState.STOPPED))
         assert spot().clusterctl_status(cluster) == []
 
     def test_only_a_machine_that_lasts_and_answers_is_left_without_it(self, tmp_path):

@@ -7,14 +7,14 @@ import base64
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Request
-from clusterctl.plugin.loader import find, options_model
+from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
 
 
 def users(**options):
-    plugin = find("users")
+    plugin = find_plugin_class("users")
     return plugin(options_model(plugin)(**options))
 
 

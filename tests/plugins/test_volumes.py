@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Volume
-from clusterctl.plugin.loader import NoOptions, find
+from clusterctl.plugin.loader import NoOptions, find_plugin_class
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
@@ -18,7 +18,7 @@ EBS = Volume("a-long-name-of-a-volume", PurePosixPath("/ebs"), id="vol-0123", fi
 
 
 def volumes():
-    return find("volumes")(NoOptions())
+    return find_plugin_class("volumes")(NoOptions())
 
 
 def lab(tmp_path, *disks, facets=MACHINE):

@@ -58,7 +58,7 @@ def inspected(status="running", record=RECORD, **changes):
         "Id": "0123456789abcdef",
         "State": {"Status": status, "StartedAt": "2026-01-01T00:00:00.5Z"},
         "Mounts": [{"Destination": "/home"}, {"Destination": "/data"}],
-        "Config": {"Labels": {**record.labels(), "somebody": "else"}},
+        "Config": {"Labels": {**record.to_labels(), "somebody": "else"}},
         **changes,
     }
 
@@ -69,13 +69,13 @@ def volume(name="data", path="/data", **fields):
 
 class TestRecords:
     def test_what_is_known_of_a_node_survives_as_labels_and_holds_no_secret(self):
-        labels = RECORD.labels()
-        assert Record.of_labels(labels) == RECORD
+        labels = RECORD.to_labels()
+        assert Record.from_labels(labels) == RECORD
         assert all(key.startswith("clusterctl.") for key in labels)
         assert set(records.blank_labels()) == set(labels)
 
     def test_a_node_is_reached_on_this_computers_loopback_and_by_others_on_its_own_network(self):
-        node = records.container_of(inspected()).node()
+        node = records.parse_container(inspected()).to_node()
         assert (node.alias, node.cluster, node.user, node.address, node.port) == (
             "node001",
             "lab",
@@ -90,7 +90,10 @@ class TestRecords:
 
     def test_each_boot_has_an_id_of_its_own(self):
         later = {"State": {"Status": "running", "StartedAt": "2026-01-01T00:09:00Z"}}
-        assert records.container_of(inspected()).node().id != records.container_of(inspected(**later)).node().id
+        assert (
+            records.parse_container(inspected()).to_node().id
+            != records.parse_container(inspected(**later)).to_node().id
+        )
 
     @pytest.mark.parametrize(
         ("status", "state"),
@@ -105,8 +108,8 @@ class TestRecords:
         ],
     )
     def test_states_are_those_of_every_provider(self, status, state):
-        container = records.container_of(inspected(status))
-        assert container.node().state == state
+        container = records.parse_container(inspected(status))
+        assert container.to_node().state == state
         assert container.is_running == (status in {"running", "restarting"})
 
     def test_the_master_comes_first_in_each_cluster(self):
@@ -114,7 +117,7 @@ class TestRecords:
             Container("1", "running", "", frozenset(), replace(RECORD, cluster=cluster, alias=alias))
             for cluster, alias in [("two", "master"), ("one", "alpha"), ("one", "master")]
         ]
-        assert [(c.record.cluster, c.record.alias) for c in records.ordered(found)] == [
+        assert [(c.record.cluster, c.record.alias) for c in records.sort_containers(found)] == [
             ("one", "master"),
             ("one", "alpha"),
             ("two", "master"),
@@ -132,14 +135,14 @@ class TestWhereTheEngineIs:
         return {"HOME": str(tmp_path)}
 
     def test_the_environment_comes_before_the_context_in_use(self, context):
-        assert engine.address(context) == "unix:///of/desktop.sock"
-        assert engine.address({**context, "DOCKER_HOST": "unix:///named.sock"}) == "unix:///named.sock"
+        assert engine.engine_address(context) == "unix:///of/desktop.sock"
+        assert engine.engine_address({**context, "DOCKER_HOST": "unix:///named.sock"}) == "unix:///named.sock"
 
     def test_a_context_that_is_default_or_unreadable_is_none(self, context, tmp_path):
-        assert engine.address({**context, "DOCKER_CONTEXT": "default"}).startswith("unix:///var/run/")
-        assert engine.address({**context, "DOCKER_CONTEXT": "gone"}).startswith("unix:///var/run/")
+        assert engine.engine_address({**context, "DOCKER_CONTEXT": "default"}).startswith("unix:///var/run/")
+        assert engine.engine_address({**context, "DOCKER_CONTEXT": "gone"}).startswith("unix:///var/run/")
         (tmp_path / ".docker" / "config.json").write_text("no json")
-        assert engine.address(context).startswith("unix:///var/run/")
+        assert engine.engine_address(context).startswith("unix:///var/run/")
 
     @pytest.mark.parametrize("where", ["tcp://192.0.2.1:2375", "ssh://me@elsewhere", "tcp://elsewhere:2376"])
     def test_one_on_another_computer_is_refused(self, where):
@@ -162,7 +165,12 @@ class TestWhereTheEngineIs:
         assert f"there is no Docker engine here: no {tmp_path}/none.sock" in problem.message
         assert words in problem.remedy
         assert "PROVIDER = local needs no Docker" in problem.remedy
-        for ask in (provider.nodes, lambda: provider.destroy("lab"), lambda: provider.stop("lab"), provider.images):
+        for ask in (
+            provider.nodes,
+            lambda: provider.destroy("lab"),
+            lambda: provider.stop("lab"),
+            provider.list_images,
+        ):
             with pytest.raises(ProviderError, match="there is no Docker engine here"):
                 ask()
 
@@ -190,10 +198,10 @@ class TestWhereTheEngineIs:
 
 class TestPorts:
     def test_each_is_given_once_and_those_of_stopped_nodes_never(self):
-        everything = ports.Ports(set(range(10000, 32768)) - {10100}, lambda port: True)
-        assert everything.take() == 10100
+        everything = ports.PortAllocator(set(range(10000, 32768)) - {10100}, lambda port: True)
+        assert everything.allocate_port() == 10100
         with pytest.raises(ProviderError, match="no port from 10000 to"):
-            everything.take()
+            everything.allocate_port()
 
     def test_one_that_somebody_listens_on_is_left_alone(self, allow_loopback):
         with socket.socket() as listener:
@@ -205,24 +213,24 @@ class TestPorts:
         ("ephemeral", "highest"), [("32768\t60999", 32767), ("20000 60999", 19999), ("", 32767), ("1024 65535", 10200)]
     )
     def test_they_are_below_those_that_the_system_gives_to_anybody(self, ephemeral, highest):
-        assert ports.highest(ephemeral) == highest
+        assert ports.highest_port(ephemeral) == highest
 
     def test_a_conflict_is_told_from_other_troubles(self):
-        assert ports.is_conflict("driver failed: Bind for 127.0.0.1:12345 failed: port is already allocated")
-        assert not ports.is_conflict("no space left on device")
+        assert ports.is_port_conflict("driver failed: Bind for 127.0.0.1:12345 failed: port is already allocated")
+        assert not ports.is_port_conflict("no space left on device")
 
 
 class TestWhatIsMade:
     def test_limits_are_only_those_asked_for_and_there_is_no_swap_beyond_them(self):
-        assert containers.limits(None, None) == {}
-        assert containers.limits(1.5, 2) == {
+        assert containers.resource_limits(None, None) == {}
+        assert containers.resource_limits(1.5, 2) == {
             "nano_cpus": 1_500_000_000,
             "mem_limit": 2_000_000_000,
             "memswap_limit": 2_000_000_000,
         }
 
     def test_the_keys_of_a_node_are_for_root_alone(self):
-        packed = containers.archive(Secret("PRIVATE"), "ssh-ed25519 HOST", "ssh-ed25519 CLUSTER")
+        packed = containers.identity_archive(Secret("PRIVATE"), "ssh-ed25519 HOST", "ssh-ed25519 CLUSTER")
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
             found = {member.name: (member.mode, member.uid) for member in tar}
             assert found == {
@@ -235,9 +243,9 @@ class TestWhatIsMade:
 
     def test_addresses_are_the_lowest_that_nobody_has(self):
         network = networks.Network("n", "172.18.0.0/29", "172.18.0.1", {"172.18.0.3"})
-        assert [network.give_address() for _ in range(4)] == [f"172.18.0.{host}" for host in (2, 4, 5, 6)]
+        assert [network.allocate_address() for _ in range(4)] == [f"172.18.0.{host}" for host in (2, 4, 5, 6)]
         with pytest.raises(ProviderError, match="is full"):
-            network.give_address()
+            network.allocate_address()
 
     def test_the_context_of_a_build_has_our_files_and_the_users_certificates(self, tmp_path):
         for folder in ("a", "b"):
@@ -257,23 +265,23 @@ class TestWhatIsMade:
                 raise ProviderError(f"{name} failed", remedy="do something")
 
         with pytest.raises(ProviderError, match="one failed\ntwo failed"):
-            transaction.each(fail, ["one", "well", "two"])
-        assert sorted(transaction.quietly(fail, ["one", "well", "two"])) == ["one failed", "two failed"]
+            transaction.run_parallel(fail, ["one", "well", "two"])
+        assert sorted(transaction.collect_failures(fail, ["one", "well", "two"])) == ["one failed", "two failed"]
         with pytest.raises(KeyError):
-            transaction.each({}.__getitem__, ["a fault is not hidden"])
+            transaction.run_parallel({}.__getitem__, ["a fault is not hidden"])
 
 
 class TestChecks:
     def test_a_good_plan_has_no_problem(self):
         plan = replace(plan_for("master"), volumes=(volume(id="data"),))
-        assert checks.of_plan(plan) + checks.of_limits(plan, 2) + checks.of_mounts(plan, []) == []
+        assert checks.check_plan(plan) + checks.check_limits(plan, 2) + checks.check_mounts(plan, []) == []
 
     def test_a_disk_a_taken_path_and_a_bad_name_are_all_told(self):
         plan = replace(
             plan_for("master", cluster="no name"),
             volumes=(volume(device="/dev/sdb"), volume("home", "/home", id="x")),
         )
-        told = " ".join(problem.message for problem in checks.of_plan(plan))
+        told = " ".join(problem.message for problem in checks.check_plan(plan))
         assert "'no name' cannot be in the name of a container" in told
         assert "a container cannot mount a disk (/dev/sdb)" in told
         assert "/home of a node is taken" in told
@@ -281,16 +289,16 @@ class TestChecks:
     def test_more_processors_than_there_are_and_too_little_memory_are_told_once(self):
         plan = plan_for("master", "node001")
         plan = replace(plan, nodes=tuple(replace(spec, vcpus=8, memory_gb=0.01) for spec in plan.nodes))
-        assert [problem.message for problem in checks.of_limits(plan, 4)] == [
+        assert [problem.message for problem in checks.check_limits(plan, 4)] == [
             "a node shall have 8 processors, and the Docker engine has 4",
             "a node cannot work with 0.01 GB of memory",
         ]
 
     def test_a_volume_that_nodes_began_without_is_told(self):
-        there = [records.container_of(inspected())]
+        there = [records.parse_container(inspected())]
         plan = plan_for("node001", "node002")
-        assert checks.of_mounts(replace(plan, volumes=(volume(id="data"),)), there) == []
-        (problem,) = checks.of_mounts(replace(plan, volumes=(volume("more", "/more", id="more"),)), there)
+        assert checks.check_mounts(replace(plan, volumes=(volume(id="data"),)), there) == []
+        (problem,) = checks.check_mounts(replace(plan, volumes=(volume("more", "/more", id="more"),)), there)
         assert "node001 of lab began without the volume more" in problem.message
 
 
@@ -495,8 +503,8 @@ class TestNodes:
             thief.listen()
             taken = thief.getsockname()[1]
             choices = iter([taken])
-            usual = ports.Ports.take
-            monkeypatch.setattr(ports.Ports, "take", lambda self: next(choices, None) or usual(self))
+            usual = ports.PortAllocator.allocate_port
+            monkeypatch.setattr(ports.PortAllocator, "allocate_port", lambda self: next(choices, None) or usual(self))
             (node,) = make("master")
         assert node.port != taken
 
@@ -554,13 +562,13 @@ class TestImages:
     ):
         (builder,) = make("master")
         run(builder, key, "echo baked >/opt/mark")
-        assert provider.image("", "0123abcd") == ""
+        assert provider.find_image("", "0123abcd") == ""
         name = provider.save_image("lab", "", "0123abcd")
         try:
             assert name.startswith("clusterctl-baked:lab-")
-            assert provider.image("", "0123abcd") == provider.image(docker_image, "0123abcd") == name
-            assert provider.image("", "other") == ""
-            (image,) = [image for image in provider.images() if image.name == name]
+            assert provider.find_image("", "0123abcd") == provider.find_image(docker_image, "0123abcd") == name
+            assert provider.find_image("", "other") == ""
+            (image,) = [image for image in provider.list_images() if image.name == name]
             assert image.content == "0123abcd"
             assert image.size_gb > 0
             provider.destroy("lab")
@@ -576,7 +584,7 @@ class TestImages:
         finally:
             provider.remove_image(name)
         provider.remove_image(name)
-        assert provider.image("", "0123abcd") == ""
+        assert provider.find_image("", "0123abcd") == ""
 
     def test_only_baked_images_are_removed(self, provider, docker_image):
         with pytest.raises(ProviderError, match="is no baked image"):
@@ -638,7 +646,7 @@ class TestNothingIsLeft:
             docker_api.remove_volume(name)
 
     def test_a_ctrl_c_during_create_leaves_nothing(self, make, provider, docker_api, monkeypatch):
-        usual = containers.make
+        usual = containers.create_container
         count = threading.Semaphore(1)
 
         def interrupted(*arguments, **options):
@@ -646,7 +654,7 @@ class TestNothingIsLeft:
                 raise KeyboardInterrupt
             usual(*arguments, **options)
 
-        monkeypatch.setattr(containers, "make", interrupted)
+        monkeypatch.setattr(containers, "create_container", interrupted)
         name = f"{provider._owner}-data"
         with pytest.raises(KeyboardInterrupt):
             make("master", "node001", "node002", volumes=(volume(id=name),))
@@ -663,7 +671,7 @@ class TestNothingIsLeft:
         def refuse(*_arguments, **_options):
             raise ProviderError("no", remedy="none")
 
-        monkeypatch.setattr(containers, "make", refuse)
+        monkeypatch.setattr(containers, "create_container", refuse)
         with pytest.raises(ProviderError, match="no"):
             make("master", "node001", "node002")
         now = {node.alias: node for node in provider.nodes("lab")}

@@ -437,8 +437,8 @@ print(node.id)
             made.append(address)
             return machine_listen(address, port)
 
-        machine_listen = machine.listen
-        monkeypatch.setattr(machine, "listen", listen)
+        machine_listen = machine.open_listener
+        monkeypatch.setattr(machine, "open_listener", listen)
         with pytest.raises(ProviderError) as caught:
             start("master", "node001")
         assert os.strerror(number) in caught.value.message

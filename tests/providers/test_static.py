@@ -14,9 +14,9 @@ import pytest
 from clusterctl.config import loading
 from clusterctl.errors import ProviderError
 from clusterctl.model import Access, Facet, NodeState, Volume
-from clusterctl.plugin.loader import find
+from clusterctl.plugin.loader import find_plugin_class
 from clusterctl.providers.base import Power
-from clusterctl.providers.static import Host, StaticProvider, as_written
+from clusterctl.providers.static import Host, StaticProvider, parse_host
 from clusterctl.wiring import providers
 
 from .contract import ProviderContract, ids, plan_for
@@ -256,7 +256,7 @@ def messages(provider, *aliases, **changes):
 class TestCheck:
     def test_everything_of_every_host_is_said_at_once(self, root):
         hosts = [
-            as_written("me@@nonsense"),
+            parse_host("me@@nonsense"),
             host("alpha", address="name.invalid"),
             host("beta", address="192.0.2.2", host_key=""),
             host("gamma", address="192.0.2.3", key="/nothing/id"),
@@ -423,14 +423,14 @@ def test_a_host_without_a_section_is_what_is_written(text, expected, monkeypatch
     monkeypatch.setenv("LOGNAME", "")
     monkeypatch.setenv("USER", "")
     monkeypatch.setattr("getpass.getuser", lambda: "")
-    written = as_written(text)
+    written = parse_host(text)
     assert (written.address, written.port, written.user) == expected
     assert written.fault == ""
 
 
 @pytest.mark.parametrize("text", ["", "a b", "user@", "@host", "host:0", "host:70000", "host:x", "2001:db8::1", "a;b"])
 def test_what_is_no_host_is_a_fault(text):
-    assert "expected user@host:port" in as_written(text).fault
+    assert "expected user@host:port" in parse_host(text).fault
 
 
 def test_the_config_says_the_hosts(tmp_path):
@@ -440,8 +440,8 @@ def test_the_config_says_the_hosts(tmp_path):
         "[host alpha]\naddress = 192.0.2.1\nprivate_address = 10.0.0.1\nport = 23\nuser = root\n"
         "key_location = ~/id\nproxy_jump = me@gate\nhost_key = ssh-ed25519 AAAA\n"
     )
-    settings = loading.load(path, environ={}, find_plugin=find)
-    provider = providers.provider("static", settings)
+    settings = loading.read_config(path, environ={}, find_plugin=find_plugin_class)
+    provider = providers.make_provider("static", settings)
     assert provider._hosts == (
         Host(
             "alpha",
@@ -456,4 +456,4 @@ def test_the_config_says_the_hosts(tmp_path):
         Host("admin@192.0.2.9:2222", address="192.0.2.9", port=2222, user="admin"),
     )
     assert Facet.SHARED_HOME in provider.facets
-    assert ids(providers.provider("static").nodes()) == {}
+    assert ids(providers.make_provider("static").nodes()) == {}

@@ -9,13 +9,13 @@ from clusterctl.wiring import local_paths, providers
 
 @pytest.fixture
 def home():
-    return local_paths.home()
+    return local_paths.home_folder()
 
 
 @pytest.fixture
 def fake(lab, monkeypatch):
     """The only provider there is."""
     lab.provider.name = "local"
-    lab.home = local_paths.home()
+    lab.home = local_paths.home_folder()
     monkeypatch.setitem(providers._PROVIDERS, "local", lambda _: lab.provider)
     return lab

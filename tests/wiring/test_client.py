@@ -10,17 +10,17 @@ import pytest
 import clusterctl
 from clusterctl.errors import StateError, UsageError
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import client, local_paths
 
 
 @pytest.fixture
 def published(fake):
-    start(fake.parts(name="lab", cluster_size=1))
-    folder = ClusterFolder(local_paths.home(), "lab")
-    folder.write("client.json", "{}")
+    start_cluster(fake.parts(name="lab", cluster_size=1))
+    folder = ClusterFolder(local_paths.home_folder(), "lab")
+    folder.write_file("client.json", "{}")
     entry = {"name": "client", "file": "client.json", "url": None, "summary": ""}
-    folder.write("connections.json", json.dumps([entry]))
+    folder.write_file("connections.json", json.dumps([entry]))
     return folder
 
 
@@ -37,9 +37,9 @@ def test_without_one_the_error_says_what_makes_it(published, lost):
 
 
 def test_another_python_over_there_is_said(published):
-    assert client.other_python("lab") == ""
+    assert client.warn_of_other_python("lab") == ""
     published.record("note", key="python", value="2.7")
-    assert "lab runs 2.7" in client.other_python("lab")
+    assert "lab runs 2.7" in client.warn_of_other_python("lab")
 
 
 def test_connect_without_a_cluster_is_an_error_and_no_traceback_of_ipyparallel(fake):

@@ -6,24 +6,24 @@ import pytest
 
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import NodeState
-from clusterctl.operations.start import start
+from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import clusters, providers
 
 
 def test_a_provider_that_does_not_answer_hides_no_other(fake, monkeypatch):
-    start(fake.parts(name="up", cluster_size=1))
+    start_cluster(fake.parts(name="up", cluster_size=1))
     with pytest.raises(ProviderError, match="no Docker engine"):
-        providers.provider("docker").nodes()
+        providers.make_provider("docker").nodes()
     assert clusters.known_clusters() == {"up": NodeState.RUNNING}
 
 
 def test_those_of_the_provider_and_those_of_this_laptop(fake, home):
-    start(fake.parts(name="up", cluster_size=2))
-    start(fake.parts(name="off", cluster_size=1))
+    start_cluster(fake.parts(name="up", cluster_size=2))
+    start_cluster(fake.parts(name="off", cluster_size=1))
     fake.provider.stop("off")
-    start(fake.parts(name="half", cluster_size=2))
+    start_cluster(fake.parts(name="half", cluster_size=2))
     fake.provider.power_off("half", "master")
-    start(fake.parts(name="vanished", cluster_size=1))
+    start_cluster(fake.parts(name="vanished", cluster_size=1))
     fake.provider.lose("vanished", "master")
     (home / "clusters" / "no_journal").mkdir()
     assert clusters.known_clusters() == {
@@ -36,20 +36,20 @@ def test_those_of_the_provider_and_those_of_this_laptop(fake, home):
 
 def test_the_only_one_that_is_up_need_not_be_named(fake):
     with pytest.raises(UsageError, match="no cluster is up"):
-        clusters.the_cluster(None)
-    start(fake.parts(name="one", cluster_size=1))
-    start(fake.parts(name="off", cluster_size=1))
+        clusters.resolve_cluster(None)
+    start_cluster(fake.parts(name="one", cluster_size=1))
+    start_cluster(fake.parts(name="off", cluster_size=1))
     fake.provider.stop("off")
-    assert clusters.the_cluster(None) == "one"
-    start(fake.parts(name="two", cluster_size=1))
+    assert clusters.resolve_cluster(None) == "one"
+    start_cluster(fake.parts(name="two", cluster_size=1))
     with pytest.raises(UsageError, match="2 clusters are up") as caught:
-        clusters.the_cluster(None)
+        clusters.resolve_cluster(None)
     assert "one, two" in caught.value.remedy
 
 
 def test_one_that_is_named_must_exist(fake):
-    start(fake.parts(name="one", cluster_size=1))
-    assert clusters.the_cluster("one") == "one"
+    start_cluster(fake.parts(name="one", cluster_size=1))
+    assert clusters.resolve_cluster("one") == "one"
     with pytest.raises(UsageError, match="there is no cluster tow") as caught:
-        clusters.the_cluster("tow")
+        clusters.resolve_cluster("tow")
     assert "one" in caught.value.remedy

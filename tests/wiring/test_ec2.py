@@ -14,20 +14,20 @@ def test_it_is_what_the_aws_section_and_the_environment_say_whatever_else_is_in_
     (home / "config").write_text("[aws]\naws_region_name = eu-west-3\n[cluster a]\nnonsense = 1\n[cluster b]\n")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    assert ec2.aws(None).region == "eu-west-3"
-    assert ec2.aws(None, "us-west-2").region == "us-west-2"
+    assert ec2.open_account(None).region == "eu-west-3"
+    assert ec2.open_account(None, "us-west-2").region == "us-west-2"
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
-    assert ec2.aws(None).region == "eu-north-1"
+    assert ec2.open_account(None).region == "eu-north-1"
 
 
 def test_without_a_file_the_environment_is_enough(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
-    assert ec2.aws(None).region == "eu-north-1"
+    assert ec2.open_account(None).region == "eu-north-1"
 
 
 def test_a_key_and_its_secret_go_to_the_session(home):
     (home / "config").write_text("[aws]\naws_access_key_id = AKIA\naws_secret_access_key = hunter2\n")
-    known = ec2.aws(None)._credentials
+    known = ec2.open_account(None)._credentials
     assert (known.access_key_id, known.secret_access_key.reveal()) == ("AKIA", "hunter2")
     assert "hunter2" not in repr(known)
 
@@ -35,15 +35,15 @@ def test_a_key_and_its_secret_go_to_the_session(home):
 def test_what_is_wrong_in_its_own_section_is_told(home):
     (home / "config").write_text("[aws]\nregion = x\n")
     with pytest.raises(ConfigError, match="unknown option"):
-        ec2.aws(None)
+        ec2.open_account(None)
 
 
 def test_its_owner_is_the_user_at_this_computer_apart_for_a_folder_elsewhere(monkeypatch):
     monkeypatch.setattr(local_paths.getpass, "getuser", lambda: "ann")
     monkeypatch.setattr(ec2.platform, "node", lambda: "desk.example.org")
-    assert re.fullmatch(r"ann@desk-[0-9a-f]{8}", ec2.owner())
+    assert re.fullmatch(r"ann@desk-[0-9a-f]{8}", ec2.owner_tag())
     monkeypatch.setattr(ec2.platform, "node", lambda: "x" * 300)
-    assert len(ec2.owner()) == 128
+    assert len(ec2.owner_tag()) == 128
     monkeypatch.delenv("CLUSTERCTL_HOME")
     monkeypatch.setattr(ec2.platform, "node", lambda: "")
-    assert ec2.owner() == "ann@unknown"
+    assert ec2.owner_tag() == "ann@unknown"

@@ -11,10 +11,10 @@ from clusterctl.wiring import local_paths
 def test_home_is_said_by_the_environment_or_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("CLUSTERCTL_HOME", "~/mine")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert local_paths.home() == tmp_path / "mine"
+    assert local_paths.home_folder() == tmp_path / "mine"
     for value in (None, ""):
         monkeypatch.delenv("CLUSTERCTL_HOME") if value is None else monkeypatch.setenv("CLUSTERCTL_HOME", value)
-        assert local_paths.home() == tmp_path / ".clusterctl"
+        assert local_paths.home_folder() == tmp_path / ".clusterctl"
 
 
 def test_the_config_is_the_one_named_then_the_environments_then_ours_if_it_is_there(home, monkeypatch):
@@ -28,9 +28,9 @@ def test_the_config_is_the_one_named_then_the_environments_then_ours_if_it_is_th
 
 def test_whose_nodes_they_are_is_this_user_apart_for_a_folder_elsewhere(monkeypatch):
     monkeypatch.setattr(local_paths.getpass, "getuser", lambda: "DOMAIN\\ann")
-    apart = local_paths.owner()
+    apart = local_paths.docker_owner()
     assert re.fullmatch(r"DOMAIN-ann-[0-9a-f]{8}", apart)
     monkeypatch.setenv("CLUSTERCTL_HOME", "/elsewhere")
-    assert local_paths.owner() not in {apart, "DOMAIN-ann"}
+    assert local_paths.docker_owner() not in {apart, "DOMAIN-ann"}
     monkeypatch.delenv("CLUSTERCTL_HOME")
-    assert local_paths.owner() == "DOMAIN-ann"
+    assert local_paths.docker_owner() == "DOMAIN-ann"

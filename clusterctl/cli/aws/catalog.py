@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, region_option
-from clusterctl.cli.output import show_found
+from clusterctl.cli.output import show_items
 
 _IMAGES = {"system": "NODE_IMAGE_ID", "arch": "ARCH", "id": "IMAGE", "made": "MADE", "name": "NAME"}
 
@@ -18,8 +18,8 @@ def listregions(ctx: click.Context, *, as_json: bool) -> None:
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    regions = listing.regions(ec2.aws(ctx.obj.config))
-    show_found(regions, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
+    regions = listing.list_regions(ec2.open_account(ctx.obj.config))
+    show_items(regions, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
 
 
 @click.command()
@@ -31,9 +31,9 @@ def listzones(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
+    aws = ec2.open_account(ctx.obj.config, region)
     columns = {"name": "ZONE", "id": "ID", "state": "STATE", "kind": "KIND"}
-    show_found(listing.zones(aws), columns, as_json=as_json, none=f"No zones in {aws.region}.")
+    show_items(listing.list_zones(aws), columns, as_json=as_json, none=f"No zones in {aws.region}.")
 
 
 @click.command()
@@ -46,6 +46,6 @@ def listimages(ctx: click.Context, region: str | None, *, as_json: bool) -> None
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    listed = [*listing.baked_images(aws), *listing.named_images(aws, images.parameters())]
-    show_found(listed, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")
+    aws = ec2.open_account(ctx.obj.config, region)
+    listed = [*listing.list_baked_images(aws), *listing.list_system_images(aws, images.ssm_parameters())]
+    show_items(listed, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")

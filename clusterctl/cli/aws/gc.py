@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
-from clusterctl.cli.output import Output, confirm, show_json, show_table
-from clusterctl.text import age, plural, utc
+from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.text import format_age, format_utc, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.operations.gc import Findings, Unneeded
-    from clusterctl.providers.ec2.account.gc import Left
+    from clusterctl.operations.gc import GcFindings, UnneededResource
+    from clusterctl.providers.ec2.account.gc import Leftover
 
 
 @click.command()
@@ -34,26 +34,26 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
 
     What is needed is what the journals of this computer say. Exits with 1 if something is left, or was not looked at.
     """
-    from clusterctl.operations.gc import Asker, end, find
+    from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
     from clusterctl.wiring import ec2
-    from clusterctl.wiring.local_paths import home
+    from clusterctl.wiring.local_paths import home_folder
 
-    aws, scope = ec2.aws(ctx.obj.config), Asker(home(), ec2.owner(), images)
+    aws, scope = ec2.open_account(ctx.obj.config), GcScope(home_folder(), ec2.owner_tag(), images)
     with Output(as_json=as_json) as output:
-        findings = find(aws, scope, report=output)
+        findings = find_unneeded(aws, scope, report=output)
     doomed = [item for item in findings.unneeded if all_owners or not item.foreign]
     if not as_json:
         _show_findings(findings, doomed)
-    left: list[Left] = []
+    left: list[Leftover] = []
     if doomed and not dry_run:
-        confirm(f"End {plural(len(doomed), 'thing')}?", yes=yes, err=as_json)
+        confirm_or_abort(f"End {plural(len(doomed), 'thing')}?", yes=yes, err=as_json)
         with Output(as_json=as_json) as output:
-            left = end(aws, findings, doomed, scope, report=output)
+            left = end_resources(aws, findings, doomed, scope, report=output)
     if as_json:
         _show_as_json(findings, doomed=[] if dry_run else doomed, left=left)
     for leftover in left:
         resource = leftover.resource
-        click.echo(f"*** WARNING - {resource.region}: {_resource_label(resource)} is left: {leftover.why}", err=True)
+        click.echo(f"*** WARNING - {resource.region}: {_resource_label(resource)} is left: {leftover.reason}", err=True)
     if left and not as_json:
         click.echo("try: run `clusterctl gc` again in some minutes", err=True)
     return 1 if left or findings.failures else 0
@@ -63,7 +63,7 @@ def _resource_label(resource: Any) -> str:
     return f"{resource.kind.value} {resource.id}"
 
 
-def _show_findings(findings: Findings, doomed: Sequence[Unneeded]) -> None:
+def _show_findings(findings: GcFindings, doomed: Sequence[UnneededResource]) -> None:
     for text in findings.failures:
         click.echo(f"*** WARNING - not looked at: {text}", err=True)
     for text in findings.notes:
@@ -82,7 +82,7 @@ def _show_findings(findings: Findings, doomed: Sequence[Unneeded]) -> None:
                 resource.id,
                 resource.region,
                 resource.cluster or "-",
-                age(now - resource.made) if resource.made else "-",
+                format_age(now - resource.made) if resource.made else "-",
                 resource.owner or "-",
                 "-" if cost is None else f"{cost:.4f}",
                 resource.detail or resource.name or "-",
@@ -95,8 +95,8 @@ def _show_findings(findings: Findings, doomed: Sequence[Unneeded]) -> None:
     click.echo(f">>> {len(doomed)} of {plural(len(rows), 'thing')} to end{bill}")
 
 
-def _show_as_json(findings: Findings, *, doomed: Sequence[Unneeded], left: Sequence[Left]) -> None:
-    reasons = {leftover.resource.key: leftover.why for leftover in left}
+def _show_as_json(findings: GcFindings, *, doomed: Sequence[UnneededResource], left: Sequence[Leftover]) -> None:
+    reasons = {leftover.resource.key: leftover.reason for leftover in left}
     tried = {item.resource.key for item in doomed}
     show_json(
         {
@@ -109,7 +109,7 @@ def _show_as_json(findings: Findings, *, doomed: Sequence[Unneeded], left: Seque
                     "cluster": item.resource.cluster,
                     "uuid": item.resource.uuid,
                     "owner": item.resource.owner,
-                    "made": utc(item.resource.made),
+                    "made": format_utc(item.resource.made),
                     "detail": item.resource.detail,
                     "hourly_usd": _to_float(findings.hourly_usd.get(item.resource.id)),
                     "reason": item.reason,

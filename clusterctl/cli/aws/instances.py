@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
-from clusterctl.cli.output import Output, show_found
+from clusterctl.cli.output import Output, show_items
 from clusterctl.errors import UsageError
 
 _INSTANCES = {
@@ -44,9 +44,9 @@ def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_jso
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    instances = listing.instances(aws, ended=ended)
-    show_found(instances, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
+    aws = ec2.open_account(ctx.obj.config, region)
+    instances = listing.list_instances(aws, ended=ended)
+    show_items(instances, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
 
 
 @click.command()
@@ -59,9 +59,9 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
     from clusterctl.providers.ec2.account import listing
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    requests = listing.spot_requests(aws, closed=closed)
-    show_found(requests, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
+    aws = ec2.open_account(ctx.obj.config, region)
+    requests = listing.list_spot_requests(aws, closed=closed)
+    show_items(requests, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
 
 
 @click.command()
@@ -78,22 +78,22 @@ def showconsole(ctx: click.Context, name: str, node: str | None, region: str | N
         instance = name
     else:
         instance, region = _instance_of(ctx, name, node or "master", region)
-    aws = ec2.aws(ctx.obj.config, region)
-    text = listing.console(aws, instance)
+    aws = ec2.open_account(ctx.obj.config, region)
+    text = listing.read_console(aws, instance)
     click.echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")
 
 
 def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) -> tuple[str, str | None]:
     """Return the id of a node's instance, and its region as far as the journal knows it."""
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import lenient_parts
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import lenient_context
 
     with Output() as output:
-        context, _ = lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)
+        context, _ = lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)
     if context.provider.name != "ec2":
         raise UsageError(
             f"the nodes of {name} are no EC2 instances", remedy=f"`clusterctl logs {name} {alias}` shows their logs"
         )
-    node = context.cluster(context.provider.nodes(name)).node(alias)
+    node = context.make_cluster(context.provider.nodes(name)).node(alias)
     regions = [str(event["region"]) for event in context.folder.events() if event["event"] == "ec2"]
     return node.id.partition("@")[0], region or (regions[-1] if regions else None)

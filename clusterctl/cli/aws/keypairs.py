@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm, show_found
+from clusterctl.cli.output import confirm_or_abort, show_items
 from clusterctl.errors import ClusterctlError, UsageError
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class KeyName(click.ParamType[str]):
         from clusterctl.wiring import ec2
 
         try:
-            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
-            names = [pair.name for pair in key_pairs.key_pairs(account)]
+            account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
+            names = [pair.name for pair in key_pairs.list_key_pairs(account)]
         except ClusterctlError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -56,8 +56,8 @@ def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> No
     from clusterctl.providers.ec2.account import key_pairs
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    show_found(key_pairs.key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
+    aws = ec2.open_account(ctx.obj.config, region)
+    show_items(key_pairs.list_key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
 
 
 @click.command()
@@ -85,25 +85,25 @@ def createkey(
         raise UsageError(
             "-o and -i: the private key of what is imported is there already", remedy="leave one of them out"
         )
-    aws = ec2.aws(ctx.obj.config, region)
-    marks = {tags.OWNER: ec2.owner(), tags.NAME: name}
+    aws = ec2.open_account(ctx.obj.config, region)
+    marks = {tags.OWNER: ec2.owner_tag(), tags.NAME: name}
     if source:
-        key_pairs.bring(aws, name, public_key=_read_public_key(source), marks=marks)
+        key_pairs.import_key_pair(aws, name, public_key=_read_public_key(source), resource_tags=marks)
     elif output:
         with _create_private_file(output) as write:
-            write(key_pairs.create(aws, name, kind=kind, marks=marks).reveal())
+            write(key_pairs.create_key_pair(aws, name, key_type=kind, resource_tags=marks).reveal())
     else:
-        click.echo(key_pairs.create(aws, name, kind=kind, marks=marks).reveal().rstrip("\n"))
+        click.echo(key_pairs.create_key_pair(aws, name, key_type=kind, resource_tags=marks).reveal().rstrip("\n"))
     click.echo(
         f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True
     )
 
 
 def _read_public_key(path: Path) -> str:
-    from clusterctl.identity.keys import public_key_of
+    from clusterctl.identity.keys import extract_public_key
 
     try:
-        return public_key_of(path.expanduser().read_text(encoding="utf-8"))
+        return extract_public_key(path.expanduser().read_text(encoding="utf-8"))
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror or exc}", remedy="correct the path") from exc
     except ValueError as exc:
@@ -143,12 +143,12 @@ def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, y
     from clusterctl.providers.ec2.account import key_pairs
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    existing = {pair.name for pair in key_pairs.key_pairs(aws)}
+    aws = ec2.open_account(ctx.obj.config, region)
+    existing = {pair.name for pair in key_pairs.list_key_pairs(aws)}
     known = [name for name in names if name in existing]
     if known:
-        confirm(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
+        confirm_or_abort(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
     for name in names:
         if name in known:
-            key_pairs.remove(aws, name)
+            key_pairs.delete_key_pair(aws, name)
         click.echo(f">>> {name} is gone" if name in known else f">>> there is no key pair {name} in {aws.region}")

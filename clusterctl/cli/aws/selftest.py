@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
-from clusterctl.cli.money import Asking
-from clusterctl.cli.output import Output, confirm, show_json
+from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.output import Output, confirm_or_abort, show_json
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from clusterctl.operations.context import Parts
-    from clusterctl.operations.selftest.run import Verdict
+    from clusterctl.operations.context import RunContext
+    from clusterctl.operations.selftest.run import CheckResult
 
 
 @click.group()
@@ -43,17 +43,17 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     nodes end by themselves after two hours, should this computer not be able to end them.
     """
     from clusterctl.operations.selftest import run as operation
-    from clusterctl.operations.selftest.checks import Bench
+    from clusterctl.operations.selftest.checks import CheckContext
     from clusterctl.wiring.client import connect_client
-    from clusterctl.wiring.context import selftest_parts
+    from clusterctl.wiring.context import selftest_contexts
 
-    name = f"{operation.NAME}{secrets.token_hex(2)}"
+    name = f"{operation.NAME_PREFIX}{secrets.token_hex(2)}"
     with Output(as_json=as_json) as output:
-        make = selftest_parts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
+        make = selftest_contexts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
         if not yes:
             _ask_approval(make(None), as_json=as_json)
-        bench = Bench(parts=make, connect=lambda: connect_client(name))
-        verdicts = operation.selftest(bench, lambda verdict: _show_verdict(verdict, as_json=as_json))
+        bench = CheckContext(make_context=make, connect_client=lambda: connect_client(name))
+        verdicts = operation.run_selftest(bench, lambda verdict: _show_verdict(verdict, as_json=as_json))
     broken = sum(not verdict.ok for verdict in verdicts)
     if as_json:
         show_json({"name": name, "ok": not broken, "checks": [_verdict_json(verdict) for verdict in verdicts]})
@@ -62,23 +62,23 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     return 1 if broken else 0
 
 
-def _ask_approval(context: Parts, *, as_json: bool) -> None:
-    from clusterctl.operations.cost import quote
-    from clusterctl.operations.selftest.run import plan_of
+def _ask_approval(context: RunContext, *, as_json: bool) -> None:
+    from clusterctl.operations.cost import estimate_cost
+    from clusterctl.operations.selftest.run import plan_selftest
 
-    estimate = quote(context, plan_of(context))
+    estimate = estimate_cost(context, plan_selftest(context))
     if estimate:
-        Asking(as_json=as_json)(estimate)
+        CostPrompt(as_json=as_json)(estimate)
     else:
-        confirm(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
+        confirm_or_abort(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
 
 
-def _show_verdict(verdict: Verdict, *, as_json: bool) -> None:
+def _show_verdict(verdict: CheckResult, *, as_json: bool) -> None:
     line = f"{'ok' if verdict.ok else 'FAILED':6}  {verdict.promise} ({verdict.seconds:.0f} s)"
     click.echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_json(verdict: CheckResult) -> dict[str, Any]:
     return {
         "check": verdict.promise,
         "ok": verdict.ok,

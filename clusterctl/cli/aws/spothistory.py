@@ -16,7 +16,7 @@ from clusterctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.providers.ec2.pricing.spot_history import Course
+    from clusterctl.providers.ec2.pricing.spot_history import PriceHistory
 
 _DAYS = 7
 
@@ -64,11 +64,11 @@ def spothistory(
     kinds = list(dict.fromkeys(types))
     began, ended = _parse_period(days, start, end)
     file = _plot_path(plot, kinds)
-    from clusterctl.providers.ec2.pricing.spot_history import courses
+    from clusterctl.providers.ec2.pricing.spot_history import list_price_histories
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    histories = courses(aws, kinds, start=began, end=ended, zone=zone)
+    aws = ec2.open_account(ctx.obj.config, region)
+    histories = list_price_histories(aws, kinds, start=began, end=ended, zone=zone)
     if file:
         _draw_plot(file, histories, place=aws.region, start=began, end=ended)
     if as_json:
@@ -109,23 +109,23 @@ def _plot_path(plot: str | None, kinds: Sequence[str]) -> Path | None:
     return path
 
 
-def _draw_plot(file: Path, histories: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
-    from clusterctl.cli.charts.svg import picture
+def _draw_plot(file: Path, histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
+    from clusterctl.cli.charts.svg import render_price_svg
 
     try:
-        file.write_text(picture(histories, place=place, start=start, end=end), encoding="utf-8")
+        file.write_text(render_price_svg(histories, place=place, start=start, end=end), encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"cannot write {file}: {exc.strerror}", remedy="name another file with --plot") from exc
 
 
-def _show_prices(histories: Sequence[Course], *, place: str, start: datetime, end: datetime) -> None:
+def _show_prices(histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
     from clusterctl.cli.charts import text as price_text
 
     click.echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
     if _is_terminal():
-        for line in price_text.charts(histories, start=start, end=end):
+        for line in price_text.draw_charts(histories, start=start, end=end):
             click.echo(line)
-    for line in price_text.figures(histories):
+    for line in price_text.format_prices(histories):
         click.echo(line)
 
 
@@ -135,7 +135,7 @@ def _is_terminal() -> bool:
 
 
 def _prices_json(
-    histories: Sequence[Course], *, place: str, start: datetime, end: datetime, file: Path | None
+    histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime, file: Path | None
 ) -> dict[str, object]:
     return {
         "region": place,
@@ -144,12 +144,12 @@ def _prices_json(
         "plot": file,
         "prices": [
             {
-                "type": course.kind,
+                "type": course.instance_type,
                 "zone": course.zone,
                 "current_usd": float(course.last),
-                "min_usd": float(course.least),
+                "min_usd": float(course.lowest),
                 "mean_usd": round(float(course.mean), 6),
-                "max_usd": float(course.most),
+                "max_usd": float(course.highest),
                 "changes": [
                     {"time": change.since.isoformat(timespec="seconds"), "usd": float(change.usd)}
                     for change in course.changes

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm, show_found, show_json
+from clusterctl.cli.output import confirm_or_abort, show_items, show_json
 from clusterctl.errors import ClusterctlError, UsageError
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class VolumeId(click.ParamType[str]):
         from clusterctl.wiring import ec2
 
         try:
-            account = ec2.aws(ctx.find_root().params.get("config"), ctx.params.get("region"), hasty=True)
-            listed = volumes.volumes(account)
+            account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
+            listed = volumes.list_volumes(account)
         except ClusterctlError:
             return []
         matching = [volume for volume in listed if volume.id.startswith(incomplete)]
@@ -80,13 +80,13 @@ def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, sho
     from clusterctl.providers.ec2.account import volumes
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
+    aws = ec2.open_account(ctx.obj.config, region)
     filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
     for key, value in _parse_tags(chosen["marks"]).items():
         filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
     hidden = set() if show_deleted or chosen["status"] else {"deleting", "deleted"}
-    listed = [volume for volume in volumes.volumes(aws, filters) if volume.state not in hidden]
-    show_found(
+    listed = [volume for volume in volumes.list_volumes(aws, filters) if volume.state not in hidden]
+    show_items(
         listed,
         _COLUMNS,
         as_json=as_json,
@@ -122,11 +122,11 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
     reserved = [key for key in own_tags if key.startswith(("aws:", tags.PREFIX))]
     if reserved:
         raise UsageError(f"the tag {reserved[0]} is not yours to set", remedy="give keys of your own")
-    marks = {**own_tags, tags.OWNER: ec2.owner()}
+    marks = {**own_tags, tags.OWNER: ec2.owner_tag()}
     marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
-    aws = ec2.aws(ctx.obj.config, volumes.region_of(zone))
-    wish = volumes.Wish(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
-    made = volumes.create(aws, wish, marks=marks)
+    aws = ec2.open_account(ctx.obj.config, volumes.region_of_zone(zone))
+    wish = volumes.VolumeRequest(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
+    made = volumes.create_volume(aws, wish, resource_tags=marks)
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
         return
@@ -146,7 +146,7 @@ def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | No
     from clusterctl.providers.ec2.account import volumes
     from clusterctl.wiring import ec2
 
-    before = volumes.resize(ec2.aws(ctx.obj.config, region), volume_id, size)
+    before = volumes.resize_volume(ec2.open_account(ctx.obj.config, region), volume_id, size)
     click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
     click.echo(_explain_growth(before))
 
@@ -168,8 +168,8 @@ def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, 
     from clusterctl.providers.ec2.account import volumes
     from clusterctl.wiring import ec2
 
-    aws = ec2.aws(ctx.obj.config, region)
-    existing = {volume.id: volume for volume in volumes.volumes(aws, {"volume-id": tuple(ids)})}
+    aws = ec2.open_account(ctx.obj.config, region)
+    existing = {volume.id: volume for volume in volumes.list_volumes(aws, {"volume-id": tuple(ids)})}
     for volume in existing.values():
         if volume.attachments:
             holders = ", ".join(held.instance for held in volume.attachments)
@@ -182,8 +182,8 @@ def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, 
             f"{volume.id} ({volume.size_gb} GB{f', {volume.name}' if volume.name else ''})"
             for volume in existing.values()
         )
-        confirm(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
+        confirm_or_abort(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
     for id_ in ids:
         if id_ in existing:
-            volumes.remove(aws, id_)
+            volumes.delete_volume(aws, id_)
         click.echo(f">>> {id_} is gone" if id_ in existing else f">>> there is no volume {id_} in {aws.region}")

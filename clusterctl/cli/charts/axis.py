@@ -13,7 +13,7 @@ _TIMES = [
 ]
 
 
-def amounts(low: float, high: float, *, most: int = 6) -> list[float]:
+def price_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     """Return round numbers from below `low` to above `high`, evenly spaced, not many more than `most`.
 
     Amounts that differ by less than a ten-thousandth look equal, and get the scale of one amount.
@@ -27,7 +27,7 @@ def amounts(low: float, high: float, *, most: int = 6) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def times(start: datetime, end: datetime, *, most: int = 8) -> list[datetime]:
+def time_ticks(start: datetime, end: datetime, *, most: int = 8) -> list[datetime]:
     """Return at most `most` round moments from `start` to `end`: midnights, where the steps are days."""
     step = next((candidate for candidate in _TIMES if (end - start) / candidate <= most), _TIMES[-1])
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -39,7 +39,7 @@ def times(start: datetime, end: datetime, *, most: int = 8) -> list[datetime]:
     return moments
 
 
-def decimals(step: float) -> int:
+def count_decimals(step: float) -> int:
     """Return how many decimal places distinguish ticks that are `step` apart."""
     return max(2, -math.floor(math.log10(step) + 1e-9) + (0 if math.isclose(step, _one_digit(step)) else 1))
 

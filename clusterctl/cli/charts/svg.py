@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from clusterctl.providers.ec2.pricing.spot_history import Course
+    from clusterctl.providers.ec2.pricing.spot_history import PriceHistory
 
 _WIDTH, _HEIGHT = 960, 480
 _LEFT, _TOP, _BOTTOM = 76, 76, 56
@@ -25,7 +25,7 @@ _FONTS = "Helvetica, Arial, DejaVu Sans, sans-serif"
 _INK, _SOFT, _GRID = "#222222", "#666666", "#e4e4e4"
 
 
-def picture(courses: Sequence[Course], *, place: str, start: datetime, end: datetime) -> str:
+def render_price_svg(courses: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> str:
     """Return the text of an SVG file: a line for each zone, axes with dates and dollars, and a legend.
 
     Args:
@@ -38,18 +38,18 @@ def picture(courses: Sequence[Course], *, place: str, start: datetime, end: date
 
 
 class _PriceChart:
-    def __init__(self, courses: Sequence[Course], *, start: datetime, end: datetime) -> None:
+    def __init__(self, courses: Sequence[PriceHistory], *, start: datetime, end: datetime) -> None:
         self._courses = courses
         self._start, self._end = start, end
-        least, most = min(course.least for course in courses), max(course.most for course in courses)
-        self._ticks = axis.amounts(float(least), float(most))
-        several = len({course.kind for course in courses}) > 1
-        self._names = [f"{course.kind} {course.zone}" if several else course.zone for course in courses]
+        least, most = min(course.lowest for course in courses), max(course.highest for course in courses)
+        self._ticks = axis.price_ticks(float(least), float(most))
+        several = len({course.instance_type for course in courses}) > 1
+        self._names = [f"{course.instance_type} {course.zone}" if several else course.zone for course in courses]
         self._right = _WIDTH - _BESIDE - _LETTER * max(map(len, self._names)) - 20
         self._height = max(_HEIGHT, _TOP + _BOTTOM + _LINE * len(courses))
 
     def render_svg(self, place: str) -> str:
-        kinds = ", ".join(dict.fromkeys(course.kind for course in self._courses))
+        kinds = ", ".join(dict.fromkeys(course.instance_type for course in self._courses))
         when = f"{self._start:%d %b %Y %H:%M} to {self._end:%d %b %Y %H:%M} UTC"
         size = f'viewBox="0 0 {_WIDTH} {self._height}" width="{_WIDTH}" height="{self._height}"'
         lines = [
@@ -75,7 +75,7 @@ class _PriceChart:
         return self._height - _BOTTOM - share * (self._height - _TOP - _BOTTOM)
 
     def _draw_price_axis(self) -> list[str]:
-        places = axis.decimals(self._ticks[1] - self._ticks[0])
+        places = axis.count_decimals(self._ticks[1] - self._ticks[0])
         lines = []
         for usd in self._ticks:
             y = self._y_of(usd)
@@ -88,7 +88,7 @@ class _PriceChart:
     def _draw_time_axis(self) -> list[str]:
         bottom = self._height - _BOTTOM
         lines = [f'<path d="M{_LEFT} {bottom}H{self._right}" stroke="{_SOFT}"/>']
-        for moment in axis.times(self._start, self._end):
+        for moment in axis.time_ticks(self._start, self._end):
             x = self._x_of(moment)
             text = f"{moment:%d %b}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%H:%M}"
             lines.append(f'<path d="M{x:.1f} {bottom}v5" stroke="{_SOFT}"/>')
@@ -108,7 +108,7 @@ class _PriceChart:
             f'<text x="{_WIDTH - 16}" y="{y + 4}" text-anchor="end" fill="{_SOFT}">${course.last:.4f}</text>',
         ]
 
-    def _step_path(self, course: Course) -> str:
+    def _step_path(self, course: PriceHistory) -> str:
         """Return the path of a line in steps, since a price stays the same until it changes."""
         first = course.changes[0]
         path = f"M{self._x_of(max(first.since, self._start)):.1f} {self._y_of(float(first.usd)):.1f}"

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
     """List the clusters and their nodes."""
     from clusterctl.operations.status import list_clusters
-    from clusterctl.wiring.clusters import known_clusters, the_cluster
-    from clusterctl.wiring.context import lenient_parts
+    from clusterctl.wiring.clusters import known_clusters, resolve_cluster
+    from clusterctl.wiring.context import lenient_context
 
-    chosen = [the_cluster(name) for name in names] or list(known_clusters())
+    chosen = [resolve_cluster(name) for name in names] or list(known_clusters())
     with Output(as_json=as_json) as output:
-        contexts = [lenient_parts(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
+        contexts = [lenient_context(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
         statuses = list_clusters(contexts)
     if as_json:
         show_json([_status_json(status) for status in statuses])
@@ -40,7 +40,7 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
 
 def _status_json(status: ClusterStatus) -> dict[str, object]:
     master = next((node for node in status.nodes if node.is_master), None)
-    counts = [status.engines(node.alias) for node in status.nodes]
+    counts = [status.engine_count(node.alias) for node in status.nodes]
     known = [count for count in counts if count is not None]
     published = {connection.name: connection for connection in status.published}
     return {
@@ -59,7 +59,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
                 "address": node.address,
                 "type": node.type,
                 "market": node.market,
-                "engines": status.engines(node.alias),
+                "engines": status.engine_count(node.alias),
             }
             for node in status.nodes
         ],
@@ -81,7 +81,7 @@ def _show_status(status: ClusterStatus) -> None:
         click.echo(f"  {connection.name}: {where}")
     rows = []
     for node in status.nodes:
-        count = status.engines(node.alias)
+        count = status.engine_count(node.alias)
         shown = "-" if count is None else str(count)
         rows.append(
             (
@@ -102,17 +102,17 @@ def _show_status(status: ClusterStatus) -> None:
 @click.pass_context
 def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
     """Show what every plugin sees of a cluster; exits with 1 if something is not as it should be."""
-    from clusterctl.operations.status import status as status_operation
+    from clusterctl.operations.status import query_status as status_operation
     from clusterctl.tunnel import process
-    from clusterctl.wiring.client import other_python
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import lenient_parts
+    from clusterctl.wiring.client import warn_of_other_python
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import lenient_context
 
-    cluster = the_cluster(name)
+    cluster = resolve_cluster(name)
     with Output(as_json=as_json) as output:
-        context, trouble = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
+        context, trouble = lenient_context(cluster, config_file=ctx.obj.config, report=output)
         cluster_status = status_operation(context)
-    forwards = process.forwards(context.folder.path)
+    forwards = process.read_forwards(context.folder.path)
     tunnel_state = ("up" if process.is_up(context.folder.path) else "down") if forwards else "not needed"
     healthy = (
         cluster_status.state == "running" and all(row.healthy for row in cluster_status.rows) and tunnel_state != "down"
@@ -127,7 +127,7 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
             ("NODE", "WHAT", "STATE", ""),
             [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in cluster_status.rows],
         )
-        _show_warnings(trouble and f"the config cannot be read: {trouble}", other_python(cluster))
+        _show_warnings(trouble and f"the config cannot be read: {trouble}", warn_of_other_python(cluster))
         if not healthy:
             click.echo(
                 f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
@@ -151,17 +151,17 @@ def _show_warnings(*troubles: str) -> None:
 @click.pass_context
 def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
     """Show the logs of the services on a node (default: the master), or what was run there."""
-    from clusterctl.operations.access import service_logs
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import lenient_parts
+    from clusterctl.operations.access import show_service_logs
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import lenient_context
 
-    cluster = the_cluster(name)
+    cluster = resolve_cluster(name)
     with Output() as output:
-        context, _ = lenient_parts(cluster, config_file=ctx.obj.config, report=output)
-        alias = context.cluster(context.provider.nodes(cluster)).node(node or "master").alias
-        log = context.folder.log(alias)
+        context, _ = lenient_context(cluster, config_file=ctx.obj.config, report=output)
+        alias = context.make_cluster(context.provider.nodes(cluster)).node(node or "master").alias
+        log = context.folder.log_file(alias)
         if commands:
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
             click.echo("\n".join(text.splitlines()[-lines:]))
             return
-        service_logs(context, alias, lines=lines, show=click.echo)
+        show_service_logs(context, alias, lines=lines, show=click.echo)

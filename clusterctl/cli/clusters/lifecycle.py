@@ -8,7 +8,7 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, yes_option
 from clusterctl.cli.clusters.start_report import show_started
-from clusterctl.cli.output import Output, confirm
+from clusterctl.cli.output import Output, confirm_or_abort
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
-    from clusterctl.operations.leave import stop as stop_operation
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.operations.leave import stop_cluster as stop_operation
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
     for name in names:
-        the_cluster(name)
-    confirm(f"Stop {', '.join(names)}?", yes=yes)
+        resolve_cluster(name)
+    confirm_or_abort(f"Stop {', '.join(names)}?", yes=yes)
     for name in names:
         with Output() as output:
-            context = parts_of(name, config_file=ctx.obj.config, report=output)
-            context.say(f"Stopping {name}")
+            context = load_context(name, config_file=ctx.obj.config, report=output)
+            context.announce_step(f"Stopping {name}")
             stopped = stop_operation(context)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
 
@@ -41,16 +41,16 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str]) -> int:
     """Boot the nodes anew, or power them off and on again, and let them join."""
-    from clusterctl.operations.restart import restart as restart_operation
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.operations.restart import restart_cluster as restart_operation
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
     ok = True
     for name in names:
-        the_cluster(name)
+        resolve_cluster(name)
         with Output() as output:
-            context = parts_of(name, config_file=ctx.obj.config, report=output)
-            context.say(f"Restarting {name}")
+            context = load_context(name, config_file=ctx.obj.config, report=output)
+            context.announce_step(f"Restarting {name}")
             started = restart_operation(context)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok
@@ -65,22 +65,24 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
 def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
     """End the nodes and everything on them, for good. A cluster that is gone already is success."""
     from clusterctl import planning
-    from clusterctl.operations.leave import terminate as terminate_operation
+    from clusterctl.operations.leave import terminate_cluster as terminate_operation
     from clusterctl.wiring.clusters import known_clusters
-    from clusterctl.wiring.context import lenient_parts
+    from clusterctl.wiring.context import lenient_context
 
     for name in names:
         planning.check_name(name)
     known = known_clusters()
     if any(name in known for name in names):
-        confirm(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
+        confirm_or_abort(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
     for name in names:
         with Output() as output:
-            context, trouble = lenient_parts(name, config_file=ctx.obj.config, report=output)
+            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output)
             if trouble:
-                context.warn(f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}")
+                context.warn_user(
+                    f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}"
+                )
             if name in known:
-                context.say(f"Terminating {name}")
+                context.announce_step(f"Terminating {name}")
             ended = terminate_operation(context, force=force)
         click.echo(
             f">>> {name} is gone ({plural(len(ended), 'node')})"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
-from clusterctl.cli.money import Asking, estimate_json
-from clusterctl.cli.output import Output, confirm, show_json
+from clusterctl.cli.money import CostPrompt, estimate_json
+from clusterctl.cli.output import Output, confirm_or_abort, show_json
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def addnode(
     What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
     """
     from clusterctl.operations.start import add_nodes
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
-    the_cluster(name)
+    resolve_cluster(name)
     with Output(as_json=as_json) as output:
-        context = parts_of(name, config_file=ctx.obj.config, report=output)
-        asking = Asking(as_json=as_json)
+        context = load_context(name, config_file=ctx.obj.config, report=output)
+        asking = CostPrompt(as_json=as_json)
         started = add_nodes(
             context,
             _split_aliases(aliases),
@@ -101,14 +101,14 @@ def removenode(
 ) -> None:
     """Let workers leave, and end them. The master stays."""
     from clusterctl.operations.leave import remove_nodes
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
-    the_cluster(name)
+    resolve_cluster(name)
     chosen = _split_aliases(aliases)
-    confirm(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
+    confirm_or_abort(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
     with Output(as_json=as_json) as output:
-        context = parts_of(name, config_file=ctx.obj.config, report=output)
+        context = load_context(name, config_file=ctx.obj.config, report=output)
         removed = remove_nodes(context, chosen, num_nodes)
     if as_json:
         show_json({"name": name, "removed": removed})

@@ -8,7 +8,7 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_plan, show_started
-from clusterctl.cli.money import Asking
+from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output
 from clusterctl.errors import ProviderError, UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clusterctl.model import Plan
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Estimate
 
 # Option: (flags, cluster option it sets, help)
@@ -118,26 +118,26 @@ def start(
     """
     from clusterctl import planning
     from clusterctl.operations.plan import make_plan
-    from clusterctl.operations.start import start as start_operation
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.operations.start import start_cluster as start_operation
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
     from clusterctl.wiring.plugins import idle_plugins
 
     planning.check_name(name)
     if no_create:
-        the_cluster(name)
+        resolve_cluster(name)
     changes = _collect_overrides(overrides, settings)
     with Output(as_json=as_json) as output:
-        context = parts_of(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
+        context = load_context(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
         idle = idle_plugins(context.settings, context.provider.facets)
         _show_notes(output, (*context.settings.notes, *idle))
         if dry_run:
-            wanted = context.folder.wanted() or planning.aliases(context.settings.cluster.cluster_size)
+            wanted = context.folder.wanted_nodes() or planning.node_aliases(context.settings.cluster.cluster_size)
             plan = make_plan(context, wanted)
             show_plan(plan, _estimate_plan(context, plan), as_json=as_json)
             return 0
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
-        asking = Asking(as_json=as_json)
+        asking = CostPrompt(as_json=as_json)
         started = start_operation(context, explicit_size=size, approve=None if yes else asking)
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
     if login_master:
@@ -147,14 +147,14 @@ def start(
     return 0 if started.ok else 1
 
 
-def _estimate_plan(context: Parts, plan: Plan) -> Estimate | None:
+def _estimate_plan(context: RunContext, plan: Plan) -> Estimate | None:
     """Return the cost of the plan; None also where the prices are unavailable, which a dry run survives."""
-    from clusterctl.operations.cost import quote
+    from clusterctl.operations.cost import estimate_cost
 
     try:
-        return quote(context, plan)
+        return estimate_cost(context, plan)
     except ProviderError as exc:
-        context.warn(f"what it would cost is not known: {exc.message}")
+        context.warn_user(f"what it would cost is not known: {exc.message}")
         return None
 
 

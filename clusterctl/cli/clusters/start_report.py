@@ -12,7 +12,7 @@ from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from clusterctl.model import Plan
-    from clusterctl.operations.start import Started
+    from clusterctl.operations.start import StartResult
     from clusterctl.providers.money import Estimate
 
 
@@ -36,7 +36,7 @@ def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
     click.echo("nothing was created: this was a dry run")
 
 
-def show_started(started: Started, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
+def show_started(started: StartResult, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
     """Show the result of `start`, and how to connect.
 
     Args:
@@ -45,7 +45,7 @@ def show_started(started: Started, estimate: Estimate | None = None, *, as_json:
         as_json: whether to print JSON, for programs.
         timings: whether to show the steps and their times too.
     """
-    from clusterctl.operations.start import timings as timings_of
+    from clusterctl.operations.start import timings_document as timings_of
 
     client = next((c for c in started.published if c.name == "client"), None)
     notebook = next((c for c in started.published if c.name == "notebook"), None)
@@ -84,7 +84,7 @@ def show_started(started: Started, estimate: Estimate | None = None, *, as_json:
     )
 
 
-def _show_timings(started: Started) -> None:
+def _show_timings(started: StartResult) -> None:
     rows = [
         (
             s.node,

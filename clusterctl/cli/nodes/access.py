@@ -15,7 +15,7 @@ from clusterctl.text import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.remote.base import Result
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -24,26 +24,26 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 def _join_words(words: Sequence[str]) -> str:
     """Return the words after the cluster's name as a shell command, without a leading ``--``."""
-    from clusterctl.remote.base import quote
+    from clusterctl.remote.base import join_command
 
     own = tuple(words[1:] if words[:1] == ("--",) else words)
-    return quote(own) if own else ""
+    return join_command(own) if own else ""
 
 
-def _load_context(ctx: click.Context, name: str, output: Output) -> Parts:
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import lenient_parts
+def _load_context(ctx: click.Context, name: str, output: Output) -> RunContext:
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import lenient_context
 
-    return lenient_parts(the_cluster(name), config_file=ctx.obj.config, report=output)[0]
+    return lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)[0]
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
     """Open a shell on a node, or run one command. Return its exit status."""
-    from clusterctl.operations.access import reach
+    from clusterctl.operations.access import open_node
 
     words = _join_words(command)
     with Output() as output:
-        cluster, target = reach(_load_context(ctx, name, output), node, user=user)
+        cluster, target = open_node(_load_context(ctx, name, output), node, user=user)
     try:
         remote = cluster.on(target)
         if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -92,7 +92,7 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
 @click.pass_context
 def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
     """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
-    from clusterctl.operations.access import execute
+    from clusterctl.operations.access import run_on_nodes
 
     as_json = bool(options["as_json"])
     results: dict[str, Result] = {}
@@ -105,7 +105,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
                     click.echo(f"{alias}: {line}", err=err)
 
     with Output(as_json=as_json) as output:
-        statuses = execute(_load_context(ctx, name, output), _join_words(command), nodes, show_result)
+        statuses = run_on_nodes(_load_context(ctx, name, output), _join_words(command), nodes, show_result)
     if as_json:
         show_json(
             [
@@ -132,7 +132,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
 @click.pass_context
 def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home."""
-    from clusterctl.operations.access import put as put_operation
+    from clusterctl.operations.access import copy_to_node as put_operation
 
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
@@ -151,7 +151,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
 @click.pass_context
 def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders from a node. The last part of REMOTE may have wildcards."""
-    from clusterctl.operations.access import get as get_operation
+    from clusterctl.operations.access import copy_from_node as get_operation
 
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")

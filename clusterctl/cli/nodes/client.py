@@ -17,15 +17,15 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
     from clusterctl.journal import ClusterFolder
     from clusterctl.tunnel import process as tunnels
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.local_paths import home
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.local_paths import home_folder
 
-    folder = ClusterFolder(home(), the_cluster(name))
-    forwards = tunnels.forwards(folder.path)
+    folder = ClusterFolder(home_folder(), resolve_cluster(name))
+    forwards = tunnels.read_forwards(folder.path)
     if close:
-        tunnels.stop(folder.path)
+        tunnels.stop_process(folder.path)
     elif forwards:
-        tunnels.reopen(folder.path)
+        tunnels.reopen_tunnel(folder.path)
     up = tunnels.is_up(folder.path)
     if as_json:
         ports = [{"local_port": f.local_port, "host": f.host, "port": f.port} for f in forwards]
@@ -67,18 +67,18 @@ def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
     from clusterctl.journal import ClusterFolder
     from clusterctl.tunnel import process as tunnels
     from clusterctl.tunnel import publish
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.local_paths import home
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.local_paths import home_folder
 
-    folder = ClusterFolder(home(), the_cluster(name))
-    url = next((c.url for c in publish.published(folder) if c.name == "notebook"), None)
+    folder = ClusterFolder(home_folder(), resolve_cluster(name))
+    url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
     if url is None:
         raise StateError(
             f"{folder.name} has no notebook",
             remedy=f"`clusterctl start --set ipcluster.enable_notebook=yes {folder.name}` adds one,"
             " or set ENABLE_NOTEBOOK = True in [plugin ipcluster]",
         )
-    tunnels.reopen(folder.path)
+    tunnels.reopen_tunnel(folder.path)
     if as_json:
         show_json({"name": folder.name, "url": url})
     else:

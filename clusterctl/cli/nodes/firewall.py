@@ -17,18 +17,18 @@ def allow_me(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
 
     For clusters on EC2, when you have gone elsewhere. Who else may log in is in ALLOW_FROM of the template.
     """
-    from clusterctl.operations.firewall import allow_me as operation
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.operations.firewall import allow_this_computer as operation
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
-    cluster = the_cluster(name)
+    cluster = resolve_cluster(name)
     with Output(as_json=as_json) as output:
-        allowed = operation(parts_of(cluster, config_file=ctx.obj.config, report=output))
+        allowed = operation(load_context(cluster, config_file=ctx.obj.config, report=output))
     if as_json:
-        show_json({"name": cluster, "allowed": allowed.now, "before": allowed.before})
+        show_json({"name": cluster, "allowed": allowed.current, "before": allowed.previous})
     else:
-        gone = [network for network in allowed.before if network not in allowed.now]
+        gone = [network for network in allowed.previous if network not in allowed.current]
         click.echo(
-            f">>> {cluster} lets in {', '.join(allowed.now) or 'nobody by SSH'}"
+            f">>> {cluster} lets in {', '.join(allowed.current) or 'nobody by SSH'}"
             + (f", and no more {', '.join(gone)}" if gone else "")
         )

@@ -17,12 +17,12 @@ from clusterctl.cli.output import Output, show_json, show_table
 def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
     """Run one plugin on a cluster; without a name, on the one that is up."""
     from clusterctl.operations.run_plugin import run_plugin
-    from clusterctl.wiring.clusters import the_cluster
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.wiring.clusters import resolve_cluster
+    from clusterctl.wiring.context import load_context
 
-    cluster = the_cluster(name)
+    cluster = resolve_cluster(name)
     with Output() as output:
-        context = parts_of(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
+        context = load_context(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
         problems = run_plugin(context, plugin)
     click.echo(f">>> {plugin} ran on {cluster}")
     return 1 if problems else 0
@@ -47,7 +47,7 @@ def plugins(*, hooks: bool, as_json: bool) -> None:
             show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in promises])
         return
     rows = []
-    for name, plugin in loader.installed().items():
+    for name, plugin in loader.installed_plugins().items():
         options = loader.options_model(plugin).model_fields
         rows.append((name, (inspect.getdoc(plugin) or "").splitlines()[0], options))
     if as_json:

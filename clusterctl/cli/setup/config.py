@@ -14,7 +14,7 @@ from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import UsageError
 from clusterctl.plugin import loader
 from clusterctl.wiring.context import load_settings
-from clusterctl.wiring.local_paths import config_path, home
+from clusterctl.wiring.local_paths import config_path, home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,8 +35,8 @@ def config() -> None:
 def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     """Write a commented config file that works as it is."""
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
-    path = (target or (Path(explicit) if explicit else home() / "config")).expanduser()
-    _write_config(path, render_example(loader.installed()), force=force)
+    path = (target or (Path(explicit) if explicit else home_folder() / "config")).expanduser()
+    _write_config(path, render_example(loader.installed_plugins()), force=force)
     click.echo(f"written: {path}")
     click.echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
 
@@ -73,10 +73,10 @@ def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:
     click.echo(f"template {settings.template} (provider {provider_name(settings.cluster)}; file {file})")
     width = max(len(key) for key, _, _ in rows)
     for key, value, origin in rows:
-        click.echo(f"{key:<{width}}  {_value_text(value)}  ({origin_words(origin)})")
+        click.echo(f"{key:<{width}}  {_value_text(value)}  ({describe_origin(origin)})")
 
 
-def origin_words(origin: Origin) -> str:
+def describe_origin(origin: Origin) -> str:
     """Return a short text for the origin of a value."""
     if origin.where == "file":
         return f"{origin.file} [{origin.section}]"
@@ -127,7 +127,7 @@ def _settings_json(settings: Settings, rows: list[tuple[str, Any, Origin]]) -> d
         "provider": provider_name(settings.cluster),
         "notes": list(settings.notes),
         "options": {
-            key: {"value": _to_plain(value), "from": origin.where, "where": origin_words(origin)}
+            key: {"value": _to_plain(value), "from": origin.where, "where": describe_origin(origin)}
             for key, value, origin in rows
         },
     }

@@ -10,8 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
-from clusterctl.cli.money import Asking
-from clusterctl.cli.output import Output, confirm, show_json, show_table
+from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def image() -> None:
 def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
     """Build the image of Docker nodes, on this computer."""
     from clusterctl.providers.base import ImageSource
-    from clusterctl.wiring.providers import base_images
+    from clusterctl.wiring.providers import base_image_provider
 
     if base and rootfs:
         raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
@@ -66,7 +66,7 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
         raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
     began = time.monotonic()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
-    built = base_images().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
+    built = base_image_provider().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
     seconds = time.monotonic() - began
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
@@ -92,14 +92,14 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
     Where the node that it is made on costs money, it says what and asks first.
     """
     from clusterctl import planning
-    from clusterctl.operations.image import PREFIX
-    from clusterctl.operations.image import bake as bake_operation
-    from clusterctl.wiring.context import parts_of
+    from clusterctl.operations.image import BUILDER_PREFIX
+    from clusterctl.operations.image import bake_image as bake_operation
+    from clusterctl.wiring.context import load_context
 
-    builder = planning.check_name(f"{PREFIX}{name}")
+    builder = planning.check_name(f"{BUILDER_PREFIX}{name}")
     with Output(as_json=as_json) as output:
-        context = parts_of(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_operation(context, approve=None if yes else Asking(as_json=as_json))
+        context = load_context(builder, config_file=ctx.obj.config, template=template, report=output)
+        baked = bake_operation(context, approve=None if yes else CostPrompt(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:
@@ -144,7 +144,7 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
     owners = {image.name: provider for provider, image in _list_baked()}
     known = [name for name in names if name in owners]
     if known:
-        confirm(f"Delete {', '.join(known)}?", yes=yes)
+        confirm_or_abort(f"Delete {', '.join(known)}?", yes=yes)
     for name in names:
         if name in owners:
             image_providers()[owners[name]].remove_image(name)
@@ -162,7 +162,7 @@ def _list_baked() -> list[tuple[str, Image]]:
     errors: list[ClusterctlError] = []
     for name, owner in image_providers().items():
         try:
-            images += [(name, image) for image in owner.images()]
+            images += [(name, image) for image in owner.list_images()]
         except ProviderError as exc:
             errors.append(exc)
     if errors and not images:

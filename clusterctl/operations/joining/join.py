@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
 from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER, Facet, NodeState, Step
-from clusterctl.node.facts import learn, use_own_key
-from clusterctl.operations.joining.wavefront import RETRY_S, SSH, NotYetError, Outcome, Wavefront
+from clusterctl.node.facts import gather_facts, switch_host_key
+from clusterctl.operations.joining.wavefront import RETRY_S, SSH, JoinOutcome, NotYetError, Wavefront
 from clusterctl.providers.base import Consoles
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Connection, Node, Plan
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
 
 _CONSOLES, _CONSOLE_LINES = 3, 5
 """How many silent nodes have their console shown, and how many lines of it."""
@@ -31,7 +31,9 @@ _PROGRAM_PAUSE_S = 2.0
 _LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
-def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float) -> Outcome:
+def join_nodes(
+    context: RunContext, cluster: Cluster, plan: Plan, aliases: Sequence[str], *, left_s: float
+) -> JoinOutcome:
     """Let these nodes join, each as soon as it can.
 
     Workers that fail or are late are reported and marked out of reach; the outcome names them. A master that fails is
@@ -40,13 +42,13 @@ def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *
     joiner = _Joiner(context, cluster, plan, len(aliases))
     front = Wavefront(
         aliases,
-        context.host.having("clusterctl_join"),
+        context.plugin_host.plugins_with("clusterctl_join"),
         act=joiner.run_act,
         when_reachable=joiner.when_reachable,
         deadline_s=left_s,
         timeout_s=plan.deadline_s,
         # Where all nodes share one cache, the workers wait for the master's download instead of repeating it.
-        independent=() if Facet.SHARED_CACHE in context.provider.facets else context.host.independent(),
+        independent=() if Facet.SHARED_CACHE in context.provider.facets else context.plugin_host.independent_plugins(),
         on_end=joiner.report_end,
         on_joined=joiner.record_joined,
     )
@@ -54,7 +56,7 @@ def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *
     answered = {step.node for step in outcome.steps if step.plugin == SSH and not step.error}
     silent = [alias for alias in outcome.failed if alias not in answered][:_CONSOLES]
     for alias, error in outcome.failed.items():
-        cluster.lose(alias)
+        cluster.mark_unreachable(alias)
         if alias in silent:
             error.message += _console_tail(context, alias)
         if alias == MASTER:
@@ -67,7 +69,7 @@ def join(context: Parts, cluster: Cluster, plan: Plan, aliases: Sequence[str], *
     return outcome
 
 
-def _console_tail(context: Parts, alias: str) -> str:
+def _console_tail(context: RunContext, alias: str) -> str:
     """Return the last lines of the console of a node that never answered; empty where the provider has none."""
     text = ""
     if isinstance(context.provider, Consoles):
@@ -77,26 +79,26 @@ def _console_tail(context: Parts, alias: str) -> str:
     return "".join(["\nits console ends with:", *(f"\n    {line}" for line in lines)]) if lines else ""
 
 
-def failure(alias: str, message: str) -> str:
+def describe_failure(alias: str, message: str) -> str:
     """Return the message with the node's alias in front, unless the message names the node already."""
     return message if alias in message.replace(":", " ").split() else f"{alias}: {message}"
 
 
-def members_changed(context: Parts, cluster: Cluster) -> None:
+def run_members(context: RunContext, cluster: Cluster) -> None:
     """Call every plugin's `clusterctl_members`, in order. A failure is reported and does not stop the rest."""
-    for name in context.host.having("clusterctl_members"):
+    for name in context.plugin_host.plugins_with("clusterctl_members"):
         try:
-            context.host.call(name, "clusterctl_members", cluster=cluster)
+            context.plugin_host.call_hook(name, "clusterctl_members", cluster=cluster)
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
 
 
-def connect(context: Parts, cluster: Cluster) -> list[Connection]:
+def run_connect(context: RunContext, cluster: Cluster) -> list[Connection]:
     """Return the connections that every plugin's `clusterctl_connect` names, in order."""
     connections: list[Connection] = []
-    for name in context.host.having("clusterctl_connect"):
+    for name in context.plugin_host.plugins_with("clusterctl_connect"):
         try:
-            answer = context.host.call(name, "clusterctl_connect", cluster=cluster)
+            answer = context.plugin_host.call_hook(name, "clusterctl_connect", cluster=cluster)
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
             continue
@@ -107,7 +109,7 @@ def connect(context: Parts, cluster: Cluster) -> list[Connection]:
 class _Joiner:
     """Runs the acts of the wavefront on nodes, records their progress and reports their failures."""
 
-    def __init__(self, context: Parts, cluster: Cluster, plan: Plan, total: int) -> None:
+    def __init__(self, context: RunContext, cluster: Cluster, plan: Plan, total: int) -> None:
         self._context = context
         self._cluster = cluster
         self._plan = plan
@@ -120,7 +122,7 @@ class _Joiner:
         self._reported: set[str] = set()
 
     def when_reachable(self, alias: str, then: Callable[[], None]) -> None:
-        self._cluster.on(self._cluster.node(alias)).knock(then)
+        self._cluster.on(self._cluster.node(alias)).when_reachable(then)
 
     def run_act(self, alias: str, plugin: str) -> int:
         node = self._cluster.node(alias)
@@ -129,7 +131,7 @@ class _Joiner:
         if plugin == SSH:
             self._log_in(alias)
         else:
-            self._context.host.call(plugin, "clusterctl_join", cluster=self._cluster, node=node)
+            self._context.plugin_host.call_hook(plugin, "clusterctl_join", cluster=self._cluster, node=node)
         return remote.commands - before
 
     def _log_in(self, alias: str) -> None:
@@ -167,14 +169,14 @@ class _Joiner:
     def _gather_facts(self, node: Node) -> None:
         """Learn the facts of a node. Replace the bootstrap host key, where it has one, with the node's own."""
         remote, folder = self._cluster.on(node), self._context.folder
-        facts = learn(remote, node)
+        facts = gather_facts(remote, node)
         if node.bootstrap_key:
             # If this process is killed here, the node shows one of two keys. Both of them are accepted.
             folder.expect_host_key(node, facts.host_key)
-            use_own_key(remote, facts.host_key)
+            switch_host_key(remote, facts.host_key)
             folder.keep_host_key(node, facts.host_key)
             node = replace(node, host_key=facts.host_key, bootstrap_key=False)
-        self._cluster.learn(replace(node, cores=facts.cores if node.cores is None else node.cores))
+        self._cluster.update_node(replace(node, cores=facts.cores if node.cores is None else node.cores))
 
     def report_end(self, step: Step) -> None:
         if step.error:
@@ -184,7 +186,7 @@ class _Joiner:
         """Report once why a node does not join."""
         if alias not in self._reported:
             self._reported.add(alias)
-            self._cluster.problem(failure(alias, message))
+            self._cluster.problem(describe_failure(alias, message))
 
     def record_joined(self, alias: str) -> None:
         node = self._cluster.node(alias)
@@ -201,7 +203,7 @@ class _Joiner:
         )
 
 
-def shifted(steps: Sequence[Step], by_s: float) -> list[Step]:
+def shift_steps(steps: Sequence[Step], by_s: float) -> list[Step]:
     """Return the steps with all times shifted by `by_s` seconds."""
     return [
         replace(step, ready_s=step.ready_s + by_s, began_s=step.began_s + by_s, ended_s=step.ended_s + by_s)

@@ -45,7 +45,7 @@ class NotYetError(ClusterctlError):
 
 
 @dataclass
-class Outcome:
+class JoinOutcome:
     """The result of a wavefront."""
 
     steps: list[Step] = field(default_factory=list)
@@ -102,9 +102,9 @@ class Wavefront:
         self._queued = 0
         self._retries: list[tuple[float, Act]] = []
         self._ready: dict[Act, tuple[float, str]] = {}
-        self.outcome = Outcome()
+        self.outcome = JoinOutcome()
 
-    def run(self) -> Outcome:
+    def run(self) -> JoinOutcome:
         """Run all acts. Return when every node has joined or failed, or at the deadline."""
         threads = min(MAX_THREADS, len(self._nodes))
         for _ in range(threads):

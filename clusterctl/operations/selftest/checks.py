@@ -18,18 +18,18 @@ from clusterctl import hub
 from clusterctl.model import Facet, NodeState
 from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
-from clusterctl.operations.leave import remove_nodes, stop
-from clusterctl.operations.restart import restart
+from clusterctl.operations.leave import remove_nodes, stop_cluster
+from clusterctl.operations.restart import restart_cluster
 from clusterctl.operations.run_plugin import run_plugin
-from clusterctl.operations.start import Started, add_nodes, start
-from clusterctl.providers.base import Audited, Doors
+from clusterctl.operations.start import StartResult, add_nodes, start_cluster
+from clusterctl.providers.base import Audited, Firewall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
-    from clusterctl.operations.context import Parts
+    from clusterctl.operations.context import RunContext
     from clusterctl.providers.audits import Audit
 
 _WORLD = ("0.0.0.0/0", "::/0")
@@ -41,17 +41,17 @@ _TELL_INSTANCE = "clusterctl.on_node.system.tell_instance"
 _METADATA = "http://169.254.169.254"
 
 
-class BrokenError(Exception):
+class CheckFailedError(Exception):
     """A promise does not hold. The message says how."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class CheckContext:
     """The context of the checks."""
 
-    parts: Callable[[str | None], Parts]
+    make_context: Callable[[str | None], RunContext]
     """Makes a new run context for each operation, as each command does; the argument adds one more plugin."""
-    connect: Callable[[], Any]
+    connect_client: Callable[[], Any]
     """Makes an ipyparallel client as the user gets it: from this computer, through the tunnel."""
 
 
@@ -60,91 +60,95 @@ class Check:
     """A promise, and the function that checks it."""
 
     promise: str
-    act: Callable[[Bench], None]
+    run_check: Callable[[CheckContext], None]
     needed: bool = False
     """If this check fails, the checks after it have no meaning and are skipped."""
 
 
-def require(condition: object, text: str) -> None:
+def require_that(condition: object, text: str) -> None:
     """Raise a failed check with this text unless the condition holds."""
     if not condition:
-        raise BrokenError(text)
+        raise CheckFailedError(text)
 
 
-def it_starts(check_context: Bench) -> None:
+def cluster_starts(check_context: CheckContext) -> None:
     """All nodes are created and join."""
-    _require_complete(start(check_context.parts(None)))
+    _require_complete(start_cluster(check_context.make_context(None)))
 
 
-def tags_are_on_everything(check_context: Bench) -> None:
+def tags_are_on_everything(check_context: CheckContext) -> None:
     """Instances and disks have the cluster's tags."""
     audit = _audit_cluster(check_context)
-    untagged = [machine.id for machine in audit.machines if not machine.marked]
-    untagged += [disk.id for disk in audit.disks if not disk.marked]
-    require(audit.machines and audit.disks, "there are no machines, or no disks")
-    require(not untagged, f"without the cluster's tags: {', '.join(untagged)}")
+    untagged = [machine.id for machine in audit.machines if not machine.tagged]
+    untagged += [disk.id for disk in audit.disks if not disk.tagged]
+    require_that(audit.machines and audit.disks, "there are no machines, or no disks")
+    require_that(not untagged, f"without the cluster's tags: {', '.join(untagged)}")
 
 
-def tokens_are_required(check_context: Bench) -> None:
+def tokens_are_required(check_context: CheckContext) -> None:
     """The metadata service requires a token (IMDSv2)."""
-    without_tokens = [machine.id for machine in _audit_cluster(check_context).machines if not machine.tokens]
-    require(not without_tokens, f"IMDSv1 answers on {', '.join(without_tokens)}")
+    without_tokens = [machine.id for machine in _audit_cluster(check_context).machines if not machine.requires_token]
+    require_that(not without_tokens, f"IMDSv1 answers on {', '.join(without_tokens)}")
 
 
-def disks_are_encrypted(check_context: Bench) -> None:
+def disks_are_encrypted(check_context: CheckContext) -> None:
     """Every disk is encrypted."""
     plain = [disk.id for disk in _audit_cluster(check_context).disks if not disk.encrypted]
-    require(not plain, f"not encrypted: {', '.join(plain)}")
+    require_that(not plain, f"not encrypted: {', '.join(plain)}")
 
 
-def doors_are_shut(check_context: Bench) -> None:
+def firewall_is_closed(check_context: CheckContext) -> None:
     """The firewall opens SSH to the configured networks, everything to members, and nothing else."""
-    context = check_context.parts(None)
-    if not isinstance(context.provider, Doors):
-        raise BrokenError("this provider has no firewall of ours")
-    wanted, before = context.provider.allow(context.name)
-    require(set(before) == set(wanted), f"SSH was open to {before}, and shall be to {wanted}")
-    rules = _audit_cluster(check_context).doors
-    others = [rule for rule in rules if rule.who != "members" and (rule.ports, rule.who in wanted) != ("tcp 22", True)]
-    require(not others, f"open besides: {', '.join(f'{rule.ports} to {rule.who}' for rule in others)}")
-    require(not set(wanted) & set(_WORLD), "SSH is open to the world")
-    require(any(rule.who == "members" for rule in rules), "members do not reach each other")
+    context = check_context.make_context(None)
+    if not isinstance(context.provider, Firewall):
+        raise CheckFailedError("this provider has no firewall of ours")
+    wanted, before = context.provider.allow_ssh(context.name)
+    require_that(set(before) == set(wanted), f"SSH was open to {before}, and shall be to {wanted}")
+    rules = _audit_cluster(check_context).ingress_rules
+    others = [
+        rule for rule in rules if rule.sources != "members" and (rule.ports, rule.sources in wanted) != ("tcp 22", True)
+    ]
+    require_that(not others, f"open besides: {', '.join(f'{rule.ports} to {rule.sources}' for rule in others)}")
+    require_that(not set(wanted) & set(_WORLD), "SSH is open to the world")
+    require_that(any(rule.sources == "members" for rule in rules), "members do not reach each other")
 
 
-def host_keys_are_the_nodes_own(check_context: Bench) -> None:
+def host_keys_are_the_nodes_own(check_context: CheckContext) -> None:
     """No node shows the bootstrap host key, and every node has a key of its own."""
     with _open_cluster(check_context) as cluster:
         born = [node.alias for node in cluster.nodes if node.bootstrap_key]
-        require(not born, f"still with the key of its birth: {', '.join(born)}")
+        require_that(not born, f"still with the key of its birth: {', '.join(born)}")
         keys = {node.host_key for node in cluster.nodes}
-        require(len(keys) == len(cluster.nodes), "two nodes have the same host key")
+        require_that(len(keys) == len(cluster.nodes), "two nodes have the same host key")
         cluster.each(lambda node: cluster.on(node).run("true"))
 
 
-def metadata_is_for_root(check_context: Bench) -> None:
+def metadata_is_for_root(check_context: CheckContext) -> None:
     """The metadata service answers root. It answers the cluster user only if the template says so."""
-    open_to_user = check_context.parts(None).settings.cluster.metadata_for_user
+    open_to_user = check_context.make_context(None).settings.cluster.metadata_for_user
     with _open_cluster(check_context) as cluster:
         for node in cluster.nodes:
             instance_id = node.id.partition("@")[0]
             root = _ask_metadata(cluster, node, as_root=True)
-            require(root == instance_id, f"{node.alias}: root was answered {root!r}, and the instance is {instance_id}")
+            require_that(
+                root == instance_id, f"{node.alias}: root was answered {root!r}, and the instance is {instance_id}"
+            )
             user = _ask_metadata(cluster, node, as_root=False)
             if open_to_user:
-                require(user == instance_id, f"{node.alias}: {cluster.user} was answered {user!r}")
+                require_that(user == instance_id, f"{node.alias}: {cluster.user} was answered {user!r}")
             else:
-                require(not user, f"{node.alias}: {cluster.user} was answered")
+                require_that(not user, f"{node.alias}: {cluster.user} was answered")
 
 
-def the_user_is_the_same(check_context: Bench) -> None:
+def user_is_the_same(check_context: CheckContext) -> None:
     """The cluster user exists and has the same uid on every node."""
     with _open_cluster(check_context) as cluster:
         numbers = cluster.each(lambda node: _run_as_user(cluster, node, "id -u"))
-    require(len(set(numbers.values())) == 1, f"the user has several numbers: {numbers}")
-    require("0" not in numbers.values(), "the user is root")
+    require_that(len(set(numbers.values())) == 1, f"the user has several numbers: {numbers}")
+    require_that("0" not in numbers.values(), "the user is root")
 
 
-def the_home_is_shared(check_context: Bench) -> None:
+def home_is_shared(check_context: CheckContext) -> None:
     """A file that an engine on a worker writes into its home is readable on the master."""
     with _open_cluster(check_context) as cluster, _open_client(check_context) as client:
         worker = cluster.workers[0]
@@ -152,123 +156,123 @@ def the_home_is_shared(check_context: Bench) -> None:
         file = str(worker.layout.home / "selftest.txt")
         # Functions built into Python are sent by name, so the Python versions of both sides may differ.
         write = client[engine].apply_async(os.system, f"printf %s {worker.alias} > {shlex.quote(file)}")
-        require(write.get(timeout=_ANSWER_S) == 0, "the engine cannot write there")
+        require_that(write.get(timeout=_ANSWER_S) == 0, "the engine cannot write there")
         read = _run_as_user(cluster, cluster.master, f"cat {shlex.quote(file)}")
-        require(read == worker.alias, f"the master reads {read!r}")
+        require_that(read == worker.alias, f"the master reads {read!r}")
 
 
-def members_log_in_to_each_other(check_context: Bench) -> None:
+def members_log_in_to_each_other(check_context: CheckContext) -> None:
     """The cluster user logs in from each node to each other node, without a password or a question."""
     with _open_cluster(check_context) as cluster:
         for node in cluster.nodes:
             for other in cluster.nodes:
                 host_name = _run_as_user(cluster, node, f"ssh -o BatchMode=yes {other.alias} hostname")
-                require(host_name, f"{node.alias} does not get into {other.alias}")
+                require_that(host_name, f"{node.alias} does not get into {other.alias}")
 
 
-def engines_answer(check_context: Bench) -> None:
+def engines_answer(check_context: CheckContext) -> None:
     """Every engine answers this computer, and no others are registered."""
     with _open_cluster(check_context) as cluster:
         nodes = {node.alias for node in cluster.nodes}
         by_alias = hub.engine_ids(cluster).items()
         ids = sorted(number for alias, numbers in by_alias if alias in nodes for number in numbers)
-    require(ids, "no engines were set up")
+    require_that(ids, "no engines were set up")
     with _open_client(check_context) as client:
         # The controller notices engines whose machines ended suddenly by their missing heartbeats.
         deadline = time.monotonic() + _SETTLED_S
         while sorted(client.ids) != ids and time.monotonic() < deadline:
             threading.Event().wait(_LOOK_S)
-        require(sorted(client.ids) == ids, f"registered are {sorted(client.ids)}, expected {ids}")
+        require_that(sorted(client.ids) == ids, f"registered are {sorted(client.ids)}, expected {ids}")
         view = client[:]
         # Not execute(): it also waits for the engines' output, which a late subscription never receives.
         answers = view.apply_async(os.getpid).get(timeout=_ANSWER_S)
-        require(len(answers) == len(ids), "not every engine answered")
+        require_that(len(answers) == len(ids), "not every engine answered")
 
 
-def engines_restart(check_context: Bench) -> None:
+def engines_restart(check_context: CheckContext) -> None:
     """`runplugin ipclusterrestart` replaces every engine with a new one."""
     with _open_cluster(check_context) as cluster:
         before = dict(hub.ask(cluster).engines)
-    problems = run_plugin(check_context.parts(_RESTART), _RESTART)
-    require(not problems, "; ".join(problems))
+    problems = run_plugin(check_context.make_context(_RESTART), _RESTART)
+    require_that(not problems, "; ".join(problems))
     with _open_cluster(check_context) as cluster:
         after = dict(hub.ask(cluster).engines)
     same = [number for number in before if after.get(number) == before[number]]
-    require(before.keys() == after.keys() and not same, f"engines before: {before}, after: {after}")
+    require_that(before.keys() == after.keys() and not same, f"engines before: {before}, after: {after}")
     engines_answer(check_context)
 
 
-def a_node_is_added(check_context: Bench) -> None:
+def node_is_added(check_context: CheckContext) -> None:
     """`addnode` adds one node, and its engines register."""
-    _require_complete(add_nodes(check_context.parts(None), [_ADDED], 1))
+    _require_complete(add_nodes(check_context.make_context(None), [_ADDED], 1))
     engines_answer(check_context)
 
 
-def a_node_is_removed(check_context: Bench) -> None:
+def node_is_removed(check_context: CheckContext) -> None:
     """`removenode` ends the added node, and the others go on."""
-    remove_nodes(check_context.parts(None), [_ADDED], 1)
+    remove_nodes(check_context.make_context(None), [_ADDED], 1)
     left = [node.alias for node in _list_nodes(check_context)]
-    require(_ADDED not in left and len(left) == 2, f"there are {', '.join(left)}")
+    require_that(_ADDED not in left and len(left) == 2, f"there are {', '.join(left)}")
     engines_answer(check_context)
 
 
-def it_stops_and_starts(check_context: Bench) -> None:
+def cluster_stops_and_starts(check_context: CheckContext) -> None:
     """After a stop no node runs, and `start` brings everything back."""
-    stop(check_context.parts(None))
+    stop_cluster(check_context.make_context(None))
     running = [node.alias for node in _list_nodes(check_context) if node.state == NodeState.RUNNING]
-    require(not running, f"still running: {', '.join(running)}")
-    _require_complete(start(check_context.parts(None)))
+    require_that(not running, f"still running: {', '.join(running)}")
+    _require_complete(start_cluster(check_context.make_context(None)))
     engines_answer(check_context)
 
 
-def it_restarts(check_context: Bench) -> None:
+def cluster_restarts(check_context: CheckContext) -> None:
     """After a restart every node has rebooted, and everything is back."""
-    _require_complete(restart(check_context.parts(None)))
+    _require_complete(restart_cluster(check_context.make_context(None)))
     engines_answer(check_context)
 
 
 CHECKS = (
-    Check("a master and a worker start and join", it_starts, needed=True),
+    Check("a master and a worker start and join", cluster_starts, needed=True),
     Check("instances and disks have the cluster's tags", tags_are_on_everything),
     Check("the metadata service wants tokens (IMDSv2)", tokens_are_required),
     Check("disks are encrypted", disks_are_encrypted),
-    Check("SSH is open to this computer, everything to members, nothing else to anybody", doors_are_shut),
+    Check("SSH is open to this computer, everything to members, nothing else to anybody", firewall_is_closed),
     Check("host keys are the nodes' own", host_keys_are_the_nodes_own),
     Check("the metadata service answers root alone", metadata_is_for_root),
-    Check("the cluster user has the same number everywhere", the_user_is_the_same),
+    Check("the cluster user has the same number everywhere", user_is_the_same),
     Check("engines answer this computer", engines_answer, needed=True),
-    Check("the home is shared", the_home_is_shared),
+    Check("the home is shared", home_is_shared),
     Check("members log in to each other", members_log_in_to_each_other),
     Check("runplugin ipclusterrestart replaces all engines", engines_restart),
-    Check("addnode adds a node and its engines", a_node_is_added),
-    Check("removenode ends it", a_node_is_removed),
-    Check("stop and start bring all of it back", it_stops_and_starts),
-    Check("restart brings all of it back", it_restarts),
+    Check("addnode adds a node and its engines", node_is_added),
+    Check("removenode ends it", node_is_removed),
+    Check("stop and start bring all of it back", cluster_stops_and_starts),
+    Check("restart brings all of it back", cluster_restarts),
 )
 
 
-def _require_complete(started: Started) -> None:
+def _require_complete(started: StartResult) -> None:
     wrong = [*(f"{alias} did not join" for alias in started.failed), *started.problems]
-    require(started.ok and not wrong, "; ".join(wrong) or "it is not complete")
+    require_that(started.ok and not wrong, "; ".join(wrong) or "it is not complete")
 
 
-def _list_nodes(check_context: Bench) -> list[Node]:
-    context = check_context.parts(None)
+def _list_nodes(check_context: CheckContext) -> list[Node]:
+    context = check_context.make_context(None)
     return context.provider.nodes(context.name)
 
 
-def _audit_cluster(check_context: Bench) -> Audit:
-    context = check_context.parts(None)
+def _audit_cluster(check_context: CheckContext) -> Audit:
+    context = check_context.make_context(None)
     if not isinstance(context.provider, Audited):
-        raise BrokenError("this provider does not tell how it keeps nodes")
+        raise CheckFailedError("this provider does not tell how it keeps nodes")
     return context.provider.audit(context.name)
 
 
 @contextmanager
-def _open_cluster(check_context: Bench) -> Iterator[Cluster]:
+def _open_cluster(check_context: CheckContext) -> Iterator[Cluster]:
     """Open the cluster with connections of its own, and close them at the end."""
-    context = check_context.parts(None)
-    cluster = context.cluster(context.provider.nodes(context.name))
+    context = check_context.make_context(None)
+    cluster = context.make_cluster(context.provider.nodes(context.name))
     try:
         yield cluster
     finally:
@@ -276,8 +280,8 @@ def _open_cluster(check_context: Bench) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _open_client(check_context: Bench) -> Iterator[Any]:
-    client = check_context.connect()
+def _open_client(check_context: CheckContext) -> Iterator[Any]:
+    client = check_context.connect_client()
     try:
         yield client
     finally:

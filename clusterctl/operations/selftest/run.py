@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError
-from clusterctl.operations.leave import terminate
+from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.selftest.checks import CHECKS, BrokenError, Check, require
+from clusterctl.operations.selftest.checks import CHECKS, Check, CheckFailedError, require_that
 from clusterctl.providers.base import Audited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clusterctl.model import Plan
-    from clusterctl.operations.context import Parts
-    from clusterctl.operations.selftest.checks import Bench
+    from clusterctl.operations.context import RunContext
+    from clusterctl.operations.selftest.checks import CheckContext
 
-NAME = "selftest-"
+NAME_PREFIX = "selftest-"
 """The prefix of the name of its cluster."""
-SMALL = {"x86_64": "c7i.large, c7a.large, m7i.large, m7a.large", "arm64": "c7g.large, m7g.large"}
+SMALL_TYPES = {"x86_64": "c7i.large, c7a.large, m7i.large, m7a.large", "arm64": "c7g.large, m7g.large"}
 """The default instance types of its nodes, by architecture."""
 _GONE_S, _LOOK_S = 300.0, 5.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """The result of a check."""
 
     promise: str
@@ -39,14 +39,14 @@ class Verdict:
     seconds: float
 
 
-def options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
+def smallest_cluster_options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
     """Return the options that make a template the smallest cluster, as the command line would give them.
 
     Args:
         types: instance types of the nodes; empty for small ones.
         arch: the architecture of the small types.
     """
-    instance_types = types or SMALL[arch]
+    instance_types = types or SMALL_TYPES[arch]
     return {
         "provider": "ec2",
         "cluster_size": "2",
@@ -62,14 +62,14 @@ def options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
     }
 
 
-def plan_of(context: Parts) -> Plan:
+def plan_selftest(context: RunContext) -> Plan:
     """Return the plan of the cluster that the self-test starts, to estimate its cost."""
-    return make_plan(context, planning.aliases(context.settings.cluster.cluster_size))
+    return make_plan(context, planning.node_aliases(context.settings.cluster.cluster_size))
 
 
-def selftest(
-    check_context: Bench, on_result: Callable[[Verdict], None], checks: Sequence[Check] = CHECKS
-) -> list[Verdict]:
+def run_selftest(
+    check_context: CheckContext, on_result: Callable[[CheckResult], None], checks: Sequence[Check] = CHECKS
+) -> list[CheckResult]:
     """Run the checks one by one, then end the cluster and check that nothing is left. Return all results.
 
     Args:
@@ -80,7 +80,7 @@ def selftest(
     Raises:
         BaseException: an interrupt is raised again once the cluster is ended. A note says where that failed.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[CheckResult] = []
 
     def run_and_report(check: Check) -> bool:
         verdicts.append(_run_check(check, check_context))
@@ -99,43 +99,43 @@ def selftest(
     return verdicts
 
 
-def _run_check(check: Check, check_context: Bench) -> Verdict:
+def _run_check(check: Check, check_context: CheckContext) -> CheckResult:
     began = time.monotonic()
     why = ""
     try:
-        check.act(check_context)
+        check.run_check(check_context)
     except ClusterctlError as exc:
         why = f"{exc.message} (try: {exc.remedy})"
-    except BrokenError as exc:
+    except CheckFailedError as exc:
         why = str(exc)
     except Exception as exc:  # noqa: BLE001  any error: this check failed, and the others still run
         why = f"{type(exc).__name__}: {exc}"
-    return Verdict(check.promise, not why, " ".join(why.split()), time.monotonic() - began)
+    return CheckResult(check.promise, not why, " ".join(why.split()), time.monotonic() - began)
 
 
-def _end_cluster(check_context: Bench) -> None:
-    terminate(check_context.parts(None))
+def _end_cluster(check_context: CheckContext) -> None:
+    terminate_cluster(check_context.make_context(None))
 
 
-def _require_no_leftovers(check_context: Bench) -> None:
+def _require_no_leftovers(check_context: CheckContext) -> None:
     """Wait until nothing is left: EC2 deletes disks and network cards some time after their instances."""
-    context = check_context.parts(None)
+    context = check_context.make_context(None)
     if not isinstance(context.provider, Audited):
         return
     deadline = time.monotonic() + _GONE_S
-    while (left := context.provider.left(context.name)) and time.monotonic() < deadline:
+    while (left := context.provider.leftovers(context.name)) and time.monotonic() < deadline:
         threading.Event().wait(_LOOK_S)
-    require(not left, f"still there: {', '.join(left)}")
+    require_that(not left, f"still there: {', '.join(left)}")
 
 
-def _end_after_error(check_context: Bench, cause: BaseException) -> None:
+def _end_after_error(check_context: CheckContext, cause: BaseException) -> None:
     """End the cluster after an error. The first cause stays the error that is shown."""
-    context = check_context.parts(None)
-    context.say(f"Ending {context.name}")
+    context = check_context.make_context(None)
+    context.announce_step(f"Ending {context.name}")
     try:
-        terminate(context)
+        terminate_cluster(context)
     except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C
         text = f"{context.name} may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
-        context.warn(text)
+        context.warn_user(text)
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)

@@ -21,7 +21,7 @@ _LEAST_GB = 0.1
 """Least memory of a node, in GB: less does not hold an SSH server and Python."""
 
 
-def of_plan(plan: Plan) -> list[Problem]:
+def check_plan(plan: Plan) -> list[Problem]:
     """Return the problems that can be seen without an engine."""
     problems = [
         Problem(f"{name!r} cannot be in the name of a container", "use letters, digits, - and _")
@@ -46,7 +46,7 @@ def of_plan(plan: Plan) -> list[Problem]:
     return problems
 
 
-def of_limits(plan: Plan, cores: int) -> list[Problem]:
+def check_limits(plan: Plan, cores: int) -> list[Problem]:
     """Return a problem for each limit that the engine cannot give.
 
     Args:
@@ -64,12 +64,12 @@ def of_limits(plan: Plan, cores: int) -> list[Problem]:
     return list(problems.values())
 
 
-def of_images(api: APIClient, names: Iterable[str], *, usual: str) -> list[Problem]:
+def check_images(api: APIClient, names: Iterable[str], *, default: str) -> list[Problem]:
     """Return a problem for each image that is missing or was not made for nodes."""
     problems = []
     for name in sorted(set(names)):
-        image = images.find(api, name)
-        if image is None and name == usual:
+        image = images.find_image(api, name)
+        if image is None and name == default:
             problems.append(Problem(f"the image {name} is not there", "make it: `clusterctl image build`"))
         elif image is None:
             problems.append(
@@ -89,7 +89,7 @@ def of_images(api: APIClient, names: Iterable[str], *, usual: str) -> list[Probl
     return problems
 
 
-def of_mounts(plan: Plan, existing: Sequence[Container]) -> list[Problem]:
+def check_mounts(plan: Plan, existing: Sequence[Container]) -> list[Problem]:
     """Return a problem for each volume that existing nodes lack: Docker mounts only when it creates a container."""
     return [
         Problem(

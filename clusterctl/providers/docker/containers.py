@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
-from clusterctl.providers.docker.engine import asking, is_missing, said
-from clusterctl.providers.docker.networks import filters
-from clusterctl.providers.docker.ports import Ports, is_conflict
-from clusterctl.providers.docker.records import LOOPBACK, Container, Record, container_of, ordered
+from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
+from clusterctl.providers.docker.networks import label_filters
+from clusterctl.providers.docker.ports import PortAllocator, is_port_conflict
+from clusterctl.providers.docker.records import LOOPBACK, Container, Record, parse_container, sort_containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ _DROPPED_CAPABILITIES = ["MKNOD", "NET_RAW"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ContainerSpec:
     """The description of a container to make for a node."""
 
     owner: str
@@ -57,23 +57,23 @@ def container_name(owner: str, cluster: str, alias: str) -> str:
     return f"clusterctl-{owner}-{cluster}-{alias}"
 
 
-def find(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
+def find_containers(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
     """Return the existing containers, found by their labels, masters first."""
     from docker.errors import APIError
 
     containers = []
-    with asking("list the nodes"):
-        for listed in api.containers(all=True, filters=filters(owner, cluster)):
+    with translate_errors("list the nodes"):
+        for listed in api.containers(all=True, filters=label_filters(owner, cluster)):
             try:
                 # The list does not have the start time.
-                containers.append(container_of(api.inspect_container(listed["Id"])))
+                containers.append(parse_container(api.inspect_container(listed["Id"])))
             except APIError as exc:
                 if not is_missing(exc):
                     raise
-    return ordered(containers)
+    return sort_containers(containers)
 
 
-def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> None:
+def create_container(api: APIClient, wanted: ContainerSpec, *, network: Network, ports: PortAllocator) -> None:
     """Make and start the container of a node. If another program takes its port first, try again with another port.
 
     Raises:
@@ -82,7 +82,7 @@ def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> N
     from docker.errors import APIError
 
     private, public = new_key_pair("")
-    private_address = network.give_address()
+    private_address = network.allocate_address()
     for attempt in range(1, _PORT_TRIES + 1):
         record = Record(
             owner=wanted.owner,
@@ -90,25 +90,25 @@ def make(api: APIClient, wanted: Wanted, *, network: Network, ports: Ports) -> N
             alias=wanted.alias,
             user=wanted.user,
             host_key=public,
-            port=ports.take(),
+            port=ports.allocate_port(),
             address=private_address,
             cores=wanted.cores,
             image=wanted.image,
         )
-        with asking(f"make {wanted.alias} of {wanted.cluster}"):
+        with translate_errors(f"make {wanted.alias} of {wanted.cluster}"):
             container_id = _create_from_record(api, wanted, record, network.name)
-            api.put_archive(container_id, "/", archive(private, public, wanted.public_key))
+            api.put_archive(container_id, "/", identity_archive(private, public, wanted.public_key))
             try:
                 api.start(container_id)
             except APIError as exc:
-                if attempt == _PORT_TRIES or not is_conflict(said(exc)):
+                if attempt == _PORT_TRIES or not is_port_conflict(error_text(exc)):
                     raise
                 api.remove_container(container_id, v=True, force=True)
                 continue
             return
 
 
-def _create_from_record(api: APIClient, wanted: Wanted, record: Record, network: str) -> str:
+def _create_from_record(api: APIClient, wanted: ContainerSpec, record: Record, network: str) -> str:
     from docker.types import LogConfig, Mount
 
     host = api.create_host_config(
@@ -122,14 +122,14 @@ def _create_from_record(api: APIClient, wanted: Wanted, record: Record, network:
         pids_limit=_MAX_PROCESSES,
         cap_drop=_DROPPED_CAPABILITIES,
         log_config=LogConfig(type="json-file", config={"max-size": "5m"}),
-        **limits(wanted.vcpus, wanted.memory_gb),
+        **resource_limits(wanted.vcpus, wanted.memory_gb),
     )
     endpoint = api.create_endpoint_config(aliases=[wanted.alias], ipv4_address=record.address)
     made = api.create_container(
         wanted.image,
         name=container_name(wanted.owner, wanted.cluster, wanted.alias),
         hostname=wanted.host_name,
-        labels=record.labels(),
+        labels=record.to_labels(),
         ports=[22],
         host_config=host,
         networking_config=api.create_networking_config({network: endpoint}),
@@ -137,7 +137,7 @@ def _create_from_record(api: APIClient, wanted: Wanted, record: Record, network:
     return str(made["Id"])
 
 
-def limits(vcpus: float | None, memory_gb: float | None) -> dict[str, int]:
+def resource_limits(vcpus: float | None, memory_gb: float | None) -> dict[str, int]:
     """Return the limits as options of Docker, without those that are not set. There is no swap beyond the memory."""
     options: dict[str, int] = {}
     if vcpus is not None:
@@ -147,7 +147,7 @@ def limits(vcpus: float | None, memory_gb: float | None) -> dict[str, int]:
     return options
 
 
-def archive(private: Secret, public: str, authorized: str) -> bytes:
+def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
     """Return a tar of the files that a node has before its first boot: its host key and the authorized key."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -169,7 +169,7 @@ def archive(private: Secret, public: str, authorized: str) -> bytes:
     return buffer.getvalue()
 
 
-def start(api: APIClient, container: Container) -> None:
+def start_container(api: APIClient, container: Container) -> None:
     """Start a stopped node with everything it had.
 
     Raises:
@@ -178,11 +178,11 @@ def start(api: APIClient, container: Container) -> None:
     from docker.errors import APIError
 
     record = container.record
-    with asking(f"start {record.alias} of {record.cluster}"):
+    with translate_errors(f"start {record.alias} of {record.cluster}"):
         try:
             (api.unpause if container.state == "paused" else api.start)(container.id)
         except APIError as exc:
-            if not is_conflict(said(exc)):
+            if not is_port_conflict(error_text(exc)):
                 raise
             raise ProviderError(
                 f"{record.alias} of {record.cluster} cannot have its port back: another program has taken"
@@ -191,7 +191,7 @@ def start(api: APIClient, container: Container) -> None:
             ) from exc
 
 
-def stop(api: APIClient, container: Container) -> None:
+def stop_container(api: APIClient, container: Container) -> None:
     """Stop a node. Its services get time to end. A node that is off or gone already is success."""
 
     def stop_running() -> None:
@@ -202,7 +202,7 @@ def stop(api: APIClient, container: Container) -> None:
     _ignore_missing("stop", container, stop_running)
 
 
-def remove(api: APIClient, container: Container) -> None:
+def remove_container(api: APIClient, container: Container) -> None:
     """Remove a node for good. A node that is gone already is success."""
     _ignore_missing("remove", container, lambda: api.remove_container(container.id, v=True, force=True))
 
@@ -211,10 +211,10 @@ def _ignore_missing(verb: str, container: Container, act: Callable[[], None]) ->
     """Run `act` on a container. A container that is gone already is success."""
     from docker.errors import APIError
 
-    with asking(f"{verb} {container.record.alias} of {container.record.cluster}"):
+    with translate_errors(f"{verb} {container.record.alias} of {container.record.cluster}"):
         try:
             act()
         except APIError as exc:
             # 409: another command is removing it right now.
-            if not is_missing(exc) and "already in progress" not in said(exc):
+            if not is_missing(exc) and "already in progress" not in error_text(exc):
                 raise

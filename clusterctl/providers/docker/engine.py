@@ -36,7 +36,7 @@ class Engine:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self.address = address(environ)
+        self.address = engine_address(environ)
         self._lock = threading.Lock()
         self._api: APIClient | None = None
 
@@ -52,7 +52,7 @@ class Engine:
                 self._api = self._create_client()
             return self._api
 
-    def trouble(self) -> Problem | None:
+    def find_problem(self) -> Problem | None:
         """Return the problem if the engine cannot be used, else None."""
         try:
             _ = self.api
@@ -90,7 +90,7 @@ def _without_ssh() -> Iterator[None]:
 
 
 @contextmanager
-def asking(what: str, *, remedy: str = "") -> Iterator[None]:
+def translate_errors(what: str, *, remedy: str = "") -> Iterator[None]:
     """Turn errors of the SDK into ProviderError.
 
     Args:
@@ -104,12 +104,12 @@ def asking(what: str, *, remedy: str = "") -> Iterator[None]:
         yield
     except (DockerException, RequestException) as exc:
         raise ProviderError(
-            f"Docker could not {what}: {said(exc)}",
+            f"Docker could not {what}: {error_text(exc)}",
             remedy=remedy or "see whether the engine is well: `docker info`; then run the command again",
         ) from exc
 
 
-def said(exc: BaseException) -> str:
+def error_text(exc: BaseException) -> str:
     """Return the message of the engine without the text that the SDK adds."""
     return str(getattr(exc, "explanation", None) or exc).strip()
 
@@ -119,7 +119,7 @@ def is_missing(exc: BaseException) -> bool:
     return getattr(exc, "status_code", None) == 404
 
 
-def address(environ: Mapping[str, str]) -> str:
+def engine_address(environ: Mapping[str, str]) -> str:
     """Return the engine's address as Docker's own tools find it: $DOCKER_HOST, the current context, the default."""
     named = environ.get("DOCKER_HOST") or _context_address(environ)
     if named:
@@ -177,7 +177,7 @@ def _refuse_unreachable(address: str) -> None:
 def _no_answer_error(where: str, exc: BaseException) -> ProviderError:
     start = "open Docker Desktop" if sys.platform == "darwin" else "`sudo systemctl start docker`"
     return ProviderError(
-        f"the Docker engine {where} does not answer: {said(exc)}", remedy=f"start it: {start}; {NO_ENGINE}"
+        f"the Docker engine {where} does not answer: {error_text(exc)}", remedy=f"start it: {start}; {NO_ENGINE}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 from clusterctl.providers.base import Image
-from clusterctl.providers.docker.engine import asking, is_missing
+from clusterctl.providers.docker.engine import is_missing, translate_errors
 from clusterctl.providers.docker.records import blank_labels
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ _NO_REGISTRY = (
 )
 
 
-def find(api: APIClient, name: str) -> Mapping[str, Any] | None:
+def find_image(api: APIClient, name: str) -> Mapping[str, Any] | None:
     """Return what the engine knows about an image, or None if there is no image of this name."""
     from docker.errors import APIError
 
-    with asking(f"look for the image {name}"):
+    with translate_errors(f"look for the image {name}"):
         try:
             image: Mapping[str, Any] = api.inspect_image(name)
         except APIError as exc:
@@ -63,24 +63,26 @@ def is_for_nodes(image: Mapping[str, Any]) -> bool:
     return ((image.get("Config") or {}).get("Labels") or {}).get(_FOR_NODES) == "1"
 
 
-def build(api: APIClient, source: ImageSource, *, report: Callable[[str], None], usual: str) -> str:
+def build_node_image(api: APIClient, source: ImageSource, *, report: Callable[[str], None], default: str) -> str:
     """Build the node image. `report` gets each line of the engine's output. Return the image's name.
 
     Raises:
         ProviderError: the build failed; the message has the last lines of the output.
     """
-    name = source.name or usual
+    name = source.name or default
     base = source.base
     if source.rootfs:
         report(f"Importing {source.rootfs}")
-        with asking(f"import {source.rootfs}", remedy="give a tar, packed or not, of a root file system of Debian"):
+        with translate_errors(
+            f"import {source.rootfs}", remedy="give a tar, packed or not, of a root file system of Debian"
+        ):
             _check_imported(api.import_image_from_file(str(source.rootfs), *_ROOTFS_IMAGE.split(":")))
         base = _ROOTFS_IMAGE
-    old_image = find(api, name)
+    old_image = find_image(api, name)
     context = build_context(_node_definition(), source.certificates)
     options = {"buildargs": {"BASE": base}} if base else {}
     lines: list[str] = []
-    with asking(f"build the image {name}", remedy=_NO_REGISTRY):
+    with translate_errors(f"build the image {name}", remedy=_NO_REGISTRY):
         for part in api.build(
             fileobj=io.BytesIO(context), custom_context=True, tag=name, rm=True, forcerm=True, decode=True, **options
         ):
@@ -90,7 +92,7 @@ def build(api: APIClient, source: ImageSource, *, report: Callable[[str], None],
                 raise ProviderError(f"the image {name} could not be built:\n{tail}", remedy=_NO_REGISTRY)
     if source.rootfs:
         _remove_nameless(api, _ROOTFS_IMAGE)  # removes the name only: the image built on it keeps the layers
-    new_image = find(api, name)
+    new_image = find_image(api, name)
     if old_image and new_image and old_image["Id"] != new_image["Id"]:
         _remove_nameless(api, old_image["Id"])
     return name
@@ -100,7 +102,7 @@ def _remove_nameless(api: APIClient, image: str) -> None:
     """Remove an image, unless a node or another image still needs it."""
     from docker.errors import APIError
 
-    with asking(f"remove the image {image}"), suppress(APIError):
+    with translate_errors(f"remove the image {image}"), suppress(APIError):
         api.remove_image(image)
 
 
@@ -152,27 +154,29 @@ def _add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-def baked(api: APIClient, base: str, content: str) -> str:
+def find_baked(api: APIClient, base: str, content: str) -> str:
     """Return the name of the image baked from `base` with this content; empty if there is none."""
-    base_image = find(api, base)
+    base_image = find_image(api, base)
     if base_image is None:
         return ""
-    with asking("list the baked images"):
+    with translate_errors("list the baked images"):
         labels = [f"{_CONTENT}={content}", f"{_BASE}={base_image['Id']}"]
         names = [name for image in api.images(filters={"label": labels}) for name in image["RepoTags"] or ()]
     return next((name for name in names if name.startswith(f"{_BAKED}:")), "")
 
 
-def save(api: APIClient, builder: Container, *, base: str, content: str) -> str:
+def save_baked(api: APIClient, builder: Container, *, base: str, content: str) -> str:
     """Make an image of a stopped container. Return its name, which ends in a hash of its content."""
-    base_image = find(api, base)
+    base_image = find_image(api, base)
     if base_image is None:
         raise ProviderError(f"the image {base} is gone", remedy="make it: `clusterctl image build`, and bake again")
     content_hash = hashlib.sha256(f"{base_image['Id']}\n{content}".encode()).hexdigest()[:12]
     tag = f"{builder.record.cluster.removeprefix('bake-')}-{content_hash}"
     labels = {**blank_labels(), _FOR_NODES: "1", _BASE: base_image["Id"], _CONTENT: content}
     changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
-    with asking(f"save the image {_BAKED}:{tag}", remedy="free some space: `docker system df`; then bake again"):
+    with translate_errors(
+        f"save the image {_BAKED}:{tag}", remedy="free some space: `docker system df`; then bake again"
+    ):
         api.timeout, default_timeout_s = None, api.timeout  # a node with much data takes minutes
         try:
             api.commit(builder.id, repository=_BAKED, tag=tag, changes=changes)
@@ -181,9 +185,9 @@ def save(api: APIClient, builder: Container, *, base: str, content: str) -> str:
     return f"{_BAKED}:{tag}"
 
 
-def all_baked(api: APIClient) -> list[Image]:
+def list_baked(api: APIClient) -> list[Image]:
     """Return all baked images, sorted by name."""
-    with asking("list the baked images"):
+    with translate_errors("list the baked images"):
         tagged_images = [
             (image, name)
             for image in api.images(filters={"label": _CONTENT})
@@ -204,7 +208,7 @@ def _baked_image(listed: Mapping[str, Any], name: str) -> Image:
     )
 
 
-def remove(api: APIClient, name: str) -> None:
+def remove_baked(api: APIClient, name: str) -> None:
     """Delete a baked image. A missing image is success.
 
     Raises:
@@ -214,7 +218,7 @@ def remove(api: APIClient, name: str) -> None:
 
     if not name.startswith(f"{_BAKED}:"):
         raise ProviderError(f"{name} is no baked image", remedy="`clusterctl image list` names them")
-    with asking(f"remove the image {name}", remedy="end the clusters that use it, then try again"):
+    with translate_errors(f"remove the image {name}", remedy="end the clusters that use it, then try again"):
         try:
             api.remove_image(name)
         except APIError as exc:

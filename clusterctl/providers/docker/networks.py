@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.docker.engine import asking, is_missing, said
+from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
 from clusterctl.providers.docker.records import CLUSTER, OWNER
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-KEPT = "clusterctl.volume"
+VOLUME_LABEL = "clusterctl.volume"
 """The label of a volume that outlives clusters."""
 _TRIES = 5
 _REMEDY = "remove networks that nobody uses: `docker network prune`; then start again"
@@ -32,7 +32,7 @@ class Network:
     taken: set[str]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def give_address(self) -> str:
+    def allocate_address(self) -> str:
         """Return the lowest free address. Stopped nodes keep theirs.
 
         Raises:
@@ -46,20 +46,20 @@ class Network:
         raise ProviderError(f"the network {self.name} ({self.subnet}) is full", remedy="ask for fewer nodes")
 
 
-def labels(owner: str, cluster: str) -> dict[str, str]:
+def cluster_labels(owner: str, cluster: str) -> dict[str, str]:
     """Return the labels by which everything of a cluster is found again."""
     return {OWNER: owner, CLUSTER: cluster}
 
 
-def filters(owner: str, cluster: str | None) -> dict[str, list[str]]:
+def label_filters(owner: str, cluster: str | None) -> dict[str, list[str]]:
     """Return the engine's filter for these labels; for all clusters if `cluster` is None."""
     return {"label": [f"{OWNER}={owner}", CLUSTER if cluster is None else f"{CLUSTER}={cluster}"]}
 
 
 def find_network(api: APIClient, owner: str, cluster: str, taken: Iterable[str]) -> Network | None:
     """Return the cluster's network, or None. `taken` are the addresses of its nodes."""
-    with asking(f"list the networks of {cluster}"):
-        networks = api.networks(filters=filters(owner, cluster))
+    with translate_errors(f"list the networks of {cluster}"):
+        networks = api.networks(filters=label_filters(owner, cluster))
     for network in networks:
         pools = [pool for pool in network["IPAM"]["Config"] or () if pool.get("Gateway")]
         if pools:
@@ -76,9 +76,9 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
     from docker.errors import APIError
     from docker.types import IPAMConfig, IPAMPool
 
-    own = labels(owner, cluster)
+    own = cluster_labels(owner, cluster)
     for attempt in range(1, _TRIES + 1):
-        with asking(f"make a network for {cluster}", remedy=_REMEDY):
+        with translate_errors(f"make a network for {cluster}", remedy=_REMEDY):
             # Docker knows the free addresses here: a probe network shows its choice, which is then given explicitly.
             probe = api.create_network(f"{name}-probe", driver="bridge", labels=own)["Id"]
             try:
@@ -92,7 +92,7 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
             try:
                 api.create_network(name, driver="bridge", ipam=ipam, labels=own, check_duplicate=True)
             except APIError as exc:
-                if attempt == _TRIES or "overlap" not in said(exc):
+                if attempt == _TRIES or "overlap" not in error_text(exc):
                     raise
                 continue  # another network got this subnet in between
         return Network(name, pool["Subnet"], gateway, set())
@@ -103,7 +103,7 @@ def ensure_volume(api: APIClient, name: str, own: dict[str, str]) -> bool:
     """Make a volume unless it exists. Return whether it is new. An existing volume is not changed."""
     from docker.errors import APIError
 
-    with asking(f"make the volume {name}"):
+    with translate_errors(f"make the volume {name}"):
         try:
             api.inspect_volume(name)
         except APIError as exc:
@@ -116,13 +116,13 @@ def ensure_volume(api: APIClient, name: str, own: dict[str, str]) -> bool:
 
 def kept_labels(name: str) -> dict[str, str]:
     """Return the labels of a volume that outlives clusters: the removal of a cluster does not find it."""
-    return {KEPT: name}
+    return {VOLUME_LABEL: name}
 
 
 def remove_networks(api: APIClient, owner: str, cluster: str) -> list[str]:
     """Remove the networks of a cluster. Return those that could not be removed, with the reason."""
-    with asking(f"list the networks of {cluster}"):
-        networks = api.networks(filters=filters(owner, cluster))
+    with translate_errors(f"list the networks of {cluster}"):
+        networks = api.networks(filters=label_filters(owner, cluster))
     return [
         trouble
         for network in networks
@@ -132,8 +132,8 @@ def remove_networks(api: APIClient, owner: str, cluster: str) -> list[str]:
 
 def remove_home(api: APIClient, owner: str, cluster: str) -> list[str]:
     """Remove the home volume of a cluster. Return those that could not be removed, with the reason."""
-    with asking(f"list the volumes of {cluster}"):
-        volumes = api.volumes(filters=filters(owner, cluster))["Volumes"] or []
+    with translate_errors(f"list the volumes of {cluster}"):
+        volumes = api.volumes(filters=label_filters(owner, cluster))["Volumes"] or []
     return [trouble for volume in volumes for trouble in remove_volume(api, volume["Name"])]
 
 
@@ -145,10 +145,10 @@ def remove_volume(api: APIClient, name: str) -> list[str]:
 def _remove_resource(act: Callable[[str], None], key: str, name: str) -> list[str]:
     from docker.errors import APIError
 
-    with asking(f"remove {name}"):
+    with translate_errors(f"remove {name}"):
         try:
             act(key)
         except APIError as exc:
             if not is_missing(exc):
-                return [f"{name}: {said(exc)}"]
+                return [f"{name}: {error_text(exc)}"]
     return []

@@ -20,16 +20,16 @@ _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _TAKEN = ("port is already allocated", "address already in use", "ports are not available")
 
 
-class Ports:
+class PortAllocator:
     """Allocates each port once. The ports of stopped nodes count as taken, although they are not in use."""
 
     def __init__(self, taken: Iterable[int], is_free: Callable[[int], bool] | None = None) -> None:
         self._taken = set(taken)
         self._is_free = is_free or _is_unused
-        self._range = range(_LOWEST, highest(_ephemeral_range()) + 1)
+        self._range = range(_LOWEST, highest_port(_ephemeral_range()) + 1)
         self._lock = threading.Lock()
 
-    def take(self) -> int:
+    def allocate_port(self) -> int:
         """Return a port that is not in use now.
 
         Raises:
@@ -47,7 +47,7 @@ class Ports:
         )
 
 
-def highest(ephemeral: str) -> int:
+def highest_port(ephemeral: str) -> int:
     """Return the highest port to choose. The system may give ports of its ephemeral range to any program.
 
     Args:
@@ -57,7 +57,7 @@ def highest(ephemeral: str) -> int:
     return max(_LOWEST + _TRIES, min(_HIGHEST, int(first[0]) - 1)) if first else _HIGHEST
 
 
-def is_conflict(message: str) -> bool:
+def is_port_conflict(message: str) -> bool:
     """Return whether an error message of the engine means that the port of a container is taken."""
     return any(sign in message for sign in _TAKEN)
 

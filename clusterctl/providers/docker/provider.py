@@ -6,14 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.base import ignore, machine_layout
+from clusterctl.providers.base import ignore_event, machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
-from clusterctl.providers.docker.containers import Wanted
-from clusterctl.providers.docker.engine import Engine, asking
+from clusterctl.providers.docker.containers import ContainerSpec
+from clusterctl.providers.docker.engine import Engine, translate_errors
 from clusterctl.providers.docker.images import NODE_IMAGE
-from clusterctl.providers.docker.ports import Ports
+from clusterctl.providers.docker.ports import PortAllocator
 from clusterctl.providers.docker.records import FACETS, UNFINISHED
-from clusterctl.providers.docker.transaction import Attempt, each, quietly
+from clusterctl.providers.docker.transaction import Transaction, collect_failures, run_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from clusterctl.model import Node, NodeSpec, Plan, Problem
-    from clusterctl.providers.base import Image, ImageSource, Report
+    from clusterctl.providers.base import EventHandler, Image, ImageSource
 
 _TRIES, _BETWEEN_S = 10, 0.3
 
@@ -58,42 +58,42 @@ class DockerProvider:
 
     def check(self, plan: Plan) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
-        problems = checks.of_plan(plan)
-        trouble = self._engine.trouble()
+        problems = checks.check_plan(plan)
+        trouble = self._engine.find_problem()
         if trouble:
             return [*problems, trouble]
         api = self._engine.api
-        problems += checks.of_limits(plan, _engine_cores(api))
-        problems += checks.of_images(api, {spec.image or self._image for spec in plan.nodes}, usual=self._image)
-        existing = containers.find(api, self._owner, plan.cluster) if plan.volumes else []
-        return problems + checks.of_mounts(plan, existing)
+        problems += checks.check_limits(plan, _engine_cores(api))
+        problems += checks.check_images(api, {spec.image or self._image for spec in plan.nodes}, default=self._image)
+        existing = containers.find_containers(api, self._owner, plan.cluster) if plan.volumes else []
+        return problems + checks.check_mounts(plan, existing)
 
-    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Start the nodes of `plan` that do not run. They keep their addresses, port and host key."""
         del report  # it takes seconds
         api = self._engine.api
-        all_containers = containers.find(api, self._owner)
+        all_containers = containers.find_containers(api, self._owner)
         existing = [container for container in all_containers if container.record.cluster == plan.cluster]
         usable = {c.record.alias: c for c in existing if c.state not in UNFINISHED}
         aliases = {spec.alias for spec in plan.nodes}
         missing = [spec for spec in plan.nodes if spec.alias not in usable]
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
-            ports = Ports(container.record.port for container in all_containers)
+            ports = PortAllocator(container.record.port for container in all_containers)
             wanted = [self._container_spec(plan, spec, public_key, cores=_engine_cores(api)) for spec in missing]
             volumes = {
-                self._home_volume(plan.cluster): networks.labels(self._owner, plan.cluster),
+                self._home_volume(plan.cluster): networks.cluster_labels(self._owner, plan.cluster),
                 self._cache: networks.kept_labels(self._cache),
                 **{volume.id: networks.kept_labels(volume.name) for volume in plan.volumes},
             }
-            attempt = Attempt(api, self._owner, plan.cluster, existing)
-            attempt.bring_up(wanted, stopped, volumes=volumes, ports=ports)
-            existing = containers.find(api, self._owner, plan.cluster)
-        return [container.node() for container in existing if container.record.alias in aliases]
+            attempt = Transaction(api, self._owner, plan.cluster, existing)
+            attempt.provision(wanted, stopped, volumes=volumes, ports=ports)
+            existing = containers.find_containers(api, self._owner, plan.cluster)
+        return [container.to_node() for container in existing if container.record.alias in aliases]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the nodes that have a container, as the engine knows them now."""
-        return [container.node() for container in containers.find(self._engine.api, self._owner, cluster)]
+        return [container.to_node() for container in containers.find_containers(self._engine.api, self._owner, cluster)]
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Remove these nodes, or the whole cluster with its network and home. Named volumes stay."""
@@ -113,39 +113,43 @@ class DockerProvider:
     def stop(self, cluster: str) -> None:
         """Stop the nodes and keep their disks."""
         api = self._engine.api
-        running = [container for container in containers.find(api, self._owner, cluster) if container.is_running]
+        running = [
+            container for container in containers.find_containers(api, self._owner, cluster) if container.is_running
+        ]
         # The master last: the others report to it when they stop.
         for last in (False, True):
-            each(lambda container: containers.stop(api, container), [c for c in running if c.is_master == last])
+            run_parallel(
+                lambda container: containers.stop_container(api, container), [c for c in running if c.is_master == last]
+            )
 
-    def image(self, base: str, content: str) -> str:
+    def find_image(self, base: str, content: str) -> str:
         """Return the name of the baked image of this content; empty if there is none."""
-        return images.baked(self._engine.api, base or self._image, content)
+        return images.find_baked(self._engine.api, base or self._image, content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only node. The node is stopped for this."""
         api = self._engine.api
-        (builder,) = containers.find(api, self._owner, cluster)
-        containers.stop(api, builder)
-        return images.save(api, builder, base=base or self._image, content=content)
+        (builder,) = containers.find_containers(api, self._owner, cluster)
+        containers.stop_container(api, builder)
+        return images.save_baked(api, builder, base=base or self._image, content=content)
 
-    def images(self) -> list[Image]:
+    def list_images(self) -> list[Image]:
         """Return the baked images of all owners."""
-        return images.all_baked(self._engine.api)
+        return images.list_baked(self._engine.api)
 
     def remove_image(self, name: str) -> None:
         """Delete a baked image."""
-        images.remove(self._engine.api, name)
+        images.remove_baked(self._engine.api, name)
 
     def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
         """Build the image that nodes start from."""
-        return images.build(self._engine.api, source, report=report, usual=self._image)
+        return images.build_node_image(self._engine.api, source, report=report, default=self._image)
 
-    def _container_spec(self, plan: Plan, spec: NodeSpec, public_key: str, *, cores: int) -> Wanted:
+    def _container_spec(self, plan: Plan, spec: NodeSpec, public_key: str, *, cores: int) -> ContainerSpec:
         share = max(1, cores // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
-        return Wanted(
+        return ContainerSpec(
             owner=self._owner,
             cluster=plan.cluster,
             alias=spec.alias,
@@ -164,9 +168,9 @@ class DockerProvider:
 
     def _remove_once(self, api: APIClient, cluster: str, aliases: Sequence[str] | None) -> list[str]:
         """Try once to remove everything. Return what is left, with the reasons."""
-        existing = containers.find(api, self._owner, cluster)
+        existing = containers.find_containers(api, self._owner, cluster)
         to_remove = [c for c in existing if aliases is None or c.record.alias in aliases]
-        leftovers = quietly(lambda container: containers.remove(api, container), to_remove)
+        leftovers = collect_failures(lambda container: containers.remove_container(api, container), to_remove)
         if aliases is None:
             leftovers += networks.remove_networks(api, self._owner, cluster)
             leftovers += networks.remove_home(api, self._owner, cluster)
@@ -174,5 +178,5 @@ class DockerProvider:
 
 
 def _engine_cores(api: APIClient) -> int:
-    with asking("say what it runs on"):
+    with translate_errors("say what it runs on"):
         return int(api.info()["NCPU"])

@@ -45,14 +45,14 @@ class Record:
     image: str
     """The image name as it was requested."""
 
-    def labels(self) -> dict[str, str]:
+    def to_labels(self) -> dict[str, str]:
         """Return the record as labels of a container."""
         values = (self.alias, self.user, self.host_key, str(self.port), self.address, str(self.cores), self.image)
         own = {f"clusterctl.{key}": value for key, value in zip(_KEYS, values, strict=True)}
         return {OWNER: self.owner, CLUSTER: self.cluster, **own}
 
     @classmethod
-    def of_labels(cls, labels: Mapping[str, str]) -> Record:
+    def from_labels(cls, labels: Mapping[str, str]) -> Record:
         """Return the record that these labels hold."""
         alias, user, host_key, port, address, cores, image = (labels[f"clusterctl.{key}"] for key in _KEYS)
         owner, cluster = labels[OWNER], labels[CLUSTER]
@@ -87,7 +87,7 @@ class Container:
         """Whether this is the node that the others join."""
         return self.record.alias == MASTER
 
-    def node(self) -> Node:
+    def to_node(self) -> Node:
         """Return the container as a Node."""
         record = self.record
         return Node(
@@ -107,17 +107,17 @@ class Container:
         )
 
 
-def container_of(inspected: Mapping[str, Any]) -> Container:
+def parse_container(inspected: Mapping[str, Any]) -> Container:
     """Return the container that the engine's answer to `inspect` describes."""
     return Container(
         id=inspected["Id"],
         state=inspected["State"]["Status"],
         started=inspected["State"]["StartedAt"],
         mounts=frozenset(mount["Destination"] for mount in inspected.get("Mounts") or ()),
-        record=Record.of_labels(inspected["Config"]["Labels"]),
+        record=Record.from_labels(inspected["Config"]["Labels"]),
     )
 
 
-def ordered(containers: Iterable[Container]) -> list[Container]:
+def sort_containers(containers: Iterable[Container]) -> list[Container]:
     """Return the containers sorted by cluster, the master first, then by alias."""
     return sorted(containers, key=lambda c: (c.record.cluster, not c.is_master, c.record.alias))

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from clusterctl.providers.docker.containers import Wanted
-    from clusterctl.providers.docker.ports import Ports
+    from clusterctl.providers.docker.containers import ContainerSpec
+    from clusterctl.providers.docker.ports import PortAllocator
     from clusterctl.providers.docker.records import Container
 
 T = TypeVar("T")
 _THREADS = 8
 
 
-class Attempt:
+class Transaction:
     """Creates and starts nodes of one cluster, and knows what existed before."""
 
     def __init__(self, api: APIClient, owner: str, cluster: str, existing: Sequence[Container]) -> None:
@@ -34,13 +34,13 @@ class Attempt:
         self._new_volumes: list[str] = []
         self._new_network = False
 
-    def bring_up(
+    def provision(
         self,
-        wanted: Sequence[Wanted],
+        wanted: Sequence[ContainerSpec],
         stopped: Sequence[Container],
         *,
         volumes: Mapping[str, Mapping[str, str]],
-        ports: Ports,
+        ports: PortAllocator,
     ) -> None:
         """Make the new nodes and start the stopped ones.
 
@@ -54,7 +54,10 @@ class Attempt:
             ProviderError: a step failed, and all steps were undone.
         """
         try:
-            each(lambda c: containers.remove(self._api, c), [c for c in self._existing if c.state in UNFINISHED])
+            run_parallel(
+                lambda c: containers.remove_container(self._api, c),
+                [c for c in self._existing if c.state in UNFINISHED],
+            )
             for volume, labels in volumes.items():
                 if networks.ensure_volume(self._api, volume, dict(labels)):
                     self._new_volumes.append(volume)
@@ -62,7 +65,7 @@ class Attempt:
             actions: list[Callable[[], None]] = [_start_action(self._api, container) for container in stopped]
             if network:
                 actions += [_make_action(self._api, node, network, ports) for node in wanted]
-            each(_call_action, actions)
+            run_parallel(_call_action, actions)
         except BaseException as cause:
             self._roll_back({c.id for c in stopped}, cause)
             raise
@@ -80,9 +83,14 @@ class Attempt:
         """Restore the state from before. What cannot be undone is noted on the error."""
         before = {container.id for container in self._existing}
         try:
-            current = containers.find(self._api, self._owner, self._cluster)
-            each(lambda c: containers.remove(self._api, c), [c for c in current if c.id not in before])
-            each(lambda c: containers.stop(self._api, c), [c for c in current if c.id in started and c.is_running])
+            current = containers.find_containers(self._api, self._owner, self._cluster)
+            run_parallel(
+                lambda c: containers.remove_container(self._api, c), [c for c in current if c.id not in before]
+            )
+            run_parallel(
+                lambda c: containers.stop_container(self._api, c),
+                [c for c in current if c.id in started and c.is_running],
+            )
             left = self._remove_new_resources()
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is reported
             left = [str(exc) or type(exc).__name__]
@@ -105,14 +113,16 @@ def _call_action(action: Callable[[], None]) -> None:
 
 
 def _start_action(api: APIClient, container: Container) -> Callable[[], None]:
-    return lambda: containers.start(api, container)
+    return lambda: containers.start_container(api, container)
 
 
-def _make_action(api: APIClient, node: Wanted, network: networks.Network, ports: Ports) -> Callable[[], None]:
-    return lambda: containers.make(api, node, network=network, ports=ports)
+def _make_action(
+    api: APIClient, node: ContainerSpec, network: networks.Network, ports: PortAllocator
+) -> Callable[[], None]:
+    return lambda: containers.create_container(api, node, network=network, ports=ports)
 
 
-def each(task: Callable[[T], Any], things: Iterable[T]) -> None:
+def run_parallel(task: Callable[[T], Any], things: Iterable[T]) -> None:
     """Run a task for all things in parallel, and wait for all. After Ctrl-C no further task begins.
 
     Raises:
@@ -135,7 +145,7 @@ def each(task: Callable[[T], Any], things: Iterable[T]) -> None:
         raise ProviderError("\n".join(dict.fromkeys(error.message for error in known)), remedy=known[0].remedy)
 
 
-def quietly(task: Callable[[T], Any], things: Iterable[T]) -> list[str]:
+def collect_failures(task: Callable[[T], Any], things: Iterable[T]) -> list[str]:
     """Run a task for all things in parallel. Return the messages of the failures instead of raising them."""
     failed: list[str] = []
 
@@ -145,5 +155,5 @@ def quietly(task: Callable[[T], Any], things: Iterable[T]) -> list[str]:
         except ProviderError as exc:
             failed.append(exc.message)
 
-    each(run_task, things)
+    run_parallel(run_task, things)
     return failed

@@ -67,30 +67,30 @@ class Credentials:
 class Aws:
     """An AWS account, used from one region. Safe to share between threads."""
 
-    def __init__(self, region: str, credentials: Credentials | None = None, *, hasty: bool = False) -> None:
+    def __init__(self, region: str, credentials: Credentials | None = None, *, fail_fast: bool = False) -> None:
         """Set region and credentials; no call is made yet.
 
         Args:
             region: to work in.
             credentials: to log in with; None: those that boto3 finds.
-            hasty: try once with short timeouts, because a user waits for TAB completion.
+            fail_fast: try once with short timeouts, because a user waits for TAB completion.
         """
         self.region = region
         self._credentials = credentials or Credentials()
-        self._hasty = hasty
+        self._hasty = fail_fast
         self._lock = threading.Lock()
         self._sessions: list[Any] = []
         """Empty, or one session for all regions: boto3 takes half a second to load its data of EC2."""
         self._clients: dict[tuple[str, str], Any] = {}
 
     @property
-    def login(self) -> tuple[str, ...]:
+    def cli_options(self) -> tuple[str, ...]:
         """Options of the program `aws` for the same account and region. Keys are never among them."""
         credentials = self._credentials
         profile = ("--profile", credentials.profile) if credentials.profile and not credentials.access_key_id else ()
         return ("--region", self.region, *profile)
 
-    def elsewhere(self, region: str) -> Aws:
+    def in_region(self, region: str) -> Aws:
         """Return the same account in another region."""
         other = copy.copy(self)
         other.region = region

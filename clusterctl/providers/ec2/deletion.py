@@ -23,13 +23,13 @@ def is_gone(error: AwsError) -> bool:
     return error.code.endswith(_GONE)
 
 
-def delete_resource(aws: Aws, operation: str, *, until: float, **named: str) -> AwsError | None:
+def delete_resource(aws: Aws, operation: str, *, deadline: float, **named: str) -> AwsError | None:
     """Delete one resource; return the error that kept it, or None.
 
     Args:
         aws: the account.
         operation: the EC2 operation that deletes it.
-        until: deadline for others to stop using it, as a time of `time.monotonic`.
+        deadline: deadline for others to stop using it, as a time of `time.monotonic`.
         named: the parameter of the operation that identifies the resource.
     """
     while True:
@@ -38,7 +38,7 @@ def delete_resource(aws: Aws, operation: str, *, until: float, **named: str) -> 
         except AwsError as exc:
             if is_gone(exc):
                 return None
-            if not exc.code.endswith(_HELD) or time.monotonic() > until:
+            if not exc.code.endswith(_HELD) or time.monotonic() > deadline:
                 return exc
             threading.Event().wait(_EVERY_S)
         else:

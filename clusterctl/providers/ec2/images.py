@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 _DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
-SYSTEMS: Mapping[str, str] = {
+SSM_PARAMETERS: Mapping[str, str] = {
     "ubuntu-24.04": "/aws/service/canonical/ubuntu/server/24.04/stable/current/{debian}/hvm/ebs-gp3/ami-id",
     "ubuntu-22.04": "/aws/service/canonical/ubuntu/server/22.04/stable/current/{debian}/hvm/ebs-gp2/ami-id",
     "debian-13": "/aws/service/debian/release/13/latest/{debian}",
@@ -45,37 +45,37 @@ class Ami:
     root_gb: int
 
 
-def usual() -> str:
+def default_system() -> str:
     """Return the system with this computer's version of Python: functions that are sent to it can then be loaded."""
     return _PYTHONS.get(sys.version_info[:2], "ubuntu-24.04")
 
 
-def parameters() -> dict[tuple[str, str], str]:
+def ssm_parameters() -> dict[tuple[str, str], str]:
     """Return the SSM parameter of each system, by name and architecture."""
-    return {(system, arch): _parameter_path(system, arch) for system in SYSTEMS for arch in _DEBIAN}
+    return {(system, arch): _parameter_path(system, arch) for system in SSM_PARAMETERS for arch in _DEBIAN}
 
 
-def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, str]) -> dict[str, Ami]:
+def resolve_images(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, str]) -> dict[str, Ami]:
     """Return the image that each name stands for, in two calls at most.
 
     Args:
         aws: to ask.
-        names: ids of images, or names of `SYSTEMS`; an empty name is the default system.
+        names: ids of images, or names in `SSM_PARAMETERS`; an empty name is the default system.
         arch: architecture of the nodes.
-        known: by `key`, the ids that names stood for when the cluster was made.
+        known: by `image_key`, the ids that names stood for when the cluster was made.
 
     Raises:
         ProviderError: a name stands for no image.
     """
-    systems = {name: name or usual() for name in names}
+    systems = {name: name or default_system() for name in names}
     ids = {
-        name: system if system.startswith("ami-") else known.get(key(name, arch), "")
+        name: system if system.startswith("ami-") else known.get(image_key(name, arch), "")
         for name, system in systems.items()
     }
-    unknown = [system for system in systems.values() if not system.startswith("ami-") and system not in SYSTEMS]
+    unknown = [system for system in systems.values() if not system.startswith("ami-") and system not in SSM_PARAMETERS]
     if unknown:
         raise ProviderError(
-            f"there is no image {unknown[0]}", remedy=f"give an id, ami-..., or one of: {', '.join(SYSTEMS)}"
+            f"there is no image {unknown[0]}", remedy=f"give an id, ami-..., or one of: {', '.join(SSM_PARAMETERS)}"
         )
     paths = {name: _parameter_path(system, arch) for name, system in systems.items() if not ids[name]}
     if paths:
@@ -93,18 +93,18 @@ def resolve(aws: Aws, names: Iterable[str], *, arch: str, known: Mapping[str, st
     if missing:
         raise ProviderError(
             f"the image {missing[0]} is not in {aws.region}, or not for you",
-            remedy=f"correct NODE_IMAGE_ID, or use one of: {', '.join(SYSTEMS)}",
+            remedy=f"correct NODE_IMAGE_ID, or use one of: {', '.join(SSM_PARAMETERS)}",
         )
     return {name: described[image] for name, image in ids.items()}
 
 
-def key(name: str, arch: str) -> str:
+def image_key(name: str, arch: str) -> str:
     """Return the key under which the journal keeps an image."""
-    return f"{name or usual()}/{arch}"
+    return f"{name or default_system()}/{arch}"
 
 
 def _parameter_path(system: str, arch: str) -> str:
-    return SYSTEMS[system].format(debian=_DEBIAN[arch], arch=arch)
+    return SSM_PARAMETERS[system].format(debian=_DEBIAN[arch], arch=arch)
 
 
 def _describe_images(aws: Aws, ids: Iterable[str]) -> dict[str, Ami]:
@@ -124,7 +124,7 @@ def _parse_ami(image: Mapping[str, Any]) -> Ami:
     )
 
 
-def baked(aws: Aws, base: str, content: str) -> str:
+def find_baked_image(aws: Aws, base: str, content: str) -> str:
     """Return the id of the newest image with this content on this base; empty if there is none."""
     filters = [tags.filter_by(tags.IMAGE_CONTENT, content), tags.filter_by(tags.IMAGE_BASE, base)]
     usable = [*filters, {"Name": "state", "Values": ["available"]}]
@@ -133,7 +133,7 @@ def baked(aws: Aws, base: str, content: str) -> str:
     return str(newest[-1]["ImageId"]) if newest else ""
 
 
-def all_baked(aws: Aws) -> list[Image]:
+def list_baked_images(aws: Aws) -> list[Image]:
     """Return the baked images of this region."""
     filters = [{"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}]
     images = aws.call("ec2", "describe_images", Owners=["self"], Filters=filters)["Images"]
@@ -149,21 +149,21 @@ def all_baked(aws: Aws) -> list[Image]:
     ]
 
 
-def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str:
+def create_image(aws: Aws, instance: str, *, name: str, resource_tags: Mapping[str, str]) -> str:
     """Make an image of an instance, which reboots for it; wait until the image is available and return its id.
 
     Args:
         aws: the account.
         instance: its id.
         name: unique in the account and region.
-        marks: tags of the image and its snapshots.
+        resource_tags: tags of the image and its snapshots.
     """
     image_id = aws.call(
         "ec2",
         "create_image",
         InstanceId=instance,
         Name=name,
-        TagSpecifications=tags.specifications(marks, "image", "snapshot"),
+        TagSpecifications=tags.tag_specifications(resource_tags, "image", "snapshot"),
     )["ImageId"]
     deadline = time.monotonic() + _SAVE_S
     state = "pending"
@@ -180,7 +180,7 @@ def save(aws: Aws, instance: str, *, name: str, marks: Mapping[str, str]) -> str
     return str(image_id)
 
 
-def remove(aws: Aws, image: str) -> None:
+def delete_image(aws: Aws, image: str) -> None:
     """Delete one of our images and its snapshots. A missing image is success."""
     answer = aws.call("ec2", "describe_images", Owners=["self"], Filters=[{"Name": "image-id", "Values": [image]}])
     for described in answer["Images"]:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.options import Options
 
-LOGIN = "clusterctl"
+LOGIN_USER = "clusterctl"
 """The user that clusterctl logs in as, on every image. cloud-init makes it, with sudo and the cluster's own key."""
-LIVING = ("pending", "running", "stopping", "stopped")
+LIVING_STATES = ("pending", "running", "stopping", "stopped")
 """Instance states, as EC2 names them, in which an instance exists and costs money."""
-ENDED = ("shutting-down", "terminated")
+ENDED_STATES = ("shutting-down", "terminated")
 """EC2 still lists instances about an hour after they ended."""
 _STATES = {
     "pending": NodeState.PENDING,
@@ -37,7 +37,7 @@ class Instance:
     id: str
     state: str
     """As EC2 names it."""
-    launched: str
+    launched_at: str
     """When this boot was requested, ISO 8601. It changes at a stop and start."""
     type: str
     zone: str
@@ -63,7 +63,7 @@ class Instance:
         """Whether the instance was launched as the master."""
         return self.tags.get(tags.ROLE) == MASTER
 
-    def address(self, preference: str) -> str:
+    def choose_address(self, preference: str) -> str:
         """Return the address by which the laptop reaches the instance; empty while it has none of that kind.
 
         Args:
@@ -77,49 +77,51 @@ class Instance:
         }
         return addresses[preference]
 
-    def node(self, alias: str, *, options: Options, host_keys: Mapping[str, str], login: Sequence[str] = ()) -> Node:
+    def to_node(
+        self, alias: str, *, options: Options, host_keys: Mapping[str, str], cli_options: Sequence[str] = ()
+    ) -> Node:
         """Return the instance as a `Node`.
 
         Args:
             alias: of the node in its cluster.
             options: of the template.
-            login: options of the program `aws` for account and region.
+            cli_options: options of the program `aws` for account and region.
             host_keys: host keys that nodes generated themselves, by instance id.
         """
         own_key = host_keys.get(self.id, "")
         return Node(
             alias=alias,
             cluster=self.cluster,
-            id=f"{self.id}@{self.launched}",
+            id=f"{self.id}@{self.launched_at}",
             state=_STATES.get(self.state, NodeState.GONE),
-            address=self.id if options.ssm else self.address(options.address),
+            address=self.id if options.ssm else self.choose_address(options.address),
             private_address=self.private_address,
             port=22,
-            user=LOGIN,
+            user=LOGIN_USER,
             host_key=own_key or self.tags.get(tags.HOST_KEY, ""),
             bootstrap_key=not own_key,
             layout=machine_layout(self.tags.get(tags.USER, "")),
-            facets=facets(shared_home=options.shared_home),
+            facets=instance_facets(shared_home=options.shared_home),
             type=self.type,
             market=self.market,
             zone=self.zone,
-            access=Access(jump=options.jump, command=ssm_command(self.id, login) if options.ssm else ()),
+            access=Access(jump=options.jump, command=ssm_command(self.id, cli_options) if options.ssm else ()),
         )
 
 
-def facets(*, shared_home: bool) -> frozenset[Facet]:
+def instance_facets(*, shared_home: bool) -> frozenset[Facet]:
     """Return the facets that every instance has."""
     machine = frozenset({Facet.MACHINE, Facet.INIT})
     return machine | {Facet.SHARED_HOME} if shared_home else machine
 
 
-def ssm_command(instance: str, login: Sequence[str]) -> tuple[str, ...]:
+def ssm_command(instance: str, cli_options: Sequence[str]) -> tuple[str, ...]:
     """Return the command whose standard input and output are connected to an instance's SSH server."""
-    start = ("aws", *login, "ssm", "start-session", "--target", instance)
+    start = ("aws", *cli_options, "ssm", "start-session", "--target", instance)
     return (*start, "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 
 
-def find(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING) -> list[Instance]:
+def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING_STATES) -> list[Instance]:
     """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000."""
     cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
     reservations = aws.pages(
@@ -130,7 +132,7 @@ def find(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING
         MaxResults=_PAGE,
     )
     found_instances = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
-    return sorted(found_instances, key=lambda instance: (instance.launched, instance.id))
+    return sorted(found_instances, key=lambda instance: (instance.launched_at, instance.id))
 
 
 def _parse_instance(raw: Mapping[str, Any]) -> Instance:
@@ -139,7 +141,7 @@ def _parse_instance(raw: Mapping[str, Any]) -> Instance:
     return Instance(
         id=raw["InstanceId"],
         state=raw["State"]["Name"],
-        launched=launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else "",
+        launched_at=launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else "",
         type=raw.get("InstanceType", ""),
         zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
         subnet=raw.get("SubnetId", ""),
@@ -160,7 +162,7 @@ def _first_ipv6(raw: Mapping[str, Any]) -> str:
     return addresses[0] if addresses else ""
 
 
-class Called(Protocol):
+class Named(Protocol):
     """An instance that can have an alias in its cluster."""
 
     @property
@@ -179,10 +181,10 @@ class Called(Protocol):
         ...
 
 
-C = TypeVar("C", bound=Called)
+C = TypeVar("C", bound=Named)
 
 
-def named(instances: Iterable[C], names: Mapping[str, str]) -> dict[str, C]:
+def assign_aliases(instances: Iterable[C], names: Mapping[str, str]) -> dict[str, C]:
     """Return the instances of one cluster by alias, the master first.
 
     A small launch writes each alias into a tag, a large one only into the laptop's journal. An instance with neither is

@@ -36,32 +36,32 @@ class Launch:
     """The parameters of CreateFleet."""
 
 
-class Ledger:
+class LaunchJournal:
     """A cluster's journal, as this provider reads and writes it."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def identity(self) -> tuple[str, str]:
+    def read_identity(self) -> tuple[str, str]:
         """Return the cluster's uuid and region; empty before the cluster was made."""
         entries = [event for event in self._journal.events() if event["event"] == _IDENTITY]
         return (str(entries[-1]["uuid"]), str(entries[-1]["region"])) if entries else ("", "")
 
     def ensure_identity(self, region: str, known: str = "") -> str:
         """Return the cluster's uuid: that of the journal, else the `known` one of its instances, else a new one."""
-        own_uuid, own_region = self.identity()
+        own_uuid, own_region = self.read_identity()
         chosen = own_uuid or known or uuid.uuid4().hex
         if (chosen, region) != (own_uuid, own_region):
             self._journal.record(_IDENTITY, uuid=chosen, region=region)
         return chosen
 
-    def token(self, role: str, market: str) -> str:
+    def new_token(self, role: str, market: str) -> str:
         """Return a new client token, made of the cluster, the number of the launch, the role and the market."""
         attempt = sum(event["event"] == _LAUNCH for event in self._journal.events()) + 1
-        facts = f"{self.identity()[0]} {attempt} {role} {market}"
+        facts = f"{self.read_identity()[0]} {attempt} {role} {market}"
         return hashlib.sha256(facts.encode()).hexdigest()[:40]
 
-    def open(self, launch: Launch) -> None:
+    def record_launch(self, launch: Launch) -> None:
         """Record a launch before it is requested."""
         self._journal.record(
             _LAUNCH,
@@ -73,7 +73,7 @@ class Ledger:
             request=launch.request,
         )
 
-    def settle(self, launch: Launch, nodes: Mapping[str, str], *, fleet: str = "") -> None:
+    def record_result(self, launch: Launch, nodes: Mapping[str, str], *, fleet: str = "") -> None:
         """Record the result of a launch: instance ids by alias. The launch is not repeated after that."""
         self._journal.record(_LAUNCHED, token=launch.token, nodes=dict(nodes), fleet=fleet)
 
@@ -94,7 +94,7 @@ class Ledger:
             if event["event"] == _LAUNCH and event["token"] not in settled
         ]
 
-    def names(self) -> dict[str, str]:
+    def aliases_by_id(self) -> dict[str, str]:
         """Return aliases by instance id."""
         aliases: dict[str, str] = {}
         for event in self._journal.events():
@@ -102,20 +102,20 @@ class Ledger:
                 aliases |= {instance: alias for alias, instance in event["nodes"].items()}
         return aliases
 
-    def name(self, nodes: Mapping[str, str]) -> None:
+    def record_aliases(self, nodes: Mapping[str, str]) -> None:
         """Record the aliases of instances: ids by alias."""
         if nodes:
             self._journal.record(_NAMED, nodes=dict(nodes))
 
-    def fleets(self) -> list[str]:
+    def fleet_ids(self) -> list[str]:
         """Return the ids of the fleets of all launches."""
         return [event["fleet"] for event in self._journal.events() if event["event"] == _LAUNCHED and event["fleet"]]
 
-    def images(self) -> dict[str, str]:
+    def image_ids(self) -> dict[str, str]:
         """Return image ids by the names they were asked for with. Later nodes get the same image as the first ones."""
         return {event["name"]: event["id"] for event in self._journal.events() if event["event"] == _IMAGE}
 
-    def resolved(self, name: str, image: str) -> None:
+    def record_image(self, name: str, image: str) -> None:
         """Record the image that a name stands for in this cluster."""
         self._journal.record(_IMAGE, name=name, id=image)
 

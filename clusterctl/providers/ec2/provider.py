@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Problem
-from clusterctl.providers.base import ignore
+from clusterctl.providers.base import ignore_event
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
-from clusterctl.providers.ec2.launch.caller_address import callers
-from clusterctl.providers.ec2.launch.fleet_requests import BATCH
+from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
+from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
 from clusterctl.providers.ec2.launch.subnets import find_subnets
-from clusterctl.providers.ec2.launch.transaction import Attempt
-from clusterctl.providers.ec2.launch_journal import Ledger
+from clusterctl.providers.ec2.launch.transaction import Transaction
+from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
 from clusterctl.providers.ec2.pricing import estimates, spending
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
-    from clusterctl.providers.base import Image, Journal, Report
+    from clusterctl.providers.base import EventHandler, Image, Journal
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instances import Instance
-    from clusterctl.providers.ec2.launch.data_volumes import Disk
-    from clusterctl.providers.ec2.launch.discovery import Survey
+    from clusterctl.providers.ec2.launch.data_volumes import DataVolume
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.money import Estimate, Spending
 
 
@@ -51,53 +51,53 @@ class Ec2Provider:
             owner: the user, for the tags.
         """
         self._options = options or Options()
-        self.facets = instances.facets(shared_home=self._options.shared_home)
+        self.facets = instances.instance_facets(shared_home=self._options.shared_home)
         self._here = aws
         self._journal = journal
         self._owner = owner
-        self._inputs: dict[tuple[Sequence[NodeSpec], str], Survey] = {}
+        self._inputs: dict[tuple[Sequence[NodeSpec], str], LaunchInputs] = {}
 
     def check(self, plan: Plan) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
         try:
-            problems = checks.of_plan(plan, self._options)
+            problems = checks.check_plan(plan, self._options)
             existing = self._find_by_alias(plan.cluster)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if missing and not problems:
-                problems += checks.of_account(self._aws_for(plan.cluster), self._options)
+                problems += checks.check_account(self._aws_for(plan.cluster), self._options)
                 zone, data_volume = self._choose_zone(plan)
                 if data_volume and zone != data_volume.zone:
                     text = f"the volume {data_volume.id} is in {data_volume.zone}, and AVAILABILITY_ZONE is {zone}"
                     problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
-                problems += checks.of_room(self._inputs_for(plan.cluster, missing, zone), len(missing))
+                problems += checks.check_free_addresses(self._inputs_for(plan.cluster, missing, zone), len(missing))
         except ProviderError as exc:
             return [Problem(exc.message, exc.remedy)]
         return problems
 
-    def estimate(self, plan: Plan, there: Sequence[Node]) -> Estimate:
+    def estimate_nodes(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
         """Return what the instances that do not exist yet would cost."""
-        known = {node.alias for node in there}
+        known = {node.alias for node in existing}
         missing = [spec for spec in plan.nodes if spec.alias not in known]
         zone, _ = self._choose_zone(plan)
         inputs = self._inputs_for(plan.cluster, missing, zone)
-        if not zone and there and not self._options.any_zone:
-            zone = there[0].zone
-        return estimates.estimate(self._aws_for(plan.cluster), self._options, missing, inputs, zone=zone)
+        if not zone and existing and not self._options.any_zone:
+            zone = existing[0].zone
+        return estimates.estimate_launch_cost(self._aws_for(plan.cluster), self._options, missing, inputs, zone=zone)
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
         """Return what these instances cost, with their disks and addresses."""
-        return spending.spending(self._aws_for(cluster), self._options, cluster, nodes)
+        return spending.compute_spending(self._aws_for(cluster), self._options, cluster, nodes)
 
-    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
-        """Launch missing instances, and start stopped ones; see `Attempt`."""
+    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+        """Launch missing instances, and start stopped ones; see `Transaction`."""
         aws = self._aws_for(plan.cluster)
-        launch_journal = Ledger(self._journal(plan.cluster))
-        transaction = Attempt(aws, self._options, plan, launch_journal, owner=self._owner, report=report)
+        launch_journal = LaunchJournal(self._journal(plan.cluster))
+        transaction = Transaction(aws, self._options, plan, launch_journal, owner=self._owner, report=report)
 
-        def discover(specs: Sequence[NodeSpec], zone: str) -> Survey:
+        def discover(specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
             return self._inputs_for(plan.cluster, specs, zone)
 
-        instances_by_alias = transaction.run(discover, public_key=public_key)
+        instances_by_alias = transaction.provision(discover, public_key=public_key)
         wanted = {spec.alias for spec in plan.nodes}
         return self._nodes_of(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
@@ -107,7 +107,7 @@ class Ec2Provider:
         """Return the live instances, asked of AWS, as nodes."""
         if cluster is not None:
             return self._nodes_of(cluster, self._find_by_alias(cluster))
-        all_instances = instances.find(self._here)
+        all_instances = instances.find_instances(self._here)
         names = sorted({instance.cluster for instance in all_instances})
         return [
             node
@@ -120,13 +120,13 @@ class Ec2Provider:
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End these instances, or the whole cluster and all its resources, and wait until they have ended."""
         aws = self._aws_for(cluster)
-        launch_journal = Ledger(self._journal(cluster))
+        launch_journal = LaunchJournal(self._journal(cluster))
         if aliases is not None:
             existing = self._find_by_alias(cluster)
-            teardown.some(aws, cluster, [existing[alias].id for alias in aliases if alias in existing])
+            teardown.end_instances(aws, cluster, [existing[alias].id for alias in aliases if alias in existing])
             return
-        leftovers = teardown.everything(
-            aws, cluster, opened=launch_journal.open_launches(), fleets=launch_journal.fleets()
+        leftovers = teardown.end_cluster(
+            aws, cluster, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
         )
         if leftovers:
             raise ProviderError(
@@ -140,27 +140,27 @@ class Ec2Provider:
         running = [
             instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
         ]
-        teardown.some(aws, cluster, [instance.id for instance in running if instance.market == "spot"])
-        teardown.stop(aws, [instance.id for instance in running if instance.market != "spot"])
+        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == "spot"])
+        teardown.stop_instances(aws, [instance.id for instance in running if instance.market != "spot"])
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""
         running = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
-        for start in range(0, len(running), BATCH):
-            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=running[start : start + BATCH])
+        for start in range(0, len(running), BATCH_SIZE):
+            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=running[start : start + BATCH_SIZE])
 
-    def image(self, base: str, content: str) -> str:
+    def find_image(self, base: str, content: str) -> str:
         """Return the baked image with this content for the template's nodes; empty if there is none."""
-        return images.baked(self._here, self._image_key(base), content)
+        return images.find_baked_image(self._here, self._image_key(base), content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only instance."""
         builder = self._find_by_alias(cluster)[MASTER]
-        return images.save(
+        return images.create_image(
             self._aws_for(cluster),
             builder.id,
             name=f"clusterctl-{cluster}-{content}",
-            marks={
+            resource_tags={
                 **self._options.tags,
                 tags.OWNER: self._owner,
                 tags.IMAGE_BASE: self._image_key(base),
@@ -168,20 +168,20 @@ class Ec2Provider:
             },
         )
 
-    def images(self) -> list[Image]:
+    def list_images(self) -> list[Image]:
         """Return the baked images of the region, of all users of the account."""
-        return images.all_baked(self._here)
+        return images.list_baked_images(self._here)
 
     def remove_image(self, name: str) -> None:
         """Delete a baked image and its snapshots."""
-        images.remove(self._here, name)
+        images.delete_image(self._here, name)
 
     def console(self, cluster: str, alias: str) -> str:
         """Return the console output of a node."""
         existing = self._find_by_alias(cluster)
-        return listing.console(self._aws_for(cluster), existing[alias].id) if alias in existing else ""
+        return listing.read_console(self._aws_for(cluster), existing[alias].id) if alias in existing else ""
 
-    def allow(self, cluster: str) -> tuple[list[str], list[str]]:
+    def allow_ssh(self, cluster: str) -> tuple[list[str], list[str]]:
         """Open SSH to the networks that the config allows now, and to no others.
 
         ``auto`` is this computer's present address.
@@ -190,56 +190,56 @@ class Ec2Provider:
             The networks that may reach SSH now, and those that could before.
         """
         aws = self._aws_for(cluster)
-        networks = callers(self._options, find_subnets(aws, self._options))
-        return networks, security_groups.replace_ssh(aws, cluster, networks)
+        networks = find_allowed_networks(self._options, find_subnets(aws, self._options))
+        return networks, security_groups.replace_ssh_rules(aws, cluster, networks)
 
     def audit(self, cluster: str) -> Audit:
         """Return the settings of the cluster's instances, disks and security group that matter for safety."""
-        return audit.audit(self._aws_for(cluster), cluster)
+        return audit.audit_cluster(self._aws_for(cluster), cluster)
 
-    def left(self, cluster: str) -> list[str]:
+    def leftovers(self, cluster: str) -> list[str]:
         """Return the ids of resources that have the cluster's tag and still exist."""
-        return audit.left(self._aws_for(cluster), cluster)
+        return audit.list_leftovers(self._aws_for(cluster), cluster)
 
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""
         archs = (inputs.arch for inputs in self._inputs.values())
-        return images.key(image, next(archs, self._options.arch))
+        return images.image_key(image, next(archs, self._options.arch))
 
     def _aws_for(self, cluster: str) -> Aws:
         """Return the account, in the region of the cluster."""
-        _, region = Ledger(self._journal(cluster)).identity()
+        _, region = LaunchJournal(self._journal(cluster)).read_identity()
         if region and region != self._here.region:
-            self._here = self._here.elsewhere(region)
+            self._here = self._here.in_region(region)
         return self._here
 
-    def _choose_zone(self, plan: Plan) -> tuple[str, Disk | None]:
+    def _choose_zone(self, plan: Plan) -> tuple[str, DataVolume | None]:
         """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
-        disks = data_volumes.look_up(self._aws_for(plan.cluster), plan.volumes)
+        disks = data_volumes.find_data_volumes(self._aws_for(plan.cluster), plan.volumes)
         return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
 
-    def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> Survey:
+    def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
         """Return what a launch of these nodes needs. AWS is asked once for each set of nodes."""
         key = (tuple(specs), zone)
         if key not in self._inputs:
-            launch_journal = Ledger(self._journal(cluster))
-            known_images = launch_journal.images()
-            inputs = discovery.survey(
+            launch_journal = LaunchJournal(self._journal(cluster))
+            known_images = launch_journal.image_ids()
+            inputs = discovery.discover_inputs(
                 self._aws_for(cluster), self._options, specs, zone=zone, known_images=known_images
             )
             self._inputs[key] = inputs
         return self._inputs[key]
 
     def _find_by_alias(self, cluster: str) -> dict[str, Instance]:
-        return self._by_alias(cluster, instances.find(self._aws_for(cluster), cluster))
+        return self._by_alias(cluster, instances.find_instances(self._aws_for(cluster), cluster))
 
     def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
-        return instances.named(found_instances, Ledger(self._journal(cluster)).names())
+        return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())
 
     def _nodes_of(self, cluster: str, instances_by_alias: dict[str, Instance]) -> list[Node]:
-        keys = Ledger(self._journal(cluster)).host_keys()
-        login = self._here.login
+        keys = LaunchJournal(self._journal(cluster)).host_keys()
+        login = self._here.cli_options
         return [
-            instance.node(alias, options=self._options, host_keys=keys, login=login)
+            instance.to_node(alias, options=self._options, host_keys=keys, cli_options=login)
             for alias, instance in instances_by_alias.items()
         ]

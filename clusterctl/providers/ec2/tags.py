@@ -50,7 +50,7 @@ def tags_of(resource: Mapping[str, Any]) -> dict[str, str]:
     return {str(tag["Key"]): str(tag.get("Value", "")) for tag in entries}
 
 
-def specifications(mapping: Mapping[str, str], *kinds: str) -> list[dict[str, Any]]:
+def tag_specifications(mapping: Mapping[str, str], *kinds: str) -> list[dict[str, Any]]:
     """Return `TagSpecifications`: new resources of these types (``instance``, ``volume``, ...) get these tags."""
     return [{"ResourceType": kind, "Tags": tag_list(mapping)} for kind in kinds]
 

@@ -16,11 +16,11 @@ from clusterctl.providers.local.nodes import Record, Running, write_json
 from clusterctl.providers.local.processes import (
     adopt_orphans,
     await_end,
-    birth_mark,
     die_with_parent,
+    find_node_processes,
+    kill_node_processes,
+    process_identity,
     signal_all,
-    strays,
-    sweep,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _KILL_S = 1.0
 _ROUNDS = 4
 
 
-def guard(
+def run_guardian(
     folder: Path,
     record: Record,
     *,
@@ -107,9 +107,9 @@ def _describe_processes(record: Record, *, server: int, guardian: int) -> Runnin
     return Running(
         boot=record.boot,
         pid=server,
-        mark=birth_mark(server),
+        mark=process_identity(server),
         guardian=guardian,
-        guardian_mark=birth_mark(guardian),
+        guardian_mark=process_identity(guardian),
     )
 
 
@@ -132,7 +132,7 @@ def end_tree(root: str, *, grace_s: float) -> None:
     if grace_s and not _reap_children(0):
         signal_all(_list_descendants(), signal.SIGTERM)
         _reap_children(grace_s)
-    elif grace_s and (left := strays({root})):
+    elif grace_s and (left := find_node_processes({root})):
         signal_all(left, signal.SIGTERM)
         await_end(left, timeout_s=grace_s)
     for _ in range(_ROUNDS):  # bounded: processes that run as another user cannot be killed
@@ -140,7 +140,7 @@ def end_tree(root: str, *, grace_s: float) -> None:
             break
         signal_all(_frozen_descendants(), signal.SIGKILL)
         _reap_children(_KILL_S)
-    sweep({root}, timeout_s=_KILL_S)
+    kill_node_processes({root}, timeout_s=_KILL_S)
 
 
 def _list_descendants() -> list[psutil.Process]:

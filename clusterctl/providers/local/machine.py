@@ -60,7 +60,7 @@ def address_for(folder: Path, alias: str) -> str:
     return f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + (number - 1) % 254}"
 
 
-def listen(address: str, port: int) -> socket.socket:
+def open_listener(address: str, port: int) -> socket.socket:
     """Return a socket that listens on this address and port, else on another port, else on 127.0.0.1.
 
     Raises:

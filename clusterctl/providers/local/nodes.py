@@ -141,7 +141,7 @@ def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
     )
 
 
-def folders(cluster: Path) -> list[Path]:
+def node_folders(cluster: Path) -> list[Path]:
     """Return the folders of a cluster's nodes, the master first, then by number."""
     node_paths = [record.parent for record in cluster.glob("*/node.json")]
     return sorted(node_paths, key=lambda folder: (folder.name != MASTER, _natural_sort_key(folder.name)))

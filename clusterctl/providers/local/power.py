@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import clusterctl
 from clusterctl.providers.local.nodes import Record, read_record, read_running, write_json
-from clusterctl.providers.local.processes import await_end, birth_mark, found, is_alive, signal_all, sweep
+from clusterctl.providers.local.processes import (
+    await_end,
+    find_processes,
+    is_alive,
+    kill_node_processes,
+    process_identity,
+    signal_all,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -45,7 +52,7 @@ def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mappi
             start_new_session=True,
         )
     try:
-        mark = birth_mark(launcher.pid)
+        mark = process_identity(launcher.pid)
         for folder, (record, _) in starts.items():
             write_json(folder / "node.json", replace(record, launcher=launcher.pid, launcher_mark=mark))
         # The launcher ends when its nodes are up. A thread reaps it, so that this function need not wait.
@@ -74,7 +81,7 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
     records = {folder: record for folder in folders if (record := _try_read_record(folder))}
     launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
     # A node that is starting cannot be powered off yet.
-    await_end(found(launchers), timeout_s=_LAUNCH_S)
+    await_end(find_processes(launchers), timeout_s=_LAUNCH_S)
     pids: set[int] = set()
     servers: set[int] = set()
     for folder, record in records.items():
@@ -83,16 +90,16 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
             both = ((running.guardian, running.guardian_mark), (running.pid, running.mark))
             pids.update(pid for pid, mark in both if is_alive(pid, mark))
             servers.add(running.pid)
-    nodes = found(pids)
+    nodes = find_processes(pids)
     if gently:
         signal_all(nodes, signal.SIGTERM)
     else:
         # A killed server tells the guardian to skip the grace period.
-        signal_all(found(pids & servers), signal.SIGKILL)
+        signal_all(find_processes(pids & servers), signal.SIGKILL)
     alive = await_end(nodes, timeout_s=_DOWN_S)
     signal_all(alive, signal.SIGKILL)
     stuck = [process.pid for process in await_end(alive, timeout_s=_KILL_S)]
-    return stuck + sweep({str(folder) for folder in folders}, timeout_s=_KILL_S)
+    return stuck + kill_node_processes({str(folder) for folder in folders}, timeout_s=_KILL_S)
 
 
 def _try_read_record(folder: Path) -> Record | None:

@@ -24,7 +24,7 @@ _ROUNDS = 50
 _POLL_S = 0.02
 
 
-def birth_mark(pid: int) -> str:
+def process_identity(pid: int) -> str:
     """Return a text that identifies a process and no later one with the same id; empty if it has ended.
 
     It holds the start time. On Linux this counts from the boot, as the wall clock may be set while a node runs.
@@ -46,10 +46,10 @@ def birth_mark(pid: int) -> str:
 
 def is_alive(pid: int, mark: str) -> bool:
     """Return whether the process with this id and identity still runs. A zombie does not run."""
-    return bool(pid and mark) and birth_mark(pid) == mark
+    return bool(pid and mark) and process_identity(pid) == mark
 
 
-def found(pids: Iterable[int]) -> list[psutil.Process]:
+def find_processes(pids: Iterable[int]) -> list[psutil.Process]:
     """Return the processes with these ids that exist."""
     return [process for pid in pids if (process := _find_process(pid))]
 
@@ -76,21 +76,21 @@ def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[
     return alive
 
 
-def strays(roots: Collection[str]) -> list[psutil.Process]:
+def find_node_processes(roots: Collection[str]) -> list[psutil.Process]:
     """Return this user's processes that belong to nodes with these folders, whatever their parent is."""
     return [process for process in psutil.process_iter() if _node_root_of(process) in roots and _is_running(process)]
 
 
-def sweep(roots: Collection[str], *, timeout_s: float) -> list[int]:
+def kill_node_processes(roots: Collection[str], *, timeout_s: float) -> list[int]:
     """Kill all processes of these nodes. Return the ids of those that did not end."""
     for _ in range(_ROUNDS):  # a process that forks meanwhile is killed in the next round
-        left = strays(roots)
+        left = find_node_processes(roots)
         if not left:
             return []
         signal_all(left, signal.SIGKILL)
         if alive := await_end(left, timeout_s=timeout_s):
             return [process.pid for process in alive]
-    return [process.pid for process in strays(roots)]
+    return [process.pid for process in find_node_processes(roots)]
 
 
 def _find_process(pid: int) -> psutil.Process | None:

@@ -17,14 +17,14 @@ import uv
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
-from clusterctl.providers.base import ignore
+from clusterctl.providers.base import ignore_event
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder, user_name
 from clusterctl.providers.local.nodes import (
     FACETS,
     Record,
     ensure_folders,
-    folders,
+    node_folders,
     node_of,
     read_record,
     remove_tree,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
 
-    from clusterctl.providers.base import Report
+    from clusterctl.providers.base import EventHandler
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOME = "home"
@@ -93,7 +93,7 @@ class LocalProvider:
             problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
         return problems
 
-    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Start the nodes of `plan` that do not run. They keep their address, port and host key.
 
         Clients can connect at once: the sockets listen before the servers run.
@@ -114,7 +114,7 @@ class LocalProvider:
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the nodes that have a record. Their state is read from their processes."""
         names = [cluster] if cluster is not None else _list_subfolders(self._root)
-        paths = [folder for name in names for folder in folders(self._cluster_folder(name))]
+        paths = [folder for name in names for folder in node_folders(self._cluster_folder(name))]
         records = [(folder, read_record(folder)) for folder in paths]
         return [node_of(folder, record, cache=self._cache) for folder, record in records if record]
 
@@ -137,7 +137,7 @@ class LocalProvider:
 
     def stop(self, cluster: str) -> None:
         """Power the nodes off and keep their folders."""
-        _power_off_all(cluster, folders(self._cluster_folder(cluster)), gently=True)
+        _power_off_all(cluster, node_folders(self._cluster_folder(cluster)), gently=True)
 
     def _cluster_folder(self, cluster: str) -> Path:
         if not _NAME.fullmatch(cluster):
@@ -153,7 +153,7 @@ class LocalProvider:
                 # Processes that a killed guardian left behind would disturb the new boot.
                 known = {str(folder) for folder, record in missing.items() if record}
                 if known:
-                    processes.sweep(known, timeout_s=_KILL_S)
+                    processes.kill_node_processes(known, timeout_s=_KILL_S)
                 starts = {}
                 for folder, record in missing.items():
                     prepared, listener = _prepare_node(folder, record, public_key=public_key, cores=cores)
@@ -175,7 +175,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
     _link_programs(folder / "bin")
     host_key = record.host_key if record else _new_host_key(folder)
     wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
-    listener = machine.listen(*wanted)
+    listener = machine.open_listener(*wanted)
     try:
         address, port = listener.getsockname()
         prepared = Record(

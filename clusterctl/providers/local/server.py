@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import asyncssh
 
 from clusterctl.providers.local.environment import node_environment
-from clusterctl.providers.local.guardian import guard
+from clusterctl.providers.local.guardian import run_guardian
 from clusterctl.providers.local.nodes import Record, read_record
 from clusterctl.providers.local.session import Sessions
 
@@ -79,7 +79,7 @@ async def _serve_node(record: Record, folder: Path, listener: socket.socket) -> 
         sock=listener,
         server_factory=lambda: _NodeServer(record, keys),
         server_host_keys=[str(folder / "host_key")],
-        process_factory=sessions.serve,
+        process_factory=sessions.serve_client,
         sftp_factory=files,
         allow_scp=True,
         password_auth=False,
@@ -126,7 +126,7 @@ def _become_guardian(folder: Path, listener: socket.socket, *, ready: int) -> No
         record = read_record(folder)
         if record is None:  # destroyed in the meantime
             os._exit(0)
-        guard(folder, record, listener=listener, serve=_run_server, ready=ready)
+        run_guardian(folder, record, listener=listener, serve=_run_server, ready=ready)
     finally:  # a forked child must not return into its parent's code
         os._exit(1)
 

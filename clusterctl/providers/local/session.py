@@ -38,7 +38,7 @@ class Sessions:
         self._running: dict[subprocess.Popen[bytes], asyncio.Future[int]] = {}
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_children)
 
-    async def serve(self, client: asyncssh.SSHServerProcess[bytes]) -> None:
+    async def serve_client(self, client: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run the client's command until it ends or the client leaves, and send its exit status."""
         if client.subsystem:
             client.exit(1)

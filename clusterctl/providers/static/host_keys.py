@@ -31,10 +31,10 @@ class _Server:
         return f"{self.label} ({self.host}:{self.port})"
 
 
-def untrusted(hosts: Sequence[Host], known: KnownHosts) -> Iterator[Problem]:
+def find_untrusted(hosts: Sequence[Host], known: KnownHosts) -> Iterator[Problem]:
     """Yield one problem for all unknown host keys, with the exact way to get them safely, and one for signed keys."""
     servers = dict.fromkeys(server for host in hosts for server in _servers_to_trust(host))
-    trust_by_server = {server: known.look_up(server.host, server.port) for server in servers}
+    trust_by_server = {server: known.find_key(server.host, server.port) for server in servers}
     missing = [server for server, trust in trust_by_server.items() if not trust.key and not trust.authority]
     signed = [server for server, trust in trust_by_server.items() if trust.authority]
     if missing:
@@ -62,7 +62,7 @@ def _servers_to_trust(host: Host) -> Iterator[_Server]:
         yield _Server(host.name, host.address, host.port, login)
     if host.jump:
         try:
-            end = endpoints.parse(host.jump, user=known_hosts.user_name())
+            end = endpoints.parse_endpoint(host.jump, user=known_hosts.default_login_name())
         except ValueError:
             return  # reported with the other faults of the text
         yield _Server("the gateway", end.host, end.port, f"ssh -p {end.port} {end.user}@{end.host}")

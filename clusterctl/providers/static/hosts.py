@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.model import Access, Problem
-from clusterctl.providers.static.host_keys import untrusted
+from clusterctl.providers.static.host_keys import find_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,28 +49,28 @@ class Host:
         return Access(key=self.key, agent=not self.key, jump=self.jump)
 
     @property
-    def place(self) -> tuple[str, int, str]:
+    def location(self) -> tuple[str, int, str]:
         """The values that tell this host from other hosts."""
         return self.address.lower(), self.port, self.jump
 
 
-def as_written(text: str) -> Host:
+def parse_host(text: str) -> Host:
     """Return the host that HOSTS gives as ``[user@]address[:port]``, without a section of its own."""
     try:
-        end = endpoints.parse(text, user=known_hosts.user_name())
+        end = endpoints.parse_endpoint(text, user=known_hosts.default_login_name())
     except ValueError as exc:
         return Host(text, address=text, port=endpoints.SSH_PORT, user="", fault=str(exc))
     return Host(text, address=end.host, port=end.port, user=end.user)
 
 
-def examine(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:
+def examine_hosts(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:
     """Return the hosts with their host keys and private addresses, and the problems of all of them."""
     known = known_hosts.KnownHosts()
     with ThreadPoolExecutor(min(len(hosts), _MAX_THREADS) or 1) as pool:
         results = list(pool.map(lambda host: _examine_host(host, known), hosts))
     complete = [host for host, _ in results]
     faults = [fault for _, host_faults in results for fault in host_faults]
-    return complete, [*_group_by_remedy([*faults, *_find_address_clashes(complete)]), *untrusted(hosts, known)]
+    return complete, [*_group_by_remedy([*faults, *_find_address_clashes(complete)]), *find_untrusted(hosts, known)]
 
 
 def _examine_host(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
@@ -80,8 +80,8 @@ def _examine_host(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
     if host.key and not os.access(host.key, os.R_OK):
         faults.append((f"{host.name}: its key {host.key} cannot be read", "correct KEY_LOCATION"))
     try:
-        known_key = known.look_up(host.address, host.port).key
-        host_key = known_hosts.public_key(host.host_key) if host.host_key else known_key
+        known_key = known.find_key(host.address, host.port).key
+        host_key = known_hosts.parse_public_key(host.host_key) if host.host_key else known_key
     except ValueError as exc:
         host_key = ""
         faults.append((f"{host.name}: HOST_KEY: {exc}", "copy the line of /etc/ssh/ssh_host_ed25519_key.pub there"))
@@ -91,7 +91,7 @@ def _examine_host(host: Host, known: KnownHosts) -> tuple[Host, list[Fault]]:
 def _gateway_faults(host: Host) -> Iterator[Fault]:
     if host.jump:
         try:
-            gateway = endpoints.parse(host.jump, user=known_hosts.user_name())
+            gateway = endpoints.parse_endpoint(host.jump, user=known_hosts.default_login_name())
         except ValueError as exc:
             yield f"{host.name}: PROXY_JUMP: {exc}", "name one host to go through, as user@host:port"
             return
@@ -146,12 +146,12 @@ def _is_loopback(address: str) -> bool:
     return bool(address) and ipaddress.ip_address(address).is_loopback
 
 
-def twice(hosts: Sequence[Host]) -> Iterator[Problem]:
+def find_duplicates(hosts: Sequence[Host]) -> Iterator[Problem]:
     """Yield a problem for each host that HOSTS names more than once."""
     seen: dict[tuple[str, int, str], str] = {}
     for host in hosts:
-        other = seen.get(host.place)
-        seen[host.place] = host.name
+        other = seen.get(host.location)
+        seen[host.location] = host.name
         if other:
             what = f"{host.name} twice" if other == host.name else f"the same host as {other} and as {host.name}"
             yield Problem(f"HOSTS names {what}", "leave one of them out of HOSTS")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Problem
-from clusterctl.providers.base import ignore, machine_layout
-from clusterctl.providers.static.hosts import Host, examine, twice
+from clusterctl.providers.base import ignore_event, machine_layout
+from clusterctl.providers.static.hosts import Host, examine_hosts, find_duplicates
 from clusterctl.providers.static.records import Member, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from clusterctl.providers.base import Report
+    from clusterctl.providers.base import EventHandler
 
 _FACETS = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
 _ANSWER_S = 1.5
@@ -49,24 +49,24 @@ class StaticProvider:
         """Return the problems that would stop this plan. Changes nothing."""
         return self._choose_hosts(plan)[1]
 
-    def create(self, plan: Plan, *, public_key: str, report: Report = ignore) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Take a host for each alias without one. An alias keeps its host, with the config's current values."""
         del public_key, report  # the key is installed at the first login
-        with self._records.locked():
+        with self._records.exclusive_lock():
             members, problems = self._choose_hosts(plan)
             if problems:
                 raise ProviderError(
                     "\n".join(problem.message for problem in problems),
                     remedy="; ".join(problem.remedy for problem in problems),
                 )
-            before = self._records.of(plan.cluster)
+            before = self._records.read_cluster(plan.cluster)
             kept = before.members if before else {}
-            self._records.write(Record(plan.cluster, plan.user, self._shared_home, {**kept, **members}))
+            self._records.write_record(Record(plan.cluster, plan.user, self._shared_home, {**kept, **members}))
         return [node for node in self.nodes(plan.cluster) if node.alias in members]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the hosts that are taken. A host that accepts no connection counts as stopped."""
-        records = self._records.all() if cluster is None else [self._records.of(cluster)]
+        records = self._records.read_all() if cluster is None else [self._records.read_cluster(cluster)]
         unprobed = [_make_node(record, alias) for record in records if record for alias in record.members]
         with ThreadPoolExecutor(min(len(unprobed), _MAX_THREADS) or 1) as pool:
             states = list(pool.map(_probe_state, unprobed))
@@ -75,39 +75,39 @@ class StaticProvider:
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Free these hosts, or all of the cluster. They keep running, with everything on them."""
-        if self._records.of(cluster) is None:
+        if self._records.read_cluster(cluster) is None:
             return
-        with self._records.locked():
-            record = self._records.of(cluster)
+        with self._records.exclusive_lock():
+            record = self._records.read_cluster(cluster)
             if record:
                 gone = record.members if aliases is None else aliases
                 left = {alias: member for alias, member in record.members.items() if alias not in gone}
-                self._records.write(replace(record, members=left))
+                self._records.write_record(replace(record, members=left))
 
     def _choose_hosts(self, plan: Plan) -> tuple[dict[str, Member], list[Problem]]:
         """Return a host for each alias of the plan, and the problems that would stop the plan."""
-        records = {record.cluster: record for record in self._records.all()}
+        records = {record.cluster: record for record in self._records.read_all()}
         own = records.pop(plan.cluster, None)
         mine = own.members if own else {}
-        busy = {m.host.place: record.cluster for record in records.values() for m in record.members.values()}
-        problems = [*twice(self._hosts), *_volume_problems(plan)]
+        busy = {m.host.location: record.cluster for record in records.values() for m in record.members.values()}
+        problems = [*find_duplicates(self._hosts), *_volume_problems(plan)]
         aliases = sorted((spec.alias for spec in plan.nodes), key=lambda alias: alias != MASTER)
         listed = {host.name: host for host in self._hosts}
         used = {member.host.name for member in mine.values()}
-        free = iter([host for host in listed.values() if host.name not in used and host.place not in busy])
+        free = iter([host for host in listed.values() if host.name not in used and host.location not in busy])
         chosen: dict[str, Member] = {}
         for alias in aliases:
             old = mine.get(alias)
             host = listed.get(old.host.name) if old else next(free, None)
             if host:
-                same = old is not None and old.host.place == host.place
+                same = old is not None and old.host.location == host.location
                 chosen[alias] = Member(host, old.taken if old and same else secrets.token_hex(2))
             elif old:
                 problems.append(_unlisted_problem(plan.cluster, alias, old.host.name))
         problems += _shortage_problems(
             plan, len(chosen) + sum(alias in mine for alias in aliases if alias not in chosen), busy
         )
-        complete, wrong = examine([member.host for member in chosen.values()])
+        complete, wrong = examine_hosts([member.host for member in chosen.values()])
         members = {
             alias: replace(member, host=host) for (alias, member), host in zip(chosen.items(), complete, strict=True)
         }

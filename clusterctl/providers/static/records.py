@@ -48,7 +48,7 @@ class Records:
         self._root = root
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def exclusive_lock(self) -> Iterator[None]:
         """Hold the lock for taking and freeing hosts. Waits while another process holds it."""
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,13 +59,13 @@ class Records:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def all(self) -> list[Record]:
+    def read_all(self) -> list[Record]:
         """Return the records of all clusters."""
         files = sorted(self._root.glob("*.json")) if self._root.is_dir() else []
-        records = [self.of(file.stem) for file in files if _NAME.fullmatch(file.stem)]
+        records = [self.read_cluster(file.stem) for file in files if _NAME.fullmatch(file.stem)]
         return [record for record in records if record]
 
-    def of(self, cluster: str) -> Record | None:
+    def read_cluster(self, cluster: str) -> Record | None:
         """Return a cluster's record, or None if it has no hosts.
 
         Raises:
@@ -86,7 +86,7 @@ class Records:
                 remedy=f"delete {path}: the hosts are then free, and what was set up on them stays",
             ) from exc
 
-    def write(self, record: Record) -> None:
+    def write_record(self, record: Record) -> None:
         """Write a cluster's record. A record without members is deleted."""
         path = self._record_path(record.cluster)
         draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -19,7 +19,7 @@ class FakeAws:
         self.answers = answers or {}
         self.calls = []
 
-    def elsewhere(self, region):
+    def in_region(self, region):
         other = FakeAws(self.answers, region)
         other.calls = self.calls
         return other

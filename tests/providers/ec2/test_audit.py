@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl.providers.audits import AuditedDoor
+from clusterctl.providers.audits import AuditedIngressRule
 from clusterctl.providers.ec2 import Permission
 
 from .lab import HERE, OPTIONS, plan_of
@@ -22,12 +22,12 @@ def up(lab):
 def test_instances_disks_and_doors_are_told_as_they_are(up):
     audit = up.audit("lab")
     assert len(audit.machines) == len(audit.disks) == 2
-    assert all(machine.marked and machine.tokens for machine in audit.machines)
-    assert all(disk.marked and disk.encrypted for disk in audit.disks)
-    assert set(audit.doors) == {
-        AuditedDoor("tcp 22", HERE),
-        AuditedDoor("all", "members"),
-        AuditedDoor("tcp 8080-8081", "198.51.100.0/24"),
+    assert all(machine.tagged and machine.requires_token for machine in audit.machines)
+    assert all(disk.tagged and disk.encrypted for disk in audit.disks)
+    assert set(audit.ingress_rules) == {
+        AuditedIngressRule("tcp 22", HERE),
+        AuditedIngressRule("all", "members"),
+        AuditedIngressRule("tcp 8080-8081", "198.51.100.0/24"),
     }
 
 
@@ -45,20 +45,20 @@ def test_what_is_not_as_it_should_be_shows(up, lab):
     audit = up.audit("lab")
     assert [each.id for each in audit.machines if not each.marked] == [machine]
     assert [(each.id, each.encrypted) for each in audit.disks if not each.marked] == [(volume, False)]
-    assert AuditedDoor("all", "::/0") in audit.doors
+    assert AuditedIngressRule("all", "::/0") in audit.ingress_rules
 
 
 def test_all_of_a_cluster_is_left_before_its_end_and_nothing_after_it(up, lab):
-    left = up.left("lab")
+    left = up.leftovers("lab")
     assert {f"instance {each['InstanceId']}" for each in lab.instances()} <= set(left)
     assert {name.rpartition(" ")[0] for name in left} >= {"instance", "volume", "security group"}
     up.destroy("lab")
-    assert up.left("lab") == []
+    assert up.leftovers("lab") == []
 
 
 def test_another_cluster_is_not_looked_at(up, lab):
     lab.create(plan_of(1, cluster="other"))
     assert len(up.audit("lab").machines) == 2
     up.destroy("lab")
-    assert up.left("lab") == []
-    assert up.left("other")
+    assert up.leftovers("lab") == []
+    assert up.leftovers("other")

@@ -32,7 +32,7 @@ def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    account = Aws("us-east-1", hasty=True)
+    account = Aws("us-east-1", fail_fast=True)
     with pytest.raises(AwsError, match="did not answer") as caught:
         account.call("ec2", "describe_key_pairs")
     assert caught.value.code == ""

@@ -108,16 +108,16 @@ def laptop(tmp_path, monkeypatch, aws):
 def parts_of(laptop, text, *, template=None, overrides=None):
     file = laptop / "config"
     file.write_text(text)
-    return wired.parts_of(
+    return wired.load_context(
         "mycluster", config_file=str(file), template=template, overrides=overrides, report=lambda _: None
     )
 
 
 def launch(parts):
     """Plan, check and create, as `start` does."""
-    plan = make_plan(parts, planning.aliases(parts.settings.cluster.cluster_size))
+    plan = make_plan(parts, planning.node_aliases(parts.settings.cluster.cluster_size))
     assert parts.provider.check(plan) == []
-    parts.folder.ensure()
+    parts.folder.ensure_exists()
     return parts.provider.create(plan, public_key=new_key_pair("x")[1])
 
 
@@ -138,7 +138,7 @@ def test_the_talks_file_launches_three_spot_instances(laptop, cloud, image, kind
     assert [(node.alias, node.market, node.type) for node in nodes] == [
         (alias, "spot", "c7i.2xlarge") for alias in ("master", "node001", "node002")
     ]
-    assert parts.host.names[-2:] == ("ippackages", "ipcluster")
+    assert parts.plugin_host.plugin_names[-2:] == ("ippackages", "ipcluster")
     assert {call.params["SpotOptions"]["AllocationStrategy"] for call in cloud.calls_of("CreateFleet")} == {
         "price-capacity-optimized"
     }
@@ -158,7 +158,7 @@ def test_the_talks_own_bid_is_below_todays_price_and_the_nodes_are_had_on_demand
 
 def test_a_key_pair_that_ec2_does_not_have_is_said_before_anything_starts(laptop, cloud):
     parts = parts_of(laptop, TALK.format(image="ubuntu-24.04", kind="c7i.2xlarge"))
-    plan = make_plan(parts, planning.aliases(3))
+    plan = make_plan(parts, planning.node_aliases(3))
     (problem,) = parts.provider.check(plan)
     assert "there is no key pair mykey" in problem.message
     assert "leave KEYNAME out" in problem.remedy

@@ -9,18 +9,21 @@ import pytest
 
 from clusterctl.model import NodeSpec
 from clusterctl.providers.ec2.images import Ami
-from clusterctl.providers.ec2.launch.discovery import Kind, Survey
+from clusterctl.providers.ec2.launch.discovery import InstanceType, LaunchInputs
 from clusterctl.providers.ec2.launch.subnets import Subnet
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing.estimates import estimate
-from clusterctl.providers.money import QuotedLimit, Span
+from clusterctl.providers.ec2.pricing.estimates import estimate_launch_cost
+from clusterctl.providers.money import PriceRange, QuotedLimit
 
 from .fake_aws import FakeAws, products, refused, spot
 
 TYPES = ("c7i.xlarge", "c7a.xlarge")
-FOUND = Survey(
+FOUND = LaunchInputs(
     "x86_64",
-    {kind: Kind(kind, ("x86_64",), vcpus) for kind, vcpus in (("m7i.large", 2), ("c7i.xlarge", 4), ("c7a.xlarge", 4))},
+    {
+        kind: InstanceType(kind, ("x86_64",), vcpus)
+        for kind, vcpus in (("m7i.large", 2), ("c7i.xlarge", 4), ("c7a.xlarge", 4))
+    },
     {"": Ami("ami-1", "x86_64", "/dev/xvda", 8)},
     tuple(Subnet(f"subnet-{zone}", f"us-east-1{zone}", "vpc-1", "172.31.0.0/20", "", 4000) for zone in "ab"),
     {},
@@ -48,23 +51,23 @@ def specs(workers=2, market="spot", bid="0.10", **more):
 
 def estimated(nodes=None, answers=ANSWERS, *, found=FOUND, zone="", **options):
     aws = FakeAws(answers)
-    return estimate(aws, Options(**options), nodes or specs(), found, zone=zone), aws
+    return estimate_launch_cost(aws, Options(**options), nodes or specs(), found, zone=zone), aws
 
 
 def test_master_workers_disks_and_addresses():
     found, _ = estimated()
     assert found.place == "us-east-1"
-    assert [(group.role, group.count, group.zone, group.each) for group in found.groups] == [
-        ("master", 1, "", Span(Decimal("0.1008"), Decimal("0.1008"))),
-        ("worker", 2, "us-east-1a", Span(Decimal("0.0700"), Decimal("0.0900"))),
+    assert [(group.role, group.count, group.zone, group.node_price) for group in found.groups] == [
+        ("master", 1, "", PriceRange(Decimal("0.1008"), Decimal("0.1008"))),
+        ("worker", 2, "us-east-1a", PriceRange(Decimal("0.0700"), Decimal("0.0900"))),
     ]
-    assert [(part.name, part.what, part.hourly) for part in found.parts] == [
+    assert [(part.name, part.details, part.hourly) for part in found.parts] == [
         ("root disks", "3 x 8 GB gp3", Decimal("0.0024")),
         ("addresses", "3 x public IPv4", Decimal("0.015")),
     ]
-    assert found.hourly == Span(Decimal("0.2582"), Decimal("0.2982"))
-    assert found.hourly_on_demand == Span(Decimal("0.4752"), Decimal("0.5288"))
-    assert found.complete
+    assert found.hourly == PriceRange(Decimal("0.2582"), Decimal("0.2982"))
+    assert found.hourly_on_demand == PriceRange(Decimal("0.4752"), Decimal("0.5288"))
+    assert found.is_complete
     assert found.notes == ()
 
 
@@ -99,7 +102,7 @@ def test_more_than_the_quota_leaves_is_said():
 def test_one_zone_that_was_chosen_is_the_only_one_asked_for():
     found, aws = estimated(zone="us-east-1b")
     assert aws.asked("describe_spot_price_history")[0]["AvailabilityZone"] == "us-east-1b"
-    assert found.groups[1].each == Span(Decimal("0.0800"), Decimal("0.0800"))
+    assert found.groups[1].node_price == PriceRange(Decimal("0.0800"), Decimal("0.0800"))
 
 
 def test_on_demand_alone_asks_for_no_spot_prices():
@@ -115,25 +118,25 @@ def test_without_public_addresses_none_are_paid_for():
 
 def test_the_disk_that_the_template_says():
     found, _ = estimated(root_volume_gb=50)
-    assert found.parts[0].what == "3 x 50 GB gp3"
+    assert found.parts[0].details == "3 x 50 GB gp3"
     assert found.parts[0].hourly == Decimal("0.015")
 
 
 def test_where_pricing_is_refused_prices_are_of_the_table_and_that_is_said():
     found, _ = estimated(answers={**ANSWERS, "get_products": refused()})
-    assert found.groups[0].each == Span(Decimal("0.10080"), Decimal("0.10080"))
-    assert found.groups[1].each == Span(Decimal("0.0700"), Decimal("0.0900"))
-    assert found.complete
+    assert found.groups[0].node_price == PriceRange(Decimal("0.10080"), Decimal("0.10080"))
+    assert found.groups[1].node_price == PriceRange(Decimal("0.0700"), Decimal("0.0900"))
+    assert found.is_complete
     (note,) = found.notes
     assert note.startswith("prices are of 2026-07-20 and were shipped with clusterctl: AWS refused")
 
 
 def test_where_everything_is_refused_there_is_an_estimate_still():
     found, _ = estimated(answers={})
-    assert found.groups[0].each == Span(Decimal("0.10080"), Decimal("0.10080"))
-    assert found.groups[1].each is None
-    assert found.groups[1].on_demand == Span(Decimal("0.17850"), Decimal("0.20528"))
-    assert not found.complete
+    assert found.groups[0].node_price == PriceRange(Decimal("0.10080"), Decimal("0.10080"))
+    assert found.groups[1].node_price is None
+    assert found.groups[1].on_demand == PriceRange(Decimal("0.17850"), Decimal("0.20528"))
+    assert not found.is_complete
     assert [limit.left for limit in found.limits] == [None, None]
     text = "\n".join(found.notes)
     assert "prices are of 2026-07-20 and were shipped with clusterctl: AWS refused" in text

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from clusterctl.operations.gc import Asker, end, find
+from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
 from clusterctl.providers.ec2 import deletion, images, tags
 from clusterctl.providers.ec2.account import gc, inventory
-from clusterctl.providers.ec2.account.resources import Kind
+from clusterctl.providers.ec2.account.resources import ResourceKind
 from clusterctl.providers.ec2.aws import Aws, AwsError
 
 from ...standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
@@ -31,17 +31,17 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def asker(lab):
-    return Asker(lab.home, lab.owner)
+    return GcScope(lab.home, lab.owner)
 
 
 def look(lab, asker):
-    return find(lab.aws, asker, report=lab.events.append)
+    return find_unneeded(lab.aws, asker, report=lab.events.append)
 
 
 def sweep(lab, asker):
     """Find, and end all of it."""
     found = look(lab, asker)
-    return found, end(lab.aws, found, found.unneeded, asker, report=lab.events.append)
+    return found, end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append)
 
 
 def lose(lab, cluster="lab"):
@@ -59,7 +59,7 @@ def leaks(cloud):
 
 def tagged(kind, **more):
     marks = {tags.UUID: "u9", tags.CLUSTER: "old", tags.OWNER: "me@here", **more}
-    return tags.specifications(marks, kind)
+    return tags.tag_specifications(marks, kind)
 
 
 class TestFinding:
@@ -69,7 +69,11 @@ class TestFinding:
         lab.create(plan_of(2, SPOT))
         found = look(lab, asker)
         assert found.unneeded == ()
-        assert {each.kind for each in found.resources} >= {Kind.INSTANCE, Kind.VOLUME, Kind.SECURITY_GROUP}
+        assert {each.kind for each in found.resources} >= {
+            ResourceKind.INSTANCE,
+            ResourceKind.VOLUME,
+            ResourceKind.SECURITY_GROUP,
+        }
         assert found.regions == 2
 
     def test_a_cluster_whose_files_are_lost_is_found_wherever_it_is_with_what_it_costs(self, lab, asker):
@@ -78,10 +82,10 @@ class TestFinding:
         lab.create(plan_of(3, SPOT))
         lose(lab)
         found = look(lab, asker)
-        assert kinds(found) == [Kind.INSTANCE] * 3 + [Kind.PLACEMENT_GROUP, Kind.SECURITY_GROUP]
+        assert kinds(found) == [ResourceKind.INSTANCE] * 3 + [ResourceKind.PLACEMENT_GROUP, ResourceKind.SECURITY_GROUP]
         assert {each.resource.region for each in found.unneeded} == {THERE}
         assert {each.reason for each in found.unneeded} == {"no cluster that this computer knows needs it (lab)"}
-        instances = [each.resource for each in found.unneeded if each.resource.kind == Kind.INSTANCE]
+        instances = [each.resource for each in found.unneeded if each.resource.kind == ResourceKind.INSTANCE]
         assert {each.market for each in instances} == {"spot", "on-demand"}
         assert all(found.hourly_usd[each.id] > 0 for each in instances)
 
@@ -111,7 +115,7 @@ class TestFinding:
         lose(lab)
         cloud.faults.add(Unauthorized("DescribePlacementGroups"))
         found = look(lab, asker)
-        assert kinds(found) == [Kind.INSTANCE, Kind.SECURITY_GROUP]
+        assert kinds(found) == [ResourceKind.INSTANCE, ResourceKind.SECURITY_GROUP]
         assert f"{HERE}, placement groups: not looked at, AWS does not allow it (UnauthorizedOperation)" in found.notes
 
     def test_an_answer_that_does_not_come_is_a_failure(self, lab, asker, cloud):
@@ -164,12 +168,12 @@ class TestEnding:
             ec2.create_network_interface(SubnetId=subnet, Groups=[group], TagSpecifications=tagged("network-interface"))
         found, remains = sweep(lab, asker)
         assert kinds(found) == 2 * [
-            Kind.VOLUME,
-            Kind.PLACEMENT_GROUP,
-            Kind.LAUNCH_TEMPLATE,
-            Kind.KEY_PAIR,
-            Kind.NETWORK_INTERFACE,
-            Kind.SECURITY_GROUP,
+            ResourceKind.VOLUME,
+            ResourceKind.PLACEMENT_GROUP,
+            ResourceKind.LAUNCH_TEMPLATE,
+            ResourceKind.KEY_PAIR,
+            ResourceKind.NETWORK_INTERFACE,
+            ResourceKind.SECURITY_GROUP,
         ]
         assert remains == []
         assert leaks(cloud) == []
@@ -198,8 +202,8 @@ class TestEnding:
         lose(lab)
         cloud.faults.add(InUse(times=10_000))
         (remains,) = sweep(lab, asker)[1]
-        assert remains.resource.kind == Kind.SECURITY_GROUP
-        assert "DependencyViolation" in remains.why
+        assert remains.resource.kind == ResourceKind.SECURITY_GROUP
+        assert "DependencyViolation" in remains.reason
         assert [line.split()[1] for line in leaks(cloud)] == ["security"]
 
     def test_an_instance_that_is_protected_is_named_and_the_others_end(self, lab, asker, monkeypatch):
@@ -215,7 +219,7 @@ class TestEnding:
 
         monkeypatch.setattr(Aws, "call", call)
         remains = sweep(lab, asker)[1]
-        assert (remains[0].resource.id, remains[0].why) == (protected, "it is protected")
+        assert (remains[0].resource.id, remains[0].reason) == (protected, "it is protected")
         assert [each["InstanceId"] for each in lab.instances()] == [protected]
 
     def test_an_instance_that_does_not_end_in_time_is_named(self, lab, asker, cloud, monkeypatch):
@@ -224,7 +228,7 @@ class TestEnding:
         lose(lab)
         cloud.faults.add(Slow("TerminateInstances", looks=100))
         remains = sweep(lab, asker)[1]
-        assert remains[0].why == "it is shutting-down"
+        assert remains[0].reason == "it is shutting-down"
 
     def test_what_has_gone_meanwhile_is_success(self, lab, asker, cloud):
         lab.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tagged("volume"))
@@ -233,8 +237,10 @@ class TestEnding:
         found = look(lab, asker)
         gone = lab.instances()[0]["InstanceId"]
         lab.ec2.terminate_instances(InstanceIds=[gone])
-        lab.ec2.delete_volume(VolumeId=next(e.resource.id for e in found.unneeded if e.resource.kind == Kind.VOLUME))
-        assert end(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
+        lab.ec2.delete_volume(
+            VolumeId=next(e.resource.id for e in found.unneeded if e.resource.kind == ResourceKind.VOLUME)
+        )
+        assert end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
         assert leaks(cloud) == []
 
     def test_what_aws_was_too_busy_to_delete_is_named(self, lab, asker, cloud, monkeypatch):
@@ -242,8 +248,8 @@ class TestEnding:
         lab.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tagged("volume"))
         cloud.faults.add(Fails("DeleteVolume", code="Unavailable", times=10_000, status=503))
         (remains,) = sweep(lab, asker)[1]
-        assert remains.resource.kind == Kind.VOLUME
-        assert "Unavailable" in remains.why
+        assert remains.resource.kind == ResourceKind.VOLUME
+        assert "Unavailable" in remains.reason
 
     def test_what_a_cluster_needs_by_then_is_kept(self, lab, asker):
         lab.create(plan_of(1))
@@ -251,10 +257,10 @@ class TestEnding:
         lose(lab)
         found = look(lab, asker)
         folder = lab.journal("lab")
-        folder.journal.write_text(journal)
+        folder.journal_file.write_text(journal)
         folder.record("create", nodes=["master"], provider="ec2", template="t", overrides={})
-        remains = end(lab.aws, found, found.unneeded, asker, report=lab.events.append)
-        assert {each.why for each in remains} == {"a cluster needs it now"}
+        remains = end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append)
+        assert {each.reason for each in remains} == {"a cluster needs it now"}
         assert len(lab.instances()) == 1
 
     def test_images_and_their_snapshots_go_only_when_asked_for(self, lab, asker, monkeypatch):
@@ -262,7 +268,7 @@ class TestEnding:
         lab.create(plan_of(1))
         made = lab.provider().save_image("lab", "debian-12", "c0ffee")
         lose(lab)
-        assert not {Kind.IMAGE, Kind.SNAPSHOT} & {*kinds(look(lab, asker))}
+        assert not {ResourceKind.IMAGE, ResourceKind.SNAPSHOT} & {*kinds(look(lab, asker))}
         found, remains = sweep(lab, replace(asker, images=True))
         assert made in {each.resource.id for each in found.unneeded}
         assert remains == []
@@ -277,7 +283,7 @@ class TestEnding:
         lose(lab)
         found = look(lab, asker)
         cloud.faults.add(fault(action))
-        assert end(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
+        assert end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
         assert leaks(cloud) == []
 
 

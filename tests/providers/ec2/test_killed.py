@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.providers.ec2.aws import Aws
-from clusterctl.providers.ec2.launch.transaction import Attempt
+from clusterctl.providers.ec2.launch.transaction import Transaction
 
 from .lab import BOTH, plan_of
 
@@ -45,7 +45,7 @@ class Doomed(Aws):
 @pytest.fixture
 def dead(monkeypatch):
     """Nothing is undone by who is dead."""
-    monkeypatch.setattr(Attempt, "_undo_begun", lambda *_, **__: None)
+    monkeypatch.setattr(Transaction, "_undo_begun", lambda *_, **__: None)
 
 
 def killed(lab, plan, *, at, after):

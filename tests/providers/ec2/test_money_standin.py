@@ -56,26 +56,30 @@ def test_prices_quotas_and_disks_of_the_account(provider, cloud):
     assert isinstance(owner, Priced)
     owner.check(plan())
     cloud.clear_calls()
-    found = owner.estimate(plan(), [])
+    found = owner.estimate_nodes(plan(), [])
     assert len(cloud.calls) == 6
     master, workers = found.groups
-    assert master.each == master.on_demand
-    assert (workers.zone, workers.each.low, workers.each.high) == ("us-east-1b", dollars(0.05), dollars(0.09))
-    assert workers.on_demand.low > workers.each.low
-    assert found.parts[0].what == "3 x 8 GB gp3"
+    assert master.node_price == master.on_demand
+    assert (workers.zone, workers.node_price.low, workers.node_price.high) == (
+        "us-east-1b",
+        dollars(0.05),
+        dollars(0.09),
+    )
+    assert workers.on_demand.low > workers.node_price.low
+    assert found.parts[0].details == "3 x 8 GB gp3"
     assert float(found.parts[0].hourly) == pytest.approx(24 * 0.08 / 730)
     limits = {limit.name: (limit.needed, limit.left) for limit in found.limits}
     assert limits["spot, standard types"] == (8, 32)
-    assert found.complete
+    assert found.is_complete
     assert found.notes == ()
 
 
 def test_nodes_that_are_there_are_not_bought_again_and_say_the_zone(provider, cloud, tmp_path):
     owner = provider()
-    ClusterFolder(tmp_path, "lab").ensure()
+    ClusterFolder(tmp_path, "lab").ensure_exists()
     there = owner.create(plan(1), public_key=new_key_pair("test")[1])
     cloud.clear_calls()
-    found = owner.estimate(plan(3), there)
+    found = owner.estimate_nodes(plan(3), there)
     assert [(group.role, group.count) for group in found.groups] == [("worker", 2)]
     assert found.groups[0].zone == there[0].zone
     assert {call.params["AvailabilityZone"] for call in cloud.calls_of("DescribeSpotPriceHistory")} == {there[0].zone}
@@ -85,20 +89,20 @@ def test_types_by_requirement_are_priced_by_the_cheapest(provider):
     found = provider().estimate(plan(types=(), vcpus=4, memory_gb=8), [])
     workers = found.groups[1]
     assert len(workers.types) == 4
-    assert workers.each.low > 0
+    assert workers.node_price.low > 0
     assert any("types may be taken" in note for note in found.notes)
 
 
 def test_a_refused_price_list_leaves_the_table(provider, cloud):
     cloud.faults.add(Unauthorized("GetProducts"))
     found = provider().estimate(plan(), [])
-    assert found.complete
+    assert found.is_complete
     assert any("were shipped with clusterctl" in note for note in found.notes)
 
 
 def test_what_runs_costs_from_its_launch_on(provider, cloud, tmp_path):
     owner = provider()
-    ClusterFolder(tmp_path, "lab").ensure()
+    ClusterFolder(tmp_path, "lab").ensure_exists()
     nodes = owner.create(plan(2), public_key=new_key_pair("test")[1])
     cloud.clear_calls()
     found = owner.spending("lab", owner.nodes("lab"))
@@ -112,7 +116,7 @@ def test_what_runs_costs_from_its_launch_on(provider, cloud, tmp_path):
 
 def test_what_is_stopped_costs_its_disks(provider, tmp_path):
     owner = provider()
-    ClusterFolder(tmp_path, "lab").ensure()
+    ClusterFolder(tmp_path, "lab").ensure_exists()
     owner.create(plan(0), public_key=new_key_pair("test")[1])
     owner.stop("lab")
     found = owner.spending("lab", owner.nodes("lab"))

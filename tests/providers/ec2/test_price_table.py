@@ -28,11 +28,11 @@ KNOWN = [
 
 @pytest.mark.parametrize(("kind", "region", "usd"), KNOWN)
 def test_what_a_known_type_costs(kind, region, usd):
-    assert price_table.on_demand(kind, region) == Decimal(usd)
+    assert price_table.on_demand_price(kind, region) == Decimal(usd)
 
 
 def test_a_family_with_gpus_elsewhere_costs_what_it_does_to_a_thousandth():
-    assert abs(price_table.on_demand("g4dn.xlarge", "eu-central-1") - Decimal("0.658")) < Decimal("0.001")
+    assert abs(price_table.on_demand_price("g4dn.xlarge", "eu-central-1") - Decimal("0.658")) < Decimal("0.001")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_family_with_gpus_elsewhere_costs_what_it_does_to_a_thousandth():
     ],
 )
 def test_what_it_does_not_have_is_not_guessed(kind, region):
-    assert price_table.on_demand(kind, region) is None
+    assert price_table.on_demand_price(kind, region) is None
 
 
 def test_every_row_has_a_price_or_a_dash_for_each_region():
@@ -70,8 +70,8 @@ def test_no_region_is_cheaper_by_half_or_twice_as_dear():
 
 
 def test_disks_and_when_prices_are_of():
-    assert price_table.disk("gp3", "us-east-1") == Decimal("0.08")
-    assert price_table.disk("io2", "us-east-1") is None
-    assert price_table.disk("gp3", "sa-east-1") is None
-    assert price_table.dated("us-east-1") == "2026-07-20"
-    assert price_table.dated("eu-west-1") == "2025-03-02"
+    assert price_table.disk_price("gp3", "us-east-1") == Decimal("0.08")
+    assert price_table.disk_price("io2", "us-east-1") is None
+    assert price_table.disk_price("gp3", "sa-east-1") is None
+    assert price_table.price_date("us-east-1") == "2026-07-20"
+    assert price_table.price_date("eu-west-1") == "2025-03-02"

@@ -26,11 +26,11 @@ from .fake_aws import FakeAws, refused
     ],
 )
 def test_each_type_counts_against_the_quota_of_its_family_and_market(kind, market, code):
-    assert quotas.bucket(kind, market).code == code
+    assert quotas.find_quota(kind, market).code == code
 
 
 def test_types_of_one_quota_have_one_bucket():
-    assert quotas.bucket("c7i.large", "spot") == quotas.bucket("r5.xlarge", "spot-with-fallback")
+    assert quotas.find_quota("c7i.large", "spot") == quotas.find_quota("r5.xlarge", "spot-with-fallback")
 
 
 def test_what_runs_is_counted_in_processors_whoever_s_it_is():
@@ -45,25 +45,25 @@ def test_what_runs_is_counted_in_processors_whoever_s_it_is():
             ]
         }
     )
-    assert quotas.running(aws) == {"L-1216C47A": 6, "L-34B43A08": 4, "L-DB2E81BA": 4}
+    assert quotas.count_running_vcpus(aws) == {"L-1216C47A": 6, "L-34B43A08": 4, "L-DB2E81BA": 4}
 
 
 class TestLimit:
     def test_the_account_s_own_value(self):
         aws = FakeAws({"get_service_quota": {"Quota": {"Value": 640.0}}})
-        assert quotas.limit(aws, "L-34B43A08") == 640
+        assert quotas.fetch_limit(aws, "L-34B43A08") == 640
         assert aws.asked("get_service_quota") == [{"ServiceCode": "ec2", "QuotaCode": "L-34B43A08"}]
 
     def test_else_the_one_that_every_account_has(self):
         missing = refused("NoSuchResourceException")
         aws = FakeAws({"get_service_quota": missing, "get_aws_default_service_quota": {"Quota": {"Value": 5.0}}})
-        assert quotas.limit(aws, "L-34B43A08") == 5
+        assert quotas.fetch_limit(aws, "L-34B43A08") == 5
 
     def test_none_where_there_is_no_such_quota(self):
         missing = refused("NoSuchResourceException")
         aws = FakeAws({"get_service_quota": missing, "get_aws_default_service_quota": missing})
-        assert quotas.limit(aws, "L-0") is None
+        assert quotas.fetch_limit(aws, "L-0") is None
 
     def test_not_being_let_ask_is_said(self):
         with pytest.raises(AwsError):
-            quotas.limit(FakeAws(), "L-34B43A08")
+            quotas.fetch_limit(FakeAws(), "L-34B43A08")

@@ -144,7 +144,7 @@ class TestSystemsManager:
         ],
     )
     def test_the_program_that_leads_there_is_told_who_logs_in_and_never_a_key(self, known, words):
-        assert Aws("eu-west-1", known).login == ("--region", "eu-west-1", *words)
+        assert Aws("eu-west-1", known).cli_options == ("--region", "eu-west-1", *words)
 
 
 class TestPower:
@@ -166,17 +166,17 @@ class TestImages:
         lab.create(plan_of(1, cluster="bake-big"))
         made = lab.provider().save_image("bake-big", "debian-12", "c0ffee")
         provider = lab.provider()
-        assert provider.image("debian-12", "c0ffee") == made
-        assert provider.image("ubuntu-24.04", "c0ffee") == ""
-        assert provider.image("debian-12", "other") == ""
-        (image,) = provider.images()
+        assert provider.find_image("debian-12", "c0ffee") == made
+        assert provider.find_image("ubuntu-24.04", "c0ffee") == ""
+        assert provider.find_image("debian-12", "other") == ""
+        (image,) = provider.list_images()
         assert (image.name, image.content, image.base) == (made, "c0ffee", "debian-12/x86_64")
         nodes = lab.create(replace(plan_of(2), nodes=tuple(replace(n, image=made) for n in plan_of(2).nodes)))
         assert {each["ImageId"] for each in lab.instances() if tags.tags_of(each)[tags.CLUSTER] == "lab"} == {made}
         assert len(nodes) == 2
         provider.remove_image(made)
         provider.remove_image(made)
-        assert provider.images() == []
+        assert provider.list_images() == []
 
     def test_one_for_another_architecture_is_not_taken_for_it_where_only_the_types_say_which(self, lab, monkeypatch):
         monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
@@ -193,7 +193,7 @@ class TestImages:
     @pytest.mark.parametrize("name", ["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", ""])
     @pytest.mark.parametrize("arch", ["x86_64", "arm64"])
     def test_each_system_has_one_for_each_architecture(self, lab, name, arch):
-        found = images.resolve(lab.aws, [name], arch=arch, known={})[name]
+        found = images.resolve_images(lab.aws, [name], arch=arch, known={})[name]
         assert found.arch == arch
         assert found.root_gb > 0
 

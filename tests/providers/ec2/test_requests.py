@@ -76,9 +76,9 @@ class TestLaunch:
         assert said == [False, False]
 
     def test_a_thousand_are_one_request_and_more_are_several(self, lab):
-        from clusterctl.providers.ec2.launch.fleet_requests import alike
+        from clusterctl.providers.ec2.launch.fleet_requests import group_specs
 
-        sizes = [len(wanted.aliases) for wanted in alike(plan_of(2202, SPOT).nodes)]
+        sizes = [len(wanted.aliases) for wanted in group_specs(plan_of(2202, SPOT).nodes)]
         assert sizes == [1000, 1000, 201, 1]
 
     def test_disks_are_encrypted_and_the_metadata_service_wants_tokens(self, lab):
@@ -204,7 +204,7 @@ class TestUserData:
         script.write_text("#!/bin/sh\n" + "echo hello\n" * 5000)
         lab.options = replace(lab.options, scripts=(script,))
         lab.create(plan_of(1))
-        assert len(base64.b64decode(templates(lab)[0]["UserData"])) < userdata.LIMIT
+        assert len(base64.b64decode(templates(lab)[0]["UserData"])) < userdata.LIMIT_BYTES
         import random
 
         script.write_text("#!/bin/sh\n" + "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123", k=60000)))
@@ -249,9 +249,9 @@ class TestDoors:
     def test_allow_me_lets_in_the_new_address_and_not_the_old_one(self, lab):
         lab.create(plan_of(1))
         lab.options = replace(lab.options, allow_from=("198.51.100.9/32",))
-        assert lab.provider().allow("lab") == (["198.51.100.9/32"], [HERE])
+        assert lab.provider().allow_ssh("lab") == (["198.51.100.9/32"], [HERE])
         assert self.rules(lab)[1] == {("tcp", 22, "198.51.100.9/32")}
-        assert lab.provider().allow("lab") == (["198.51.100.9/32"], ["198.51.100.9/32"])
+        assert lab.provider().allow_ssh("lab") == (["198.51.100.9/32"], ["198.51.100.9/32"])
 
     def test_a_group_of_that_name_that_is_not_ours_is_left_alone(self, lab):
         ec2 = lab.ec2

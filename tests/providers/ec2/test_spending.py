@@ -10,7 +10,7 @@ import pytest
 
 from clusterctl.model import Layout, Node, NodeState
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing.spending import spending
+from clusterctl.providers.ec2.pricing.spending import compute_spending
 
 from .fake_aws import FakeAws, products, spot
 
@@ -58,7 +58,7 @@ ANSWERS = {
 
 def spent(*nodes, answers=ANSWERS, **options):
     aws = FakeAws(answers)
-    return spending(aws, Options(**{"public_ips": False, **options}), "lab", nodes), aws
+    return compute_spending(aws, Options(**{"public_ips": False, **options}), "lab", nodes), aws
 
 
 def about(amount):

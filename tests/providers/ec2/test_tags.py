@@ -16,7 +16,7 @@ def test_a_resource_without_tags_has_none():
 
 
 def test_each_kind_is_tagged_at_birth():
-    made = tags.specifications({tags.UUID: "u"}, "instance", "volume")
+    made = tags.tag_specifications({tags.UUID: "u"}, "instance", "volume")
     assert [entry["ResourceType"] for entry in made] == ["instance", "volume"]
     assert all(entry["Tags"] == [{"Key": "clusterctl:uuid", "Value": "u"}] for entry in made)
 

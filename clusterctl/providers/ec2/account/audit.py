@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.providers.audits import Audit, AuditedDisk, AuditedDoor, AuditedMachine
+from clusterctl.providers.audits import Audit, AuditedDisk, AuditedIngressRule, AuditedMachine
 from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import inventory
@@ -19,25 +19,25 @@ _DISKS_AT_ONCE = 200
 """Most values that EC2 takes in one filter."""
 
 
-def audit(aws: Aws, cluster: str) -> Audit:
+def audit_cluster(aws: Aws, cluster: str) -> Audit:
     """Return the settings of the cluster's instances, disks and security groups. Three calls."""
     cluster_filter = [tags.filter_by(tags.CLUSTER, cluster)]
-    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*ec2_instances.LIVING]}]
+    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*ec2_instances.LIVING_STATES]}]
     reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=filters)
     instances = [raw for reservation in reservations for raw in reservation["Instances"]]
     groups = aws.call("ec2", "describe_security_groups", Filters=cluster_filter)["SecurityGroups"]
     return Audit(
         machines=tuple(_audit_machine(raw) for raw in instances),
         disks=tuple(_audit_disk(raw) for raw in _attached_disks(aws, [raw["InstanceId"] for raw in instances])),
-        doors=tuple(
+        ingress_rules=tuple(
             ingress for group in groups for rule in group["IpPermissions"] for ingress in _audit_ingress(rule, group)
         ),
     )
 
 
-def left(aws: Aws, cluster: str) -> list[str]:
+def list_leftovers(aws: Aws, cluster: str) -> list[str]:
     """Return resources with the cluster's tag that still exist, and notes on what could not be listed."""
-    region = inventory.look(aws)
+    region = inventory.list_region_resources(aws)
     lines = [f"{resource.kind.value} {resource.id}" for resource in region.resources if resource.cluster == cluster]
     return [*lines, *region.failures, *region.notes]
 
@@ -48,7 +48,7 @@ def _has_our_tags(raw: Mapping[str, Any]) -> bool:
 
 def _audit_machine(raw: Mapping[str, Any]) -> AuditedMachine:
     tokens = raw.get("MetadataOptions", {}).get("HttpTokens") == "required"
-    return AuditedMachine(raw["InstanceId"], marked=_has_our_tags(raw), tokens=tokens)
+    return AuditedMachine(raw["InstanceId"], tagged=_has_our_tags(raw), requires_token=tokens)
 
 
 def _attached_disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any]]:
@@ -61,19 +61,19 @@ def _attached_disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any
 
 
 def _audit_disk(raw: Mapping[str, Any]) -> AuditedDisk:
-    return AuditedDisk(raw["VolumeId"], marked=_has_our_tags(raw), encrypted=bool(raw.get("Encrypted")))
+    return AuditedDisk(raw["VolumeId"], tagged=_has_our_tags(raw), encrypted=bool(raw.get("Encrypted")))
 
 
-def _audit_ingress(rule: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[AuditedDoor]:
+def _audit_ingress(rule: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[AuditedIngressRule]:
     ports = _port_range(rule)
     for source in rule.get("IpRanges") or ():
-        yield AuditedDoor(ports, source["CidrIp"])
+        yield AuditedIngressRule(ports, source["CidrIp"])
     for source in rule.get("Ipv6Ranges") or ():
-        yield AuditedDoor(ports, source["CidrIpv6"])
+        yield AuditedIngressRule(ports, source["CidrIpv6"])
     for source in rule.get("UserIdGroupPairs") or ():
-        yield AuditedDoor(ports, "members" if source["GroupId"] == group["GroupId"] else source["GroupId"])
+        yield AuditedIngressRule(ports, "members" if source["GroupId"] == group["GroupId"] else source["GroupId"])
     for source in rule.get("PrefixListIds") or ():
-        yield AuditedDoor(ports, source["PrefixListId"])
+        yield AuditedIngressRule(ports, source["PrefixListId"])
 
 
 def _port_range(rule: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2 import tags
-from clusterctl.providers.ec2.account.resources import Kind, Resource, by_kind, of
+from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind, sort_for_deletion
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource, is_gone
 
@@ -24,28 +24,28 @@ _ENDING_S = 900.0
 """Most seconds to wait for instances to end, and then again for their resources to be free."""
 _EVERY_S = 3.0
 
-WAYS: Mapping[Kind, tuple[str, str]] = {
-    Kind.VOLUME: ("delete_volume", "VolumeId"),
-    Kind.PLACEMENT_GROUP: ("delete_placement_group", "GroupName"),
-    Kind.LAUNCH_TEMPLATE: ("delete_launch_template", "LaunchTemplateId"),
-    Kind.KEY_PAIR: ("delete_key_pair", "KeyName"),
-    Kind.NETWORK_INTERFACE: ("delete_network_interface", "NetworkInterfaceId"),
-    Kind.SECURITY_GROUP: ("delete_security_group", "GroupId"),
-    Kind.IMAGE: ("deregister_image", "ImageId"),
-    Kind.SNAPSHOT: ("delete_snapshot", "SnapshotId"),
+DELETE_CALLS: Mapping[ResourceKind, tuple[str, str]] = {
+    ResourceKind.VOLUME: ("delete_volume", "VolumeId"),
+    ResourceKind.PLACEMENT_GROUP: ("delete_placement_group", "GroupName"),
+    ResourceKind.LAUNCH_TEMPLATE: ("delete_launch_template", "LaunchTemplateId"),
+    ResourceKind.KEY_PAIR: ("delete_key_pair", "KeyName"),
+    ResourceKind.NETWORK_INTERFACE: ("delete_network_interface", "NetworkInterfaceId"),
+    ResourceKind.SECURITY_GROUP: ("delete_security_group", "GroupId"),
+    ResourceKind.IMAGE: ("deregister_image", "ImageId"),
+    ResourceKind.SNAPSHOT: ("delete_snapshot", "SnapshotId"),
 }
 """The operation that deletes each kind, and the name of its parameter."""
 
 
 @dataclass(frozen=True)
-class Left:
+class Leftover:
     """A resource that could not be deleted."""
 
     resource: Resource
-    why: str
+    reason: str
 
 
-def end(aws: Aws, resources: Iterable[Resource], *, say: Callable[[str], None]) -> list[Left]:
+def delete_resources(aws: Aws, resources: Iterable[Resource], *, report: Callable[[str], None]) -> list[Leftover]:
     """Delete these resources, all regions side by side.
 
     A missing resource is success. An error with one does not stop the others.
@@ -53,50 +53,50 @@ def end(aws: Aws, resources: Iterable[Resource], *, say: Callable[[str], None]) 
     Args:
         aws: the account.
         resources: to delete.
-        say: called for each deleted resource, from several threads.
+        report: called for each deleted resource, from several threads.
 
     Returns:
         The resources that are left, with the reason.
     """
     regions: dict[str, list[Resource]] = {}
-    for resource in by_kind(resources):
+    for resource in sort_for_deletion(resources):
         regions.setdefault(resource.region, []).append(resource)
     with ThreadPoolExecutor(_THREADS) as pool:
-        ended = pool.map(lambda region: _delete_in_region(aws.elsewhere(region), regions[region], say), regions)
+        ended = pool.map(lambda region: _delete_in_region(aws.in_region(region), regions[region], report), regions)
         return [leftover for leftovers in ended for leftover in leftovers]
 
 
-def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
-    leftovers = _cancel_requests(aws, of(resources, Kind.SPOT_REQUEST), report) + _terminate_instances(
-        aws, of(resources, Kind.INSTANCE), report
+def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
+    leftovers = _cancel_requests(aws, select_kind(resources, ResourceKind.SPOT_REQUEST), report) + _terminate_instances(
+        aws, select_kind(resources, ResourceKind.INSTANCE), report
     )
     # Resources of an instance that stays remain in use, so do not wait for them.
     deadline = time.monotonic() + (0 if leftovers else _ENDING_S)
     for resource in resources:
-        if resource.kind in WAYS:
+        if resource.kind in DELETE_CALLS:
             reason = _delete_one(aws, resource.kind, resource.id, deadline)
-            for snapshot in resource.parts if resource.kind == Kind.IMAGE and not reason else ():
-                reason = reason or _delete_one(aws, Kind.SNAPSHOT, snapshot, deadline)
+            for snapshot in resource.parts if resource.kind == ResourceKind.IMAGE and not reason else ():
+                reason = reason or _delete_one(aws, ResourceKind.SNAPSHOT, snapshot, deadline)
             _report_result(resource, reason, leftovers, report)
     return leftovers
 
 
-def _report_result(resource: Resource, reason: str, leftovers: list[Left], report: Callable[[str], None]) -> None:
+def _report_result(resource: Resource, reason: str, leftovers: list[Leftover], report: Callable[[str], None]) -> None:
     if reason:
-        leftovers.append(Left(resource, reason))
+        leftovers.append(Leftover(resource, reason))
     else:
         report(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
 
 
-def _delete_one(aws: Aws, kind: Kind, id_: str, deadline: float) -> str:
+def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: float) -> str:
     """Delete one resource; return the reason if it is left, else an empty text."""
-    operation, parameter = WAYS[kind]
-    error = delete_resource(aws, operation, until=deadline, **{parameter: id_})
+    operation, parameter = DELETE_CALLS[kind]
+    error = delete_resource(aws, operation, deadline=deadline, **{parameter: id_})
     return error.message if error else ""
 
 
-def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
-    leftovers: list[Left] = []
+def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
+    leftovers: list[Leftover] = []
     for request in requests:
         try:
             aws.call("ec2", "cancel_spot_instance_requests", SpotInstanceRequestIds=[request.id])
@@ -107,7 +107,7 @@ def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[s
     return leftovers
 
 
-def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Callable[[str], None]) -> list[Left]:
+def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
     """Terminate instances, and wait until they have ended: EC2 keeps their resources in use until then."""
     refused: dict[str, str] = {}
     ids = [instance.id for instance in instances]
@@ -119,7 +119,7 @@ def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Callab
             for id_ in batch:
                 refused |= _terminate_one(aws, id_)
     slow = _wait_until_ended(aws, {id_ for id_ in ids if id_ not in refused}) if ids else {}
-    leftovers: list[Left] = []
+    leftovers: list[Leftover] = []
     for instance in instances:
         _report_result(instance, refused.get(instance.id) or slow.get(instance.id, ""), leftovers, report)
     return leftovers

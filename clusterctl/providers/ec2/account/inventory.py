@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.providers.ec2 import tags
-from clusterctl.providers.ec2.account.resources import Kind, Resource, of
+from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind
 from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def region_names(aws: Aws) -> list[str]:
     return sorted(raw["RegionName"] for raw in described if raw.get("OptInStatus") != "not-opted-in")
 
 
-def everywhere(aws: Aws, *, images: bool = False, progress: Callable[[int, int], None] | None = None) -> Inventory:
+def list_account_resources(
+    aws: Aws, *, images: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Inventory:
     """List the resources of all regions, side by side.
 
     Args:
@@ -59,7 +61,7 @@ def everywhere(aws: Aws, *, images: bool = False, progress: Callable[[int, int],
     listed = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for number, region in enumerate(
-            pool.map(lambda name: look(aws.elsewhere(name), images=images), names), start=1
+            pool.map(lambda name: list_region_resources(aws.in_region(name), images=images), names), start=1
         ):
             listed.append(region)
             if progress:
@@ -72,7 +74,7 @@ def everywhere(aws: Aws, *, images: bool = False, progress: Callable[[int, int],
     )
 
 
-def look(aws: Aws, *, images: bool = False) -> Inventory:
+def list_region_resources(aws: Aws, *, images: bool = False) -> Inventory:
     """List the resources of one region.
 
     If its instances cannot be listed the rest is left out, because instances may need it.
@@ -92,14 +94,14 @@ def look(aws: Aws, *, images: bool = False) -> Inventory:
                 failures.append(f"{place}: {exc.message}")
             if is_instances:
                 return Inventory((), tuple(notes), tuple(failures))
-    part_ids = {part for resource in of(resources, Kind.INSTANCE) for part in resource.parts}
+    part_ids = {part for resource in select_kind(resources, ResourceKind.INSTANCE) for part in resource.parts}
     resources = [
         replace(resource, with_instance=True) if resource.id in part_ids else resource for resource in resources
     ]
     return Inventory(tuple(resources), tuple(notes), tuple(failures), (aws.region,))
 
 
-def _parse_resource(aws: Aws, kind: Kind, raw: Mapping[str, Any], key: str, **more: Any) -> Resource:
+def _parse_resource(aws: Aws, kind: ResourceKind, raw: Mapping[str, Any], key: str, **more: Any) -> Resource:
     return Resource(kind=kind, id=str(raw[key]), region=aws.region, tags=tags.tags_of(raw), **more)
 
 
@@ -110,7 +112,7 @@ def _list_instances(aws: Aws) -> Iterable[Resource]:
             market, state = ("spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand"), raw["State"]["Name"]
             yield _parse_resource(
                 aws,
-                Kind.INSTANCE,
+                ResourceKind.INSTANCE,
                 raw,
                 "InstanceId",
                 made=raw.get("LaunchTime"),
@@ -133,7 +135,7 @@ def _list_spot_requests(aws: Aws) -> Iterable[Resource]:
     key = "SpotInstanceRequests"
     for raw in aws.pages("ec2", "describe_spot_instance_requests", key, Filters=[_OURS, waiting]):
         made = raw.get("CreateTime")
-        yield _parse_resource(aws, Kind.SPOT_REQUEST, raw, "SpotInstanceRequestId", made=made, detail="open")
+        yield _parse_resource(aws, ResourceKind.SPOT_REQUEST, raw, "SpotInstanceRequestId", made=made, detail="open")
 
 
 def _list_volumes(aws: Aws) -> Iterable[Resource]:
@@ -141,7 +143,7 @@ def _list_volumes(aws: Aws) -> Iterable[Resource]:
         attachments = raw.get("Attachments") or ()
         yield _parse_resource(
             aws,
-            Kind.VOLUME,
+            ResourceKind.VOLUME,
             raw,
             "VolumeId",
             name=tags.tags_of(raw).get(tags.NAME, ""),
@@ -156,19 +158,19 @@ def _list_volumes(aws: Aws) -> Iterable[Resource]:
 
 def _list_placement_groups(aws: Aws) -> Iterable[Resource]:
     for raw in aws.call("ec2", "describe_placement_groups", Filters=[_OURS])["PlacementGroups"]:
-        yield _parse_resource(aws, Kind.PLACEMENT_GROUP, raw, "GroupName", detail=str(raw.get("State", "")))
+        yield _parse_resource(aws, ResourceKind.PLACEMENT_GROUP, raw, "GroupName", detail=str(raw.get("State", "")))
 
 
 def _list_launch_templates(aws: Aws) -> Iterable[Resource]:
     for raw in aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=[_OURS]):
         name, made = raw.get("LaunchTemplateName", ""), raw.get("CreateTime")
-        yield _parse_resource(aws, Kind.LAUNCH_TEMPLATE, raw, "LaunchTemplateId", name=name, made=made)
+        yield _parse_resource(aws, ResourceKind.LAUNCH_TEMPLATE, raw, "LaunchTemplateId", name=name, made=made)
 
 
 def _list_key_pairs(aws: Aws) -> Iterable[Resource]:
     for raw in aws.call("ec2", "describe_key_pairs", Filters=[_OURS])["KeyPairs"]:
         made = raw.get("CreateTime")
-        yield _parse_resource(aws, Kind.KEY_PAIR, raw, "KeyName", made=made, detail=raw.get("KeyType", ""))
+        yield _parse_resource(aws, ResourceKind.KEY_PAIR, raw, "KeyName", made=made, detail=raw.get("KeyType", ""))
 
 
 def _list_network_interfaces(aws: Aws) -> Iterable[Resource]:
@@ -177,20 +179,20 @@ def _list_network_interfaces(aws: Aws) -> Iterable[Resource]:
         state = str(raw.get("Status", ""))
         with_instance = bool(attachment.get("DeleteOnTermination"))
         yield _parse_resource(
-            aws, Kind.NETWORK_INTERFACE, raw, "NetworkInterfaceId", detail=state, with_instance=with_instance
+            aws, ResourceKind.NETWORK_INTERFACE, raw, "NetworkInterfaceId", detail=state, with_instance=with_instance
         )
 
 
 def _list_security_groups(aws: Aws) -> Iterable[Resource]:
     for raw in aws.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=[_OURS]):
-        yield _parse_resource(aws, Kind.SECURITY_GROUP, raw, "GroupId", name=raw.get("GroupName", ""))
+        yield _parse_resource(aws, ResourceKind.SECURITY_GROUP, raw, "GroupId", name=raw.get("GroupName", ""))
 
 
 def _list_images(aws: Aws) -> Iterable[Resource]:
     for raw in aws.pages("ec2", "describe_images", "Images", Owners=["self"], Filters=[_BAKED]):
         yield _parse_resource(
             aws,
-            Kind.IMAGE,
+            ResourceKind.IMAGE,
             raw,
             "ImageId",
             name=raw.get("Name", ""),
@@ -204,7 +206,9 @@ def _list_snapshots(aws: Aws) -> Iterable[Resource]:
     for raw in aws.pages("ec2", "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=[_BAKED]):
         size = int(raw.get("VolumeSize", 0))
         made = raw.get("StartTime")
-        yield _parse_resource(aws, Kind.SNAPSHOT, raw, "SnapshotId", made=made, detail=f"{size} GB", size_gb=size)
+        yield _parse_resource(
+            aws, ResourceKind.SNAPSHOT, raw, "SnapshotId", made=made, detail=f"{size} GB", size_gb=size
+        )
 
 
 def _parse_date(text: object) -> datetime | None:

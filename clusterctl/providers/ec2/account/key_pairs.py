@@ -9,7 +9,7 @@ from clusterctl.errors import UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.secret import Secret
-from clusterctl.text import utc
+from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class KeyPair:
     """Empty if clusterctl did not make it."""
 
 
-def key_pairs(aws: Aws) -> list[KeyPair]:
+def list_key_pairs(aws: Aws) -> list[KeyPair]:
     """Return all key pairs of the region, sorted by name."""
     described = aws.call("ec2", "describe_key_pairs")["KeyPairs"]
     return sorted(
@@ -40,7 +40,7 @@ def key_pairs(aws: Aws) -> list[KeyPair]:
                 id=raw.get("KeyPairId", ""),
                 type=raw.get("KeyType", ""),
                 fingerprint=raw.get("KeyFingerprint", ""),
-                created=utc(raw.get("CreateTime")),
+                created=format_utc(raw.get("CreateTime")),
                 owner=tags.tags_of(raw).get(tags.OWNER, ""),
             )
             for raw in described
@@ -49,14 +49,14 @@ def key_pairs(aws: Aws) -> list[KeyPair]:
     )
 
 
-def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secret:
+def create_key_pair(aws: Aws, name: str, *, key_type: str, resource_tags: Mapping[str, str]) -> Secret:
     """Make a key pair; return the private key, which AWS does not keep.
 
     Args:
         aws: the account.
         name: of the pair.
-        kind: ``ed25519`` or ``rsa``.
-        marks: its tags.
+        key_type: ``ed25519`` or ``rsa``.
+        resource_tags: its tags.
 
     Raises:
         UsageError: there is one of this name.
@@ -66,22 +66,22 @@ def create(aws: Aws, name: str, *, kind: str, marks: Mapping[str, str]) -> Secre
             "ec2",
             "create_key_pair",
             KeyName=name,
-            KeyType=kind,
-            TagSpecifications=tags.specifications(marks, "key-pair"),
+            KeyType=key_type,
+            TagSpecifications=tags.tag_specifications(resource_tags, "key-pair"),
         )
     except AwsError as exc:
         raise _duplicate_error(name, exc) from exc
     return Secret(answer["KeyMaterial"])
 
 
-def bring(aws: Aws, name: str, *, public_key: str, marks: Mapping[str, str]) -> None:
+def import_key_pair(aws: Aws, name: str, *, public_key: str, resource_tags: Mapping[str, str]) -> None:
     """Import an existing public key.
 
     Args:
         aws: the account.
         name: of the pair.
         public_key: as OpenSSH writes it.
-        marks: its tags.
+        resource_tags: its tags.
 
     Raises:
         UsageError: there is one of this name.
@@ -92,7 +92,7 @@ def bring(aws: Aws, name: str, *, public_key: str, marks: Mapping[str, str]) -> 
             "import_key_pair",
             KeyName=name,
             PublicKeyMaterial=public_key.encode(),
-            TagSpecifications=tags.specifications(marks, "key-pair"),
+            TagSpecifications=tags.tag_specifications(resource_tags, "key-pair"),
         )
     except AwsError as exc:
         raise _duplicate_error(name, exc) from exc
@@ -106,6 +106,6 @@ def _duplicate_error(name: str, exc: AwsError) -> UsageError | AwsError:
     )
 
 
-def remove(aws: Aws, name: str) -> None:
+def delete_key_pair(aws: Aws, name: str) -> None:
     """Delete a key pair. A missing one is success."""
     aws.call("ec2", "delete_key_pair", KeyName=name)

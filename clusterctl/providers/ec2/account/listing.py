@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.errors import UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.text import utc
+from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ class ListedImage:
     """The hash of the content of a baked image."""
 
 
-def instances(aws: Aws, *, ended: bool = False) -> list[ListedInstance]:
+def list_instances(aws: Aws, *, ended: bool = False) -> list[ListedInstance]:
     """Return all instances of the region, the oldest first; ended ones only on request."""
     reservations = aws.pages("ec2", "describe_instances", "Reservations")
     listed = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
@@ -133,7 +133,7 @@ def _parse_instance(raw: Mapping[str, Any]) -> ListedInstance:
         public_address=raw.get("PublicIpAddress") or "",
         private_address=raw.get("PrivateIpAddress") or "",
         ipv6=ipv6[0] if ipv6 else "",
-        launched=utc(raw.get("LaunchTime")),
+        launched=format_utc(raw.get("LaunchTime")),
         image=raw.get("ImageId", ""),
         key_name=raw.get("KeyName", ""),
         vpc=raw.get("VpcId", ""),
@@ -143,7 +143,7 @@ def _parse_instance(raw: Mapping[str, Any]) -> ListedInstance:
     )
 
 
-def spot_requests(aws: Aws, *, closed: bool = False) -> list[SpotRequest]:
+def list_spot_requests(aws: Aws, *, closed: bool = False) -> list[SpotRequest]:
     """Return all spot requests of the region, the oldest first; closed ones only on request."""
     described = aws.pages("ec2", "describe_spot_instance_requests", "SpotInstanceRequests")
     listed = [_parse_spot_request(raw) for raw in described]
@@ -168,11 +168,11 @@ def _parse_spot_request(raw: Mapping[str, Any]) -> SpotRequest:
         type=launch.get("InstanceType", ""),
         image=launch.get("ImageId", ""),
         zone=raw.get("LaunchedAvailabilityZone") or requested_zone,
-        created=utc(raw.get("CreateTime")),
+        created=format_utc(raw.get("CreateTime")),
     )
 
 
-def zones(aws: Aws) -> list[Zone]:
+def list_zones(aws: Aws) -> list[Zone]:
     """Return the zones of the region that the account can use, sorted by name."""
     return sorted(
         (
@@ -189,7 +189,7 @@ def zones(aws: Aws) -> list[Zone]:
     )
 
 
-def regions(aws: Aws) -> list[Region]:
+def list_regions(aws: Aws) -> list[Region]:
     """Return the regions that the account can use, sorted by name."""
     described = aws.call("ec2", "describe_regions")["Regions"]
     usable = [raw for raw in described if raw.get("OptInStatus") != "not-opted-in"]
@@ -198,7 +198,7 @@ def regions(aws: Aws) -> list[Region]:
     )
 
 
-def baked_images(aws: Aws) -> list[ListedImage]:
+def list_baked_images(aws: Aws) -> list[ListedImage]:
     """Return the account's baked images of the region, the newest first."""
     baked_filter = {"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}
     described = aws.pages("ec2", "describe_images", "Images", Owners=["self"], Filters=[baked_filter])
@@ -206,7 +206,7 @@ def baked_images(aws: Aws) -> list[ListedImage]:
     return sorted(listed, key=lambda image: (image.made, image.id), reverse=True)
 
 
-def named_images(aws: Aws, parameters: Mapping[tuple[str, str], str]) -> list[ListedImage]:
+def list_system_images(aws: Aws, parameters: Mapping[tuple[str, str], str]) -> list[ListedImage]:
     """Return the newest image of each system, in two calls. A system without an image in this region is left out.
 
     Args:
@@ -242,7 +242,7 @@ def _parse_image(system: str, raw: Mapping[str, Any]) -> ListedImage:
     )
 
 
-def console(aws: Aws, instance: str) -> str:
+def read_console(aws: Aws, instance: str) -> str:
     """Return the console output of an instance, with the newest lines if its type supports that.
 
     Raises:

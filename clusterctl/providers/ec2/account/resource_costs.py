@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clusterctl.providers.ec2.account.resources import Kind, of
+from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind
 from clusterctl.providers.ec2.pricing import prices
-from clusterctl.providers.ec2.pricing.background import Errand
-from clusterctl.providers.ec2.pricing.price_list import Tariff
+from clusterctl.providers.ec2.pricing.background import DeadlineCall
+from clusterctl.providers.ec2.pricing.price_list import PriceList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ _PATIENCE_S = 10.0
 _THREADS = 16
 
 
-def hourly(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
+def compute_hourly_costs(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
     """Return the cost of running instances and of volumes, in USD an hour by id; and notes on unknown prices.
 
     Addresses, images and snapshots are not counted.
@@ -35,7 +35,7 @@ def hourly(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal],
         futures = [
             pool.submit(
                 _costs_in_region,
-                aws.elsewhere(region),
+                aws.in_region(region),
                 [resource for resource in resources if resource.region == region],
             )
             for region in regions
@@ -49,19 +49,23 @@ def hourly(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal],
 
 def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
     until = time.monotonic() + _PATIENCE_S
-    running = [resource for resource in of(resources, Kind.INSTANCE) if not resource.stopped]
-    volumes = of(resources, Kind.VOLUME)
+    running = [resource for resource in select_kind(resources, ResourceKind.INSTANCE) if not resource.stopped]
+    volumes = select_kind(resources, ResourceKind.VOLUME)
     spot_instances = [resource for resource in running if resource.market == "spot"]
     on_demand_types = {resource.type for resource in running if resource.market != "spot"}
     if not running and not volumes:
         return {}, ()
-    spot_prices = Errand(
-        "spot prices", partial(prices.spot_now, aws, {resource.type for resource in spot_instances}), until=until
+    spot_prices = DeadlineCall(
+        "spot prices",
+        partial(prices.fetch_spot_prices, aws, {resource.type for resource in spot_instances}),
+        deadline=until,
     )
-    tariff = Tariff(aws, kinds=on_demand_types, volume_types={resource.type for resource in volumes}, until=until)
+    tariff = PriceList(
+        aws, instance_types=on_demand_types, volume_types={resource.type for resource in volumes}, deadline=until
+    )
     notes: dict[str, None] = {}
-    current = {(price.kind, price.zone): price.usd for price in spot_prices.result_or([], notes.setdefault)}
-    on_demand = tariff.usual() if on_demand_types else {}
+    current = {(price.instance_type, price.zone): price.usd for price in spot_prices.result_or([], notes.setdefault)}
+    on_demand = tariff.on_demand_prices() if on_demand_types else {}
     costs: dict[str, Decimal] = {}
     for resource in running:
         price = (
@@ -70,7 +74,7 @@ def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str,
         if price is not None:
             costs[resource.id] = price
     for resource in volumes:
-        gb_price = tariff.disk(resource.type)
+        gb_price = tariff.disk_price(resource.type)
         if gb_price is not None:
             costs[resource.id] = gb_price * resource.size_gb
     return costs, (*tariff.notes, *notes)

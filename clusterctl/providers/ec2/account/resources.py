@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Kind(str, Enum):
+class ResourceKind(str, Enum):
     """Kinds of resources, in the order of deletion: a resource comes before those that it uses."""
 
     SPOT_REQUEST = "spot request"
@@ -32,7 +32,7 @@ class Kind(str, Enum):
 class Resource:
     """One of our resources that exist."""
 
-    kind: Kind
+    kind: ResourceKind
     id: str
     """EC2's id. Placement groups and key pairs have their name, which is unique only in its region."""
     region: str
@@ -57,7 +57,7 @@ class Resource:
     """Ids of the resources that are deleted with it: an instance's disks, an image's snapshots."""
 
     @property
-    def key(self) -> tuple[str, Kind, str]:
+    def key(self) -> tuple[str, ResourceKind, str]:
         """A key that is unique among all resources."""
         return self.region, self.kind, self.id
 
@@ -82,12 +82,12 @@ class Resource:
         return self.tags.get(tags.OWNER, "")
 
 
-def by_kind(resources: Iterable[Resource]) -> list[Resource]:
+def sort_for_deletion(resources: Iterable[Resource]) -> list[Resource]:
     """Return the resources in the order of deletion, region by region."""
-    order = list(Kind)
+    order = list(ResourceKind)
     return sorted(resources, key=lambda resource: (resource.region, order.index(resource.kind), resource.id))
 
 
-def of(resources: Iterable[Resource], kind: Kind) -> Sequence[Resource]:
+def select_kind(resources: Iterable[Resource], kind: ResourceKind) -> Sequence[Resource]:
     """Return the resources of one kind."""
     return [resource for resource in resources if resource.kind == kind]

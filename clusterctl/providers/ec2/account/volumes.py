@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.errors import DeadlineError, ProviderError, UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.text import utc
+from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,13 @@ class ListedVolume:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def held(self) -> str:
+    def attached_to(self) -> str:
         """The instances and devices it is attached to, as text."""
         return ", ".join(f"{attachment.instance} as {attachment.device}" for attachment in self.attachments)
 
 
 @dataclass(frozen=True)
-class Wish:
+class VolumeRequest:
     """Properties of a new volume."""
 
     size_gb: int
@@ -66,13 +66,13 @@ class Wish:
     encrypted: bool = True
 
 
-def region_of(zone: str) -> str | None:
+def region_of_zone(zone: str) -> str | None:
     """Return the region of a zone, which is the beginning of its name; None for another form of name."""
     match = re.match(r"[a-z]{2}(?:-[a-z]+)+-\d+", zone)
     return match[0] if match else None
 
 
-def volumes(aws: Aws, filters: Mapping[str, tuple[str, ...]] | None = None) -> list[ListedVolume]:
+def list_volumes(aws: Aws, filters: Mapping[str, tuple[str, ...]] | None = None) -> list[ListedVolume]:
     """Return the volumes of the region, the oldest first.
 
     Args:
@@ -96,7 +96,7 @@ def _parse_volume(raw: Mapping[str, Any]) -> ListedVolume:
         zone=raw.get("AvailabilityZone", ""),
         encrypted=bool(raw.get("Encrypted")),
         snapshot=raw.get("SnapshotId", ""),
-        created=utc(raw.get("CreateTime")),
+        created=format_utc(raw.get("CreateTime")),
         attachments=tuple(
             Attachment(attachment.get("InstanceId", ""), attachment.get("Device", ""), attachment.get("State", ""))
             for attachment in raw.get("Attachments") or ()
@@ -105,13 +105,13 @@ def _parse_volume(raw: Mapping[str, Any]) -> ListedVolume:
     )
 
 
-def volume(aws: Aws, id_: str) -> ListedVolume:
+def get_volume(aws: Aws, id_: str) -> ListedVolume:
     """Return one volume.
 
     Raises:
         UsageError: the volume does not exist in this region.
     """
-    matching = volumes(aws, {"volume-id": (id_,)})
+    matching = list_volumes(aws, {"volume-id": (id_,)})
     if not matching:
         raise UsageError(
             f"there is no volume {id_} in {aws.region}",
@@ -120,29 +120,29 @@ def volume(aws: Aws, id_: str) -> ListedVolume:
     return matching[0]
 
 
-def create(aws: Aws, wish: Wish, *, marks: Mapping[str, str]) -> ListedVolume:
+def create_volume(aws: Aws, request: VolumeRequest, *, resource_tags: Mapping[str, str]) -> ListedVolume:
     """Make an empty volume and wait until it can be attached.
 
     Args:
         aws: the account.
-        wish: the properties.
-        marks: its tags.
+        request: the properties.
+        resource_tags: its tags.
 
     Raises:
         ProviderError: AWS refuses.
     """
-    optional: dict[str, Any] = {} if wish.iops is None else {"Iops": wish.iops}
+    optional: dict[str, Any] = {} if request.iops is None else {"Iops": request.iops}
     try:
         volume_id = aws.call(
             "ec2",
             "create_volume",
-            Size=wish.size_gb,
-            AvailabilityZone=wish.zone,
-            VolumeType=wish.type,
-            Encrypted=wish.encrypted,
+            Size=request.size_gb,
+            AvailabilityZone=request.zone,
+            VolumeType=request.type,
+            Encrypted=request.encrypted,
             # botocore repeats a call whose answer was lost. It must not make, and bill, a second volume.
             ClientToken=uuid.uuid4().hex,
-            TagSpecifications=tags.specifications(marks, "volume"),
+            TagSpecifications=tags.tag_specifications(resource_tags, "volume"),
             **optional,
         )["VolumeId"]
     except AwsError as exc:
@@ -157,7 +157,7 @@ def create(aws: Aws, wish: Wish, *, marks: Mapping[str, str]) -> ListedVolume:
 def _wait_until_available(aws: Aws, volume_id: str) -> ListedVolume:
     deadline = time.monotonic() + _READY_S
     while True:
-        matching = volumes(aws, {"volume-id": (volume_id,)})
+        matching = list_volumes(aws, {"volume-id": (volume_id,)})
         state = matching[0].state if matching else "creating"  # EC2 may not list a new volume for some seconds
         if matching and state == "available":
             return matching[0]
@@ -174,14 +174,14 @@ def _wait_until_available(aws: Aws, volume_id: str) -> ListedVolume:
         threading.Event().wait(_EVERY_S)
 
 
-def resize(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
+def resize_volume(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
     """Grow a volume and wait until the new size can be used; return the volume as it was before.
 
     Raises:
         UsageError: the volume does not exist, or the size is not greater.
         ProviderError: AWS refuses.
     """
-    before = volume(aws, id_)
+    before = get_volume(aws, id_)
     if size_gb < before.size_gb:
         raise UsageError(
             f"{id_} has {before.size_gb} GB: a volume cannot shrink",
@@ -228,7 +228,7 @@ def _wait_until_grown(aws: Aws, id_: str) -> None:
         threading.Event().wait(_EVERY_S)
 
 
-def remove(aws: Aws, id_: str) -> None:
+def delete_volume(aws: Aws, id_: str) -> None:
     """Delete a volume and its data. A missing one is success."""
     try:
         aws.call("ec2", "delete_volume", VolumeId=id_)

@@ -20,7 +20,7 @@ _ECHO = {4: "https://checkip.amazonaws.com", 6: "https://checkip.global.api.aws"
 _ECHO_S = 5
 
 
-def callers(options: Options, subnets: Sequence[Subnet]) -> list[str]:
+def find_allowed_networks(options: Options, subnets: Sequence[Subnet]) -> list[str]:
     """Return the networks that may reach SSH, as CIDR.
 
     Args:

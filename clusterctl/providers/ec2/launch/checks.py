@@ -6,27 +6,27 @@ import re
 from typing import TYPE_CHECKING
 
 from clusterctl.model import Problem
-from clusterctl.providers.ec2.instances import LOGIN
+from clusterctl.providers.ec2.instances import LOGIN_USER
 
 if TYPE_CHECKING:
     from clusterctl.model import Plan
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.discovery import Survey
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.options import Options
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
-def of_plan(plan: Plan, options: Options) -> list[Problem]:
+def check_plan(plan: Plan, options: Options) -> list[Problem]:
     """Return the problems that can be seen without a call to AWS."""
     problems = []
     if not _NAME.fullmatch(plan.cluster):
         problems.append(
             Problem(f"{plan.cluster!r} cannot be in a security group's name", "use letters, digits, - and _")
         )
-    if plan.user == LOGIN:
+    if plan.user == LOGIN_USER:
         problems.append(
-            Problem(f"the user {LOGIN} is who sets nodes up", "set CLUSTER_USER to another name, such as your own")
+            Problem(f"the user {LOGIN_USER} is who sets nodes up", "set CLUSTER_USER to another name, such as your own")
         )
     for spec in plan.nodes:
         if not spec.types and spec.vcpus is None:
@@ -47,7 +47,7 @@ def of_plan(plan: Plan, options: Options) -> list[Problem]:
     return problems
 
 
-def of_account(aws: Aws, options: Options) -> list[Problem]:
+def check_account(aws: Aws, options: Options) -> list[Problem]:
     """Return the problems with resources that the template names and the account must have."""
     if not options.key_name:
         return []
@@ -63,9 +63,9 @@ def of_account(aws: Aws, options: Options) -> list[Problem]:
     ]
 
 
-def of_room(inputs: Survey, count: int) -> list[Problem]:
+def check_free_addresses(inputs: LaunchInputs, count: int) -> list[Problem]:
     """Return a problem if no subnet has free addresses for so many nodes."""
-    most_free = max((subnet.free for subnet in inputs.subnets), default=0)
+    most_free = max((subnet.free_addresses for subnet in inputs.subnets), default=0)
     if most_free >= count:
         return []
     return [

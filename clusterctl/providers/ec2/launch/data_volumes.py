@@ -22,17 +22,17 @@ not by this name.
 
 
 @dataclass(frozen=True)
-class Disk:
+class DataVolume:
     """An EBS volume that exists."""
 
     id: str
     zone: str
     state: str
-    holders: tuple[str, ...]
+    attached_to: tuple[str, ...]
     """Ids of the instances that it is attached to."""
 
 
-def look_up(aws: Aws, volumes: Sequence[Volume]) -> list[Disk]:
+def find_data_volumes(aws: Aws, volumes: Sequence[Volume]) -> list[DataVolume]:
     """Return the EBS volumes of these volumes, in the same order. One call; none without volumes.
 
     Raises:
@@ -43,7 +43,7 @@ def look_up(aws: Aws, volumes: Sequence[Volume]) -> list[Disk]:
         return []
     filters = [{"Name": "volume-id", "Values": ids}]
     disks = {
-        raw["VolumeId"]: Disk(
+        raw["VolumeId"]: DataVolume(
             raw["VolumeId"],
             raw["AvailabilityZone"],
             raw["State"],
@@ -70,18 +70,18 @@ def look_up(aws: Aws, volumes: Sequence[Volume]) -> list[Disk]:
     return [disks[id_] for id_ in ids]
 
 
-def attach(aws: Aws, disks: Sequence[Disk], master: str) -> None:
+def attach_data_volumes(aws: Aws, disks: Sequence[DataVolume], master: str) -> None:
     """Attach the volumes to the master, unless they are attached already. The master must be running or stopped.
 
     Raises:
         ProviderError: a volume is attached to another instance.
     """
     for disk, letter in zip(disks, _LETTERS, strict=False):
-        others = [holder for holder in disk.holders if holder != master]
+        others = [holder for holder in disk.attached_to if holder != master]
         if others:
             raise ProviderError(
                 f"the volume {disk.id} is attached to {others[0]}",
                 remedy="end the cluster that uses it, or detach it: a volume can serve one master at a time",
             )
-        if not disk.holders:
+        if not disk.attached_to:
             aws.call("ec2", "attach_volume", VolumeId=disk.id, InstanceId=master, Device=f"/dev/sd{letter}")

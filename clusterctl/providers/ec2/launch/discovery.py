@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class InstanceType:
     """An instance type."""
 
     name: str
@@ -31,11 +31,11 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Survey:
+class LaunchInputs:
     """Images, instance types and subnets that a launch can use."""
 
     arch: str
-    instance_types: Mapping[str, Kind]
+    instance_types: Mapping[str, InstanceType]
     """The instance types that the plan names, by name."""
     amis: Mapping[str, Ami]
     """By the name of the image in a `NodeSpec`."""
@@ -44,9 +44,9 @@ class Survey:
     """Names of instance types, by processors and memory (GB), for nodes that name no type."""
 
 
-def survey(
+def discover_inputs(
     aws: Aws, options: Options, specs: Sequence[NodeSpec], *, zone: str, known_images: Mapping[str, str]
-) -> Survey:
+) -> LaunchInputs:
     """Read what a launch of these nodes needs.
 
     Three calls; one more for an image that is named by its system, or for nodes without types.
@@ -56,24 +56,24 @@ def survey(
         options: of the template.
         specs: the nodes.
         zone: the only zone to use; empty for all.
-        known_images: see `images.resolve`.
+        known_images: see `images.resolve_images`.
 
     Raises:
         ProviderError: a named resource does not exist, or does not match the others.
     """
     with ThreadPoolExecutor(1) as pool:
         subnets = pool.submit(find_subnets, aws, options, zone=zone)
-        kinds = describe_kinds(aws, [name for spec in specs for name in spec.types])
+        kinds = describe_instance_types(aws, [name for spec in specs for name in spec.types])
         arch = _common_arch(kinds, options.arch)
-        amis = images.resolve(aws, {spec.image for spec in specs}, arch=arch, known=known_images)
+        amis = images.resolve_images(aws, {spec.image for spec in specs}, arch=arch, known=known_images)
         needs = dict.fromkeys((spec.vcpus, spec.memory_gb) for spec in specs if not spec.types)
-        fitting = {(vcpus, memory): fitting_kinds(aws, arch, vcpus, memory) for vcpus, memory in needs}
-        inputs = Survey(arch, kinds, amis, tuple(subnets.result()), fitting)
+        fitting = {(vcpus, memory): find_fitting_types(aws, arch, vcpus, memory) for vcpus, memory in needs}
+        inputs = LaunchInputs(arch, kinds, amis, tuple(subnets.result()), fitting)
     _check_images(inputs, options)
     return inputs
 
 
-def describe_kinds(aws: Aws, names: Iterable[str]) -> dict[str, Kind]:
+def describe_instance_types(aws: Aws, names: Iterable[str]) -> dict[str, InstanceType]:
     """Return these instance types as AWS describes them. There is no list of types in this program.
 
     Raises:
@@ -100,7 +100,7 @@ def describe_kinds(aws: Aws, names: Iterable[str]) -> dict[str, Kind]:
     return kinds
 
 
-def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | None) -> tuple[str, ...]:
+def find_fitting_types(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | None) -> tuple[str, ...]:
     """Return the types of the current generation with this number of processors and at least this memory.
 
     Raises:
@@ -132,12 +132,12 @@ def fitting_kinds(aws: Aws, arch: str, vcpus: float | None, memory_gb: float | N
     return names
 
 
-def _parse_type(raw: Mapping[str, Any]) -> Kind:
+def _parse_type(raw: Mapping[str, Any]) -> InstanceType:
     archs = raw.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()
-    return Kind(raw["InstanceType"], tuple(archs), int(raw.get("VCpuInfo", {}).get("DefaultVCpus", 1)))
+    return InstanceType(raw["InstanceType"], tuple(archs), int(raw.get("VCpuInfo", {}).get("DefaultVCpus", 1)))
 
 
-def _common_arch(kinds: Mapping[str, Kind], requested: str) -> str:
+def _common_arch(kinds: Mapping[str, InstanceType], requested: str) -> str:
     """Return the architecture that all types share; the requested one if there are no types."""
     if not kinds:
         return requested
@@ -151,7 +151,7 @@ def _common_arch(kinds: Mapping[str, Kind], requested: str) -> str:
     return usable[0]
 
 
-def _check_images(inputs: Survey, options: Options) -> None:
+def _check_images(inputs: LaunchInputs, options: Options) -> None:
     for name, ami in inputs.amis.items():
         if ami.arch != inputs.arch:
             raise ProviderError(

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch_journal import Launch
     from clusterctl.providers.ec2.options import Options
 
-BATCH = 1000
+BATCH_SIZE = 1000
 """Most instances in one request, and most resources in one call that ends or tags them."""
 _OVERRIDES = 300
 """Most pairs of type and subnet in one request."""
 _NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
 """Error codes whose messages add nothing to the code."""
 _NOT_OFFERED = frozenset({"InvalidFleetConfiguration", "Unsupported"})
-QUOTA = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
+QUOTA_CODES = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
 _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LaunchGroup:
     """Nodes with the same requirements, which are launched together."""
 
     role: str
@@ -52,7 +52,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class FleetError:
     """The error for one instance type in one zone."""
 
     code: str
@@ -62,18 +62,18 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Answer:
+class FleetResult:
     """The result of a fleet request."""
 
-    fleet: str
-    instances: tuple[str, ...]
+    fleet_id: str
+    instance_ids: tuple[str, ...]
     subnet: str
     """The subnet of the first instances; empty if there are none, or if EC2 does not say."""
-    refusals: tuple[Refusal, ...]
+    errors: tuple[FleetError, ...]
 
 
-def alike(specs: Iterable[NodeSpec]) -> list[Wanted]:
-    """Group nodes that can be launched together, at most `BATCH` in each group.
+def group_specs(specs: Iterable[NodeSpec]) -> list[LaunchGroup]:
+    """Group nodes that can be launched together, at most `BATCH_SIZE` in each group.
 
     Workers come first, because they decide on the zone.
     """
@@ -87,9 +87,9 @@ def alike(specs: Iterable[NodeSpec]) -> list[Wanted]:
         sorted(specs, key=_sort_key(requirements_of)), requirements_of
     ):
         aliases = [spec.alias for spec in same_specs]
-        for first in range(0, len(aliases), BATCH):
-            part = tuple(aliases[first : first + BATCH])
-            wanted_groups.append(Wanted(role, part, types, market, bid, image, vcpus, memory_gb))
+        for first in range(0, len(aliases), BATCH_SIZE):
+            part = tuple(aliases[first : first + BATCH_SIZE])
+            wanted_groups.append(LaunchGroup(role, part, types, market, bid, image, vcpus, memory_gb))
     return sorted(wanted_groups, key=lambda wanted_group: (wanted_group.role == MASTER, -len(wanted_group.aliases)))
 
 
@@ -97,14 +97,14 @@ def _sort_key(requirements_of: Any) -> Any:
     return lambda spec: (str(requirements_of(spec)), spec.alias)
 
 
-def template_data(
+def build_template_data(
     options: Options,
     ami: Ami,
     *,
     user_data: str,
     groups: Sequence[str],
-    marks: Mapping[str, str],
-    placement: str,
+    resource_tags: Mapping[str, str],
+    placement_group: str,
 ) -> dict[str, Any]:
     """Return the content of the launch template: what all instances of a launch have in common.
 
@@ -113,8 +113,8 @@ def template_data(
         ami: the image.
         user_data: base64.
         groups: ids of security groups.
-        marks: tags of the instance, its disks and network interfaces.
-        placement: name of a placement group; empty without one.
+        resource_tags: tags of the instance, its disks and network interfaces.
+        placement_group: name of a placement group; empty without one.
     """
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
@@ -130,42 +130,42 @@ def template_data(
         # A user who shuts a node down from inside does not need it any more.
         "InstanceInitiatedShutdownBehavior": "terminate",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "TagSpecifications": tags.specifications(marks, "instance", "volume", "network-interface"),
+        "TagSpecifications": tags.tag_specifications(resource_tags, "instance", "volume", "network-interface"),
     }
     if options.key_name:
         data["KeyName"] = options.key_name
     if options.instance_profile:
         data["IamInstanceProfile"] = {"Name": options.instance_profile}
-    if placement:
-        data["Placement"] = {"GroupName": placement}
+    if placement_group:
+        data["Placement"] = {"GroupName": placement_group}
     return data
 
 
-def request(
-    wanted: Wanted,
+def build_request(
+    group: LaunchGroup,
     *,
     token: str,
     template: str,
     market: str,
     subnets: Sequence[Subnet],
     any_zone: bool,
-    marks: Mapping[str, str],
+    fleet_tags: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the parameters of CreateFleet.
 
     Args:
-        wanted: the nodes.
+        group: the nodes.
         token: the client token.
         template: name of the launch template.
         market: ``spot`` or ``on-demand``.
         subnets: to choose from.
         any_zone: the nodes may be in different zones.
-        marks: tags of the fleet itself.
+        fleet_tags: tags of the fleet itself.
     """
-    pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in wanted.types for subnet in subnets]
+    pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in group.types for subnet in subnets]
     pools = pools[:_OVERRIDES]
-    if market == "spot" and wanted.bid:
-        pools = [{**pool, "MaxPrice": wanted.bid} for pool in pools]
+    if market == "spot" and group.bid:
+        pools = [{**pool, "MaxPrice": group.bid} for pool in pools]
     strategy: dict[str, Any] = {
         "AllocationStrategy": "price-capacity-optimized" if market == "spot" else "lowest-price",
         "SingleAvailabilityZone": not any_zone,
@@ -177,15 +177,15 @@ def request(
             {"LaunchTemplateSpecification": {"LaunchTemplateName": template, "Version": "1"}, "Overrides": pools}
         ],
         "TargetCapacitySpecification": {
-            "TotalTargetCapacity": len(wanted.aliases),
+            "TotalTargetCapacity": len(group.aliases),
             "DefaultTargetCapacityType": market,
         },
         ("SpotOptions" if market == "spot" else "OnDemandOptions"): strategy,
-        "TagSpecifications": tags.specifications(marks, "fleet"),
+        "TagSpecifications": tags.tag_specifications(fleet_tags, "fleet"),
     }
 
 
-def ask(aws: Aws, launch: Launch) -> Answer:
+def request_fleet(aws: Aws, launch: Launch) -> FleetResult:
     """Make the request. A repeated request launches nothing twice.
 
     Raises:
@@ -196,10 +196,10 @@ def ask(aws: Aws, launch: Launch) -> Answer:
     ids = [instance for group in groups for instance in group["InstanceIds"]]
     subnets = [group.get("LaunchTemplateAndOverrides", {}).get("Overrides", {}).get("SubnetId", "") for group in groups]
     refusals = [
-        Refusal(error.get("ErrorCode", ""), error.get("ErrorMessage", ""), _pool_name(error))
+        FleetError(error.get("ErrorCode", ""), error.get("ErrorMessage", ""), _pool_name(error))
         for error in answer.get("Errors") or ()
     ]
-    return Answer(answer.get("FleetId", ""), tuple(sorted(ids)), subnets[0] if subnets else "", tuple(refusals))
+    return FleetResult(answer.get("FleetId", ""), tuple(sorted(ids)), subnets[0] if subnets else "", tuple(refusals))
 
 
 def _pool_name(error: Mapping[str, Any]) -> str:
@@ -208,7 +208,9 @@ def _pool_name(error: Mapping[str, Any]) -> str:
     return f"{kind} in {override.get('AvailabilityZone') or override.get('SubnetId') or 'any zone'}"
 
 
-def make_template(aws: Aws, name: str, data: Mapping[str, Any], *, token: str, marks: Mapping[str, str]) -> None:
+def create_template(
+    aws: Aws, name: str, data: Mapping[str, Any], *, token: str, resource_tags: Mapping[str, str]
+) -> None:
     """Make a launch template with one version."""
     aws.call(
         "ec2",
@@ -216,17 +218,17 @@ def make_template(aws: Aws, name: str, data: Mapping[str, Any], *, token: str, m
         LaunchTemplateName=name,
         ClientToken=token,
         LaunchTemplateData=dict(data),
-        TagSpecifications=tags.specifications(marks, "launch-template"),
+        TagSpecifications=tags.tag_specifications(resource_tags, "launch-template"),
     )
 
 
-def template_is_there(aws: Aws, name: str) -> bool:
+def template_exists(aws: Aws, name: str) -> bool:
     """Return whether a launch template of this name exists."""
     answer = aws.call("ec2", "describe_launch_templates", Filters=[{"Name": "launch-template-name", "Values": [name]}])
     return bool(answer["LaunchTemplates"])
 
 
-def drop_template(aws: Aws, name: str) -> None:
+def delete_template(aws: Aws, name: str) -> None:
     """Delete a launch template. A missing one is success."""
     try:
         aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
@@ -235,10 +237,10 @@ def drop_template(aws: Aws, name: str) -> None:
             raise
 
 
-def terminate(aws: Aws, ids: Sequence[str]) -> None:
+def terminate_instances(aws: Aws, ids: Sequence[str]) -> None:
     """Terminate instances. Ids that EC2 does not know any more are left out."""
-    for start in range(0, len(ids), BATCH):
-        part = list(ids[start : start + BATCH])
+    for start in range(0, len(ids), BATCH_SIZE):
+        part = list(ids[start : start + BATCH_SIZE])
         try:
             aws.call("ec2", "terminate_instances", InstanceIds=part)
         except AwsError as exc:
@@ -256,11 +258,11 @@ def _terminate_one(aws: Aws, instance: str) -> None:
             raise
 
 
-def reasons(refusals: Iterable[Refusal]) -> str:
+def summarize_errors(errors: Iterable[FleetError]) -> str:
     """Return the errors of AWS in few words, each once, with type and zone."""
     pools: dict[tuple[str, str], dict[str, None]] = {}
     # AWS says each time that some zone does not offer a type. That is the reason only if there is no other error.
-    all_refusals = list(refusals)
+    all_refusals = list(errors)
     telling = [refusal for refusal in all_refusals if refusal.code not in _NOT_OFFERED]
     for refusal in telling or all_refusals:
         words = refusal.message if refusal.code not in _NO_ROOM else ""

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Plan
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.discovery import Survey
-    from clusterctl.providers.ec2.launch.fleet_requests import Refusal, Wanted
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.ec2.launch.fleet_requests import FleetError, LaunchGroup
     from clusterctl.providers.ec2.launch.subnets import Subnet
-    from clusterctl.providers.ec2.launch_journal import Ledger
+    from clusterctl.providers.ec2.launch_journal import LaunchJournal
     from clusterctl.providers.ec2.options import Options
 
 _TAGGED = 20
@@ -34,13 +34,13 @@ _THREADS = 8
 
 
 @dataclass(frozen=True)
-class Where:
+class LaunchNetwork:
     """The network of a launch."""
 
     subnets: tuple[Subnet, ...]
     groups: tuple[str, ...]
     """Ids of security groups."""
-    placement: str
+    placement_group: str
     """Name of a placement group; empty without one."""
 
 
@@ -52,9 +52,9 @@ class Fleets:
         aws: Aws,
         options: Options,
         plan: Plan,
-        journal: Ledger,
+        journal: LaunchJournal,
         *,
-        marks: Mapping[str, str],
+        resource_tags: Mapping[str, str],
         public_key: str,
         report: Callable[[str], None],
     ) -> None:
@@ -65,7 +65,7 @@ class Fleets:
             options: of the template.
             plan: of the cluster.
             journal: of the cluster.
-            marks: tags of all new resources.
+            resource_tags: tags of all new resources.
             public_key: that each node accepts for login.
             report: called with texts for the user.
         """
@@ -73,27 +73,27 @@ class Fleets:
         self._options = options
         self._plan = plan
         self._journal = journal
-        self._tags = marks
+        self._tags = resource_tags
         self._public_key = public_key
         self._report = report
         self._created_at = time.time()
         self._host_key, self._host_key_public = new_key_pair("")
-        self.begun: list[str] = []
+        self.launched_ids: list[str] = []
         """Ids of the new instances."""
-        self.open: list[Launch] = []
+        self.open_launches: list[Launch] = []
         """Launches without an answer yet."""
-        self.refusals: list[Refusal] = []
+        self.errors: list[FleetError] = []
         self._untagged: dict[str, str] = {}
 
-    def finish(self, launch: Launch) -> None:
+    def finish_launch(self, launch: Launch) -> None:
         """Find out the result of a launch whose answer was never seen, by repeating the same request."""
-        if fleet_requests.template_is_there(self._aws, launch.template):
+        if fleet_requests.template_exists(self._aws, launch.template):
             self._request_and_settle(launch)
         else:
             # The template is made before the request and deleted after the answer, so no request was made.
-            self._journal.settle(launch, {})
+            self._journal.record_result(launch, {})
 
-    def have(self, group: Wanted, inputs: Survey, network: Where) -> Where:
+    def launch_group(self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork) -> LaunchNetwork:
         """Launch a group of nodes; on demand where spot instances are short, if the group allows that.
 
         Returns:
@@ -108,26 +108,28 @@ class Fleets:
         if missing and group.market == "spot-with-fallback":
             self._report(
                 f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
-                f" {fleet_requests.reasons(self.refusals)}"
+                f" {fleet_requests.summarize_errors(self.errors)}"
             )
-            self.refusals.clear()
+            self.errors.clear()
             rest = replace(group, aliases=missing, market="on-demand", bid="")
             _, subnet = self._launch_in(rest, "on-demand", inputs, network)
             network = _same_zone(network, subnet) if not self._options.any_zone else network
         return network
 
-    def _launch_in(self, group: Wanted, market: str, inputs: Survey, network: Where) -> tuple[int, str]:
+    def _launch_in(
+        self, group: LaunchGroup, market: str, inputs: LaunchInputs, network: LaunchNetwork
+    ) -> tuple[int, str]:
         """Make one request; return the number of new instances, and the subnet of the first."""
-        token = self._journal.token(group.role, market)
+        token = self._journal.new_token(group.role, market)
         name = f"{security_groups.group_name(self._plan.cluster)}-{token[:12]}"
         instance_tags = self._instance_tags(group, token)
-        template_data = fleet_requests.template_data(
+        template_data = fleet_requests.build_template_data(
             self._options,
             inputs.amis[group.image],
             user_data=self._user_data(),
             groups=network.groups,
-            marks=instance_tags,
-            placement=network.placement,
+            resource_tags=instance_tags,
+            placement_group=network.placement_group,
         )
         launch = Launch(
             token=token,
@@ -135,36 +137,36 @@ class Fleets:
             market=market,
             aliases=group.aliases,
             template=name,
-            request=fleet_requests.request(
+            request=fleet_requests.build_request(
                 group,
                 token=token,
                 template=name,
                 market=market,
                 subnets=network.subnets,
                 any_zone=self._options.any_zone,
-                marks=instance_tags,
+                fleet_tags=instance_tags,
             ),
         )
-        self._journal.open(launch)
-        self.open.append(launch)
-        fleet_requests.make_template(self._aws, name, template_data, token=token, marks=instance_tags)
+        self._journal.record_launch(launch)
+        self.open_launches.append(launch)
+        fleet_requests.create_template(self._aws, name, template_data, token=token, resource_tags=instance_tags)
         return self._request_and_settle(launch)
 
     def _request_and_settle(self, launch: Launch) -> tuple[int, str]:
-        if launch not in self.open:
-            self.open.append(launch)
-        answer = fleet_requests.ask(self._aws, launch)
-        nodes = dict(zip(launch.aliases, answer.instances, strict=False))
-        self.begun += answer.instances
-        self.refusals += answer.refusals
-        self._journal.settle(launch, nodes, fleet=answer.fleet)
-        self.open.remove(launch)
-        fleet_requests.drop_template(self._aws, launch.template)
+        if launch not in self.open_launches:
+            self.open_launches.append(launch)
+        answer = fleet_requests.request_fleet(self._aws, launch)
+        nodes = dict(zip(launch.aliases, answer.instance_ids, strict=False))
+        self.launched_ids += answer.instance_ids
+        self.errors += answer.errors
+        self._journal.record_result(launch, nodes, fleet=answer.fleet_id)
+        self.open_launches.remove(launch)
+        fleet_requests.delete_template(self._aws, launch.template)
         if len(nodes) <= _TAGGED:
             self._untagged |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
         return len(nodes), answer.subnet
 
-    def show_names(self) -> None:
+    def tag_names(self) -> None:
         """Tag the nodes with their names, for AWS's console. The journal has the names too, so an error does no harm.
 
         Call this once the instances are visible: before that EC2 may not know their ids.
@@ -179,7 +181,7 @@ class Fleets:
             list(pool.map(tag_node, self._untagged))
         self._untagged.clear()
 
-    def _instance_tags(self, group: Wanted, token: str) -> dict[str, str]:
+    def _instance_tags(self, group: LaunchGroup, token: str) -> dict[str, str]:
         role = group.role
         instance_tags = {
             **self._tags,
@@ -199,7 +201,7 @@ class Fleets:
         return None if hours is None else int(self._created_at + hours * 3600)
 
     def _user_data(self) -> str:
-        user_data = userdata.Birth(
+        user_data = userdata.UserData(
             host_key=self._host_key,
             host_key_public=self._host_key_public,
             login_key=self._public_key,
@@ -208,7 +210,7 @@ class Fleets:
             scripts=self._options.scripts,
         )
         try:
-            return userdata.encode(user_data)
+            return userdata.encode_user_data(user_data)
         except (ValueError, OSError) as exc:
             raise ProviderError(
                 f"USERDATA_SCRIPTS cannot be given to the nodes: {exc}",
@@ -216,7 +218,7 @@ class Fleets:
             ) from exc
 
 
-def _same_zone(network: Where, subnet: str) -> Where:
+def _same_zone(network: LaunchNetwork, subnet: str) -> LaunchNetwork:
     zone = next((candidate.zone for candidate in network.subnets if candidate.id == subnet), "")
     return (
         replace(network, subnets=tuple(candidate for candidate in network.subnets if candidate.zone == zone))

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.ec2.aws import Aws
 
-SSH = "clusterctl: ssh"
+SSH_DESCRIPTION = "clusterctl: ssh"
 """Description of the rules for SSH; `allow-me` replaces these rules and no others."""
 _LET_GO_S = 300.0
 
 
 @dataclass(frozen=True)
-class Rule:
+class IngressRule:
     """An ingress rule."""
 
     protocol: str
@@ -32,7 +32,7 @@ class Rule:
     """As CIDR."""
     description: str
 
-    def parameters(self) -> dict[str, Any]:
+    def to_permission(self) -> dict[str, Any]:
         """Return the rule in the form that EC2 takes."""
         ranges = "Ipv6Ranges" if ":" in self.network else "IpRanges"
         cidr = "CidrIpv6" if ":" in self.network else "CidrIp"
@@ -49,7 +49,9 @@ def group_name(cluster: str) -> str:
     return f"clusterctl-{cluster}"
 
 
-def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], marks: Mapping[str, str]) -> str:
+def ensure_security_group(
+    aws: Aws, cluster: str, vpc: str, *, rules: Sequence[IngressRule], resource_tags: Mapping[str, str]
+) -> str:
     """Return the id of the cluster's security group, with these rules and one that lets members reach each other.
 
     Two calls for a new one.
@@ -59,7 +61,7 @@ def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], mar
         cluster: its name.
         vpc: of the group.
         rules: ingress rules. Rules that exist already stay.
-        marks: tags of a new group.
+        resource_tags: tags of a new group.
     """
     name = group_name(cluster)
     try:
@@ -69,7 +71,7 @@ def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], mar
             GroupName=name,
             Description=f"Nodes of the clusterctl cluster {cluster}",
             VpcId=vpc,
-            TagSpecifications=tags.specifications(marks, "security-group"),
+            TagSpecifications=tags.tag_specifications(resource_tags, "security-group"),
         )["GroupId"]
         existing: list[dict[str, Any]] = []
     except AwsError as exc:
@@ -85,14 +87,14 @@ def ensure_group(aws: Aws, cluster: str, vpc: str, *, rules: Sequence[Rule], mar
             ) from exc
         # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
         group_owner = tags.tags_of(described).get(tags.OWNER, "")
-        if group_owner != marks.get(tags.OWNER, group_owner):
+        if group_owner != resource_tags.get(tags.OWNER, group_owner):
             raise ProviderError(
                 f"{cluster} is being started in {aws.region} by {group_owner or 'somebody else'},"
                 f" or has left {name} ({group})",
                 remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
             ) from exc
     members = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "clusterctl: members"}]}
-    missing = [rule.parameters() for rule in rules if not _has_rule(existing, rule)]
+    missing = [rule.to_permission() for rule in rules if not _has_rule(existing, rule)]
     if not any(
         pair.get("GroupId") == group for permission in existing for pair in permission.get("UserIdGroupPairs") or ()
     ):
@@ -118,7 +120,7 @@ def _authorize_ingress(aws: Aws, group: str, permissions: Sequence[Mapping[str, 
             raise
 
 
-def _has_rule(permissions: Iterable[Mapping[str, Any]], rule: Rule) -> bool:
+def _has_rule(permissions: Iterable[Mapping[str, Any]], rule: IngressRule) -> bool:
     for permission in permissions:
         ports = (permission["IpProtocol"], permission.get("FromPort", rule.first), permission.get("ToPort", rule.last))
         if ports != (rule.protocol, rule.first, rule.last):
@@ -130,7 +132,7 @@ def _has_rule(permissions: Iterable[Mapping[str, Any]], rule: Rule) -> bool:
     return False
 
 
-def replace_ssh(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
+def replace_ssh_rules(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
     """Replace the networks that may reach SSH of a cluster's nodes; return the former ones.
 
     The new rules come first, so that a network in both lists never loses access.
@@ -147,10 +149,10 @@ def replace_ssh(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
     former: list[str] = []
     for group in answer["SecurityGroups"]:
         permissions = group["IpPermissions"]
-        rules = ssh_rules(networks)
+        rules = build_ssh_rules(networks)
         for rule in rules:
             if not _has_rule(permissions, rule):
-                _authorize_ingress(aws, group["GroupId"], [rule.parameters()])
+                _authorize_ingress(aws, group["GroupId"], [rule.to_permission()])
         for permission in permissions:
             for old_rule in _ssh_rules_in(permission):
                 former.append(old_rule.network)
@@ -159,23 +161,25 @@ def replace_ssh(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
                         "ec2",
                         "revoke_security_group_ingress",
                         GroupId=group["GroupId"],
-                        IpPermissions=[old_rule.parameters()],
+                        IpPermissions=[old_rule.to_permission()],
                     )
     return former
 
 
-def _ssh_rules_in(permission: Mapping[str, Any]) -> list[Rule]:
+def _ssh_rules_in(permission: Mapping[str, Any]) -> list[IngressRule]:
     ip_ranges = [(ip_range, "CidrIp") for ip_range in permission.get("IpRanges") or ()]
     ip_ranges += [(ip_range, "CidrIpv6") for ip_range in permission.get("Ipv6Ranges") or ()]
-    return ssh_rules([ip_range[cidr] for ip_range, cidr in ip_ranges if ip_range.get("Description") == SSH])
+    return build_ssh_rules(
+        [ip_range[cidr] for ip_range, cidr in ip_ranges if ip_range.get("Description") == SSH_DESCRIPTION]
+    )
 
 
-def ssh_rules(networks: Iterable[str]) -> list[Rule]:
+def build_ssh_rules(networks: Iterable[str]) -> list[IngressRule]:
     """Return rules that let networks reach SSH."""
-    return [Rule("tcp", 22, 22, network, SSH) for network in networks]
+    return [IngressRule("tcp", 22, 22, network, SSH_DESCRIPTION) for network in networks]
 
 
-def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str:
+def ensure_placement_group(aws: Aws, cluster: str, *, resource_tags: Mapping[str, str]) -> str:
     """Return the name of the cluster's placement group; make the group if it does not exist."""
     name = group_name(cluster)
     try:
@@ -184,7 +188,7 @@ def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str
             "create_placement_group",
             GroupName=name,
             Strategy="cluster",
-            TagSpecifications=tags.specifications(marks, "placement-group"),
+            TagSpecifications=tags.tag_specifications(resource_tags, "placement-group"),
         )
     except AwsError as exc:
         if exc.code != "InvalidPlacementGroup.Duplicate":
@@ -192,7 +196,7 @@ def ensure_placement(aws: Aws, cluster: str, *, marks: Mapping[str, str]) -> str
     return name
 
 
-def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
+def delete_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
     """Delete the cluster's placement group and security group; return those that are left, with the reason.
 
     With a `uuid`, only the groups of the cluster with this uuid are deleted.
@@ -210,6 +214,6 @@ def remove_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
             continue
         for group in groups:
             until = time.monotonic() + _LET_GO_S
-            error = delete_resource(aws, f"delete_{kind}", until=until, **{name: group[name]})
+            error = delete_resource(aws, f"delete_{kind}", deadline=until, **{name: group[name]})
             leftovers += [f"{group[name]} ({error.code})"] if error else []
     return leftovers

@@ -24,7 +24,7 @@ class Subnet:
     network: str
     ipv6: str
     """Its IPv6 network; empty without one."""
-    free: int
+    free_addresses: int
     """Number of free addresses."""
 
 
@@ -82,5 +82,5 @@ def _parse_subnet(raw: Mapping[str, Any]) -> Subnet:
         vpc=raw["VpcId"],
         network=raw["CidrBlock"],
         ipv6=ipv6[0] if ipv6 else "",
-        free=int(raw.get("AvailableIpAddressCount", 0)),
+        free_addresses=int(raw.get("AvailableIpAddressCount", 0)),
     )

@@ -17,68 +17,68 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch_journal import Launch
 
 
-def everything(
-    aws: Aws, cluster: str, *, opened: Sequence[Launch] = (), fleets: Sequence[str] = (), uuid: str = ""
+def end_cluster(
+    aws: Aws, cluster: str, *, open_launches: Sequence[Launch] = (), fleet_ids: Sequence[str] = (), uuid: str = ""
 ) -> list[str]:
     """End a cluster and wait until it has ended; return what is left, with the reason.
 
     Args:
         aws: the account.
         cluster: its name.
-        opened: launches without a known result. Their instances are waited for, and ended too.
-        fleets: ids of the fleets that launched instances.
+        open_launches: launches without a known result. Their instances are waited for, and ended too.
+        fleet_ids: ids of the fleets that launched instances.
         uuid: end only the cluster with this uuid, and keep what another user made under the same name.
     """
-    cluster_instances = _find_with_late(aws, cluster, [launch.token for launch in opened])
+    cluster_instances = _find_with_late(aws, cluster, [launch.token for launch in open_launches])
     ids = [instance.id for instance in cluster_instances if instance.tags.get(tags.UUID, "") == uuid or not uuid]
-    fleet_requests.terminate(aws, ids)
+    fleet_requests.terminate_instances(aws, ids)
     only_ids = ids if uuid else None
     leftovers = (
-        [f"{instance} (has not ended)" for instance in waiters.until_ended(aws, cluster, only_ids)] if ids else []
+        [f"{instance} (has not ended)" for instance in waiters.wait_until_ended(aws, cluster, only_ids)] if ids else []
     )
     for name in _template_names(aws, cluster, uuid):
-        fleet_requests.drop_template(aws, name)
-    _delete_fleets(aws, fleets)
-    return leftovers + security_groups.remove_groups(aws, cluster, uuid=uuid)
+        fleet_requests.delete_template(aws, name)
+    _delete_fleets(aws, fleet_ids)
+    return leftovers + security_groups.delete_groups(aws, cluster, uuid=uuid)
 
 
-def some(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
+def end_instances(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
     """Terminate these instances and wait until they have ended: their addresses and names are free then."""
     if ids:
-        fleet_requests.terminate(aws, ids)
-        waiters.until_ended(aws, cluster, ids)
+        fleet_requests.terminate_instances(aws, ids)
+        waiters.wait_until_ended(aws, cluster, ids)
 
 
-def undo(
-    aws: Aws, cluster: str, *, begun: Sequence[str], opened: Sequence[Launch], started: Sequence[str]
+def undo_launches(
+    aws: Aws, cluster: str, *, launched_ids: Sequence[str], open_launches: Sequence[Launch], started_ids: Sequence[str]
 ) -> list[str]:
     """Undo one transaction: terminate new instances, stop started ones; return what is left."""
-    ids = {*begun}
-    if opened:
-        tokens = {launch.token for launch in opened}
+    ids = {*launched_ids}
+    if open_launches:
+        tokens = {launch.token for launch in open_launches}
         late = _find_with_late(aws, cluster, tokens)
         ids |= {instance.id for instance in late if instance.tags.get(tags.ATTEMPT) in tokens}
-        for launch in opened:
-            fleet_requests.drop_template(aws, launch.template)
+        for launch in open_launches:
+            fleet_requests.delete_template(aws, launch.template)
     if ids:
-        fleet_requests.terminate(aws, sorted(ids))
-    if started:
-        stop(aws, [*started])
+        fleet_requests.terminate_instances(aws, sorted(ids))
+    if started_ids:
+        stop_instances(aws, [*started_ids])
     return []
 
 
 def _find_with_late(aws: Aws, cluster: str, tokens: Sequence[str] | set[str]) -> list[Instance]:
     """Return the instances of a cluster. Those of a request without an answer may appear some seconds later."""
-    cluster_instances = instances.find(aws, cluster)
+    cluster_instances = instances.find_instances(aws, cluster)
     if tokens:
-        cluster_instances = waiters.until_settled(aws, cluster)
+        cluster_instances = waiters.wait_until_listed(aws, cluster)
     return cluster_instances
 
 
-def stop(aws: Aws, ids: Sequence[str]) -> None:
+def stop_instances(aws: Aws, ids: Sequence[str]) -> None:
     """Stop instances; their disks stay."""
-    for start in range(0, len(ids), fleet_requests.BATCH):
-        aws.call("ec2", "stop_instances", InstanceIds=list(ids[start : start + fleet_requests.BATCH]))
+    for start in range(0, len(ids), fleet_requests.BATCH_SIZE):
+        aws.call("ec2", "stop_instances", InstanceIds=list(ids[start : start + fleet_requests.BATCH_SIZE]))
 
 
 def _template_names(aws: Aws, cluster: str, uuid: str) -> list[str]:

@@ -14,8 +14,8 @@ from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2.aws import remedy_for
 from clusterctl.providers.ec2.launch import data_volumes, fleet_requests, security_groups, teardown, waiters
-from clusterctl.providers.ec2.launch.caller_address import callers
-from clusterctl.providers.ec2.launch.fleets import Fleets, Where
+from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
+from clusterctl.providers.ec2.launch.fleets import Fleets, LaunchNetwork
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.text import plural
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from clusterctl.model import NodeSpec, Plan
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instances import Instance
-    from clusterctl.providers.ec2.launch.discovery import Survey
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.launch.subnets import Subnet
-    from clusterctl.providers.ec2.launch_journal import Ledger
+    from clusterctl.providers.ec2.launch_journal import LaunchJournal
     from clusterctl.providers.ec2.options import Options
 
-    Discover = Callable[[Sequence[NodeSpec], str], Survey]
+    Discover = Callable[[Sequence[NodeSpec], str], LaunchInputs]
     """Returns what a launch of these nodes needs, in this zone (empty: in any)."""
 
 
@@ -38,7 +38,7 @@ _ROUNDS = 2
 """Number of launches: instances that ended right after their launch are replaced once."""
 
 
-class Attempt:
+class Transaction:
     """The plan to fulfil, and the steps that were begun."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Attempt:
         aws: Aws,
         options: Options,
         plan: Plan,
-        journal: Ledger,
+        journal: LaunchJournal,
         *,
         owner: str,
         report: Callable[[Event], None],
@@ -70,7 +70,7 @@ class Attempt:
         self._tags: Mapping[str, str] = {}
         self._started: list[str] = []
 
-    def run(self, discover: Discover, *, public_key: str) -> dict[str, Instance]:
+    def provision(self, discover: Discover, *, public_key: str) -> dict[str, Instance]:
         """Provide the nodes of the plan: start stopped ones, launch missing ones, as many as AWS gives.
 
         Args:
@@ -83,14 +83,14 @@ class Attempt:
         Raises:
             ProviderError: AWS gives too few nodes for a new cluster, or another error; begun steps are undone.
         """
-        existing = ec2_instances.find(self._aws, self._plan.cluster)
+        existing = ec2_instances.find_instances(self._aws, self._plan.cluster)
         self._tags = self._identity_tags(existing)
         fleets = Fleets(
             self._aws,
             self._options,
             self._plan,
             self._journal,
-            marks=self._tags,
+            resource_tags=self._tags,
             public_key=public_key,
             report=self._report_step,
         )
@@ -102,7 +102,7 @@ class Attempt:
 
     def _identity_tags(self, existing: Sequence[Instance]) -> dict[str, str]:
         """Return the tags of all new resources. A cluster of another user with the same name is an error."""
-        own_uuid, _ = self._journal.identity()
+        own_uuid, _ = self._journal.read_identity()
         for instance in existing:
             cluster_uuid, cluster_owner = instance.tags.get(tags.UUID, ""), instance.tags.get(tags.OWNER, "")
             if cluster_uuid != own_uuid and (own_uuid or cluster_owner != self._owner):
@@ -123,25 +123,25 @@ class Attempt:
         opened = self._journal.open_launches()
         for launch in opened:
             self._report_step(f"Finishing an earlier request for {plural(len(launch.aliases), 'instance')}")
-            fleets.finish(launch)
+            fleets.finish_launch(launch)
         if opened:
-            existing = self._wait_until_reachable(fleets.begun)
-            fleets.show_names()
+            existing = self._wait_until_reachable(fleets.launched_ids)
+            fleets.tag_names()
         nodes = self._name_instances(existing)
         wanted = {spec.alias for spec in self._plan.nodes}
         self._start_stopped([instance for alias, instance in nodes.items() if alias in wanted])
         pending = [*self._started]
         for _ in range(_ROUNDS):
             missing = [spec for spec in self._plan.nodes if spec.alias not in nodes]
-            before = len(fleets.begun)
+            before = len(fleets.launched_ids)
             if missing:
                 self._launch_missing(missing, nodes, fleets, discover)
-            pending += fleets.begun[before:]
+            pending += fleets.launched_ids[before:]
             if not pending:
                 break
             living = self._wait_until_reachable(pending)
             nodes = self._name_instances(living)
-            fleets.show_names()
+            fleets.tag_names()
             if {*pending} <= {instance.id for instance in living}:
                 break
             pending.clear()
@@ -150,63 +150,65 @@ class Attempt:
         return nodes
 
     def _wait_until_reachable(self, ids: Sequence[str]) -> list[Instance]:
-        return waiters.until_reachable(self._aws, self._plan.cluster, ids, options=self._options, report=self._report)
+        return waiters.wait_until_reachable(
+            self._aws, self._plan.cluster, ids, options=self._options, report=self._report
+        )
 
     def _name_instances(self, instances: Sequence[Instance]) -> dict[str, Instance]:
         """Return instances by alias, and record the aliases that are new."""
-        names = self._journal.names()
-        by_alias = ec2_instances.named(instances, names)
+        names = self._journal.aliases_by_id()
+        by_alias = ec2_instances.assign_aliases(instances, names)
         new = {
             alias: instance.id
             for alias, instance in by_alias.items()
             if alias not in {MASTER, names.get(instance.id), instance.tags.get(tags.ALIAS)}
         }
-        self._journal.name(new)
+        self._journal.record_aliases(new)
         return by_alias
 
     def _start_stopped(self, instances: Sequence[Instance]) -> None:
         stopped = [instance.id for instance in instances if instance.state in {"stopping", "stopped"}]
         if not stopped:
             return
-        waiters.until_stopped(self._aws, self._plan.cluster)
+        waiters.wait_until_stopped(self._aws, self._plan.cluster)
         self._report_step(f"Starting {plural(len(stopped), 'stopped instance')}")
         self._started = stopped
         self._allow_caller()
-        for start in range(0, len(stopped), fleet_requests.BATCH):
-            self._aws.call("ec2", "start_instances", InstanceIds=stopped[start : start + fleet_requests.BATCH])
+        for start in range(0, len(stopped), fleet_requests.BATCH_SIZE):
+            self._aws.call("ec2", "start_instances", InstanceIds=stopped[start : start + fleet_requests.BATCH_SIZE])
 
     def _launch_missing(
         self, missing: Sequence[NodeSpec], nodes: Mapping[str, Instance], fleets: Fleets, discover: Discover
     ) -> None:
-        data_disks = data_volumes.look_up(self._aws, self._plan.volumes)
+        data_disks = data_volumes.find_data_volumes(self._aws, self._plan.volumes)
         zone = self._options.zone or (data_disks[0].zone if data_disks else "")
         if nodes and not zone and not self._options.any_zone:
             zone = (nodes.get(MASTER) or next(iter(nodes.values()))).zone
-        fleets.refusals.clear()
+        fleets.errors.clear()
         inputs = discover(missing, zone)
-        known_images = self._journal.images()
+        known_images = self._journal.image_ids()
         for spec in missing:
-            name = images.key(spec.image, inputs.arch)
+            name = images.image_key(spec.image, inputs.arch)
             if name not in known_images and not spec.image.startswith("ami-"):
                 known_images[name] = inputs.amis[spec.image].id
-                self._journal.resolved(name, known_images[name])
+                self._journal.record_image(name, known_images[name])
         network = self._network_for(inputs)
-        for group in fleet_requests.alike(missing):
+        for group in fleet_requests.group_specs(missing):
             type_names = ", ".join(group.types) or "any type that fits"
             self._report_step(f"Asking for {plural(len(group.aliases), 'instance')} ({group.market}): {type_names}")
-            network = fleets.have(group, inputs, network)
+            network = fleets.launch_group(group, inputs, network)
 
-    def _network_for(self, inputs: Survey) -> Where:
+    def _network_for(self, inputs: LaunchInputs) -> LaunchNetwork:
         group = self._ensure_group(inputs.subnets)
         placement = ""
         if self._options.placement_group:
-            placement = security_groups.ensure_placement(self._aws, self._plan.cluster, marks=self._tags)
-        return Where(inputs.subnets, (group, *self._options.security_groups), placement)
+            placement = security_groups.ensure_placement_group(self._aws, self._plan.cluster, resource_tags=self._tags)
+        return LaunchNetwork(inputs.subnets, (group, *self._options.security_groups), placement)
 
     def _ensure_group(self, subnets: Sequence[Subnet]) -> str:
-        rules = security_groups.ssh_rules(callers(self._options, subnets))
+        rules = security_groups.build_ssh_rules(find_allowed_networks(self._options, subnets))
         rules += [
-            security_groups.Rule(
+            security_groups.IngressRule(
                 permission.protocol,
                 permission.first,
                 permission.last,
@@ -217,11 +219,11 @@ class Attempt:
         ]
         world = [("0.0.0.0/0", port) for port in self._plan.request.ports]
         rules += [
-            security_groups.Rule("tcp", port, port, network, "clusterctl: asked for by a plugin")
+            security_groups.IngressRule("tcp", port, port, network, "clusterctl: asked for by a plugin")
             for network, port in world
         ]
-        return security_groups.ensure_group(
-            self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, marks=self._tags
+        return security_groups.ensure_security_group(
+            self._aws, self._plan.cluster, subnets[0].vpc, rules=rules, resource_tags=self._tags
         )
 
     def _allow_caller(self) -> None:
@@ -234,10 +236,12 @@ class Attempt:
         if not missing:
             return
         count = len(self._plan.nodes) - len(missing)
-        reasons = fleet_requests.reasons(fleets.refusals)
+        reasons = fleet_requests.summarize_errors(fleets.errors)
         text = f"{len(missing)} of {plural(len(self._plan.nodes), 'node')} could not be had: {reasons}"
         if MASTER in missing or (new and count < self._plan.min_size):
-            quota_code = next((refusal.code for refusal in fleets.refusals if refusal.code in fleet_requests.QUOTA), "")
+            quota_code = next(
+                (refusal.code for refusal in fleets.errors if refusal.code in fleet_requests.QUOTA_CODES), ""
+            )
             raise ProviderError(
                 text,
                 remedy=remedy_for(quota_code)
@@ -250,26 +254,30 @@ class Attempt:
     def _attach_data_volumes(self, nodes: Mapping[str, Instance]) -> None:
         if MASTER not in {spec.alias for spec in self._plan.nodes}:
             return
-        data_disks = data_volumes.look_up(self._aws, self._plan.volumes)
+        data_disks = data_volumes.find_data_volumes(self._aws, self._plan.volumes)
         master = nodes[MASTER].id
-        if any(master not in disk.holders for disk in data_disks):
-            waiters.until_running(self._aws, self._plan.cluster, master)
-            data_volumes.attach(self._aws, data_disks, master)
+        if any(master not in disk.attached_to for disk in data_disks):
+            waiters.wait_until_running(self._aws, self._plan.cluster, master)
+            data_volumes.attach_data_volumes(self._aws, data_disks, master)
 
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
         """Restore the former state; note on the error what cannot be undone."""
-        if fleets.begun or fleets.open or self._started:
+        if fleets.launched_ids or fleets.open_launches or self._started:
             self._report_step("Undoing what was begun")
         try:
-            leftovers = teardown.undo(
-                self._aws, self._plan.cluster, begun=fleets.begun, opened=fleets.open, started=self._started
+            leftovers = teardown.undo_launches(
+                self._aws,
+                self._plan.cluster,
+                launched_ids=fleets.launched_ids,
+                open_launches=fleets.open_launches,
+                started_ids=self._started,
             )
-            for launch in fleets.open:
-                self._journal.settle(launch, {})
+            for launch in fleets.open_launches:
+                self._journal.record_result(launch, {})
             if new and not leftovers:
-                own_uuid, _ = self._journal.identity()
-                leftovers = teardown.everything(
-                    self._aws, self._plan.cluster, fleets=self._journal.fleets(), uuid=own_uuid
+                own_uuid, _ = self._journal.read_identity()
+                leftovers = teardown.end_cluster(
+                    self._aws, self._plan.cluster, fleet_ids=self._journal.fleet_ids(), uuid=own_uuid
                 )
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is the one to tell
             leftovers = [str(exc) or type(exc).__name__]

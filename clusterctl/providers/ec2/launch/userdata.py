@@ -15,7 +15,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.providers.ec2.instances import LOGIN
+from clusterctl.providers.ec2.instances import LOGIN_USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from clusterctl.secret import Secret
 
-LIMIT = 16384
+LIMIT_BYTES = 16384
 """Most bytes that EC2 takes, before base64 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
 _TIMER = "clusterctl-lifetime"
 _METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
@@ -35,7 +35,7 @@ _NOISE = (
 
 
 @dataclass(frozen=True)
-class Birth:
+class UserData:
     """The content of the user data."""
 
     host_key: Secret
@@ -50,21 +50,21 @@ class Birth:
     scripts: tuple[Path, ...] = ()
 
 
-def encode(birth: Birth) -> str:
+def encode_user_data(birth: UserData) -> str:
     """Return the user data in the form that EC2 takes: base64, of gzip if that is needed to fit.
 
     Raises:
         ValueError: it is too long.
     """
     raw = _render_text(birth).encode()
-    if len(raw) > LIMIT:
+    if len(raw) > LIMIT_BYTES:
         raw = gzip.compress(raw, mtime=0)
-    if len(raw) > LIMIT:
-        raise ValueError(f"the user-data has {len(raw)} bytes compressed, and EC2 takes {LIMIT}")
+    if len(raw) > LIMIT_BYTES:
+        raise ValueError(f"the user-data has {len(raw)} bytes compressed, and EC2 takes {LIMIT_BYTES}")
     return base64.b64encode(raw).decode("ascii")
 
 
-def _render_text(birth: Birth) -> str:
+def _render_text(birth: UserData) -> str:
     config = "#cloud-config\n" + json.dumps(_cloud_config(birth), indent=1)
     if not birth.scripts:
         return config
@@ -77,7 +77,7 @@ def _render_text(birth: Birth) -> str:
     return parts.as_string()
 
 
-def _cloud_config(birth: Birth) -> dict[str, Any]:
+def _cloud_config(birth: UserData) -> dict[str, Any]:
     # No empty values: cloud-init reports them as errors, newer versions on the console and in their status.
     lifetime = {} if birth.ends_at is None else _lifetime_timer(birth.ends_at)
     return {
@@ -87,7 +87,7 @@ def _cloud_config(birth: Birth) -> dict[str, Any]:
         "users": [
             "default",
             {
-                "name": LOGIN,
+                "name": LOGIN_USER,
                 "gecos": "clusterctl",
                 "shell": "/bin/bash",
                 "lock_passwd": True,
@@ -106,7 +106,7 @@ def _cloud_config(birth: Birth) -> dict[str, Any]:
     }
 
 
-def _boot_commands(birth: Birth) -> Sequence[list[str]]:
+def _boot_commands(birth: UserData) -> Sequence[list[str]]:
     quiet = f"systemctl --quiet mask --now {' '.join(_NOISE)} 2>/dev/null || true"
     commands = [["cloud-init-per", "instance", "clusterctl-quiet", "sh", "-c", quiet]]
     if birth.metadata_closed:

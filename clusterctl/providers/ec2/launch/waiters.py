@@ -26,7 +26,7 @@ _STOP_S = 300.0
 _END_S = 600.0
 _FIRST_S, _LONGEST_S = 0.5, 5.0
 """Pauses between two polls; they grow from the first to the longest."""
-WAITING = "Waiting for instances"
+WAITING_TEXT = "Waiting for instances"
 
 
 def _poll_until(seconds: float) -> Iterator[float]:
@@ -39,7 +39,7 @@ def _poll_until(seconds: float) -> Iterator[float]:
         pause = min(_LONGEST_S, pause * 1.5)
 
 
-def until_reachable(
+def wait_until_reachable(
     aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Callable[[Event], None]
 ) -> list[Instance]:
     """Wait until these instances have the addresses they are reached by, or have ended.
@@ -57,20 +57,22 @@ def until_reachable(
     for passed in _poll_until(_REACHABLE_S):
         by_id = {
             instance.id: instance
-            for instance in instances.find(aws, cluster, states=(*instances.LIVING, *instances.ENDED))
+            for instance in instances.find_instances(
+                aws, cluster, states=(*instances.LIVING_STATES, *instances.ENDED_STATES)
+            )
         }
         ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], options)]
-        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED]
+        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED_STATES]
         # EC2 may not list a new instance yet.
         unknown = [id_ for id_ in ids if id_ not in by_id and passed > _UNKNOWN_S]
-        report(Event(EventKind.PROGRESS, WAITING, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
+        report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
-        if id_ in by_id and by_id[id_].state in instances.ENDED:
+        if id_ in by_id and by_id[id_].state in instances.ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
             report(Event(EventKind.WARNING, text))
-    return [instance for instance in by_id.values() if instance.state in instances.LIVING]
+    return [instance for instance in by_id.values() if instance.state in instances.LIVING_STATES]
 
 
 def _is_ready(instance: Instance, options: Options) -> bool:
@@ -79,17 +81,17 @@ def _is_ready(instance: Instance, options: Options) -> bool:
     if options.ssm or options.jump:
         return True
     wanted = "public" if options.address == "auto" and options.public_ips else options.address
-    return bool(instance.address(wanted))
+    return bool(instance.choose_address(wanted))
 
 
-def until_running(aws: Aws, cluster: str, id_: str) -> None:
+def wait_until_running(aws: Aws, cluster: str, id_: str) -> None:
     """Wait until an instance runs.
 
     Raises:
         ProviderError: it ended, or the deadline passed.
     """
     for _ in _poll_until(_REACHABLE_S):
-        states = {instance.id: instance.state for instance in instances.find(aws, cluster)}
+        states = {instance.id: instance.state for instance in instances.find_instances(aws, cluster)}
         if states.get(id_) == "running":
             return
         if id_ not in states:
@@ -99,14 +101,14 @@ def until_running(aws: Aws, cluster: str, id_: str) -> None:
     )
 
 
-def until_stopped(aws: Aws, cluster: str) -> None:
+def wait_until_stopped(aws: Aws, cluster: str) -> None:
     """Wait until no instance of the cluster is stopping: only then a stopped one can be started.
 
     Raises:
         ProviderError: the deadline passed.
     """
     for _ in _poll_until(_STOP_S):
-        if not any(instance.state == "stopping" for instance in instances.find(aws, cluster)):
+        if not any(instance.state == "stopping" for instance in instances.find_instances(aws, cluster)):
             return
     raise ProviderError(
         f"instances of {cluster} are still stopping, after {_STOP_S:.0f} s",
@@ -114,21 +116,21 @@ def until_stopped(aws: Aws, cluster: str) -> None:
     )
 
 
-def until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
+def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
     """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
-    states = (*instances.LIVING, "shutting-down")
+    states = (*instances.LIVING_STATES, "shutting-down")
     remaining: list[str] = []
     for _ in _poll_until(_END_S):
-        living = instances.find(aws, cluster, states=states)
+        living = instances.find_instances(aws, cluster, states=states)
         remaining = [instance.id for instance in living if ids is None or instance.id in ids]
         if not remaining:
             break
     return remaining
 
 
-def until_settled(aws: Aws, cluster: str) -> list[Instance]:
+def wait_until_listed(aws: Aws, cluster: str) -> list[Instance]:
     """Wait long enough for EC2 to list all recent launches; return the instances of the cluster."""
     by_id: dict[str, Instance] = {}
     for _ in _poll_until(_LATE_S):
-        by_id = {instance.id: instance for instance in instances.find(aws, cluster)}
+        by_id = {instance.id: instance for instance in instances.find_instances(aws, cluster)}
     return list(by_id.values())

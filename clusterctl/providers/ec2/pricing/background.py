@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Errand(Generic[T]):
+class DeadlineCall(Generic[T]):
     """A call that starts at once in a daemon thread, which does not keep the program from exiting."""
 
-    def __init__(self, what: str, call: Callable[[], T], *, until: float) -> None:
+    def __init__(self, subject: str, call: Callable[[], T], *, deadline: float) -> None:
         """Start the call.
 
         Args:
-            what: subject of a sentence that ends with "are not known".
+            subject: subject of a sentence that ends with "are not known".
             call: the function to call.
-            until: deadline, as a time of `time.monotonic`.
+            deadline: deadline, as a time of `time.monotonic`.
         """
-        self._what = what
-        self._until = until
+        self._what = subject
+        self._until = deadline
         self._done = threading.Event()
         self._results: list[T] = []
         self._errors: list[Exception] = []

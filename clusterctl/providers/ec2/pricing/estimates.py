@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2.launch import fleet_requests
 from clusterctl.providers.ec2.pricing import price_table, prices, quotas
-from clusterctl.providers.ec2.pricing.background import Errand
-from clusterctl.providers.ec2.pricing.price_list import Tariff
-from clusterctl.providers.ec2.pricing.quote import Market, quote
+from clusterctl.providers.ec2.pricing.background import DeadlineCall
+from clusterctl.providers.ec2.pricing.price_list import PriceList
+from clusterctl.providers.ec2.pricing.quote import MarketPrices, quote_group
 from clusterctl.providers.money import Estimate, QuotedLimit, QuotedPart
 
 if TYPE_CHECKING:
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
     from clusterctl.model import NodeSpec
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.discovery import Survey
-    from clusterctl.providers.ec2.launch.fleet_requests import Wanted
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.ec2.launch.fleet_requests import LaunchGroup
     from clusterctl.providers.ec2.options import Options
-    from clusterctl.providers.ec2.pricing.quotas import Bucket
+    from clusterctl.providers.ec2.pricing.quotas import Quota
 
 _PATIENCE_S = 10.0
 
 
-def estimate(aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: Survey, *, zone: str) -> Estimate:
+def estimate_launch_cost(
+    aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, *, zone: str
+) -> Estimate:
     """Return what these nodes cost. Six calls, side by side.
 
     Args:
@@ -44,28 +46,30 @@ def estimate(aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: Surv
     """
     until = time.monotonic() + _PATIENCE_S
     notes: dict[str, None] = {}
-    groups = _merge_groups(fleet_requests.alike(specs))
+    groups = _merge_groups(fleet_requests.group_specs(specs))
     types_by_group = {group: group.types or inputs.fitting_types[group.vcpus, group.memory_gb] for group in groups}
     spot_types = {type_name for group in groups if group.market != "on-demand" for type_name in types_by_group[group]}
     all_types = {type_name for group in groups for type_name in types_by_group[group]}
-    spot_prices = Errand("spot prices", lambda: prices.spot_now(aws, spot_types, zone=zone), until=until)
-    tariff = Tariff(aws, kinds=all_types, volume_types=[options.root_volume_type], until=until)
+    spot_prices = DeadlineCall(
+        "spot prices", lambda: prices.fetch_spot_prices(aws, spot_types, zone=zone), deadline=until
+    )
+    tariff = PriceList(aws, instance_types=all_types, volume_types=[options.root_volume_type], deadline=until)
     limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), until=until)
     zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
     pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
-    market = Market(tariff.usual(), pools, any_zone=options.any_zone)
-    quoted = [quote(group, types_by_group[group], market, notes.setdefault) for group in groups]
+    market = MarketPrices(tariff.on_demand_prices(), pools, any_zone=options.any_zone)
+    quoted = [quote_group(group, types_by_group[group], market, notes.setdefault) for group in groups]
     parts = [
-        _root_disks_part(options, specs, inputs, tariff.disk(options.root_volume_type)),
+        _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),
         *_addresses_part(options, len(specs)),
     ]
     quoted_limits = limits.free_vcpus(notes.setdefault)
     return Estimate(aws.region, tuple(quoted), tuple(parts), tuple(quoted_limits), (*tariff.notes, *notes))
 
 
-def _merge_groups(groups: Sequence[Wanted]) -> list[Wanted]:
+def _merge_groups(groups: Sequence[LaunchGroup]) -> list[LaunchGroup]:
     """Merge groups that differ only in aliases and image, of any size; the master first."""
-    aliases_by_traits: dict[Wanted, tuple[str, ...]] = {}
+    aliases_by_traits: dict[LaunchGroup, tuple[str, ...]] = {}
     for group in groups:
         traits = replace(group, aliases=(), image="")
         aliases_by_traits[traits] = (*aliases_by_traits.get(traits, ()), *group.aliases)
@@ -74,14 +78,14 @@ def _merge_groups(groups: Sequence[Wanted]) -> list[Wanted]:
 
 
 def _needed_vcpus(
-    groups: Sequence[Wanted], types_by_group: Mapping[Wanted, Sequence[str]], inputs: Survey
-) -> dict[Bucket, int | None]:
+    groups: Sequence[LaunchGroup], types_by_group: Mapping[LaunchGroup, Sequence[str]], inputs: LaunchInputs
+) -> dict[Quota, int | None]:
     """Return the most processors needed, by the quota that they count against."""
-    needed: dict[Bucket, int | None] = {}
+    needed: dict[Quota, int | None] = {}
     for group in groups:
-        most: dict[Bucket, int | None] = {}
+        most: dict[Quota, int | None] = {}
         for type_name in types_by_group[group]:
-            bucket = quotas.bucket(type_name, group.market)
+            bucket = quotas.find_quota(type_name, group.market)
             described = inputs.instance_types.get(type_name)
             vcpus = described.vcpus if described else None if group.types else int(group.vcpus or 2)
             most[bucket] = None if vcpus is None else max(vcpus, most.get(bucket) or 0)
@@ -94,14 +98,15 @@ def _needed_vcpus(
 class _Limits:
     """Free processors of the quotas that the nodes need. The calls start at once."""
 
-    def __init__(self, aws: Aws, needs: Mapping[Bucket, int | None], *, until: float) -> None:
+    def __init__(self, aws: Aws, needs: Mapping[Quota, int | None], *, until: float) -> None:
         self._needed_vcpus = needs
         codes = {bucket.code for bucket in needs if bucket.code}
         self._limits = {
-            code: Errand[int | None]("quotas", partial(quotas.limit, aws, code), until=until) for code in codes
+            code: DeadlineCall[int | None]("quotas", partial(quotas.fetch_limit, aws, code), deadline=until)
+            for code in codes
         }
-        used = partial(quotas.running, aws) if codes else dict[str, int]
-        self._used = Errand[dict[str, int] | None]("quotas", used, until=until)
+        used = partial(quotas.count_running_vcpus, aws) if codes else dict[str, int]
+        self._used = DeadlineCall[dict[str, int] | None]("quotas", used, deadline=until)
 
     def free_vcpus(self, add_note: Callable[[str], object]) -> Iterator[QuotedLimit]:
         used = self._used.result_or(None, add_note)
@@ -117,7 +122,7 @@ class _Limits:
 
 
 def _root_disks_part(
-    options: Options, specs: Sequence[NodeSpec], inputs: Survey, gb_hour: Decimal | None
+    options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, gb_hour: Decimal | None
 ) -> QuotedPart:
     sizes = Counter(options.root_volume_gb or inputs.amis[spec.image].root_gb for spec in specs)
     description = ", ".join(f"{count} x {size} GB" for size, count in sorted(sizes.items()))

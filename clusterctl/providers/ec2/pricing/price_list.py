@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.providers.ec2.pricing import price_table, prices
-from clusterctl.providers.ec2.pricing.background import Errand
+from clusterctl.providers.ec2.pricing.background import DeadlineCall
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,37 +16,45 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 
-class Tariff:
+class PriceList:
     """Prices of on-demand instances and disks in a region. All calls start at once, side by side."""
 
-    def __init__(self, aws: Aws, *, kinds: Collection[str], volume_types: Collection[str], until: float) -> None:
+    def __init__(
+        self, aws: Aws, *, instance_types: Collection[str], volume_types: Collection[str], deadline: float
+    ) -> None:
         """Start the calls.
 
         Args:
             aws: the account and region.
-            kinds: instance types.
+            instance_types: instance types.
             volume_types: such as ``gp3``.
-            until: deadline, as a time of `time.monotonic`.
+            deadline: deadline, as a time of `time.monotonic`.
         """
         self.notes: list[str] = []
         """Remarks for the user on the prices that were looked up."""
         self._aws = aws
-        self._until = until
-        self._instance_types = sorted(kinds)
-        self._usual = Errand("prices on demand", partial(prices.on_demand, aws, self._instance_types), until=until)
+        self._until = deadline
+        self._instance_types = sorted(instance_types)
+        self._usual = DeadlineCall(
+            "prices on demand", partial(prices.fetch_on_demand_prices, aws, self._instance_types), deadline=deadline
+        )
         self._disks = {kind: self._fetch_disk_price(kind) for kind in volume_types}
 
-    def _fetch_disk_price(self, volume_type: str) -> Errand[Decimal | None]:
-        return Errand("prices of disks", partial(prices.disk, self._aws, volume_type), until=self._until)
+    def _fetch_disk_price(self, volume_type: str) -> DeadlineCall[Decimal | None]:
+        return DeadlineCall(
+            "prices of disks", partial(prices.fetch_disk_price, self._aws, volume_type), deadline=self._until
+        )
 
-    def usual(self) -> dict[str, Decimal]:
+    def on_demand_prices(self) -> dict[str, Decimal]:
         """Return the on-demand price of each type, in USD an hour. Types without a known price are left out."""
         try:
             prices_by_type = self._usual.result()
         except ClusterctlError as exc:
-            self._note_shipped(f"{price_table.dated(self._aws.region)} and were shipped with clusterctl: {exc.message}")
+            self._note_shipped(
+                f"{price_table.price_date(self._aws.region)} and were shipped with clusterctl: {exc.message}"
+            )
             table_prices = {
-                instance_type: price_table.on_demand(instance_type, self._aws.region)
+                instance_type: price_table.on_demand_price(instance_type, self._aws.region)
                 for instance_type in self._instance_types
             }
             prices_by_type = {
@@ -57,14 +65,14 @@ class Tariff:
             self._add_note(f"the price on demand is not known: {', '.join(missing)}")
         return prices_by_type
 
-    def disk(self, volume_type: str) -> Decimal | None:
+    def disk_price(self, volume_type: str) -> Decimal | None:
         """Return the price of a GB of this volume type, in USD an hour; None if it is not known."""
         if volume_type not in self._disks:
             self._disks[volume_type] = self._fetch_disk_price(volume_type)
         try:
             monthly = self._disks[volume_type].result()
         except ClusterctlError as exc:
-            monthly = price_table.disk(volume_type, self._aws.region)
+            monthly = price_table.disk_price(volume_type, self._aws.region)
             if monthly is not None:
                 self._note_shipped(f"2026 and were shipped with clusterctl: {exc.message}")
         if monthly is None:

@@ -128,12 +128,12 @@ _STEPS = {
 _PLACES = Decimal("0.00001")
 
 
-def dated(region: str) -> str:
+def price_date(region: str) -> str:
     """Return the date of a region's prices, in ISO 8601."""
     return _DATED.get(region, _DATED_ELSE)
 
 
-def on_demand(instance_type: str, region: str) -> Decimal | None:
+def on_demand_price(instance_type: str, region: str) -> Decimal | None:
     """Return the on-demand price of an instance type, in USD an hour; None if the table does not have it."""
     family, _, size = instance_type.partition(".")
     large = _in_region(_LARGE, family, region)
@@ -144,7 +144,7 @@ def on_demand(instance_type: str, region: str) -> Decimal | None:
     return None if price is None or factor is None else (price * factor).quantize(_PLACES)
 
 
-def disk(volume_type: str, region: str) -> Decimal | None:
+def disk_price(volume_type: str, region: str) -> Decimal | None:
     """Return the price of a GB for a month, in USD; None if the table does not have it."""
     return _prices_by_name(_GP3_GB_MONTH.split()).get(region) if volume_type == "gp3" else None
 

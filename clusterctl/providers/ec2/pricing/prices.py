@@ -32,31 +32,33 @@ _SYSTEM = ["Linux/UNIX"]
 class SpotPrice:
     """The price of an instance type in a zone, in USD an hour, from a time on."""
 
-    kind: str
+    instance_type: str
     zone: str
     usd: Decimal
     since: datetime
 
 
-History = dict[tuple[str, str], list[SpotPrice]]
+SpotHistory = dict[tuple[str, str], list[SpotPrice]]
 """Price changes by type and zone, the oldest first."""
 
 
-def spot_now(aws: Aws, instance_types: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
+def fetch_spot_prices(aws: Aws, instance_types: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
     """Return the present spot prices of these types, in each zone or only the given one. One call."""
     newest: dict[tuple[str, str], SpotPrice] = {}
     for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=datetime.now(timezone.utc)):
-        before = newest.get((price.kind, price.zone))
+        before = newest.get((price.instance_type, price.zone))
         if before is None or before.since < price.since:
-            newest[price.kind, price.zone] = price
+            newest[price.instance_type, price.zone] = price
     return [newest[key] for key in sorted(newest)]
 
 
-def spot_history(aws: Aws, instance_types: Iterable[str], *, start: datetime, end: datetime, zone: str = "") -> History:
+def fetch_spot_history(
+    aws: Aws, instance_types: Iterable[str], *, start: datetime, end: datetime, zone: str = ""
+) -> SpotHistory:
     """Return the spot price changes; the first of each pool is valid at `start`, if EC2 still knows it."""
-    changes: History = {}
+    changes: SpotHistory = {}
     for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=start, EndTime=end):
-        changes.setdefault((price.kind, price.zone), []).append(price)
+        changes.setdefault((price.instance_type, price.zone), []).append(price)
     return {key: _changes_from(sorted(changes[key], key=lambda price: price.since), start) for key in sorted(changes)}
 
 
@@ -64,7 +66,7 @@ def _changes_from(changes: list[SpotPrice], start: datetime) -> list[SpotPrice]:
     """Return the changes without those that ended before the start. The last change before it counts from the start."""
     before = [price for price in changes if price.since <= start]
     after = [price for price in changes if price.since > start]
-    return [SpotPrice(before[-1].kind, before[-1].zone, before[-1].usd, start), *after] if before else after
+    return [SpotPrice(before[-1].instance_type, before[-1].zone, before[-1].usd, start), *after] if before else after
 
 
 def _fetch_changes(aws: Aws, instance_types: Iterable[str], *, zone: str, **times: datetime) -> Iterator[SpotPrice]:
@@ -84,7 +86,7 @@ def _fetch_changes(aws: Aws, instance_types: Iterable[str], *, zone: str, **time
         yield SpotPrice(raw["InstanceType"], raw["AvailabilityZone"], Decimal(raw["SpotPrice"]), raw["Timestamp"])
 
 
-def mean(changes: Sequence[SpotPrice], start: datetime, end: datetime) -> Decimal:
+def mean_price(changes: Sequence[SpotPrice], start: datetime, end: datetime) -> Decimal:
     """Return the mean price of an hour over this time.
 
     Args:
@@ -109,7 +111,7 @@ def _seconds_between(start: datetime, end: datetime) -> Decimal:
     return Decimal(str((end - start).total_seconds()))
 
 
-def on_demand(aws: Aws, instance_types: Iterable[str]) -> dict[str, Decimal]:
+def fetch_on_demand_prices(aws: Aws, instance_types: Iterable[str]) -> dict[str, Decimal]:
     """Return the on-demand price of each type, in USD an hour; types that the price list lacks are left out.
 
     One call, a second one past some eighty types.
@@ -131,7 +133,7 @@ def on_demand(aws: Aws, instance_types: Iterable[str]) -> dict[str, Decimal]:
     return prices
 
 
-def disk(aws: Aws, volume_type: str) -> Decimal | None:
+def fetch_disk_price(aws: Aws, volume_type: str) -> Decimal | None:
     """Return the price of a GB of this volume type for a month, in USD; None if the list lacks it. One call."""
     filters = {"regionCode": aws.region, "productFamily": "Storage", "volumeApiName": volume_type}
     return next((price for product in _fetch_products(aws, filters) for price in _unit_prices(product, "GB-Mo")), None)
@@ -154,7 +156,7 @@ def _fetch_products(aws: Aws, attributes: Mapping[str, str]) -> Iterator[dict[st
         {"Field": field, "Type": "ANY_OF" if "," in value else "TERM_MATCH", "Value": value}
         for field, value in attributes.items()
     ]
-    home = aws.elsewhere(_HOME)
+    home = aws.in_region(_HOME)
     for text in home.pages("pricing", "get_products", "PriceList", ServiceCode="AmazonEC2", Filters=filters):
         yield json.loads(text)
 

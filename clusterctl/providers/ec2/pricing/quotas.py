@@ -23,7 +23,7 @@ _MISSING = "NoSuchResourceException"
 
 
 @dataclass(frozen=True)
-class Group:
+class QuotaGroup:
     """Instance families that share a quota."""
 
     name: str
@@ -32,23 +32,23 @@ class Group:
     spot: str
 
 
-_STANDARD = Group("standard", "L-1216C47A", "L-34B43A08")
-_GROUPS: Mapping[str, Group] = {
+_STANDARD = QuotaGroup("standard", "L-1216C47A", "L-34B43A08")
+_GROUPS: Mapping[str, QuotaGroup] = {
     **dict.fromkeys(("a", "c", "d", "h", "i", "m", "r", "t", "z"), _STANDARD),
-    "dl": Group("DL", "L-6E869C2A", "L-85EED4F7"),
-    "f": Group("F", "L-74FC7D96", "L-88CF9481"),
-    **dict.fromkeys(("g", "gr", "vt"), Group("G and VT", "L-DB2E81BA", "L-3819A6DF")),
-    "hpc": Group("HPC", "L-F7808C92", ""),
-    "inf": Group("Inf", "L-1945791B", "L-B5D1601B"),
-    "p": Group("P", "L-417A185B", ""),  # spot instances of P have several quotas
-    "trn": Group("Trn", "L-2C3B7624", "L-6B0D517C"),
-    "x": Group("X", "L-7295265B", "L-E3A00192"),
+    "dl": QuotaGroup("DL", "L-6E869C2A", "L-85EED4F7"),
+    "f": QuotaGroup("F", "L-74FC7D96", "L-88CF9481"),
+    **dict.fromkeys(("g", "gr", "vt"), QuotaGroup("G and VT", "L-DB2E81BA", "L-3819A6DF")),
+    "hpc": QuotaGroup("HPC", "L-F7808C92", ""),
+    "inf": QuotaGroup("Inf", "L-1945791B", "L-B5D1601B"),
+    "p": QuotaGroup("P", "L-417A185B", ""),  # spot instances of P have several quotas
+    "trn": QuotaGroup("Trn", "L-2C3B7624", "L-6B0D517C"),
+    "x": QuotaGroup("X", "L-7295265B", "L-E3A00192"),
 }
 """By the first letters of a type. The codes are those of `aws service-quotas list-service-quotas`."""
 
 
 @dataclass(frozen=True)
-class Bucket:
+class Quota:
     """A quota, for one market."""
 
     code: str
@@ -56,7 +56,7 @@ class Bucket:
     """Such as ``spot standard``."""
 
 
-def bucket(instance_type: str, market: str) -> Bucket:
+def find_quota(instance_type: str, market: str) -> Quota:
     """Return the quota that instances of this type count against; its code is empty if it is not known.
 
     Args:
@@ -67,11 +67,11 @@ def bucket(instance_type: str, market: str) -> Bucket:
     group = _GROUPS.get(letters[0] if letters else "")
     spot = market != "on-demand"
     if group is None:
-        return Bucket("", f"{'spot' if spot else 'on demand'}, {instance_type.partition('.')[0]}")
-    return Bucket(group.spot if spot else group.on_demand, f"{'spot' if spot else 'on demand'}, {group.name} types")
+        return Quota("", f"{'spot' if spot else 'on demand'}, {instance_type.partition('.')[0]}")
+    return Quota(group.spot if spot else group.on_demand, f"{'spot' if spot else 'on demand'}, {group.name} types")
 
 
-def limit(aws: Aws, code: str) -> int | None:
+def fetch_limit(aws: Aws, code: str) -> int | None:
     """Return the most processors of this quota; None if the account does not have it. One call, or two."""
     query = {"ServiceCode": "ec2", "QuotaCode": code}
     try:
@@ -91,7 +91,7 @@ def _quota_value(answer: Mapping[str, Any]) -> int:
     return int(answer["Quota"]["Value"])
 
 
-def running(aws: Aws) -> dict[str, int]:
+def count_running_vcpus(aws: Aws) -> dict[str, int]:
     """Return the processors of all running instances in this region, by the code of their quota.
 
     Instances of all users of the account count.
@@ -101,7 +101,7 @@ def running(aws: Aws) -> dict[str, int]:
     for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=living, MaxResults=1000):
         for instance in reservation["Instances"]:
             market = "spot" if instance.get("InstanceLifecycle") == "spot" else "on-demand"
-            code = bucket(instance.get("InstanceType", ""), market).code
+            code = find_quota(instance.get("InstanceType", ""), market).code
             vcpus[code] = vcpus.get(code, 0) + _instance_vcpus(instance)
     return vcpus
 
@@ -111,6 +111,6 @@ def _instance_vcpus(instance: Mapping[str, Any]) -> int:
     return int(options.get("CoreCount", 1)) * int(options.get("ThreadsPerCore", 1))
 
 
-def codes(buckets: Iterable[Bucket]) -> list[str]:
+def quota_codes(buckets: Iterable[Quota]) -> list[str]:
     """Return each known code once."""
     return sorted({quota.code for quota in buckets if quota.code})

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from clusterctl.providers.money import QuotedGroup, Span
+from clusterctl.providers.money import PriceRange, QuotedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from clusterctl.providers.ec2.launch.fleet_requests import Wanted
+    from clusterctl.providers.ec2.launch.fleet_requests import LaunchGroup
     from clusterctl.providers.ec2.pricing.prices import SpotPrice
 
-SHOWN = 4
+SHOWN_TYPES = 4
 """If no types are named, the estimate uses this many of those that fit, the cheapest ones."""
 
 
 @dataclass(frozen=True)
-class Market:
+class MarketPrices:
     """The known prices."""
 
-    usual: Mapping[str, Decimal]
+    on_demand: Mapping[str, Decimal]
     """On-demand prices by type."""
     pools: Sequence[SpotPrice]
     """Spot prices in the zones that can be used."""
@@ -30,8 +30,8 @@ class Market:
     """Nodes may be in different zones."""
 
 
-def quote(
-    group: Wanted, instance_types: Sequence[str], market: Market, add_note: Callable[[str], object]
+def quote_group(
+    group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices, add_note: Callable[[str], object]
 ) -> QuotedGroup:
     """Return the present hourly cost of each of these nodes.
 
@@ -44,7 +44,7 @@ def quote(
         market: the prices.
         add_note: called with remarks for the user.
     """
-    usual = {name: market.usual[name] for name in instance_types if name in market.usual}
+    usual = {name: market.on_demand[name] for name in instance_types if name in market.on_demand}
     zone, prices = "", usual
     if group.market != "on-demand":
         zone, prices = _cheapest_zone(group, instance_types, market)
@@ -53,7 +53,7 @@ def quote(
             prices = usual if group.market == "spot-with-fallback" else {}
     order = sorted(prices, key=lambda name: (prices[name], name))
     if not group.types:
-        order = order[:SHOWN]
+        order = order[:SHOWN_TYPES]
         add_note(f"any of {len(instance_types)} types may be taken; the cheapest are reckoned with")
     return QuotedGroup(
         role=group.role,
@@ -61,45 +61,47 @@ def quote(
         types=(*order, *(name for name in group.types if name not in order)),
         market=group.market,
         zone=zone,
-        each=_span_of(prices[name] for name in order),
+        node_price=_span_of(prices[name] for name in order),
         on_demand=_span_of(usual[name] for name in order or group.types if name in usual),
         bid=Decimal(group.bid) if group.bid else None,
     )
 
 
-def _cheapest_zone(group: Wanted, instance_types: Sequence[str], market: Market) -> tuple[str, dict[str, Decimal]]:
+def _cheapest_zone(
+    group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices
+) -> tuple[str, dict[str, Decimal]]:
     """Return the zone (empty: any), and the prices by type there that the bid covers."""
     by_price = sorted(
-        _affordable_pools(group, instance_types, market), key=lambda pool: (pool.usd, pool.zone, pool.kind)
+        _affordable_pools(group, instance_types, market), key=lambda pool: (pool.usd, pool.zone, pool.instance_type)
     )
     zone = by_price[0].zone if by_price and not market.any_zone else ""
     prices: dict[str, Decimal] = {}
     for pool in by_price:
         if zone in {"", pool.zone}:
-            prices.setdefault(pool.kind, pool.usd)
+            prices.setdefault(pool.instance_type, pool.usd)
     return zone, prices
 
 
-def _affordable_pools(group: Wanted, instance_types: Sequence[str], market: Market) -> Iterable[SpotPrice]:
+def _affordable_pools(group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices) -> Iterable[SpotPrice]:
     for pool in market.pools:
-        limit = Decimal(group.bid) if group.bid else market.usual.get(pool.kind)
-        if pool.kind in instance_types and (limit is None or pool.usd <= limit):
+        limit = Decimal(group.bid) if group.bid else market.on_demand.get(pool.instance_type)
+        if pool.instance_type in instance_types and (limit is None or pool.usd <= limit):
             yield pool
 
 
-def _no_spot_note(group: Wanted, instance_types: Sequence[str], market: Market) -> str:
+def _no_spot_note(group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices) -> str:
     cheapest = min(
-        (pool for pool in market.pools if pool.kind in instance_types), key=lambda pool: pool.usd, default=None
+        (pool for pool in market.pools if pool.instance_type in instance_types), key=lambda pool: pool.usd, default=None
     )
     if cheapest is None:
         return f"no spot price is known of: {', '.join(instance_types)}"
     consequence = "on demand it is, then" if group.market == "spot-with-fallback" else "none will be had"
     return (
-        f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.kind} in"
+        f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.instance_type} in"
         f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {consequence}"
     )
 
 
-def _span_of(prices: Iterable[Decimal]) -> Span | None:
+def _span_of(prices: Iterable[Decimal]) -> PriceRange | None:
     known_prices = list(prices)
-    return Span(min(known_prices), max(known_prices)) if known_prices else None
+    return PriceRange(min(known_prices), max(known_prices)) if known_prices else None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from clusterctl.model import NodeState
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.pricing import price_table, prices
-from clusterctl.providers.ec2.pricing.background import Errand
-from clusterctl.providers.ec2.pricing.price_list import Tariff
+from clusterctl.providers.ec2.pricing.background import DeadlineCall
+from clusterctl.providers.ec2.pricing.price_list import PriceList
 from clusterctl.providers.money import Spending
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Volume:
     made: datetime
 
 
-def spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[Node]) -> Spending:
+def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[Node]) -> Spending:
     """Return what these nodes cost. Four calls or fewer, side by side.
 
     Args:
@@ -50,21 +50,21 @@ def spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[Node]) ->
     running = [node for node in nodes if node.state in {NodeState.RUNNING, NodeState.PENDING}]
     spot_nodes = [node for node in running if node.market == "spot"]
     began = max(min((_launched_at(node, now) for node in spot_nodes), default=now), now - _HISTORY)
-    volumes = Errand("disks", partial(_cluster_disks, aws, cluster), until=until)
-    history = Errand(
+    volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=until)
+    history = DeadlineCall(
         "spot prices",
-        partial(prices.spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
-        until=until,
+        partial(prices.fetch_spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
+        deadline=until,
     )
     kinds = {node.type for node in running if node.market != "spot"}
-    tariff = Tariff(aws, kinds=kinds, volume_types=[options.root_volume_type], until=until)
+    tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=until)
     bill, notes = _Bill(now), dict[str, None]()
-    _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.usual(), notes.setdefault)
+    _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.on_demand_prices(), notes.setdefault)
     if options.public_ips:
         for node in running:
             bill.add_cost(price_table.PUBLIC_IPV4_USD, _launched_at(node, now))
     for volume in volumes.result_or([], notes.setdefault):
-        price = tariff.disk(volume.type)
+        price = tariff.disk_price(volume.type)
         if price is not None:
             bill.add_cost(price * volume.gb, volume.made)
     return Spending(bill.hourly, bill.so_far, (*tariff.notes, *notes))
@@ -88,7 +88,7 @@ class _Bill:
 def _add_machines(
     bill: _Bill,
     up: Sequence[Node],
-    history: prices.History,
+    history: prices.SpotHistory,
     on_demand: dict[str, Decimal],
     add_note: Callable[[str], object],
 ) -> None:
@@ -106,7 +106,7 @@ def _add_machines(
             continue
         key = (node.type, node.zone, since)
         if key not in means:  # nodes that were launched together cost the same
-            means[key] = prices.mean(changes, since, now)
+            means[key] = prices.mean_price(changes, since, now)
         bill.add_cost(changes[-1].usd, since, means[key])
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Course:
+class PriceHistory:
     """The price history of an instance type in a zone; in USD an hour."""
 
-    kind: str
+    instance_type: str
     zone: str
     changes: tuple[SpotPrice, ...]
     """The oldest first. The first price is valid at the start, if EC2 still knows it."""
@@ -35,17 +35,19 @@ class Course:
         return self.changes[-1].usd
 
     @property
-    def least(self) -> Decimal:
+    def lowest(self) -> Decimal:
         """The lowest price."""
         return min(change.usd for change in self.changes)
 
     @property
-    def most(self) -> Decimal:
+    def highest(self) -> Decimal:
         """The highest price."""
         return max(change.usd for change in self.changes)
 
 
-def courses(aws: Aws, instance_types: Sequence[str], *, start: datetime, end: datetime, zone: str = "") -> list[Course]:
+def list_price_histories(
+    aws: Aws, instance_types: Sequence[str], *, start: datetime, end: datetime, zone: str = ""
+) -> list[PriceHistory]:
     """Return the price histories of these types in each zone (or only the given one).
 
     They are in the order of the types; within a type the zone that is cheapest at the end comes first.
@@ -55,13 +57,15 @@ def courses(aws: Aws, instance_types: Sequence[str], *, start: datetime, end: da
     """
     remedy = "name a type that this region has, such as c7i.large, and another zone or time: EC2 remembers 90 days"
     try:
-        history = prices.spot_history(aws, instance_types, start=start, end=end, zone=zone)
+        history = prices.fetch_spot_history(aws, instance_types, start=start, end=end, zone=zone)
     except AwsError as exc:
         if exc.code != "InvalidParameterValue":
             raise
         raise ProviderError(exc.message, remedy=remedy) from exc
     histories = [
-        Course(instance_type, price_zone, tuple(changes), prices.mean(changes, max(start, changes[0].since), end))
+        PriceHistory(
+            instance_type, price_zone, tuple(changes), prices.mean_price(changes, max(start, changes[0].since), end)
+        )
         for (instance_type, price_zone), changes in history.items()
     ]
     if not histories:
@@ -69,4 +73,4 @@ def courses(aws: Aws, instance_types: Sequence[str], *, start: datetime, end: da
             f"there are no spot prices of {', '.join(instance_types)} in {zone or aws.region} for that time",
             remedy=remedy,
         )
-    return sorted(histories, key=lambda course: (instance_types.index(course.kind), course.last, course.zone))
+    return sorted(histories, key=lambda course: (instance_types.index(course.instance_type), course.last, course.zone))
