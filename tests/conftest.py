@@ -24,7 +24,12 @@ from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
 from . import sampling
-from .docker_engine import docker_api, docker_image, docker_provider  # noqa: F401  fixtures
+from .docker_engine import (  # noqa: F401  fixtures
+    docker_api,
+    docker_image,
+    docker_image_with_lists,
+    docker_provider,
+)
 from .sampling import (  # noqa: F401  hooks
     pytest_configure_node,
     pytest_generate_tests,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import secrets
 import shutil
 import subprocess
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,23 @@ def docker_image(docker_api):
         if find_image(docker_api, name) is None:
             source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
             DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
+            remove_others(docker_api, name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def docker_image_with_lists(docker_api, docker_image):
+    """The same image with today's lists of system packages, which take longer to get than the packages themselves.
+
+    For tests that want packages and do not care where the lists come from: others show that nodes get them.
+    """
+    repository, _, tag = docker_image.partition(":")
+    name = f"{repository}-lists:{tag}-{datetime.now(timezone.utc):%Y%m%d}"
+    with one_at_a_time("node-image"):
+        if find(docker_api, name) is None:
+            definition = io.BytesIO(f"FROM {docker_image}\nRUN apt-get update -qq\n".encode())
+            said = b"".join(docker_api.build(fileobj=definition, tag=name, rm=True, nocache=True))
+            assert find(docker_api, name) is not None, said
             remove_others(docker_api, name)
     return name
 

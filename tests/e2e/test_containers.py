@@ -74,11 +74,11 @@ def ours() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def story(docker_image, laptop_class, tmp_path_factory):
+def story(docker_image_with_lists, laptop_class, tmp_path_factory):
     """`clusterctl start`, as its user types it."""
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
     laptop.home.mkdir()
-    (laptop.home / "config").write_text(CONFIG.format(image=docker_image, user=USER, volume=DATA))
+    (laptop.home / "config").write_text(CONFIG.format(image=docker_image_with_lists, user=USER, volume=DATA))
     try:
         started = laptop.run("start", CLUSTER, timeout=500)
         yield Story(laptop, started.stdout + started.stderr)
