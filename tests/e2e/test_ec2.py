@@ -1,8 +1,13 @@
-"""The story on instances: the talk's own config file against the stand-in, whose instances have bodies."""
+"""The story on instances: the talk's own config file against the stand-in, whose instances have bodies.
+
+Its cluster is made of an image that was baked of the same file, which saves each node the time for its packages: that a
+bare instance becomes a node is shown by the baking, and by `test_selftest.py`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -33,6 +38,9 @@ SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
 setup_class = pypackage.PyPackageSetup
 packages = msgpack-python, ipython, scikit-learn
 
+[plugin aptpackages]
+PACKAGES = less
+
 [cluster ip]
 KEYNAME = mykey
 CLUSTER_USER = iptest
@@ -40,9 +48,9 @@ NODE_IMAGE_ID = debian-12
 NODE_INSTANCE_TYPE = c7i.large, c7a.large
 DISABLE_QUEUE = True
 SPOT_BID = 0.10
-PLUGINS = ippackages, ipcluster
+PLUGINS = ippackages, aptpackages, ipcluster
 """
-"""The talk's, with another image and other types."""
+"""The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
 
 
@@ -52,6 +60,7 @@ class Story:
 
     laptop: object
     bodies: object
+    image: str
     started: str
 
     def instance(self, alias: str) -> dict:
@@ -90,8 +99,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(bodies, laptop_class, tmp_path_factory):
-    """`clusterctl start -s 3 -b 0.07 demo`, as its user types it."""
+def laptop(bodies, laptop_class, tmp_path_factory):
+    """With the config, and a key that the account has too."""
     home = tmp_path_factory.mktemp("laptop")
     # The cloud's address, and that nodes are reached by their private ones: this kernel has no NFS, so that the bodies
     # share their homes, as they would a file system of Amazon's.
@@ -104,12 +113,36 @@ def story(bodies, laptop_class, tmp_path_factory):
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(key)], check=True)
     laptop.run("createkey", "mykey", "--import-key", str(key))
     try:
-        started = laptop.run("start", "-s", "3", "-b", "0.07", "--yes", "demo", timeout=600)
-        yield Story(laptop, bodies, started.stdout + started.stderr)
+        yield laptop
     finally:
-        laptop.run("terminate", "--yes", "demo", status=None, timeout=300)
+        laptop.run("terminate", "--yes", "demo", "bake-talk", status=None, timeout=300)
         laptop.run("removekey", "--yes", "mykey", status=None)
     assert bodies.cloud.left() == []
+
+
+@pytest.fixture(scope="module")
+def image(laptop):
+    """The id of an image that has just been baked."""
+    return laptop.json("image", "bake", "talk", "--yes", "--json", timeout=600)["image"]
+
+
+@pytest.fixture(scope="module")
+def story(bodies, laptop, image):
+    """`clusterctl start -s 3 -b 0.07 demo`, as its user types it."""
+    started = laptop.run("start", "-s", "3", "-b", "0.07", "--yes", "demo", timeout=600)
+    return Story(laptop, bodies, image, started.stdout + started.stderr)
+
+
+def snapshots(ec2) -> set[str]:
+    """Those of the account: moto says that the images of others have theirs there."""
+    return {each["SnapshotId"] for each in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+
+
+def test_the_builder_is_gone_and_a_second_bake_finds_all_of_it_there(bodies, laptop, image):
+    assert bodies.cloud.left() == ["us-east-1 key pair mykey"]
+    again = laptop.json("image", "bake", "talk", "--yes", "--json")
+    assert (again["image"], again["new"]) == (image, False)
+    assert [baked["name"] for baked in laptop.json("image", "list", "--json")] == [image]
 
 
 def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(story):
@@ -117,6 +150,15 @@ def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(s
     assert story.is_whole(*NODES)
     assert [node["market"] for node in story.nodes()] == ["on-demand", "spot", "spot"]
     assert len({story.instance(alias)["Placement"]["AvailabilityZone"] for alias in NODES}) == 1
+
+
+def test_its_instances_are_made_of_the_baked_image_and_nothing_is_installed_on_them(story):
+    assert f"Using the baked image {story.image}" in story.started
+    assert {machine.image for machine in story.bodies.cloud.machines() if machine.runs} == {story.image}
+    for alias in NODES:
+        log = (story.laptop.folder("demo") / "logs" / f"{alias}.log").read_text()
+        assert not re.search(r"Setting up less|changed: environment", log)
+    assert story.on("node001", "less --version | head -n 1").startswith("less ")
 
 
 def test_cloud_init_finds_nothing_wrong_with_the_user_data(story):
@@ -145,6 +187,8 @@ def test_members_reach_each_other_by_name_with_keys_that_they_made_themselves(st
     born = {tags.tags_of(story.instance(alias))[tags.HOST_KEY].split()[1] for alias in NODES}
     assert len(keys) == 3
     assert not keys & born
+    said = story.laptop.run("exec", "demo", "cat /etc/machine-id").stdout
+    assert len(set(re.findall(r"\b[0-9a-f]{32}\b", said))) == 3
 
 
 def test_the_talks_own_key_lets_its_user_in(story):
@@ -184,12 +228,13 @@ def test_a_node_of_another_type_and_market_joins(story):
 
 def test_a_notice_lets_the_engines_go_before_the_end_and_start_replaces_the_node(story, poll):
     doomed = story.instance("node002")["InstanceId"]
-    story.bodies.cloud.interrupt(doomed, notice_s=70)
-    poll(lambda: story.engines()["node002"] == 0, "the engines of node002 went", deadline_s=68, every_s=2)
+    story.bodies.cloud.interrupt(doomed, notice_s=40, by_hand=True)
+    poll(lambda: story.engines()["node002"] == 0, "the engines of node002 went", deadline_s=90, every_s=1)
     said = story.laptop.run("status", "demo", status=1)
     assert "will be taken" in said.stdout
     assert doomed == story.instance("node002")["InstanceId"]  # it is there still
-    poll(lambda: "node002" not in story.engines(), "node002 was taken", deadline_s=90, every_s=2)
+    story.bodies.cloud.take_back(doomed)
+    assert "node002" not in story.engines()
     story.laptop.run("start", "--yes", "demo", timeout=400)
     assert story.is_whole(*NODES)
     assert story.instance("node002")["InstanceId"] != doomed
@@ -226,9 +271,18 @@ def test_a_start_again_changes_nothing(story):
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
 
 
-def test_terminate_leaves_nothing_in_the_account(story):
+def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):
     said = story.laptop.run("terminate", "--yes", "demo", timeout=300)
     assert "demo is gone" in said.stdout
     story.laptop.run("removekey", "--yes", "mykey")
     assert story.bodies.cloud.left() == []
     assert not story.laptop.folder("demo").exists()
+    ec2 = story.bodies.cloud.client("ec2")
+    (baked,) = ec2.describe_images(Owners=["self"])["Images"]
+    assert baked["ImageId"] == story.image
+    snapshot = baked["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    assert snapshot in snapshots(ec2)
+    story.laptop.run("image", "remove", "--yes", story.image)
+    assert ec2.describe_images(Owners=["self"])["Images"] == []
+    assert snapshot not in snapshots(ec2)
+    assert story.bodies.cloud.left() == []

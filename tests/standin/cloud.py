@@ -160,8 +160,14 @@ class Cloud:
         with self.lock:
             return [machine_of(self, life) for life in self.lives]
 
-    def interrupt(self, instance_id: str, *, notice_s: float = 120) -> None:
-        """Take a spot instance back: a notice now, the end after so many seconds."""
+    def interrupt(self, instance_id: str, *, notice_s: float = 120, by_hand: bool = False) -> None:
+        """Take a spot instance back: a notice now, the end after so many seconds.
+
+        Args:
+            instance_id: a spot instance.
+            notice_s: how long it still has, as its notice says.
+            by_hand: it ends when the test says so, by `take_back`.
+        """
         with self.lock:
             life = self._life(instance_id)
             if life.market != SPOT:
@@ -173,10 +179,11 @@ class Cloud:
         if notice_s <= 0:
             self.take_back(instance_id)
             return
-        timer = threading.Timer(notice_s, self.take_back, [instance_id])
-        timer.daemon = True
-        self._timers.append(timer)
-        timer.start()
+        if not by_hand:
+            timer = threading.Timer(notice_s, self.take_back, [instance_id])
+            timer.daemon = True
+            self._timers.append(timer)
+            timer.start()
         self._tell()
 
     def take_back(self, instance_id: str) -> None:

@@ -31,7 +31,7 @@ Sources: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-i
 https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
 """
 _PYTHONS = {(3, 10): "ubuntu-22.04", (3, 11): "debian-12", (3, 12): "ubuntu-24.04", (3, 13): "debian-13"}
-_SAVE_S, _SAVE_EVERY_S = 3600.0, 10.0
+_SAVE_S, _SAVE_EVERY_S = 3600.0, 3.0
 
 
 @dataclass(frozen=True)
