@@ -24,17 +24,7 @@ from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
 from . import sampling
-from .docker_engine import (  # noqa: F401  fixtures
-    docker_api,
-    docker_image,
-    docker_image_with_lists,
-    docker_provider,
-)
-from .sampling import (  # noqa: F401  hooks
-    pytest_configure_node,
-    pytest_generate_tests,
-    pytest_report_header,
-)
+from .docker_engine import docker_api, docker_image, docker_image_with_lists, docker_provider  # noqa: F401  fixtures
 from .sharing import Sharing, in_order
 from .standin.fixtures import bodies  # noqa: F401  fixture
 
@@ -125,14 +115,14 @@ def allow_loopback(_fenced):
     _fence.refused = _fence.refused - _SOCKET
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser, pluginmanager):
+    pluginmanager.register(sampling)
     parser.addoption(
         "--require",
         default="",
         metavar="NAMES",
         help="comma list such as docker,vm: run what needs these; a skip for want of one of them is a failure",
     )
-    sampling.add_options(parser)
 
 
 def _required(config: pytest.Config) -> list[str]:
@@ -164,7 +154,6 @@ def pytest_configure(config):
 
     Without deadlines: how long one example takes says more of the machine than of us.
     """
-    sampling.pytest_configure(config)
     hypothesis.settings.register_profile("sample", deadline=None, max_examples=25, derandomize=True, database=None)
     hypothesis.settings.register_profile("whole", deadline=None, max_examples=400)
     hypothesis.settings.load_profile("whole" if config.option.whole else "sample")

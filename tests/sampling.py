@@ -41,7 +41,7 @@ class Sample:
         return [cases[number] for number in sorted(chance.sample(range(len(cases)), min(count, len(cases))))]
 
 
-def add_options(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run choose what samples it takes."""
     group = parser.getgroup("sampling")
     group.addoption("--seed", metavar="N|random", help="take the sample of this seed, not those in the tests")

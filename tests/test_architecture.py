@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -216,10 +217,12 @@ FREE = """
 
 def test_the_guards_around_every_test_guard(tmp_path, allow_subprocess):
     lines = (ROOT / "tests" / "conftest.py").read_text().splitlines(keepends=True)
-    # Without the fixtures for real engines: of what is beside it here, only how tests are shared out is there.
-    lines = [line.replace("from .sharing", "from sharing") for line in lines]
+    # Without the fixtures for real engines: of what is beside it here, only how tests are sampled and shared out is there.
+    for name in ("sampling", "sharing"):
+        lines = [line.replace(f"from . import {name}", f"import {name}") for line in lines]
+        lines = [line.replace(f"from .{name}", f"from {name}") for line in lines]
+        shutil.copy(ROOT / "tests" / f"{name}.py", tmp_path)
     (tmp_path / "conftest.py").write_text("".join(line for line in lines if not line.startswith("from .")))
-    (tmp_path / "sharing.py").write_text((ROOT / "tests" / "sharing.py").read_text())
     markers = "".join(f"    {name}: x\n" for name in ("e2e", "docker", "vm"))
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers =\n{markers}")
     for name, (text, _) in GUARDED.items():

@@ -19,11 +19,10 @@ def test_these(sample):
     print("took", sample.of(range(100), 3))
 """
 CONFTEST = """
-import pytest
-from sampling import *
+import sampling
 
-def pytest_addoption(parser):
-    add_options(parser)
+def pytest_addoption(pluginmanager):
+    pluginmanager.register(sampling)
 """
 
 
