@@ -123,6 +123,8 @@ def power_on(guest: Guest, image: Image, *, port: str) -> None:
         drives += ["-drive", f"id=disk{number},file={drive.file},if=none,format={kind},cache=unsafe"]
         drives += ["-device", f"nvme,drive=disk{number},serial={drive.serial}"]
     command = [
+        # A run of the tests that is killed leaves no machine behind.
+        *("setpriv", "--pdeathsig", "KILL"),
         # As much of a processor as packages with compiled parts expect, and no more: what newer ones do at once (long
         # copies, wide vectors) is slow where it is emulated.
         *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", str(_MEMORY_MIB)),
@@ -134,7 +136,9 @@ def power_on(guest: Guest, image: Image, *, port: str) -> None:
         *drives,
     ]
     with (guest.folder / "qemu.log").open("ab") as log:
-        guest.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        guest.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def listens(address: str) -> bool:

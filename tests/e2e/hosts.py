@@ -7,9 +7,12 @@ import shlex
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.identity.keys import ensure_key_pair
+
+from ..qemu import listens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,20 +97,27 @@ class Hosts:
         return self.on(number, f"runuser -u {USER} -- sh -c {shlex.quote(f'cd /home/{USER} && {command}')}")
 
     def reboot(self, numbers: Iterable[int], poll: Callable[..., object]) -> None:
-        """Have these boot again, all at once. They answer again when this ends."""
+        """Have these boot again, each as soon as the one before shuts down. They answer again when this ends."""
         before = {number: self._boot(number) for number in numbers}
-        for number in before:
+        for number, boot in before.items():
             self.on(number, "systemctl --no-block reboot", check=False)
+            left = partial(self._has_left, number, boot)
+            poll(left, f"{self.all[number].name} shuts down", deadline_s=_AFTER_REBOOT_S)
 
         def are_back() -> bool:
             return all(self._boot(number) not in ("", boot) for number, boot in before.items())
 
-        poll(
-            are_back, f"{[self.all[number].name for number in before]} are back", deadline_s=_AFTER_REBOOT_S, every_s=1
-        )
+        names = ", ".join(self.all[number].name for number in before)
+        poll(are_back, f"{names}: back", deadline_s=_AFTER_REBOOT_S, every_s=0.5)
+
+    def _has_left(self, number: int, boot: str) -> bool:
+        """Whether that boot is over."""
+        return self._boot(number) != boot
 
     def _boot(self, number: int) -> str:
         """The id of its present boot; nothing while it does not answer."""
+        if not listens(self.all[number].address):
+            return ""
         try:
             return self.on(number, "cat /proc/sys/kernel/random/boot_id", check=False)
         except subprocess.TimeoutExpired:

@@ -99,7 +99,8 @@ def test_only_members_may_mount_and_only_by_version_4(story):
 
 
 def test_after_the_master_and_a_worker_booted_at_once_all_is_back_by_itself_on_both_workers(story, poll):
-    story.hosts.reboot((MASTER, BOOTS), poll)
+    # The worker first: who cannot ask its server any more takes minutes to shut down.
+    story.hosts.reboot((BOOTS, MASTER), poll)
     story.await_engines(poll)
     for number in (STAYS, BOOTS):
         assert story.hosts.as_user(number, "cat from-node002 /data/probe") == "mineshared"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("qemu-system-x86_64", "qemu-img", "debootstrap", "mke2fs", "ip", "iptables")
+NEEDED = ("qemu-system-x86_64", "qemu-img", "debootstrap", "mke2fs", "ip", "iptables", "setpriv")
 NETWORK = "10.79.0"
 _DATA = "vol0123456789abcdef0"
 DATA_DISK = f"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_{_DATA}"
