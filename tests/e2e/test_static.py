@@ -1,6 +1,6 @@
 """Hosts that refuse us: nothing is done to anybody, and it does not take START_TIMEOUT to say so.
 
-Hosts that let us in: tests/e2e/test_virtual_machines.py.
+Hosts that let us in: tests/e2e/test_systemd_hosts.py.
 """
 
 from __future__ import annotations
