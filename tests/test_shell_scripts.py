@@ -187,6 +187,14 @@ def test_a_file_without_a_value_is_no_template():
     assert [name for name in TEMPLATES if not re.search(r"\{[{%]", (FOLDER / name).read_text())] == []
 
 
+@pytest.mark.parametrize("name", [*TEMPLATES, *PLAIN])
+def test_no_python_is_the_text_of_a_template(name):
+    """It is a module in clusterctl/on_node/. A word of a command, `python -c`, may be one line of it."""
+    assert not re.search(
+        r"^\s*(import \w|from \S+ import |def \w+\(|class \w+[(:])", (FOLDER / name).read_text(), re.MULTILINE
+    )
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_plain_file_is_included_as_it_is(name):
     assert render_text(f'{{% include "{name}" %}}\n') == (FOLDER / name).read_text()
