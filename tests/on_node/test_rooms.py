@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -84,6 +86,19 @@ def test_each_program_is_whole_and_python_reads_it(path):
     assert not {"CLUSTERCTL_PROGRAM", "CLUSTERCTL_EOF", "CLUSTERCTL_SPOT_EOF", "CLUSTERCTL_AS_USER"} & set(
         text.split("\n")
     )
+
+
+@pytest.mark.parametrize("path", [path for path in PROGRAMS if path in SYSTEM], ids=name)
+def test_python_3_9_loads_it_where_there_is_one(path, tmp_path, allow_subprocess):
+    python = shutil.which("python3.9")
+    if python is None:
+        pytest.skip("there is no python3.9 here: what can be told without it is")
+    (tmp_path / "program.py").write_text(node_program(path))
+    code = "import runpy; print(runpy.run_path('program.py')['program'].main.__name__)"
+    done = subprocess.run([python, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    if done.returncode == 127:
+        pytest.skip("there is no python3.9 here: what can be told without it is")
+    assert (done.stdout, done.stderr) == ("main\n", "")
 
 
 def test_every_module_of_theirs_is_sent_by_a_program():
