@@ -31,27 +31,55 @@ from .standin.fixtures import bodies  # noqa: F401  fixture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
-_SOCKET = {"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}
+# No test measures time: a busy computer is no fault. What else the profile in force says stays, such as that of CI.
+hypothesis.settings.register_profile("untimed", parent=hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+_PROCESS = frozenset(
+    {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
+)
+_SOCKET = frozenset({"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"})
 
 
 class OutOfBoundsError(BaseException):
     """A unit test touched the world. Not an Exception: code that forgives much must not forgive this."""
 
 
+class _RefusedEvent(str):
+    """A key of the fence's table: to look it up is to be refused."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise OutOfBoundsError(
+            f"{self}: a unit test may reach no socket and start no process. Use clusterctl.testing,"
+            " or mark it e2e, or ask for the fixture allow_subprocess or allow_loopback"
+        )
+
+
 class _Fence:
-    """Python's audit events see every way out, C code's too. The hook cannot be taken away, so it is switched off."""
+    """Python's audit events see every way out, C code's too. The hook cannot be taken away, so it is switched off.
+
+    The hook is the `get` of a table. One that is written in Python lets other threads run in the middle of the event
+    that it looks at. Where coverage is measured, that event can be a thread's own trace function: of two threads that
+    start together, one then dies of it.
+    """
 
     def __init__(self) -> None:
-        self.refused: set[str] = set()
-        sys.addaudithook(self._look)
+        self._table: dict[str, None] = {}
+        self._refused: frozenset[str] = frozenset()
+        sys.addaudithook(self._table.get)
 
-    def _look(self, event: str, _arguments: tuple) -> None:
-        if event in self.refused:
-            raise OutOfBoundsError(
-                f"{event}: a unit test may reach no socket and start no process. Use clusterctl.testing,"
-                " or mark it e2e, or ask for the fixture allow_subprocess or allow_loopback"
-            )
+    @property
+    def refused(self) -> frozenset[str]:
+        return self._refused
+
+    @refused.setter
+    def refused(self, events: frozenset[str]) -> None:
+        self._refused = events
+        self._table.clear()
+        self._table.update((_RefusedEvent(event), None) for event in events)
 
 
 _fence = _Fence()
@@ -86,7 +114,7 @@ def _fenced(_unchanged, request):
     if not _is_real(request.node):
         _fence.refused = _PROCESS | _SOCKET
     yield
-    _fence.refused = set()
+    _fence.refused = frozenset()
 
 
 @pytest.fixture(autouse=True)
