@@ -173,3 +173,11 @@ def test_the_security_page_says_the_truth_of_ci_and_names_nobody():
     assert not re.search(r"\S@\S+\.\w", page)
     for target in re.findall(r"\]\(([^)#:]+)\)", page):
         assert (ROOT / target).exists(), target
+
+
+def test_coverage_is_measured_by_ci_alone_and_has_a_floor():
+    assert re.search(r"pytest --cov ", CI)
+    assert "--cov" not in TOOLS["pytest"]["ini_options"]["addopts"]
+    assert "--cov" not in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert TOOLS["coverage"]["report"]["fail_under"] >= 80
+    assert set(TOOLS["coverage"]["run"]["source_pkgs"]) == {"clusterctl", "clusterctl_plugins"}
