@@ -1,4 +1,4 @@
-"""ini.read: files -> raw sections, and what cannot be read."""
+"""ini.read_ini: files -> raw sections, and what cannot be read."""
 
 import os
 from pathlib import Path
@@ -119,3 +119,43 @@ def test_what_is_no_file_is_said_to_be_none(tmp_path):
     assert "it is not a file" in only_problem(tmp_path / "pipe")
     assert "cannot read" in only_problem(tmp_path / "loop")
     assert "no such file" in only_problem(tmp_path / "nothing")
+
+
+def test_names_that_no_section_has_are_told_but_for_plugins_which_may_be_bundled(write):
+    sections = ini.read_ini(
+        write("[volume data]\n[cluster a]\nVOLUMES = data, dta\nPLUGINS = base\nKEYNAME = k\n")
+    ).sections
+    first, second = sorted(ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections))
+    assert "KEYNAME: there is no section [key k]" in first
+    assert "VOLUMES: there is no section [volume dta]" in second
+    assert "data" in second.partition("there is no section")[2]
+
+
+def test_a_name_given_twice_is_told_once(write):
+    sections = ini.read_ini(write("[volume d]\n[cluster a]\nVOLUMES = d, d, d\nPLUGINS = b, b\n")).sections
+    problems = ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
+    assert sorted(problem.rpartition(": ")[2] for problem in problems) == ["b is named twice", "d is named twice"]
+
+
+def test_a_section_has_what_those_it_extends_say_and_it_does_not(write):
+    text = "[cluster a]\nx = 1\ny = 1\n[cluster b]\nEXTENDS = a\ny = 2\nz = 2\n[cluster c]\nEXTENDS = b\nz = 3\n"
+    section = ini.resolve_extends("c", ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    assert {key: value.text for key, value in section.values.items()} == {"extends": "b", "x": "1", "y": "2", "z": "3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[cluster a]\nEXTENDS = b\n", ["there is no section [cluster b]"]),
+        ("[cluster a]\nEXTENDS = a\n", ["extend each other: a -> a"]),
+        ("[cluster a]\nEXTENDS = b\n[cluster b]\nEXTENDS = a\n", ["a -> b -> a", "b -> a -> b"]),
+        # The fault is told where it stands, not at those that extend the faulty one.
+        ("[cluster a]\nEXTENDS = b\n[cluster b]\nEXTENDS = c\n", ["there is no section [cluster c]"]),
+        ("[cluster a]\nEXTENDS = b\n[cluster b]\n", []),
+    ],
+)
+def test_what_extends_nothing_or_itself_is_told(write, text, words):
+    problems = ini.check_extends(ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    assert len(problems) == len(words)
+    for problem, word in zip(problems, words, strict=True):
+        assert word in problem

@@ -8,7 +8,30 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl import events, model
+from clusterctl.config import ini, settings, starcluster, validation
+from clusterctl.environment import lock
+from clusterctl.identity import endpoints, known_hosts
+from clusterctl.providers import money
+from clusterctl.providers.ec2.launch import fleet_requests
+from clusterctl.providers.ec2.pricing import quotas, quote, spending
 from clusterctl.testing import fake_node
+
+MODULES = (
+    events,
+    model,
+    ini,
+    settings,
+    starcluster,
+    validation,
+    lock,
+    endpoints,
+    known_hosts,
+    money,
+    fleet_requests,
+    quotas,
+    quote,
+    spending,
+)
 
 
 def test_the_master_is_known_by_its_alias():
@@ -17,8 +40,13 @@ def test_the_master_is_known_by_its_alias():
 
 
 def test_every_noun_is_frozen():
-    nouns = [noun for noun in (*vars(model).values(), *vars(events).values()) if is_dataclass(noun)]
-    assert len(nouns) >= 10
+    nouns = {
+        noun
+        for module in MODULES
+        for noun in vars(module).values()
+        if is_dataclass(noun) and isinstance(noun, type) and noun.__module__ == module.__name__
+    }
+    assert len(nouns) >= 30
     for noun in nouns:
         made = object.__new__(noun)
         with pytest.raises(FrozenInstanceError):
@@ -27,3 +55,8 @@ def test_every_noun_is_frozen():
 
 def test_a_layout_is_paths_of_the_node_not_of_the_laptop():
     assert all(isinstance(path, PurePosixPath) for path in asdict(fake_node().layout).values())
+
+
+def test_a_service_is_one_instance_with_the_number_0_unless_it_says_more():
+    service = model.Service("x", ("program",), PurePosixPath("/srv"))
+    assert (service.count, service.first, service.whole_group) == (1, 0, False)

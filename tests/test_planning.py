@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.provider_options import machine_settings
+from clusterctl.config.provider_options import check_provider_options, machine_settings
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import Machines, Request
 
@@ -150,3 +150,16 @@ class TestPlan:
                 nodes=("master",),
                 machines=Machines("me"),
             )
+
+
+@pytest.mark.parametrize(
+    ("options", "faults"),
+    [
+        ({"provider": "static", "hosts": "a, b", "cluster_size": 2}, []),
+        ({"provider": "static", "hosts": "a, b", "cluster_size": 3}, [("cluster_size", "there are 2 HOSTS")]),
+        ({"provider": "static"}, [("provider", "static needs HOSTS: the machines to use, the master first")]),
+        ({"provider": "local", "hosts": "a, b", "cluster_size": 3}, []),
+    ],
+)
+def test_hosts_are_enough_where_there_are_no_others(options, faults):
+    assert list(check_provider_options(ClusterSection(cluster_user="me", **options))) == faults

@@ -181,3 +181,12 @@ def test_coverage_is_measured_by_ci_alone_and_has_a_floor():
     assert "--cov" not in (ROOT / "README.md").read_text(encoding="utf-8")
     assert TOOLS["coverage"]["report"]["fail_under"] >= 80
     assert set(TOOLS["coverage"]["run"]["source_pkgs"]) == {"clusterctl", "clusterctl_plugins"}
+
+
+def test_the_modules_of_the_mutation_sample_exist_and_have_tests():
+    program = (ROOT / "tests" / "benchmarks" / "mutants.py").read_text(encoding="utf-8")
+    modules = re.findall(r'^    "(clusterctl/.*\.py)",$', program, re.MULTILINE)
+    assert len(modules) >= 20
+    for module in modules:
+        assert (ROOT / module).is_file(), module
+    assert "tests/benchmarks/mutants.py" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

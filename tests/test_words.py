@@ -25,9 +25,12 @@ def test_times_are_utc_and_empty_where_nobody_knows():
         ({"seconds": -5}, "0 s"),
         ({"seconds": 59}, "59 s"),
         ({"seconds": 60}, "1 min"),
-        ({"minutes": 59}, "59 min"),
-        ({"hours": 47}, "47 h"),
+        ({"seconds": 3599}, "59 min"),
+        ({"seconds": 3600}, "1 h"),
+        ({"hours": 48, "seconds": -1}, "47 h"),
         ({"hours": 48}, "2 days"),
+        ({"hours": 71}, "2 days"),
+        ({"hours": 72}, "3 days"),
     ],
 )
 def test_ages_are_in_the_greatest_unit_that_fits(passed, said):

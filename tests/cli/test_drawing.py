@@ -55,6 +55,9 @@ class TestTicks:
             (0.0301, 0.0684, [0.03, 0.04, 0.05, 0.06, 0.07]),
             (1.0, 2.0, [1.0, 1.2, 1.4, 1.6, 1.8, 2.0]),
             (12.1, 31.9, [10.0, 15.0, 20.0, 25.0, 30.0, 35.0]),
+            (0.0, 5.0, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+            (0.0, 11.0, [0.0, 2.5, 5.0, 7.5, 10.0, 12.5]),
+            (0.0, 35.0, [0.0, 10.0, 20.0, 30.0, 40.0]),
         ],
     )
     def test_amounts_are_round(self, low, high, expected):
@@ -83,6 +86,28 @@ class TestTicks:
         assert found[0] >= START
         assert found[-1] <= START + timedelta(hours=hours)
         assert len(found) <= 9
+
+    @pytest.mark.parametrize(
+        ("span", "step"),
+        [
+            (timedelta(minutes=40), timedelta(minutes=5)),
+            (timedelta(hours=2), timedelta(minutes=15)),
+            (timedelta(hours=4), timedelta(minutes=30)),
+            (timedelta(hours=8), timedelta(hours=1)),
+            (timedelta(hours=24), timedelta(hours=3)),
+            (timedelta(hours=48), timedelta(hours=6)),
+            (timedelta(hours=96), timedelta(hours=12)),
+            (timedelta(days=8), timedelta(days=1)),
+            (timedelta(days=16), timedelta(days=2)),
+            (timedelta(days=56), timedelta(days=7)),
+            (timedelta(days=57), timedelta(days=14)),
+            (timedelta(days=200), timedelta(days=14)),
+        ],
+    )
+    def test_times_are_as_close_as_eight_steps_allow(self, span, step):
+        midnight = START.replace(hour=0)
+        marks = axis.time_ticks(midnight, midnight + span)
+        assert marks == [midnight + number * step for number in range(span // step + 1)]
 
     @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (0.005, 3), (0.0025, 4), (0.2, 2), (5.0, 2)])
     def test_marks_have_the_digits_that_tell_them_apart(self, step, digits):

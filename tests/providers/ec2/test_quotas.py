@@ -29,6 +29,19 @@ def test_each_type_counts_against_the_quota_of_its_family_and_market(kind, marke
     assert quotas.find_quota(kind, market).code == code
 
 
+@pytest.mark.parametrize(
+    ("kind", "market", "name"),
+    [
+        ("c7i.large", "on-demand", "on demand, standard types"),
+        ("c7i.large", "spot", "spot, standard types"),
+        ("mac2.metal", "on-demand", "on demand, mac2"),
+        ("mac2.metal", "spot", "spot, mac2"),
+    ],
+)
+def test_a_quota_is_called_after_its_market_and_families(kind, market, name):
+    assert quotas.find_quota(kind, market).name == name
+
+
 def test_types_of_one_quota_have_one_bucket():
     assert quotas.find_quota("c7i.large", "spot") == quotas.find_quota("r5.xlarge", "spot-with-fallback")
 
