@@ -115,34 +115,34 @@ class Base:
     @hookimpl
     def clusterctl_prepare(self) -> None:
         """Read the certificates, so that one that is not there costs no machine."""
-        self._certificates()
+        self._read_certificates()
 
     @hookimpl
     def clusterctl_bake(self, cluster: Cluster, node: Node) -> None:
         """Certificates, archive and system packages; the proxy is used and not kept."""
-        run_reported(cluster, node, render("base_bake.sh.j2", **self._system(cluster)), name="base: packages")
+        run_reported(cluster, node, render("base_bake.sh.j2", **self._system_values(cluster)), name="base: packages")
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """All of it, in one script; on the master first, whose numbers of the user are everybody's."""
-        members = self._members(cluster)
-        self._forget_list(cluster, node, _digest(members))
-        numbers = {} if node.is_master else self._numbers(cluster)
+        members = self._member_values(cluster)
+        self._forget_list(cluster, node, _short_digest(members))
+        numbers = {} if node.is_master else self._user_numbers(cluster)
         script = render(
             "base_join.sh.j2",
-            **self._system(cluster),
+            **self._system_values(cluster),
             **members,
             **self._wanted_user(cluster, node),
             **numbers,
             mark=cluster.mark,
             lasting=Facet.LASTING in node.facets,
             master=node.is_master,
-            host=_names(cluster, node)[0],
+            host=_host_names(cluster, node)[0],
             home=node.layout.home,
             shell=cluster.machines.shell,
-            volumes=_roots(cluster),
+            volumes=_user_volumes(cluster),
             sudo=self._options.sudo,
-            scratch=self._scratch(cluster),
+            scratch=self._scratch_values(cluster),
             root_key=self._key_of_root(cluster, node),
         )
         report = run_reported(cluster, node, script, name="base: machine")
@@ -151,17 +151,17 @@ class Base:
                 _USER, {"name": cluster.user, "uid": int(report.facts["uid"]), "gid": int(report.facts["gid"])}
             )
         with self._lock:
-            self._written[node.alias] = f"{node.id} {_digest(members)}"
+            self._written[node.alias] = f"{node.id} {_short_digest(members)}"
 
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Tell those nodes that have another list who the members are; nobody if all have this one."""
-        members = self._members(cluster)
-        wanted = {node.alias: f"{node.id} {_digest(members)}" for node in cluster.nodes}
+        members = self._member_values(cluster)
+        wanted = {node.alias: f"{node.id} {_short_digest(members)}" for node in cluster.nodes}
         with self._lock:
-            have = {**_lists(cluster), **self._written}
-        there = [node for node in cluster.nodes if node.reachable and node.state.value == "running"]
-        behind = [node for node in there if have.get(node.alias) != wanted[node.alias]]
+            have = {**_as_lists(cluster), **self._written}
+        running = [node for node in cluster.nodes if node.reachable and node.state.value == "running"]
+        behind = [node for node in running if have.get(node.alias) != wanted[node.alias]]
         script = render("base_update.sh.j2", **members)
 
         def update(node: Node) -> None:
@@ -199,25 +199,25 @@ class Base:
         )
         run_reported(cluster, node, script, name="base: leave")
 
-    def _system(self, cluster: Cluster) -> dict[str, Any]:
+    def _system_values(self, cluster: Cluster) -> dict[str, Any]:
         """What base_system.sh.j2 takes."""
         shell = () if cluster.machines.shell == "bash" else (cluster.machines.shell,)
         return {
             "proxy": self._options.http_proxy,
             "no_proxy": self._without_proxy(cluster),
             "mirror": self._options.apt_mirror,
-            "certificates": self._certificates(),
+            "certificates": self._read_certificates(),
             "packages": [*cluster.request.apt, *(name for name in shell if name not in cluster.request.apt)],
         }
 
-    def _members(self, cluster: Cluster) -> dict[str, Any]:
+    def _member_values(self, cluster: Cluster) -> dict[str, Any]:
         """What base_members.sh.j2 takes."""
         known = [node for node in cluster.nodes if node.private_address]
         return {
             "cluster": cluster.name,
             "user": cluster.user,
             "root_ssh": self._options.root_ssh,
-            "hosts": [(node.private_address, _names(cluster, node)) for node in known],
+            "hosts": [(node.private_address, _host_names(cluster, node)) for node in known],
             "host_keys": [
                 (_host_patterns(cluster, node), node.host_key)
                 for node in known
@@ -225,14 +225,14 @@ class Base:
                 if node.host_key and not node.bootstrap_key
             ],
             "ports": [
-                ([*_names(cluster, node), node.private_address], node.port)
+                ([*_host_names(cluster, node), node.private_address], node.port)
                 for node in known
                 if Facet.LASTING in node.facets and node.port != 22
             ],
-            "environment": self._environment(cluster),
+            "environment": self._proxy_variables(cluster),
         }
 
-    def _environment(self, cluster: Cluster) -> dict[str, str]:
+    def _proxy_variables(self, cluster: Cluster) -> dict[str, str]:
         values: dict[str, str] = {}
         if self._options.http_proxy:
             for name in ("http_proxy", "https_proxy"):
@@ -245,14 +245,16 @@ class Base:
         return values
 
     def _without_proxy(self, cluster: Cluster) -> str:
-        members = [name for node in cluster.nodes for name in (*_names(cluster, node), node.private_address) if name]
+        members = [
+            name for node in cluster.nodes for name in (*_host_names(cluster, node), node.private_address) if name
+        ]
         return ",".join(
             dict.fromkeys([*("localhost", "127.0.0.1", "::1"), *members, *self._options.no_proxy.split(",")])
         ).rstrip(",")
 
-    def _certificates(self) -> Mapping[str, str]:
+    def _read_certificates(self) -> Mapping[str, str]:
         """File name on the node to one certificate, of all that the files hold."""
-        found: dict[str, str] = {}
+        pem_by_name: dict[str, str] = {}
         for path in self._options.ca_certificates:
             try:
                 certificates = _CERTIFICATE.findall(Path(path).read_text(encoding="utf-8"))
@@ -265,8 +267,8 @@ class Base:
                     f"{path} holds no certificate", remedy="name a PEM file, with lines -----BEGIN CERTIFICATE-----"
                 )
             for pem in certificates:
-                found[f"clusterctl-{hashlib.sha256(pem.encode()).hexdigest()[:12]}.crt"] = pem
-        return found
+                pem_by_name[f"clusterctl-{hashlib.sha256(pem.encode()).hexdigest()[:12]}.crt"] = pem
+        return pem_by_name
 
     def _wanted_user(self, cluster: Cluster, node: Node) -> dict[str, Any]:
         """What the master's choice of the user's numbers takes, and the user's own key."""
@@ -278,7 +280,7 @@ class Base:
             "own_key": as_user(node, cluster.user, keys),
         }
 
-    def _numbers(self, cluster: Cluster) -> dict[str, int]:
+    def _user_numbers(self, cluster: Cluster) -> dict[str, int]:
         """The user's numbers, as the master has them."""
         with self._lock:  # workers join side by side
             known = _remembered_user(cluster)
@@ -289,7 +291,7 @@ class Base:
                 cluster.remember(_USER, known)
             return {"uid": known["uid"], "gid": known["gid"]}
 
-    def _scratch(self, cluster: Cluster) -> str:
+    def _scratch_values(self, cluster: Cluster) -> str:
         if self._options.scratch == "none":
             return ""
         devices = [] if self._options.scratch == "auto" else re.split(r"\s*,\s*", self._options.scratch)
@@ -301,19 +303,19 @@ class Base:
             return ""
         with self._lock:
             if not self._root_key:
-                found = cluster.on(cluster.master).run("cat /root/.ssh/clusterctl", secret=True, sudo=True)
-                self._root_key = found.stdout.strip()
+                result = cluster.on(cluster.master).run("cat /root/.ssh/clusterctl", secret=True, sudo=True)
+                self._root_key = result.stdout.strip()
             return self._root_key
 
     def _forget_list(self, cluster: Cluster, node: Node, digest: str) -> None:
         """Do not trust what a node was given by an earlier run once it is given something else."""
         with self._lock:
-            known = _lists(cluster)
+            known = _as_lists(cluster)
             if node.alias in known and known[node.alias] != f"{node.id} {digest}":
                 cluster.remember(_MEMBERS, {alias: had for alias, had in known.items() if alias != node.alias})
 
 
-def _names(cluster: Cluster, node: Node) -> list[str]:
+def _host_names(cluster: Cluster, node: Node) -> list[str]:
     """The host's name, then its other ones."""
     whole = f"{cluster.name}-{node.alias}".replace("_", "-")
     return [whole, node.alias] if cluster.machines.dns_prefix else [node.alias]
@@ -321,23 +323,23 @@ def _names(cluster: Cluster, node: Node) -> list[str]:
 
 def _host_patterns(cluster: Cluster, node: Node) -> list[str]:
     """What ssh knows the node's key under: its names and its address, and these with the port if it is not 22."""
-    plain = [*_names(cluster, node), node.private_address]
+    plain = [*_host_names(cluster, node), node.private_address]
     unusual = Facet.LASTING in node.facets and node.port != 22
     return [*plain, *(f"[{name}]:{node.port}" for name in plain if unusual)]
 
 
-def _roots(cluster: Cluster) -> list[PurePosixPath]:
+def _user_volumes(cluster: Cluster) -> list[PurePosixPath]:
     """The volumes whose root is the user's once they are new and empty: not one that the home itself lies on."""
     home = cluster.master.layout.home
     paths = [volume.mount_path for volume in cluster.machines.volumes]
     return [path for path in paths if path != home and path not in home.parents]
 
 
-def _digest(members: Mapping[str, Any]) -> str:
+def _short_digest(members: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(members).encode()).hexdigest()[:16]
 
 
-def _lists(cluster: Cluster) -> dict[str, str]:
+def _as_lists(cluster: Cluster) -> dict[str, str]:
     known = cluster.recall(_MEMBERS)
     return dict(known) if isinstance(known, dict) else {}
 

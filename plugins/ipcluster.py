@@ -85,10 +85,12 @@ class IPCluster:
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
             files = render(
-                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, programs=self._programs(node)
+                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, programs=self._start_programs(node)
             )
-            daemons = self._engines(cluster, node, version)
-            cluster.on(node).run_script(_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True)
+            daemons = self._engine_services(cluster, node, version)
+            cluster.on(node).run_script(
+                _join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
+            )
 
     def _join_master(self, cluster: Cluster, node: Node) -> None:
         wanted = {
@@ -100,20 +102,20 @@ class IPCluster:
         files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
-            connection_files=run_program(_python(node)[0], f"{_ON_NODE}.connection_files", wanted),
-            programs=self._programs(node),
+            connection_files=run_program(_python_command(node)[0], f"{_ON_NODE}.connection_files", wanted),
+            programs=self._start_programs(node),
             notebook=self._notebook_files(node),
         )
         daemons = [
-            self._controller(cluster, node),
-            *self._engines(cluster, node),
-            *self._notebook(cluster, node),
+            self._controller_service(cluster, node),
+            *self._engine_services(cluster, node),
+            *self._notebook_services(cluster, node),
         ]
-        script = _script(cluster, node, files, daemons)
+        script = _join_script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
-        _keep(cluster.folder / "engine.json", result.stdout.strip())
+        _write_private(cluster.folder / "engine.json", result.stdout.strip())
 
-    def _programs(self, node: Node) -> dict[str, str]:
+    def _start_programs(self, node: Node) -> dict[str, str]:
         """The programs that start a node's processes, by the names of their files in the profile."""
         security = hub.profile(node) / "security"
         period = self._options.heartbeat_period
@@ -139,33 +141,36 @@ class IPCluster:
         with self._lock:  # workers join side by side
             if not kept.exists():
                 remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
-                found = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
-                _keep(kept, found.stdout.strip())
+                result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
+                _write_private(kept, result.stdout.strip())
             return kept.read_text(encoding="utf-8")
 
-    def _controller(self, cluster: Cluster, node: Node) -> Service:
+    def _controller_service(self, cluster: Cluster, node: Node) -> Service:
         return Service(
             name="controller",
-            command=[*_python(node, hub.profile(node) / "ipcontroller.py"), f"--profile-dir={hub.profile(node)}"],
+            command=[
+                *_python_command(node, hub.profile(node) / "ipcontroller.py"),
+                f"--profile-dir={hub.profile(node)}",
+            ],
             user=cluster.user,
             home=node.layout.home,
             directory=node.layout.home,
             # Its eight children hold the ports: left alive, they would keep the next controller from starting.
             whole_group=True,
-            environment=_environment(node),
-            version=self._version(cluster),
+            environment=_process_environment(node),
+            version=self._restart_token(cluster),
         )
 
-    def _version(self, cluster: Cluster) -> str:
+    def _restart_token(self, cluster: Cluster) -> str:
         """Changes with what a controller and its engines can only take over by starting anew."""
         return f"{cluster.recall('environment')} {self._options.enable_curve} {self._options.heartbeat_period}"
 
-    def _engines(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
-        numbers = self._numbers(cluster, node)
+    def _engine_services(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
+        numbers = self._engine_ids(cluster, node)
         engine = Service(
             name="engine",
             command=[
-                *_python(node, hub.profile(node) / "ipengine.py"),
+                *_python_command(node, hub.profile(node) / "ipengine.py"),
                 f"--profile-dir={hub.profile(node)}",
                 "--IPEngine.id={number}",
             ],
@@ -174,25 +179,25 @@ class IPCluster:
             directory=node.layout.home,
             count=len(numbers),
             first=numbers.start,
-            environment=_environment(node),
+            environment=_process_environment(node),
             # Other packages, options or controller: the engines must start anew.
-            version=f"{self._version(cluster)} {version}",
+            version=f"{self._restart_token(cluster)} {version}",
         )
         return [engine]
 
-    def _notebook(self, cluster: Cluster, node: Node) -> list[Service]:
+    def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
         if not self._options.enable_notebook:
             return []
         config = _notebook_file(node)
         return [
             Service(
                 name="notebook",
-                command=[*_python(node, "-m", "jupyterlab"), f"--config={config}"],
+                command=[*_python_command(node, "-m", "jupyterlab"), f"--config={config}"],
                 user=cluster.user,
                 home=node.layout.home,
                 directory=node.layout.home,
                 whole_group=True,
-                environment=_environment(node),
+                environment=_process_environment(node),
                 version=f"{cluster.recall('environment')}",
             )
         ]
@@ -203,7 +208,7 @@ class IPCluster:
         return {
             "folder": self._notebook_folder(node),
             "startup": hub.profile(node).parent / "profile_default" / "startup",
-            "startup_code": _source("notebook_startup.py"),
+            "startup_code": _read_source("notebook_startup.py"),
         }
 
     def _notebook_config(self, node: Node) -> dict[str, object] | None:
@@ -219,20 +224,20 @@ class IPCluster:
     def _notebook_folder(self, node: Node) -> PurePosixPath:
         return node.layout.home / self._options.notebook_directory
 
-    def _numbers(self, cluster: Cluster, node: Node) -> range:
+    def _engine_ids(self, cluster: Cluster, node: Node) -> range:
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
         with self._lock:
             ids = hub.engine_ids(cluster)
             # In the order of the nodes, whichever asks first: ids then run from the master to the last worker.
             for member in [*(other for other in cluster.nodes if other.cores), node]:
-                count = self._count(cluster, member)
+                count = self._count_engines(cluster, member)
                 if len(ids.get(member.alias, ())) != count:
                     ids.pop(member.alias, None)
                     ids[member.alias] = hub.lowest_gap(list(ids.values()), count)
             hub.keep_engine_ids(cluster, ids)
             return ids[node.alias]
 
-    def _count(self, cluster: Cluster, node: Node) -> int:
+    def _count_engines(self, cluster: Cluster, node: Node) -> int:
         if self._options.engines_per_node != "auto":
             return self._options.engines_per_node
         cores = node.cores or 1
@@ -251,14 +256,14 @@ class IPCluster:
         members = {node.alias for node in cluster.nodes if node.reachable}
         wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
         answer = hub.wait(cluster, wanted, timeout_s=self._options.engine_timeout, revive=revive)
-        there = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
+        registered = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
-            if there[alias] < len(numbers):
+            if registered[alias] < len(numbers):
                 cluster.problem(
-                    f"{alias}: {len(numbers) - there[alias]} of {len(numbers)} engines did not register;"
+                    f"{alias}: {len(numbers) - registered[alias]} of {len(numbers)} engines did not register;"
                     f" see `clusterctl logs {cluster.name} {alias}`"
                 )
-        count, nodes = sum(there.values()), sum(1 for number in there.values() if number)
+        count, nodes = sum(registered.values()), sum(1 for number in registered.values() if number)
         # Where a node is no machine, there is no user but the one who started it.
         user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
         summary = f"{plural(count, 'engine')} on {plural(nodes, 'node')} for {user}"
@@ -299,13 +304,15 @@ class IPCluster:
         ids = hub.engine_ids(cluster)
         for node in cluster.nodes:
             numbers = ids.get(node.alias, range(0))
-            there = len(set(numbers) & set(answer.engines))
-            value = f"{there} of {len(numbers)}" if numbers else "never set up"
-            rows.append(StatusRow(node.alias, "engines", value, bool(numbers) and there == len(numbers), there))
+            registered = len(set(numbers) & set(answer.engines))
+            value = f"{registered} of {len(numbers)}" if numbers else "never set up"
+            rows.append(
+                StatusRow(node.alias, "engines", value, bool(numbers) and registered == len(numbers), registered)
+            )
         return rows
 
 
-def _keep(path: Path, text: str) -> None:
+def _write_private(path: Path, text: str) -> None:
     """Write a file for its owner only, whole or not at all."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
@@ -314,7 +321,7 @@ def _keep(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:
+def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
     return render(
         "ipcluster_join.sh.j2",
@@ -324,7 +331,7 @@ def _script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]
     )
 
 
-def _python(node: Node, *words: str | PurePath) -> tuple[str, ...]:
+def _python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
 
 
@@ -347,12 +354,12 @@ def _notebook_file(node: Node) -> PurePosixPath:
     return hub.profile(node).parent / "jupyter_server_config.json"
 
 
-def _source(name: str) -> str:
+def _read_source(name: str) -> str:
     """A file that goes to a node as it is."""
     return resources(_ON_NODE).joinpath(name).read_text(encoding="utf-8")
 
 
-def _environment(node: Node) -> dict[str, str]:
+def _process_environment(node: Node) -> dict[str, str]:
     return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}
 
 

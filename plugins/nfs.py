@@ -117,24 +117,24 @@ class Nfs:
                 remedy="use nodes with systemd, or nodes that share the homes already (SHARED_HOME = yes)",
             )
         if node.is_master:
-            cluster.remember(_SHARES, [str(path) for path in self._shares(cluster)])
+            cluster.remember(_SHARES, [str(path) for path in self._shared_paths(cluster)])
         if self._options.server:
             cluster.remember(_SERVER, self._options.server)
-            self._mount(cluster, node)
+            self._mount_shares(cluster, node)
         elif node.is_master:
-            self._export(cluster, server=True)
+            self._write_exports(cluster, server=True)
         else:
             with self._lock:  # whoever is first tells the master of all
-                if node.private_address not in _remembered(cluster, _CLIENTS):
-                    self._export(cluster)
-            self._mount(cluster, node)
+                if node.private_address not in _remembered_paths(cluster, _CLIENTS):
+                    self._write_exports(cluster)
+            self._mount_shares(cluster, node)
 
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Export to the present members only."""
-        shared = _remembered(cluster, _SHARES) and not self._options.server
-        if shared and cluster.master.reachable and _clients(cluster) != _remembered(cluster, _CLIENTS):
-            self._export(cluster)
+        shared = _remembered_paths(cluster, _SHARES) and not self._options.server
+        if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_paths(cluster, _CLIENTS):
+            self._write_exports(cluster)
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
@@ -145,7 +145,7 @@ class Nfs:
         script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports)
         run_reported(cluster, node, script, name="nfs: leave")
 
-    def _shares(self, cluster: Cluster) -> list[PurePosixPath]:
+    def _shared_paths(self, cluster: Cluster) -> list[PurePosixPath]:
         """What is exported, each once, parents first."""
         wanted = [
             cluster.master.layout.home,
@@ -160,10 +160,10 @@ class Nfs:
             )
         return sorted(set(wanted))
 
-    def _export(self, cluster: Cluster, *, server: bool = False) -> None:
+    def _write_exports(self, cluster: Cluster, *, server: bool = False) -> None:
         """Write the master's exports for all nodes that are known now; with `server` see to the server too."""
-        shares = [PurePosixPath(path) for path in _remembered(cluster, _SHARES)] or self._shares(cluster)
-        clients = _clients(cluster)
+        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
+        clients = _client_addresses(cluster)
         script = render(
             "nfs_export.sh.j2",
             server=server,
@@ -171,7 +171,7 @@ class Nfs:
             clients=clients,
             volumes=[volume.mount_path for volume in cluster.machines.volumes],
             options=self._export_options(),
-            threads=self._threads(len(clients)),
+            threads=self._count_threads(len(clients)),
         )
         run_reported(cluster, cluster.master, script, name="nfs: export")
         cluster.remember(_CLIENTS, clients)
@@ -179,13 +179,13 @@ class Nfs:
     def _export_options(self) -> str:
         return f"rw,sync,no_subtree_check,{'no_root_squash' if self._options.no_root_squash else 'root_squash'}"
 
-    def _threads(self, workers: int) -> int:
+    def _count_threads(self, workers: int) -> int:
         if self._options.threads != "auto":
             return self._options.threads
         return max(_FEWEST, min(_MOST, _PER_WORKER * workers))
 
-    def _mount(self, cluster: Cluster, node: Node) -> None:
-        shares = [PurePosixPath(path) for path in _remembered(cluster, _SHARES)] or self._shares(cluster)
+    def _mount_shares(self, cluster: Cluster, node: Node) -> None:
+        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
         self._refuse_to_hide(cluster, node, shares)
         # What lies within another share is reached through that.
         tops = [path for path in shares if not set(path.parents) & set(shares)]
@@ -217,7 +217,7 @@ class Nfs:
                 "options": ",".join((*_MOUNT, *own)),
                 "remedy": "see that the master's port 2049 is open to this node, and there: journalctl -u nfs-server",
             }
-        host, path = _place(self._options.server)
+        host, path = _split_place(self._options.server)
         # After a break EFS takes a client back sooner from another port; others refuse ports that anybody may use.
         extra = (*_ELSEWHERE, *(("noresvport",) if _EFS.search(host) else ()), *own)
         return values | {
@@ -231,15 +231,15 @@ class Nfs:
         }
 
 
-def _place(server: str) -> tuple[str, str]:
+def _split_place(server: str) -> tuple[str, str]:
     """Host and path of ``HOST:/PATH``, the path without a slash at its end."""
-    found = _PLACE.fullmatch(server)
-    if found is None:
+    match = _PLACE.fullmatch(server)
+    if match is None:
         raise PluginError(
             f"SERVER in [plugin nfs] is {server}",
             remedy="write HOST:/PATH, such as fs-0123456789abcdef0.efs.us-east-1.amazonaws.com:/",
         )
-    return found[1], found[2].rstrip("/")
+    return match[1], match[2].rstrip("/")
 
 
 def _refuse_others(server: str) -> None:
@@ -250,14 +250,14 @@ def _refuse_others(server: str) -> None:
             remedy="use EFS or FSx for OpenZFS; or leave SERVER out, and mount it by USERDATA_SCRIPTS on every node,"
             " beside the homes",
         )
-    _place(server)
+    _split_place(server)
 
 
-def _clients(cluster: Cluster) -> list[str]:
+def _client_addresses(cluster: Cluster) -> list[str]:
     """The workers' addresses, sorted."""
     return sorted({node.private_address for node in cluster.workers if node.private_address})
 
 
-def _remembered(cluster: Cluster, key: str) -> list[str]:
+def _remembered_paths(cluster: Cluster, key: str) -> list[str]:
     known = cluster.recall(key)
-    return [str(each) for each in known] if isinstance(known, list) else []
+    return [str(path) for path in known] if isinstance(known, list) else []

@@ -108,24 +108,24 @@ class Packages:
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The packages that the section and the files in it name, and those of this computer if asked for."""
-        options, found = self._options, requirements.Requirements()
-        found.wanted += requirements.whole(options.packages)
+        options, wanted = self._options, requirements.Requirements()
+        wanted.wanted += requirements.whole(options.packages)
         for path in options.requirements:
-            found.add_file(path)
+            wanted.add_file(path)
         if options.pyproject:
-            found.add_pyproject(options.pyproject, options.extras)
+            wanted.add_pyproject(options.pyproject, options.extras)
         elif options.extras:
-            found.problems.append("EXTRAS needs PYPROJECT: whose extras?")
+            wanted.problems.append("EXTRAS needs PYPROJECT: whose extras?")
         if options.environment:
-            found.add_environment(options.environment)
-        found.problems += self._faults_of_links()
-        if found.problems:
-            raise PluginError("\n".join(found.problems), remedy="correct these; nothing was created")
-        self._notes, self._warnings = found.notes, []
+            wanted.add_environment(options.environment)
+        wanted.problems += self._faults_of_links()
+        if wanted.problems:
+            raise PluginError("\n".join(wanted.problems), remedy="correct these; nothing was created")
+        self._notes, self._warnings = wanted.notes, []
         if options.sync:
-            found.wanted += self._installed()
-        self._apt = ("git",) if any("git+" in line for line in found.wanted) else ()
-        return Request(pip=tuple(found.wanted), apt=self._apt)
+            wanted.wanted += self._local_packages()
+        self._apt = ("git",) if any("git+" in line for line in wanted.wanted) else ()
+        return Request(pip=tuple(wanted.wanted), apt=self._apt)
 
     def _faults_of_links(self) -> list[str]:
         links = self._options.find_links
@@ -134,16 +134,16 @@ class Packages:
             faults.append("NO_INDEX needs FIND_LINKS: packages must come from somewhere")
         return faults
 
-    def _installed(self) -> tuple[str, ...]:
-        found = installed.read(installed.active(os.environ), exclude=self._options.sync_exclude)
-        if found.left_out:
-            self._notes.append(f"{found.prefix}: left out, as only this computer has it: {', '.join(found.left_out)}")
-        if found.python != locks.python():
+    def _local_packages(self) -> tuple[str, ...]:
+        local = installed.read(installed.active(os.environ), exclude=self._options.sync_exclude)
+        if local.left_out:
+            self._notes.append(f"{local.prefix}: left out, as only this computer has it: {', '.join(local.left_out)}")
+        if local.python != locks.python():
             self._warnings.append(
-                f"{found.prefix} has Python {found.python}, and the nodes get {locks.python()}, as clusterctl has:"
+                f"{local.prefix} has Python {local.python}, and the nodes get {locks.python()}, as clusterctl has:"
                 " functions sent from there will not load; install clusterctl into that environment"
             )
-        return found.pins
+        return local.pins
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster, plan: Plan) -> None:
@@ -176,14 +176,14 @@ class Packages:
         if request.files:
             writing = render("packages_files.sh.j2", home=node.layout.home, files=request.files)
             files = as_user(node, cluster.user, writing)
-        self._install(cluster, node, files=files)
+        self._install_script(cluster, node, files=files)
 
     @hookimpl
     def clusterctl_bake(self, cluster: Cluster, node: Node) -> None:
         """Put the environment of the lock onto an image."""
-        self._install(cluster, node, compiled=True)
+        self._install_script(cluster, node, compiled=True)
 
-    def _install(self, cluster: Cluster, node: Node, *, files: str = "", compiled: bool = False) -> None:
+    def _install_script(self, cluster: Cluster, node: Node, *, files: str = "", compiled: bool = False) -> None:
         script = render(
             "packages_join.sh.j2",
             machine=Facet.MACHINE in node.facets,
@@ -200,11 +200,11 @@ class Packages:
             compile=compiled,
             compile_after_s=_COMPILE_AFTER_S,
             uv=locks.uv_version(),
-            fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", self._uv(node)),
+            fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", self._uv_values(node)),
         )
         run_reported(cluster, node, script, name="packages: environment")
 
-    def _uv(self, node: Node) -> dict[str, object]:
+    def _uv_values(self, node: Node) -> dict[str, object]:
         """Which uv to fetch, and where to."""
         target = node.layout.env.parent / "bin" / "uv"
         return {"version": locks.uv_version(), "only_links": self._index.only_links, "target": target}

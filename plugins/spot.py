@@ -72,11 +72,11 @@ class Spot:
         """Have a spot node look out for its end."""
         if node.market != _MARKET:
             return
-        folder = _folder(node)
+        folder = _shared_folder(node)
         files = {
-            "watch.py": self._watch(cluster, node),
-            "goodbye.py": _goodbye(node),
-            "stop.sh": self._stop(cluster, node),
+            "watch.py": self._start_watch(cluster, node),
+            "goodbye.py": _goodbye_program(node),
+            "stop.sh": self._stop_watch(cluster, node),
         }
         watch = Service(
             name=_NAME,
@@ -96,8 +96,8 @@ class Spot:
         script = render(
             "spot_leave.sh.j2",
             mark=cluster.mark,
-            folder=_folder(node),
-            notice=_notice(node),
+            folder=_shared_folder(node),
+            notice=_notice_file(node),
             stop=services.stop(node, [_NAME]),
         )
         run_reported(cluster, node, script, name="spot: leave")
@@ -105,72 +105,72 @@ class Spot:
     @hookimpl
     def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
         """The nodes that will be taken, and when. One question to the master, and none without spot nodes."""
-        watched = {_mark(node): node for node in cluster.nodes if node.market == _MARKET and _runs(node)}
+        watched = {_notice_name(node): node for node in cluster.nodes if node.market == _MARKET and _is_running(node)}
         if not watched:
             return []
         master = cluster.master
-        script = as_user(master, cluster.user, render("spot_status.sh.j2", folder=_shared(master)))
+        script = as_user(master, cluster.user, render("spot_status.sh.j2", folder=_notices_folder(master)))
         said = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True).stdout
         notices = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
         return [
-            StatusRow(node.alias, _NAME, f"will be taken at {_clock(notices[mark])}", healthy=False)
+            StatusRow(node.alias, _NAME, f"will be taken at {_time_of_day(notices[mark])}", healthy=False)
             for mark, node in watched.items()
             if mark in notices
         ]
 
-    def _watch(self, cluster: Cluster, node: Node) -> str:
+    def _start_watch(self, cluster: Cluster, node: Node) -> str:
         settings = {
             "url": self._options.metadata_url.rstrip("/"),
             "poll_s": self._options.poll_s,
             "lead_s": _LEAD_S,
-            "notice": _notice(node),
-            "stop": ["/bin/sh", str(_folder(node) / "stop.sh")],
+            "notice": _notice_file(node),
+            "stop": ["/bin/sh", str(_shared_folder(node) / "stop.sh")],
             "user": cluster.user,
-            "shared": _shared(node),
-            "mark": _mark(node),
+            "shared": _notices_folder(node),
+            "mark": _notice_name(node),
         }
         return node_program("clusterctl.on_node.system.spot_watch", settings)
 
-    def _stop(self, cluster: Cluster, node: Node) -> str:
+    def _stop_watch(self, cluster: Cluster, node: Node) -> str:
         return render(
             "spot_stop.sh.j2",
             status=services.status(node),
             stop=services.stop(node, ["engine"]),
             user=cluster.user,
-            goodbye=shlex.join([str(node.layout.env / "bin" / "python"), str(_folder(node) / "goodbye.py")]),
+            goodbye=shlex.join([str(node.layout.env / "bin" / "python"), str(_shared_folder(node) / "goodbye.py")]),
         )
 
 
-def _goodbye(node: Node) -> str:
+def _goodbye_program(node: Node) -> str:
     """The program that takes engines off the controller's list."""
     connection = hub.profile(node) / "security" / "ipcontroller-engine.json"
     values = {"connection": connection, "wait_s": _GOODBYE_S}
     return node_program("clusterctl.on_node.with_ipyparallel.forget_engines", values)
 
 
-def _folder(node: Node) -> PurePosixPath:
+def _shared_folder(node: Node) -> PurePosixPath:
     return node.layout.state / _NAME
 
 
-def _notice(node: Node) -> PurePosixPath:
+def _notice_file(node: Node) -> PurePosixPath:
     """The file on the node that says when it will be taken; its tasks may look at it."""
     return node.layout.run / "interruption"
 
 
-def _shared(node: Node) -> PurePosixPath:
+def _notices_folder(node: Node) -> PurePosixPath:
     """Where all nodes' notices are, in the home that they share."""
     return node.layout.home / ".clusterctl" / "interruptions"
 
 
-def _mark(node: Node) -> str:
+def _notice_name(node: Node) -> str:
     """The name of a node's notice: of this machine, not of the one that had the alias before."""
     return re.sub(r"[^\w.@-]", "_", node.id)
 
 
-def _runs(node: Node) -> bool:
+def _is_running(node: Node) -> bool:
     return node.state.value == "running"
 
 
-def _clock(notice: str) -> str:
+def _time_of_day(notice: str) -> str:
     """``10:00:00Z`` of ``2026-11-27T10:00:00Z terminate``."""
     return notice.split()[0].rpartition("T")[2]

@@ -72,12 +72,12 @@ class Users:
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The folder of their homes, the same on all nodes."""
-        return Request(shared=(str(self._folder),))
+        return Request(shared=(str(self._users_folder),))
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster) -> None:
         """Refuse names that cannot be users'."""
-        wrong = [name for name in self._names() if not _NAME.fullmatch(name) or name in {"root", cluster.user}]
+        wrong = [name for name in self._user_names() if not _NAME.fullmatch(name) or name in {"root", cluster.user}]
         if wrong:
             raise PluginError(
                 f"these cannot be further users: {', '.join(wrong)}",
@@ -87,10 +87,10 @@ class Users:
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """Make the users; on the master first, which chooses their numbers and makes their keys."""
-        names = self._names()
+        names = self._user_names()
         if not names:
             raise PluginError("there is no user to make", remedy="set USERNAMES or NUM_USERS in [plugin users]")
-        numbers = _remembered(cluster) if node.is_master else self._numbers(cluster, names)
+        numbers = _remembered_users(cluster) if node.is_master else self._user_numbers(cluster, names)
         script = render(
             "users_join.sh.j2",
             cluster=cluster.name,
@@ -99,7 +99,7 @@ class Users:
             master=node.is_master,
             shared=Facet.SHARED_HOME in node.facets,
             shell=cluster.machines.shell,
-            folder=self._folder,
+            folder=self._users_folder,
             users=[(name, *numbers.get(name, ("", ""))) for name in names],
             keys=self._options.download_keys,
         )
@@ -118,24 +118,24 @@ class Users:
             cluster=cluster.name,
             mark=cluster.mark,
             master=node.is_master,
-            folder=self._folder,
+            folder=self._users_folder,
             keep_homes=self._options.keep_homes,
         )
         run_reported(cluster, node, script, name="users: leave")
 
     @property
-    def _folder(self) -> PurePosixPath:
+    def _users_folder(self) -> PurePosixPath:
         return _BELOW / self._options.homes
 
-    def _names(self) -> list[str]:
+    def _user_names(self) -> list[str]:
         """All users' names, each once."""
         numbered = [f"{self._options.prefix}{number:03d}" for number in range(1, (self._options.num_users or 0) + 1)]
         return list(dict.fromkeys([*self._options.usernames, *numbered]))
 
-    def _numbers(self, cluster: Cluster, names: list[str]) -> Mapping[str, tuple[str, str]]:
+    def _user_numbers(self, cluster: Cluster, names: list[str]) -> Mapping[str, tuple[str, str]]:
         """Everybody's uid and gid, from the laptop, or from the master if they were lost there."""
         with self._lock:  # workers join side by side
-            known = _remembered(cluster)
+            known = _remembered_users(cluster)
             if not set(names) <= set(known):
                 command = f'for name in {" ".join(names)}; do echo "$name $(id -u "$name") $(id -g "$name")"; done'
                 lines = cluster.on(cluster.master).run(command, sudo=True).stdout.splitlines()
@@ -149,12 +149,14 @@ class Users:
             return
         folder = Path(self._options.download_keys_dir or cluster.folder / "users")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = [name for name in self._names() if _keep(folder / name, base64.b64decode(facts[f"key-{name}"]))]
+        new = [
+            name for name in self._user_names() if _write_changed(folder / name, base64.b64decode(facts[f"key-{name}"]))
+        ]
         if new:
             cluster.say(f"The keys of {plural(len(new), 'user')} are in {folder}")
 
 
-def _keep(path: Path, content: bytes) -> bool:
+def _write_changed(path: Path, content: bytes) -> bool:
     """Whether there was something to write."""
     if path.exists() and path.read_bytes() == content:
         return False
@@ -166,6 +168,6 @@ def _keep(path: Path, content: bytes) -> bool:
     return True
 
 
-def _remembered(cluster: Cluster) -> dict[str, Any]:
+def _remembered_users(cluster: Cluster) -> dict[str, Any]:
     known = cluster.recall(_NUMBERS)
     return {name: tuple(numbers) for name, numbers in known.items()} if isinstance(known, dict) else {}

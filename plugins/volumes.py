@@ -39,7 +39,9 @@ class Volumes:
             cluster=cluster.name,
             mark=cluster.mark,
             lasting=Facet.LASTING in node.facets,
-            volumes=[{"volume": volume, "device": _device(volume), "label": _label(volume)} for volume in volumes],
+            volumes=[
+                {"volume": volume, "device": _device_path(volume), "label": _short_label(volume)} for volume in volumes
+            ],
         )
         run_reported(cluster, node, script, name="volumes: mount")
 
@@ -52,11 +54,11 @@ class Volumes:
         run_reported(cluster, node, script, name="volumes: leave")
 
 
-def _device(volume: Volume) -> str:
+def _device_path(volume: Volume) -> str:
     """Where the disk shows up on the master; EC2 names it after the volume, without the dash."""
     return volume.device or f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.id.replace('-', '')}"
 
 
-def _label(volume: Volume) -> str:
+def _short_label(volume: Volume) -> str:
     """A label short enough for its file system."""
     return volume.name[: 12 if volume.file_system == "xfs" else 16]

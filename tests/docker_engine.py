@@ -67,10 +67,10 @@ def docker_image_with_lists(docker_api, docker_image):
     repository, _, tag = docker_image.partition(":")
     name = f"{repository}-lists:{tag}-{datetime.now(timezone.utc):%Y%m%d}"
     with one_at_a_time("node-image"):
-        if find(docker_api, name) is None:
+        if find_image(docker_api, name) is None:
             definition = io.BytesIO(f"FROM {docker_image}\nRUN apt-get update -qq\n".encode())
             said = b"".join(docker_api.build(fileobj=definition, tag=name, rm=True, nocache=True))
-            assert find(docker_api, name) is not None, said
+            assert find_image(docker_api, name) is not None, said
             remove_others(docker_api, name)
     return name
 

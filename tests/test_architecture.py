@@ -217,7 +217,7 @@ FREE = """
 
 def test_the_guards_around_every_test_guard(tmp_path, allow_subprocess):
     lines = (ROOT / "tests" / "conftest.py").read_text().splitlines(keepends=True)
-    # Without the fixtures for real engines: of what is beside it here, only how tests are sampled and shared out is there.
+    # Without the fixtures for real engines: only how tests are sampled and shared out is beside it.
     for name in ("sampling", "sharing"):
         lines = [line.replace(f"from . import {name}", f"import {name}") for line in lines]
         lines = [line.replace(f"from .{name}", f"from {name}") for line in lines]
