@@ -1,6 +1,9 @@
 #!/bin/sh
 # Shows the data volumes in /dev, as udev would: the list has the kernel's name, its numbers and Amazon's serial number.
 set -eu
+# A disk may be plugged in while the machine boots.
+exec 9>/run/body-disks.lock
+flock 9
 rm -rf /dev/loop[0-9]* /dev/disk
 mkdir -p /dev/disk/by-id /dev/disk/by-uuid
 while read -r name major minor serial; do
