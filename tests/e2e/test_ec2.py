@@ -186,6 +186,7 @@ def test_members_reach_each_other_by_name_with_keys_that_they_made_themselves(st
     keys = {line.split()[-1] for line in known}
     born = {tags.tags_of(story.instance(alias))[tags.HOST_KEY].split()[1] for alias in NODES}
     assert len(keys) == 3
+    assert len(born) == 1  # all instances of a launch are born with one key
     assert not keys & born
     said = story.laptop.run("exec", "demo", "cat /etc/machine-id").stdout
     assert len(set(re.findall(r"\b[0-9a-f]{32}\b", said))) == 3

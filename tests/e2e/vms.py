@@ -110,17 +110,6 @@ def build_image(bake: str) -> Image:
     return image
 
 
-def root_tar(packages: tuple[str, ...]) -> Path:
-    """A Debian root file system with these packages, as a tar; from the cache if it is there."""
-    tar = CACHE / f"root-{_hash(f'{packages}')}.tar"
-    if not tar.exists():
-        with _unpacked(packages) as root:
-            draft = root.with_name("root.tar")
-            run("tar", "-C", str(root), "--numeric-owner", "--exclude=./dev/*", "-cf", str(draft), ".")
-            draft.rename(tar)
-    return tar
-
-
 def _hash(facts: str) -> str:
     whole = facts + (ROOT / "ami" / "rootfs.sh").read_text()
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
