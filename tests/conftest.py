@@ -23,10 +23,10 @@ from clusterctl.operations.context import RunContext
 from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
-from . import sampling
-from .docker_engine import docker_api, docker_image, docker_image_with_lists, docker_provider  # noqa: F401  fixtures
-from .sharing import Sharing, in_order
 from .standin.fixtures import bodies  # noqa: F401  fixture
+from .support import sampling
+from .support.docker_engine import docker_api, docker_image, docker_image_with_lists, docker_provider  # noqa: F401  fixtures
+from .support.sharing import Sharing, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

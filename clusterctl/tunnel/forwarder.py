@@ -1,7 +1,7 @@
 """The tunnel's process: one SSH connection with all forwards, which reconnects by itself until it is told to end.
 
 asyncssh sets TCP_NODELAY on forwarded connections. OpenSSH does so only for a session with a terminal; with it at both
-ends, each exchange of a ZeroMQ request waits some 40 ms for an acknowledgement. `python tests/benchmarks/process.py`
+ends, each exchange of a ZeroMQ request waits some 40 ms for an acknowledgement. `python tests/benchmarks/tunnel.py`
 prints what a round trip costs directly, through this, and through `ssh -N` to the same node.
 """
 

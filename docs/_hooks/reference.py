@@ -102,7 +102,7 @@ def _no_effect() -> Iterator[tuple[str, str]]:
 
 
 def _every_hook() -> Iterator[str]:
-    sample = ROOT / "tests" / "plugins" / "every_hook.py"
+    sample = ROOT / "tests" / "support" / "every_hook.py"
     if sample.exists():
         yield "```python"
         yield sample.read_text(encoding="utf-8").rstrip()

@@ -20,12 +20,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ..sharing import group_of
-from ..sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
-from .baking import vm_image  # noqa: F401  fixture
-from .preloaded import Preloaded
-from .systemd_hosts import systemd_hosts  # noqa: F401  fixture
-from .virtual_lab import virtual_lab  # noqa: F401  fixture
+from ..support.baking import vm_image  # noqa: F401  fixture
+from ..support.preloaded import Preloaded
+from ..support.sharing import group_of
+from ..support.sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
+from ..support.systemd_hosts import systemd_hosts  # noqa: F401  fixture
+from ..support.virtual_lab import virtual_lab  # noqa: F401  fixture
 
 CONSOLE = r"""
 import json, sys, traceback

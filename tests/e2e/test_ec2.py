@@ -15,7 +15,7 @@ import pytest
 
 from clusterctl.providers.ec2 import tags
 
-from .metadata import ask_for_token
+from ..support.metadata import ask_for_token
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

@@ -70,7 +70,7 @@ def test_the_url_opens_the_lab_and_the_starter_notebook_is_there(url, base, toke
 
 def test_the_starter_notebooks_cells_run_on_every_engine(laptop, base, token, engine_pids):
     pids = engine_pids()
-    script = Path(__file__).with_name("run_notebook.py").read_text()
+    script = (Path(__file__).parents[1] / "support" / "run_notebook.py").read_text()
     outputs = json.loads(laptop.python(script, base, token, "clusterctl.ipynb"))
     ids, magics, squares = outputs
     assert ids == str(list(pids))

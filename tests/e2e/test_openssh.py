@@ -24,7 +24,7 @@ from clusterctl.testing import fake_node
 from clusterctl.tunnel import forwarder
 from clusterctl.tunnel import process as tunnel
 
-from ..sshds import free_port, require, tunnel_works
+from ..support.sshds import free_port, require, tunnel_works
 
 pytestmark = pytest.mark.e2e
 HOST = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})

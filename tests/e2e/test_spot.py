@@ -36,7 +36,7 @@ ENGINES_PER_NODE = 2
 METADATA_URL = http://127.0.0.1:{port}
 POLL_S = 1
 """
-SERVICE = Path(__file__).parents[1] / "metadata_service.py"
+SERVICE = Path(__file__).parents[1] / "support" / "metadata_service.py"
 TASK = """
 def whole(seconds):
     import os, time

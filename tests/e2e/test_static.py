@@ -11,7 +11,7 @@ import pytest
 
 from clusterctl.identity.keys import ensure_key_pair
 
-from ..sshds import servers
+from ..support.sshds import servers
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from .hosts import USER, started
-from .systemd_hosts import COUNT
+from ..support.hosts import USER, started
+from ..support.systemd_hosts import COUNT
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from .baking import BAKED, IPCLUSTER
-from .hosts import USER, started
-from .virtual_lab import COUNT
-from .vms import DATA_DISK
+from ..support.baking import BAKED, IPCLUSTER
+from ..support.hosts import USER, started
+from ..support.virtual_lab import COUNT
+from ..support.vms import DATA_DISK
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 

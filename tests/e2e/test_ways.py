@@ -17,10 +17,10 @@ from clusterctl.model import Access
 from clusterctl.remote import proxy_command
 from clusterctl.tunnel import process
 
-from ..sshds import free_port, tunnel_works
+from ..support.sshds import free_port, tunnel_works
 
 pytestmark = pytest.mark.e2e
-PROGRAM = (sys.executable, str(Path(__file__).parent.parent / "relay_program.py"))
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "support" / "relay_program.py"))
 
 
 def by(*command):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...docker_engine import CACHE
+from ...support.docker_engine import CACHE
 from .subnet import USUAL
 
 if TYPE_CHECKING:

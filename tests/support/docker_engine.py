@@ -1,0 +1,121 @@
+"""What tests on a Docker engine share: the image of nodes, built once a computer from a root file system."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from docker.errors import APIError
+
+from clusterctl.providers.base import ImageSource
+from clusterctl.providers.docker import DockerProvider
+from clusterctl.providers.docker.engine import Engine
+from clusterctl.providers.docker.images import find_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AMI = Path(__file__).parents[2] / "ami"
+CACHE = Path(os.environ.get("CLUSTERCTL_TEST_CACHE") or Path(tempfile.gettempdir()) / "clusterctl-test-cache")
+"""Keeps the root file system, which takes a minute to make."""
+CERTIFICATES = sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
+"""What this computer trusts beyond the usual: without them containers here may not reach PyPI."""
+
+
+@pytest.fixture(scope="session")
+def docker_api():
+    """The engine's client."""
+    engine = Engine(os.environ)
+    trouble = engine.find_problem()
+    if trouble:
+        pytest.skip(f"docker: {trouble.message}")
+    return engine.api
+
+
+@pytest.fixture(scope="session")
+def docker_image(docker_api):
+    """The name of an image for nodes: set NODE_IMAGE_ID to it."""
+    content = hashlib.sha256()
+    for path in [*sorted(path for path in AMI.rglob("*") if path.is_file() and path.suffix != ".pyc"), *CERTIFICATES]:
+        content.update(path.read_bytes())
+    name = f"clusterctl-node-test:{content.hexdigest()[:12]}"
+    with one_at_a_time("node-image"):
+        if find_image(docker_api, name) is None:
+            source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
+            DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
+            remove_others(docker_api, name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def docker_image_with_lists(docker_api, docker_image):
+    """The same image with today's lists of system packages, which take longer to get than the packages themselves.
+
+    For tests that want packages and do not care where the lists come from: others show that nodes get them.
+    """
+    repository, _, tag = docker_image.partition(":")
+    name = f"{repository}-lists:{tag}-{datetime.now(timezone.utc):%Y%m%d}"
+    with one_at_a_time("node-image"):
+        if find_image(docker_api, name) is None:
+            definition = io.BytesIO(f"FROM {docker_image}\nRUN apt-get update -qq\n".encode())
+            said = b"".join(docker_api.build(fileobj=definition, tag=name, rm=True, nocache=True))
+            assert find_image(docker_api, name) is not None, said
+            remove_others(docker_api, name)
+    return name
+
+
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Keep other processes of the tests out meanwhile: what one of them makes the others find."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def remove_others(api, name: str) -> None:
+    """Images of earlier definitions; those that something still needs stay."""
+    for image in api.images(name.partition(":")[0]):
+        for other in set(image["RepoTags"] or ()) - {name}:
+            with contextlib.suppress(APIError):
+                api.remove_image(other)
+
+
+def root_file_system() -> Path:
+    """A tar of Debian 12, made by our own script if it is not in the cache."""
+    tar = CACHE / "debian-12.tar"
+    with one_at_a_time("root-file-system"):
+        if not tar.exists():
+            if not shutil.which("debootstrap") or os.geteuid() != 0:
+                pytest.skip("docker: no debootstrap, or not root, to make a root file system with")
+            made = subprocess.run([AMI / "rootfs.sh", tar], capture_output=True, text=True)
+            assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+    return tar
+
+
+@pytest.fixture
+def docker_provider(docker_image):
+    """A provider whose nodes nobody else sees. All that it made is gone afterwards."""
+    provider = DockerProvider(os.environ, owner=f"test-{secrets.token_hex(4)}", cache="test", image=docker_image)
+    yield provider
+    for cluster in {node.cluster for node in provider.nodes()}:
+        provider.destroy(cluster)
+
+
+def things_of(api, owner: str) -> list[str]:
+    """Every container, network and volume with this owner's label."""
+    only = {"label": f"clusterctl.owner={owner}"}
+    found = [name for container in api.containers(all=True, filters=only) for name in container["Names"]]
+    found += [network["Name"] for network in api.networks(filters=only)]
+    return found + [volume["Name"] for volume in api.volumes(filters=only)["Volumes"] or []]

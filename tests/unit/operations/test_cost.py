@@ -1,0 +1,89 @@
+"""Nothing that costs money is made before whoever pays has said yes."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.errors import UsageError
+from clusterctl.operations.cost import estimate_cost
+from clusterctl.operations.plan import make_plan
+from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.timing import StepTimer
+
+from ...support.priced import PricedProvider
+
+
+@pytest.fixture
+def priced(lab):
+    lab.provider = PricedProvider()
+    return lab
+
+
+def no(estimate):
+    raise UsageError("no", remedy="yes")
+
+
+class TestStart:
+    def test_whoever_pays_is_asked_before_anything_is_made(self, priced):
+        with pytest.raises(UsageError):
+            start_cluster(priced.parts(cluster_size=3), approve=no)
+        assert priced.provider.estimated == [["master", "node001", "node002"]]
+        assert not any(call.startswith("create") for call in priced.provider.calls)
+        assert not priced.parts().folder.exists
+
+    def test_and_once_only(self, priced):
+        asked = []
+        assert start_cluster(priced.parts(cluster_size=3), approve=asked.append).ok
+        assert [estimate.groups[0].count for estimate in asked] == [3]
+        assert start_cluster(priced.parts(cluster_size=3), approve=no).ok
+
+    def test_only_what_is_missing_is_bought(self, priced):
+        asked = []
+        start_cluster(priced.parts(cluster_size=3), approve=asked.append)
+        priced.provider.destroy("lab", ["node002"])
+        start_cluster(priced.parts(cluster_size=3), approve=asked.append)
+        assert priced.provider.estimated[1:] == [["node002"]]
+
+    def test_whoever_is_not_to_be_asked_waits_for_no_prices(self, priced):
+        assert start_cluster(priced.parts(cluster_size=2)).ok
+        assert priced.provider.estimated == []
+
+    def test_nodes_that_cost_nothing_are_not_asked_about(self, lab):
+        assert start_cluster(lab.parts(cluster_size=2), approve=no).ok
+
+
+class TestAddNodes:
+    def test_the_new_ones_are_asked_about(self, priced):
+        parts = priced.parts(cluster_size=2)
+        start_cluster(parts)
+        with pytest.raises(UsageError):
+            add_nodes(parts, [], 2, approve=no)
+        assert priced.provider.estimated == [["node002", "node003"]]
+        assert len(priced.provider.nodes("lab")) == 2
+        assert parts.folder.wanted_nodes() == ("master", "node001")
+
+
+class TestQuote:
+    def test_a_plan_alone_is_quoted_too(self, priced):
+        parts = priced.parts(cluster_size=2)
+        assert estimate_cost(parts, make_plan(parts, ("master", "node001"))).groups[0].count == 2
+
+    def test_none_where_nothing_is_missing(self, priced):
+        parts = priced.parts(cluster_size=2)
+        start_cluster(parts)
+        assert estimate_cost(parts, make_plan(parts, ("master", "node001"))) is None
+
+
+class TestClock:
+    def test_it_stands_still_while_somebody_thinks(self, monkeypatch):
+        now = [100.0]
+        monkeypatch.setattr("clusterctl.operations.timing.time.monotonic", lambda: now[0])
+        clock = StepTimer()
+        with clock.time_step("plan"):
+            now[0] += 2
+            with clock.pause_timer():
+                now[0] += 3600
+            now[0] += 1
+        assert clock.elapsed_s() == 3
+        (step,) = clock.steps
+        assert (step.plugin, step.began_s, step.ended_s) == ("plan", 0, 3)

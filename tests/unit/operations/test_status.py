@@ -1,0 +1,77 @@
+"""What is there, from the provider and the plugins; a plugin that fails is shown as unknown."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.errors import PluginError
+from clusterctl.model import StatusRow
+from clusterctl.operations.start import start_cluster
+from clusterctl.operations.status import ClusterStatus, list_clusters, query_status
+from clusterctl.testing import fake_node
+
+from .test_start import recording
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+def test_every_plugin_is_asked_in_order_and_nothing_is_changed(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=2))
+    before = lab.provider.calls[:]
+    found = query_status(lab.parts(recording(log)))
+    assert [(row.item, row.node) for row in found.rows] == [
+        ("a", "master"),
+        ("a", "node001"),
+        ("b", "master"),
+        ("b", "node001"),
+    ]
+    assert (found.name, found.provider, found.state) == ("lab", "fake", "running")
+    assert [connection.name for connection in found.published] == ["a", "b"]
+    assert lab.provider.calls == before
+
+
+def test_a_plugin_that_fails_is_unknown_and_the_others_are_asked(lab, log):
+    start_cluster(lab.parts(recording(log)))
+    found = query_status(lab.parts(recording(log, a={"status": PluginError("no answer", remedy="none")})))
+    assert found.rows[0] == StatusRow("master", "a", "unknown: plugin a: no answer", healthy=False)
+    assert {row.item for row in found.rows[1:]} == {"b"}
+
+
+def test_without_a_master_no_plugin_is_asked(lab, log):
+    start_cluster(lab.parts(recording(log)))
+    lab.provider.power_off("lab", "master")
+    del log[:]
+    found = query_status(lab.parts(recording(log)))
+    assert (found.state, found.rows) == ("partial", ())
+    assert not [entry for entry in log if entry[1] == "status"]
+
+
+def test_state_is_what_the_machines_say():
+    def of(*states):
+        nodes = tuple(fake_node(f"n{i}", state=state) for i, state in enumerate(states))
+        return ClusterStatus("lab", "fake", nodes, (), ()).state
+
+    from clusterctl.model import NodeState
+
+    running, stopped = NodeState.RUNNING, NodeState.STOPPED
+    assert of(running, running) == "running"
+    assert of(running, stopped) == "partial"
+    assert of(stopped, stopped) == "stopped"
+    assert of() == "stopped"
+
+
+def test_engines_are_a_count_or_unknown():
+    rows = (StatusRow("master", "engines", "2 of 2", count=2), StatusRow("node001", "disk", "full", count=9))
+    found = ClusterStatus("lab", "fake", (), rows, ())
+    assert (found.engine_count("master"), found.engine_count("node001")) == (2, None)
+
+
+def test_many_clusters_are_listed_in_their_order(lab, log):
+    names = ["x", "a", "m"]
+    for name in names:
+        start_cluster(lab.parts(recording(log), name=name, cluster_size=1))
+    assert [found.name for found in list_clusters([lab.parts(recording(log), name=name) for name in names])] == names
+    assert list_clusters([]) == []

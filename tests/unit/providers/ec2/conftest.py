@@ -1,0 +1,40 @@
+"""A stand-in for EC2, and the account as the program sees it."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.secret import Secret
+
+from ....standin.cloud import KEY, Cloud
+from ....support.ec2_lab import Ec2Lab
+
+
+@pytest.fixture
+def cloud(allow_loopback):
+    """Empty at the beginning of each test."""
+    with Cloud() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="session")
+def sessions():
+    """What all accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""
+    return []
+
+
+@pytest.fixture
+def aws(cloud, monkeypatch, sessions):
+    """The stand-in's account, seen from us-east-1."""
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    account = Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
+    account._sessions = sessions
+    return account
+
+
+@pytest.fixture
+def lab(tmp_path, aws, cloud):
+    """A laptop with the provider, and the cloud."""
+    return Ec2Lab(tmp_path / "laptop", aws, cloud)

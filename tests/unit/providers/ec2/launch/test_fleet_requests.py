@@ -1,0 +1,83 @@
+"""What is asked of a fleet and how a refusal is told, without an account."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.launch.fleet_requests import (
+    BATCH_SIZE,
+    FleetError,
+    delete_template,
+    summarize_errors,
+    template_exists,
+    terminate_instances,
+)
+
+from .....support.fake_aws import FakeAws, refused
+
+UNKNOWN = refused("InvalidInstanceID.NotFound")
+
+
+class TestReasons:
+    def test_each_is_said_once_with_all_its_places(self):
+        refusals = [FleetError("Odd", "not now", f"c7i.large in {zone}") for zone in "ab"]
+        assert summarize_errors(refusals) == "Odd (c7i.large in a, c7i.large in b): not now"
+
+    def test_want_of_room_needs_no_message(self):
+        code = "InsufficientInstanceCapacity"
+        assert summarize_errors([FleetError(code, "long words", "a")]) == f"{code} (a)"
+
+    def test_more_than_four_places_are_counted(self):
+        assert summarize_errors([FleetError("Odd", "no", place) for place in "abcd"]) == "Odd (a, b, c, d): no"
+        assert (
+            summarize_errors([FleetError("Odd", "no", place) for place in "abcdef"])
+            == "Odd (a, b, c, d and 2 more): no"
+        )
+
+    def test_a_type_that_a_zone_does_not_have_is_the_reason_only_where_there_is_no_other(self):
+        absent, full = FleetError("Unsupported", "not here", "a"), FleetError("Odd", "no", "b")
+        assert summarize_errors([absent, full]) == "Odd (b): no"
+        assert summarize_errors([absent]) == "Unsupported (a): not here"
+
+    def test_silence_is_said(self):
+        assert summarize_errors([]) == "AWS gave no reason"
+
+
+class TestTerminate:
+    def test_many_are_ended_by_as_many_as_one_call_takes(self):
+        aws = FakeAws({"terminate_instances": {}})
+        ids = [f"i-{number}" for number in range(BATCH_SIZE + 1)]
+        terminate_instances(aws, ids)
+        assert [call["InstanceIds"] for call in aws.asked("terminate_instances")] == [
+            ids[:BATCH_SIZE],
+            ids[BATCH_SIZE:],
+        ]
+
+    def test_one_that_is_gone_does_not_keep_the_others(self):
+        aws = FakeAws({"terminate_instances": lambda **asked: UNKNOWN if "gone" in asked["InstanceIds"] else {}})
+        terminate_instances(aws, ["a", "gone", "b"])
+        asked = [call["InstanceIds"] for call in aws.asked("terminate_instances")]
+        assert asked == [["a", "gone", "b"], ["a"], ["gone"], ["b"]]
+
+    def test_any_other_refusal_is_an_error(self):
+        with pytest.raises(AwsError, match="not for you"):
+            terminate_instances(FakeAws(), ["a", "b"])
+
+    def test_any_other_refusal_of_a_single_one_is_an_error(self):
+        aws = FakeAws({"terminate_instances": lambda **asked: UNKNOWN if asked["InstanceIds"][1:] else refused()})
+        with pytest.raises(AwsError, match="not for you"):
+            terminate_instances(aws, ["a", "b"])
+
+
+class TestTemplates:
+    def test_it_is_there_or_not(self):
+        assert template_exists(FakeAws({"describe_launch_templates": {"LaunchTemplates": [{}]}}), "x")
+        assert not template_exists(FakeAws({"describe_launch_templates": {"LaunchTemplates": []}}), "x")
+
+    def test_dropping_one_that_is_not_there_is_success(self):
+        delete_template(
+            FakeAws({"delete_launch_template": refused("InvalidLaunchTemplateName.NotFoundException")}), "x"
+        )
+        with pytest.raises(AwsError):
+            delete_template(FakeAws({"delete_launch_template": refused()}), "x")
