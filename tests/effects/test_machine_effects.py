@@ -282,22 +282,22 @@ class TestBase:
         base, cluster = plugin("base"), lab.cluster()
         join(base, cluster)
         base.clusterctl_members(cluster)
-        assert cluster.commands() == dict.fromkeys(lab.nodes, 1), "nobody had to be told"
+        assert cluster.count_commands() == dict.fromkeys(lab.nodes, 1), "nobody had to be told"
         gone = lab.nodes.pop("node1")
         again = lab.cluster()
         plugin("base").clusterctl_members(again)
-        assert again.commands() == {MASTER: 1, "node10": 1}
+        assert again.count_commands() == {MASTER: 1, "node10": 1}
         assert gone.private_address not in lab.sh(MASTER, "cat /etc/hosts /etc/ssh/ssh_known_hosts")
         assert lab.sh(MASTER, "getent hosts node10").split()[0] == lab.nodes["node10"].private_address
         third = lab.cluster()
         plugin("base").clusterctl_members(third)
-        assert third.commands() == {}
+        assert third.count_commands() == {}
         lab.boot("node2")
         fourth = lab.cluster()
         newer = plugin("base")
         newer.clusterctl_join(fourth, lab.nodes["node2"])
         newer.clusterctl_members(fourth)
-        assert fourth.commands() == {"node2": 1, MASTER: 1, "node10": 1}
+        assert fourth.count_commands() == {"node2": 1, MASTER: 1, "node10": 1}
         assert lab.sh(MASTER, "getent hosts node2").split()[0] == lab.nodes["node2"].private_address
         assert "node1.example.org" not in lab.sh("node10", "cat /etc/hosts")
 
@@ -403,9 +403,9 @@ class TestBase:
         }
         assert after == before
         assert lab.sh("node001", "pgrep -x sleep -a | grep -c 1000 || true") == "0"
-        commands = dict(cluster.commands())
+        commands = dict(cluster.count_commands())
         base.clusterctl_leave(cluster, replace(cluster.master, reachable=False))
-        assert cluster.commands() == commands
+        assert cluster.count_commands() == commands
 
     def test_a_home_with_work_in_it_is_kept_and_taken_up_again(self, lab):
         lab.boot(MASTER, facets=LASTING)

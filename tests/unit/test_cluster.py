@@ -30,14 +30,14 @@ def test_one_connection_a_node_made_when_first_used(cluster):
     first = cluster.on(cluster.master)
     assert cluster.on(cluster.master) is first
     first.run("x")
-    assert cluster.commands() == {"master": 1}
+    assert cluster.count_commands() == {"master": 1}
     cluster.close()
     assert first.closed
     assert cluster.on(cluster.master) is not first
 
 
 def test_a_node_that_is_lost_stays_on_the_list_out_of_reach(cluster):
-    cluster.lose("node001")
+    cluster.mark_unreachable("node001")
     assert [(node.alias, node.reachable) for node in cluster.nodes] == [
         ("master", True),
         ("node001", False),

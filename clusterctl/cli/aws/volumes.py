@@ -26,7 +26,7 @@ _COLUMNS = {
     "type": "TYPE",
     "state": "STATE",
     "zone": "ZONE",
-    "held": "ATTACHED TO",
+    "attached_to": "ATTACHED TO",
     "encrypted": "ENCRYPTED",
     "created": "CREATED",
 }

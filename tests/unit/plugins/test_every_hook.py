@@ -74,7 +74,7 @@ def test_prepare_remembers_and_may_refuse(parts, lab, plugin):
     assert made.folder.plugin_notes() == {"every_hook_title": "Us"}
     too_many = make_plan(made, [f"n{i}" for i in range(1001)])
     with pytest.raises(PluginError, match="a page of 1001 nodes"):
-        made.host.call("every_hook", "clusterctl_prepare", cluster=None, plan=too_many)
+        made.plugin_host.call_hook("every_hook", "clusterctl_prepare", cluster=None, plan=too_many)
 
 
 def test_join_starts_the_server_on_the_master_and_tells_the_workers_where_it_is(parts, lab):
@@ -89,7 +89,7 @@ def test_join_starts_the_server_on_the_master_and_tells_the_workers_where_it_is(
 def test_members_writes_the_page_once_for_those_who_are_there(parts, lab):
     lab.connector.down = {"node002"}
     made = parts(title="Our <b>cluster</b>")
-    start_cluster(lab.parts({"every_hook": type(made.host.plugins[0].plugin)}, start_timeout=0.4))
+    start_cluster(lab.parts({"every_hook": type(made.plugin_host.plugins[0].plugin)}, start_timeout=0.4))
     ((node, page),) = scripts(lab, "page")
     assert node == "master"
     assert "<p>master: 2 cores</p>\n<p>node001: 2 cores</p>\n" in page

@@ -18,10 +18,10 @@ groups = st.builds(
     types=st.just(("c7i.large",)),
     market=st.just("spot"),
     zone=st.just(""),
-    each=st.none() | spans,
+    node_price=st.none() | spans,
     on_demand=st.none() | spans,
 )
-parts = st.builds(QuotedPart, name=st.just("disks"), what=st.just(""), hourly=st.none() | amounts)
+parts = st.builds(QuotedPart, name=st.just("disks"), details=st.just(""), hourly=st.none() | amounts)
 
 
 @given(st.lists(groups, max_size=4), st.lists(parts, max_size=3))

@@ -24,7 +24,7 @@ def provider(laptop, monkeypatch):
 
 def it_starts(bench):
     parts = bench.make_context(None)
-    nobody = parts.with_plugins(parts.plugin_host.only(""))
+    nobody = parts.with_plugins(parts.plugin_host.restrict_to(""))
     start_cluster(nobody)
 
 

@@ -147,5 +147,5 @@ class TestListAndRemove:
         def fail():
             raise ProviderError("nobody is there", remedy="wait")
 
-        bakery.provider.images = fail
+        bakery.provider.list_images = fail
         assert complete(None, None, "") == []

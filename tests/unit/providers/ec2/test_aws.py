@@ -20,7 +20,7 @@ def test_all_regions_share_one_session(aws, monkeypatch):
 
     monkeypatch.setattr(boto3.session, "Session", session)
     aws._sessions = []
-    elsewhere = aws.elsewhere("eu-west-1")
+    elsewhere = aws.in_region("eu-west-1")
     assert (aws.region, elsewhere.region) == ("us-east-1", "eu-west-1")
     for each in (elsewhere, aws):
         zones = each.call("ec2", "describe_availability_zones")["AvailabilityZones"]

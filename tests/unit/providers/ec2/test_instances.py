@@ -113,7 +113,7 @@ def test_a_cluster_is_found_in_the_region_where_it_was_made(lab, sessions):
 
 def test_a_host_key_that_a_node_made_itself_counts_for_that_machine_over_stop_and_start(lab):
     (node,) = lab.create(plan_of(1))
-    lab.journal("lab").pin([node])
+    lab.journal("lab").pin_host_keys([node])
     lab.journal("lab").keep_host_key(node, "ssh-ed25519 AAAAown")
     (known,) = lab.provider().nodes("lab")
     assert (known.host_key, known.bootstrap_key) == ("ssh-ed25519 AAAAown", False)
@@ -185,10 +185,10 @@ class TestImages:
         assert baker.check(plan_of(1, arm, cluster="bake-arm")) == []
         lab.create(plan_of(1, arm, cluster="bake-arm"))
         made = baker.save_image("bake-arm", "debian-12", "c0ffee")
-        assert baker.image("debian-12", "c0ffee") == made
+        assert baker.find_image("debian-12", "c0ffee") == made
         other = lab.provider()
         assert other.check(plan_of(2)) == []
-        assert other.image("debian-12", "c0ffee") == ""
+        assert other.find_image("debian-12", "c0ffee") == ""
 
     @pytest.mark.parametrize("name", ["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", ""])
     @pytest.mark.parametrize("arch", ["x86_64", "arm64"])

@@ -43,8 +43,8 @@ def test_what_is_not_as_it_should_be_shows(up, lab):
         IpPermissions=[{"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}],
     )
     audit = up.audit("lab")
-    assert [each.id for each in audit.machines if not each.marked] == [machine]
-    assert [(each.id, each.encrypted) for each in audit.disks if not each.marked] == [(volume, False)]
+    assert [each.id for each in audit.machines if not each.tagged] == [machine]
+    assert [(each.id, each.encrypted) for each in audit.disks if not each.tagged] == [(volume, False)]
     assert AuditedIngressRule("all", "::/0") in audit.ingress_rules
 
 

@@ -46,7 +46,7 @@ def sweep(lab, asker):
 
 def lose(lab, cluster="lab"):
     """The laptop's files of a cluster are gone."""
-    lab.journal(cluster).remove()
+    lab.journal(cluster).delete_folder()
 
 
 def kinds(found):
@@ -77,7 +77,7 @@ class TestFinding:
         assert found.regions == 2
 
     def test_a_cluster_whose_files_are_lost_is_found_wherever_it_is_with_what_it_costs(self, lab, asker):
-        lab.aws = lab.aws.elsewhere(THERE)
+        lab.aws = lab.aws.in_region(THERE)
         lab.options = replace(OPTIONS, placement_group=True)
         lab.create(plan_of(3, SPOT))
         lose(lab)
@@ -253,7 +253,7 @@ class TestEnding:
 
     def test_what_a_cluster_needs_by_then_is_kept(self, lab, asker):
         lab.create(plan_of(1))
-        journal = lab.journal("lab").journal.read_text()
+        journal = lab.journal("lab").journal_file.read_text()
         lose(lab)
         found = look(lab, asker)
         folder = lab.journal("lab")

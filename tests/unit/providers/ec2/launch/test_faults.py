@@ -46,7 +46,7 @@ def actions_of(lab):
     lab.cloud.clear_calls()
     lab.provider().destroy("lab")
     ending = list(dict.fromkeys(call.action for call in lab.cloud.calls))
-    lab.journal("lab").remove()
+    lab.journal("lab").delete_folder()
     return starting, ending
 
 
@@ -82,7 +82,7 @@ def try_end(lab):
         lab.cloud.faults.clear()
         lab.provider().destroy("lab")
     assert lab.cloud.left() == []
-    lab.journal("lab").remove()
+    lab.journal("lab").delete_folder()
 
 
 def one_by_one(lab, faults, *, ending):

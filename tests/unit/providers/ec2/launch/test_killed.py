@@ -62,7 +62,7 @@ def calls_of(lab, plan, *, after):
     straight = Doomed(lab.aws, at=0, after=after)
     lab.create(plan, straight)
     lab.provider().destroy("lab")
-    lab.journal("lab").remove()
+    lab.journal("lab").delete_folder()
     return range(1, straight.calls + 1)
 
 
@@ -80,7 +80,7 @@ def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab
         assert len(lab.instances()) == 3, at
         lab.provider().destroy("lab")
         assert lab.instances() == [], at
-        lab.journal("lab").remove()
+        lab.journal("lab").delete_folder()
     assert deaths >= 5
 
 
@@ -93,7 +93,7 @@ def test_at_any_call_terminate_leaves_nothing(lab, dead, sample, monkeypatch, af
     for at in sample.of(calls_of(lab, plan, after=after), 6):
         deaths += killed(lab, plan, at=at, after=after)
         lab.provider().destroy("lab")
-        lab.journal("lab").remove()
+        lab.journal("lab").delete_folder()
         assert lab.instances() == [], at
         assert lab.ec2.describe_launch_templates()["LaunchTemplates"] == [], at
     assert deaths >= 5

@@ -86,7 +86,7 @@ def test_nodes_that_are_there_are_not_bought_again_and_say_the_zone(provider, cl
 
 
 def test_types_by_requirement_are_priced_by_the_cheapest(provider):
-    found = provider().estimate(plan(types=(), vcpus=4, memory_gb=8), [])
+    found = provider().estimate_nodes(plan(types=(), vcpus=4, memory_gb=8), [])
     workers = found.groups[1]
     assert len(workers.types) == 4
     assert workers.node_price.low > 0
@@ -95,7 +95,7 @@ def test_types_by_requirement_are_priced_by_the_cheapest(provider):
 
 def test_a_refused_price_list_leaves_the_table(provider, cloud):
     cloud.faults.add(Unauthorized("GetProducts"))
-    found = provider().estimate(plan(), [])
+    found = provider().estimate_nodes(plan(), [])
     assert found.is_complete
     assert any("were shipped with clusterctl" in note for note in found.notes)
 
@@ -108,7 +108,7 @@ def test_what_runs_costs_from_its_launch_on(provider, cloud, tmp_path):
     found = owner.spending("lab", owner.nodes("lab"))
     assert len(cloud.calls) <= 5
     assert found.notes == ()
-    estimated = provider().estimate(plan(2), [])
+    estimated = provider().estimate_nodes(plan(2), [])
     assert found.hourly == pytest.approx(estimated.hourly.low, rel=Decimal("0.25"))
     assert found.so_far < found.hourly / 10
     assert nodes
