@@ -23,9 +23,9 @@ from clusterctl import cli, operations, wiring
 from clusterctl.providers import local
 import clusterctl_plugins
 for package in (cli, operations, wiring, local, clusterctl_plugins):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-import docker, ipyparallel, clusterctl.ssh
+import docker, ipyparallel, clusterctl.remote.ssh
 from clusterctl.cli.main import main
 
 def receive(line):

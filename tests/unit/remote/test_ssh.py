@@ -128,7 +128,7 @@ class TestOverSSH:
         assert error.message.endswith("line 30")
         assert "line 2\n" not in error.message
         assert (error.status, error.node) == (7, "master")
-        assert str(lab[0].log("master")) in error.remedy
+        assert str(lab[0].log_file("master")) in error.remedy
 
     def test_a_full_disk_has_its_own_remedy(self, remote):
         with pytest.raises(RemoteError) as caught:
@@ -150,13 +150,13 @@ class TestOverSSH:
             secret=True,
         ).stdout
         assert said.split() == ["got", word, "0"]
-        log = lab[0].log("master").read_text()
+        log = lab[0].log_file("master").read_text()
         assert "secretive -> 0" in log
         assert word not in log
 
     def test_what_was_run_is_in_the_nodes_log(self, remote, lab):
         remote.run("echo something-to-find")
-        assert "    something-to-find\n" in lab[0].log("master").read_text()
+        assert "    something-to-find\n" in lab[0].log_file("master").read_text()
 
     def test_several_threads_share_one_connection(self, remote):
         results = {}
