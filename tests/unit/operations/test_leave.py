@@ -9,12 +9,7 @@ from clusterctl.model import Facet, NodeState
 from clusterctl.operations import leave
 from clusterctl.operations.start import start_cluster
 
-from .test_start import of, recording
-
-
-@pytest.fixture
-def log():
-    return []
+from ...support.recording import of, recording
 
 
 @pytest.fixture

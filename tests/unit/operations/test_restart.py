@@ -10,12 +10,7 @@ from clusterctl.errors import DeadlineError
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.operations.start import start_cluster
 
-from .test_start import of, recording
-
-
-@pytest.fixture
-def log():
-    return []
+from ...support.recording import of, recording
 
 
 def test_where_nodes_cannot_be_booted_anew_they_are_powered_off_and_on(lab, log):

@@ -9,12 +9,7 @@ from clusterctl.errors import PluginError, StateError
 from clusterctl.operations.run_plugin import run_plugin
 from clusterctl.operations.start import start_cluster
 
-from .test_start import of, recording
-
-
-@pytest.fixture
-def log():
-    return []
+from ...support.recording import of, recording
 
 
 class Joining:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from clusterctl.errors import PluginError
 from clusterctl.model import StatusRow
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.status import ClusterStatus, list_clusters, query_status
 from clusterctl.testing import fake_node
 
-from .test_start import recording
-
-
-@pytest.fixture
-def log():
-    return []
+from ...support.recording import recording
 
 
 def test_every_plugin_is_asked_in_order_and_nothing_is_changed(lab, log):
