@@ -1,4 +1,4 @@
-"""What every machine needs, as scripts. What they do is in test_machine_effects.py."""
+"""What every machine needs, as scripts. What they do is in tests/effects/test_base_effects.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More users, as scripts. What they do is in test_machine_effects.py."""
+"""More users, as scripts. What they do is in tests/effects/test_users_effects.py."""
 
 from __future__ import annotations
 

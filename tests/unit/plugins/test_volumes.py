@@ -1,4 +1,4 @@
-"""Disks, as scripts. What they do is in test_machine_effects.py."""
+"""Disks, as scripts. What they do is in tests/effects/test_disks_effects.py."""
 
 from __future__ import annotations
 
