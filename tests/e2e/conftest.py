@@ -15,6 +15,7 @@ import pytest
 from ..support.baking import vm_image  # noqa: F401  fixture
 from ..support.cold_start import ColdStart, anybodys_python, virtual_environment
 from ..support.laptop import CommandLines, Laptop, poll
+from ..support.openssh import agent  # noqa: F401  fixture
 from ..support.sharing import group_of
 from ..support.sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from ..support.systemd_hosts import systemd_hosts  # noqa: F401  fixture

@@ -1,4 +1,4 @@
-"""A line that every login shell reads as the same. With real ones, over SSH: tests/e2e/test_openssh.py."""
+"""A line that every login shell reads as the same. With real ones, over SSH: tests/e2e/test_login_shells.py."""
 
 from __future__ import annotations
 

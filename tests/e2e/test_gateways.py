@@ -1,0 +1,170 @@
+"""Getting onto machines that are not ours: through a gateway, and by the tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+import threading
+from contextlib import AsyncExitStack
+
+import asyncssh
+import pytest
+
+from clusterctl.errors import RemoteError
+from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.model import Access
+from clusterctl.remote.gateways import Gateways, _connect_socket
+from clusterctl.testing import fake_node
+from clusterctl.tunnel import forwarder
+from clusterctl.tunnel import process as tunnel
+
+from ..support.openssh import locked_key
+from ..support.sshds import free_port, tunnel_works
+
+pytestmark = pytest.mark.e2e
+
+
+def went(server):
+    """Whether somebody who was logged in there has gone."""
+    return any(sign in server.log for sign in ("isconnect", "onnection closed", "reset by peer"))
+
+
+class TestGateway:
+    @pytest.fixture
+    def gate(self, sshds, host, login, home):
+        """A gateway that lets the user's own key in and not the cluster's, as the hosts do the other way round."""
+        server = sshds.start()
+        server.allow(ensure_key_pair(home / "id_ed25519"))
+        host.allow(login.public_key)
+        (home / "known_hosts").write_text(server.known_hosts_line)
+        return server
+
+    @staticmethod
+    def behind(gate, host, **changes):
+        return host.node(access=Access(jump=f"{getpass.getuser()}@127.0.0.1:{gate.port}"), **changes)
+
+    def test_all_nodes_behind_it_share_one_login_there_which_ends_with_the_last(self, gate, host, login, poll):
+        gateways = Gateways()
+        nodes = [self.behind(gate, host, alias=alias) for alias in ("master", "node001", "node002")]
+        login.pin(*nodes)
+        remotes = [login.to(node, gateways=gateways) for node in nodes]
+        threads = [threading.Thread(target=remote.run, args=("echo hi",)) for remote in remotes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [remote.run("echo hi").stdout for remote in remotes] == ["hi\n"] * 3
+        assert gate.log.count("Accepted publickey") == 1
+        for remote in remotes:
+            assert not went(gate)
+            remote.close()
+        poll(lambda: went(gate), "the gateway sees its user go")
+
+    def test_one_that_went_away_is_logged_in_to_again(self, gate, host, login):
+        gateways = Gateways()
+        node = self.behind(gate, host)
+        login.pin(node)
+        login.to(node, gateways=gateways).connect()
+        gateways._clients[node.access.jump].close()
+        assert login.to(node, gateways=gateways).run("echo hi").stdout == "hi\n"
+
+    def test_one_that_nobody_knows_is_refused(self, gate, host, login, home):
+        (home / "known_hosts").unlink()
+        node = self.behind(gate, host)
+        login.pin(node)
+        said = login.refusal(node)
+        assert f"the host key of the gateway 127.0.0.1:{gate.port} is not in your known_hosts" in said
+        assert f"ssh -p {gate.port} {getpass.getuser()}@127.0.0.1" in said
+
+    def test_one_that_shows_another_key_is_refused(self, gate, host, login, home, tmp_path):
+        key = ensure_key_pair(tmp_path / "another")
+        (home / "known_hosts").write_text(f"[127.0.0.1]:{gate.port} {key}\n")
+        login.pin(self.behind(gate, host))
+        said = login.refusal(self.behind(gate, host))
+        assert f"the gateway 127.0.0.1:{gate.port} shows another host key" in said
+        assert f"ssh-keygen -R '[127.0.0.1]:{gate.port}'" in said
+
+    def test_one_that_lets_nobody_in_is_named(self, gate, host, login, home):
+        (home / "id_ed25519").unlink()
+        login.pin(self.behind(gate, host))
+        assert f"is not let in at the gateway 127.0.0.1:{gate.port}" in login.refusal(self.behind(gate, host))
+
+    def test_a_host_that_is_off_behind_it_is_told_with_its_gateway(self, gate, login):
+        node = fake_node(
+            address="127.0.0.1", port=free_port(), access=Access(jump=f"{getpass.getuser()}@127.0.0.1:{gate.port}")
+        )
+        said = login.refusal(node, RemoteError)
+        assert f"does not answer on 127.0.0.1:{node.port} through " in said
+
+    def test_one_that_is_off_is_waited_for_once(self, login, monkeypatch):
+        gateways, tried = Gateways(), []
+        monkeypatch.setattr(
+            "clusterctl.remote.gateways._connect_socket", lambda *where: tried.append(where) or _connect_socket(*where)
+        )
+        with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+            jump = f"me@127.0.0.1:{silent.getsockname()[1]}"
+            waiting = [socket.socket() for _ in range(3)]
+            for each in waiting:  # fills its backlog: the next one gets no answer at all
+                each.setblocking(False)
+                each.connect_ex(silent.getsockname())
+            (login.folder / "me" / ".ssh" / "known_hosts").write_text(
+                f"[127.0.0.1]:{silent.getsockname()[1]} {login.public_key}\n"
+            )
+            for alias in ("master", "node001", "node002"):
+                node = fake_node(alias, access=Access(jump=jump))
+                assert "does not answer" in login.refusal(node, RemoteError, gateways=gateways)
+            assert tried == [silent.getsockname()]
+            for each in waiting:
+                each.close()
+
+
+@pytest.mark.timeout(60)  # the system itself gives up after two minutes
+def test_a_silent_host_is_given_up_soon(login):
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(silent.getsockname())
+        assert "does not answer" in login.refusal(fake_node(port=silent.getsockname()[1]), RemoteError)
+        for each in waiting:
+            each.close()
+
+
+class TestTunnel:
+    def test_it_goes_through_the_gateway(self, sshds, host, login, home, echo, tmp_path):
+        gate = sshds.start()
+        gate.allow(ensure_key_pair(home / "id_ed25519"))
+        host.allow(login.public_key)
+        (home / "known_hosts").write_text(gate.known_hosts_line)
+        node = host.node(access=Access(jump=f"{getpass.getuser()}@127.0.0.1:{gate.port}"))
+        assert tunnel_works(login, node, echo)
+        assert "Accepted publickey" in gate.log
+
+    def test_it_goes_through_no_gateway_that_nobody_knows(self, sshds, host, home, tmp_path):
+        gate = sshds.start()
+        gate.allow(ensure_key_pair(home / "id_ed25519"))
+        node = host.node(access=Access(jump=f"{getpass.getuser()}@127.0.0.1:{gate.port}"))
+
+        async def connect():
+            async with AsyncExitStack() as opened:
+                await forwarder._connect_to_target(
+                    tunnel.Target.for_node(node, tmp_path / "id", tmp_path / "pinned"), opened
+                )
+
+        with pytest.raises(asyncssh.HostKeyNotVerifiable):
+            asyncio.run(connect())
+        assert "Accepted" not in gate.log
+
+    def test_it_has_the_key_file(self, host, login, echo, tmp_path):
+        host.allow(ensure_key_pair(tmp_path / "mine"))
+        assert tunnel_works(login, host.node(access=Access(key=str(tmp_path / "mine"))), echo)
+
+    def test_it_has_the_agents_keys(self, host, login, echo, tmp_path, agent):
+        host.allow(ensure_key_pair(tmp_path / "mine"))
+        agent(tmp_path / "mine")
+        assert tunnel_works(login, host.node(access=Access(agent=True)), echo)
+
+    def test_it_has_a_key_with_a_passphrase_from_the_agent(self, host, login, echo, tmp_path, agent):
+        host.allow(locked_key(tmp_path / "mine", agent))
+        assert tunnel_works(login, host.node(access=Access(key=str(tmp_path / "mine"))), echo)
