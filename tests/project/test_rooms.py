@@ -1,4 +1,4 @@
-"""docs/architecture.md draws the rooms as they are, and no room is a corridor."""
+"""docs/architecture.md draws the rooms as they are, no room is a corridor, and no file of tests is a scroll."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "clusterctl"
 MOST_FILES = 16
 """In one folder, `__init__.py` included. Past it, what belongs together gets a folder of its own."""
+MOST_LINES = 400
+"""In one file of tests. Past it, it has several nouns, and each gets a file of its own."""
 
 
 def drawing() -> list[tuple[int, list[str]]]:
@@ -52,3 +54,8 @@ def test_the_drawing_has_every_folder_in_its_room_and_no_other():
 def test_no_folder_has_more_files_than_one_looks_through():
     counts = {folder: len(list(folder.glob("*.py"))) for folder in (PACKAGE, *(PACKAGE / name for name in folders()))}
     assert {str(folder): count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_no_file_of_tests_is_longer_than_one_reads():
+    counts = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py")}
+    assert {str(path.relative_to(ROOT)): count for path, count in counts.items() if count > MOST_LINES} == {}
