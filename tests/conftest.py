@@ -31,10 +31,6 @@ from .support.sharing import Sharing, in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# No test measures time: a busy computer is no fault. What else the profile in force says stays, such as that of CI.
-hypothesis.settings.register_profile("untimed", parent=hypothesis.settings.default, deadline=None)
-hypothesis.settings.load_profile("untimed")
-
 _PROCESS = frozenset(
     {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
 )

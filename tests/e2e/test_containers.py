@@ -123,7 +123,8 @@ def work_anew(story: Story, alias: str, ids: list[int]) -> bool:
         return False
     code = (
         f"try:\n    answer = client[{ids}].apply_async(os.getpid).get(timeout=10)\n"
-        "except (ipyparallel.error.TimeoutError, ipyparallel.error.EngineError):\n    answer = [0]"
+        "except (ipyparallel.error.TimeoutError, ipyparallel.error.EngineError, ipyparallel.error.CompositeError):\n"
+        "    answer = [0]"
     )
     return {*map(str, python(story, code))} <= {*inside(alias, "pgrep -f IPEngine.id || true").split()}
 
