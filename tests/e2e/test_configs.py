@@ -39,13 +39,15 @@ PLUGINS = ippackages, ipcluster
 
 
 def test_the_talks_file_and_the_lines_that_were_typed(new_laptop):
-    laptop = new_laptop()
+    # Its cluster was far away: the first start opens the tunnel.
+    laptop = new_laptop(more={"CLUSTERCTL_TUNNEL": "always"})
     laptop.home.mkdir()
     (laptop.home / "config").write_text(TALK)
     started = laptop.run("start", "mycluster", "-s", "3", "-b", "0.07", "--force-spot-master").stdout
     assert "msgpack-python, a package since renamed, is read as msgpack" in started
     assert "ami-999d49f0" in started
     assert "engines on 3 nodes for " in started
+    assert laptop.json("tunnel", "--json")["forwards"]
     (found,) = laptop.json("list", "--json")
     count = found["engines"]
     assert count >= 3
