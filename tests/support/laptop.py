@@ -255,8 +255,8 @@ class Laptop:
         """End every cluster, and insist that nothing of them is left anywhere."""
         ports, folders = self.listeners(), self.run_folders()
         names = {path.name for kind in ("clusters", "local") for path in self.home.glob(f"{kind}/*")}
-        result = self.run("terminate", "--yes", *sorted(names), status=None) if names else None
         try:
+            result = self.run("terminate", "--yes", *sorted(names), status=None) if names else None
             self.assert_nothing_left(ports, folders)
             assert result is None or result.returncode == 0, result.stderr
         finally:

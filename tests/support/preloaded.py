@@ -91,6 +91,7 @@ class Preloaded:
     def run(self, *arguments, env, code="", stdin="", timeout=120):
         """What `subprocess.run` does, for a command line of clusterctl, or for code and the words behind it."""
         words = ["-c" if code else "clusterctl", *arguments]
+        assert self._process.poll() is None, "the Python that commands are copied from has ended: see its traceback"
         with ExitStack() as opened:
             line = opened.enter_context(socket.socket(socket.AF_UNIX))
             line.settimeout(timeout)
