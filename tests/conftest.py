@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from clusterctl_standin.fixtures import bodies  # noqa: F401  fixture
 
 from clusterctl.config import loading as config
 from clusterctl.events import Event, EventKind
@@ -23,7 +24,6 @@ from clusterctl.operations.context import RunContext
 from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeConnector, FakeProvider
 
-from .standin.fixtures import bodies  # noqa: F401  fixture
 from .support import sampling
 from .support.docker_engine import docker_api, docker_image, docker_image_with_lists, docker_provider  # noqa: F401  fixtures
 from .support.sharing import Sharing, in_order

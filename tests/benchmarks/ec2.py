@@ -17,9 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from clusterctl_standin.cloud import Cloud
 from common import CLUSTERCTL, home, machine
-
-from tests.standin.cloud import Cloud
 
 CONFIG = """
 [cluster many]

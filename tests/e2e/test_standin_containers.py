@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from clusterctl_standin.bodies.subnet import METADATA
+from clusterctl_standin.bodies.waiting import until
 
 from clusterctl.identity.keys import ensure_key_pair, new_key_pair
-
-from ..standin.bodies.subnet import METADATA
-from ..standin.bodies.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

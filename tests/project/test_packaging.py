@@ -27,6 +27,12 @@ AMI = sorted(
     for path in (ROOT / "ami").glob(pattern)
     if path.is_file()
 )
+STANDIN = sorted(
+    path.relative_to(ROOT / "tests" / "standin").as_posix()
+    for pattern in SETUPTOOLS["package-data"]["clusterctl_standin"]
+    for path in (ROOT / "tests" / "standin").glob(pattern)
+    if path.is_file()
+)
 TEMPLATES = sorted(
     path.name
     for pattern in SETUPTOOLS["package-data"]["clusterctl_templates"]
@@ -98,6 +104,12 @@ def test_how_images_are_made_is_data_and_all_of_it_is_named():
     assert {path.as_posix() for path in files} - set(AMI) == {"__init__.py", "README.md"}
 
 
+def test_what_is_no_python_in_the_stand_in_is_data_and_all_of_it_is_named():
+    files = {path.relative_to(ROOT / "tests" / "standin") for path in (ROOT / "tests" / "standin").rglob("*")}
+    others = {path.as_posix() for path in files if path.suffix not in ("", ".py", ".pyc")} | set(STANDIN)
+    assert others == {*STANDIN, "README.md"}
+
+
 @pytest.mark.parametrize("module", ["testing/__init__", "api"])
 def test_what_plugin_authors_need_is_shipped(module):
     assert (ROOT / "clusterctl" / f"{module}.py").exists()
@@ -152,6 +164,7 @@ class TestWheel:
         names = set(wheel.namelist())
         wanted = {"clusterctl/py.typed", *(f"clusterctl_templates/{name}" for name in TEMPLATES)}
         wanted |= {f"clusterctl_ami/{name}" for name in AMI}
+        wanted |= {f"clusterctl_standin/{name}" for name in STANDIN}
         for name, folder in SETUPTOOLS["package-dir"].items():
             files = (ROOT / folder).rglob("*.py")
             wanted |= {f"{name}/{path.relative_to(ROOT / folder).as_posix()}" for path in files}
@@ -161,7 +174,13 @@ class TestWheel:
     def test_nothing_else_is(self, wheel):
         tops = {name.split("/")[0] for name in wheel.namelist()}
         info = {top for top in tops if top.endswith(".dist-info")}
-        assert tops - info == {"clusterctl", "clusterctl_ami", "clusterctl_plugins", "clusterctl_templates"}
+        assert tops - info == {
+            "clusterctl",
+            "clusterctl_ami",
+            "clusterctl_plugins",
+            "clusterctl_standin",
+            "clusterctl_templates",
+        }
 
     def test_its_entry_points_are_the_command_and_the_plugins(self, wheel):
         (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]

@@ -34,7 +34,9 @@ HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="ut
 
 def declared_requirements():
     for extra in ([], *PROJECT["optional-dependencies"].values()):
-        yield from map(Requirement, extra or PROJECT["dependencies"])
+        for requirement in map(Requirement, extra or PROJECT["dependencies"]):
+            if requirement.name != PROJECT["name"]:  # an extra may have another one in it
+                yield requirement
 
 
 def pin_of(name, python):

@@ -1,4 +1,4 @@
-"""`python -m tests.standin`: the stand-in by hand. It prints what to put in the environment, and runs until Ctrl-C."""
+"""`python -m clusterctl_standin`: the stand-in by hand. It prints what the environment needs, and runs until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def limit(text: str) -> tuple[tuple[str, str, str], int]:
 
 def main(arguments: list[str]) -> int:
     """Run until told to stop; then say what was left over."""
-    parser = argparse.ArgumentParser(prog="python -m tests.standin", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m clusterctl_standin", description=__doc__)
     parser.add_argument("--capacity", type=limit, action="append", default=[], metavar="TYPE,ZONE,MARKET=NUMBER")
     parser.add_argument("--fault", type=fault, action="append", default=[], metavar="NAME[:ACTION][:OPTION=VALUE]...")
     parser.add_argument("--quiet", action="store_true", help="say nothing of the calls that arrive")

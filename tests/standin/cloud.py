@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core.exceptions import ServiceException
 
-from . import images, leaks, limits, made_once, wire  # noqa: F401  made_once: what it replaces
-from .actions import HANDLERS
-from .calls import Call, CallLog
-from .capacity import SPOT, Capacity
-from .effects import Effects
+from . import leaks
+from .api import limits, made_once, wire  # noqa: F401  made_once: what it replaces
+from .api.actions import HANDLERS
+from .api.calls import Call, CallLog
+from .api.effects import Effects
+from .api.moto_side import Moto
+from .api.proxy import Proxy
+from .api.tokens import Tokens
 from .faults import Faults, LostError
-from .lives import Life, Lives
-from .machine_view import Machine, machine_of
-from .moto_side import Moto
-from .prices import Prices
-from .proxy import Proxy
-from .quotas import Quotas
-from .spot import SpotRequests
-from .states import INTERRUPTED, NO_ROOM, end, powered_off
-from .tokens import Tokens
+from .fleets.capacity import SPOT, Capacity
+from .fleets.spot import SpotRequests
+from .instances import images
+from .instances.lives import Life, Lives
+from .instances.machine_view import Machine, machine_of
+from .instances.states import INTERRUPTED, NO_ROOM, end, powered_off
+from .money.prices import Prices
+from .money.quotas import Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .fleets import Fleet
-    from .placement import PlacementGroup
+    from .fleets.fleets import Fleet
+    from .network.placement import PlacementGroup
 
 CHANGING = ("Run", "Create", "Start", "Stop", "Reboot", "Terminate", "Delete", "Modify", "Cancel", "Attach", "Detach")
 KEY = "AKIASTANDIN000000000"

@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import wire
-from .capacity import ANY, ON_DEMAND, SPOT
+from .api import wire
+from .fleets.capacity import ANY, ON_DEMAND, SPOT
 
 if TYPE_CHECKING:
-    from .effects import Effects
+    from .api.effects import Effects
 
 ALWAYS = 1_000_000
 LAUNCHES = ("CreateFleet", "RunInstances")

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import io
 import os
 import secrets
-import shutil
-import subprocess
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from docker.errors import APIError
+from clusterctl_standin.bodies.cache import CERTIFICATES, one_at_a_time, remove_others, root_file_system
 
 from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
 from clusterctl.providers.docker.images import find_image
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 AMI = Path(__file__).parents[2] / "ami"
-CACHE = Path(os.environ.get("CLUSTERCTL_TEST_CACHE") or Path(tempfile.gettempdir()) / "clusterctl-test-cache")
-"""Keeps the root file system, which takes a minute to make."""
-CERTIFICATES = sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
-"""What this computer trusts beyond the usual: without them containers here may not reach PyPI."""
 
 
 @pytest.fixture(scope="session")
@@ -73,35 +60,6 @@ def docker_image_with_lists(docker_api, docker_image):
             assert find_image(docker_api, name) is not None, said
             remove_others(docker_api, name)
     return name
-
-
-@contextlib.contextmanager
-def one_at_a_time(name: str) -> Iterator[None]:
-    """Keep other processes of the tests out meanwhile: what one of them makes the others find."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def remove_others(api, name: str) -> None:
-    """Images of earlier definitions; those that something still needs stay."""
-    for image in api.images(name.partition(":")[0]):
-        for other in set(image["RepoTags"] or ()) - {name}:
-            with contextlib.suppress(APIError):
-                api.remove_image(other)
-
-
-def root_file_system() -> Path:
-    """A tar of Debian 12, made by our own script if it is not in the cache."""
-    tar = CACHE / "debian-12.tar"
-    with one_at_a_time("root-file-system"):
-        if not tar.exists():
-            if not shutil.which("debootstrap") or os.geteuid() != 0:
-                pytest.skip("docker: no debootstrap, or not root, to make a root file system with")
-            made = subprocess.run([AMI / "rootfs.sh", tar], capture_output=True, text=True)
-            assert made.returncode == 0, made.stdout[-2000:] + made.stderr
-    return tar
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clusterctl_standin.cloud import Cloud
+
     from clusterctl.events import Event
     from clusterctl.providers.ec2.aws import Aws
-
-    from ..standin.cloud import Cloud
 
 HERE = "192.0.2.7/32"
 OPTIONS = Ec2Options(address="private", allow_from=(HERE,))

@@ -7,10 +7,10 @@ of the cloud.
 from __future__ import annotations
 
 import pytest
+from clusterctl_standin.bodies.waiting import until
 
 from clusterctl.identity.keys import new_key_pair
 
-from ..standin.bodies.waiting import until
 from .hosts import LOGIN, Host, Hosts
 from .qemu import listens
 

@@ -22,9 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl_standin.bodies.cache import CACHE, CERTIFICATES, root_file_system
+
 from clusterctl.identity.keys import new_key_pair
 
-from .docker_engine import CACHE, CERTIFICATES, root_file_system
 from .hosts import LOGIN, Host
 from .qemu import Bridge, Drive, Guest, Image, listens, overlay, power_on, run
 

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import (
-    fleets,
-    groups,
-    imaging,
-    instances,
-    machines,
-    parameters,
-    placement,
-    pricelist,
-    prices,
-    quotas,
-    running,
-    spot,
-    states,
-    tagging,
-)
+from ..fleets import fleets, spot
+from ..instances import describe as instances
+from ..instances import imaging, machines, parameters, running, states
+from ..money import pricelist, prices, quotas
+from ..network import groups, placement
+from . import tagging
 
 if TYPE_CHECKING:
     from collections.abc import Callable

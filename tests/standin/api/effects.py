@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .capacity import Pool, covers
+from ..fleets.capacity import Pool, covers
 
 if TYPE_CHECKING:
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass

@@ -9,7 +9,7 @@ from . import wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 OURS = ("sir-", "pg-", "fleet-")
 

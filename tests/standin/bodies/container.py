@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from ..machine_view import Machine
+    from ..instances.machine_view import Machine
     from .disks import Shelf
     from .subnet import Subnet
 

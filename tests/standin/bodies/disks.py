@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...support.docker_engine import CACHE
+from .cache import CACHE
 from .subnet import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..machine_view import Disk
+    from ..instances.machine_view import Disk
     from .subnet import Subnet
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from docker.errors import ImageNotFound
 
-from ...support.docker_engine import CERTIFICATES, one_at_a_time, remove_others, root_file_system
+from .cache import CERTIFICATES, one_at_a_time, remove_others, root_file_system
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -21,7 +21,7 @@ from .subnet import METADATA
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
-    from ..machine_view import Machine
+    from ..instances.machine_view import Machine
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"

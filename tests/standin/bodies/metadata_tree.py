@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from ..machine_view import Machine
+    from ..instances.machine_view import Machine
 
 Tree = dict[str, Union[str, "Tree"]]
 ACCOUNT = "123456789012"

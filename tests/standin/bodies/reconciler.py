@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..cloud import Cloud
-    from ..machine_view import Machine
+    from ..instances.machine_view import Machine
 
 _SETTLED_S = 300.0
 _GONE = "terminated"

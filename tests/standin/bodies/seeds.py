@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..machine_view import Machine
+    from ..instances.machine_view import Machine
 
 
 def hostname(machine: Machine) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from ...support.docker_engine import CACHE
+from .cache import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..money.prices import price_too_low
 from .capacity import SPOT
-from .prices import price_too_low
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.utils import random_fleet_id
 
-from . import wire
+from ..api import wire
+from ..instances.describe import tag_list
+from ..instances.launch_data import check, merged, tags_by_kind
+from ..instances.launching import Order, launch
+from ..instances.lives import Life, utcnow
+from ..instances.states import BY_USER, end
+from ..network.subnets import check_place
 from .allotment import Allotment, Offer, Refusal, Wish, allot
 from .capacity import ON_DEMAND, SPOT
-from .instances import tag_list
-from .launch_data import check, merged, tags_by_kind
-from .launching import Order, launch
-from .lives import Life, utcnow
 from .offers import Variant, offers_of, room_for, variants_of
-from .states import BY_USER, end
-from .subnets import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from ..api import wire
+from ..instances.launch_data import image_of, merged
+from ..instances.machines import machine_type, matching, zones_offering
+from ..money.prices import on_demand_usd
+from ..money.quotas import exceeded
+from ..network.subnets import free_addresses, places
 from .allotment import Offer, Refusal, Room
 from .capacity import SPOT, shortage
-from .launch_data import image_of, merged
-from .machines import machine_type, matching, zones_offering
-from .prices import on_demand_usd
-from .quotas import exceeded
-from .subnets import free_addresses, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass(frozen=True)

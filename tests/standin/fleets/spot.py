@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.utils import random_spot_request_id
 
-from . import wire
-from .filters import holds
-from .instances import tag_list
-from .lives import Life, utcnow
+from ..api import wire
+from ..api.filters import holds
+from ..instances.describe import tag_list
+from ..instances.lives import Life, utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass

@@ -11,14 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .filters import holds
+from ..api import wire
+from ..api.filters import holds
 from .lives import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
     from .lives import Life
 
 ACCOUNT = "123456789012"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.utils import random_ami_id
 
-from . import wire
+from ..api import wire
 from .images import RealAmi
 from .launch_data import tags_by_kind
 from .lives import utcnow
@@ -15,7 +15,7 @@ from .lives import utcnow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 BOOT_TEXT = "Cloud-init v. 24.4 finished. Datasource DataSourceEc2Local.  Up 12.34 seconds\n"
 

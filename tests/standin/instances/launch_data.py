@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.types import Base64EncodedString
 
-from . import wire
-from .capacity import SPOT
+from ..api import wire
+from ..fleets.capacity import SPOT
 from .machines import machine_type, zones_offering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 USER_DATA_LIMIT = 16 * 1024
 

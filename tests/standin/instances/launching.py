@@ -16,8 +16,9 @@ from moto.ec2.models.elastic_block_store import VolumeAttachment
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.utils import random_reservation_id
 
-from . import launch_data, wire
-from .capacity import SPOT
+from ..api import wire
+from ..fleets.capacity import SPOT
+from . import launch_data
 from .launch_data import image_of, tags_by_kind
 from .lives import Life, utcnow
 from .machines import machine_type
@@ -25,7 +26,7 @@ from .machines import machine_type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from ..api import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

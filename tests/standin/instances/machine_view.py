@@ -6,13 +6,13 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .instances import tags_of
+from .describe import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
     from .lives import Life
 
 

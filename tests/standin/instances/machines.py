@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
 from moto.ec2.utils import generic_filter
 
-from . import wire
+from ..api import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 STANDARD = frozenset("acdhimrtz")
 """The families that share the quotas of standard instances, by their first letter."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from ..api import wire
 from .images import PUBLIC_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 _CHANGED = datetime(2025, 6, 11, tzinfo=timezone.utc)
 

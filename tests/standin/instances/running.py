@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .allotment import Offer
-from .capacity import ON_DEMAND, SPOT
-from .instances import ACCOUNT, view
+from ..api import wire
+from ..fleets.allotment import Offer
+from ..fleets.capacity import ON_DEMAND, SPOT
+from ..fleets.offers import room_for, template_of
+from ..money.prices import on_demand_usd, price_too_low
+from ..network.subnets import check_place, places
+from .describe import ACCOUNT, view
 from .launch_data import check, merged
 from .launching import Order, launch
 from .machines import zones_offering
-from .offers import room_for, template_of
-from .prices import on_demand_usd, price_too_low
-from .subnets import check_place, places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 NOT_DATA = ("MinCount", "MaxCount", "ClientToken", "DryRun", "LaunchTemplate")
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .capacity import SPOT, shortage
+from ..api import wire
+from ..fleets.capacity import SPOT, shortage
+from ..money.quotas import exceeded
 from .lives import CODES, Life, utcnow
-from .quotas import exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BY_ITSELF = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.session import Session
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
-from . import wire
-from .machines import machine_type, types_in
+from ..api import wire
+from ..instances.machines import machine_type, types_in
 from .prices import on_demand_usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 VOLUMES = {
     "gp3": ("General Purpose", "VolumeUsage.gp3", 0.08),

@@ -13,14 +13,14 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .filters import matches
-from .machines import machine_type, types_in, zones_offering
+from ..api import wire
+from ..api.filters import matches
+from ..instances.machines import machine_type, types_in, zones_offering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 STEP = timedelta(hours=6)
 _EPOCH = datetime(2025, 1, 1, tzinfo=timezone.utc)

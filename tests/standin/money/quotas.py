@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .capacity import ON_DEMAND, SPOT
+from ..api import wire
+from ..fleets.capacity import ON_DEMAND, SPOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 CODES = {SPOT: "L-34B43A08", ON_DEMAND: "L-1216C47A"}
 NAMES = {

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from ..api import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 def delete_security_group(cloud: Cloud, request: wire.Request) -> Mapping[str, Any] | wire.Answer:

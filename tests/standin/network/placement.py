@@ -6,15 +6,15 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import wire
-from .filters import holds
-from .instances import tag_list
-from .launch_data import tags_by_kind
+from ..api import wire
+from ..api.filters import holds
+from ..instances.describe import tag_list
+from ..instances.launch_data import tags_by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import launch_data, wire
+from ..api import wire
+from ..instances import launch_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Cloud
+    from ..cloud import Cloud
 
 
 def subnet_asked(data: Mapping[str, Any]) -> str:

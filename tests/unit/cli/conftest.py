@@ -128,7 +128,7 @@ def sessions():
 @pytest.fixture
 def cloud(allow_loopback, monkeypatch, sessions):
     """An account on the stand-in, as the environment says."""
-    from ...standin.cloud import Cloud
+    from clusterctl_standin.cloud import Cloud
 
     def account(*given, **more):
         made = Aws(*given, **more)

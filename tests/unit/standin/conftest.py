@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from clusterctl_standin.cloud import Cloud
+from clusterctl_standin.fixtures import bodies  # noqa: F401  fixture
 
-from ...standin.cloud import Cloud
-from ...standin.fixtures import bodies  # noqa: F401  fixture
 from ...support.launcher import Launcher
 
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"

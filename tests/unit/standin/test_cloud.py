@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-
-from ...standin.cloud import Cloud
+from clusterctl_standin.cloud import Cloud
 
 pytestmark = pytest.mark.slow  # all of them together take more than a minute
 

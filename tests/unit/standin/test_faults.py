@@ -9,10 +9,9 @@ import botocore.exceptions
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from ...standin.__main__ import fault, limit
-from ...standin.cloud import Cloud
-from ...standin.faults import (
+from clusterctl_standin.__main__ import fault, limit
+from clusterctl_standin.cloud import Cloud
+from clusterctl_standin.faults import (
     Broken,
     Dies,
     Fails,
@@ -29,6 +28,7 @@ from ...standin.faults import (
     Unauthorized,
     faults_at,
 )
+
 from ...support.launcher import ids_of
 
 pytestmark = pytest.mark.slow  # all of them together take more than a minute

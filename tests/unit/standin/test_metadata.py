@@ -8,10 +8,10 @@ import urllib.error
 import urllib.request
 
 import pytest
+from clusterctl_standin.bodies.metadata import TOKEN, TTL, Metadata, serve
+from clusterctl_standin.bodies.subnet import METADATA
 
 from ...e2e.test_standin_containers import launch
-from ...standin.bodies.metadata import TOKEN, TTL, Metadata, serve
-from ...standin.bodies.subnet import METADATA
 
 IMDS = f"http://{METADATA}/latest"
 TOKENS = {"MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "InstanceMetadataTags": "enabled"}}

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from botocore.exceptions import ClientError
-
-from ...standin.prices import on_demand_usd
+from clusterctl_standin.money.prices import on_demand_usd
 
 pytestmark = pytest.mark.slow  # all of them together take more than a minute
 

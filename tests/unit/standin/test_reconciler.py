@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from ...standin.bodies.reconciler import Reconciler
+from clusterctl_standin.bodies.reconciler import Reconciler
 
 
 class Recorder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
+from clusterctl_standin.faults import Slow
 
-from ...standin.faults import Slow
 from ...support.launcher import ids_of
 
 pytestmark = pytest.mark.slow  # all of them together take more than a minute

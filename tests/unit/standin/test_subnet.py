@@ -5,9 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 import pytest
-
-from ...standin.bodies import subnet
-from ...standin.bodies.subnet import SUBNETS, USUAL, claimed
+from clusterctl_standin.bodies import subnet
+from clusterctl_standin.bodies.subnet import SUBNETS, USUAL, claimed
 
 
 @pytest.fixture

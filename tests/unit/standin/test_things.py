@@ -6,8 +6,8 @@ import base64
 
 import pytest
 from botocore.exceptions import ClientError
+from clusterctl_standin.instances.images import PUBLIC_IMAGES
 
-from ...standin.images import PUBLIC_IMAGES
 from ...support.launcher import ids_of
 
 pytestmark = pytest.mark.slow  # all of them together take more than a minute

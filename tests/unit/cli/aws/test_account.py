@@ -9,14 +9,13 @@ import stat
 
 import pytest
 from click.shell_completion import ShellComplete
+from clusterctl_standin.faults import Fails, LostAnswer
 
 from clusterctl.cli.main import cli
 from clusterctl.identity import keys
 from clusterctl.testing import fake_node
 from clusterctl.wiring.ec2 import owner_tag as ours
 from clusterctl.wiring.local_paths import home_folder
-
-from ....standin.faults import Fails, LostAnswer
 
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"
 

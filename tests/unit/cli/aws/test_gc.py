@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from clusterctl_standin.faults import Fails, InUse, Unauthorized
+from clusterctl_standin.leaks import left
 
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import deletion, tags
 from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.wiring.ec2 import owner_tag as ours
 from clusterctl.wiring.local_paths import home_folder
-
-from ....standin.faults import Fails, InUse, Unauthorized
-from ....standin.leaks import left
 
 HERE, THERE = "us-east-1", "eu-west-1"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from clusterctl_standin.cloud import Cloud
 
 from clusterctl.cli.aws import spothistory
-
-from ....standin.cloud import Cloud
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from clusterctl_standin.cloud import KEY, Cloud
 
 from clusterctl.providers.ec2.aws import Aws, Credentials
 from clusterctl.secret import Secret
 
-from ....standin.cloud import KEY, Cloud
 from ....support.ec2_lab import Ec2Lab
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from botocore.retries.standard import ExponentialBackoff
+from clusterctl_standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
+from clusterctl_standin.leaks import left
 
 from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
 from clusterctl.providers.ec2 import deletion, images, tags
@@ -13,8 +15,6 @@ from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.providers.ec2.account.resources import ResourceKind
 from clusterctl.providers.ec2.aws import Aws, AwsError
 
-from .....standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
-from .....standin.leaks import left
 from .....support.ec2_lab import OPTIONS, SPOT, plan_of
 
 HERE, THERE = "us-east-1", "eu-west-1"

@@ -6,12 +6,7 @@ from itertools import combinations
 
 import pytest
 from botocore.retries.standard import ExponentialBackoff
-
-from clusterctl.errors import ProviderError
-from clusterctl.providers.ec2 import deletion
-from clusterctl.providers.ec2.launch import security_groups, waiters
-
-from .....standin.faults import (
+from clusterctl_standin.faults import (
     Dies,
     Hidden,
     Interrupts,
@@ -22,6 +17,11 @@ from .....standin.faults import (
     Unauthorized,
     faults_at,
 )
+
+from clusterctl.errors import ProviderError
+from clusterctl.providers.ec2 import deletion
+from clusterctl.providers.ec2.launch import security_groups, waiters
+
 from .....support.ec2_lab import BOTH, SPOT, plan_of
 
 SIZE = 3

@@ -5,14 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from clusterctl_standin.faults import Unauthorized
 
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeSpec, Plan, Request
 from clusterctl.providers.base import Priced
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
-
-from .....standin.faults import Unauthorized
 
 TYPES = ("c7i.xlarge", "c7a.xlarge")
 

@@ -1,0 +1,1 @@
+"""Containers as the machines behind instances: they boot, take logins, and keep their disks."""

@@ -1,0 +1,1 @@
+"""CreateFleet: which pools may be used, how many machines each one has, and spot requests."""

@@ -1,0 +1,1 @@
+"""What instances are launched into: subnets, security groups, placement groups."""
