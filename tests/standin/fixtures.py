@@ -25,12 +25,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
     The developer's own account stays out of it: settings and profiles of it are hidden.
     """
-    from .cloud import Cloud
-
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
+    from .cloud import Cloud
+
     with Cloud() as made:
         for name, value in made.environment().items():
             monkeypatch.setenv(name, value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..fleets import fleets, spot
-from ..instances import describe as instances
-from ..instances import imaging, machines, parameters, running, states
+from ..instances import describe, imaging, machines, parameters, running, states
 from ..money import pricelist, prices, quotas
 from ..network import groups, placement
 from . import tagging
@@ -18,7 +17,7 @@ OWNERS = (
     fleets,
     groups,
     imaging,
-    instances,
+    describe,
     machines,
     parameters,
     placement,
