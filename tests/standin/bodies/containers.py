@@ -23,7 +23,7 @@ from .image import body_image
 from .leftovers import INSTANCE, LABEL, remove_all, remove_containers
 from .metadata import Metadata
 from .reconciler import Reconciler
-from .subnet import SUBNETS, claimed
+from .subnet import SUBNETS, claimed, leave_out
 from .waiting import until
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Containers:
         with ExitStack() as stack:
             self.engine = docker.from_env(timeout=_ANSWER_S, max_pool_size=_CONNECTIONS)
             stack.callback(self.engine.close)
-            self.subnet = stack.enter_context(claimed(SUBNETS))
+            self.subnet = stack.enter_context(claimed(leave_out(_find_others(self.engine)) or SUBNETS))
             self.cloud.moto.network = self.subnet.network
             remove_all(self.subnet)
             stack.callback(remove_containers, self.engine, self.subnet)
@@ -161,6 +161,13 @@ class _Consoles(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._maker.ids())
+
+
+def _find_others(engine: DockerClient) -> Iterator[str]:
+    """The networks that are nobody's bodies': an engine picks them for itself, and may have picked one of ours."""
+    for network in engine.networks.list():
+        if LABEL not in (network.attrs["Labels"] or {}):
+            yield from (pool["Subnet"] for pool in network.attrs["IPAM"]["Config"] or ())
 
 
 def _make_network(engine: DockerClient, bridge: str, subnet: Subnet) -> str:

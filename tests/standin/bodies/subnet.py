@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .cache import CACHE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 METADATA = "169.254.169.254"
 _PATIENCE_S = 1800.0
@@ -40,6 +40,12 @@ class Subnet:
 SUBNETS = tuple(Subnet(f"172.{second}.0.0/16") for second in (31, 30, 29))
 """The one of a default VPC, and others for runs at the same time."""
 USUAL = SUBNETS[0]
+
+
+def leave_out(taken: Iterable[str]) -> tuple[Subnet, ...]:
+    """The subnets that overlap with none of these networks, such as those that an engine gave to others."""
+    networks = [ip_network(network) for network in taken]
+    return tuple(s for s in SUBNETS if not any(ip_network(s.network).overlaps(network) for network in networks))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from clusterctl_standin.bodies import subnet
-from clusterctl_standin.bodies.subnet import SUBNETS, USUAL, claimed
+from clusterctl_standin.bodies.subnet import SUBNETS, USUAL, claimed, leave_out
 
 
 @pytest.fixture
@@ -20,6 +20,11 @@ def test_each_run_has_another_one_and_gives_it_back(alone):
         assert (first, second) == SUBNETS[:2]
     with claimed(SUBNETS) as again:
         assert again == USUAL
+
+
+def test_one_that_an_engine_gave_to_others_is_left_out():
+    assert leave_out(["172.17.0.0/16", "172.31.64.0/20", "fd00::/64"]) == SUBNETS[1:]
+    assert leave_out([]) == SUBNETS
 
 
 def test_who_finds_none_says_so(alone, monkeypatch):
