@@ -145,11 +145,12 @@ def _in_chroot(root: Path, script: str) -> None:
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     for certificate in CERTIFICATES:
         shutil.copyfile(certificate, root / "usr/local/share/ca-certificates" / certificate.name)
-    run("chroot", str(root), "update-ca-certificates")
+    # None of this computer's own variables: its TMPDIR, for one, is not in there.
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
+    run("chroot", str(root), "update-ca-certificates", env=environment)
     for name in ("proc", "dev"):
         run("mount", "--rbind", f"/{name}", str(root / name))
     try:
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
         environment["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         run("chroot", str(root), "sh", "-eus", input=script, env=environment)
     finally:
