@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -35,8 +36,13 @@ def require(*programs):
 
 
 def free_port(address="127.0.0.1"):
-    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        return probe.getsockname()[1]
+    """A port that nothing listens on, below those that the system gives to connections: a server comes back on it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in random.SystemRandom().sample(range(15000, 30000), 100):
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise AssertionError(f"no free port at {address}")
 
 
 @dataclass
@@ -152,11 +158,10 @@ def _own_etc(folder):
 def servers():
     """Sshds that end with the block. Their folder can be read by every user."""
     require("sshd", "ssh-keygen")
-    # Where sshd leaves its rights behind; the system's own service makes it, if it was ever started.
-    needed = Path("/run/sshd")
-    made = os.geteuid() == 0 and not needed.exists()
-    if made:
-        needed.mkdir(mode=0o755)
+    # Where sshd leaves its rights behind; the system's own service makes it, if it was ever started. It stays: servers
+    # of other processes need it too.
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     base = Path(tempfile.mkdtemp(prefix="sshd-", dir="/tmp"))
     base.chmod(0o755)
     found = Servers(base)
@@ -165,8 +170,6 @@ def servers():
     finally:
         found.end()
         shutil.rmtree(base)
-        if made:
-            needed.rmdir()
 
 
 @dataclass
