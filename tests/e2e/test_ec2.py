@@ -243,6 +243,9 @@ def test_a_notice_lets_the_engines_go_before_the_end_and_start_replaces_the_node
 
 def test_a_node_that_boots_anew_comes_back_by_itself_and_knows_the_others(story, poll):
     story.bodies.reboot(story.instance("node001")["InstanceId"])
+    # The controller has not missed its engine yet: the node itself is asked first.
+    look = ("sshnode", "demo", "node001", "pgrep -f IPEngine.id")
+    poll(lambda: not story.laptop.run(*look, status=None).returncode, "an engine runs", deadline_s=150, every_s=1)
     poll(lambda: story.engines().get("node001") == 1, "the engine of node001 is back", deadline_s=150, every_s=2)
     assert story.on("node001", "ssh -o BatchMode=yes master hostname", user="iptest") == "master"
 
