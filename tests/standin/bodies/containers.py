@@ -20,7 +20,7 @@ from docker.types import IPAMConfig, IPAMPool
 from .container import ContainerMaker, Setup
 from .disks import Shelf
 from .image import body_image
-from .leftovers import INSTANCE, LABEL, remove_all, remove_containers
+from .leftovers import INSTANCE, LABEL, remove_containers
 from .metadata import Metadata
 from .reconciler import Reconciler
 from .subnet import SUBNETS, claimed, leave_out
@@ -61,7 +61,7 @@ class Containers:
             stack.callback(self.engine.close)
             self.subnet = stack.enter_context(claimed(leave_out(_find_others(self.engine)) or SUBNETS))
             self.cloud.moto.network = self.subnet.network
-            remove_all(self.subnet)
+            remove_containers(self.engine, self.subnet)  # what a run that was killed has left
             stack.callback(remove_containers, self.engine, self.subnet)
             run = secrets.token_hex(3)
             self.bridge = f"ec2b{run}"

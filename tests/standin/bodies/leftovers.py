@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import docker
-from docker.errors import DockerException, NotFound
-
-from .subnet import USUAL
+from docker.errors import NotFound
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -19,12 +16,6 @@ LABEL = "clusterctl.body"
 """On everything that a Docker engine makes for bodies: the subnet."""
 INSTANCE = "clusterctl.body.instance"
 """On a container: the id of its instance."""
-
-
-def remove_all(subnet: Subnet = USUAL) -> None:
-    """Remove all bodies from a subnet, where there is an engine."""
-    with suppress(DockerException), closing(docker.from_env()) as engine:
-        remove_containers(engine, subnet)
 
 
 def remove_containers(engine: DockerClient, subnet: Subnet) -> None:
