@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -24,7 +25,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _SIMPLE = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
-_WAITS_S = (1, 3, None)
+_WAITS_S = (1, 3)
+_NAME_WAITS_S = (1, 2, 4, 8, 8, 8)
+"""A machine that has just booted may have no name server yet, and a busy one may say no for a moment."""
 _SERVER_ERROR = 500
 
 
@@ -39,7 +42,8 @@ class ListedFile(NamedTuple):
 
 def get(url: str, accept: str = "*/*", near: str = "") -> tuple[bytes, str]:
     """Return what is at a URL, and its type. The credentials of the index `near` are for its own host only."""
-    for wait_s in _WAITS_S:
+    waits, name_waits = iter(_WAITS_S), iter(_NAME_WAITS_S)
+    while True:
         try:
             # The scheme is that of the index or of the folder which the user has named.
             with urllib.request.urlopen(_request(url, accept, near), timeout=60) as answer:  # noqa: S310
@@ -47,12 +51,25 @@ def get(url: str, accept: str = "*/*", near: str = "") -> tuple[bytes, str]:
                 packed = answer.headers.get("Content-Encoding") == "gzip"
                 return gzip.decompress(body) if packed else body, answer.headers.get_content_type()
         except (OSError, EOFError) as exc:
-            final = isinstance(exc, urllib.error.HTTPError) and exc.code < _SERVER_ERROR
-            reason = getattr(exc, "reason", None)
-            if wait_s is None or final or isinstance(reason, (ConnectionRefusedError, ssl.SSLCertVerificationError)):
+            wait_s = next(name_waits if _has_no_name_server(exc) else waits, None)
+            if wait_s is None or _is_final(exc):
                 raise
             time.sleep(wait_s)
-    raise AssertionError("the last attempt returns or raises")
+
+
+def _has_no_name_server(exc: Exception) -> bool:
+    reason = getattr(exc, "reason", None)
+    return isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_AGAIN
+
+
+def _is_final(exc: Exception) -> bool:
+    """Return whether the next attempt would say the same."""
+    if isinstance(exc, urllib.error.HTTPError):
+        return exc.code < _SERVER_ERROR
+    reason = getattr(exc, "reason", None)
+    if isinstance(reason, socket.gaierror):
+        return reason.errno != socket.EAI_AGAIN
+    return isinstance(reason, (ConnectionRefusedError, ssl.SSLCertVerificationError))
 
 
 def _request(url: str, accept: str, near: str) -> urllib.request.Request:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import email.message
 import hashlib
 import hmac
+import io
 import json
 import runpy
+import socket
 import sys
 import xmlrpc.client
 from pathlib import Path
@@ -107,6 +110,54 @@ class TestFetchUv:
         indexes = ["https://one/uv/", "https://two/uv/", "https://pypi.org/simple/uv/"]
         assert fetch_uv.sources(environment, only_links=False) == [*links, *indexes]
         assert fetch_uv.sources(environment, only_links=True) == links
+
+    @pytest.mark.parametrize(
+        ("failures", "waited_s"),
+        [
+            ([socket.gaierror(socket.EAI_AGAIN, "no answer")] * 4, [1, 2, 4, 8]),
+            ([ConnectionResetError("mid-way")], [1]),
+            ([socket.gaierror(socket.EAI_AGAIN, "no answer"), ConnectionResetError("mid-way")], [1, 1]),
+        ],
+    )
+    def test_what_may_pass_is_tried_again(self, opener, failures, waited_s):
+        waits = opener([*map(fetch_uv.urllib.error.URLError, failures), io.BytesIO(b"page")])
+        assert fetch_uv.get("https://index/uv/")[0] == b"page"
+        assert waits == waited_s
+
+    @pytest.mark.parametrize(
+        ("failure", "attempts"),
+        [
+            (socket.gaierror(socket.EAI_AGAIN, "no answer"), 7),
+            (socket.gaierror(socket.EAI_NONAME, "no such name"), 1),
+            (ConnectionRefusedError("no"), 1),
+            (ConnectionResetError("mid-way"), 3),
+        ],
+    )
+    def test_what_lasts_is_raised(self, opener, failure, attempts):
+        waits = opener([fetch_uv.urllib.error.URLError(failure)] * 10)
+        with pytest.raises(fetch_uv.urllib.error.URLError):
+            fetch_uv.get("https://index/uv/")
+        assert len(waits) == attempts - 1
+
+    @pytest.fixture
+    def opener(self, monkeypatch):
+        """Have the URLs answered in this order; returns the list of the waits."""
+
+        def opener(answers):
+            waits, left = [], iter(answers)
+
+            def urlopen(_request, timeout):
+                answer = next(left)
+                if isinstance(answer, Exception):
+                    raise answer
+                answer.headers = email.message.Message()
+                return answer
+
+            monkeypatch.setattr(fetch_uv.urllib.request, "urlopen", urlopen)
+            monkeypatch.setattr(fetch_uv, "time", SimpleNamespace(sleep=waits.append))
+            return waits
+
+        return opener
 
     def test_credentials_are_not_shown(self):
         assert fetch_uv.without_credentials("https://me:pw@host/x") == "https://***@host/x"
