@@ -32,7 +32,10 @@ _CLIENTS = "nfs clients"
 _SERVER = "nfs server"
 """The keys under which the cluster remembers what is shared, with whom, and from where."""
 _MASTER = "the master"
-_MOUNT = ("rw", "hard", "noatime", "_netdev", "nofail", "x-systemd.automount", "x-systemd.mount-timeout=60")
+_AGAIN = ("retry=10000", "x-systemd.mount-timeout=infinity")
+"""A mount waits for its server, for a week (in minutes). One that gave up would take down for good whatever needs it:
+systemd starts no service again whose folder could not be mounted."""
+_MOUNT = ("rw", "hard", "noatime", "_netdev", "nofail", "x-systemd.automount", *_AGAIN)
 _ELSEWHERE = ("nfsvers=4.1", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2")
 """What AWS advises for its file systems, and no other server minds."""
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(/[^\s\"'\\#,]*)")

@@ -25,6 +25,10 @@ unmount() { # FOLDER: neither a server that does not answer nor a process that s
 }
 prove() { # SOURCE FOLDER REMEDY: read it, which mounts it
     [ "$(timeout 90 stat -f -c %T "$2" 2>/dev/null)" != nfs ] || return 0
-    why=$(journalctl -u "$(unit_of "$2" mount)" -n 5 -o cat --no-pager 2>/dev/null | tr '\n' ' ')
+    # The mount goes on for as long as it takes, and tells nothing before: asked once more, it says what is wrong.
+    folder=$(mktemp -d)
+    why=$(timeout 30 mount -t nfs4 -o ro,soft,retry=0 "$1" "$folder" 2>&1 | tr '\n' ' ')
+    umount -l "$folder" 2>/dev/null || true
+    rmdir "$folder"
     fail "$1 cannot be mounted: ${why:-no answer in 90 s}" "$3"
 }

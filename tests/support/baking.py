@@ -31,8 +31,6 @@ ENGINES_PER_NODE = 1
 ENGINE_TIMEOUT = 600
 """
 """What clusters on the image have in their configs; it ends in another section than the cluster's."""
-BAKED = "/root/baked"
-"""Keeps the environment on the image: a cluster's end removes what the image came with."""
 _CONFIG = f"""
 [global]
 DEFAULT_TEMPLATE = lab
@@ -85,8 +83,7 @@ def bake_script(folder: Path) -> str:
     )
     run_prepare(parts, cluster, plan)
     parts.plugin_host.call_hook("packages", "clusterctl_bake", cluster=cluster, node=node)
-    kept = f"cp -al /opt/clusterctl {BAKED}"
-    return "\n".join((*(f"(\n{script}\n)" for script in recorder.scripts), kept))
+    return "\n".join(f"(\n{script}\n)" for script in recorder.scripts)
 
 
 @pytest.fixture(scope="session")
