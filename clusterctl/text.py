@@ -25,3 +25,11 @@ def format_age(passed: timedelta) -> str:
     if seconds < 48 * 3600:
         return f"{seconds // 3600} h"
     return plural(seconds // 86400, "day")
+
+
+def clean_text(text: str) -> str:
+    """Return a text as a terminal may be given it: what would move its cursor or change it is written out.
+
+    Tabs stay. A node decides what it is called, what it prints and which error it reports; a terminal obeys all of it.
+    """
+    return "".join(letter if letter.isprintable() or letter == "\t" else repr(letter)[1:-1] for letter in text)

@@ -38,6 +38,7 @@ def _jinja_environment() -> Environment:
         autoescape=False,  # noqa: S701  shell, Python and INI, never HTML
         finalize=_reveal_secret,
     )
+    environment.filters["percents"] = lambda value: str(value).replace("%", "%%")
     environment.filters["quote"] = lambda value: shlex.quote(str(_reveal_secret(value)))
     return environment
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shlex
-import stat
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.events import Event, EventKind
 from clusterctl.model import Access, Facet, NodeState
-from clusterctl.remote.base import Result
+from clusterctl.node import copying
+from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
+    from pathlib import Path, PurePosixPath
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
+    from clusterctl.node.copying import Copied, Totals
     from clusterctl.operations.context import RunContext
+    from clusterctl.remote.base import Remote, RunningCommand
 
+ALL = "all"
+"""In place of the aliases of nodes: every node."""
 _MAX_THREADS = 32
+_UNREACHABLE = 255
+_LONGEST_LINE = 65536
+_WORTH_A_BAR = 8_000_000
+"""Bytes from which on a copy shows how far it is."""
 
 
 def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
@@ -33,8 +44,12 @@ def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tu
         user: the user to log in as; None for the user that the provider names. The cluster user accepts the cluster's
             own key.
     """
-    nodes = context.provider.nodes(context.name)
-    cluster = context.make_cluster(nodes)
+    cluster = context.make_cluster(context.provider.nodes(context.name))
+    return cluster, _choose_node(context, cluster, alias, user=user)
+
+
+def _choose_node(context: RunContext, cluster: Cluster, alias: str, *, user: str | None) -> Node:
+    """Return a node that runs, as this user will log in to it."""
     node = cluster.node(alias)
     if node.state != NodeState.RUNNING:
         raise UsageError(
@@ -46,15 +61,30 @@ def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tu
         access = Access(jump=node.access.jump) if user == cluster.user else node.access
         node = replace(node, user=user, access=access)
         cluster.set_nodes([node])
-    return cluster, node
+    return node
+
+
+@dataclass(frozen=True)
+class OutputLine:
+    """A line that a command has printed on a node, with its end; a long one comes in pieces."""
+
+    alias: str
+    text: bytes
+    is_error: bool
 
 
 def run_on_nodes(
-    context: RunContext, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
+    context: RunContext, command: str, aliases: Sequence[str], on_line: Callable[[OutputLine], None]
 ) -> dict[str, int]:
-    """Run a command on nodes in parallel and return the exit statuses by alias. `on_result` is called as each ends.
+    """Run a command on nodes in parallel and return the exit statuses by alias.
 
     A node that cannot be reached gets status 255, as ssh reports it, and the reason on stderr.
+
+    Args:
+        context: the context of the run.
+        command: the text for the POSIX shell. It has no input.
+        aliases: where to run it; nowhere named is everywhere.
+        on_line: called from several threads with each line as it arrives.
     """
     nodes = context.provider.nodes(context.name)
     cluster = context.make_cluster(nodes)
@@ -62,17 +92,50 @@ def run_on_nodes(
 
     def run_command(node: Node) -> int:
         try:
-            result = cluster.on(node).run(command, check=False)
+            running = cluster.on(node).start_command(f"exec </dev/null\n{command}")
+            return _pass_on_lines(running, node.alias, on_line)
         except ClusterctlError as exc:
-            result = Result(255, "", f"{exc.message}\n")
-        on_result(node.alias, result)
-        return result.status
+            on_line(OutputLine(node.alias, f"{exc.message}\n".encode(), is_error=True))
+            return _UNREACHABLE
 
     try:
         with ThreadPoolExecutor(min(len(chosen), _MAX_THREADS) or 1) as pool:
             return dict(zip([node.alias for node in chosen], pool.map(run_command, chosen), strict=True))
     finally:
         cluster.close()
+
+
+def _pass_on_lines(running: RunningCommand, alias: str, on_line: Callable[[OutputLine], None]) -> int:
+    """Hand on what a command prints; return its status."""
+    try:
+        errors = Thread(target=_read_lines, args=(running.read_errors, alias, True, on_line), daemon=True)
+        errors.start()
+        _read_lines(running.read, alias, False, on_line)  # noqa: FBT003  as the thread has it
+        errors.join()
+        status = running.wait()
+    finally:
+        running.close()
+    if status < 0:
+        on_line(OutputLine(alias, b"the connection was lost\n", is_error=True))
+    return status if status >= 0 else _UNREACHABLE
+
+
+def _read_lines(
+    read: Callable[[int], bytes],
+    alias: str,
+    is_error: bool,  # noqa: FBT001
+    on_line: Callable[[OutputLine], None],
+) -> None:
+    pending = b""
+    while chunk := read(_LONGEST_LINE):
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            on_line(OutputLine(alias, line + b"\n", is_error))
+        if len(pending) >= _LONGEST_LINE:
+            on_line(OutputLine(alias, pending, is_error))
+            pending = b""
+    if pending:
+        on_line(OutputLine(alias, pending, is_error))
 
 
 def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
@@ -86,73 +149,97 @@ def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Call
         cluster.close()
 
 
-def copy_to_node(
-    context: RunContext, alias: str, sources: Sequence[Path], target: str, *, user: str | None = None
-) -> int:
-    """Copy files and folders to a node. Return the number of files.
+def copy_to_nodes(
+    context: RunContext, aliases: Sequence[str], sources: Sequence[Path], target: str, *, user: str | None = None
+) -> dict[str, Copied]:
+    """Copy files and folders to nodes, side by side. Return what was copied to each.
 
     Args:
         context: the context of the run.
-        alias: the alias of the node.
+        aliases: the nodes, or `ALL`.
         sources: paths on this computer.
-        target: path on the node; a relative path starts at the cluster user's home.
+        target: path on the nodes; a relative path starts at the cluster user's home.
         user: the owner of the copies; default: the cluster user, where nodes are machines.
     """
-    missing = [str(source) for source in sources if not source.exists()]
+    missing = [str(source) for source in sources if not os.path.lexists(source)]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}", remedy="check the paths on this computer")
-    cluster, node = open_node(context, alias, user=user or _file_owner(context))
-    try:
-        remote = cluster.on(node)
-        goal = _absolute_path(node, target)
-        into_folder = target.endswith("/") or len(sources) > 1 or remote.is_folder(goal)
-        count = 0
-        for source in sources:
-            for local, destination in _list_files(source, goal / source.name if into_folder else goal):
-                remote.put(local, destination)
-                count += 1
-        return count
-    finally:
-        cluster.close()
+    into = len(sources) > 1 or _names_a_folder(target)
+
+    def copy(remote: Remote, on_progress: copying.OnProgress) -> Copied:
+        goal = copying.Target(_absolute_path(remote.node, target), into)
+        return copying.copy_to_node(remote, sources, goal, on_progress)
+
+    return _copy_on_nodes(context, aliases, "Copying to", copy, user=user)
 
 
-def copy_from_node(
-    context: RunContext, alias: str, sources: Sequence[str], target: Path, *, user: str | None = None
-) -> int:
-    """Copy files and folders from a node. Return the number of files.
+def copy_from_nodes(
+    context: RunContext, aliases: Sequence[str], sources: Sequence[str], target: Path, *, user: str | None = None
+) -> dict[str, Copied]:
+    """Copy files and folders from nodes, side by side. Return what was copied from each.
 
     Args:
         context: the context of the run.
-        alias: the alias of the node.
-        sources: paths on the node; relative paths start at the cluster user's home, the node expands wildcards.
+        aliases: the nodes, or `ALL`. What comes from several goes into a folder for each, by its alias.
+        sources: paths on the nodes; relative paths start at the cluster user's home, the nodes expand wildcards.
         target: path on this computer.
         user: the user that reads the files; default: the cluster user, where nodes are machines.
     """
-    cluster, node = open_node(context, alias, user=user or _file_owner(context))
+    several = len(aliases) > 1 or ALL in aliases
+    into = several or len(sources) > 1 or any(map(glob.has_magic, sources)) or _names_a_folder(str(target))
+
+    def copy(remote: Remote, on_progress: copying.OnProgress) -> Copied:
+        goal = copying.Target(target / remote.node.alias if several else target, into)
+        paths = [_absolute_path(remote.node, source) for source in sources]
+        return copying.copy_from_node(remote, paths, goal, on_progress)
+
+    return _copy_on_nodes(context, aliases, "Copying from", copy, user=user)
+
+
+def _copy_on_nodes(
+    context: RunContext,
+    aliases: Sequence[str],
+    doing: str,
+    copy: Callable[[Remote, copying.OnProgress], Copied],
+    *,
+    user: str | None,
+) -> dict[str, Copied]:
+    """Do one copy for each node. The first error is raised once all have ended."""
+    cluster = context.make_cluster(context.provider.nodes(context.name))
     try:
-        remote = cluster.on(node)
-        paths = [path for source in sources for path in remote.find(_absolute_path(node, source))]
-        if not paths:
-            raise UsageError(
-                f"{node.alias} has no {', '.join(sources)}",
-                remedy=f"`clusterctl sshnode {context.name} {node.alias} ls`",
-            )
-        into_folder = target.is_dir() or len(paths) > 1
-        if into_folder:
-            target.mkdir(parents=True, exist_ok=True)
-        count = 0
-        for source in paths:
-            for path, relative, mode in remote.walk(source):
-                local = (target / source.name if into_folder else target) / relative
-                if stat.S_ISDIR(mode):
-                    local.mkdir(parents=True, exist_ok=True)
-                else:
-                    local.parent.mkdir(parents=True, exist_ok=True)
-                    remote.get(path, local)
-                    count += 1
-        return count
+        wanted = [node.alias for node in cluster.nodes] if ALL in aliases else dict.fromkeys(aliases)
+        nodes = [_choose_node(context, cluster, alias, user=user or _file_owner(context)) for alias in wanted]
+        where = nodes[0].alias if len(nodes) == 1 else plural(len(nodes), "node")
+        progress = _Progress(context.report, f"{doing} {where}")
+        with ThreadPoolExecutor(min(len(nodes), _MAX_THREADS)) as pool:
+            running = [pool.submit(copy, cluster.on(node), progress.of(node.alias)) for node in nodes]
+        return {node.alias: done.result() for node, done in zip(nodes, running, strict=True)}
     finally:
         cluster.close()
+
+
+class _Progress:
+    """Reports how much of all copies is done, in a unit that fits. Small ones are done before anybody reads it."""
+
+    def __init__(self, report: Callable[[Event], None], text: str) -> None:
+        self._report = report
+        self._text = text
+        self._lock = Lock()
+        self._parts: dict[str, tuple[int, int]] = {}
+
+    def of(self, alias: str) -> copying.OnProgress:
+        """Return what takes the progress of one node."""
+
+        def on_progress(size: int, totals: Totals) -> None:
+            with self._lock:
+                self._parts[alias] = min(size, totals.size), totals.size
+                done, total = (sum(column) for column in zip(*self._parts.values(), strict=True))
+                if total >= _WORTH_A_BAR:
+                    divisor, unit = (1_000_000_000, "GB") if total >= 100_000_000_000 else (1_000_000, "MB")
+                    text = f"{self._text}, {unit}"
+                    self._report(Event(EventKind.PROGRESS, text, done=done // divisor, total=total // divisor))
+
+        return on_progress
 
 
 def _file_owner(context: RunContext) -> str | None:
@@ -160,16 +247,11 @@ def _file_owner(context: RunContext) -> str | None:
     return context.machines.user if Facet.MACHINE in context.provider.facets else None
 
 
+def _names_a_folder(path: str) -> bool:
+    """Return whether what is copied goes into this, and does not become it."""
+    return path.endswith(("/", os.sep)) or path.rpartition("/")[2] in ("", ".", "..", "~")
+
+
 def _absolute_path(node: Node, path: str) -> PurePosixPath:
     """Return the absolute path on the node. Relative paths and those with ``~/`` start at the cluster user's home."""
-    return node.layout.home / path.removeprefix("~/").rstrip("/") if path != "/" else PurePosixPath("/")
-
-
-def _list_files(source: Path, goal: PurePosixPath) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Yield every file at or below `source`, with its path on the node."""
-    if not source.is_dir():
-        yield source, goal
-        return
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            yield path, goal / path.relative_to(source).as_posix()
+    return node.layout.home / ("." if path == "~" else path.removeprefix("~/"))

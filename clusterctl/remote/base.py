@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path, PurePosixPath
 
     from clusterctl.model import Node
@@ -20,6 +20,28 @@ class Result:
     status: int
     stdout: str
     stderr: str
+
+
+class RunningCommand(Protocol):
+    """A command that runs on a node: bytes in both directions, at once and as they are. Close it in the end."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Wait for output and return some of it, at most `size` bytes; none when it has ended."""
+
+    def read_errors(self, size: int = ..., /) -> bytes:
+        """Do the same with stderr. Both must be read, by two threads, or the command may have to wait."""
+
+    def write(self, data: bytes) -> None:
+        """Send input. Raises OSError once the command has ended."""
+
+    def end_input(self) -> None:
+        """Say that no more input comes."""
+
+    def wait(self) -> int:
+        """Return the exit status: 128 more than its number for a signal, and -1 where the connection was lost."""
+
+    def close(self) -> None:
+        """Give up the command, if it still runs."""
 
 
 class Remote(Protocol):
@@ -70,20 +92,19 @@ class Remote(Protocol):
     ) -> Result:
         """Run a POSIX shell script. It is sent over stdin, so its secrets show in no process list."""
 
+    def start_command(self, command: str, *, idle_s: float | None = None) -> RunningCommand:
+        """Start a command in the POSIX shell, for who passes its bytes on.
+
+        Args:
+            command: the text for the shell. No secrets: every user of the node can see it.
+            idle_s: for how long it may neither send nor take anything, in seconds; then reads and writes raise OSError.
+        """
+
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        """Copy a file to the node, with its permissions. Missing folders are made."""
+        """Copy a file to the node, with its permissions, whole or not at all. Missing folders are made."""
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        """Copy a file from the node."""
-
-    def is_folder(self, path: PurePosixPath) -> bool:
-        """Return whether this path is a folder."""
-
-    def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
-        """Return the paths that match a pattern whose last part may have wildcards."""
-
-    def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        """Yield a path and everything below it: the full path, the path relative to the first one, and the mode."""
+        """Copy a file from the node, whole or not at all."""
 
     def shell(self, command: str = "") -> int:
         """Connect the terminal to an interactive shell or to `command`. Return its exit status."""

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import stat
+import secrets
+import shlex
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.model import Facet
-from clusterctl.remote import sftp as transfer
+from clusterctl.remote import files
 from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
 from clusterctl.remote.quoting import quote_for_login_shell
+from clusterctl.remote.running import ErrorReader, SSHCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path, PurePosixPath
 
     from clusterctl.model import Node
 
-T = TypeVar("T")
 _SHELL = "sh -s"
 _TAIL_LINES = 12
+_IDLE_S = 120.0
+"""How long a transfer may stand still."""
 _CHANNEL_TIMEOUT_S = 60.0
 """Seconds until a command begins after the login: a node that still boots is busy. A dead connection is noticed
 earlier."""
@@ -55,6 +58,7 @@ class SSHRemote:
         self._lock = threading.Lock()
         self._connection: Any = None
         self._closed = False
+        self._mark = f"clusterctl-{secrets.token_hex(8)}"
 
     def when_reachable(self, then: Callable[[], None]) -> None:
         if self._is_up() or self._closed:
@@ -90,7 +94,8 @@ class SSHRemote:
         secret: bool = False,
         sudo: bool = False,
     ) -> Result:
-        line = self._sudo_prefix(sudo) + quote_for_login_shell(command) + ("" if stdin else " </dev/null")
+        marked = quote_for_login_shell(f"echo {self._mark}; {command}")
+        line = self._sudo_prefix(sudo) + marked + ("" if stdin else " </dev/null")
         return self._run_line(line, command, stdin, check=check, on_line=on_line, timeout_s=timeout_s, secret=secret)
 
     def run_script(
@@ -104,7 +109,7 @@ class SSHRemote:
         sudo: bool = False,
     ) -> Result:
         # The shell reads the whole function before it runs it, and exits without an end of input.
-        text = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
+        text = f"clusterctl_script() {{\n{script}\n}}\necho {self._mark}\nclusterctl_script\nexit $?\n"
         return self._run_line(
             self._sudo_prefix(sudo) + _SHELL,
             name,
@@ -114,6 +119,25 @@ class SSHRemote:
             timeout_s=timeout_s,
             secret=secret,
         )
+
+    def start_command(self, command: str, *, idle_s: float | None = None) -> SSHCommand:
+        self._ensure_connected()
+        # A shell stays, to tell of a signal by its status: SSH's own word for it is lost on the way. It has nothing to
+        # say for itself.
+        quiet = f"exec 3>&2 2>/dev/null; (exec sh -c {shlex.quote(command)} 2>&3 3>&-); exit $?"
+        try:
+            return self._open_command(quote_for_login_shell(f"echo {self._mark}; {quiet}"), idle_s=idle_s)
+        except Exception as exc:
+            raise self._lost_error(command.partition("\n")[0][:80], str(exc) or type(exc).__name__) from exc
+
+    def _open_command(self, line: str, *, idle_s: float | None = None) -> SSHCommand:
+        """Start a command whose own output begins with the mark: what comes before is the login shell's."""
+        with self._lock:
+            self.commands += 1
+            channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
+        channel.settimeout(idle_s)
+        channel.exec_command(line)
+        return SSHCommand(channel, f"{self._mark}\n".encode())
 
     def _sudo_prefix(self, sudo: bool) -> str:  # noqa: FBT001  private, and named like the option
         """Return the prefix that runs a command as root; empty if the login is root or owns the whole node."""
@@ -148,67 +172,48 @@ class SSHRemote:
     def _run_on_channel(
         self, command: str, stdin: str, on_line: Callable[[str], None] | None, timeout_s: float | None
     ) -> tuple[int, str, str]:
-        with self._lock:
-            self.commands += 1
-            channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
-        timer = threading.Timer(timeout_s, _close_late_channel, [channel]) if timeout_s is not None else None
-        errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.extend(_read_chunks(channel.recv_stderr)), daemon=True)
+        running = self._open_command(command)
+        timer = threading.Timer(timeout_s, _close_late, [running]) if timeout_s is not None else None
         try:
             if timer:
                 timer.daemon = True
                 timer.start()
-            channel.exec_command(command)
-            reader.start()
+            errors = ErrorReader(running.read_errors)
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
-                    channel.sendall(stdin.encode())
+                    running.write(stdin.encode())
             if stdin and not command.endswith(_SHELL):
                 # Sent only where the command waits for it: paramiko may send it after the other side has closed the
                 # channel, and a message to a channel that is gone ends the whole connection.
-                channel.shutdown_write()
-            out = _read_lines(channel.recv, on_line)
-            reader.join()
-            status = channel.recv_exit_status()
+                running.end_input()
+            out = _read_lines(running.read, on_line)
+            err = errors.finish()
+            return running.wait(), out, err
         finally:
             if timer:
                 timer.cancel()
-            channel.close()
-        return status, out, b"".join(errors).decode(errors="replace")
+            running.close()
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        self._with_sftp(f"put {local}", lambda sftp: transfer.put_file(sftp, local, remote))
+        command = files.put_command(local, remote)
+        self._copy(f"put {local}", command, lambda running: files.send_file(running, local))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        self._with_sftp(f"get {remote}", lambda sftp: transfer.get_file(sftp, remote, local))
+        command = files.get_command(remote)
+        self._copy(f"get {remote}", command, lambda running: files.receive_file(running, local))
 
-    def is_folder(self, path: PurePosixPath) -> bool:
+    def _copy(self, name: str, command: str, copy: Callable[[SSHCommand], None]) -> None:
+        running = self.start_command(command, idle_s=_IDLE_S)
         try:
-            return stat.S_ISDIR(self._with_sftp(f"look at {path}", lambda sftp: transfer.file_mode(sftp, path)))
-        except RemoteError:
-            return False
-
-    def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
-        if not any(sign in pattern.name for sign in "*?["):
-            return [pattern]
-        return self._with_sftp(f"list {pattern.parent}", lambda sftp: transfer.find_paths(sftp, pattern))
-
-    def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        return iter(self._with_sftp(f"list {path}", lambda sftp: [*transfer.walk_tree(sftp, path)]))
-
-    def _with_sftp(self, name: str, act: Callable[[Any], T]) -> T:
-        self._ensure_connected()
-        with self._lock:
-            self.commands += 1
-            sftp = self._connection.sftp()
-        try:
-            return act(sftp)
+            copy(running)
         except OSError as exc:
             raise RemoteError(
-                f"{self.node.alias}: {name}: {exc.strerror or exc}",
+                f"{self.node.alias}: {name}: {exc.strerror or exc or 'no answer'}",
                 remedy=f"check that both paths exist and that {self.node.user} may read and write them there",
                 node=self.node.alias,
             ) from exc
+        finally:
+            running.close()
 
     def shell(self, command: str = "") -> int:
         from invoke.exceptions import UnexpectedExit
@@ -261,10 +266,10 @@ class SSHRemote:
             log.writelines(f"    {line}\n" for line in (out + err).splitlines())
 
 
-def _close_late_channel(channel: Any) -> None:
-    """Close a channel whose time is over. A connection that has ended already is fine."""
+def _close_late(running: SSHCommand) -> None:
+    """Give up a command whose time is over. A connection that has ended already is fine."""
     with suppress(OSError, EOFError):
-        channel.close()
+        running.close()
 
 
 def _read_chunks(receive: Callable[[int], bytes]) -> list[bytes]:

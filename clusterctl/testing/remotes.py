@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import RemoteError
@@ -14,9 +13,9 @@ from clusterctl.remote.base import Result
 from clusterctl.testing.nodes import fake_node
 
 if TYPE_CHECKING:
-    from clusterctl.model import Node
+    from pathlib import Path, PurePosixPath
 
-_FOLDER, _FILE = 0o040755, 0o100644
+    from clusterctl.model import Node
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,12 @@ class FakeRemote:
         call = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo)
         return self._answer_call(call, check=True, on_line=on_line)
 
+    def start_command(self, command: str, *, idle_s: float | None = None) -> FakeCommand:
+        """Answer a command; its input is recorded when it is closed."""
+        del idle_s
+        self.connect()
+        return FakeCommand(self, command)
+
     def put(self, local: Path, remote: PurePosixPath) -> None:
         """Store a file."""
         self._count_transfer()
@@ -117,32 +122,6 @@ class FakeRemote:
         """Write a stored file to a local path."""
         self._count_transfer()
         local.write_bytes(self.files[self._existing_path(remote)])
-
-    def is_folder(self, path: PurePosixPath) -> bool:
-        """Return whether a file exists below this path."""
-        self._count_transfer()
-        return any(path in file.parents for file in self.files)
-
-    def find(self, pattern: PurePosixPath) -> list[PurePosixPath]:
-        """Return the matching paths; the last part may have wildcards."""
-        if not any(sign in pattern.name for sign in "*?["):
-            return [pattern]
-        self._count_transfer()
-        below = {PurePosixPath(*path.parts[: len(pattern.parts)]) for path in self.files}
-        return sorted(p for p in below if p.parent == pattern.parent and fnmatchcase(p.name, pattern.name))
-
-    def walk(self, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, PurePosixPath, int]]:
-        """Yield a path and everything below it: path, relative path and mode."""
-        self._count_transfer()
-        if path in self.files:
-            yield path, PurePosixPath(), _FILE
-            return
-        below = [file for file in sorted(self.files) if path in file.parents]
-        if not below:
-            self._existing_path(path)
-        folders = {parent for file in below for parent in file.parents if path in (parent, *parent.parents)}
-        for entry in sorted({*folders, *below}):
-            yield entry, entry.relative_to(path), _FILE if entry in self.files else _FOLDER
 
     def shell(self, command: str = "") -> int:
         """Answer a shell's command; return its exit status."""
@@ -189,6 +168,52 @@ class FakeRemote:
         if path not in self.files:
             raise RemoteError(f"{self.node.alias}: no such file: {path}", remedy="put it there", node=self.node.alias)
         return path
+
+
+class FakeCommand:
+    """A command of a `FakeRemote`, which answers once it has all of its input."""
+
+    def __init__(self, remote: FakeRemote, command: str) -> None:
+        self._remote = remote
+        self._command = command
+        self._input = b""
+        self._result: Result | None = None
+        self._left = {"out": b"", "err": b""}
+
+    def _answer(self) -> Result:
+        if self._result is None:
+            stdin = self._input.decode("utf-8", "surrogateescape")
+            self._result = self._remote.run(self._command, stdin=stdin, check=False)
+            self._left = {"out": self._result.stdout.encode(), "err": self._result.stderr.encode()}
+        return self._result
+
+    def _take(self, name: str, size: int) -> bytes:
+        self._answer()
+        chunk, self._left[name] = self._left[name][:size], self._left[name][size:]
+        return chunk
+
+    def read(self, size: int = 65536, /) -> bytes:
+        """Return output."""
+        return self._take("out", size)
+
+    def read_errors(self, size: int = 65536, /) -> bytes:
+        """Return stderr."""
+        return self._take("err", size)
+
+    def write(self, data: bytes) -> None:
+        """Take input."""
+        self._input += data
+
+    def end_input(self) -> None:
+        """Answer."""
+        self._answer()
+
+    def wait(self) -> int:
+        """Return the exit status."""
+        return self._answer().status
+
+    def close(self) -> None:
+        """Do nothing: it has ended."""
 
 
 class FakeConnector:

@@ -50,8 +50,8 @@ def new_laptop(tmp_path_factory):
     """Makes laptops; at the end nothing may be left of them."""
     made = []
 
-    def make(**fields):
-        laptop = Laptop(tmp_path_factory.mktemp("laptop") / "home", **fields)
+    def make(folder="home", **fields):
+        laptop = Laptop(tmp_path_factory.mktemp("laptop") / folder, **fields)
         made.append(laptop)
         return laptop
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
 import pytest
+
+from ..support.trees import describe, make_tree
 
 pytestmark = pytest.mark.e2e
 
@@ -32,6 +35,22 @@ def test_sshmaster_runs_a_command_with_its_input_and_exits_with_its_status(lapto
     assert result.stdout == "in\nmaster\n"
 
 
+def test_bytes_go_through_a_command_as_they_are(laptop, cluster, tmp_path):
+    (tmp_path / "bytes").write_bytes(bytes(range(256)) * 5000)
+    with (tmp_path / "bytes").open("rb") as sent:
+        command = [*laptop.command, "sshmaster", cluster.name, "cat; echo '\\377' | cat >&2"]
+        done = subprocess.run(command, env=laptop.env, stdin=sent, capture_output=True, timeout=60)
+    assert done.stdout == (tmp_path / "bytes").read_bytes()
+
+
+def test_a_command_ends_though_its_input_stays_open(laptop, cluster):
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
+        command = [*laptop.command, "sshnode", cluster.name, "1", "echo hi; kill -15 $$"]
+        done = subprocess.run(command, env=laptop.env, stdin=stdin, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (143, "hi\n")
+
+
 def test_sshnode_takes_an_alias_or_just_its_number(laptop, cluster):
     assert laptop.run("sshnode", cluster.name, "1", "printenv", "CLUSTERCTL_NODE").stdout == "node001\n"
     assert laptop.run("sshnode", cluster.name, "node002", "printenv", "CLUSTERCTL_NODE").stdout == "node002\n"
@@ -40,21 +59,22 @@ def test_sshnode_takes_an_alias_or_just_its_number(laptop, cluster):
 
 def test_a_folder_goes_to_a_node_and_comes_back_as_it_was(laptop, cluster, tmp_path):
     sent = tmp_path / "sent"
-    (sent / "below").mkdir(parents=True)
-    (sent / "text").write_text("zwölf\n")
-    (sent / "below" / "bytes").write_bytes(bytes(range(256)) * 300)
+    make_tree(sent, 7)
     (sent / "run").write_text("#!/bin/sh\necho ran\n")
     (sent / "run").chmod(0o755)
-    assert "3 files copied to" in laptop.run("put", "-n", "1", cluster.name, str(sent), "there").stdout
+    for _ in range(2):  # the second time it is there already
+        assert "copied to node001" in laptop.run("put", "-n", "1", cluster.name, str(sent), "there").stdout
     assert laptop.run("sshnode", cluster.name, "1", "there/run").stdout == "ran\n"
     laptop.run("get", "-n", "1", cluster.name, "there", str(tmp_path / "back"))
-    assert tree(tmp_path / "back") == tree(sent)
+    assert describe(tmp_path / "back") == describe(sent)
     laptop.refuse("get", cluster.name, "nothing", str(tmp_path / "x"), status=1, says=["nothing"])
 
 
-def tree(folder):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in files}
+def test_files_come_from_all_nodes_each_into_a_folder_of_its_own(laptop, cluster, tmp_path):
+    laptop.run("exec", cluster.name, "echo $CLUSTERCTL_NODE > /tmp/$CLUSTERCTL_NODE.own")
+    laptop.run("get", "-n", "all", cluster.name, "/tmp/*.own", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "node002" / "node002.own").read_text() == "node002\n"
+    laptop.run("exec", cluster.name, "rm /tmp/$CLUSTERCTL_NODE.own")
 
 
 def test_logs_shows_every_service_of_a_node(laptop, cluster):

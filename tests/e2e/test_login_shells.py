@@ -58,6 +58,36 @@ class TestLoginShells:
         assert (tmp_path / "c").read_text() == "hello"
 
 
+@pytest.fixture(scope="module")
+def noisy_host(sshds):
+    """A host whose login shell prints, as root's own does on some; SFTP would not work there, either."""
+    shell = sshds.base / "noisy-shell"
+    shell.write_text('#!/bin/sh\nprintf "Welcome!\\n1 update\\n%s" no-end-of-line\nexec bash "$@"\n')
+    shell.chmod(0o755)
+    return sshds.start(shell=str(shell))
+
+
+class TestNoise:
+    @pytest.fixture
+    def remote(self, noisy_host, login):
+        noisy_host.allow(login.public_key)
+        login.pin(noisy_host.node())
+        return login.to(noisy_host.node())
+
+    def test_what_a_login_shell_prints_is_no_output_of_a_command(self, remote):
+        lines = []
+        assert remote.run("echo 1000 1000", on_line=lines.append).stdout == "1000 1000\n"
+        assert lines == ["1000 1000"]
+        assert remote.run("cat", stdin="in\n").stdout == "in\n"
+        assert remote.run_script("echo one; echo two").stdout == "one\ntwo\n"
+
+    def test_nor_of_a_file(self, remote, tmp_path):
+        (tmp_path / "a").write_bytes(bytes(range(256)))
+        remote.put(tmp_path / "a", PurePosixPath(tmp_path / "b"))
+        remote.get(PurePosixPath(tmp_path / "b"), tmp_path / "c")
+        assert (tmp_path / "c").read_bytes() == bytes(range(256))
+
+
 ACCOUNTS = {"free": "/bin/bash", "freecsh": "/usr/bin/tcsh", "freefish": "/usr/bin/fish", "asked": "/bin/bash"} | {
     "stranger": "/bin/bash",
     "bare": "/bin/bash",

@@ -20,7 +20,7 @@ SIX = ("control", "mux", "task", "iopub", "notification", "broadcast")
 
 @pytest.mark.usefixtures("cold_start")
 def test_a_stopped_cluster_comes_back_as_it_was_even_where_a_port_is_taken(new_laptop, tmp_path):
-    laptop = new_laptop()
+    laptop = new_laptop('it\'s "höme" 50%;#')
     laptop.run("start", "-s", "2", "--set", "ipcluster.engines_per_node=1", "power")
     laptop.run("sshmaster", "power", "sh", "-c", "echo kept > kept")
     connection = laptop.folder("power") / "client.json"

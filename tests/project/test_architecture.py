@@ -105,7 +105,7 @@ BREAKS = [
     ("config", "clusterctl.config.settings", "clusterctl.config.loading"),
     ("config", "clusterctl.config.ini", "clusterctl.config.starcluster"),
     ("login", "clusterctl.remote.gateways", "clusterctl.remote.login"),
-    ("login", "clusterctl.remote.sftp", "clusterctl.remote.gateways"),
+    ("login", "clusterctl.remote.files", "clusterctl.remote.gateways"),
     ("node", "clusterctl.node.systemd", "clusterctl.node.supervisord"),
     ("ec2", "clusterctl.providers.ec2.launch.fleets", "clusterctl.providers.ec2.pricing.quotas"),
     ("ec2", "clusterctl.providers.ec2.tags", "clusterctl.providers.ec2.images"),
@@ -133,7 +133,7 @@ BREAKS = [
     ("pure", "clusterctl.config.loading", "clusterctl.tunnel.publish"),
     ("pure", "clusterctl.planning", "clusterctl.plugin.host"),
     ("connectors", "clusterctl.cluster", "clusterctl.remote.ssh"),
-    ("connectors", "clusterctl.operations.access", "clusterctl.remote.sftp"),
+    ("connectors", "clusterctl.operations.access", "clusterctl.remote.files"),
     *(
         ("outside", importer, library)
         for importer, library in [
@@ -141,7 +141,7 @@ BREAKS = [
             ("clusterctl.cluster", "fabric"),
             ("clusterctl.remote.base", "paramiko"),
             ("clusterctl.remote.ssh", "fabric"),
-            ("clusterctl.remote.sftp", "paramiko"),
+            ("clusterctl.remote.files", "paramiko"),
             ("clusterctl.providers.static.hosts", "asyncssh"),
             ("clusterctl.tunnel.process", "asyncssh"),
             ("clusterctl.cluster", "pluggy"),

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
+from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
-from clusterctl.text import plural
+from clusterctl.text import clean_text, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from clusterctl.node.copying import Copied
     from clusterctl.operations.context import RunContext
-    from clusterctl.remote.base import Result
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """Everything after the cluster's name belongs to the command on the node."""
@@ -48,10 +49,7 @@ def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, comman
         remote = cluster.on(target)
         if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
             return remote.shell(words)
-        stdin = "" if sys.stdin.isatty() else sys.stdin.read()
-        result = remote.run(words, stdin=stdin, check=False, on_line=click.echo)
-        click.echo(result.stderr, err=True, nl=False)
-        return result.status
+        return pass_bytes_on(remote.start_command(words))
     finally:
         cluster.close()
 
@@ -95,66 +93,99 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
     from clusterctl.operations.access import run_on_nodes
 
     as_json = bool(options["as_json"])
-    results: dict[str, Result] = {}
-
-    def show_result(alias: str, result: Result) -> None:
-        results[alias] = result
-        if not as_json:
-            for text, err in ((result.stdout, False), (result.stderr, True)):
-                for line in text.splitlines():
-                    click.echo(f"{alias}: {line}", err=err)
-
+    printed = CollectedOutput() if as_json else PrefixedOutput()
     with Output(as_json=as_json) as output:
-        statuses = run_on_nodes(_load_context(ctx, name, output), _join_words(command), nodes, show_result)
-    if as_json:
-        show_json(
-            [
-                {
-                    "node": alias,
-                    "status": status,
-                    "stdout": results[alias].stdout,
-                    "stderr": results[alias].stderr,
-                }
-                for alias, status in statuses.items()
-            ]
-        )
+        statuses = run_on_nodes(_load_context(ctx, name, output), _join_words(command), nodes, printed)
+    if isinstance(printed, CollectedOutput):
+        show_json([{"node": alias, "status": status, **printed.of(alias)} for alias, status in statuses.items()])
     failed = [alias for alias, status in statuses.items() if status]
     if failed and not as_json:
         click.echo(f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True)
     return max(statuses.values(), default=0)
 
 
+_copied_nodes = click.option(
+    "-n",
+    "--node",
+    "nodes",
+    multiple=True,
+    default=["master"],
+    type=NodeName(),
+    help="The node; may be repeated, and `all` is every node.",
+    show_default=True,
+)
+_copied_user = click.option("-u", "--user", help="As this user; default: the cluster user.")
+
+
 @click.command()
-@click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
-@click.option("-u", "--user", help="As this user; default: the cluster user.")
+@_copied_nodes
+@_copied_user
+@json_option
 @cluster_argument
 @click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True)
 @click.pass_context
-def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
-    """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home."""
-    from clusterctl.operations.access import copy_to_node as put_operation
+def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
+    """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home.
 
-    if len(paths) < 2:
-        raise click.UsageError("name what to copy, and where to.")
-    with Output() as output:
-        count = put_operation(
-            _load_context(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user
-        )
-    click.echo(f">>> {plural(count, 'file')} copied to {node}")
+    With a slash at its end REMOTE is a folder that all goes into. Without one a folder becomes REMOTE: where there is
+    one already, its files are replaced and its others stay.
+    """
+    from clusterctl.operations.access import copy_to_nodes
+
+    def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
+        return copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
+
+    return _copy(ctx, name, paths, nodes, copy, to="to", as_json=options["as_json"])
 
 
 @click.command()
-@click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
-@click.option("-u", "--user", help="As this user; default: the cluster user.")
+@_copied_nodes
+@_copied_user
+@json_option
 @cluster_argument
 @click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True)
 @click.pass_context
-def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
-    """Copy files and folders from a node. The last part of REMOTE may have wildcards."""
-    from clusterctl.operations.access import copy_from_node as get_operation
+def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
+    """Copy files and folders from a node. REMOTE may have wildcards.
 
+    With a slash at its end LOCAL is a folder that all goes into. Without one a folder becomes LOCAL: where there is one
+    already, its files are replaced and its others stay. From several nodes each goes into LOCAL/NODE.
+    """
+    from clusterctl.operations.access import copy_from_nodes
+
+    def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
+        # A Path has no slash at its end.
+        target = Path(paths[-1], ".") if paths[-1].endswith("/") else Path(paths[-1])
+        return copy_from_nodes(context, aliases, paths[:-1], target, user=options["user"])
+
+    return _copy(ctx, name, paths, nodes, copy, to="from", as_json=options["as_json"])
+
+
+def _copy(
+    ctx: click.Context,
+    name: str,
+    paths: Sequence[str],
+    nodes: Sequence[str],
+    copy: Callable[[RunContext, Sequence[str]], Mapping[str, Copied]],
+    *,
+    to: str,
+    as_json: bool,
+) -> int:
+    """Copy, and tell what was copied and what was left out. Return 1 if something was."""
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
-    with Output() as output:
-        count = get_operation(_load_context(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
-    click.echo(f">>> {plural(count, 'file')} copied from {node}")
+    with Output(as_json=as_json) as output:
+        context = _load_context(ctx, name, output)
+        copied = copy(context, nodes)
+    if as_json:
+        show_json([{"node": alias, **_describe(part)} for alias, part in copied.items()])
+    for alias, part in copied.items() if not as_json else ():
+        click.echo(f">>> {plural(part.files, 'file')} copied {to} {alias}")
+        for path, why in part.omitted:
+            click.echo(f"{alias}: left out: {clean_text(path)}: {clean_text(why)}", err=True)
+    return 1 if any(part.omitted for part in copied.values()) else 0
+
+
+def _describe(copied: Copied) -> dict[str, Any]:
+    omitted = [{"path": path, "why": why} for path, why in copied.omitted]
+    return {"files": copied.files, "bytes": copied.size, "omitted": omitted}

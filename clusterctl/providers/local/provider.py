@@ -83,9 +83,10 @@ class LocalProvider:
             for name in names
             if not _NAME.fullmatch(name) or name == _HOME
         ]
-        if set("%;\n") & set(str(self._root)):
-            # The service manager's files cannot express these characters.
-            problems.append(Problem(f"{self._root} has a % or ; in it", "set CLUSTERCTL_HOME to a folder without"))
+        if re.search(r"\s[;#]|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", str(self._root)):
+            # For the service manager a comment begins there, or the line ends; it has no way to quote.
+            text = f"{str(self._root)!r} has a line end in it, or a blank and then ; or #"
+            problems.append(Problem(text, "set CLUSTERCTL_HOME to a folder without"))
         existing = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             problems.append(Problem(f"{existing} cannot be written", _REMEDIES[errno.EACCES]))

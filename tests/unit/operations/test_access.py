@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 import pytest
 
 from clusterctl.errors import ClusterctlError, RemoteError, UsageError
+from clusterctl.events import EventKind
 from clusterctl.model import Access, Facet
+from clusterctl.node import copying
 from clusterctl.operations import access
 from clusterctl.operations.start import start_cluster
 from clusterctl.remote.base import Result
@@ -19,11 +20,6 @@ def parts(lab):
     made = lab.parts()
     start_cluster(made)
     return made
-
-
-def files(lab, node="master"):
-    home = PurePosixPath("/fake/lab") / node / "home"
-    return {str(path.relative_to(home)): content for path, content in lab.connector.files.get(node, {}).items()}
 
 
 class TestReach:
@@ -52,81 +48,121 @@ class TestReach:
 class TestExecute:
     def test_it_runs_everywhere_and_tells_each_result(self, lab, parts):
         lab.connector.answers = lambda ran: Result(3 if ran.node == "node001" else 0, f"hi {ran.node}\n", "")
-        told = {}
-        statuses = access.run_on_nodes(parts, "hostname", [], told.__setitem__)
+        told = []
+        statuses = access.run_on_nodes(parts, "hostname", [], told.append)
         assert statuses == {"master": 0, "node001": 3, "node002": 0}
-        assert {alias: result.stdout for alias, result in told.items()} == {a: f"hi {a}\n" for a in statuses}
+        assert {line.alias: line.text for line in told} == {alias: f"hi {alias}\n".encode() for alias in statuses}
+
+    def test_lines_are_told_by_their_stream_and_long_ones_in_pieces(self, lab, parts):
+        lab.connector.answers = {"*": Result(0, f"one\ntwo\n{'x' * 70000}", "oh\n")}
+        told = []
+        access.run_on_nodes(parts, "x", ["master"], told.append)
+        assert [line.text for line in told if line.is_error] == [b"oh\n"]
+        out = [line.text for line in told if not line.is_error]
+        assert out[:2] == [b"one\n", b"two\n"]
+        assert b"".join(out[2:]) == b"x" * 70000
+        assert max(map(len, out)) <= 2 * 65536
 
     def test_or_only_where_it_shall(self, lab, parts):
         assert access.run_on_nodes(parts, "x", ["2", "master"], lambda *_: None) == {"node002": 0, "master": 0}
 
     def test_a_node_that_does_not_answer_has_status_255_as_ssh_says(self, lab, parts):
         lab.connector.down = {"node001"}
-        told = {}
-        assert access.run_on_nodes(parts, "x", [], told.__setitem__) == {"master": 0, "node001": 255, "node002": 0}
-        assert "node001 does not answer" in told["node001"].stderr
+        told = []
+        assert access.run_on_nodes(parts, "x", [], told.append) == {"master": 0, "node001": 255, "node002": 0}
+        (line,) = told
+        assert line.is_error
+        assert b"node001 does not answer" in line.text
 
     def test_all_connections_are_closed(self, lab, parts):
         access.run_on_nodes(parts, "x", [], lambda *_: None)
         assert all(remote.closed for remote in lab.connector.remotes)
 
 
+@pytest.fixture
+def copies(monkeypatch):
+    """What is copied where, in place of copying: by node, user, sources and target."""
+    made = []
+
+    def copy(remote, sources, target, on_progress):
+        names = [str(source) for source in sources]
+        made.append((remote.node.alias, remote.node.user, names, str(target.path), target.into))
+        on_progress(9_000_000, copying.Totals(1, 9_000_000))
+        return copying.Copied(len(sources), 9_000_000, [])
+
+    monkeypatch.setattr(copying, "copy_to_node", copy)
+    monkeypatch.setattr(copying, "copy_from_node", copy)
+    return made
+
+
 class TestPutAndGet:
+    """The copies themselves: tests/unit/node/test_copying.py."""
+
     @pytest.fixture
-    def tree(self, tmp_path):
-        root = tmp_path / "data"
-        (root / "deep" / "er").mkdir(parents=True)
-        (root / "a.txt").write_text("a")
-        (root / "deep" / "er" / "b.txt").write_text("b")
-        return root
+    def source(self, tmp_path):
+        (tmp_path / "a").write_text("a")
+        return tmp_path / "a"
 
-    def test_a_file_goes_below_the_home(self, lab, parts, tree):
-        assert access.copy_to_node(parts, "master", [tree / "a.txt"], "x.txt") == 1
-        assert files(lab) == {"x.txt": b"a"}
+    @pytest.mark.parametrize(
+        ("target", "path", "into"),
+        [
+            ("x.txt", "/fake/lab/master/home/x.txt", False),
+            ("~/in/", "/fake/lab/master/home/in", True),
+            ("~", "/fake/lab/master/home", True),
+            (".", "/fake/lab/master/home", True),
+            ("", "/fake/lab/master/home", True),
+            ("/tmp/x", "/tmp/x", False),
+            ("/", "/", True),
+            ("a/..", "/fake/lab/master/home/a/..", True),
+        ],
+    )
+    def test_a_target_is_a_name_or_a_folder_to_put_into(self, parts, copies, source, target, path, into):
+        assert access.copy_to_nodes(parts, ["master"], [source], target) == {"master": (1, 9_000_000, [])}
+        assert [copy[3:] for copy in copies] == [(path, into)]
 
-    def test_into_a_folder_it_keeps_its_name(self, lab, parts, tree):
-        access.copy_to_node(parts, "1", [tree / "a.txt"], "~/in/")
-        access.copy_to_node(parts, "1", [tree / "a.txt"], "in")  # which is a folder by now
-        assert files(lab, "node001") == {"in/a.txt": b"a"}
+    def test_several_go_into_a_folder(self, parts, copies, source):
+        access.copy_to_nodes(parts, ["1"], [source, source.parent], "all")
+        names = [str(source), str(source.parent)]
+        assert copies == [("node001", copies[0][1], names, "/fake/lab/node001/home/all", True)]
 
-    def test_an_absolute_target_is_taken_as_it_is(self, lab, parts, tree):
-        access.copy_to_node(parts, "master", [tree / "a.txt"], "/tmp/x")
-        assert list(lab.connector.files["master"]) == [PurePosixPath("/tmp/x")]
-
-    def test_a_folder_goes_whole(self, lab, parts, tree):
-        assert access.copy_to_node(parts, "master", [tree], "copy") == 2
-        assert files(lab) == {"copy/a.txt": b"a", "copy/deep/er/b.txt": b"b"}
-
-    def test_several_go_into_a_folder(self, lab, parts, tree):
-        assert access.copy_to_node(parts, "master", [tree / "a.txt", tree / "deep"], "all") == 2
-        assert files(lab) == {"all/a.txt": b"a", "all/deep/er/b.txt": b"b"}
-
-    def test_what_is_not_there_is_named_before_anything_is_copied(self, lab, parts, tree):
+    def test_what_is_not_there_is_named_before_anything_is_copied(self, parts, copies, source):
         with pytest.raises(UsageError, match=r"no such file: .*nope"):
-            access.copy_to_node(parts, "master", [tree / "a.txt", tree / "nope"], "x")
-        assert files(lab) == {}
+            access.copy_to_nodes(parts, ["master"], [source, source.with_name("nope")], "x")
+        assert copies == []
 
-    def test_what_went_comes_back(self, lab, parts, tree, tmp_path):
-        access.copy_to_node(parts, "master", [tree], "copy")
-        assert access.copy_from_node(parts, "master", ["copy"], tmp_path / "back") == 2
-        assert (tmp_path / "back" / "deep" / "er" / "b.txt").read_text() == "b"
+    def test_a_link_to_nowhere_is_there(self, parts, copies, tmp_path):
+        (tmp_path / "l").symlink_to("nowhere")
+        access.copy_to_nodes(parts, ["master"], [tmp_path / "l"], "x")
+        assert len(copies) == 1
 
-    def test_wildcards_are_the_nodes(self, lab, parts, tree, tmp_path):
-        for name in ("1.log", "2.log", "x.txt"):
-            access.copy_to_node(parts, "master", [tree / "a.txt"], name)
-        assert access.copy_from_node(parts, "master", ["*.log"], tmp_path / "logs") == 2
-        assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["1.log", "2.log"]
+    @pytest.mark.parametrize(("sources", "into"), [(["a"], False), (["*.log"], True), (["a", "b"], True)])
+    def test_one_becomes_the_target_and_what_may_be_many_goes_into_it(self, parts, copies, tmp_path, sources, into):
+        access.copy_from_nodes(parts, ["master"], sources, tmp_path / "x")
+        paths = [f"/fake/lab/master/home/{name}" for name in sources]
+        assert [copy[2:] for copy in copies] == [(paths, str(tmp_path / "x"), into)]
 
-    def test_one_file_into_a_folder_keeps_its_name(self, lab, parts, tree, tmp_path):
-        access.copy_to_node(parts, "master", [tree / "a.txt"], "a.txt")
-        access.copy_from_node(parts, "master", ["a.txt"], tmp_path)
-        assert (tmp_path / "a.txt").read_text() == "a"
+    @pytest.mark.parametrize("aliases", [["master", "1", "2", "1"], [access.ALL]])
+    def test_to_and_from_several_nodes_each_once(self, parts, copies, source, tmp_path, aliases):
+        nodes = ["master", "node001", "node002"]
+        assert [*access.copy_to_nodes(parts, aliases, [source], "x")] == nodes
+        assert [*access.copy_from_nodes(parts, aliases, ["x"], tmp_path)] == nodes
+        assert {copy[3] for copy in copies[3:]} == {f"{tmp_path}/{alias}" for alias in nodes}
 
-    def test_what_the_node_has_not_is_an_error(self, parts, tmp_path):
-        with pytest.raises(UsageError, match=r"master has no \*\.log"):
-            access.copy_from_node(parts, "master", ["*.log"], tmp_path)
-        with pytest.raises(RemoteError, match="no such file"):
-            access.copy_from_node(parts, "master", ["nope"], tmp_path)
+    def test_a_long_one_shows_how_far_it_is(self, lab, parts, copies, source):
+        access.copy_to_nodes(parts, ["master"], [source], "x")
+        (event,) = [event for event in lab.events if event.text.startswith("Copying")]
+        assert (event.kind, event.text, event.done, event.total) == (EventKind.PROGRESS, "Copying to master, MB", 9, 9)
+
+    def test_an_error_on_one_is_raised_once_all_have_ended(self, lab, parts, source, monkeypatch):
+        def copy(remote, *_):
+            if remote.node.alias == "master":
+                raise RemoteError("no", remedy="none", node="master")
+            return copying.Copied(1, 1, [])
+
+        monkeypatch.setattr(copying, "copy_to_node", copy)
+        with pytest.raises(RemoteError, match="no"):
+            access.copy_to_nodes(parts, [access.ALL], [source], "x")
+        assert all(remote.closed for remote in lab.connector.remotes)
 
 
 class TestOnMachines:
@@ -165,13 +201,13 @@ class TestOnMachines:
             cluster.on(node).run("id")
             assert self.last(lab) == (user, Access(key="/key", jump="gate"))
 
-    def test_files_are_the_cluster_users_unless_another_is_named(self, lab, parts, tmp_path):
+    def test_files_are_the_cluster_users_unless_another_is_named(self, lab, parts, copies, tmp_path):
         (tmp_path / "a").write_text("a")
-        access.copy_to_node(parts, "master", [tmp_path / "a"], "a")
+        access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
         assert self.last(lab) == ("ada", Access(jump="gate"))
-        access.copy_from_node(parts, "master", ["a"], tmp_path / "b")
+        access.copy_from_nodes(parts, ["master"], ["a"], tmp_path / "b")
         assert self.last(lab) == ("ada", Access(jump="gate"))
-        access.copy_to_node(parts, "master", [tmp_path / "a"], "a", user="root")
+        access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a", user="root")
         assert self.last(lab)[0] == "root"
 
     def test_logs_are_read_as_root(self, lab, parts):
@@ -179,9 +215,9 @@ class TestOnMachines:
         assert lab.connector.ran[-1].sudo
 
 
-def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, tmp_path):
+def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, copies, tmp_path):
     (tmp_path / "a").write_text("a")
-    access.copy_to_node(parts, "master", [tmp_path / "a"], "a")
+    access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
     assert lab.connector.remotes[-1].node.user == lab.provider.nodes("lab")[0].user
 
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -179,13 +179,30 @@ class TestOverSSH:
         remote.get(goal, tmp_path / "back.sh")
         assert (tmp_path / "back.sh").read_text() == "echo hi"
         assert (tmp_path / "back.sh").stat().st_mode & 0o777 == 0o750
-        assert remote.is_folder(home / "new")
-        assert not remote.is_folder(goal)
-        assert not remote.is_folder(home / "nothing")
-        assert remote.find(home / "new" / "fold*") == [home / "new" / "folder"]
-        assert remote.find(home / "exact") == [home / "exact"]
-        relatives = [str(relative) for _, relative, _ in remote.walk(home / "new")]
-        assert relatives == [".", "folder", "folder/run.sh"]
+        assert [path.name for path in Path(goal.parent).iterdir()] == ["run.sh"]
+
+    def test_a_file_that_cannot_be_put_leaves_what_was_there(self, remote, lab, tmp_path):
+        folder = Path(lab[1][0].layout.home) / "taken"
+        (folder / "a").mkdir(parents=True)
+        (folder / "a" / "b").write_text("old")
+        (tmp_path / "big").write_bytes(bytes(3_000_000))
+        with pytest.raises(RemoteError, match=r"put .*big: (Not a directory|File exists)"):
+            remote.put(tmp_path / "big", PurePosixPath(folder / "a" / "b" / "c"))
+        assert [path.name for path in folder.rglob("*")] == ["a", "b"]
+
+    def test_bytes_go_both_ways_at_once_and_a_signal_is_a_status(self, remote):
+        running = remote.start_command("cat; cat >&2; kill -9 $$")
+        running.write(bytes(range(256)))
+        assert running.read() == bytes(range(256))
+        running.end_input()
+        assert (running.read(), running.read_errors(), running.wait()) == (b"", b"", 137)
+        running.close()
+
+    def test_one_that_is_silent_for_too_long_is_given_up(self, remote):
+        running = remote.start_command("sleep 60", idle_s=0.1)
+        with pytest.raises(TimeoutError):
+            running.read()
+        running.close()
 
     def test_a_file_that_is_not_there_is_an_error_that_names_it(self, remote, tmp_path):
         with pytest.raises(RemoteError, match=r"master: get .*nothing: No such file"):

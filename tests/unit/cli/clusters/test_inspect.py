@@ -125,9 +125,9 @@ class TestAccess:
         assert (said.status, said.out, said.err) == (3, "file\n", "oh\n")
         assert up.connector.ran[-1].text == "ls -l --color"
 
-    def test_sshnode_takes_a_number_and_passes_stdin_on(self, run, up):
-        assert run("sshnode", "lab", "1", "cat > x", stdin="hello").status == 0
-        assert (up.connector.ran[-1].node, up.connector.ran[-1].stdin) == ("node001", "hello")
+    def test_sshnode_takes_a_number(self, run, up):
+        assert run("sshnode", "lab", "1", "cat > x").status == 0
+        assert (up.connector.ran[-1].node, up.connector.ran[-1].text) == ("node001", "cat > x")
         assert run("sn", "lab", "9", "ls").status == 1
 
     def test_exec_says_whose_line_is_whose(self, run, up):
@@ -139,13 +139,27 @@ class TestAccess:
         answer = run("exec", "--json", "-n", "2", "lab", "hostname").json
         assert answer == [{"node": "node002", "status": 2, "stdout": "node002!\n", "stderr": ""}]
 
-    def test_put_and_get(self, run, up, tmp_path):
+    def test_what_was_left_out_is_named_and_is_a_status(self, run, up, tmp_path):
         (tmp_path / "f").write_text("x")
-        assert "copied to master" in run("put", "lab", tmp_path / "f", "g").out
-        assert run("get", "lab", "g", tmp_path / "back").status == 0
-        assert (tmp_path / "back").read_text() == "x"
+        up.connector.answers = {"*": '{"files": 1, "size": 1, "omitted": [["a/\\u001b[31mb", "it is a socket"]]}'}
+        said = run("put", "lab", tmp_path / "f", "g")
+        assert (said.status, said.out) == (1, ">>> 1 file copied to master\n")
+        assert said.err == "master: left out: a/\\x1b[31mb: it is a socket\n"
+        answer = run("put", "--json", "-n", "1", "lab", tmp_path / "f", "g").json
+        omitted = [{"path": "a/\x1b[31mb", "why": "it is a socket"}]
+        assert answer == [{"node": "node001", "files": 1, "bytes": 1, "omitted": omitted}]
+
+    def test_what_a_node_answers_must_make_sense(self, run, up, tmp_path):
+        (tmp_path / "f").write_text("x")
+        up.connector.answers = {"*": "ok"}
+        assert "makes no sense" in run("put", "lab", tmp_path / "f", "g").err
+        up.connector.answers = {"*": "You have mail.\n" * 9}
+        assert "is no copy" in run("get", "lab", "g", tmp_path / "h").err
+        assert not (tmp_path / "h").exists()
+
+    def test_what_and_where_to_must_be_named(self, run, up, tmp_path):
         assert run("put", "lab", tmp_path / "f").status == 2
-        assert run("get", "-n", "1", "lab", "nothing", tmp_path / "y").status == 1
+        assert run("get", "lab", "f").status == 2
 
     def test_logs(self, run, up):
         up.connector.answers = {"cd *": "==> engine-0.log\nhello\n"}

@@ -95,6 +95,12 @@ print(node.id)
         if sys.version_info >= (3, 11):
             assert "4711" in caught.value.__notes__[0]
 
+    @pytest.mark.parametrize("folder", ["a ;b", "a #b", "a\nb"])
+    def test_a_folder_that_the_service_manager_cannot_be_told_is_found_by_check(self, tmp_path, folder):
+        (problem,) = provider_module.LocalProvider(tmp_path / folder, {}).check(plan_for("master"))
+        assert "has a line end in it, or a blank and then ; or #" in problem.message
+        assert provider_module.LocalProvider(tmp_path / "it's 100%;#", {}).check(plan_for("master")) == []
+
     def test_bad_names_are_found_by_check_and_refused(self, provider, key_pair):
         assert len(provider.check(plan_for("home", "../x", cluster="a/b"))) == 3
         with pytest.raises(ProviderError):

@@ -1,0 +1,150 @@
+"""Copies of files and folders, between this computer and a node: one command on the node for each, and one stream."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import LostError, RemoteError
+from clusterctl.node.programs import node_program
+from clusterctl.on_node.system.copying.frames import Copied as Copied
+from clusterctl.on_node.system.copying.frames import CopyError, Omitted
+from clusterctl.on_node.system.copying.frames import Totals as Totals
+from clusterctl.on_node.system.copying.receiving import receive
+from clusterctl.on_node.system.copying.sending import Outgoing
+from clusterctl.remote.running import ErrorReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import PurePosixPath
+
+    from clusterctl.remote.base import Remote, RunningCommand
+
+    OnProgress = Callable[[int, Totals], None]
+    """Called with the number of bytes that were copied, and what there is to copy."""
+
+_PROGRAM = "clusterctl.on_node.system.copying.program"
+_IDLE_S = 120.0
+"""How long a node may be silent: it may have a million files to rename."""
+_LONGEST_ANSWER = 16 << 20
+_LONGEST_ERROR = 4096
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a copy goes to."""
+
+    path: PurePosixPath | Path
+    into: bool
+    """Put it into the folder of that name, even if there is none yet."""
+
+
+def copy_to_node(remote: Remote, sources: Sequence[Path], target: Target, on_progress: OnProgress) -> Copied:
+    """Copy files and folders to a node: all of it, or what could be read, or nothing.
+
+    Raises:
+        RemoteError: the node refused it or was lost; nothing was copied.
+    """
+    outgoing = Outgoing(sources)
+    values = {"target": str(target.path), "into": target.into}
+    with _running_program(remote, values, f"copy to {target.path}") as running:
+        errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
+        sent = 0
+        try:
+            for part in outgoing.stream():
+                running.write(part)
+                sent = min(sent + len(part), outgoing.totals.size)
+                on_progress(sent, outgoing.totals)
+            running.end_input()
+        except TimeoutError:
+            raise
+        except OSError:
+            pass  # it has ended before it took all, and says why
+        answer = _read_answer(running)
+        _check_status(remote, running, errors, f"copy to {target.path}")
+    try:
+        told = json.loads(answer)
+        omitted = [Omitted(str(path), str(why)) for path, why in told["omitted"]]
+        return Copied(int(told["files"]), int(told["size"]), omitted)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise _copy_error(remote, f"copy to {target.path}", "its answer makes no sense") from exc
+
+
+def copy_from_node(remote: Remote, sources: Sequence[PurePosixPath], target: Target, on_progress: OnProgress) -> Copied:
+    """Copy files and folders from a node, whose word is not believed: no path and no link leads out of the target.
+
+    Args:
+        remote: the node.
+        sources: paths there; one that nothing has is a pattern.
+        target: where to, on this computer.
+        on_progress: called as bytes arrive.
+
+    Raises:
+        RemoteError: the node has none of them or was lost; nothing was copied.
+    """
+    names = [str(path) for path in sources]
+    with _running_program(remote, {"sources": names}, f"copy of {', '.join(names)}") as running:
+        errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
+        try:
+            copied = receive(
+                running,
+                Path(target.path),
+                into=target.into,
+                trusted=False,
+                on_progress=lambda _, size, totals: on_progress(size, totals),
+            )
+        except CopyError as exc:
+            running.close()
+            raise _copy_error(remote, "copy", _last_line(errors.finish()) or str(exc)) from exc
+        _check_status(remote, running, errors, "copy")
+        return copied
+
+
+@contextmanager
+def _running_program(remote: Remote, values: dict[str, object], name: str) -> Iterator[RunningCommand]:
+    """Have the program run on the node. It comes over stdin, and what is behind it there is the copy."""
+    program = node_program(_PROGRAM, values).encode()
+    start = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'copy', 'exec'))"
+    # The cluster's Python, or the system's where there is none yet; names of files are UTF-8, whatever the locale.
+    python = shlex.quote(str(remote.node.layout.env / "bin" / "python"))
+    command = (
+        f'python={python}; [ -x "$python" ] || python=python3; exec "$python" -X utf8 -I -S -c {shlex.quote(start)}'
+    )
+    running = remote.start_command(command, idle_s=_IDLE_S)
+    try:
+        running.write(program)
+        yield running
+    except TimeoutError as exc:
+        raise _copy_error(remote, name, f"it was silent for {_IDLE_S:.0f} s", error=LostError) from exc
+    finally:
+        running.close()
+
+
+def _read_answer(running: RunningCommand) -> bytes:
+    answer = b""
+    while len(answer) < _LONGEST_ANSWER and (chunk := running.read()):
+        answer += chunk
+    return answer
+
+
+def _check_status(remote: Remote, running: RunningCommand, errors: ErrorReader, name: str) -> None:
+    status = running.wait()
+    if status < 0:
+        raise _copy_error(remote, name, "the connection was lost", error=LostError)
+    if status:
+        raise _copy_error(remote, name, _last_line(errors.finish()) or f"it ended with status {status}")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _copy_error(remote: Remote, name: str, why: str, *, error: type[RemoteError] = RemoteError) -> RemoteError:
+    alias, user = remote.node.alias, remote.node.user
+    remedy = f"nothing was copied; check both paths, and that {user} may read and write them there"
+    return error(f"{alias}: {name}: {why}", remedy=remedy, node=alias)
