@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from clusterctl.config.ini import problem_of_value
 from clusterctl.options import comma_list, quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clusterctl.config.ini import RawSection, RawValue
+    from clusterctl.config.settings import ConfigProblem
 
 IMAGE = "ubuntu-24.04"
 
@@ -146,7 +148,7 @@ class TranslatedSection:
 
     section: RawSection
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[ConfigProblem, ...] = ()
 
 
 def translate_section(section: RawSection) -> TranslatedSection:
@@ -155,7 +157,7 @@ def translate_section(section: RawSection) -> TranslatedSection:
     kinds = {kind, f"plugin:{_bundled_name(section)}"} if kind == "plugin" else {kind}
     values: dict[str, RawValue] = {}
     notes: list[str] = []
-    problems: list[str] = []
+    problems: list[ConfigProblem] = []
     for key, value in section.values.items():
         if (kind, key) == ("volume", "device") and "volume_id" in section.values:
             notes.append(f"{value.origin}: has no effect where the volume is found by its id")
@@ -165,7 +167,7 @@ def translate_section(section: RawSection) -> TranslatedSection:
         if mapped.note:
             notes.append(f"{value.origin}: {mapped.note}")
         if mapped.problem:
-            problems.append(f"{value.origin}: {mapped.problem}")
+            problems.append(problem_of_value(section, key, mapped.problem))
     return TranslatedSection(replace(section, values=values), tuple(notes), tuple(problems))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.config import ini
+from clusterctl.config import ini, references
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def write(tmp_path: Path):
 def only_problem(path: Path) -> str:
     text = ini.read_ini(path)
     assert len(text.problems) == 1, text.problems
-    return text.problems[0]
+    return text.problems[0].text
 
 
 def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(write):
@@ -125,7 +125,10 @@ def test_names_that_no_section_has_are_told_but_for_plugins_which_may_be_bundled
     sections = ini.read_ini(
         write("[volume data]\n[cluster a]\nVOLUMES = data, dta\nPLUGINS = base\nKEYNAME = k\n")
     ).sections
-    first, second = sorted(ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections))
+    first, second = sorted(
+        problem.text
+        for problem in references.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
+    )
     assert "KEYNAME: there is no section [key k]" in first
     assert "VOLUMES: there is no section [volume dta]" in second
     assert "data" in second.partition("there is no section")[2]
@@ -133,13 +136,13 @@ def test_names_that_no_section_has_are_told_but_for_plugins_which_may_be_bundled
 
 def test_a_name_given_twice_is_told_once(write):
     sections = ini.read_ini(write("[volume d]\n[cluster a]\nVOLUMES = d, d, d\nPLUGINS = b, b\n")).sections
-    problems = ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
-    assert sorted(problem.rpartition(": ")[2] for problem in problems) == ["b is named twice", "d is named twice"]
+    problems = references.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
+    assert sorted(problem.text.rpartition(": ")[2] for problem in problems) == ["b is named twice", "d is named twice"]
 
 
 def test_a_section_has_what_those_it_extends_say_and_it_does_not(write):
     text = "[cluster a]\nx = 1\ny = 1\n[cluster b]\nEXTENDS = a\ny = 2\nz = 2\n[cluster c]\nEXTENDS = b\nz = 3\n"
-    section = ini.resolve_extends("c", ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    section = references.resolve_extends("c", ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
     assert {key: value.text for key, value in section.values.items()} == {"extends": "b", "x": "1", "y": "2", "z": "3"}
 
 
@@ -155,7 +158,7 @@ def test_a_section_has_what_those_it_extends_say_and_it_does_not(write):
     ],
 )
 def test_what_extends_nothing_or_itself_is_told(write, text, words):
-    problems = ini.check_extends(ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    problems = references.check_extends(ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
     assert len(problems) == len(words)
     for problem, word in zip(problems, words, strict=True):
-        assert word in problem
+        assert word in problem.text

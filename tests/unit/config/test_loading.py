@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.config import loading
+from clusterctl.config import draft, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import PermissionSection, Settings
 from clusterctl.errors import ConfigError, PluginError
@@ -172,7 +172,10 @@ to_port = -1
 cidr_ip = here
 [clutser b]
 """
-    assert set(problems(file, text, template="a")) == {
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        loading.check_config(file, environ={}, find_plugin=find_plugin)
+    assert {problem.replace(f"{file}: ", "") for problem in caught.value.problems} == {
         "line 28: [clutser b]: unknown kind of section (did you mean cluster?)",
         "[cluster a] CLUSTER_SIZE: expected a whole number, got 'x'",
         "[cluster a] MIN_SIZE: expected at least 1, got '0'",
@@ -258,7 +261,7 @@ def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):
 
 
 def test_an_unknown_variable_names_the_nearest_and_reserved_ones_pass(file):
-    environ = {f"CLUSTERCTL_{name}": "x" for name in loading.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
+    environ = {f"CLUSTERCTL_{name}": "x" for name in draft.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
     near = "(did you mean CLUSTERCTL_CLUSTER_SIZE?)"
     assert problems(file, "[cluster a]\n", environ=environ) == (
         f"environment: CLUSTERCTL_CLUSTER_SZE: unknown option {near}; unset it",

@@ -116,7 +116,7 @@ def test_todays_words_come_back_as_they_are():
 
 @pytest.mark.parametrize("start", NO_PLUGIN)
 def test_a_plugin_we_do_not_have_is_refused_with_what_to_do_instead(start):
-    assert NO_PLUGIN[start] in modern("plugin", setup_class=f"{start}Thing").problems[0]
+    assert NO_PLUGIN[start] in modern("plugin", setup_class=f"{start}Thing").problems[0].text
 
 
 def test_a_refused_plugin_is_reported_once(tmp_path: Path):
@@ -128,7 +128,7 @@ def test_a_refused_plugin_is_reported_once(tmp_path: Path):
 
 
 def test_wanting_the_queue_is_refused():
-    assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0]
+    assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0].text
     assert modern("cluster", disable_queue="yes").section.values == {}
 
 
@@ -138,7 +138,7 @@ def test_every_retired_type_is_replaced_and_one_for_each_node_is_refused():
         assert changed.section.values["node_instance_type"].text == f"{new}, c7i.large"
         assert len(changed.notes) == 2
         assert new not in INSTANCE_TYPES
-    assert "not supported" in modern("cluster", node_instance_type="m1.large:ami-1:2, c1.xlarge").problems[0]
+    assert "not supported" in modern("cluster", node_instance_type="m1.large:ami-1:2, c1.xlarge").problems[0].text
 
 
 @pytest.mark.parametrize(("kind", "key"), NO_EFFECT)

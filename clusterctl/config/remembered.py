@@ -1,0 +1,51 @@
+"""The copy of a cluster's config that this computer keeps: the sections its template used, without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from clusterctl.config.ini import RawSection, raw_values
+from clusterctl.config.settings import Origin
+from clusterctl.options import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from clusterctl.options import Section
+
+_FORMAT = 1
+
+
+def render_copy(sections: Iterable[RawSection], options: Mapping[str, Section]) -> str:
+    """Return the text of a copy.
+
+    Args:
+        sections: the sections, with inherited and overriding values.
+        options: the checked options of plugins, which know what is a secret.
+    """
+    entries = []
+    for section in sections:
+        plugin = options.get(section.name) if section.kind == "plugin" else None
+        fields = type(plugin).model_fields if plugin else {}
+        left_out = {"extends", *(key for key, field in fields.items() if is_secret(field))}
+        values = {key: value.text for key, value in section.values.items() if key not in left_out}
+        entries.append({"kind": section.kind, "name": section.name, "values": values})
+    return json.dumps({"format": _FORMAT, "sections": entries}, indent=1)
+
+
+def parse_copy(document: object, file: Path) -> list[RawSection]:
+    """Return the sections of a copy; none if it is damaged, or of a newer clusterctl."""
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        return []
+    try:
+        return [_make_section(entry["kind"], entry["name"], entry["values"], file) for entry in document["sections"]]
+    except (AttributeError, KeyError, TypeError):
+        return []
+
+
+def _make_section(kind: str, name: str, texts: Mapping[str, object], file: Path) -> RawSection:
+    origin = Origin("file", str(file), f"{kind} {name}".strip())
+    values = raw_values({key: str(text) for key, text in texts.items()}, origin)
+    return RawSection(kind, name, origin, values=values)
