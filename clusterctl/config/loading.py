@@ -11,6 +11,7 @@ from clusterctl.config.draft import PREFIX, CommandInput, check_aws, make_draft
 from clusterctl.config.ini import IniText, RawSection
 from clusterctl.config.provider_options import check_provider_options, options_without_effect, provider_name
 from clusterctl.config.references import Reach
+from clusterctl.config.relative_paths import complete_class_path, path_text
 from clusterctl.config.remembered import parse_copy, render_copy
 from clusterctl.config.settings import AwsSection, GlobalSection, Origin, Settings
 from clusterctl.config.templates import BUILT_IN_TEMPLATES, NEEDED_DEFAULT, built_in_section
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from clusterctl.config.cluster_section import ClusterSection
     from clusterctl.config.draft import Draft
     from clusterctl.config.plugin_sections import FindPlugin
+    from clusterctl.config.settings import SectionId
+    from clusterctl.options import Section
 
 _AWS_REACH = Reach(frozenset({("aws", ""), ("global", "")}), frozenset())
 """What commands about an account use of a config."""
@@ -136,6 +139,20 @@ def read_leniently(
     """
     given = CommandInput(environ, find_plugin, template, overrides=overrides)
     return _read_leniently(path, _read_text(path).sections, given)
+
+
+def complete_overrides(settings: Settings, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return options of the command line as they can be given again elsewhere: with whole paths."""
+    texts = dict(overrides)
+    for name, text in overrides.items():
+        plugin, _, option = name.rpartition(".")
+        choice = settings.all_plugins.get(plugin)
+        section = choice.options if choice else settings.cluster
+        if option == "setup_class":
+            texts[name] = complete_class_path(text, Origin("command line"))
+        else:
+            texts[name] = path_text(section, option) or text
+    return texts
 
 
 def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
@@ -280,4 +297,8 @@ def _copy_config(draft: Draft, cluster: ClusterSection) -> str:
     ]
     reach = draft.find_reach()
     used = [section for section in sections if reach is None or section.id in reach.sections]
-    return render_copy(used, {name: choice.options for name, choice in draft.plugins.items()})
+    models: dict[SectionId, Section] = {chosen.id: cluster}
+    models |= {("key", name): section for name, section in draft.keys.items()}
+    models |= {("host", name): section for name, section in draft.hosts.items()}
+    models |= {("plugin", name): choice.options for name, choice in draft.plugins.items()}
+    return render_copy(used, models)

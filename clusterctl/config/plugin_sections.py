@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, RawValue
+from clusterctl.config.relative_paths import complete_class_path
 from clusterctl.config.settings import Origin, PluginChoice
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
@@ -85,7 +86,8 @@ def _load_class(
     path = setup.text if setup and setup.text else None
     bundled = path if path and path.isidentifier() else None  # SETUP_CLASS = packages
     try:
-        return find_plugin(bundled or raw.name, None if bundled else path)
+        whole = complete_class_path(path, setup.origin) if setup and path else None
+        return find_plugin(bundled or raw.name, None if bundled else whole)
     except PluginError as exc:
         near = did_you_mean(raw.name, known) if raw.name not in known else ""
         message = f"{exc.message}{near}; {exc.remedy}"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, raw_values
+from clusterctl.config.relative_paths import complete_class_path, path_text
 from clusterctl.config.settings import Origin
 from clusterctl.options import is_secret
 
@@ -13,26 +14,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from clusterctl.config.ini import RawValue
+    from clusterctl.config.settings import SectionId
     from clusterctl.options import Section
 
 _FORMAT = 1
 
 
-def render_copy(sections: Iterable[RawSection], options: Mapping[str, Section]) -> str:
+def render_copy(sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
     """Return the text of a copy.
 
     Args:
         sections: the sections, with inherited and overriding values.
-        options: the checked options of plugins, which know what is a secret.
+        models: the checked sections, which know what is a secret and where a relative path begins.
     """
     entries = []
     for section in sections:
-        plugin = options.get(section.name) if section.kind == "plugin" else None
-        fields = type(plugin).model_fields if plugin else {}
+        model = models.get(section.id)
+        fields = type(model).model_fields if model else {}
         left_out = {"extends", *(key for key, field in fields.items() if is_secret(field))}
-        values = {key: value.text for key, value in section.values.items() if key not in left_out}
+        values = {key: _whole_text(value, key, model) for key, value in section.values.items() if key not in left_out}
         entries.append({"kind": section.kind, "name": section.name, "values": values})
     return json.dumps({"format": _FORMAT, "sections": entries}, indent=1)
+
+
+def _whole_text(value: RawValue, key: str, model: Section | None) -> str:
+    if key == "setup_class":
+        return complete_class_path(value.text, value.origin)
+    return (path_text(model, key) if model else None) or value.text
 
 
 def parse_copy(document: object, file: Path) -> list[RawSection]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.config import ini
+from clusterctl.config.relative_paths import folders_of
 from clusterctl.config.settings import ConfigProblem, Origin
 from clusterctl.config.starcluster import translate_section
 from clusterctl.options import Section, read_section
@@ -61,7 +62,7 @@ def translated_section(section: RawSection, diagnostics: Diagnostics) -> RawSect
 
 def check_section(model: type[S], raw: RawSection, diagnostics: Diagnostics, label: str | None) -> S | None:
     """Return the checked model, or None with its problems reported. Keep the origin of each value under `label`."""
-    section, faults = read_section(model, {key: value.text for key, value in raw.values.items()})
+    section, faults = read_section(model, {key: value.text for key, value in raw.values.items()}, folders_of(raw))
     for key, message in faults:
         diagnostics.problems.append(ini.problem_of_value(raw, key, message))
     faulty = {key for key, _ in faults} & raw.values.keys()

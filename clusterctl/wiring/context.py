@@ -76,7 +76,8 @@ def load_context(
     settings = _load_cluster_settings(folder, config_path(config_file), template, changes, plugin)
     for warning in settings.warnings:
         report(Event(EventKind.WARNING, warning))
-    return _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    kept = loading.complete_overrides(settings, changes)
+    return _context_of_folder(folder, settings, report=report, overrides=kept, plugin=plugin)
 
 
 def _load_cluster_settings(
