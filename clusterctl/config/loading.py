@@ -249,15 +249,10 @@ def _note_idle_options(draft: Draft, diagnostics: Diagnostics) -> None:
             f"{options}: no effect on nodes of the provider {provider}, which are no machines of their own"
         )
     key = draft.keys.get(cluster.keyname or "")
-    if key is None or is_file(key.key_location):
-        return
-    origin = diagnostics.origins[f"key.{cluster.keyname}.key_location"]
-    missing = f"{origin}: there is no file {key.key_location}"
-    if provider in {"ec2", "static"}:
-        section = ("key", str(cluster.keyname))
-        diagnostics.report(f"{missing}; put the private key there, or name the file it is in", section)
-    else:
-        diagnostics.notes.append(f"{missing}; the provider {provider} does not need it")
+    if key and key.key_location and not is_file(key.key_location):
+        origin = diagnostics.origins[f"key.{cluster.keyname}.key_location"]
+        unneeded = "clusterctl does not need it, it logs in with a key of its own"
+        diagnostics.notes.append(f"{origin}: there is no file {key.key_location}; {unneeded}")
 
 
 def _make_settings(

@@ -35,7 +35,11 @@ class AwsSection(Section):
 class KeySection(Section):
     """A [key NAME] section: NAME is the EC2 key pair."""
 
-    key_location: ExpandedPath = Field(description="private key file on this computer", examples=["~/.ssh/mykey.rsa"])
+    key_location: ExpandedPath | None = Field(
+        None,
+        description="its private key on this computer, for you: clusterctl logs in with a key of its own",
+        examples=["~/.ssh/mykey.rsa"],
+    )
 
 
 class HostSection(Section):

@@ -30,7 +30,7 @@ UNUSED = {
     "a permission": "[permission web]\nFROM_PORT = 80\nTO_PORT = 80\n",
     "a volume": "[volume v]\nMOUNT_PATH = x\n",
     "a host": "[host h]\nPORT = abc\n",
-    "a key": "[key k]\n",
+    "a key": "[key k]\nNONSENSE = 1\n",
     "the account": "[aws]\nNONSENSE = 1\n",
     "a plugin of StarCluster": "[plugin hadoop]\nSETUP_CLASS = starcluster.plugins.hadoop.Hadoop\n",
     "a plugin whose file is missing": "[plugin gone]\nSETUP_CLASS = /nowhere/gone.py:Gone\n",
