@@ -21,6 +21,7 @@ from clusterctl.config.settings import (
     VolumeSection,
 )
 from clusterctl.config.templates import choose_template, collect_templates
+from clusterctl.config.unknown_options import find_place
 from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
 from clusterctl.options import did_you_mean
 from clusterctl.plugin.loader import IMPLICIT_PLUGINS
@@ -170,8 +171,9 @@ def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Diagnosti
     known = sorted(PREFIX + name.upper() for name in {*options, *RESERVED_VARIABLES})
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = did_you_mean(name, known)
-            diagnostics.report(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
+            place = find_place(name.removeprefix(PREFIX).lower(), ClusterSection)
+            hint = f"; put it into {place} of a config file" if place else did_you_mean(name, known)
+            diagnostics.report(f"{Origin('environment', key=name)}: unknown option{hint}; unset it")
 
 
 def check_aws(

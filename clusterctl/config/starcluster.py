@@ -171,6 +171,11 @@ def translate_section(section: RawSection) -> TranslatedSection:
     return TranslatedSection(replace(section, values=values), tuple(notes), tuple(problems))
 
 
+def retired_options() -> list[tuple[str, str]]:
+    """Return the options of StarCluster that are read and are none of ours, each after the kind of its section."""
+    return [*NO_EFFECT, *(place for place in _RULES if place[1] in _RETIRED)]
+
+
 def _bundled_name(section: RawSection) -> str:
     """Return the bundled plugin that a section sets up; its options are looked up by this name."""
     value = section.values.get("setup_class")
@@ -241,6 +246,7 @@ def _translate_items(items: tuple[str, ...], today: Callable[[str], str], what: 
     return TranslatedValue(", ".join(today(item) for item in items), note="; ".join(changed))
 
 
+_RETIRED = ("disable_queue", "aws_region_host")
 _RULES: Mapping[tuple[str, str], Callable[[str], TranslatedValue]] = {
     ("plugin", "setup_class"): _translate_setup_class,
     ("cluster", "disable_queue"): _translate_disable_queue,

@@ -9,6 +9,7 @@ from clusterctl.config import ini
 from clusterctl.config.relative_paths import folders_of
 from clusterctl.config.settings import ConfigProblem, Origin
 from clusterctl.config.starcluster import translate_section
+from clusterctl.config.unknown_options import explain_unknown_option
 from clusterctl.options import Section, read_section
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def translated_section(section: RawSection, diagnostics: Diagnostics) -> RawSect
 def check_section(model: type[S], raw: RawSection, diagnostics: Diagnostics, label: str | None) -> S | None:
     """Return the checked model, or None with its problems reported. Keep the origin of each value under `label`."""
     section, faults = read_section(model, {key: value.text for key, value in raw.values.items()}, folders_of(raw))
-    for key, message in faults:
+    for key, fault in faults:
+        unknown = key in raw.values and key not in model.model_fields
+        message = explain_unknown_option(key, model) if unknown else fault
         diagnostics.problems.append(ini.problem_of_value(raw, key, message))
     faulty = {key for key, _ in faults} & raw.values.keys()
     if faulty and diagnostics.drop_faults:
