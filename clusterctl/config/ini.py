@@ -143,7 +143,7 @@ def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], state: 
     starts = [number for number, line in enumerate(lines) if line.startswith("[")]
     lines_before = [line for line in lines[: starts[0] if starts else None] if re.match(r"\s*[^\s#;]", line)]
     for line in lines_before[:1]:
-        state.report(f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else")
+        state.report(f"{path}: line {lines.index(line) + 1}: {_explain_beginning(line, lines)}")
     for start, end in pairwise([*starts, len(lines)]):
         section = _parse_header(path, lines[start], start + 1, state)
         if section is None:
@@ -153,6 +153,15 @@ def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], state: 
             state.sections.append(section)
         if section.kind == "global":
             _read_includes(section, path, parents, state)
+
+
+def _explain_beginning(first: str, lines: list[str]) -> str:
+    """Return what is wrong with a file whose first line is no header."""
+    if not re.match(r"\s+\[", first):
+        return "expected a [section] before anything else"
+    if all(line[:1].isspace() for line in lines if line.strip()):
+        return "the whole file is indented, as text from a page may be; unindent all lines by as much as this one"
+    return f"the header {first.strip()} is indented; unindent it and what belongs to it"
 
 
 def _parse_header(path: Path, line: str, number: int, state: _ReadState) -> RawSection | None:

@@ -71,6 +71,20 @@ def test_an_include_that_cannot_be_read_names_the_file_and_the_option(write, tar
     assert only_problem(main).startswith(f"{main}: [global] INCLUDE: ")
 
 
+@pytest.mark.parametrize("indent", ["  ", "\t", "\u00a0"])
+def test_a_file_that_is_indented_as_a_whole_is_told_to_be_unindented(write, indent):
+    lines = ["# copied", "[cluster a]", "CLUSTER_SIZE = 2", "PLUGINS = a,", "  b", "[cluster b]"]
+    main = write("".join(f"{indent}{line}\n\n" for line in lines))
+    assert only_problem(main).startswith(f"{main}: line 3: the whole file is indented")
+    assert "unindent" in only_problem(main)
+    part = write("".join(f"{indent}{line}\n" for line in lines) + "[cluster c]\n", "part")
+    assert (
+        only_problem(part) == f"{part}: line 2: the header [cluster a] is indented; unindent it and what belongs to it"
+    )
+    include = write("[global]\nINCLUDE = config\n", "including")
+    assert "the whole file is indented" in only_problem(include)
+
+
 def test_a_section_given_twice_names_both_places(write, tmp_path):
     write("\n[Cluster a]\n", "b.ini")
     main = write("[cluster a]\n[cluster A]\n[global]\ninclude = b.ini\n")
