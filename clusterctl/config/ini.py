@@ -24,7 +24,15 @@ _NAMELESS = ("global", "aws")
 
 # The section name that configparser sees. It cannot collide: control characters are refused before.
 _BODY = "\x01"
+# What stands for the semicolon of a marker meanwhile; it cannot be in the file either.
+_SEMICOLON = "\x02"
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 20
+_OPERATOR = r"\s*(?:===?|[<>!~]=?|\bnot\s+in\b|\bin\b)\s*"
+_KNOWN = r"(?:python_(?:full_)?version|os_name|sys_platform|platform_\w+|implementation_\w+|extra)"
+_QUOTED = r"""(?:"[^"]*"|'[^']*')"""
+# A semicolon behind a blank begins a comment, but not before a condition on a package, such as
+# `six ; python_version < "3"`. One that is misspelt must get to whoever refuses it.
+_MARKER = re.compile(rf";(?=[\s(]*(?:{_KNOWN}(?:{_OPERATOR}|\s*=)|\w+{_OPERATOR}{_QUOTED}|{_QUOTED}{_OPERATOR}\w))")
 NO_SUCH_FILE = "there is no such file"
 
 
@@ -83,7 +91,7 @@ class _SectionParser(configparser.ConfigParser):
             strict=False,
             inline_comment_prefixes=("#", ";"),
             empty_lines_in_values=False,
-            default_section="\x02",
+            default_section="\x03",
         )
 
     def optionxform(self, optionstr: str) -> str:
@@ -194,8 +202,9 @@ def _meant_section(kind: str, kind_word: str, name: str) -> SectionId:
 
 def _parse_body(section: RawSection, lines: list[str], state: _ReadState) -> RawSection:
     parser = _SectionParser()
+    kept = [_MARKER.sub(_SEMICOLON, line) if re.match(r"\s*[^\s#;]", line) else line for line in lines]
     try:
-        parser.read_file([f"[{_BODY}]", *lines], section.origin.file)
+        parser.read_file([f"[{_BODY}]", *(kept if section.kind == "plugin" else lines)], section.origin.file)
     except configparser.ParsingError as exc:
         # The line itself is not shown: it may hold a secret.
         for number, _ in exc.errors:
@@ -205,7 +214,7 @@ def _parse_body(section: RawSection, lines: list[str], state: _ReadState) -> Raw
         state.report(f"{section.origin}: the header [{title}] below it is indented; unindent it", section.id)
     for key in sorted({key for key in parser.keys_seen if parser.keys_seen.count(key) > 1}):
         state.report(f"{section.origin} {key.upper()}: is given twice", section.id)
-    texts = {key: text.strip() for key, text in parser.items(_BODY) if isinstance(text, str)}
+    texts = {key: text.strip().replace(_SEMICOLON, ";") for key, text in parser.items(_BODY) if isinstance(text, str)}
     return replace(section, values=raw_values(texts, section.origin))
 
 

@@ -71,6 +71,45 @@ def test_an_include_that_cannot_be_read_names_the_file_and_the_option(write, tar
     assert only_problem(main).startswith(f"{main}: [global] INCLUDE: ")
 
 
+@pytest.mark.parametrize(
+    "marker",
+    [
+        'python_version < "3.0"',
+        "python_version<'3.0'",
+        "python_full_version === '3.11.2'",
+        "( python_version < '3.0' ) and sys_platform == 'linux'",
+        "sys_platform not in 'win32 cygwin'",
+        "'linux' in sys_platform",
+        '"3.0" > python_version',
+        "extra == 'x'",
+        "platform_machine != 'arm64'",
+        "implementation_name ~= 'cpython'",
+        "python_versoin < '3.0'",  # to be refused
+        "python_version < 3.0",  # to be refused
+        "python_version = '3.0'",  # to be refused
+    ],
+)
+@pytest.mark.parametrize("between", [" ; ", ";", "; ", " ;", "\t;  "])
+def test_a_condition_on_a_package_is_no_comment(write, marker, between):
+    text = (
+        f"[plugin p]\nPACKAGES = six{between}{marker}, numpy # why\n  a @ https://x/y.zip{between}{marker} ; and this\n"
+    )
+    value = ini.read_ini(write(text)).sections[0].values["packages"]
+    assert value.text == f"six{between}{marker}, numpy\na @ https://x/y.zip{between}{marker}"
+
+
+@pytest.mark.parametrize(
+    "comment", ["; python_version", "; in 'use'", "; X = 'y'", "; the version", "# x == 'y'", ";; 'a' and 'b'"]
+)
+def test_and_a_comment_is_none(write, comment):
+    sections = ini.read_ini(
+        write(f"[plugin p]\nPACKAGES = six {comment}\n{comment}\n[cluster a]\nX = 1 ; was == '2'\n")
+    )
+    assert sections.problems == ()
+    assert sections.sections[0].values["packages"].text == "six"
+    assert sections.sections[1].values["x"].text == "1"
+
+
 @pytest.mark.parametrize("indent", ["  ", "\t", "\u00a0"])
 def test_a_file_that_is_indented_as_a_whole_is_told_to_be_unindented(write, indent):
     lines = ["# copied", "[cluster a]", "CLUSTER_SIZE = 2", "PLUGINS = a,", "  b", "[cluster b]"]
