@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clusterctl.config.ini import RawSection, RawValue
 from clusterctl.config.relative_paths import complete_class_path
 from clusterctl.config.settings import Origin, PluginChoice
+from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
 from clusterctl.options import Section, comma_list, did_you_mean, is_secret
@@ -90,7 +91,8 @@ def _load_class(
         return find_plugin(bundled or raw.name, None if bundled else whole)
     except PluginError as exc:
         near = did_you_mean(raw.name, known) if raw.name not in known else ""
-        message = f"{exc.message}{near}; {exc.remedy}"
+        foreign = explain_starcluster_plugin(path, setup.origin) if setup and path and not bundled else ""
+        message = foreign or f"{exc.message}{near}; {exc.remedy}"
     except SystemExit as exc:
         message = f"plugin {raw.name}: {path} ends Python when it is imported ({exc}); remove sys.exit() from its file"
     origin = setup.origin if setup else raw.origin
