@@ -274,11 +274,11 @@ def _make_settings(
         origins=diagnostics.origins,
         notes=tuple(dict.fromkeys(diagnostics.notes)),
         warnings=tuple(warnings),
-        copy=_copy_config(draft, cluster),
+        copy=_copy_config(path, draft, cluster),
     )
 
 
-def _copy_config(draft: Draft, cluster: ClusterSection) -> str:
+def _copy_config(path: Path | None, draft: Draft, cluster: ClusterSection) -> str:
     """Return a copy of the sections that the template uses, for `read_copy`."""
     chosen = draft.clusters[draft.template]
     # The default is the name of whoever runs the program.
@@ -296,4 +296,4 @@ def _copy_config(draft: Draft, cluster: ClusterSection) -> str:
     models |= {("key", name): section for name, section in draft.keys.items()}
     models |= {("host", name): section for name, section in draft.hosts.items()}
     models |= {("plugin", name): choice.options for name, choice in draft.plugins.items()}
-    return render_copy(used, models)
+    return render_copy(path, used, models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, raw_values
@@ -12,7 +13,6 @@ from clusterctl.options import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from clusterctl.config.ini import RawValue
     from clusterctl.config.settings import SectionId
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 
-def render_copy(sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
+def render_copy(path: Path | None, sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
     """Return the text of a copy.
 
     Args:
+        path: the config file that it is a copy of; None for the built-in template.
         sections: the sections, with inherited and overriding values.
         models: the checked sections, which know what is a secret and where a relative path begins.
     """
@@ -35,7 +36,8 @@ def render_copy(sections: Iterable[RawSection], models: Mapping[SectionId, Secti
         left_out = {"extends", *(key for key, field in fields.items() if is_secret(field))}
         values = {key: _whole_text(value, key, model) for key, value in section.values.items() if key not in left_out}
         entries.append({"kind": section.kind, "name": section.name, "values": values})
-    return json.dumps({"format": _FORMAT, "sections": entries}, indent=1)
+    original = str(path.absolute()) if path else ""
+    return json.dumps({"format": _FORMAT, "copy_of": original, "sections": entries}, indent=1)
 
 
 def _whole_text(value: RawValue, key: str, model: Section | None) -> str:
@@ -52,6 +54,12 @@ def parse_copy(document: object, file: Path) -> list[RawSection]:
         return [_make_section(entry["kind"], entry["name"], entry["values"], file) for entry in document["sections"]]
     except (AttributeError, KeyError, TypeError):
         return []
+
+
+def original_of_copy(document: object) -> Path | None:
+    """Return the config file of which a document is a copy, or None if that is the built-in template, or unknown."""
+    original = document.get("copy_of") if isinstance(document, dict) else None
+    return Path(original) if isinstance(original, str) and original else None
 
 
 def _make_section(kind: str, name: str, texts: Mapping[str, object], file: Path) -> RawSection:

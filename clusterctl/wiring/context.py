@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from clusterctl.config import loading
 from clusterctl.config.provider_options import provider_name
+from clusterctl.config.remembered import original_of_copy
 from clusterctl.config.settings import Origin
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, ConfigError
 from clusterctl.events import Event, EventKind
 from clusterctl.journal import CONFIG_COPY, ClusterFolder
 from clusterctl.operations.context import RunContext
@@ -19,7 +20,7 @@ from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import find_provider
-from clusterctl.wiring.local_paths import config_path, home_folder
+from clusterctl.wiring.local_paths import config_path, home_folder, names_config
 from clusterctl.wiring.plugins import make_lenient_plugin_host, make_plugin_host
 from clusterctl.wiring.providers import make_provider
 
@@ -89,15 +90,22 @@ def _load_cluster_settings(
 ) -> Settings:
     """Read the config file for a cluster, which has the template and the options of its last start by default."""
     last = folder.last_template()
-    return loading.read_config(
-        path,
-        template=template or last,
-        template_origin=None if template or not last else Origin("last start", key=folder.name),
-        plugin=plugin,
-        overrides=folder.last_overrides() if changes is None else changes,
-        environ=os.environ,
-        find_plugin=loader.find_plugin_class,
-    )
+    try:
+        return loading.read_config(
+            path,
+            template=template or last,
+            template_origin=None if template or not last else Origin("last start", key=folder.name),
+            plugin=plugin,
+            overrides=folder.last_overrides() if changes is None else changes,
+            environ=os.environ,
+            find_plugin=loader.find_plugin_class,
+        )
+    except ConfigError as exc:
+        original = original_of_copy(folder.read_json(CONFIG_COPY))
+        if not original or template or (path and original == path.absolute()):
+            raise
+        remedy = f"{folder.name} was started with another config file: clusterctl -c {original} ..."
+        raise ConfigError(exc.problems, remedy=remedy) from exc
 
 
 def _context_of_folder(
@@ -162,7 +170,7 @@ def lenient_context(
     """
     folder = ClusterFolder(home_folder(), name)
     holder = folder.last_provider() or find_provider(name)
-    settings, trouble = _best_settings(folder, config_path(config_file), holder)
+    settings, trouble = _best_settings(folder, config_path(config_file), holder, chosen=names_config(config_file))
     if ending:
         settings = _with_former_plugins(settings, _read_copy(folder))
     provider = _make_lenient_provider(holder or provider_name(settings.cluster), settings)
@@ -183,10 +191,24 @@ def _read_copy(folder: ClusterFolder) -> Settings | None:
     )
 
 
-def _best_settings(folder: ClusterFolder, path: Path | None, holder: str | None) -> tuple[Settings, str]:
-    """Return the settings of the config, or the nearest to them that can be had and a warning."""
+def _best_settings(
+    folder: ClusterFolder, path: Path | None, holder: str | None, *, chosen: bool
+) -> tuple[Settings, str]:
+    """Return the settings of the config, or the nearest to them that can be had and a warning.
+
+    Args:
+        folder: the folder of the cluster.
+        path: the config file.
+        holder: the provider that has the nodes.
+        chosen: whether the user named the config file. The default one may be another than that of the last start.
+    """
     settings: Settings | None = None
+    original = original_of_copy(folder.read_json(CONFIG_COPY))
     try:
+        if original and not chosen and (path is None or original != path.absolute()):
+            raise ConfigError(
+                (f"{folder.name} was started with the config {original}",), remedy=f"name it: -c {original}"
+            )
         settings = _load_cluster_settings(folder, path)
         named = provider_name(settings.cluster)
         if holder in {None, named}:

@@ -23,6 +23,11 @@ def config_path(explicit: str | None) -> Path | None:
     return default if default.exists() else None
 
 
+def names_config(explicit: str | None) -> bool:
+    """Return whether the user named a config file, on the command line or in the environment."""
+    return bool(explicit or os.environ.get("CLUSTERCTL_CONFIG"))
+
+
 def docker_owner() -> str:
     """Return the owner of our nodes on a shared Docker engine: this user, with a suffix for another home folder."""
     return login_name() + home_suffix()

@@ -48,7 +48,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "provider": status.provider,
         "state": status.state,
         "master": master.address if master else None,
-        "engines": sum(known) if known else None,
+        "engines": sum(known) if known or status.lacks_engines else None,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
         "cost": spending_json(status.spending),
@@ -68,7 +68,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
 
 def _show_status(status: ClusterStatus) -> None:
     facts = _status_json(status)
-    engines = "unknown" if facts["engines"] is None else facts["engines"]
+    engines = "unknown" if facts["engines"] is None else "no" if status.lacks_engines else facts["engines"]
     click.echo(
         f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
     )
