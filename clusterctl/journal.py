@@ -1,7 +1,8 @@
 """A cluster's folder on the laptop, with the journal of requests, each written before the request is sent.
 
-`clusters/NAME/` holds `journal.jsonl`, `known_hosts`, `id_ed25519`, the connection files, `timings.json` and `logs/`.
-If it is lost, the machines can still be found and ended: the provider has the record of what exists.
+`clusters/NAME/` holds `journal.jsonl`, `config.json`, `known_hosts`, `id_ed25519`, the connection files,
+`timings.json` and `logs/`. If it is lost, the machines can still be found and ended: the provider has the record of
+what exists.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.model import Node
+
+
+CONFIG_COPY = "config.json"
+"""The file with a copy of the config of the last start: what ends the cluster if the config is broken by then."""
 
 
 class ClusterFolder:

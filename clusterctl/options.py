@@ -127,8 +127,12 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def _to_path(value: object) -> object:
-    return expand_path(value) if isinstance(value, str) else value
+def _to_path(value: object, info: ValidationInfo) -> object:
+    """Return the path of a text. A relative one begins in the folder that the context has for the option."""
+    if not isinstance(value, str):
+        return value
+    folder = (info.context or {}).get(info.field_name)
+    return folder / expand_path(value) if folder else expand_path(value)
 
 
 def _to_secret(value: object) -> object:
@@ -142,7 +146,7 @@ Flag = Annotated[bool, BeforeValidator(_to_flag)]
 SecretText = Annotated[InstanceOf[Secret], BeforeValidator(_to_secret)]
 """A text that is never displayed."""
 ExpandedPath = Annotated[Path, BeforeValidator(_to_path)]
-"""A path on the laptop; ``~`` and ``$VARS`` are expanded."""
+"""A path on the laptop; ``~`` and ``$VARS`` are expanded. In a config file it is relative to the file."""
 PathList = Annotated[tuple[ExpandedPath, ...], BeforeValidator(_to_list)]
 """Paths on the laptop, separated by commas."""
 
@@ -174,10 +178,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {by_case[near[0]]}?)" if near else ""
 
 
-def read_section(model: type[S], values: Mapping[str, str]) -> tuple[S | None, list[tuple[str, str]]]:
-    """Return the section model of texts and no faults; or None and the faults: key and plain message."""
+def read_section(
+    model: type[S], values: Mapping[str, str], folders: Mapping[str, Path] | None = None
+) -> tuple[S | None, list[tuple[str, str]]]:
+    """Return the section model of texts and no faults; or None and the faults: key and plain message.
+
+    Args:
+        model: the options of the section.
+        values: their texts.
+        folders: by key, the folder in which relative paths begin; the working folder for other keys.
+    """
     try:
-        return model.model_validate(dict(values)), []
+        return model.model_validate(dict(values), context=folders), []
     except ValidationError as exc:
         faults: dict[str, list[str]] = {}
         for error in exc.errors(include_url=False):

@@ -1,28 +1,38 @@
-"""Reads INI files into raw sections: values as text, with their origin. Knows how sections refer to each other."""
+"""Reads INI files into raw sections: values as text, with their origin."""
 
 from __future__ import annotations
 
 import configparser
 import re
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from clusterctl.config.settings import Origin
+from clusterctl.config.settings import ConfigProblem, Origin
 from clusterctl.options import comma_list, did_you_mean, expand_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from clusterctl.config.settings import SectionId
+
 SECTION_KINDS = ("global", "aws", "key", "host", "volume", "permission", "plugin", "cluster")
 _PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in SECTION_KINDS}
 _NAMELESS = ("global", "aws")
-_REFERENCES = {"keyname": "key", "volumes": "volume", "permissions": "permission", "plugins": "plugin"}
 
 # The section name that configparser sees. It cannot collide: control characters are refused before.
 _BODY = "\x01"
+# What stands for the semicolon of a marker meanwhile; it cannot be in the file either.
+_SEMICOLON = "\x02"
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 20
+_OPERATOR = r"\s*(?:===?|[<>!~]=?|\bnot\s+in\b|\bin\b)\s*"
+_KNOWN = r"(?:python_(?:full_)?version|os_name|sys_platform|platform_\w+|implementation_\w+|extra)"
+_QUOTED = r"""(?:"[^"]*"|'[^']*')"""
+# A semicolon behind a blank begins a comment, but not before a condition on a package, such as
+# `six ; python_version < "3"`. One that is misspelt must get to whoever refuses it.
+_MARKER = re.compile(rf";(?=[\s(]*(?:{_KNOWN}(?:{_OPERATOR}|\s*=)|\w+{_OPERATOR}{_QUOTED}|{_QUOTED}{_OPERATOR}\w))")
 NO_SUCH_FILE = "there is no such file"
 
 
@@ -44,13 +54,18 @@ class RawSection:
     line: int = 0
     values: Mapping[str, RawValue] = field(default_factory=dict)
 
+    @property
+    def id(self) -> SectionId:
+        """What no other section of the config has."""
+        return (self.kind, self.name)
+
 
 @dataclass(frozen=True)
 class IniText:
     """All sections of a file and of the files it includes, and the problems found while reading."""
 
     sections: tuple[RawSection, ...]
-    problems: tuple[str, ...] = ()
+    problems: tuple[ConfigProblem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,8 +73,12 @@ class _ReadState:
     """Everything read so far, from all files."""
 
     sections: list[RawSection] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+
+    def report(self, text: str, section: SectionId | None = None) -> None:
+        """Add a problem of a section, or of the whole config."""
+        self.problems.append(ConfigProblem(text, section, inherited=True))
 
 
 class _SectionParser(configparser.ConfigParser):
@@ -72,7 +91,7 @@ class _SectionParser(configparser.ConfigParser):
             strict=False,
             inline_comment_prefixes=("#", ";"),
             empty_lines_in_values=False,
-            default_section="\x02",
+            default_section="\x03",
         )
 
     def optionxform(self, optionstr: str) -> str:
@@ -93,21 +112,17 @@ def _read_file(path: Path, parents: tuple[Path, ...], message_prefix: str, state
         real = path.resolve()
         lines = _load_lines(path)
     except FileNotFoundError:
-        state.problems.append(
-            f"{message_prefix} cannot read {path}: {NO_SUCH_FILE}" if parents else f"{path}: {NO_SUCH_FILE}"
-        )
+        state.report(f"{message_prefix} cannot read {path}: {NO_SUCH_FILE}" if parents else f"{path}: {NO_SUCH_FILE}")
         return
     except (OSError, RuntimeError, ValueError) as exc:  # also loops of symbolic links, and invalid file names
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        state.problems.append(f"{message_prefix} cannot read {path}: {why}")
+        state.report(f"{message_prefix} cannot read {path}: {why}")
         return
     if real in parents:
         names = " -> ".join(str(file) for file in (*parents[parents.index(real) :], real))
-        state.problems.append(f"{message_prefix} the files include each other: {names}")
+        state.report(f"{message_prefix} the files include each other: {names}")
     elif len(parents) > _MAX_DEPTH:
-        state.problems.append(
-            f"{message_prefix} more than {_MAX_DEPTH} files include one another; name them in one file"
-        )
+        state.report(f"{message_prefix} more than {_MAX_DEPTH} files include one another; name them in one file")
     elif real not in state.files:  # two files may include a third
         state.files.append(real)
         _read_lines(path, lines, (*parents, real), state)
@@ -136,7 +151,7 @@ def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], state: 
     starts = [number for number, line in enumerate(lines) if line.startswith("[")]
     lines_before = [line for line in lines[: starts[0] if starts else None] if re.match(r"\s*[^\s#;]", line)]
     for line in lines_before[:1]:
-        state.problems.append(f"{path}: line {lines.index(line) + 1}: expected a [section] before anything else")
+        state.report(f"{path}: line {lines.index(line) + 1}: {_explain_beginning(line, lines)}")
     for start, end in pairwise([*starts, len(lines)]):
         section = _parse_header(path, lines[start], start + 1, state)
         if section is None:
@@ -146,6 +161,15 @@ def _read_lines(path: Path, lines: list[str], parents: tuple[Path, ...], state: 
             state.sections.append(section)
         if section.kind == "global":
             _read_includes(section, path, parents, state)
+
+
+def _explain_beginning(first: str, lines: list[str]) -> str:
+    """Return what is wrong with a file whose first line is no header."""
+    if not re.match(r"\s+\[", first):
+        return "expected a [section] before anything else"
+    if all(line[:1].isspace() for line in lines if line.strip()):
+        return "the whole file is indented, as text from a page may be; unindent all lines by as much as this one"
+    return f"the header {first.strip()} is indented; unindent it and what belongs to it"
 
 
 def _parse_header(path: Path, line: str, number: int, state: _ReadState) -> RawSection | None:
@@ -164,25 +188,33 @@ def _parse_header(path: Path, line: str, number: int, state: _ReadState) -> RawS
     elif kind not in _NAMELESS and len(name.split()) != 1:
         wrong = f"expected one name without blanks: [{kind} NAME]"
     if wrong:
-        state.problems.append(f"{path}: line {number}: [{title}]: {wrong}")
+        state.report(f"{path}: line {number}: [{title}]: {wrong}", _meant_section(kind, kind_word, name))
         return None
     return RawSection(kind, "" if kind in _NAMELESS else name, Origin("file", str(path), title), number)
 
 
+def _meant_section(kind: str, kind_word: str, name: str) -> SectionId:
+    """Return the section that a wrong header was probably meant to begin."""
+    near = get_close_matches(kind_word.lower(), SECTION_KINDS, n=1)
+    kind = kind or (near[0] if near else kind_word)
+    return (kind, "" if kind in _NAMELESS else name)
+
+
 def _parse_body(section: RawSection, lines: list[str], state: _ReadState) -> RawSection:
     parser = _SectionParser()
+    kept = [_MARKER.sub(_SEMICOLON, line) if re.match(r"\s*[^\s#;]", line) else line for line in lines]
     try:
-        parser.read_file([f"[{_BODY}]", *lines], section.origin.file)
+        parser.read_file([f"[{_BODY}]", *(kept if section.kind == "plugin" else lines)], section.origin.file)
     except configparser.ParsingError as exc:
         # The line itself is not shown: it may hold a secret.
         for number, _ in exc.errors:
             line = section.line + number - 1
-            state.problems.append(f"{section.origin}: line {line}: expected KEY = VALUE, or an indented line")
+            state.report(f"{section.origin}: line {line}: expected KEY = VALUE, or an indented line", section.id)
     for title in parser.sections()[1:]:
-        state.problems.append(f"{section.origin}: the header [{title}] below it is indented; unindent it")
+        state.report(f"{section.origin}: the header [{title}] below it is indented; unindent it", section.id)
     for key in sorted({key for key in parser.keys_seen if parser.keys_seen.count(key) > 1}):
-        state.problems.append(f"{section.origin} {key.upper()}: is given twice")
-    texts = {key: text.strip() for key, text in parser.items(_BODY) if isinstance(text, str)}
+        state.report(f"{section.origin} {key.upper()}: is given twice", section.id)
+    texts = {key: text.strip().replace(_SEMICOLON, ";") for key, text in parser.items(_BODY) if isinstance(text, str)}
     return replace(section, values=raw_values(texts, section.origin))
 
 
@@ -193,10 +225,10 @@ def _is_new(section: RawSection, state: _ReadState) -> bool:
             continue
         where = f"{other.origin.file} line {other.line}"
         if section.kind != "global" or other.origin.file == section.origin.file:
-            state.problems.append(f"{section.origin}: line {section.line}: it is already in {where}; keep one")
+            state.report(f"{section.origin}: line {section.line}: it is already in {where}; keep one", section.id)
             return False
         for key in sorted(section.values.keys() & other.values.keys() - {"include"}):
-            state.problems.append(f"{section.origin} {key.upper()}: is given already in {where}")
+            state.report(f"{section.origin} {key.upper()}: is given already in {where}", section.id)
     return True
 
 
@@ -204,7 +236,7 @@ def _read_includes(section: RawSection, path: Path, parents: tuple[Path, ...], s
     message_prefix = f"{section.origin} INCLUDE:"
     for item in comma_list(section.values["include"].text) if "include" in section.values else ():
         if re.match(r"\w+://", item):
-            state.problems.append(f"{message_prefix} {item} is not on this computer; download it and name the file")
+            state.report(f"{message_prefix} {item} is not on this computer; download it and name the file")
         else:
             _read_file(path.parent / expand_path(item), parents, message_prefix, state)
 
@@ -241,57 +273,8 @@ def origin_of(section: RawSection, key: str) -> Origin:
     return value.origin if value else replace(section.origin, key=key.upper())
 
 
-def resolve_extends(name: str, sections: Mapping[str, RawSection]) -> RawSection:
-    """Return the section with the values that it inherits by EXTENDS and does not set itself."""
-    values: dict[str, RawValue] = {}
-    for ancestor in _parent_chain(name, sections):
-        if ancestor in sections:
-            values = {**sections[ancestor].values, **values}
-    return replace(sections[name], values=values)
-
-
-def check_extends(sections: Mapping[str, RawSection]) -> list[str]:
-    """Return problems for sections that extend a missing section, or each other."""
-    problems = []
-    for name, section in sections.items():
-        *_, last = chain = _parent_chain(name, sections)
-        if last not in sections and len(chain) == 2:
-            problems.append(f"{origin_of(section, 'extends')}: {missing_section_message('cluster', last, sections)}")
-        elif last == name and len(chain) > 1:
-            problems.append(f"{origin_of(section, 'extends')}: the sections extend each other: {' -> '.join(chain)}")
-    return problems
-
-
-def _parent_chain(name: str, sections: Mapping[str, RawSection]) -> list[str]:
-    """Return a name, its parent and so on, up to the first name that is missing or repeated."""
-    chain = [name]
-    while chain[-1] in sections and chain[-1] not in chain[:-1]:
-        parent = sections[chain[-1]].values.get("extends")
-        if parent is None or not parent.text:
-            break
-        chain.append(parent.text)
-    return chain
-
-
-def missing_section_message(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for a name that no section has."""
-    names = sorted(known)
-    name = name.partition("=")[0].strip()  # a line that got into a list by mistake may hold a secret
-    existing = f"; there are: {', '.join(names)}" if names else ""
-    return f"there is no section [{kind} {name}]{did_you_mean(name, names) or existing}"
-
-
-def check_references(section: RawSection, sections: Sequence[RawSection]) -> list[str]:
-    """Return problems for names in a cluster section that no section has, or that are repeated."""
-    problems = []
-    for key, kind in _REFERENCES.items():
-        value = section.values.get(key)
-        items = comma_list(value.text) if value else ()
-        known = sections_by_name(sections, kind)
-        for item in dict.fromkeys(items):
-            origin = section.values[key].origin
-            if items.count(item) > 1:
-                problems.append(f"{origin}: {item} is named twice")
-            if kind != "plugin" and item not in known:  # a plugin may be a bundled one, without a section
-                problems.append(f"{origin}: {missing_section_message(kind, item, known)}")
-    return problems
+def problem_of_value(section: RawSection, key: str, message: str) -> ConfigProblem:
+    """Return a problem of a value. One from outside the file is meant for the very command that is run."""
+    origin = origin_of(section, key)
+    outside = origin.where not in {"file", "default"}
+    return ConfigProblem(f"{origin}: {message}", None if outside else section.id)

@@ -2,68 +2,96 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config import ini
-from clusterctl.config.cluster_section import IMPLY_EC2, ClusterSection
-from clusterctl.config.ini import IniText, RawSection, RawValue
-from clusterctl.config.plugin_sections import apply_plugin_overrides, choose_plugins
+from clusterctl.config.cluster_section import IMPLY_EC2
+from clusterctl.config.draft import PREFIX, CommandInput, check_aws, make_draft
+from clusterctl.config.ini import IniText, RawSection
 from clusterctl.config.provider_options import check_provider_options, options_without_effect, provider_name
-from clusterctl.config.settings import (
-    AwsSection,
-    GlobalSection,
-    HostSection,
-    KeySection,
-    Origin,
-    PermissionSection,
-    Settings,
-    VolumeSection,
-)
-from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
+from clusterctl.config.references import Reach
+from clusterctl.config.relative_paths import complete_class_path, path_text
+from clusterctl.config.remembered import parse_copy, render_copy
+from clusterctl.config.settings import AwsSection, GlobalSection, Origin, Settings
+from clusterctl.config.templates import BUILT_IN_TEMPLATES, NEEDED_DEFAULT, built_in_section
+from clusterctl.config.validation import Diagnostics, translated_section
 from clusterctl.errors import ConfigError
-from clusterctl.options import did_you_mean, is_file
+from clusterctl.options import is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from clusterctl.config.cluster_section import ClusterSection
+    from clusterctl.config.draft import Draft
     from clusterctl.config.plugin_sections import FindPlugin
+    from clusterctl.config.settings import SectionId
     from clusterctl.options import Section
 
-BUILT_IN_TEMPLATES = ("local", "docker")
-"""The templates that exist without a config file; the first is the default."""
+_AWS_REACH = Reach(frozenset({("aws", ""), ("global", "")}), frozenset())
+"""What commands about an account use of a config."""
 
-RESERVED_VARIABLES = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
-"""Names after CLUSTERCTL_ of environment variables that are not options."""
 
-_FILE_ONLY = frozenset({"include", "extends"})
-_AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-_AWS_ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
-    **{key: (key.upper(),) for key in _AWS_KEYS},
-    "aws_profile": ("AWS_PROFILE",),
-    "aws_region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-}
-_DEFAULT = Origin("default")
-_PREFIX = "CLUSTERCTL_"
+@dataclass(frozen=True)
+class CheckedConfig:
+    """A config without a problem in any of its sections."""
+
+    templates: tuple[str, ...]
+    template: str
+    """The template that was named, or the default; empty if `start` needs a name."""
+    notes: tuple[str, ...]
 
 
 def read_config(
     path: Path | None,
     *,
     template: str | None = None,
+    template_origin: Origin | None = None,
+    plugin: str | None = None,
     overrides: Mapping[str, str] | None = None,
     environ: Mapping[str, str],
     find_plugin: FindPlugin,
 ) -> Settings:
-    """Read the config file and choose a cluster template from it.
+    """Read the config file and choose a cluster template from it. Sections that the template does not use may be wrong.
 
     Precedence, highest first: command line, environment, the section, the sections it extends, defaults.
 
     Args:
         path: the config file; None for the built-in template.
         template: the name of the cluster section; None for the default of the file.
+        template_origin: where the template was named; None for the command line.
+        plugin: one more plugin that will be used.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
+        environ: the environment.
+        find_plugin: returns the class of a plugin.
+
+    Raises:
+        ConfigError: what the template uses has problems; the error lists all of them.
+    """
+    diagnostics = Diagnostics()
+    sections = _read_sections(path, diagnostics)
+    given = CommandInput(environ, find_plugin, template, template_origin, overrides)
+    draft = make_draft(_home(path), sections, given, diagnostics)
+    _check_providers(draft, diagnostics)
+    _note_idle_options(draft, diagnostics)
+    reach = draft.find_reach(plugin)
+    problems = diagnostics.problems_for(reach)
+    if problems or draft.cluster is None:
+        raise _config_error(path, problems)
+    unused = f"; the template {draft.template} does not use it"
+    warnings = [f"{text}{unused}" for text in diagnostics.problems_for(None)]
+    return _make_settings(path, draft, draft.cluster, diagnostics, warnings)
+
+
+def check_config(
+    path: Path | None, *, template: str | None = None, environ: Mapping[str, str], find_plugin: FindPlugin
+) -> CheckedConfig:
+    """Check every section of the config file, whether a template uses it or not.
+
+    Args:
+        path: the config file; None for the built-in template.
+        template: a template that must be there.
         environ: the environment.
         find_plugin: returns the class of a plugin.
 
@@ -72,52 +100,59 @@ def read_config(
     """
     diagnostics = Diagnostics()
     sections = _read_sections(path, diagnostics)
-    home = Origin("file", str(path)) if path else _DEFAULT
-    global_section = ini.merge_sections(sections, "global", replace(home, section="global"))
-    global_raw = _apply_overrides(global_section, environ, {}, diagnostics, model=GlobalSection)
-    global_ = check_section(GlobalSection, global_raw, diagnostics, "global")
-    aws = _check_aws(sections, home, environ, diagnostics)
-    keys = check_sections(KeySection, ini.sections_by_name(sections, "key"), diagnostics)
-    hosts = check_sections(HostSection, ini.sections_by_name(sections, "host"), diagnostics)
-    volumes = check_sections(VolumeSection, ini.sections_by_name(sections, "volume"), diagnostics)
-    permissions = check_sections(PermissionSection, ini.sections_by_name(sections, "permission"), diagnostics)
+    draft = make_draft(_home(path), sections, CommandInput(environ, find_plugin, template), diagnostics)
+    _check_providers(draft, diagnostics)
+    _note_idle_options(draft, diagnostics)
+    problems = diagnostics.problems_for(None, without=NEEDED_DEFAULT)
+    if problems:
+        raise _config_error(path, problems)
+    return CheckedConfig(tuple(draft.clusters), draft.template, tuple(dict.fromkeys(diagnostics.notes)))
 
-    clusters = _collect_templates(sections, template, diagnostics)
-    template_name = _choose_template(home, template, clusters, global_raw, diagnostics)
-    all_overrides = overrides or {}
-    if template_name:
-        cluster_overrides = {key: text for key, text in all_overrides.items() if "." not in key}
-        clusters[template_name] = _apply_overrides(clusters[template_name], environ, cluster_overrides, diagnostics)
-    _report_unknown_variables(environ, diagnostics)
-    checked = {
-        name: check_section(ClusterSection, raw, diagnostics, "cluster" if name == template_name else None)
-        for name, raw in clusters.items()
-    }
-    plugin_sections = apply_plugin_overrides(ini.sections_by_name(sections, "plugin"), all_overrides, diagnostics)
-    plugins = choose_plugins(plugin_sections, clusters, find_plugin, diagnostics)
-    for raw in clusters.values():
-        diagnostics.problems.extend(ini.check_references(raw, sections))
-    cluster = checked.get(template_name)
-    if cluster:
-        _check_chosen(cluster, clusters[template_name], keys, diagnostics)
-    if diagnostics.problems or cluster is None or global_ is None or aws is None:
-        raise _config_error(path, diagnostics)
-    return Settings(
-        path=path,
-        template=template_name,
-        templates=tuple(clusters),
-        cluster=cluster,
-        global_=global_,
-        aws=aws,
-        keys=keys,
-        hosts=hosts,
-        volumes=volumes,
-        permissions=permissions,
-        plugins=tuple(plugins[name] for name in cluster.plugins),
-        all_plugins=plugins,
-        origins=diagnostics.origins,
-        notes=tuple(dict.fromkeys(diagnostics.notes)),
-    )
+
+def read_copy(document: object, file: Path, *, environ: Mapping[str, str], find_plugin: FindPlugin) -> Settings | None:
+    """Return the settings of a copy that was made from `Settings.copy`; None if it is missing or damaged.
+
+    What is wrong with it by now, such as a plugin that is gone, is a warning. Environment variables for options were
+    in effect when it was made, and have no effect now.
+
+    Args:
+        document: the JSON document of the copy.
+        file: the file that it was read from.
+        environ: the environment.
+        find_plugin: returns the class of a plugin.
+    """
+    accounts = {name: text for name, text in environ.items() if not name.startswith(PREFIX)}
+    return _read_leniently(file, parse_copy(document, file), CommandInput(accounts, find_plugin))
+
+
+def read_leniently(
+    path: Path | None,
+    *,
+    template: str | None,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str],
+    find_plugin: FindPlugin,
+) -> Settings | None:
+    """Return what can be used of a config; None if it lacks the template. The arguments are those of `read_config`.
+
+    An option that is wrong has its default, and is a warning.
+    """
+    given = CommandInput(environ, find_plugin, template, overrides=overrides)
+    return _read_leniently(path, _read_text(path).sections, given)
+
+
+def complete_overrides(settings: Settings, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return options of the command line as they can be given again elsewhere: with whole paths."""
+    texts = dict(overrides)
+    for name, text in overrides.items():
+        plugin, _, option = name.rpartition(".")
+        choice = settings.all_plugins.get(plugin)
+        section = choice.options if choice else settings.cluster
+        if option == "setup_class":
+            texts[name] = complete_class_path(text, Origin("command line"))
+        else:
+            texts[name] = path_text(section, option) or text
+    return texts
 
 
 def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
@@ -134,9 +169,10 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     text = ini.read_ini(path) if path else IniText(())
     diagnostics.problems.extend(text.problems)
     sections = [translated_section(section, diagnostics) for section in text.sections if section.kind == "aws"]
-    aws = _check_aws(sections, Origin("file", str(path or "")), environ, diagnostics)
-    if diagnostics.problems or aws is None:
-        raise _config_error(path, diagnostics)
+    aws = check_aws(Origin("file", str(path or "")), sections, environ, diagnostics)
+    problems = diagnostics.problems_for(_AWS_REACH)
+    if problems or aws is None:
+        raise _config_error(path, problems)
     return aws
 
 
@@ -152,127 +188,112 @@ def mentions_ec2(path: Path) -> bool:
     return False
 
 
-def _config_error(path: Path | None, diagnostics: Diagnostics) -> ConfigError:
-    problems = tuple(dict.fromkeys(" ".join(problem.split()) for problem in diagnostics.problems))
+def _config_error(path: Path | None, problems: Sequence[str]) -> ConfigError:
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
         remedy = "correct the command line; `clusterctl start --help` explains every option"
+    elif len(problems) == 1 and problems[0].startswith("last start"):
+        remedy = "name the config file of that start with `clusterctl -c FILE`, or put the section back"
     elif path is None:
         remedy = "write a config file with: clusterctl config init"
     elif len(problems) == 1 and problems[0] == f"{path}: {ini.NO_SUCH_FILE}":
         remedy = f"write one with: clusterctl config init --path {path}"
-    return ConfigError(problems, remedy=remedy)
+    return ConfigError(tuple(problems), remedy=remedy)
+
+
+def _home(path: Path | None) -> Origin:
+    return Origin("file", str(path)) if path else Origin("default")
+
+
+def _read_text(path: Path | None) -> IniText:
+    return ini.read_ini(path) if path else IniText((built_in_section(BUILT_IN_TEMPLATES[0]),))
 
 
 def _read_sections(path: Path | None, diagnostics: Diagnostics) -> list[RawSection]:
     """Return all sections, with StarCluster's options translated to today's."""
-    text = ini.read_ini(path) if path else IniText((_built_in_section(BUILT_IN_TEMPLATES[0]),))
+    text = _read_text(path)
     diagnostics.problems.extend(text.problems)
     if diagnostics.problems and not text.sections:
-        raise _config_error(path, diagnostics)
+        raise _config_error(path, diagnostics.problems_for(None))
     return [translated_section(section, diagnostics) for section in text.sections]
 
 
-def _collect_templates(
-    sections: list[RawSection], wanted: str | None, diagnostics: Diagnostics
-) -> dict[str, RawSection]:
-    """Return the cluster sections with inherited values, by name."""
-    own = dict(ini.sections_by_name(sections, "cluster"))
-    if wanted is not None and wanted in BUILT_IN_TEMPLATES:
-        # The built-in templates can always be asked for by name; a section of that name in the file has priority.
-        own.setdefault(wanted, _built_in_section(wanted))
-    diagnostics.problems.extend(ini.check_extends(own))
-    return {name: ini.resolve_extends(name, own) for name in own}
+def _read_leniently(path: Path | None, sections: Sequence[RawSection], given: CommandInput) -> Settings | None:
+    diagnostics = Diagnostics(drop_faults=True)
+    modern = [translated_section(section, diagnostics) for section in sections]
+    draft = make_draft(_home(path), modern, given, diagnostics)
+    if draft.cluster is None:
+        return None
+    return _make_settings(path, draft, draft.cluster, diagnostics, diagnostics.problems_for(None))
 
 
-def _built_in_section(name: str) -> RawSection:
-    origin = replace(_DEFAULT, section=f"cluster {name}")
-    texts = {"provider": name, "plugins": "ipcluster"}
-    return RawSection("cluster", name, origin, values=ini.raw_values(texts, origin))
+def _check_providers(draft: Draft, diagnostics: Diagnostics) -> None:
+    """Check the options whose meaning depends on the provider, in each template that is meant to be complete."""
+    extended = {raw.values["extends"].text for raw in draft.clusters.values() if "extends" in raw.values}
+    for name, cluster in draft.checked.items():
+        if name == draft.template or name not in extended:
+            for key, message in check_provider_options(cluster):
+                diagnostics.problems.append(ini.problem_of_value(draft.clusters[name], key, message))
 
 
-def _apply_overrides(
-    raw: RawSection,
-    environ: Mapping[str, str],
-    overrides: Mapping[str, str],
-    diagnostics: Diagnostics,
-    *,
-    model: type[Section] = ClusterSection,
-) -> RawSection:
-    """Return the section with the values that the environment and the command line override."""
-    names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
-    values = ini.values_from_environment(names, environ) | ini.raw_values(overrides, Origin("command line"))
-    changes = translated_section(replace(raw, values=values), diagnostics)
-    return replace(raw, values={**raw.values, **changes.values})
-
-
-def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Diagnostics) -> None:
-    options = (ClusterSection.model_fields.keys() | GlobalSection.model_fields.keys()) - _FILE_ONLY
-    known = sorted(_PREFIX + name.upper() for name in {*options, *RESERVED_VARIABLES})
-    for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in known:
-            near = did_you_mean(name, known)
-            diagnostics.problems.append(f"{Origin('environment', key=name)}: unknown option{near}; unset it")
-
-
-def _check_aws(
-    sections: list[RawSection], home: Origin, environ: Mapping[str, str], diagnostics: Diagnostics
-) -> AwsSection | None:
-    raw = ini.merge_sections(sections, "aws", replace(home, section="aws"))
-    values = ini.values_from_environment(_AWS_ENVIRONMENT, environ)
-    # A key id belongs to its secret and token. AWS would refuse a mixture from two sources.
-    outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
-    kept = {key: value for key, value in raw.values.items() if key not in outdated}
-    return check_section(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
-
-
-def _choose_template(
-    home: Origin,
-    template: str | None,
-    clusters: Mapping[str, RawSection],
-    global_: RawSection,
-    diagnostics: Diagnostics,
-) -> str:
-    """Return the name of the template to use. If there is none, report it and return an empty text."""
-    default = global_.values.get("default_template")
-    wanted = [RawValue(template, Origin("command line", key="--cluster-template"))] if template else []
-    wanted += [default] if default and default.text else []
-    for value in wanted:
-        if value.text not in clusters:
-            diagnostics.problems.append(
-                f"{value.origin}: {ini.missing_section_message('cluster', value.text, clusters)}"
-            )
-    if wanted:
-        return wanted[0].text if wanted[0].text in clusters else ""
-    if len(clusters) == 1:
-        return next(iter(clusters))
-    if clusters:
-        which = f"is needed, as there are several templates: {', '.join(clusters)}"
-        diagnostics.problems.append(f"{replace(home, section='global', key='DEFAULT_TEMPLATE')}: {which}")
-    else:
-        diagnostics.problems.append(f"{home.file}: there is no [cluster NAME] section")
-    return ""
-
-
-def _check_chosen(
-    cluster: ClusterSection, raw: RawSection, keys: Mapping[str, KeySection], diagnostics: Diagnostics
-) -> None:
-    """Check the options whose meaning depends on the provider."""
+def _note_idle_options(draft: Draft, diagnostics: Diagnostics) -> None:
+    """Note the options of the chosen template that have no effect."""
+    cluster = draft.cluster
+    if cluster is None:
+        return
     provider = provider_name(cluster)
-    for key, message in check_provider_options(cluster):
-        diagnostics.problems.append(f"{ini.origin_of(raw, key)}: {message}")
-    unused = options_without_effect(cluster, raw.values)
+    unused = options_without_effect(cluster, draft.clusters[draft.template].values)
     if unused:
         options = ", ".join(key.upper() for key in unused)
         diagnostics.notes.append(
             f"{options}: no effect on nodes of the provider {provider}, which are no machines of their own"
         )
-    key_section = keys.get(cluster.keyname or "")
-    if key_section is None or is_file(key_section.key_location):
-        return
-    origin = diagnostics.origins[f"key.{cluster.keyname}.key_location"]
-    missing = f"{origin}: there is no file {key_section.key_location}"
-    if provider in {"ec2", "static"}:
-        diagnostics.problems.append(f"{missing}; put the private key there, or name the file it is in")
-    else:
-        diagnostics.notes.append(f"{missing}; the provider {provider} does not need it")
+    key = draft.keys.get(cluster.keyname or "")
+    if key and key.key_location and not is_file(key.key_location):
+        origin = diagnostics.origins[f"key.{cluster.keyname}.key_location"]
+        unneeded = "clusterctl does not need it, it logs in with a key of its own"
+        diagnostics.notes.append(f"{origin}: there is no file {key.key_location}; {unneeded}")
+
+
+def _make_settings(
+    path: Path | None, draft: Draft, cluster: ClusterSection, diagnostics: Diagnostics, warnings: Sequence[str]
+) -> Settings:
+    return Settings(
+        path=path,
+        template=draft.template,
+        templates=tuple(draft.clusters),
+        cluster=cluster,
+        global_=draft.global_ or GlobalSection(),
+        aws=draft.aws or AwsSection(),  # wrong only where it is not used
+        keys=draft.keys,
+        hosts=draft.hosts,
+        volumes=draft.volumes,
+        permissions=draft.permissions,
+        plugins=tuple(draft.plugins[name] for name in cluster.plugins if name in draft.plugins),
+        all_plugins=draft.plugins,
+        origins=diagnostics.origins,
+        notes=tuple(dict.fromkeys(diagnostics.notes)),
+        warnings=tuple(warnings),
+        copy=_copy_config(path, draft, cluster),
+    )
+
+
+def _copy_config(path: Path | None, draft: Draft, cluster: ClusterSection) -> str:
+    """Return a copy of the sections that the template uses, for `read_copy`."""
+    chosen = draft.clusters[draft.template]
+    # The default is the name of whoever runs the program.
+    user = ini.raw_values({"cluster_user": cluster.cluster_user}, chosen.origin)
+    account = draft.aws or AwsSection()
+    place = {"aws_profile": account.aws_profile or "", "aws_region_name": account.aws_region_name}
+    sections = [
+        replace(chosen, values={**chosen.values, **user}),
+        RawSection("aws", "", chosen.origin, values=ini.raw_values(place, chosen.origin)),
+        *draft.others,
+    ]
+    reach = draft.find_reach()
+    used = [section for section in sections if reach is None or section.id in reach.sections]
+    models: dict[SectionId, Section] = {chosen.id: cluster}
+    models |= {("key", name): section for name, section in draft.keys.items()}
+    models |= {("host", name): section for name, section in draft.hosts.items()}
+    models |= {("plugin", name): choice.options for name, choice in draft.plugins.items()}
+    return render_copy(path, used, models)

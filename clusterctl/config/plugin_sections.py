@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, RawValue
+from clusterctl.config.relative_paths import complete_class_path
 from clusterctl.config.settings import Origin, PluginChoice
+from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
 from clusterctl.options import Section, comma_list, did_you_mean, is_secret
@@ -59,32 +61,54 @@ def _load_choice(
     raw: RawSection, known: tuple[str, ...], find_plugin: FindPlugin, diagnostics: Diagnostics
 ) -> PluginChoice | None:
     """Return a plugin with its options, or report its problems and return None."""
-    values = dict(raw.values)
-    setup = values.pop("setup_class", None)
-    path = setup.text if setup and setup.text else None
-    bundled = path if path and path.isidentifier() else None  # SETUP_CLASS = packages
-    try:
-        plugin = find_plugin(bundled or raw.name, None if bundled else path)
-    except PluginError as exc:
-        near = did_you_mean(raw.name, known) if raw.name not in known else ""
-        diagnostics.problems.append(f"{setup.origin if setup else raw.origin}: {exc.message}{near}; {exc.remedy}")
+    setup = raw.values.get("setup_class")
+    plugin = _load_class(raw, setup, known, find_plugin, diagnostics)
+    model = _load_model(raw, plugin, diagnostics) if plugin else None
+    if plugin is None or model is None:
         return None
-    try:
-        model = options_model(plugin)
-    except Exception as exc:  # noqa: BLE001  foreign code: any exception is a fault of the plugin
-        diagnostics.problems.append(
-            f"{raw.origin}: clusterctl_settings() of {plugin} failed: {type(exc).__name__}: {exc}"
-        )
-        return None
-    if not (isinstance(model, type) and issubclass(model, Section)):
-        diagnostics.problems.append(f"{raw.origin}: clusterctl_settings() of {plugin} must return a Section class")
-        return None
+    values = {key: value for key, value in raw.values.items() if key != "setup_class"}
     for key, value in values.items():
         field = model.model_fields.get(key)
         if field is not None and is_secret(field) and value.origin.where == "command line":
             hint = f"put it into [plugin {raw.name}] of a config file that only you can read"
-            diagnostics.problems.append(
-                f"{value.origin}: is a secret, and everybody here can read a command line; {hint}"
-            )
+            diagnostics.report(f"{value.origin}: is a secret, and everybody here can read a command line; {hint}")
     options = check_section(model, replace(raw, values=values), diagnostics, f"plugin.{raw.name}")
     return PluginChoice(raw.name, plugin, options) if options is not None else None
+
+
+def _load_class(
+    raw: RawSection,
+    setup: RawValue | None,
+    known: tuple[str, ...],
+    find_plugin: FindPlugin,
+    diagnostics: Diagnostics,
+) -> type[object] | None:
+    """Return the class of a plugin, or report why there is none and return None."""
+    path = setup.text if setup and setup.text else None
+    bundled = path if path and path.isidentifier() else None  # SETUP_CLASS = packages
+    try:
+        whole = complete_class_path(path, setup.origin) if setup and path else None
+        return find_plugin(bundled or raw.name, None if bundled else whole)
+    except PluginError as exc:
+        near = did_you_mean(raw.name, known) if raw.name not in known else ""
+        foreign = explain_starcluster_plugin(path, setup.origin) if setup and path and not bundled else ""
+        message = foreign or f"{exc.message}{near}; {exc.remedy}"
+    except SystemExit as exc:
+        message = f"plugin {raw.name}: {path} ends Python when it is imported ({exc}); remove sys.exit() from its file"
+    origin = setup.origin if setup else raw.origin
+    diagnostics.report(f"{origin}: {message}", raw.id if origin.where == "file" else None)
+    return None
+
+
+def _load_model(raw: RawSection, plugin: type[object], diagnostics: Diagnostics) -> type[Section] | None:
+    """Return the model of a plugin's options, or report why there is none and return None."""
+    try:
+        model: object = options_model(plugin)
+    except Exception as exc:  # noqa: BLE001  foreign code: any exception is a fault of the plugin
+        wrong = f"failed: {type(exc).__name__}: {exc}"
+    else:
+        if isinstance(model, type) and issubclass(model, Section):
+            return model
+        wrong = "must return a Section class"
+    diagnostics.report(f"{raw.origin}: clusterctl_settings() of {plugin} {wrong}", raw.id)
+    return None

@@ -35,7 +35,11 @@ class AwsSection(Section):
 class KeySection(Section):
     """A [key NAME] section: NAME is the EC2 key pair."""
 
-    key_location: ExpandedPath = Field(description="private key file on this computer", examples=["~/.ssh/mykey.rsa"])
+    key_location: ExpandedPath | None = Field(
+        None,
+        description="its private key on this computer, for you: clusterctl logs in with a key of its own",
+        examples=["~/.ssh/mykey.rsa"],
+    )
 
 
 class HostSection(Section):
@@ -137,7 +141,7 @@ class PermissionSection(Section):
 class Origin:
     """The source of a value."""
 
-    where: Literal["default", "file", "environment", "command line"]
+    where: Literal["default", "file", "environment", "command line", "last start"]
     file: str = ""
     section: str = ""
     """The section title as written, without the brackets."""
@@ -148,6 +152,21 @@ class Origin:
         if self.where != "file":
             return f"{self.where}: {self.key}"
         return f"{self.file}: [{self.section}] {self.key}".rstrip()
+
+
+SectionId = tuple[str, str]
+"""The kind and the name of a section."""
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """Something that is wrong with a config."""
+
+    text: str
+    section: SectionId | None = None
+    """The section that it spoils; None if it spoils whatever is done with the config."""
+    inherited: bool = False
+    """Whether it spoils the sections that extend this one too, as a line that cannot be read does."""
 
 
 @dataclass(frozen=True)
@@ -183,3 +202,7 @@ class Settings:
     """By dotted key: ``cluster.spot_bid``, ``aws.aws_profile``, ``plugin.NAME.option``."""
     notes: tuple[str, ...]
     """Notes about values that were translated or have no effect."""
+    warnings: tuple[str, ...]
+    """What is wrong with sections that the template does not use."""
+    copy: str
+    """The sections that the template uses, as a JSON document without secrets: `read_copy` reads it again."""

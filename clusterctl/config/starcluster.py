@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from clusterctl.config.ini import problem_of_value
 from clusterctl.options import comma_list, quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clusterctl.config.ini import RawSection, RawValue
+    from clusterctl.config.settings import ConfigProblem
 
 IMAGE = "ubuntu-24.04"
 
@@ -117,6 +119,7 @@ NO_EFFECT: Mapping[tuple[str, str], str] = {
     ("aws", "aws_proxy_port"): _PROXY,
     ("aws", "aws_proxy_user"): _PROXY,
     ("aws", "aws_proxy_pass"): _PROXY,
+    ("cluster", "vpc_id"): "the VPC follows from SUBNET_ID",
     ("cluster", "disable_cloudinit"): "images without cloud-init are not supported",
     (
         "plugin:ipcluster",
@@ -129,6 +132,10 @@ NO_EFFECT: Mapping[tuple[str, str], str] = {
         "install_command",
     ): "packages are resolved once and installed by uv; for another index set UV_INDEX",
 }
+
+
+# (kind of section, name in StarCluster's own templates): the name that works. StarCluster dropped these lines silently.
+RENAMED: Mapping[tuple[str, str], str] = {("permission", "protocol"): "ip_protocol"}
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ class TranslatedSection:
 
     section: RawSection
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[ConfigProblem, ...] = ()
 
 
 def translate_section(section: RawSection) -> TranslatedSection:
@@ -155,8 +162,8 @@ def translate_section(section: RawSection) -> TranslatedSection:
     kinds = {kind, f"plugin:{_bundled_name(section)}"} if kind == "plugin" else {kind}
     values: dict[str, RawValue] = {}
     notes: list[str] = []
-    problems: list[str] = []
-    for key, value in section.values.items():
+    problems: list[ConfigProblem] = []
+    for key, value in _rename_options(section, notes).items():
         if (kind, key) == ("volume", "device") and "volume_id" in section.values:
             notes.append(f"{value.origin}: has no effect where the volume is found by its id")
         mapped = _translate_value(kinds, key, value.text)
@@ -165,8 +172,26 @@ def translate_section(section: RawSection) -> TranslatedSection:
         if mapped.note:
             notes.append(f"{value.origin}: {mapped.note}")
         if mapped.problem:
-            problems.append(f"{value.origin}: {mapped.problem}")
+            problems.append(problem_of_value(section, key, mapped.problem))
     return TranslatedSection(replace(section, values=values), tuple(notes), tuple(problems))
+
+
+def _rename_options(section: RawSection, notes: list[str]) -> dict[str, RawValue]:
+    """Return the values by today's names. Each name that changed is added to `notes`."""
+    values: dict[str, RawValue] = {}
+    for written, value in section.values.items():
+        key = RENAMED.get((section.kind, written), written)
+        repeated = key != written and key in section.values
+        if key != written:
+            notes.append(f"{value.origin}: {'has no effect beside' if repeated else 'is read as'} {key.upper()}")
+        if not repeated:
+            values[key] = value
+    return values
+
+
+def retired_options() -> list[tuple[str, str]]:
+    """Return the options of StarCluster that are read and are none of ours, each after the kind of its section."""
+    return [*NO_EFFECT, *RENAMED, *(place for place in _RULES if place[1] in _RETIRED)]
 
 
 def _bundled_name(section: RawSection) -> str:
@@ -239,6 +264,7 @@ def _translate_items(items: tuple[str, ...], today: Callable[[str], str], what: 
     return TranslatedValue(", ".join(today(item) for item in items), note="; ".join(changed))
 
 
+_RETIRED = ("disable_queue", "aws_region_host")
 _RULES: Mapping[tuple[str, str], Callable[[str], TranslatedValue]] = {
     ("plugin", "setup_class"): _translate_setup_class,
     ("cluster", "disable_queue"): _translate_disable_queue,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import uv
 
 from clusterctl.environment.requirements import CONSTRAINT
+from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import PluginError
 from clusterctl.secret import Secret
 
@@ -131,7 +132,10 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
             input="\n".join(packages) + "\n",
             capture_output=True,
             text=True,
-            env={**os.environ, **{name: value.reveal() for name, value in index.environment().items()}},
+            env={
+                **own_process_environment(os.environ),
+                **{name: value.reveal() for name, value in index.environment().items()},
+            },
         )
     if result.returncode == 0:
         return result.stdout

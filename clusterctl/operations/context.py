@@ -48,6 +48,11 @@ class RunContext:
         """Warn the user of a fault that is not fatal."""
         self.report(Event(EventKind.WARNING, text))
 
+    def warn_of(self, trouble: str) -> None:
+        """Warn the user of each line of a text; of nothing if it is empty."""
+        for line in trouble.splitlines():
+            self.warn_user(line)
+
     def with_plugins(self, host: PluginHost) -> RunContext:
         """Return a copy with other plugins."""
         return replace(self, plugin_host=host)

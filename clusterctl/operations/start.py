@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.journal import CONFIG_COPY
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.cost import request_approval
 from clusterctl.operations.image_lookup import use_baked_images
@@ -170,6 +171,7 @@ def _create_nodes(
     Nodes that the provider refuses are no longer wanted: the provider has undone them.
     """
     wanted = context.folder.wanted_nodes()
+    context.folder.write_file(CONFIG_COPY, context.settings.copy)
     context.folder.record(
         "create",
         provider=plan.provider,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENGINES_ITEM = "engines"
 """The item of a StatusRow that `list` shows."""
+_UNKNOWN = "unknown: "
+"""The beginning of a row of a plugin that failed."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class ClusterStatus:
         if states == {NodeState.RUNNING}:
             return "running"
         return "stopped" if NodeState.RUNNING not in states else "partial"
+
+    @property
+    def lacks_engines(self) -> bool:
+        """Whether the cluster has no plugin that starts engines: all plugins answered, and none spoke of engines."""
+        asked = any(node.is_master and node.state == NodeState.RUNNING for node in self.nodes)
+        answered = not any(row.value.startswith(_UNKNOWN) for row in self.rows)
+        return asked and answered and all(row.item != ENGINES_ITEM for row in self.rows)
 
     def engine_count(self, alias: str) -> int | None:
         """Return the number of a node's engines that the controller knows; None where it is unknown."""
@@ -83,7 +92,7 @@ def _plugin_rows(context: RunContext, plugin: str, cluster: object) -> Sequence[
     try:
         rows: Sequence[StatusRow] = context.plugin_host.call_hook(plugin, "clusterctl_status", cluster=cluster) or ()
     except ClusterctlError as exc:
-        return [StatusRow(MASTER, plugin, f"unknown: {exc.message}", healthy=False)]
+        return [StatusRow(MASTER, plugin, f"{_UNKNOWN}{exc.message}", healthy=False)]
     return rows
 
 

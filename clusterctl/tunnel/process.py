@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import RemoteError, StateError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class StandbyProcess:
             stdin=told,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=own_process_environment(os.environ),
             pass_fds=[theirs],
             start_new_session=True,
         )

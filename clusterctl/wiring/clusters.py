@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from clusterctl.errors import ProviderError, UsageError
+from clusterctl.errors import ConfigError, ProviderError, UsageError
+from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.wiring.local_paths import home_folder
 from clusterctl.wiring.providers import queried_providers
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def known_clusters() -> dict[str, NodeState]:
-    """Return every cluster that a provider or this laptop knows, with its state, sorted by name."""
+
+def known_clusters(report: Callable[[Event], None] | None = None) -> dict[str, NodeState]:
+    """Return every cluster that a provider or this laptop knows, with its state, sorted by name.
+
+    Args:
+        report: called with a warning about each provider that a mistake in the config keeps from being asked.
+    """
     states: dict[str, NodeState] = {}
     folders = home_folder() / "clusters"
     if folders.is_dir():
         states = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home_folder(), f.name).exists}
-    for make in queried_providers().values():
+    for name, make in queried_providers().items():
         # A provider that does not answer, such as without a Docker engine, shows no nodes. This laptop still knows its
         # clusters.
-        with suppress(ProviderError):
-            for node in make(None).nodes():
-                before = states.get(node.cluster, NodeState.GONE)
-                states[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
+        try:
+            nodes = make(None).nodes()
+        except ProviderError:
+            continue
+        except ConfigError as exc:
+            if report:
+                report(Event(EventKind.WARNING, f"nodes of {name} are not looked for: {exc.message.splitlines()[0]}"))
+            continue
+        for node in nodes:
+            before = states.get(node.cluster, NodeState.GONE)
+            states[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(states.items()))
 
 
@@ -50,7 +66,7 @@ def _name_choices(names: list[str]) -> str:
 def find_provider(cluster: str) -> str | None:
     """Return the name of the provider that has nodes of this cluster, whose files here are lost; None if none has."""
     for name, make in queried_providers().items():
-        with suppress(ProviderError):
+        with suppress(ConfigError, ProviderError):
             if make(None).nodes(cluster):
                 return name
     return None

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from clusterctl.options import expand_path
+
 
 def home_folder() -> Path:
     """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
@@ -18,9 +20,14 @@ def config_path(explicit: str | None) -> Path | None:
     """Return the config file: the named one, else $CLUSTERCTL_CONFIG, else `config` in our folder if it exists."""
     named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return expand_path(named)  # unlike `Path.expanduser`, it takes the name of a user who does not exist
     default = home_folder() / "config"
     return default if default.exists() else None
+
+
+def names_config(explicit: str | None) -> bool:
+    """Return whether the user named a config file, on the command line or in the environment."""
+    return bool(explicit or os.environ.get("CLUSTERCTL_CONFIG"))
 
 
 def docker_owner() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import PluginError, UsageError
+from clusterctl.errors import ClusterctlError, PluginError, UsageError
 from clusterctl.plugin import host, loader
 
 if TYPE_CHECKING:
@@ -13,26 +13,47 @@ if TYPE_CHECKING:
     from clusterctl.options import Section
 
 
+PluginEntry = tuple[str, type, "Section"]
+"""The name, class and options of a plugin."""
+
+
 def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:
     """Return the host of the template's plugins, in INI order.
 
     Plugins that always act come before them, and `plugin` comes after them if it is new. Plugins that have nothing to
     do on nodes with these facets are left out; `idle_plugins` names them.
     """
-    named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
-    chosen = []
-    for name in loader.IMPLICIT_PLUGINS:
-        implicit = loader.find_plugin_class(name)
-        if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in named):
-            choice = settings.all_plugins.get(name)  # from its section, or --set
-            options = choice.options if choice else loader.options_model(implicit)()
-            chosen.append((name, choice.plugin if choice else implicit, options))
-    chosen = [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
+    chosen = _choose_plugins(settings, facets)
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         extra_class = extra.plugin if extra else _find_plugin(plugin)
         chosen.append((plugin, extra_class, extra.options if extra else loader.options_model(extra_class)()))
     return host.PluginHost(chosen)
+
+
+def make_lenient_plugin_host(settings: Settings, facets: frozenset[Facet]) -> tuple[host.PluginHost, list[str]]:
+    """Return the host of those of the template's plugins that can be made, and a message about each of the others."""
+    usable, failures = [], []
+    for entry in _choose_plugins(settings, facets):
+        try:
+            host.PluginHost([entry])
+        except ClusterctlError as exc:
+            failures.append(f"{exc.message}: its work is not undone")
+        else:
+            usable.append(entry)
+    return host.PluginHost(usable), failures
+
+
+def _choose_plugins(settings: Settings, facets: frozenset[Facet]) -> list[PluginEntry]:
+    named: list[PluginEntry] = [(choice.name, choice.plugin, choice.options) for choice in settings.plugins]
+    implicit: list[PluginEntry] = []
+    for name in loader.IMPLICIT_PLUGINS:
+        implicit_class = loader.find_plugin_class(name)
+        if not any(issubclass(plugin_class, implicit_class) for _, plugin_class, _ in named):
+            choice = settings.all_plugins.get(name)  # from its section, or --set
+            options = choice.options if choice else loader.options_model(implicit_class)()
+            implicit.append((name, choice.plugin if choice else implicit_class, options))
+    return [entry for entry in (*implicit, *named) if not loader.why_not_needed(entry[1], facets)]
 
 
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:

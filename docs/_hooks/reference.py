@@ -353,6 +353,10 @@ def _files() -> Iterator[str]:
     yield "|---|---|"
     for path, said in (
         ("journal.jsonl", f"what was asked for. {_first(ClusterFolder.journal_file)}"),
+        (
+            "config.json",
+            "what the last `start` used of the config, without secrets: it ends the cluster",
+        ),
         ("id_ed25519, id_ed25519.pub", f"{_first(ClusterFolder.private_key_file)}"),
         ("known_hosts", f"{_first(ClusterFolder.known_hosts_file)}"),
         ("client.json", "the connection file for `ipyparallel.Client`; it lets its reader in"),

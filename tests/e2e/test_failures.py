@@ -65,8 +65,8 @@ def test_a_plugin_that_cannot_be_imported(laptop, refused):
 
 
 def test_a_missing_key_file(laptop, refused):
-    config(laptop, "[key k]\nKEY_LOCATION = /no/key\n[cluster c]\nKEYNAME = k\nNODE_INSTANCE_TYPE = c7i.large\n")
-    refused("x", status=2, says=["there is no file /no/key"])
+    config(laptop, "[host h]\nADDRESS = 127.0.0.1\nKEY_LOCATION = /no/key\n[cluster c]\nHOSTS = h\n")
+    refused("x", status=1, says=["its key /no/key cannot be read", "KEY_LOCATION"])
 
 
 def test_a_missing_config_file(laptop):

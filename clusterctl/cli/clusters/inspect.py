@@ -25,8 +25,8 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
     from clusterctl.wiring.clusters import known_clusters, resolve_cluster
     from clusterctl.wiring.context import lenient_context
 
-    chosen = [resolve_cluster(name) for name in names] or list(known_clusters())
     with Output(as_json=as_json) as output:
+        chosen = [resolve_cluster(name) for name in names] or list(known_clusters(output))
         contexts = [lenient_context(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
         statuses = list_clusters(contexts)
     if as_json:
@@ -48,7 +48,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "provider": status.provider,
         "state": status.state,
         "master": master.address if master else None,
-        "engines": sum(known) if known else None,
+        "engines": sum(known) if known or status.lacks_engines else None,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
         "cost": spending_json(status.spending),
@@ -68,7 +68,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
 
 def _show_status(status: ClusterStatus) -> None:
     facts = _status_json(status)
-    engines = "unknown" if facts["engines"] is None else facts["engines"]
+    engines = "unknown" if facts["engines"] is None else "no" if status.lacks_engines else facts["engines"]
     click.echo(
         f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
     )
@@ -127,7 +127,7 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
             ("NODE", "WHAT", "STATE", ""),
             [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in cluster_status.rows],
         )
-        _show_warnings(trouble and f"the config cannot be read: {trouble}", warn_of_other_python(cluster))
+        _show_warnings(*trouble.splitlines(), warn_of_other_python(cluster))
         if not healthy:
             click.echo(
                 f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"

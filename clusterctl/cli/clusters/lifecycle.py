@@ -23,14 +23,15 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
     from clusterctl.operations.leave import stop_cluster as stop_operation
     from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
+    from clusterctl.wiring.context import lenient_context
 
     for name in names:
         resolve_cluster(name)
     confirm_or_abort(f"Stop {', '.join(names)}?", yes=yes)
     for name in names:
         with Output() as output:
-            context = load_context(name, config_file=ctx.obj.config, report=output)
+            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+            context.warn_of(trouble)
             context.announce_step(f"Stopping {name}")
             stopped = stop_operation(context)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
@@ -76,11 +77,8 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: boo
         confirm_or_abort(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
     for name in names:
         with Output() as output:
-            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output)
-            if trouble:
-                context.warn_user(
-                    f"the config cannot be read, so its plugins are not called: {trouble.splitlines()[0]}"
-                )
+            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+            context.warn_of(trouble)
             if name in known:
                 context.announce_step(f"Terminating {name}")
             ended = terminate_operation(context, force=force)

@@ -102,13 +102,14 @@ def removenode(
     """Let workers leave, and end them. The master stays."""
     from clusterctl.operations.leave import remove_nodes
     from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
+    from clusterctl.wiring.context import lenient_context
 
     resolve_cluster(name)
     chosen = _split_aliases(aliases)
     confirm_or_abort(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
     with Output(as_json=as_json) as output:
-        context = load_context(name, config_file=ctx.obj.config, report=output)
+        context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+        context.warn_of(trouble)
         removed = remove_nodes(context, chosen, num_nodes)
     if as_json:
         show_json({"name": name, "removed": removed})

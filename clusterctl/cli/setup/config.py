@@ -13,7 +13,8 @@ from clusterctl.config.example import render_example
 from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import UsageError
 from clusterctl.plugin import loader
-from clusterctl.wiring.context import load_settings
+from clusterctl.text import plural
+from clusterctl.wiring.context import check_config, load_settings
 from clusterctl.wiring.local_paths import config_path, home_folder
 
 if TYPE_CHECKING:
@@ -48,14 +49,15 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
 def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
     """List everything that is wrong with the config file."""
     path = file.expanduser() if file else config_path(ctx.obj.config)
-    settings = load_settings(path, template)
-    for note in settings.notes:
+    checked = check_config(path, template)
+    for note in checked.notes:
         click.echo(f"note: {note}")
     if path is None:
         click.echo("there is no config file; the built-in template is used")
-    count = len(settings.templates)
-    templates = "1 cluster template" if count == 1 else f"{count} cluster templates"
-    click.echo(f"ok: {templates}, {'checked' if template else 'default'} {settings.template}")
+    which = f"{'checked' if template else 'default'} {checked.template}"
+    if not checked.template:
+        which = f"none of them the default: name {' or '.join(checked.templates)} with `clusterctl start -c`"
+    click.echo(f"ok: {plural(len(checked.templates), 'cluster template')}, {which}")
 
 
 @config.command()

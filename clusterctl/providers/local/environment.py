@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl.environment.variables import PYTHON_PREFIX
 from clusterctl.providers.local.processes import NODE_ROOT
 
 if TYPE_CHECKING:
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
     from clusterctl.providers.local.nodes import Record
 
 _DROPPED = frozenset(
-    {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "IPYTHONDIR", "TERM"}
+    {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "IPYTHONDIR", "TERM"}
     | {"OLDPWD", "PWD", "SHLVL", "_", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"}
 )
-_DROPPED_PREFIXES = ("AWS_", "CLUSTERCTL_", "CONDA_", "IPP_", "JUPYTER_", "PYTEST_", "SSH_")
+_DROPPED_PREFIXES = (
+    *("AWS_", "CLUSTERCTL_", "CONDA_", "SSH_"),
+    # What the user's Python, Jupyter or test run is told. PYTHONWARNINGS=error would end every engine.
+    *(PYTHON_PREFIX, "COVERAGE_", "COV_", "IPP_", "JPY_", "JUPYTER_", "PYTEST_"),
+)
 _NO_SHELLS = frozenset({"", "nologin", "false"})
 _CLIENT_MAY_SET = ("LANG", "LC_")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clusterctl
+from clusterctl.environment.variables import own_process_environment
 from clusterctl.providers.local.nodes import Record, read_record, read_running, write_json
 from clusterctl.providers.local.processes import (
     await_end,
@@ -64,11 +65,12 @@ def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mappi
 
 def _launcher_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment, with a PYTHONPATH to this package if it runs from a source tree."""
+    own = own_process_environment(environ)
     parent = Path(clusterctl.__file__).parents[1]
     if parent.name in ("site-packages", "dist-packages"):
-        return dict(environ)
+        return own
     paths = [path for path in (environ.get("PYTHONPATH"), str(parent)) if path]
-    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**own, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:

@@ -101,7 +101,7 @@ class TestErrors:
         )
 
     def test_all_problems_of_the_file_come_at_once_each_on_a_line(self, run, laptop):
-        laptop.config.write_text("[cluster x]\ncluster_sise = 3\nprovider = nowhere\n[klaster y]\n")
+        laptop.config.write_text("[cluster x]\ncluster_sise = 3\nprovider = nowhere\nmin_size = x\n")
         said = run("start", "lab")
         assert said.status == 2
         assert sum(line.startswith("error: ") for line in said.err.splitlines()) >= 3

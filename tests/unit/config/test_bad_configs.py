@@ -1,5 +1,6 @@
 """Whatever is in the file: it loads, or every problem is named with its file. Never another exception."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,11 @@ def find_plugin(name: str, setup_class: str | None) -> type:
     return Packages
 
 
-def outcome(file: Path, data: bytes) -> tuple[str, ...]:
-    """The problems; none if it loads."""
-    file.write_bytes(data)
+def problems_of(read: Callable[..., object], file: Path) -> tuple[str, ...]:
+    """The problems that one way to read a config reports; none if it loads."""
     error = None
     try:
-        loading.read_config(file, environ={}, find_plugin=find_plugin)
+        read(file, environ={}, find_plugin=find_plugin)
     except ConfigError as exc:
         error = exc
     if error is None:
@@ -79,6 +79,15 @@ def outcome(file: Path, data: bytes) -> tuple[str, ...]:
     assert all(len(problem.splitlines()) == 1 for problem in error.problems)
     assert "hunter2" not in str(error)
     return error.problems
+
+
+def outcome(file: Path, data: bytes) -> tuple[str, ...]:
+    """The problems of the whole file. Those of the template, which are a part of them, are reported in the same way."""
+    file.write_bytes(data)
+    everywhere = problems_of(loading.check_config, file)
+    of_template = problems_of(loading.read_config, file)
+    assert {problem for problem in of_template if "DEFAULT_TEMPLATE: is needed" not in problem} <= {*everywhere}
+    return everywhere
 
 
 @st.composite

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.config import ini
+from clusterctl.config import ini, references
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def write(tmp_path: Path):
 def only_problem(path: Path) -> str:
     text = ini.read_ini(path)
     assert len(text.problems) == 1, text.problems
-    return text.problems[0]
+    return text.problems[0].text
 
 
 def test_kinds_match_by_their_beginning_keys_in_any_case_and_names_as_written(write):
@@ -69,6 +69,59 @@ def test_files_that_include_each_other_are_named(write):
 def test_an_include_that_cannot_be_read_names_the_file_and_the_option(write, target):
     main = write(f"[global]\nINCLUDE = {target}\n")
     assert only_problem(main).startswith(f"{main}: [global] INCLUDE: ")
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        'python_version < "3.0"',
+        "python_version<'3.0'",
+        "python_full_version === '3.11.2'",
+        "( python_version < '3.0' ) and sys_platform == 'linux'",
+        "sys_platform not in 'win32 cygwin'",
+        "'linux' in sys_platform",
+        '"3.0" > python_version',
+        "extra == 'x'",
+        "platform_machine != 'arm64'",
+        "implementation_name ~= 'cpython'",
+        "python_versoin < '3.0'",  # to be refused
+        "python_version < 3.0",  # to be refused
+        "python_version = '3.0'",  # to be refused
+    ],
+)
+@pytest.mark.parametrize("between", [" ; ", ";", "; ", " ;", "\t;  "])
+def test_a_condition_on_a_package_is_no_comment(write, marker, between):
+    text = (
+        f"[plugin p]\nPACKAGES = six{between}{marker}, numpy # why\n  a @ https://x/y.zip{between}{marker} ; and this\n"
+    )
+    value = ini.read_ini(write(text)).sections[0].values["packages"]
+    assert value.text == f"six{between}{marker}, numpy\na @ https://x/y.zip{between}{marker}"
+
+
+@pytest.mark.parametrize(
+    "comment", ["; python_version", "; in 'use'", "; X = 'y'", "; the version", "# x == 'y'", ";; 'a' and 'b'"]
+)
+def test_and_a_comment_is_none(write, comment):
+    sections = ini.read_ini(
+        write(f"[plugin p]\nPACKAGES = six {comment}\n{comment}\n[cluster a]\nX = 1 ; was == '2'\n")
+    )
+    assert sections.problems == ()
+    assert sections.sections[0].values["packages"].text == "six"
+    assert sections.sections[1].values["x"].text == "1"
+
+
+@pytest.mark.parametrize("indent", ["  ", "\t", "\u00a0"])
+def test_a_file_that_is_indented_as_a_whole_is_told_to_be_unindented(write, indent):
+    lines = ["# copied", "[cluster a]", "CLUSTER_SIZE = 2", "PLUGINS = a,", "  b", "[cluster b]"]
+    main = write("".join(f"{indent}{line}\n\n" for line in lines))
+    assert only_problem(main).startswith(f"{main}: line 3: the whole file is indented")
+    assert "unindent" in only_problem(main)
+    part = write("".join(f"{indent}{line}\n" for line in lines) + "[cluster c]\n", "part")
+    assert (
+        only_problem(part) == f"{part}: line 2: the header [cluster a] is indented; unindent it and what belongs to it"
+    )
+    include = write("[global]\nINCLUDE = config\n", "including")
+    assert "the whole file is indented" in only_problem(include)
 
 
 def test_a_section_given_twice_names_both_places(write, tmp_path):
@@ -125,7 +178,10 @@ def test_names_that_no_section_has_are_told_but_for_plugins_which_may_be_bundled
     sections = ini.read_ini(
         write("[volume data]\n[cluster a]\nVOLUMES = data, dta\nPLUGINS = base\nKEYNAME = k\n")
     ).sections
-    first, second = sorted(ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections))
+    first, second = sorted(
+        problem.text
+        for problem in references.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
+    )
     assert "KEYNAME: there is no section [key k]" in first
     assert "VOLUMES: there is no section [volume dta]" in second
     assert "data" in second.partition("there is no section")[2]
@@ -133,13 +189,13 @@ def test_names_that_no_section_has_are_told_but_for_plugins_which_may_be_bundled
 
 def test_a_name_given_twice_is_told_once(write):
     sections = ini.read_ini(write("[volume d]\n[cluster a]\nVOLUMES = d, d, d\nPLUGINS = b, b\n")).sections
-    problems = ini.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
-    assert sorted(problem.rpartition(": ")[2] for problem in problems) == ["b is named twice", "d is named twice"]
+    problems = references.check_references(ini.sections_by_name(sections, "cluster")["a"], sections)
+    assert sorted(problem.text.rpartition(": ")[2] for problem in problems) == ["b is named twice", "d is named twice"]
 
 
 def test_a_section_has_what_those_it_extends_say_and_it_does_not(write):
     text = "[cluster a]\nx = 1\ny = 1\n[cluster b]\nEXTENDS = a\ny = 2\nz = 2\n[cluster c]\nEXTENDS = b\nz = 3\n"
-    section = ini.resolve_extends("c", ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    section = references.resolve_extends("c", ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
     assert {key: value.text for key, value in section.values.items()} == {"extends": "b", "x": "1", "y": "2", "z": "3"}
 
 
@@ -155,7 +211,7 @@ def test_a_section_has_what_those_it_extends_say_and_it_does_not(write):
     ],
 )
 def test_what_extends_nothing_or_itself_is_told(write, text, words):
-    problems = ini.check_extends(ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
+    problems = references.check_extends(ini.sections_by_name(ini.read_ini(write(text)).sections, "cluster"))
     assert len(problems) == len(words)
     for problem, word in zip(problems, words, strict=True):
-        assert word in problem
+        assert word in problem.text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.config import loading
+from clusterctl.config import draft, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import PermissionSection, Settings
 from clusterctl.errors import ConfigError, PluginError
@@ -172,7 +172,10 @@ to_port = -1
 cidr_ip = here
 [clutser b]
 """
-    assert set(problems(file, text, template="a")) == {
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        loading.check_config(file, environ={}, find_plugin=find_plugin)
+    assert {problem.replace(f"{file}: ", "") for problem in caught.value.problems} == {
         "line 28: [clutser b]: unknown kind of section (did you mean cluster?)",
         "[cluster a] CLUSTER_SIZE: expected a whole number, got 'x'",
         "[cluster a] MIN_SIZE: expected at least 1, got '0'",
@@ -211,14 +214,21 @@ def test_values_out_of_bounds_of_each_other_are_refused(file):
     assert "named twice" in problems(file, "[cluster a]\nplugins=plain, plain\n")[0]
 
 
-def test_a_key_file_must_be_there_only_where_it_is_used(file, tmp_path):
-    text = f"[key k]\nkey_location={tmp_path}/k\n[cluster a]\nkeyname=k\ncluster_user=me\nprovider="
-    assert "KEY_LOCATION: there is no file" in problems(file, text + "ec2")[0]
-    notes = load(file, text + "local").notes
-    assert any("does not need it" in note for note in notes)
-    assert any(note.startswith("CLUSTER_USER, KEYNAME: no effect") for note in notes)
+@pytest.mark.parametrize("provider", ["ec2", "docker", "local", "static\nhosts=x"])
+def test_a_key_file_that_nothing_reads_may_be_elsewhere(file, tmp_path, provider):
+    text = f"[key k]\nkey_location={tmp_path}/k\n[cluster a]\nkeyname=k\ncluster_user=me\nprovider={provider}\n"
+    missing = f"{file}: [key k] KEY_LOCATION: there is no file {tmp_path}/k; clusterctl does not need it"
+    assert any(note.startswith(missing) for note in load(file, text).notes)
     (tmp_path / "k").touch()
-    assert load(file, text + "ec2").notes == ()
+    assert not any("KEY_LOCATION" in note for note in load(file, text).notes)
+    nowhere = load(file, text.replace(f"key_location={tmp_path}/k\n", ""))
+    assert nowhere.keys["k"].key_location is None
+    assert not any("KEY_LOCATION" in note for note in nowhere.notes)
+
+
+def test_what_has_no_effect_is_noted(file):
+    notes = load(file, "[key k]\n[cluster a]\nkeyname=k\ncluster_user=me\nprovider=local\n").notes
+    assert any(note.startswith("CLUSTER_USER, KEYNAME: no effect") for note in notes)
 
 
 def test_root_is_the_cluster_user_only_of_root_on_this_computer(file, monkeypatch):
@@ -258,7 +268,7 @@ def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):
 
 
 def test_an_unknown_variable_names_the_nearest_and_reserved_ones_pass(file):
-    environ = {f"CLUSTERCTL_{name}": "x" for name in loading.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
+    environ = {f"CLUSTERCTL_{name}": "x" for name in draft.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
     near = "(did you mean CLUSTERCTL_CLUSTER_SIZE?)"
     assert problems(file, "[cluster a]\n", environ=environ) == (
         f"environment: CLUSTERCTL_CLUSTER_SZE: unknown option {near}; unset it",

@@ -8,6 +8,7 @@ from clusterctl.config import ini, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import Origin
 from clusterctl.config.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, translate_section
+from clusterctl.errors import ConfigError
 from clusterctl.options import CommaList, Section
 from clusterctl.plugin.loader import find_plugin_class
 
@@ -116,19 +117,19 @@ def test_todays_words_come_back_as_they_are():
 
 @pytest.mark.parametrize("start", NO_PLUGIN)
 def test_a_plugin_we_do_not_have_is_refused_with_what_to_do_instead(start):
-    assert NO_PLUGIN[start] in modern("plugin", setup_class=f"{start}Thing").problems[0]
+    assert NO_PLUGIN[start] in modern("plugin", setup_class=f"{start}Thing").problems[0].text
 
 
 def test_a_refused_plugin_is_reported_once(tmp_path: Path):
     file = tmp_path / "config"
     file.write_text("[plugin q]\nsetup_class=starcluster.plugins.sge.SGEPlugin\nx=1\n[cluster a]\nplugins=q\n")
-    with pytest.raises(loading.ConfigError) as caught:
+    with pytest.raises(ConfigError) as caught:
         loading.read_config(file, environ={}, find_plugin=find_plugin)
     assert len(caught.value.problems) == 1
 
 
 def test_wanting_the_queue_is_refused():
-    assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0]
+    assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0].text
     assert modern("cluster", disable_queue="yes").section.values == {}
 
 
@@ -138,7 +139,7 @@ def test_every_retired_type_is_replaced_and_one_for_each_node_is_refused():
         assert changed.section.values["node_instance_type"].text == f"{new}, c7i.large"
         assert len(changed.notes) == 2
         assert new not in INSTANCE_TYPES
-    assert "not supported" in modern("cluster", node_instance_type="m1.large:ami-1:2, c1.xlarge").problems[0]
+    assert "not supported" in modern("cluster", node_instance_type="m1.large:ami-1:2, c1.xlarge").problems[0].text
 
 
 @pytest.mark.parametrize(("kind", "key"), NO_EFFECT)
@@ -148,6 +149,23 @@ def test_a_line_without_effect_goes_with_a_note_that_does_not_show_it(kind, key)
     assert changed.section.values == {}
     assert NO_EFFECT[(f"{kind}:{name}" if name else kind), key] in changed.notes[0]
     assert "hunter2" not in changed.notes[0]
+
+
+@pytest.mark.parametrize("text", ["tcp", "udp", "icmp"])
+def test_the_protocol_of_starclusters_own_template_is_read_with_a_note(text):
+    changed = modern("permission", protocol=text, from_port="80")
+    assert changed.section.values["ip_protocol"].text == text
+    assert changed.notes == ("f: [permission x] PROTOCOL: is read as IP_PROTOCOL",)
+    both = modern("permission", protocol=text, ip_protocol="udp")
+    assert {key: value.text for key, value in both.section.values.items()} == {"ip_protocol": "udp"}
+    assert both.notes == ("f: [permission x] PROTOCOL: has no effect beside IP_PROTOCOL",)
+
+
+def test_a_wrong_protocol_is_reported_under_the_name_that_was_written(tmp_path: Path):
+    file = tmp_path / "config"
+    file.write_text("[permission p]\nPROTOCOL = tpc\nFROM_PORT = 1\nTO_PORT = 1\nCIDR_IP = 192.0.2.0/24\n[cluster a]\n")
+    with pytest.raises(ConfigError, match=r"\[permission p\] PROTOCOL: expected one of tcp, udp, icmp, got 'tpc'"):
+        loading.check_config(file, environ={}, find_plugin=find_plugin)
 
 
 def test_users_and_system_packages_are_read_as_ours(tmp_path: Path):

@@ -34,3 +34,8 @@ def test_whose_nodes_they_are_is_this_user_apart_for_a_folder_elsewhere(monkeypa
     assert local_paths.docker_owner() not in {apart, "DOMAIN-ann"}
     monkeypatch.delenv("CLUSTERCTL_HOME")
     assert local_paths.docker_owner() == "DOMAIN-ann"
+
+
+def test_a_config_in_the_home_of_a_user_who_does_not_exist_is_a_missing_file(home, monkeypatch):
+    monkeypatch.setenv("CLUSTERCTL_CONFIG", "~nobody-of-this-name/config")
+    assert local_paths.config_path(None) == Path("~nobody-of-this-name/config")

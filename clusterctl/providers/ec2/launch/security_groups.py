@@ -63,12 +63,11 @@ def ensure_security_group(
         rules: ingress rules. Rules that exist already stay.
         resource_tags: tags of a new group.
     """
-    name = group_name(cluster)
     try:
         group = aws.call(
             "ec2",
             "create_security_group",
-            GroupName=name,
+            GroupName=group_name(cluster),
             Description=f"Nodes of the clusterctl cluster {cluster}",
             VpcId=vpc,
             TagSpecifications=tags.tag_specifications(resource_tags, "security-group"),
@@ -77,31 +76,46 @@ def ensure_security_group(
     except AwsError as exc:
         if exc.code != "InvalidGroup.Duplicate":
             raise
-        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-        (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
+        described = _find_own_group(aws, cluster, vpc, owner=resource_tags.get(tags.OWNER))
         group, existing = described["GroupId"], described["IpPermissions"]
-        if tags.tags_of(described).get(tags.CLUSTER) != cluster:
-            raise ProviderError(
-                f"the security group {name} ({group}) was not made by clusterctl",
-                remedy="choose another name for the cluster, or delete that group",
-            ) from exc
-        # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
-        group_owner = tags.tags_of(described).get(tags.OWNER, "")
-        if group_owner != resource_tags.get(tags.OWNER, group_owner):
-            raise ProviderError(
-                f"{cluster} is being started in {aws.region} by {group_owner or 'somebody else'},"
-                f" or has left {name} ({group})",
-                remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
-            ) from exc
-    members = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "clusterctl: members"}]}
-    missing = [rule.to_permission() for rule in rules if not _has_rule(existing, rule)]
-    if not any(
-        pair.get("GroupId") == group for permission in existing for pair in permission.get("UserIdGroupPairs") or ()
-    ):
-        missing.append(members)
+    missing = _missing_permissions(str(group), existing, rules)
     for permission in _one_by_one(missing) if existing else [missing]:
         _authorize_ingress(aws, str(group), permission)
     return str(group)
+
+
+def _find_own_group(aws: Aws, cluster: str, vpc: str, *, owner: str | None) -> dict[str, Any]:
+    """Return the group with the cluster's name. Raise ProviderError if it is not the cluster's, or another owner's."""
+    name = group_name(cluster)
+    filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+    (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
+    group = described["GroupId"]
+    if tags.tags_of(described).get(tags.CLUSTER) != cluster:
+        raise ProviderError(
+            f"the security group {name} ({group}) was not made by clusterctl",
+            remedy="choose another name for the cluster, or delete that group",
+        )
+    # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
+    group_owner = tags.tags_of(described).get(tags.OWNER, "")
+    if owner is not None and group_owner != owner:
+        raise ProviderError(
+            f"{cluster} is being started in {aws.region} by {group_owner or 'somebody else'},"
+            f" or has left {name} ({group})",
+            remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
+        )
+    return dict(described)
+
+
+def _missing_permissions(
+    group: str, existing: Sequence[Mapping[str, Any]], rules: Iterable[IngressRule]
+) -> list[dict[str, Any]]:
+    """Return the rules that a group lacks, and the one that lets members reach each other if it lacks that."""
+    missing = [rule.to_permission() for rule in rules if not _has_rule(existing, rule)]
+    pairs = (pair for permission in existing for pair in permission.get("UserIdGroupPairs") or ())
+    if not any(pair.get("GroupId") == group for pair in pairs):
+        members = {"GroupId": group, "Description": "clusterctl: members"}
+        missing.append({"IpProtocol": "-1", "UserIdGroupPairs": [members]})
+    return missing
 
 
 def _one_by_one(permissions: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

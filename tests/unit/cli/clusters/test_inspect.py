@@ -76,7 +76,7 @@ class TestStatus:
         up.config.write_text("[nonsense\n")
         said = run("status", "lab")
         assert "lab: running, 3 nodes" in said.out
-        assert "the config cannot be read" in said.err
+        assert "the config cannot be used" in said.err
 
 
 class TestPlugins:

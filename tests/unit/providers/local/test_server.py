@@ -88,6 +88,14 @@ class TestCommands:
 
     def test_the_environment_is_the_nodes_and_not_the_laptops(self, root, key_pair, login):
         env = {**os.environ, "AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": "/nowhere", "IPP_PROFILE": "mine"}
+        # The server itself has to come up as well.
+        meant_for_others = {
+            "PYTHONWARNINGS": "error",
+            "PYTHONINSPECT": "1",
+            "PYTHONSTARTUP": "/nowhere",
+            "JPY_PARENT_PID": "1",
+        }
+        env |= {**meant_for_others, "PYTHONOPTIMIZE": "2", "COVERAGE_PROCESS_START": "x"}
         env |= {"HTTPS_PROXY": "http://proxy", "UV_CACHE_DIR": "/cache/uv", "VIRTUAL_ENV": sys.prefix}
         local = LocalProvider(root, env)
         (node,) = local.create(plan_for("master"), public_key=key_pair[1])
@@ -99,6 +107,7 @@ class TestCommands:
             local.destroy("lab")
         for name in ("AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "IPP_PROFILE", "VIRTUAL_ENV", "TERM"):
             assert name not in told
+        assert not [name for name in told if name.startswith(("PYTHON", "JPY_", "COVERAGE_"))]
         folder = str(Path(node.layout.env).parent)
         assert told["HOME"] == str(node.layout.home)
         assert told["CLUSTERCTL_NODE_ROOT"] == folder

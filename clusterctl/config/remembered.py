@@ -1,0 +1,68 @@
+"""The copy of a cluster's config that this computer keeps: the sections its template used, without secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl.config.ini import RawSection, raw_values
+from clusterctl.config.relative_paths import complete_class_path, path_text
+from clusterctl.config.settings import Origin
+from clusterctl.options import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clusterctl.config.ini import RawValue
+    from clusterctl.config.settings import SectionId
+    from clusterctl.options import Section
+
+_FORMAT = 1
+
+
+def render_copy(path: Path | None, sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
+    """Return the text of a copy.
+
+    Args:
+        path: the config file that it is a copy of; None for the built-in template.
+        sections: the sections, with inherited and overriding values.
+        models: the checked sections, which know what is a secret and where a relative path begins.
+    """
+    entries = []
+    for section in sections:
+        model = models.get(section.id)
+        fields = type(model).model_fields if model else {}
+        left_out = {"extends", *(key for key, field in fields.items() if is_secret(field))}
+        values = {key: _whole_text(value, key, model) for key, value in section.values.items() if key not in left_out}
+        entries.append({"kind": section.kind, "name": section.name, "values": values})
+    original = str(path.absolute()) if path else ""
+    return json.dumps({"format": _FORMAT, "copy_of": original, "sections": entries}, indent=1)
+
+
+def _whole_text(value: RawValue, key: str, model: Section | None) -> str:
+    if key == "setup_class":
+        return complete_class_path(value.text, value.origin)
+    return (path_text(model, key) if model else None) or value.text
+
+
+def parse_copy(document: object, file: Path) -> list[RawSection]:
+    """Return the sections of a copy; none if it is damaged, or of a newer clusterctl."""
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        return []
+    try:
+        return [_make_section(entry["kind"], entry["name"], entry["values"], file) for entry in document["sections"]]
+    except (AttributeError, KeyError, TypeError):
+        return []
+
+
+def original_of_copy(document: object) -> Path | None:
+    """Return the config file of which a document is a copy, or None if that is the built-in template, or unknown."""
+    original = document.get("copy_of") if isinstance(document, dict) else None
+    return Path(original) if isinstance(original, str) and original else None
+
+
+def _make_section(kind: str, name: str, texts: Mapping[str, object], file: Path) -> RawSection:
+    origin = Origin("file", str(file), f"{kind} {name}".strip())
+    values = raw_values({key: str(text) for key, text in texts.items()}, origin)
+    return RawSection(kind, name, origin, values=values)

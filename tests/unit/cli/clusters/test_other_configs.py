@@ -1,0 +1,50 @@
+"""A cluster that was started with another config file, looked at and ended without it."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def other(laptop, tmp_path):
+    """A config file elsewhere whose template has no engines."""
+    file = tmp_path / "elsewhere" / "F"
+    file.parent.mkdir()
+    packages = f"[plugin packages]\nSETUP_CLASS = {tmp_path}/offline.py:Offline\n"
+    file.write_text(f"[cluster small]\nPROVIDER = local\nCLUSTER_SIZE = 2\n[cluster bare]\nEXTENDS = small\n{packages}")
+    return file
+
+
+@pytest.mark.parametrize("template", ["small", "bare"])
+@pytest.mark.parametrize("default", ["a default config", "no default config"])
+def test_it_is_whole_from_elsewhere_and_the_file_is_named(run, laptop, other, template, default):
+    if default == "no default config":
+        laptop.config.unlink()
+    assert run("-c", other, "start", "-c", template, "lab").status == 0
+    said = run("status", "lab")
+    assert said.status == 0
+    assert "lab: running, 2 nodes, no engines (local)" in said.out
+    assert f"so that of the last start is: lab was started with the config {other}" in said.err
+    assert "engines" not in said.out.partition("tunnel:")[2]
+    assert run("status", "lab", "--json").json["engines"] == 0
+    assert "lab: running, 2 nodes, no engines (local)" in run("list").out
+    assert run("-c", other, "status", "lab").err == ""
+    said = run("terminate", "-y", "lab")
+    assert said.status == 0
+    assert f"lab was started with the config {other}" in said.err
+
+
+def test_what_needs_the_config_itself_names_its_file(run, laptop, other):
+    assert run("-c", other, "start", "-c", "bare", "lab").status == 0
+    for command in (["start", "lab"], ["addnode", "lab"], ["restart", "lab"], ["runplugin", "packages", "lab"]):
+        said = run(*command)
+        assert said.status == 2
+        assert "last start: lab: there is no section [cluster bare]" in said.err
+        assert f"clusterctl -c {other}" in said.err
+
+
+def test_a_cluster_whose_engines_do_not_answer_has_an_unknown_number(run, laptop):
+    assert run("start", "lab").status == 0
+    assert "6 engines" in run("list").out
+    run("stop", "-y", "lab")
+    assert "unknown engines" in run("list").out
