@@ -33,6 +33,8 @@ class Facet(str, Enum):
     """systemd runs on the node; elsewhere services run under supervisord."""
     SHARED_HOME = "shared_home"
     """The provider shares the home folder already."""
+    SHARED_VOLUMES = "shared_volumes"
+    """The provider mounts each volume that it has itself on every node, not only on the master."""
     SHARED_CACHE = "shared_cache"
     """The nodes share a cache of downloads: one node fills it first, and the others wait for that."""
     LASTING = "lasting"

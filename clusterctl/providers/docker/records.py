@@ -11,7 +11,7 @@ from clusterctl.providers.base import machine_layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_CACHE})
+FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Facet.SHARED_CACHE})
 LOOPBACK = "127.0.0.1"
 OWNER = "clusterctl.owner"
 CLUSTER = "clusterctl.cluster"

@@ -32,7 +32,7 @@ class TestRecords:
         )
         assert node.private_address == "172.18.0.3"
         assert node.layout.home == PurePosixPath("/home/ann")
-        assert node.facets == {Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_CACHE}
+        assert node.facets == {Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Facet.SHARED_CACHE}
         assert node.cores == 2
 
     def test_each_boot_has_an_id_of_its_own(self):
