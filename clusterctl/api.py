@@ -7,6 +7,7 @@ from clusterctl.cluster import Cluster
 from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
+from clusterctl.files import write_atomically
 from clusterctl.model import (
     Connection,
     Facet,
@@ -72,4 +73,5 @@ __all__ = [
     "run_program",
     "run_reported",
     "services",
+    "write_atomically",
 ]

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
+from clusterctl.files import write_atomically
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 
@@ -70,13 +71,9 @@ class ClusterFolder:
     def write_file(self, name: str, text: str) -> Path:
         """Write a file atomically, readable by its owner only. Return its path."""
         target = self.path / name
-        temporary = target.with_name(f".{name}.{os.getpid()}")
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                file.write(text)
-            temporary.replace(target)
+            write_atomically(target, text)
         except OSError as exc:
-            temporary.unlink(missing_ok=True)
             raise _write_error(target, exc) from exc
         return target
 

@@ -32,11 +32,12 @@ from clusterctl.api import (
     render,
     run_program,
     services,
+    write_atomically,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path, PurePath, PurePosixPath
+    from pathlib import PurePath, PurePosixPath
 
 _ON_NODE = "clusterctl.on_node.with_ipyparallel"
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
@@ -113,7 +114,7 @@ class IPCluster:
         ]
         script = _join_script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
-        _write_private(cluster.folder / "engine.json", result.stdout.strip())
+        write_atomically(cluster.folder / "engine.json", result.stdout.strip())
 
     def _start_programs(self, node: Node) -> dict[str, str]:
         """The programs that start a node's processes, by the names of their files in the profile."""
@@ -142,7 +143,7 @@ class IPCluster:
             if not kept.exists():
                 remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
                 result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
-                _write_private(kept, result.stdout.strip())
+                write_atomically(kept, result.stdout.strip())
             return kept.read_text(encoding="utf-8")
 
     def _controller_service(self, cluster: Cluster, node: Node) -> Service:
@@ -310,15 +311,6 @@ class IPCluster:
                 StatusRow(node.alias, "engines", value, bool(numbers) and registered == len(numbers), registered)
             )
         return rows
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file for its owner only, whole or not at all."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:

@@ -34,6 +34,7 @@ from clusterctl.api import (
     requirements,
     run_program,
     run_reported,
+    write_atomically,
 )
 
 _COMPILE_AFTER_S = 15
@@ -155,7 +156,7 @@ class Packages:
         # Members keep their versions though the index changes: only other packages make them join again.
         kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
         if not kept.exists():
-            kept.write_text(self._find_lock(cluster, plan.request.pip), encoding="utf-8")
+            write_atomically(kept, self._find_lock(cluster, plan.request.pip))
         self._lock = kept.read_text(encoding="utf-8")
         local = locks.local_lines(self._lock) if plan.provider != "local" else []
         if local:
@@ -233,7 +234,7 @@ class Packages:
             return cache.read_text(encoding="utf-8")
         with suppress(OSError):  # only a cache
             cache.parent.mkdir(parents=True, exist_ok=True)
-            cache.write_text(lock, encoding="utf-8")
+            write_atomically(cache, lock)
         return lock
 
 

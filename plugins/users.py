@@ -23,6 +23,7 @@ from clusterctl.api import (
     plural,
     render,
     run_reported,
+    write_atomically,
 )
 
 if TYPE_CHECKING:
@@ -160,11 +161,7 @@ def _write_changed(path: Path, content: bytes) -> bool:
     """Whether there was something to write."""
     if path.exists() and path.read_bytes() == content:
         return False
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_atomically(path, content)
     return True
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.files import write_atomically
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
 from clusterctl.providers.local.processes import is_alive
 
@@ -66,14 +66,7 @@ class Running:
 
 def write_json(path: Path, value: Record | Running) -> None:
     """Write a file atomically, readable by its owner only."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor, not a path
-            json.dump(asdict(value), file, indent=1)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(asdict(value), indent=1))
 
 
 def read_record(folder: Path) -> Record | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import uv
 
 from clusterctl.errors import ProviderError
+from clusterctl.files import write_atomically
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.base import ignore_event
@@ -200,11 +201,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
 
 def _new_host_key(folder: Path) -> str:
     private, public = new_key_pair("")
-    path = folder / "host_key"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  # a descriptor, not a path
-        file.write(private.reveal())
+    write_atomically(folder / "host_key", private.reveal())
     return public
 
 
