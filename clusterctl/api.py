@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterctl import hub
+from clusterctl.clock import Deadline, Stopwatch, pause, utc_now
 from clusterctl.cluster import Cluster
 from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
@@ -37,6 +38,7 @@ __all__ = [
     "ClusterctlError",
     "CommaList",
     "Connection",
+    "Deadline",
     "ExpandedPath",
     "Facet",
     "Field",
@@ -58,6 +60,7 @@ __all__ = [
     "Service",
     "ServiceState",
     "StatusRow",
+    "Stopwatch",
     "Volume",
     "as_user",
     "hookimpl",
@@ -66,6 +69,7 @@ __all__ = [
     "locks",
     "node_program",
     "own_folder",
+    "pause",
     "plural",
     "render",
     "render_text",
@@ -73,5 +77,6 @@ __all__ = [
     "run_program",
     "run_reported",
     "services",
+    "utc_now",
     "write_atomically",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.node import services
 from clusterctl.node.programs import run_program
@@ -123,12 +123,12 @@ def wait(
         DeadlineError: the controller itself does not answer, or has given up.
     """
     numbers = [number for ids in wanted.values() for number in ids]
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline.after(timeout_s)
     slice_s = _SLICE_S
     before: set[int] | None = None
     while True:
-        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()), notebook=True)
-        over = time.monotonic() >= deadline
+        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline.left_s), notebook=True)
+        over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
         if answer.notebook.get("late") or not answer.answered:

@@ -11,10 +11,10 @@ import json
 import os
 import shutil
 import threading
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import StateError
 from clusterctl.files import write_atomically
 from clusterctl.identity.endpoints import known_hosts_name
@@ -86,7 +86,7 @@ class ClusterFolder:
 
     def record(self, event: str, **facts: object) -> None:
         """Append an event to the journal. It is on the disk when this returns."""
-        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
+        line = json.dumps({"time": utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
             with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.

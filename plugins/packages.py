@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import suppress
 
 from clusterctl.api import (
@@ -34,6 +33,7 @@ from clusterctl.api import (
     requirements,
     run_program,
     run_reported,
+    utc_now,
     write_atomically,
 )
 
@@ -221,7 +221,7 @@ class Packages:
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
         cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
-        age_h = (time.time() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
+        age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
         if age_h <= self._options.lock_max_age:
             return cache.read_text(encoding="utf-8")
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")

@@ -10,10 +10,10 @@ import heapq
 import itertools
 import queue
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Stopwatch
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Step
 
@@ -94,7 +94,7 @@ class Wavefront:
         self._independent = {SSH, *independent}
         self._on_end = on_end
         self._on_joined = on_joined
-        self._began = time.monotonic()
+        self._watch = Stopwatch()
         self._done: set[Act] = set()
         self._results: queue.SimpleQueue[tuple[Act, float, int, ClusterctlError | None]] = queue.SimpleQueue()
         self._work: queue.PriorityQueue[tuple[int, int, Act]] = queue.PriorityQueue()
@@ -245,4 +245,4 @@ class Wavefront:
             )
 
     def _elapsed_s(self) -> float:
-        return time.monotonic() - self._began
+        return self._watch.elapsed_s

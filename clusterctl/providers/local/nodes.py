@@ -10,11 +10,11 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_atomically
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
@@ -101,7 +101,7 @@ def state_of(folder: Path, record: Record) -> NodeState:
     if running is None:
         if record.launcher and is_alive(record.launcher, record.launcher_mark):
             return NodeState.PENDING
-        if not record.launcher and time.time() - record.booted_s < _BOOT_S:
+        if not record.launcher and utc_now().timestamp() - record.booted_s < _BOOT_S:
             return NodeState.PENDING
         running = read_running(folder, record.boot)  # it may have started between the two checks
     return NodeState.RUNNING if running and is_alive(running.pid, running.mark) else NodeState.STOPPED

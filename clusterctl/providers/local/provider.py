@@ -8,12 +8,12 @@ import os
 import re
 import secrets
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uv
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_atomically
 from clusterctl.identity.keys import new_key_pair
@@ -190,7 +190,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
             cores=cores,
             run=str(run),
             boot=secrets.token_hex(4),
-            booted_s=time.time(),
+            booted_s=utc_now().timestamp(),
         )
         write_json(folder / "node.json", prepared)
     except BaseException:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import MASTER
@@ -76,7 +76,7 @@ class Fleets:
         self._tags = resource_tags
         self._public_key = public_key
         self._report = report
-        self._created_at = time.time()
+        self._created_at = utc_now()
         self._host_key, self._host_key_public = new_key_pair("")
         self.launched_ids: list[str] = []
         """Ids of the new instances."""
@@ -198,7 +198,7 @@ class Fleets:
 
     def _ends_at(self) -> int | None:
         hours = self._options.lifetime_h
-        return None if hours is None else int(self._created_at + hours * 3600)
+        return None if hours is None else int(self._created_at.timestamp() + hours * 3600)
 
     def _user_data(self) -> str:
         user_data = userdata.UserData(

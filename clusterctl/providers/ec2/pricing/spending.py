@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline, utc_now
 from clusterctl.model import NodeState
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.pricing import price_table, prices
@@ -46,18 +46,18 @@ def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[N
         cluster: name of the cluster. Its disks count too.
         nodes: of the cluster.
     """
-    until, now = time.monotonic() + _PATIENCE_S, datetime.now(timezone.utc)
+    deadline, now = Deadline.after(_PATIENCE_S), utc_now()
     running = [node for node in nodes if node.state in {NodeState.RUNNING, NodeState.PENDING}]
     spot_nodes = [node for node in running if node.market == "spot"]
     began = max(min((_launched_at(node, now) for node in spot_nodes), default=now), now - _HISTORY)
-    volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=until)
+    volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=deadline)
     history = DeadlineCall(
         "spot prices",
         partial(prices.fetch_spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
-        deadline=until,
+        deadline=deadline,
     )
     kinds = {node.type for node in running if node.market != "spot"}
-    tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=until)
+    tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=deadline)
     bill, notes = _Bill(now), dict[str, None]()
     _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.on_demand_prices(), notes.setdefault)
     if options.public_ips:
