@@ -24,6 +24,21 @@ class NodeState(str, Enum):
     GONE = "gone"
 
 
+class Market(str, Enum):
+    """How a machine is bought. Configs, journals and answers for programs have its text."""
+
+    SPOT = "spot"
+    SPOT_WITH_FALLBACK = "spot-with-fallback"
+    """A spot instance, or one on demand if no spot instance is available. Only a request has it."""
+    ON_DEMAND = "on-demand"
+    NONE = ""
+    """The provider sells nothing."""
+
+    def __str__(self) -> str:
+        """Return the text, as Python 3.10 does, and later ones do not."""
+        return self.value
+
+
 class Facet(str, Enum):
     """A capability of a node. A plugin that needs a missing facet is reported as not needed there."""
 
@@ -97,7 +112,7 @@ class Node:
     cores: int | None = None
     """The number of cores that this node may use; None until known."""
     type: str = ""
-    market: str = ""
+    market: Market = Market.NONE
     zone: str = ""
     """The zone within the region."""
     access: Access = Access()
@@ -163,8 +178,7 @@ class NodeSpec:
     alias: str
     types: tuple[str, ...] = ()
     """The allowed instance types."""
-    market: str = ""
-    """``on-demand``, ``spot``, or ``spot-with-fallback`` (on demand if no spot instance is available)."""
+    market: Market = Market.NONE
     bid: str = ""
     """The highest price for an hour, in USD; empty: the price on demand."""
     image: str = ""

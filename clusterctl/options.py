@@ -210,10 +210,10 @@ def _explain_value(error: ErrorDetails, field: FieldInfo | None) -> str:
     got = f", got {quote_shortened(value)}" if value else ""
     if error["type"] == "string_pattern_mismatch" and field is not None and field.examples:
         return f"expected something like {field.examples[0]}{got}"
-    if error["type"] == "literal_error":
-        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        one_of = "one of " if "," in choices else ""
-        return f"expected {one_of}{choices}{got}{did_you_mean(value, choices.split(', '))}"
+    if error["type"] in {"literal_error", "enum"}:
+        choices = [choice for choice in re.findall("'([^']*)'", str(context["expected"])) if choice]
+        one_of = "one of " if len(choices) > 1 else ""
+        return f"expected {one_of}{', '.join(choices)}{got}{did_you_mean(value, choices)}"
     wanted = _EXPECTED.get(error["type"])
     words = f"expected {wanted.format(**context)}" if wanted else error["msg"].replace("Input should be", "expected")
     return words + got

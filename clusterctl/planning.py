@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import MASTER, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, Market, NodeSpec, Plan, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,14 +122,17 @@ def build_plan(
 def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
     """Return the specification of one node from the template."""
     master = alias == MASTER
-    on_demand = master and not cluster.force_spot_master
-    market = "on-demand" if on_demand else cluster.market or ("spot-with-fallback" if cluster.spot_bid else "on-demand")
+    market = _worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
     return NodeSpec(
         alias,
         types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,
-        market=market if provider == "ec2" else "",
-        bid=str(cluster.spot_bid) if cluster.spot_bid and market != "on-demand" else "",
+        market=market if provider == "ec2" else Market.NONE,
+        bid=str(cluster.spot_bid) if cluster.spot_bid and market != Market.ON_DEMAND else "",
         image=(cluster.master_image_id if master else None) or cluster.node_image_id or "",
         vcpus=cluster.vcpus,
         memory_gb=cluster.memory_gb,
     )
+
+
+def _worker_market(cluster: ClusterSection) -> Market:
+    return cluster.market or (Market.SPOT_WITH_FALLBACK if cluster.spot_bid else Market.ON_DEMAND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, asdict, fields, is_dataclass
 from pathlib import PurePosixPath
 
@@ -32,6 +33,14 @@ MODULES = (
     quote,
     spending,
 )
+
+
+def test_the_text_of_a_market_is_what_configs_journals_and_programs_have():
+    markets = list(model.Market)
+    assert [str(market) for market in markets] == ["spot", "spot-with-fallback", "on-demand", ""]
+    assert [f"{market}" for market in markets] == [market.value for market in markets]
+    assert json.dumps({"market": markets}, indent=1) == json.dumps({"market": [*map(str, markets)]}, indent=1)
+    assert model.Market("spot") == "spot", "plugins of old compare it with a text"
 
 
 def test_the_master_is_known_by_its_alias():

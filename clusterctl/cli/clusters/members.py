@@ -9,12 +9,13 @@ import click
 from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import CostPrompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.model import Market
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MARKETS = ("spot", "spot-with-fallback", "on-demand")
+MARKETS = tuple(market.value for market in Market if market != Market.NONE)
 
 
 def _split_aliases(aliases: Sequence[str]) -> list[str]:

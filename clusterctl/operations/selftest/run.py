@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl import planning
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError
+from clusterctl.model import Market
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.selftest.checks import CHECKS, Check, CheckFailedError, require_that
@@ -52,7 +53,7 @@ def smallest_cluster_options(types: str = "", *, arch: str = "x86_64") -> dict[s
         "min_size": "2",
         "node_instance_type": instance_types,
         "master_instance_type": instance_types,
-        "market": "spot-with-fallback",
+        "market": Market.SPOT_WITH_FALLBACK.value,
         "force_spot_master": "no",
         "lifetime": "2",
         "plugins": "ipcluster",

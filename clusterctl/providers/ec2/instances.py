@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clusterctl.model import MASTER, Access, Facet, Node, NodeState
+from clusterctl.model import MASTER, Access, Facet, Market, Node, NodeState
 from clusterctl.providers.base import machine_layout
 from clusterctl.providers.ec2 import tags
 
@@ -43,8 +43,8 @@ class Instance:
     zone: str
     subnet: str
     vpc: str
-    market: str
-    """``spot`` or ``on-demand``."""
+    market: Market
+    """`SPOT` or `ON_DEMAND`."""
     private_address: str
     public_address: str
     ipv6: str
@@ -146,7 +146,7 @@ def _parse_instance(raw: Mapping[str, Any]) -> Instance:
         zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
         subnet=raw.get("SubnetId", ""),
         vpc=raw.get("VpcId", ""),
-        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
+        market=Market.SPOT if raw.get("InstanceLifecycle") == "spot" else Market.ON_DEMAND,
         private_address=raw.get("PrivateIpAddress") or "",
         public_address=raw.get("PublicIpAddress") or "",
         ipv6=_first_ipv6(raw),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import MASTER, Problem
+from clusterctl.model import MASTER, Market, Problem
 from clusterctl.providers.base import ignore_event
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
@@ -140,8 +140,8 @@ class Ec2Provider:
         running = [
             instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
         ]
-        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == "spot"])
-        teardown.stop_instances(aws, [instance.id for instance in running if instance.market != "spot"])
+        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == Market.SPOT])
+        teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""

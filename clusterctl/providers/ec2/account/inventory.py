@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.model import Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind
 from clusterctl.providers.ec2.aws import AwsError
@@ -109,7 +110,10 @@ def _list_instances(aws: Aws) -> Iterable[Resource]:
     living = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=[_OURS, living]):
         for raw in reservation["Instances"]:
-            market, state = ("spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand"), raw["State"]["Name"]
+            market, state = (
+                (Market.SPOT if raw.get("InstanceLifecycle") == "spot" else Market.ON_DEMAND),
+                raw["State"]["Name"],
+            )
             yield _parse_resource(
                 aws,
                 ResourceKind.INSTANCE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import UsageError
+from clusterctl.model import Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.text import format_utc
@@ -34,7 +35,7 @@ class ListedInstance:
     reason: str
     """Reason of the last change of state, if AWS gives one."""
     type: str
-    market: str
+    market: Market
     zone: str
     public_address: str
     private_address: str
@@ -128,7 +129,7 @@ def _parse_instance(raw: Mapping[str, Any]) -> ListedInstance:
         state=raw["State"]["Name"],
         reason=raw.get("StateReason", {}).get("Message", "") or raw.get("StateTransitionReason", ""),
         type=raw.get("InstanceType", ""),
-        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
+        market=Market.SPOT if raw.get("InstanceLifecycle") == "spot" else Market.ON_DEMAND,
         zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
         public_address=raw.get("PublicIpAddress") or "",
         private_address=raw.get("PrivateIpAddress") or "",

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
+from clusterctl.model import Market
 from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind
 from clusterctl.providers.ec2.pricing import prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -51,8 +52,8 @@ def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str,
     deadline = Deadline.after(_PATIENCE_S)
     running = [resource for resource in select_kind(resources, ResourceKind.INSTANCE) if not resource.stopped]
     volumes = select_kind(resources, ResourceKind.VOLUME)
-    spot_instances = [resource for resource in running if resource.market == "spot"]
-    on_demand_types = {resource.type for resource in running if resource.market != "spot"}
+    spot_instances = [resource for resource in running if resource.market == Market.SPOT]
+    on_demand_types = {resource.type for resource in running if resource.market != Market.SPOT}
     if not running and not volumes:
         return {}, ()
     spot_prices = DeadlineCall(
@@ -69,7 +70,9 @@ def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str,
     costs: dict[str, Decimal] = {}
     for resource in running:
         price = (
-            current.get((resource.type, resource.zone)) if resource.market == "spot" else on_demand.get(resource.type)
+            current.get((resource.type, resource.zone))
+            if resource.market == Market.SPOT
+            else on_demand.get(resource.type)
         )
         if price is not None:
             costs[resource.id] = price

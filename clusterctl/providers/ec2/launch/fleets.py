@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
-from clusterctl.model import MASTER
+from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups, userdata
@@ -101,23 +101,23 @@ class Fleets:
         """
         if not group.types:
             group = replace(group, types=inputs.fitting_types[group.vcpus, group.memory_gb])
-        market = "on-demand" if group.market == "on-demand" else "spot"
+        market = Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT
         count, subnet = self._launch_in(group, market, inputs, network)
         network = _same_zone(network, subnet) if not self._options.any_zone else network
         missing = group.aliases[count:]
-        if missing and group.market == "spot-with-fallback":
+        if missing and group.market == Market.SPOT_WITH_FALLBACK:
             self._report(
                 f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
                 f" {fleet_requests.summarize_errors(self.errors)}"
             )
             self.errors.clear()
-            rest = replace(group, aliases=missing, market="on-demand", bid="")
-            _, subnet = self._launch_in(rest, "on-demand", inputs, network)
+            rest = replace(group, aliases=missing, market=Market.ON_DEMAND, bid="")
+            _, subnet = self._launch_in(rest, Market.ON_DEMAND, inputs, network)
             network = _same_zone(network, subnet) if not self._options.any_zone else network
         return network
 
     def _launch_in(
-        self, group: LaunchGroup, market: str, inputs: LaunchInputs, network: LaunchNetwork
+        self, group: LaunchGroup, market: Market, inputs: LaunchInputs, network: LaunchNetwork
     ) -> tuple[int, str]:
         """Make one request; return the number of new instances, and the subnet of the first."""
         token = self._journal.new_token(group.role, market)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
+from clusterctl.model import Market
 from clusterctl.providers.ec2.launch import fleet_requests
 from clusterctl.providers.ec2.pricing import price_table, prices, quotas
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -48,7 +49,9 @@ def estimate_launch_cost(
     notes: dict[str, None] = {}
     groups = _merge_groups(fleet_requests.group_specs(specs))
     types_by_group = {group: group.types or inputs.fitting_types[group.vcpus, group.memory_gb] for group in groups}
-    spot_types = {type_name for group in groups if group.market != "on-demand" for type_name in types_by_group[group]}
+    spot_types = {
+        type_name for group in groups if group.market != Market.ON_DEMAND for type_name in types_by_group[group]
+    }
     all_types = {type_name for group in groups for type_name in types_by_group[group]}
     spot_prices = DeadlineCall(
         "spot prices", lambda: prices.fetch_spot_prices(aws, spot_types, zone=zone), deadline=deadline

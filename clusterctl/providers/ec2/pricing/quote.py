@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from clusterctl.model import Market
 from clusterctl.providers.money import PriceRange, QuotedGroup
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def quote_group(
     """
     usual = {name: market.on_demand[name] for name in instance_types if name in market.on_demand}
     zone, prices = "", usual
-    if group.market != "on-demand":
+    if group.market != Market.ON_DEMAND:
         zone, prices = _cheapest_zone(group, instance_types, market)
         if not prices:
             add_note(_no_spot_note(group, instance_types, market))
-            prices = usual if group.market == "spot-with-fallback" else {}
+            prices = usual if group.market == Market.SPOT_WITH_FALLBACK else {}
     order = sorted(prices, key=lambda name: (prices[name], name))
     if not group.types:
         order = order[:SHOWN_TYPES]
@@ -95,7 +96,7 @@ def _no_spot_note(group: LaunchGroup, instance_types: Sequence[str], market: Mar
     )
     if cheapest is None:
         return f"no spot price is known of: {', '.join(instance_types)}"
-    consequence = "on demand it is, then" if group.market == "spot-with-fallback" else "none will be had"
+    consequence = "on demand it is, then" if group.market == Market.SPOT_WITH_FALLBACK else "none will be had"
     return (
         f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.instance_type} in"
         f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {consequence}"

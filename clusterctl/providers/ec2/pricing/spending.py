@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline, utc_now
-from clusterctl.model import NodeState
+from clusterctl.model import Market, NodeState
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.pricing import price_table, prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -48,7 +48,7 @@ def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[N
     """
     deadline, now = Deadline.after(_PATIENCE_S), utc_now()
     running = [node for node in nodes if node.state in {NodeState.RUNNING, NodeState.PENDING}]
-    spot_nodes = [node for node in running if node.market == "spot"]
+    spot_nodes = [node for node in running if node.market == Market.SPOT]
     began = max(min((_launched_at(node, now) for node in spot_nodes), default=now), now - _HISTORY)
     volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=deadline)
     history = DeadlineCall(
@@ -56,7 +56,7 @@ def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[N
         partial(prices.fetch_spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
         deadline=deadline,
     )
-    kinds = {node.type for node in running if node.market != "spot"}
+    kinds = {node.type for node in running if node.market != Market.SPOT}
     tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=deadline)
     bill, notes = _Bill(now), dict[str, None]()
     _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.on_demand_prices(), notes.setdefault)
@@ -96,7 +96,7 @@ def _add_machines(
     means: dict[tuple[str, str, datetime], Decimal] = {}
     for node in up:
         since = _launched_at(node, now)
-        if node.market != "spot":
+        if node.market != Market.SPOT:
             if node.type in on_demand:
                 bill.add_cost(on_demand[node.type], since)
             continue
