@@ -12,6 +12,8 @@ import os
 import shutil
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
@@ -19,9 +21,10 @@ from clusterctl.errors import StateError
 from clusterctl.files import write_atomically
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.model import Market, NodeOverrides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -136,19 +139,15 @@ class ClusterFolder:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
-    def node_overrides(self) -> dict[str, dict[str, Any]]:
-        """Return by alias the fields of `NodeSpec` in which a requested node differs from its template."""
+    def node_overrides(self) -> dict[str, NodeOverrides]:
+        """Return what was requested for single nodes, by alias."""
         overrides: dict[str, dict[str, Any]] = {}
         for event in self.events():
             if event["event"] == "create":
                 overrides |= event.get("special") or {}
             elif event["event"] == "remove":
                 overrides = {alias: fields for alias, fields in overrides.items() if alias not in event["nodes"]}
-        # JSON has lists, but no tuples.
-        return {
-            alias: {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-            for alias, fields in overrides.items()
-        }
+        return {alias: _parse_overrides(fields) for alias, fields in overrides.items()}
 
     def last_provider(self) -> str | None:
         """Return the provider that has the nodes, or None."""
@@ -242,6 +241,23 @@ class ClusterFolder:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.delete_folder()
+
+
+def describe_overrides(overrides: NodeOverrides) -> dict[str, object]:
+    """Return what was requested for a node as the journal has it: the fields that are set, the bid as a text."""
+    fields = {name: str(value) if name == "bid" else value for name, value in asdict(overrides).items() if value}
+    return {name: value.value if isinstance(value, Market) else value for name, value in fields.items()}
+
+
+def _parse_overrides(fields: Mapping[str, Any]) -> NodeOverrides:
+    return NodeOverrides(
+        types=tuple(fields.get("types") or ()),
+        market=Market(fields.get("market") or ""),
+        bid=Decimal(fields["bid"]) if fields.get("bid") else None,
+        image=fields.get("image") or "",
+        vcpus=fields.get("vcpus"),
+        memory_gb=fields.get("memory_gb"),
+    )
 
 
 def _machine_id(id_: str) -> str:

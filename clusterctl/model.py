@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
     from pathlib import PurePosixPath
 
     from clusterctl.secret import Secret
@@ -179,11 +180,23 @@ class NodeSpec:
     types: tuple[str, ...] = ()
     """The allowed instance types."""
     market: Market = Market.NONE
-    bid: str = ""
-    """The highest price for an hour, in USD; empty: the price on demand."""
+    bid: Decimal | None = None
+    """The highest price for an hour, in USD; None: the price on demand."""
     image: str = ""
     vcpus: float | None = None
     """Number of processors, if the provider can choose it; None: its default."""
+    memory_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class NodeOverrides:
+    """What was requested for one node, where it differs from the template. Empty fields are as in the template."""
+
+    types: tuple[str, ...] = ()
+    market: Market = Market.NONE
+    bid: Decimal | None = None
+    image: str = ""
+    vcpus: float | None = None
     memory_gb: float | None = None
 
 

@@ -9,13 +9,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.errors import StateError
-from clusterctl.journal import ClusterFolder
+from clusterctl.journal import ClusterFolder, describe_overrides
+from clusterctl.model import Market, NodeOverrides
 from clusterctl.testing import fake_node
 
 
@@ -144,6 +146,24 @@ class TestJournal:
         )
         assert folder.last_provider() is None
         assert folder.last_template() is None
+
+    def test_what_was_asked_for_one_node_comes_back_as_it_was(self, folder):
+        own = NodeOverrides(types=("r7i.large",), market=Market.SPOT, bid=Decimal("0.10"), image="ami-1", vcpus=2.0)
+        assert describe_overrides(NodeOverrides()) == {}
+        create(folder, "node001", special={"node001": describe_overrides(own)})
+        assert folder.node_overrides() == {"node001": own}
+        folder.record("remove", nodes=["node001"])
+        assert folder.node_overrides() == {}
+
+    def test_what_earlier_versions_wrote_of_one_node_is_read(self, folder):
+        special = {"types": ["c7a.large", "c7i.large"], "bid": "0.07", "market": "spot-with-fallback"}
+        create(folder, "node001", "node002", special={"node001": special, "node002": {}})
+        assert folder.node_overrides() == {
+            "node001": NodeOverrides(
+                types=("c7a.large", "c7i.large"), bid=Decimal("0.07"), market=Market.SPOT_WITH_FALLBACK
+            ),
+            "node002": NodeOverrides(),
+        }
 
     def test_notes_keep_the_last_value_of_each_key(self, folder):
         for key, value in (("a", 1), ("b", [1, 2]), ("a", {"x": None})):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import UsageError
@@ -59,7 +60,7 @@ class SpotRequest:
     status: str
     """Status code of AWS, such as ``fulfilled`` or ``capacity-not-available``."""
     message: str
-    max_price_usd: str
+    max_price_usd: Decimal | None
     kind: str
     """``one-time`` or ``persistent``."""
     instance: str
@@ -163,7 +164,7 @@ def _parse_spot_request(raw: Mapping[str, Any]) -> SpotRequest:
         state=raw.get("State", ""),
         status=status.get("Code", ""),
         message=status.get("Message", ""),
-        max_price_usd=str(raw.get("SpotPrice", "")),
+        max_price_usd=Decimal(raw["SpotPrice"]) if raw.get("SpotPrice") else None,
         kind=raw.get("Type", ""),
         instance=raw.get("InstanceId", ""),
         type=launch.get("InstanceType", ""),

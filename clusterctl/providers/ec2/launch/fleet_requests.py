@@ -17,6 +17,7 @@ from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.model import NodeSpec
     from clusterctl.providers.ec2.aws import Aws
@@ -44,7 +45,7 @@ class LaunchGroup:
     aliases: tuple[str, ...]
     types: tuple[str, ...]
     market: Market
-    bid: str
+    bid: Decimal | None
     image: str
     vcpus: float | None
     memory_gb: float | None
@@ -163,8 +164,8 @@ def build_request(
     """
     pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in group.types for subnet in subnets]
     pools = pools[:_OVERRIDES]
-    if market == Market.SPOT and group.bid:
-        pools = [{**pool, "MaxPrice": group.bid} for pool in pools]
+    if market == Market.SPOT and group.bid is not None:
+        pools = [{**pool, "MaxPrice": f"{group.bid:f}"} for pool in pools]
     strategy: dict[str, Any] = {
         "AllocationStrategy": "price-capacity-optimized" if market == Market.SPOT else "lowest-price",
         "SingleAvailabilityZone": not any_zone,

@@ -111,7 +111,7 @@ class Fleets:
                 f" {fleet_requests.summarize_errors(self.errors)}"
             )
             self.errors.clear()
-            rest = replace(group, aliases=missing, market=Market.ON_DEMAND, bid="")
+            rest = replace(group, aliases=missing, market=Market.ON_DEMAND, bid=None)
             _, subnet = self._launch_in(rest, Market.ON_DEMAND, inputs, network)
             network = _same_zone(network, subnet) if not self._options.any_zone else network
         return network

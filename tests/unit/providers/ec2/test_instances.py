@@ -180,7 +180,7 @@ class TestImages:
 
     def test_one_for_another_architecture_is_not_taken_for_it_where_only_the_types_say_which(self, lab, monkeypatch):
         monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
-        arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid="")
+        arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid=None)
         baker = lab.provider()
         assert baker.check(plan_of(1, arm, cluster="bake-arm")) == []
         lab.create(plan_of(1, arm, cluster="bake-arm"))

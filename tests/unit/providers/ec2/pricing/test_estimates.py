@@ -43,7 +43,7 @@ ANSWERS = {
 }
 
 
-def specs(workers=2, market="spot", bid="0.10", **more):
+def specs(workers=2, market="spot", bid=Decimal("0.10"), **more):
     master = NodeSpec("master", types=("m7i.large",), market="on-demand")
     names = [f"node{number:03d}" for number in range(1, workers + 1)]
     return [master, *(NodeSpec(name, types=TYPES, market=market, bid=bid, **more) for name in names)]
@@ -106,7 +106,7 @@ def test_one_zone_that_was_chosen_is_the_only_one_asked_for():
 
 
 def test_on_demand_alone_asks_for_no_spot_prices():
-    found, aws = estimated(specs(market="on-demand", bid=""))
+    found, aws = estimated(specs(market="on-demand", bid=None))
     assert aws.asked("describe_spot_price_history") == []
     assert found.hourly == found.hourly_on_demand
 
