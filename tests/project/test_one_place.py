@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusterctl.model import Market
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,9 +56,26 @@ def reads_a_clock(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and ast.unparse(node).endswith(("Event().wait", "loop().time"))
 
 
+def reads_instances(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in {"describe_instances", "Reservations", "InstanceLifecycle"}
+
+
+def compares_a_text_with_a_market(node: ast.AST) -> bool:
+    values = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+    return any(isinstance(value, ast.Constant) and value.value in {*map(str, Market)} - {""} for value in values)
+
+
 RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "only the writer of files renames a draft over a file": (replaces_a_file, {"clusterctl/files.py"}),
     "only the clock knows the time": (reads_a_clock, {"clusterctl/clock.py"}),
+    "only one reader knows what DescribeInstances answers": (
+        reads_instances,
+        {"clusterctl/providers/ec2/instance_reader.py"},
+    ),
+    "only what reads AWS's answers knows a market by its text": (
+        compares_a_text_with_a_market,
+        {"clusterctl/providers/ec2/instance_reader.py"},
+    ),
 }
 
 
@@ -70,6 +89,9 @@ BREAKS = [
     ("only the writer of files renames a draft over a file", "os.replace(draft, path)"),
     ("only the writer of files renames a draft over a file", "draft.rename(path)"),
     ("only the writer of files renames a draft over a file", "path.with_name('x').replace(path)"),
+    ("only one reader knows what DescribeInstances answers", "aws.pages('ec2', 'describe_instances', 'Reservations')"),
+    ("only what reads AWS's answers knows a market by its text", "node.market == 'spot'"),
+    ("only what reads AWS's answers knows a market by its text", "market != 'on-demand'"),
     ("only the clock knows the time", "import time"),
     ("only the clock knows the time", "from time import monotonic"),
     ("only the clock knows the time", "datetime.now(timezone.utc)"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import EventHandler, Image, Journal
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.money import Estimate, Spending
@@ -240,6 +240,6 @@ class Ec2Provider:
         keys = LaunchJournal(self._journal(cluster)).host_keys()
         login = self._here.cli_options
         return [
-            instance.to_node(alias, options=self._options, host_keys=keys, cli_options=login)
+            instances.make_node(instance, alias, options=self._options, host_keys=keys, cli_options=login)
             for alias, instance in instances_by_alias.items()
         ]

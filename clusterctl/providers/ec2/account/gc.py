@@ -11,6 +11,7 @@ from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind, sort_for_deletion
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource, is_gone
+from clusterctl.providers.ec2.instance_reader import LIVING_STATES, read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -148,10 +149,6 @@ def _wait_until_ended(aws: Aws, ids: set[str]) -> dict[str, str]:
 
 def _instance_states(aws: Aws) -> dict[str, str]:
     """Return the states of all our instances that have not ended. One call for 1000."""
-    not_ended = {
-        "Name": "instance-state-name",
-        "Values": ["pending", "running", "stopping", "stopped", "shutting-down"],
-    }
     ours = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
-    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=[ours, not_ended])
-    return {raw["InstanceId"]: raw["State"]["Name"] for reservation in reservations for raw in reservation["Instances"]}
+    not_ended = (*LIVING_STATES, "shutting-down")
+    return {instance.id: instance.state for instance in read_instances(aws, ours, states=not_ended)}

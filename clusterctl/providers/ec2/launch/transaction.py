@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from clusterctl.model import NodeSpec, Plan
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.launch.subnets import Subnet
     from clusterctl.providers.ec2.launch_journal import LaunchJournal

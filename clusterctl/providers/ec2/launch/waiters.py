@@ -8,12 +8,13 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
 from clusterctl.events import Event, EventKind
 from clusterctl.providers.ec2 import instances
+from clusterctl.providers.ec2.instance_reader import ENDED_STATES, LIVING_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.options import Options
 
 _UNKNOWN_S = 60.0
@@ -52,22 +53,20 @@ def wait_until_reachable(
     for _ in _polls_for(_REACHABLE_S):
         by_id = {
             instance.id: instance
-            for instance in instances.find_instances(
-                aws, cluster, states=(*instances.LIVING_STATES, *instances.ENDED_STATES)
-            )
+            for instance in instances.find_instances(aws, cluster, states=(*LIVING_STATES, *ENDED_STATES))
         }
         ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], options)]
-        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED_STATES]
+        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in ENDED_STATES]
         # EC2 may not list a new instance yet.
         unknown = [id_ for id_ in ids if id_ not in by_id and listed.is_over]
         report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
-        if id_ in by_id and by_id[id_].state in instances.ENDED_STATES:
+        if id_ in by_id and by_id[id_].state in ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
             report(Event(EventKind.WARNING, text))
-    return [instance for instance in by_id.values() if instance.state in instances.LIVING_STATES]
+    return [instance for instance in by_id.values() if instance.state in LIVING_STATES]
 
 
 def _is_ready(instance: Instance, options: Options) -> bool:
@@ -113,7 +112,7 @@ def wait_until_stopped(aws: Aws, cluster: str) -> None:
 
 def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
     """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
-    states = (*instances.LIVING_STATES, "shutting-down")
+    states = (*LIVING_STATES, "shutting-down")
     remaining: list[str] = []
     for _ in _polls_for(_END_S):
         living = instances.find_instances(aws, cluster, states=states)

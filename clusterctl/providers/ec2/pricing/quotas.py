@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import Market
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,19 +98,11 @@ def count_running_vcpus(aws: Aws) -> dict[str, int]:
 
     Instances of all users of the account count.
     """
-    living = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     vcpus: dict[str, int] = {}
-    for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=living, MaxResults=1000):
-        for instance in reservation["Instances"]:
-            market = Market.SPOT if instance.get("InstanceLifecycle") == "spot" else Market.ON_DEMAND
-            code = find_quota(instance.get("InstanceType", ""), market).code
-            vcpus[code] = vcpus.get(code, 0) + _instance_vcpus(instance)
+    for instance in read_instances(aws, states=("pending", "running")):
+        code = find_quota(instance.type, instance.market).code
+        vcpus[code] = vcpus.get(code, 0) + instance.vcpus
     return vcpus
-
-
-def _instance_vcpus(instance: Mapping[str, Any]) -> int:
-    options = instance.get("CpuOptions") or {}
-    return int(options.get("CoreCount", 1)) * int(options.get("ThreadsPerCore", 1))
 
 
 def quota_codes(buckets: Iterable[Quota]) -> list[str]:

@@ -38,7 +38,11 @@ ANSWERS = {
     "get_products": products({"m7i.large": "0.1008", "c7i.xlarge": "0.1785", "c7a.xlarge": "0.2053"}, {"gp3": "0.073"}),
     "get_service_quota": {"Quota": {"Value": 64.0}},
     "describe_instances": [
-        {"Instances": [{"InstanceType": "c7i.large", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2}}]}
+        {
+            "Instances": [
+                {"InstanceId": "i-1", "InstanceType": "c7i.large", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2}}
+            ]
+        }
     ],
 }
 
