@@ -166,10 +166,7 @@ class ClusterFolder:
         return {str(k): str(v) for k, v in last.items()} if isinstance(last, dict) else {}
 
     def host_keys(self) -> dict[str, str]:
-        """Return the host keys that nodes made for themselves and show instead of their first keys, by machine.
-
-        A machine is a node's id without the boot, which some providers append after an ``@``.
-        """
+        """Return the host keys that nodes made for themselves and show instead of their first keys, by machine."""
         return self._recorded_keys("host_key")
 
     def pin_host_keys(self, nodes: Iterable[Node]) -> None:
@@ -181,24 +178,23 @@ class ClusterFolder:
         coming = self._recorded_keys("host_key_made") if any(node.bootstrap_key for node in nodes) else {}
         lines = []
         for node in nodes:
-            own = coming.get(_machine_id(node.id)) if node.bootstrap_key else None
+            own = coming.get(node.machine_id) if node.bootstrap_key else None
             lines += _known_hosts_lines(node, [node.host_key, own] if own else [node.host_key])
         with self._lock:
             self.write_file("known_hosts", "".join(lines))
 
     def expect_host_key(self, node: Node, key: str) -> None:
         """Record the key that a node will show soon. From now on both this key and the present one are accepted."""
-        self.record("host_key_made", node=node.alias, id=node.id, key=key)
+        self.record("host_key_made", node=node.alias, id=node.id, machine=node.machine_id, key=key)
         self._replace_host_keys(node, [node.host_key, key])
 
     def keep_host_key(self, node: Node, key: str) -> None:
         """Record the key that a node shows from now on, and accept no other."""
-        self.record("host_key", node=node.alias, id=node.id, key=key)
+        self.record("host_key", node=node.alias, id=node.id, machine=node.machine_id, key=key)
         self._replace_host_keys(node, [key])
 
     def _recorded_keys(self, event: str) -> dict[str, str]:
-        entries = [e for e in self.events() if e["event"] == event]
-        return {_machine_id(str(e["id"])): str(e["key"]) for e in entries}
+        return read_machine_keys(self.events(), event)
 
     def _replace_host_keys(self, node: Node, keys: Sequence[str]) -> None:
         """Replace the lines of one node in known_hosts. Under the lock, because many nodes join at once."""
@@ -260,9 +256,13 @@ def _parse_overrides(fields: Mapping[str, Any]) -> NodeOverrides:
     )
 
 
-def _machine_id(id_: str) -> str:
-    """Return a node's id without its boot: host keys survive a stop and a start."""
-    return id_.partition("@")[0]
+def read_machine_keys(events: Iterable[Mapping[str, Any]], kind: str = "host_key") -> dict[str, str]:
+    """Return the host keys in the events of this kind, by machine: keys survive a stop and a start.
+
+    Earlier versions recorded only the node's id: the machine's, an ``@``, and the boot's.
+    """
+    entries = [event for event in events if event["event"] == kind]
+    return {str(entry.get("machine") or str(entry["id"]).partition("@")[0]): str(entry["key"]) for entry in entries}
 
 
 def _known_hosts_lines(node: Node, keys: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
     from pathlib import PurePosixPath
 
@@ -98,7 +99,7 @@ class Node:
     alias: str
     cluster: str
     id: str
-    """The provider's id of this machine and boot: a stop and start changes it."""
+    """The provider's id of this machine and boot: a stop and start changes it. Only its owner takes it apart."""
     state: NodeState
     address: str
     """The address for the laptop."""
@@ -119,6 +120,12 @@ class Node:
     access: Access = Access()
     bootstrap_key: bool = False
     """True if `host_key` is a temporary key from the node's creation. The first login replaces it by an own key."""
+    machine_id: str = field(kw_only=True)
+    """The provider's id of this machine: a stop and start keeps it."""
+    boot_id: str = ""
+    """A text that differs from boot to boot of this machine; empty if the provider does not notice boots."""
+    launched_at: datetime | None = None
+    """When this boot was requested, in UTC; None if the provider does not know."""
     reachable: bool = True
     """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 

@@ -45,11 +45,15 @@ def make_node(
         host_keys: host keys that nodes generated themselves, by instance id.
     """
     own_key = host_keys.get(instance.id, "")
+    launched = format_utc(instance.launched_at)
     address = instance.id if options.ssm else instance.choose_address(options.address)
     return Node(
         alias=alias,
         cluster=instance.cluster,
-        id=f"{instance.id}@{format_utc(instance.launched_at)}",
+        id=f"{instance.id}@{launched}",
+        machine_id=instance.id,
+        boot_id=launched,
+        launched_at=instance.launched_at,
         state=_STATES.get(instance.state, NodeState.GONE),
         address=address,
         private_address=instance.private_address,

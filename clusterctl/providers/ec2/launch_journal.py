@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.journal import read_machine_keys
 from clusterctl.model import Market
 
 if TYPE_CHECKING:
@@ -123,5 +124,4 @@ class LaunchJournal:
 
     def host_keys(self) -> dict[str, str]:
         """Return the host keys that nodes generated themselves, by instance id."""
-        entries = [event for event in self._journal.events() if event["event"] == "host_key"]
-        return {str(event["id"]).partition("@")[0]: str(event["key"]) for event in entries}
+        return read_machine_keys(self._journal.events())

@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,9 @@ def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
         alias=record.alias,
         cluster=record.cluster,
         id=f"{record.alias}-{record.boot}",
+        machine_id=str(folder),
+        boot_id=record.boot,
+        launched_at=datetime.fromtimestamp(record.booted_s, timezone.utc),
         state=state_of(folder, record),
         address=record.address,
         private_address=record.address,

@@ -120,6 +120,7 @@ def test_a_host_key_that_a_node_made_itself_counts_for_that_machine_over_stop_an
     lab.provider().stop("lab")
     (again,) = lab.create(plan_of(1))
     assert again.id != node.id
+    assert (again.machine_id, again.boot_id != node.boot_id) == (node.machine_id, True)
     assert (again.host_key, again.bootstrap_key) == ("ssh-ed25519 AAAAown", False)
     lab.provider().destroy("lab")
     (new,) = lab.create(plan_of(1))
