@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl import hub
+from clusterctl import hub, notes
 from clusterctl.clock import Deadline, Stopwatch, pause, utc_now
 from clusterctl.cluster import Cluster
 from clusterctl.environment import installed, requirements
@@ -28,6 +28,7 @@ from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.node.scripts import Report, run_reported
+from clusterctl.notes import Note
 from clusterctl.options import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
@@ -48,6 +49,7 @@ __all__ = [
     "Machines",
     "Market",
     "Node",
+    "Note",
     "PathList",
     "Plan",
     "PluginError",
@@ -70,6 +72,7 @@ __all__ = [
     "installed",
     "locks",
     "node_program",
+    "notes",
     "own_folder",
     "pause",
     "plural",

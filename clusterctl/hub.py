@@ -12,6 +12,7 @@ from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.node import services
 from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
+from clusterctl.notes import ENGINE_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
 
-_NOTE = "engine_ids"
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
 _SLICE_S = 10.0
 """The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
@@ -168,14 +168,13 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:
     """Return the ids that each node's engines request, by alias."""
-    note = cluster.recall(_NOTE)
-    entries = note.items() if isinstance(note, dict) else ()
-    return {alias: range(first, first + count) for alias, (first, count) in entries}
+    entries = cluster.recall(ENGINE_IDS) or {}
+    return {alias: range(first, first + count) for alias, (first, count) in entries.items()}
 
 
 def keep_engine_ids(cluster: Cluster, ids: Mapping[str, range]) -> None:
     """Record the ids of each node's engines."""
-    cluster.remember(_NOTE, {alias: [numbers.start, len(numbers)] for alias, numbers in ids.items()})
+    cluster.remember(ENGINE_IDS, {alias: (numbers.start, len(numbers)) for alias, numbers in ids.items()})
 
 
 def lowest_gap(taken: Sequence[range], count: int) -> range:

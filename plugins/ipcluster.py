@@ -27,6 +27,7 @@ from clusterctl.api import (
     hookimpl,
     hub,
     node_program,
+    notes,
     own_folder,
     plural,
     render,
@@ -164,7 +165,8 @@ class IPCluster:
 
     def _restart_token(self, cluster: Cluster) -> str:
         """Changes with what a controller and its engines can only take over by starting anew."""
-        return f"{cluster.recall('environment')} {self._options.enable_curve} {self._options.heartbeat_period}"
+        environment = cluster.recall(notes.ENVIRONMENT)
+        return f"{environment} {self._options.enable_curve} {self._options.heartbeat_period}"
 
     def _engine_services(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
         numbers = self._engine_ids(cluster, node)
@@ -189,7 +191,7 @@ class IPCluster:
     def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
         if not self._options.enable_notebook:
             return []
-        config = _notebook_file(node)
+        config, environment = _notebook_file(node), cluster.recall(notes.ENVIRONMENT)
         return [
             Service(
                 name="notebook",
@@ -199,7 +201,7 @@ class IPCluster:
                 directory=node.layout.home,
                 whole_group=True,
                 environment=_process_environment(node),
-                version=f"{cluster.recall('environment')}",
+                version=f"{environment}",
             )
         ]
 

@@ -19,6 +19,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     PluginError,
     Request,
     Section,
@@ -27,10 +28,10 @@ from clusterctl.api import (
     run_reported,
 )
 
-_SHARES = "nfs shares"
-_CLIENTS = "nfs clients"
-_SERVER = "nfs server"
-"""The keys under which the cluster remembers what is shared, with whom, and from where."""
+_SHARES = Note("nfs shares", list[str])
+_CLIENTS = Note("nfs clients", list[str])
+_SERVER = Note("nfs server", str)
+"""What is shared, with which addresses, and from where."""
 _MASTER = "the master"
 _MOUNT = ("rw", "hard", "noatime", "_netdev", "nofail", "x-systemd.automount", "x-systemd.mount-timeout=60")
 _ELSEWHERE = ("nfsvers=4.1", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2")
@@ -125,15 +126,15 @@ class Nfs:
             self._write_exports(cluster, server=True)
         else:
             with self._lock:  # whoever is first tells the master of all
-                if node.private_address not in _remembered_paths(cluster, _CLIENTS):
+                if node.private_address not in _remembered_texts(cluster, _CLIENTS):
                     self._write_exports(cluster)
             self._mount_shares(cluster, node)
 
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Export to the present members only."""
-        shared = _remembered_paths(cluster, _SHARES) and not self._options.server
-        if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_paths(cluster, _CLIENTS):
+        shared = _remembered_texts(cluster, _SHARES) and not self._options.server
+        if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_texts(cluster, _CLIENTS):
             self._write_exports(cluster)
 
     @hookimpl
@@ -162,7 +163,7 @@ class Nfs:
 
     def _write_exports(self, cluster: Cluster, *, server: bool = False) -> None:
         """Write the master's exports for all nodes that are known now; with `server` see to the server too."""
-        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
+        shares = [PurePosixPath(path) for path in _remembered_texts(cluster, _SHARES)] or self._shared_paths(cluster)
         clients = _client_addresses(cluster)
         script = render(
             "nfs_export.sh.j2",
@@ -185,7 +186,7 @@ class Nfs:
         return max(_FEWEST, min(_MOST, _PER_WORKER * workers))
 
     def _mount_shares(self, cluster: Cluster, node: Node) -> None:
-        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
+        shares = [PurePosixPath(path) for path in _remembered_texts(cluster, _SHARES)] or self._shared_paths(cluster)
         self._refuse_to_hide(cluster, node, shares)
         # What lies within another share is reached through that.
         tops = [path for path in shares if not set(path.parents) & set(shares)]
@@ -258,6 +259,5 @@ def _client_addresses(cluster: Cluster) -> list[str]:
     return sorted({node.private_address for node in cluster.workers if node.private_address})
 
 
-def _remembered_paths(cluster: Cluster, key: str) -> list[str]:
-    known = cluster.recall(key)
-    return [str(path) for path in known] if isinstance(known, list) else []
+def _remembered_texts(cluster: Cluster, note: Note[list[str]]) -> list[str]:
+    return cluster.recall(note) or []

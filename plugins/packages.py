@@ -28,6 +28,7 @@ from clusterctl.api import (
     hookimpl,
     installed,
     locks,
+    notes,
     plural,
     render,
     requirements,
@@ -163,8 +164,8 @@ class Packages:
             raise PluginError(
                 f"only this computer has: {', '.join(local)}", remedy="put it into an index, or a wheelhouse"
             )
-        cluster.remember("environment", locks.digest(self._lock))
-        cluster.remember("python", locks.python())
+        cluster.remember(notes.ENVIRONMENT, locks.digest(self._lock))
+        cluster.remember(notes.PYTHON, locks.python())
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:

@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterctl.api import (
     Cluster,
@@ -16,6 +16,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     PluginError,
     Request,
     Section,
@@ -29,7 +30,7 @@ from clusterctl.api import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NUMBERS = "users"
+_NUMBERS = Note("users", dict[str, tuple[str, str]])
 """The key under which the cluster remembers every user's numbers."""
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _BELOW = PurePosixPath("/home")
@@ -106,7 +107,7 @@ class Users:
         )
         report = run_reported(cluster, node, script, name="users: make", secret=True)
         if node.is_master:
-            cluster.remember(_NUMBERS, {name: report.facts[f"user-{name}"].split() for name in names})
+            cluster.remember(_NUMBERS, {name: _two_numbers(report.facts[f"user-{name}"]) for name in names})
             self._keep_keys(cluster, report.facts)
 
     @hookimpl
@@ -141,7 +142,7 @@ class Users:
                 command = f'for name in {" ".join(names)}; do echo "$name $(id -u "$name") $(id -g "$name")"; done'
                 lines = cluster.on(cluster.master).run(command, sudo=True).stdout.splitlines()
                 known = {name: (uid, gid) for name, uid, gid in (line.split() for line in lines)}
-                cluster.remember(_NUMBERS, {name: list(numbers) for name, numbers in known.items()})
+                cluster.remember(_NUMBERS, known)
             return known
 
     def _keep_keys(self, cluster: Cluster, facts: Mapping[str, str]) -> None:
@@ -165,6 +166,11 @@ def _write_changed(path: Path, content: bytes) -> bool:
     return True
 
 
-def _remembered_users(cluster: Cluster) -> dict[str, Any]:
-    known = cluster.recall(_NUMBERS)
-    return {name: tuple(numbers) for name, numbers in known.items()} if isinstance(known, dict) else {}
+def _two_numbers(text: str) -> tuple[str, str]:
+    """Uid and gid of a text with both."""
+    uid, gid = text.split()
+    return uid, gid
+
+
+def _remembered_users(cluster: Cluster) -> dict[str, tuple[str, str]]:
+    return cluster.recall(_NUMBERS) or {}

@@ -65,9 +65,15 @@ def compares_a_text_with_a_market(node: ast.AST) -> bool:
     return any(isinstance(value, ast.Constant) and value.value in {*map(str, Market)} - {""} for value in values)
 
 
+def names_a_note_by_a_text(node: ast.AST) -> bool:
+    method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+    return method in {"recall", "remember"} and isinstance(node.args[0], ast.Constant)
+
+
 RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "only the writer of files renames a draft over a file": (replaces_a_file, {"clusterctl/files.py"}),
     "only the clock knows the time": (reads_a_clock, {"clusterctl/clock.py"}),
+    "notes have a type": (names_a_note_by_a_text, set()),
     "only one reader knows what DescribeInstances answers": (
         reads_instances,
         {"clusterctl/providers/ec2/instance_reader.py"},
@@ -92,6 +98,7 @@ BREAKS = [
     ("only one reader knows what DescribeInstances answers", "aws.pages('ec2', 'describe_instances', 'Reservations')"),
     ("only what reads AWS's answers knows a market by its text", "node.market == 'spot'"),
     ("only what reads AWS's answers knows a market by its text", "market != 'on-demand'"),
+    ("notes have a type", "cluster.recall('environment')"),
     ("only the clock knows the time", "import time"),
     ("only the clock knows the time", "from time import monotonic"),
     ("only the clock knows the time", "datetime.now(timezone.utc)"),
