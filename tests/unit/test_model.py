@@ -8,18 +8,21 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl import events, model
+from clusterctl import clock, events, model, notes
 from clusterctl.config import ini, settings, starcluster, validation
 from clusterctl.environment import lock
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.providers import money
-from clusterctl.providers.ec2.launch import fleet_requests
+from clusterctl.providers.ec2 import instance_reader
+from clusterctl.providers.ec2.launch import context, fleet_requests
 from clusterctl.providers.ec2.pricing import quotas, quote, spending
 from clusterctl.testing import fake_node
 
 MODULES = (
+    clock,
     events,
     model,
+    notes,
     ini,
     settings,
     starcluster,
@@ -28,6 +31,8 @@ MODULES = (
     endpoints,
     known_hosts,
     money,
+    instance_reader,
+    context,
     fleet_requests,
     quotas,
     quote,

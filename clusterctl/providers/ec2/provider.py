@@ -5,6 +5,7 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
@@ -14,6 +15,7 @@ from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
+from clusterctl.providers.ec2.launch.context import LaunchContext
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
@@ -90,14 +92,17 @@ class Ec2Provider:
 
     def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
-        aws = self._aws_for(plan.cluster)
-        launch_journal = LaunchJournal(self._journal(plan.cluster))
-        transaction = Transaction(aws, self._options, plan, launch_journal, owner=self._owner, report=report)
-
-        def discover(specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
-            return self._inputs_for(plan.cluster, specs, zone)
-
-        instances_by_alias = transaction.provision(discover, public_key=public_key)
+        context = LaunchContext(
+            aws=self._aws_for(plan.cluster),
+            options=self._options,
+            plan=plan,
+            journal=LaunchJournal(self._journal(plan.cluster)),
+            owner=self._owner,
+            public_key=public_key,
+            discover=partial(self._inputs_for, plan.cluster),
+            report=report,
+        )
+        instances_by_alias = Transaction(context).provision()
         wanted = {spec.alias for spec in plan.nodes}
         return self._nodes_of(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}

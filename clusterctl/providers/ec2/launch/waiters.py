@@ -11,10 +11,11 @@ from clusterctl.providers.ec2 import instances
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, LIVING_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
+    from clusterctl.providers.ec2.launch.context import LaunchContext
     from clusterctl.providers.ec2.options import Options
 
 _UNKNOWN_S = 60.0
@@ -34,38 +35,34 @@ def _polls_for(seconds: float) -> Iterator[None]:
     return Deadline.after(seconds).polls(_FIRST_S, longest_s=_LONGEST_S)
 
 
-def wait_until_reachable(
-    aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Callable[[Event], None]
-) -> list[Instance]:
+def wait_until_reachable(context: LaunchContext, ids: Sequence[str]) -> list[Instance]:
     """Wait until these instances have the addresses they are reached by, or have ended.
 
     Returns all instances of the cluster.
 
     Args:
-        aws: the account.
-        cluster: its name.
+        context: the context of the launch.
         ids: of the instances to wait for.
-        options: of the template, with the kind of address.
-        report: called with the number of instances that are ready.
     """
     by_id: dict[str, Instance] = {}
+    states = (*LIVING_STATES, *ENDED_STATES)
     listed = Deadline.after(_UNKNOWN_S)
     for _ in _polls_for(_REACHABLE_S):
         by_id = {
-            instance.id: instance
-            for instance in instances.find_instances(aws, cluster, states=(*LIVING_STATES, *ENDED_STATES))
+            instance.id: instance for instance in instances.find_instances(context.aws, context.cluster, states=states)
         }
-        ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], options)]
+        ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], context.options)]
         ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in ENDED_STATES]
         # EC2 may not list a new instance yet.
         unknown = [id_ for id_ in ids if id_ not in by_id and listed.is_over]
-        report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
+        total = len(ids) - len(ended) - len(unknown)
+        context.report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=total))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
         if id_ in by_id and by_id[id_].state in ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
-            report(Event(EventKind.WARNING, text))
+            context.warn_user(text)
     return [instance for instance in by_id.values() if instance.state in LIVING_STATES]
 
 
