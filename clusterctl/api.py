@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from clusterctl import hub
+from clusterctl import hub, notes
+from clusterctl.clock import Deadline, Stopwatch, pause, utc_now
 from clusterctl.cluster import Cluster
 from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
+from clusterctl.files import write_atomically
 from clusterctl.model import (
     Connection,
     Facet,
     Layout,
     Machines,
+    Market,
     Node,
     Plan,
     Request,
@@ -25,6 +28,7 @@ from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.node.scripts import Report, run_reported
+from clusterctl.notes import Note
 from clusterctl.options import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
@@ -36,13 +40,16 @@ __all__ = [
     "ClusterctlError",
     "CommaList",
     "Connection",
+    "Deadline",
     "ExpandedPath",
     "Facet",
     "Field",
     "Flag",
     "Layout",
     "Machines",
+    "Market",
     "Node",
+    "Note",
     "PathList",
     "Plan",
     "PluginError",
@@ -57,6 +64,7 @@ __all__ = [
     "Service",
     "ServiceState",
     "StatusRow",
+    "Stopwatch",
     "Volume",
     "as_user",
     "hookimpl",
@@ -64,7 +72,9 @@ __all__ = [
     "installed",
     "locks",
     "node_program",
+    "notes",
     "own_folder",
+    "pause",
     "plural",
     "render",
     "render_text",
@@ -72,4 +82,6 @@ __all__ = [
     "run_program",
     "run_reported",
     "services",
+    "utc_now",
+    "write_atomically",
 ]

@@ -7,7 +7,7 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.events import Event, EventKind
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.model import Machines, Request
+    from clusterctl.notes import Note
     from clusterctl.remote.base import Remote
 
     Memory = Callable[[str, object], None]
@@ -155,17 +156,39 @@ class Cluster:
         self.problems.append(text)
         self._report(Event(EventKind.WARNING, text))
 
-    def recall(self, key: str) -> object:
-        """Return the value that was stored under `key`, or None. It is lost if the laptop's files are lost."""
-        with self._lock:
-            return self._notes.get(key)
+    @overload
+    def recall(self, key: Note[T]) -> T | None: ...
 
-    def remember(self, key: str, value: object) -> None:
-        """Store a small value with the cluster: any JSON value, but no secrets."""
+    @overload
+    def recall(self, key: str) -> object: ...
+
+    def recall(self, key: Note[T] | str) -> object:
+        """Return the value that was stored under a note, or None. It is lost if the laptop's files are lost.
+
+        Args:
+            key: the note; or its text alone, which gives the bare JSON value.
+        """
         with self._lock:
-            if self._notes.get(key) != value:
-                self._notes[key] = value
-                self._remember(key, value)
+            return self._notes.get(key) if isinstance(key, str) else key.load(self._notes.get(key.key))
+
+    @overload
+    def remember(self, key: Note[T], value: T) -> None: ...
+
+    @overload
+    def remember(self, key: str, value: object) -> None: ...
+
+    def remember(self, key: Note[T] | str, value: Any) -> None:
+        """Store a small value with the cluster, but no secrets.
+
+        Args:
+            key: the note; or a text, for any JSON value.
+            value: of the note's type.
+        """
+        name, stored = (key, value) if isinstance(key, str) else (key.key, key.dump(value))
+        with self._lock:
+            if self._notes.get(name) != stored:
+                self._notes[name] = stored
+                self._remember(name, stored)
 
     def close(self) -> None:
         """Log out of all nodes. Running commands are cut off."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, RemoteError
 from clusterctl.node import services
 from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
+from clusterctl.notes import ENGINE_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
 
-_NOTE = "engine_ids"
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
 _SLICE_S = 10.0
 """The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
@@ -123,12 +123,12 @@ def wait(
         DeadlineError: the controller itself does not answer, or has given up.
     """
     numbers = [number for ids in wanted.values() for number in ids]
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline.after(timeout_s)
     slice_s = _SLICE_S
     before: set[int] | None = None
     while True:
-        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline - time.monotonic()), notebook=True)
-        over = time.monotonic() >= deadline
+        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline.left_s), notebook=True)
+        over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
         if answer.notebook.get("late") or not answer.answered:
@@ -168,14 +168,13 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:
     """Return the ids that each node's engines request, by alias."""
-    note = cluster.recall(_NOTE)
-    entries = note.items() if isinstance(note, dict) else ()
-    return {alias: range(first, first + count) for alias, (first, count) in entries}
+    entries = cluster.recall(ENGINE_IDS) or {}
+    return {alias: range(first, first + count) for alias, (first, count) in entries.items()}
 
 
 def keep_engine_ids(cluster: Cluster, ids: Mapping[str, range]) -> None:
     """Record the ids of each node's engines."""
-    cluster.remember(_NOTE, {alias: [numbers.start, len(numbers)] for alias, numbers in ids.items()})
+    cluster.remember(ENGINE_IDS, {alias: (numbers.start, len(numbers)) for alias, numbers in ids.items()})
 
 
 def lowest_gap(taken: Sequence[range], count: int) -> range:

@@ -12,16 +12,20 @@ import json
 import os
 import shutil
 import threading
-import time
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import StateError
+from clusterctl.files import write_atomically
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.model import Market, NodeOverrides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -75,13 +79,9 @@ class ClusterFolder:
     def write_file(self, name: str, text: str) -> Path:
         """Write a file atomically, readable by its owner only. Return its path."""
         target = self.path / name
-        temporary = target.with_name(f".{name}.{os.getpid()}")
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                file.write(text)
-            temporary.replace(target)
+            write_atomically(target, text)
         except OSError as exc:
-            temporary.unlink(missing_ok=True)
             raise _write_error(target, exc) from exc
         return target
 
@@ -94,7 +94,7 @@ class ClusterFolder:
 
     def record(self, event: str, **facts: object) -> None:
         """Append an event to the journal. It is on the disk when this returns."""
-        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
+        line = json.dumps({"time": utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
         try:
             with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.
@@ -144,19 +144,15 @@ class ClusterFolder:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
-    def node_overrides(self) -> dict[str, dict[str, Any]]:
-        """Return by alias the fields of `NodeSpec` in which a requested node differs from its template."""
+    def node_overrides(self) -> dict[str, NodeOverrides]:
+        """Return what was requested for single nodes, by alias."""
         overrides: dict[str, dict[str, Any]] = {}
         for event in self.events():
             if event["event"] == "create":
                 overrides |= event.get("special") or {}
             elif event["event"] == "remove":
                 overrides = {alias: fields for alias, fields in overrides.items() if alias not in event["nodes"]}
-        # JSON has lists, but no tuples.
-        return {
-            alias: {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-            for alias, fields in overrides.items()
-        }
+        return {alias: _parse_overrides(fields) for alias, fields in overrides.items()}
 
     def last_provider(self) -> str | None:
         """Return the provider that has the nodes, or None."""
@@ -175,10 +171,7 @@ class ClusterFolder:
         return {str(k): str(v) for k, v in last.items()} if isinstance(last, dict) else {}
 
     def host_keys(self) -> dict[str, str]:
-        """Return the host keys that nodes made for themselves and show instead of their first keys, by machine.
-
-        A machine is a node's id without the boot, which some providers append after an ``@``.
-        """
+        """Return the host keys that nodes made for themselves and show instead of their first keys, by machine."""
         return self._recorded_keys("host_key")
 
     def pin_host_keys(self, nodes: Iterable[Node]) -> None:
@@ -190,24 +183,23 @@ class ClusterFolder:
         coming = self._recorded_keys("host_key_made") if any(node.bootstrap_key for node in nodes) else {}
         lines = []
         for node in nodes:
-            own = coming.get(_machine_id(node.id)) if node.bootstrap_key else None
+            own = coming.get(node.machine_id) if node.bootstrap_key else None
             lines += _known_hosts_lines(node, [node.host_key, own] if own else [node.host_key])
         with self._lock:
             self.write_file("known_hosts", "".join(lines))
 
     def expect_host_key(self, node: Node, key: str) -> None:
         """Record the key that a node will show soon. From now on both this key and the present one are accepted."""
-        self.record("host_key_made", node=node.alias, id=node.id, key=key)
+        self.record("host_key_made", node=node.alias, id=node.id, machine=node.machine_id, key=key)
         self._replace_host_keys(node, [node.host_key, key])
 
     def keep_host_key(self, node: Node, key: str) -> None:
         """Record the key that a node shows from now on, and accept no other."""
-        self.record("host_key", node=node.alias, id=node.id, key=key)
+        self.record("host_key", node=node.alias, id=node.id, machine=node.machine_id, key=key)
         self._replace_host_keys(node, [key])
 
     def _recorded_keys(self, event: str) -> dict[str, str]:
-        entries = [e for e in self.events() if e["event"] == event]
-        return {_machine_id(str(e["id"])): str(e["key"]) for e in entries}
+        return read_machine_keys(self.events(), event)
 
     def _replace_host_keys(self, node: Node, keys: Sequence[str]) -> None:
         """Replace the lines of one node in known_hosts. Under the lock, because many nodes join at once."""
@@ -252,9 +244,30 @@ class ClusterFolder:
             self.delete_folder()
 
 
-def _machine_id(id_: str) -> str:
-    """Return a node's id without its boot: host keys survive a stop and a start."""
-    return id_.partition("@")[0]
+def describe_overrides(overrides: NodeOverrides) -> dict[str, object]:
+    """Return what was requested for a node as the journal has it: the fields that are set, the bid as a text."""
+    fields = {name: str(value) if name == "bid" else value for name, value in asdict(overrides).items() if value}
+    return {name: value.value if isinstance(value, Market) else value for name, value in fields.items()}
+
+
+def _parse_overrides(fields: Mapping[str, Any]) -> NodeOverrides:
+    return NodeOverrides(
+        types=tuple(fields.get("types") or ()),
+        market=Market(fields.get("market") or ""),
+        bid=Decimal(fields["bid"]) if fields.get("bid") else None,
+        image=fields.get("image") or "",
+        vcpus=fields.get("vcpus"),
+        memory_gb=fields.get("memory_gb"),
+    )
+
+
+def read_machine_keys(events: Iterable[Mapping[str, Any]], kind: str = "host_key") -> dict[str, str]:
+    """Return the host keys in the events of this kind, by machine: keys survive a stop and a start.
+
+    Earlier versions recorded only the node's id: the machine's, an ``@``, and the boot's.
+    """
+    entries = [event for event in events if event["event"] == kind]
+    return {str(entry.get("machine") or str(entry["id"]).partition("@")[0]): str(entry["key"]) for entry in entries}
 
 
 def _known_hosts_lines(node: Node, keys: Sequence[str]) -> list[str]:

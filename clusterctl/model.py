@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
     from pathlib import PurePosixPath
 
     from clusterctl.secret import Secret
@@ -24,6 +26,21 @@ class NodeState(str, Enum):
     GONE = "gone"
 
 
+class Market(str, Enum):
+    """How a machine is bought. Configs, journals and answers for programs have its text."""
+
+    SPOT = "spot"
+    SPOT_WITH_FALLBACK = "spot-with-fallback"
+    """A spot instance, or one on demand if no spot instance is available. Only a request has it."""
+    ON_DEMAND = "on-demand"
+    NONE = ""
+    """The provider sells nothing."""
+
+    def __str__(self) -> str:
+        """Return the text, as Python 3.10 does, and later ones do not."""
+        return self.value
+
+
 class Facet(str, Enum):
     """A capability of a node. A plugin that needs a missing facet is reported as not needed there."""
 
@@ -33,6 +50,8 @@ class Facet(str, Enum):
     """systemd runs on the node; elsewhere services run under supervisord."""
     SHARED_HOME = "shared_home"
     """The provider shares the home folder already."""
+    SHARED_VOLUMES = "shared_volumes"
+    """The provider mounts each volume that it has itself on every node, not only on the master."""
     SHARED_CACHE = "shared_cache"
     """The nodes share a cache of downloads: one node fills it first, and the others wait for that."""
     LASTING = "lasting"
@@ -80,7 +99,7 @@ class Node:
     alias: str
     cluster: str
     id: str
-    """The provider's id of this machine and boot: a stop and start changes it."""
+    """The provider's id of this machine and boot: a stop and start changes it. Only its owner takes it apart."""
     state: NodeState
     address: str
     """The address for the laptop."""
@@ -95,12 +114,18 @@ class Node:
     cores: int | None = None
     """The number of cores that this node may use; None until known."""
     type: str = ""
-    market: str = ""
+    market: Market = Market.NONE
     zone: str = ""
     """The zone within the region."""
     access: Access = Access()
     bootstrap_key: bool = False
     """True if `host_key` is a temporary key from the node's creation. The first login replaces it by an own key."""
+    machine_id: str = field(kw_only=True)
+    """The provider's id of this machine: a stop and start keeps it."""
+    boot_id: str = ""
+    """A text that differs from boot to boot of this machine; empty if the provider does not notice boots."""
+    launched_at: datetime | None = None
+    """When this boot was requested, in UTC; None if the provider does not know."""
     reachable: bool = True
     """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 
@@ -161,13 +186,24 @@ class NodeSpec:
     alias: str
     types: tuple[str, ...] = ()
     """The allowed instance types."""
-    market: str = ""
-    """``on-demand``, ``spot``, or ``spot-with-fallback`` (on demand if no spot instance is available)."""
-    bid: str = ""
-    """The highest price for an hour, in USD; empty: the price on demand."""
+    market: Market = Market.NONE
+    bid: Decimal | None = None
+    """The highest price for an hour, in USD; None: the price on demand."""
     image: str = ""
     vcpus: float | None = None
     """Number of processors, if the provider can choose it; None: its default."""
+    memory_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class NodeOverrides:
+    """What was requested for one node, where it differs from the template. Empty fields are as in the template."""
+
+    types: tuple[str, ...] = ()
+    market: Market = Market.NONE
+    bid: Decimal | None = None
+    image: str = ""
+    vcpus: float | None = None
     memory_gb: float | None = None
 
 

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -14,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -33,15 +35,18 @@ __all__ = [
     "Section",
     "comma_list",
     "did_you_mean",
+    "dump_value",
     "expand_path",
     "is_file",
     "is_list",
     "is_secret",
+    "load_value",
     "quote_shortened",
     "read_section",
 ]
 
 S = TypeVar("S", bound="Section")
+V = TypeVar("V")
 
 _FLAGS = {
     "1": True,
@@ -98,6 +103,22 @@ class Section(BaseModel):
         if value == "" and not field.is_required() and not is_list(field):
             return field.get_default(call_default_factory=True)
         return value
+
+
+@cache
+def _value_adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("Any", kind))
+
+
+def load_value(kind: type[V], stored: object) -> V:
+    """Return what JSON has as a value of this type. Raise ValueError if it is none."""
+    value: V = _value_adapter(cast("Hashable", kind)).validate_python(stored)
+    return value
+
+
+def dump_value(kind: type[V], value: V) -> object:
+    """Return a value of this type as JSON has it."""
+    return _value_adapter(cast("Hashable", kind)).dump_python(value, mode="json")
 
 
 def comma_list(text: str) -> tuple[str, ...]:
@@ -222,10 +243,10 @@ def _explain_value(error: ErrorDetails, field: FieldInfo | None) -> str:
     got = f", got {quote_shortened(value)}" if value else ""
     if error["type"] == "string_pattern_mismatch" and field is not None and field.examples:
         return f"expected something like {field.examples[0]}{got}"
-    if error["type"] == "literal_error":
-        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        one_of = "one of " if "," in choices else ""
-        return f"expected {one_of}{choices}{got}{did_you_mean(value, choices.split(', '))}"
+    if error["type"] in {"literal_error", "enum"}:
+        choices = [choice for choice in re.findall("'([^']*)'", str(context["expected"])) if choice]
+        one_of = "one of " if len(choices) > 1 else ""
+        return f"expected {one_of}{', '.join(choices)}{got}{did_you_mean(value, choices)}"
     wanted = _EXPECTED.get(error["type"])
     words = f"expected {wanted.format(**context)}" if wanted else error["msg"].replace("Input should be", "expected")
     return words + got

@@ -6,16 +6,16 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import MASTER, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, Market, NodeSpec, Plan, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.config.cluster_section import ClusterSection
-    from clusterctl.model import Machines
+    from clusterctl.model import Machines, NodeOverrides
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -79,7 +79,7 @@ def build_plan(
     request: Request,
     nodes: Sequence[str],
     machines: Machines,
-    node_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    node_overrides: Mapping[str, NodeOverrides] | None = None,
 ) -> Plan:
     """Return the plan of a cluster.
 
@@ -91,10 +91,11 @@ def build_plan(
         request: all plugins' requests, merged.
         nodes: aliases of the wanted nodes, the master first.
         machines: the settings of every machine, from the template.
-        node_overrides: by alias, the fields of its `NodeSpec` that were requested and differ from the template.
+        node_overrides: what was requested for single nodes, by alias.
     """
     overrides = node_overrides or {}
-    specs = tuple(replace(_node_spec(cluster, alias, provider=provider), **overrides.get(alias, {})) for alias in nodes)
+    template_specs = [_node_spec(cluster, alias, provider=provider) for alias in nodes]
+    specs = tuple(_override_spec(spec, overrides.get(spec.alias)) for spec in template_specs)
     digest_input = [
         provider,
         str(machines),
@@ -122,14 +123,32 @@ def build_plan(
 def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
     """Return the specification of one node from the template."""
     master = alias == MASTER
-    on_demand = master and not cluster.force_spot_master
-    market = "on-demand" if on_demand else cluster.market or ("spot-with-fallback" if cluster.spot_bid else "on-demand")
+    market = _worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
     return NodeSpec(
         alias,
         types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,
-        market=market if provider == "ec2" else "",
-        bid=str(cluster.spot_bid) if cluster.spot_bid and market != "on-demand" else "",
+        market=market if provider == "ec2" else Market.NONE,
+        bid=cluster.spot_bid if market != Market.ON_DEMAND else None,
         image=(cluster.master_image_id if master else None) or cluster.node_image_id or "",
         vcpus=cluster.vcpus,
         memory_gb=cluster.memory_gb,
     )
+
+
+def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
+    """Return the specification with what was requested for this node."""
+    if own is None:
+        return spec
+    return replace(
+        spec,
+        types=own.types or spec.types,
+        market=own.market or spec.market,
+        bid=own.bid or spec.bid,
+        image=own.image or spec.image,
+        vcpus=own.vcpus or spec.vcpus,
+        memory_gb=own.memory_gb or spec.memory_gb,
+    )
+
+
+def _worker_market(cluster: ClusterSection) -> Market:
+    return cluster.market or (Market.SPOT_WITH_FALLBACK if cluster.spot_bid else Market.ON_DEMAND)

@@ -10,8 +10,9 @@ import hashlib
 import json
 import re
 import threading
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.api import (
     Cluster,
@@ -19,6 +20,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     PathList,
     PluginError,
     Request,
@@ -32,13 +34,24 @@ from clusterctl.api import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_USER = "base user"
-_MEMBERS = "base members"
-"""The keys under which the cluster remembers the user's numbers, and which list of members each node has."""
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _DEVICES = r"^(auto|none|/dev/[\w./:+-]+(\s*,\s*/dev/[\w./:+-]+)*)$"
 _URL = r"^https?://[^\s'\"]+$"
+
+
+@dataclass(frozen=True)
+class UserNumbers:
+    """The cluster user's name and numbers, the same on all nodes."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+_USER = Note("base user", UserNumbers)
+_MEMBERS = Note("base members", dict[str, str])
+"""By alias: the node, and which list of members it was given."""
 
 
 class Options(Section):
@@ -147,9 +160,8 @@ class Base:
         )
         report = run_reported(cluster, node, script, name="base: machine")
         if node.is_master:
-            cluster.remember(
-                _USER, {"name": cluster.user, "uid": int(report.facts["uid"]), "gid": int(report.facts["gid"])}
-            )
+            numbers_there = UserNumbers(cluster.user, int(report.facts["uid"]), int(report.facts["gid"]))
+            cluster.remember(_USER, numbers_there)
         with self._lock:
             self._written[node.alias] = f"{node.id} {_short_digest(members)}"
 
@@ -276,7 +288,7 @@ class Base:
         former = _remembered_user(cluster)
         return {
             "wanted": self._options.uid,
-            "former": former["uid"] if former else None,
+            "former": former.uid if former else None,
             "own_key": as_user(node, cluster.user, keys),
         }
 
@@ -287,9 +299,9 @@ class Base:
             if known is None:
                 command = f"id -u {cluster.user} && id -g {cluster.user}"
                 uid, gid = cluster.on(cluster.master).run(command, sudo=True).stdout.split()
-                known = {"name": cluster.user, "uid": int(uid), "gid": int(gid)}
+                known = UserNumbers(cluster.user, int(uid), int(gid))
                 cluster.remember(_USER, known)
-            return {"uid": known["uid"], "gid": known["gid"]}
+            return {"uid": known.uid, "gid": known.gid}
 
     def _scratch_values(self, cluster: Cluster) -> str:
         if self._options.scratch == "none":
@@ -340,11 +352,10 @@ def _short_digest(members: Mapping[str, Any]) -> str:
 
 
 def _as_lists(cluster: Cluster) -> dict[str, str]:
-    known = cluster.recall(_MEMBERS)
-    return dict(known) if isinstance(known, dict) else {}
+    return cluster.recall(_MEMBERS) or {}
 
 
-def _remembered_user(cluster: Cluster) -> dict[str, Any] | None:
+def _remembered_user(cluster: Cluster) -> UserNumbers | None:
     """The user's numbers, if they are known and still this user's."""
-    known = cast("dict[str, Any] | None", cluster.recall(_USER))
-    return known if known and known["name"] == cluster.user else None
+    known = cluster.recall(_USER)
+    return known if known and known.name == cluster.user else None

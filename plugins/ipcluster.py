@@ -27,16 +27,18 @@ from clusterctl.api import (
     hookimpl,
     hub,
     node_program,
+    notes,
     own_folder,
     plural,
     render,
     run_program,
     services,
+    write_atomically,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path, PurePath, PurePosixPath
+    from pathlib import PurePath, PurePosixPath
 
 _ON_NODE = "clusterctl.on_node.with_ipyparallel"
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
@@ -113,7 +115,7 @@ class IPCluster:
         ]
         script = _join_script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
-        _write_private(cluster.folder / "engine.json", result.stdout.strip())
+        write_atomically(cluster.folder / "engine.json", result.stdout.strip())
 
     def _start_programs(self, node: Node) -> dict[str, str]:
         """The programs that start a node's processes, by the names of their files in the profile."""
@@ -142,7 +144,7 @@ class IPCluster:
             if not kept.exists():
                 remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
                 result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
-                _write_private(kept, result.stdout.strip())
+                write_atomically(kept, result.stdout.strip())
             return kept.read_text(encoding="utf-8")
 
     def _controller_service(self, cluster: Cluster, node: Node) -> Service:
@@ -163,7 +165,8 @@ class IPCluster:
 
     def _restart_token(self, cluster: Cluster) -> str:
         """Changes with what a controller and its engines can only take over by starting anew."""
-        return f"{cluster.recall('environment')} {self._options.enable_curve} {self._options.heartbeat_period}"
+        environment = cluster.recall(notes.ENVIRONMENT)
+        return f"{environment} {self._options.enable_curve} {self._options.heartbeat_period}"
 
     def _engine_services(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
         numbers = self._engine_ids(cluster, node)
@@ -188,7 +191,7 @@ class IPCluster:
     def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
         if not self._options.enable_notebook:
             return []
-        config = _notebook_file(node)
+        config, environment = _notebook_file(node), cluster.recall(notes.ENVIRONMENT)
         return [
             Service(
                 name="notebook",
@@ -198,7 +201,7 @@ class IPCluster:
                 directory=node.layout.home,
                 whole_group=True,
                 environment=_process_environment(node),
-                version=f"{cluster.recall('environment')}",
+                version=f"{environment}",
             )
         ]
 
@@ -310,15 +313,6 @@ class IPCluster:
                 StatusRow(node.alias, "engines", value, bool(numbers) and registered == len(numbers), registered)
             )
         return rows
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file for its owner only, whole or not at all."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:

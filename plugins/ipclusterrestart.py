@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
-from clusterctl.api import Cluster, Field, Node, PluginError, RemoteError, Section, hookimpl, hub, plural, services
+from clusterctl.api import (
+    Cluster,
+    Deadline,
+    Field,
+    Node,
+    PluginError,
+    RemoteError,
+    Section,
+    hookimpl,
+    hub,
+    plural,
+    services,
+)
 
 
 class Options(Section):
@@ -36,7 +46,7 @@ class IPClusterRestart:
                 f"no engines were set up on {cluster.name}",
                 remedy=f"run `clusterctl start {cluster.name}` first",
             )
-        deadline = time.monotonic() + self._options.restart_timeout
+        deadline = Deadline.after(self._options.restart_timeout)
         before = hub.ask(cluster).engines
         cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 
@@ -53,7 +63,7 @@ class IPClusterRestart:
                     f"no engines run on {exc.node}", remedy=f"`clusterctl start {cluster.name}` starts them"
                 ) from exc
             raise
-        answer = hub.ask(cluster, wait_for=wanted, wait_s=deadline - time.monotonic(), but_not=before)
+        answer = hub.ask(cluster, wait_for=wanted, wait_s=deadline.left_s, but_not=before)
         missing = [n for n in wanted if answer.engines.get(n, before.get(n)) == before.get(n)]
         if missing:
             where = [alias for alias, numbers in ids.items() if set(numbers) & set(missing)]

@@ -19,6 +19,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     PluginError,
     Request,
     Section,
@@ -27,10 +28,10 @@ from clusterctl.api import (
     run_reported,
 )
 
-_SHARES = "nfs shares"
-_CLIENTS = "nfs clients"
-_SERVER = "nfs server"
-"""The keys under which the cluster remembers what is shared, with whom, and from where."""
+_SHARES = Note("nfs shares", list[str])
+_CLIENTS = Note("nfs clients", list[str])
+_SERVER = Note("nfs server", str)
+"""What is shared, with which addresses, and from where."""
 _MASTER = "the master"
 _AGAIN = ("retry=10000", "x-systemd.mount-timeout=infinity")
 """A mount waits for its server, for a week (in minutes). One that gave up would take down for good whatever needs it:
@@ -128,15 +129,15 @@ class Nfs:
             self._write_exports(cluster, server=True)
         else:
             with self._lock:  # whoever is first tells the master of all
-                if node.private_address not in _remembered_paths(cluster, _CLIENTS):
+                if node.private_address not in _remembered_texts(cluster, _CLIENTS):
                     self._write_exports(cluster)
             self._mount_shares(cluster, node)
 
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Export to the present members only."""
-        shared = _remembered_paths(cluster, _SHARES) and not self._options.server
-        if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_paths(cluster, _CLIENTS):
+        shared = _remembered_texts(cluster, _SHARES) and not self._options.server
+        if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_texts(cluster, _CLIENTS):
             self._write_exports(cluster)
 
     @hookimpl
@@ -165,7 +166,7 @@ class Nfs:
 
     def _write_exports(self, cluster: Cluster, *, server: bool = False) -> None:
         """Write the master's exports for all nodes that are known now; with `server` see to the server too."""
-        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
+        shares = [PurePosixPath(path) for path in _remembered_texts(cluster, _SHARES)] or self._shared_paths(cluster)
         clients = _client_addresses(cluster)
         script = render(
             "nfs_export.sh.j2",
@@ -188,7 +189,7 @@ class Nfs:
         return max(_FEWEST, min(_MOST, _PER_WORKER * workers))
 
     def _mount_shares(self, cluster: Cluster, node: Node) -> None:
-        shares = [PurePosixPath(path) for path in _remembered_paths(cluster, _SHARES)] or self._shared_paths(cluster)
+        shares = [PurePosixPath(path) for path in _remembered_texts(cluster, _SHARES)] or self._shared_paths(cluster)
         self._refuse_to_hide(cluster, node, shares)
         # What lies within another share is reached through that.
         tops = [path for path in shares if not set(path.parents) & set(shares)]
@@ -261,6 +262,5 @@ def _client_addresses(cluster: Cluster) -> list[str]:
     return sorted({node.private_address for node in cluster.workers if node.private_address})
 
 
-def _remembered_paths(cluster: Cluster, key: str) -> list[str]:
-    known = cluster.recall(key)
-    return [str(path) for path in known] if isinstance(known, list) else []
+def _remembered_texts(cluster: Cluster, note: Note[list[str]]) -> list[str]:
+    return cluster.recall(note) or []

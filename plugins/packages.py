@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import suppress
 
 from clusterctl.api import (
@@ -29,11 +28,14 @@ from clusterctl.api import (
     hookimpl,
     installed,
     locks,
+    notes,
     plural,
     render,
     requirements,
     run_program,
     run_reported,
+    utc_now,
+    write_atomically,
 )
 
 _COMPILE_AFTER_S = 15
@@ -155,15 +157,15 @@ class Packages:
         # Members keep their versions though the index changes: only other packages make them join again.
         kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
         if not kept.exists():
-            kept.write_text(self._find_lock(cluster, plan.request.pip), encoding="utf-8")
+            write_atomically(kept, self._find_lock(cluster, plan.request.pip))
         self._lock = kept.read_text(encoding="utf-8")
         local = locks.local_lines(self._lock) if plan.provider != "local" else []
         if local:
             raise PluginError(
                 f"only this computer has: {', '.join(local)}", remedy="put it into an index, or a wheelhouse"
             )
-        cluster.remember("environment", locks.digest(self._lock))
-        cluster.remember("python", locks.python())
+        cluster.remember(notes.ENVIRONMENT, locks.digest(self._lock))
+        cluster.remember(notes.PYTHON, locks.python())
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -220,7 +222,7 @@ class Packages:
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
         cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
-        age_h = (time.time() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
+        age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
         if age_h <= self._options.lock_max_age:
             return cache.read_text(encoding="utf-8")
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")
@@ -233,7 +235,7 @@ class Packages:
             return cache.read_text(encoding="utf-8")
         with suppress(OSError):  # only a cache
             cache.parent.mkdir(parents=True, exist_ok=True)
-            cache.write_text(lock, encoding="utf-8")
+            write_atomically(cache, lock)
         return lock
 
 

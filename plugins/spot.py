@@ -16,6 +16,7 @@ from clusterctl.api import (
     Cluster,
     Facet,
     Field,
+    Market,
     Node,
     Section,
     Service,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import PurePosixPath
 
-_MARKET = "spot"
 _NAME = "spot"
 _LEAD_S = 30
 """So long before the end the engines go: late enough for the work, early enough for what ends them."""
@@ -70,7 +70,7 @@ class Spot:
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """Have a spot node look out for its end."""
-        if node.market != _MARKET:
+        if node.market != Market.SPOT:
             return
         folder = _shared_folder(node)
         files = {
@@ -91,7 +91,7 @@ class Spot:
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
         """Look no more, on a machine that outlives the cluster."""
-        if node.market != _MARKET or Facet.LASTING not in node.facets or not node.reachable:
+        if node.market != Market.SPOT or Facet.LASTING not in node.facets or not node.reachable:
             return
         script = render(
             "spot_leave.sh.j2",
@@ -105,7 +105,9 @@ class Spot:
     @hookimpl
     def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
         """The nodes that will be taken, and when. One question to the master, and none without spot nodes."""
-        watched = {_notice_name(node): node for node in cluster.nodes if node.market == _MARKET and _is_running(node)}
+        watched = {
+            _notice_name(node): node for node in cluster.nodes if node.market == Market.SPOT and _is_running(node)
+        }
         if not watched:
             return []
         master = cluster.master

@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterctl.api import (
     Cluster,
@@ -16,6 +16,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     PluginError,
     Request,
     Section,
@@ -23,12 +24,13 @@ from clusterctl.api import (
     plural,
     render,
     run_reported,
+    write_atomically,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NUMBERS = "users"
+_NUMBERS = Note("users", dict[str, tuple[str, str]])
 """The key under which the cluster remembers every user's numbers."""
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _BELOW = PurePosixPath("/home")
@@ -105,7 +107,7 @@ class Users:
         )
         report = run_reported(cluster, node, script, name="users: make", secret=True)
         if node.is_master:
-            cluster.remember(_NUMBERS, {name: report.facts[f"user-{name}"].split() for name in names})
+            cluster.remember(_NUMBERS, {name: _two_numbers(report.facts[f"user-{name}"]) for name in names})
             self._keep_keys(cluster, report.facts)
 
     @hookimpl
@@ -140,7 +142,7 @@ class Users:
                 command = f'for name in {" ".join(names)}; do echo "$name $(id -u "$name") $(id -g "$name")"; done'
                 lines = cluster.on(cluster.master).run(command, sudo=True).stdout.splitlines()
                 known = {name: (uid, gid) for name, uid, gid in (line.split() for line in lines)}
-                cluster.remember(_NUMBERS, {name: list(numbers) for name, numbers in known.items()})
+                cluster.remember(_NUMBERS, known)
             return known
 
     def _keep_keys(self, cluster: Cluster, facts: Mapping[str, str]) -> None:
@@ -160,14 +162,15 @@ def _write_changed(path: Path, content: bytes) -> bool:
     """Whether there was something to write."""
     if path.exists() and path.read_bytes() == content:
         return False
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_atomically(path, content)
     return True
 
 
-def _remembered_users(cluster: Cluster) -> dict[str, Any]:
-    known = cluster.recall(_NUMBERS)
-    return {name: tuple(numbers) for name, numbers in known.items()} if isinstance(known, dict) else {}
+def _two_numbers(text: str) -> tuple[str, str]:
+    """Uid and gid of a text with both."""
+    uid, gid = text.split()
+    return uid, gid
+
+
+def _remembered_users(cluster: Cluster) -> dict[str, tuple[str, str]]:
+    return cluster.recall(_NUMBERS) or {}

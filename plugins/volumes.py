@@ -25,10 +25,13 @@ class Volumes:
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """Mount the volumes on the master. Where the provider mounts them on every node, see that it did."""
-        shared = Facet.SHARED_HOME in node.facets
-        volumes = [volume for volume in cluster.machines.volumes if node.is_master or (shared and volume.id)]
+        everywhere = Facet.SHARED_VOLUMES in node.facets
+        volumes = [volume for volume in cluster.machines.volumes if node.is_master or (everywhere and volume.id)]
         if not volumes:
             return
+        if Facet.SHARED_HOME in node.facets and not everywhere and cluster.workers:
+            names = ", ".join(volume.name for volume in volumes)
+            cluster.say(f"Only the master has the volumes {names}: with SHARED_HOME nothing is exported")
         odd = [str(volume.mount_path) for volume in volumes if len(str(volume.mount_path).split()) > 1]
         if odd:
             raise PluginError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -25,6 +26,22 @@ class ClusterName(click.ParamType[str]):
         folder = _home_folder() / "clusters"
         names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class Dollars(click.ParamType[Decimal]):
+    """An amount greater than 0, in USD, to the last digit that was typed."""
+
+    name = "usd"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the amount."""
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            amount = Decimal(0)
+        if not amount.is_finite() or amount <= 0:
+            self.fail(f"{value!r} is no amount greater than 0.", param, ctx)
+        return amount
 
 
 class NodeName(click.ParamType[str]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.output import confirm_or_abort, format_table
+from clusterctl.model import Market
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 def _group_row(group: QuotedGroup) -> tuple[str, ...]:
     together = _span_cell(group.node_price.multiplied_by(group.count)) if group.node_price else "unknown"
     row = (plural(group.count, group.role), _span_cell(group.node_price), together)
-    if group.market == "on-demand":
+    if group.market == Market.ON_DEMAND:
         return row
     saved = ""
     if group.node_price and group.on_demand and group.on_demand.low:
@@ -69,18 +70,18 @@ def _group_row(group: QuotedGroup) -> tuple[str, ...]:
 def _describe_group(group: QuotedGroup) -> str:
     """Return the line that names the nodes of a row."""
     words = f"{plural(group.count, group.role)}: {' | '.join(group.types) or 'of any type'}"
-    if group.market == "on-demand":
+    if group.market == Market.ON_DEMAND:
         return f"{words}, on demand"
     words += f", spot{'' if group.bid is None else f' up to {format_dollars(group.bid)}'}"
     words += f" in {group.zone}, the cheapest" if group.zone else ""
-    return f"{words}; else on demand" if group.market == "spot-with-fallback" else words
+    return f"{words}; else on demand" if group.market == Market.SPOT_WITH_FALLBACK else words
 
 
 def _total_text(estimate: Estimate) -> str:
     if not estimate.is_complete:
         return f"at least {_hourly_text(estimate)}: not every price is known."
-    spot = any(group.market != "on-demand" for group in estimate.groups)
-    fall_back = any(group.market == "spot-with-fallback" for group in estimate.groups)
+    spot = any(group.market != Market.ON_DEMAND for group in estimate.groups)
+    fall_back = any(group.market == Market.SPOT_WITH_FALLBACK for group in estimate.groups)
     hourly, on_demand = estimate.hourly, estimate.hourly_on_demand
     text = f"{_hourly_text(estimate)}, {_span_text(hourly.multiplied_by(_DAY))} a day."
     if not spot or on_demand.high <= hourly.high:

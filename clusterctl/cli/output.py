@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clusterctl.clock import Deadline
 from clusterctl.events import Event, EventKind
 from clusterctl.secret import Secret
 
@@ -34,7 +34,7 @@ class Output:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
-        self._printed_at: dict[str, float] = {}
+        self._quiet_until: dict[str, Deadline] = {}
 
     def __enter__(self) -> Output:
         return self
@@ -72,9 +72,9 @@ class Output:
 
     def _show_plain(self, event: Event) -> None:
         """Print a line every few seconds, and the last one: not a line for each of a thousand nodes."""
-        now = time.monotonic()
-        if event.done >= event.total or now - self._printed_at.get(event.text, 0.0) >= _PLAIN_EVERY_S:
-            self._printed_at[event.text] = now
+        quiet = self._quiet_until.get(event.text)
+        if event.done >= event.total or quiet is None or quiet.is_over:
+            self._quiet_until[event.text] = Deadline.after(_PLAIN_EVERY_S)
             self._print_line(f">>> {event.text}: {event.done}/{event.total}")
 
     def _stop_bars(self) -> None:

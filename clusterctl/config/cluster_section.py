@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, Flag, PathList, Section, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
@@ -118,7 +119,7 @@ class ClusterSection(Section):
         description="most to pay per node-hour in USD; makes the workers spot instances",
         examples=["0.10"],
     )
-    market: Literal["spot", "spot-with-fallback", "on-demand"] | None = Field(
+    market: Market | None = Field(
         None,
         description="how workers are bought: spot, spot-with-fallback (on demand where no spot instance is to be had)"
         " or on-demand; default: spot-with-fallback with a SPOT_BID, else on-demand",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 from clusterctl.errors import StateError
+from clusterctl.files import write_atomically
 from clusterctl.secret import Secret
 
 
@@ -40,7 +39,7 @@ def ensure_key_pair(path: Path | str) -> str:
         text = public.read_text().strip() if public.exists() else ""
         if text.split()[:2] == derived.split():
             return text
-        _write_atomically(public, f"{derived}\n", mode=0o644)
+        write_atomically(public, f"{derived}\n", mode=0o644)
     except OSError as exc:
         raise StateError(
             f"the key pair {private} cannot be read or written: {exc.strerror or exc}",
@@ -76,8 +75,8 @@ def extract_public_key(text: str) -> str:
 def _make_pair(private: Path, public: Path) -> str:
     secret, text = new_key_pair(f"clusterctl-{private.parent.name}")
     private.parent.mkdir(parents=True, exist_ok=True)
-    _write_atomically(public, f"{text}\n", mode=0o644)
-    _write_atomically(private, secret.reveal(), mode=0o600)  # last: if it exists, the pair is complete
+    write_atomically(public, f"{text}\n", mode=0o644)
+    write_atomically(private, secret.reveal())  # last: if it exists, the pair is complete
     return text
 
 
@@ -93,15 +92,3 @@ def _derive_public_key(private: Path) -> str:
             remedy=f"move {private} and {private.name}.pub away; new ones will be made",
         ) from exc
     return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
-
-
-def _write_atomically(path: Path, text: str, *, mode: int) -> None:
-    """Write a file atomically: a reader sees the old file or the new one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  # a descriptor, not a path
-            file.write(text)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

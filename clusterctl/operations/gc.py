@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import instances as records
@@ -148,7 +149,7 @@ def end_resources(
 def _select_with_journals(resources: Sequence[Resource], scope: GcScope) -> list[UnneededResource]:
     # The journals are read after the cloud: they contain a cluster that was started in between.
     known = read_known_clusters(scope.home)
-    return select_unneeded(resources, known, now=datetime.now(timezone.utc), owner=scope.owner, images=scope.images)
+    return select_unneeded(resources, known, now=utc_now(), owner=scope.owner, images=scope.images)
 
 
 def read_known_clusters(home: Path) -> list[KnownCluster]:

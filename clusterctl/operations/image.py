@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Stopwatch
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import MASTER
 from clusterctl.node.render import render
@@ -51,7 +51,7 @@ def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeRe
             f"nodes of the provider {owner.name} do not start from images",
             remedy="choose a template of another provider with -c, such as one with PROVIDER = docker",
         )
-    began = time.monotonic()
+    watch = Stopwatch()
     with context.folder.exclusive_lock():
         plan = replace(make_plan(context, (MASTER,)), volumes=())
         refuse_problems(context, plan)
@@ -72,7 +72,7 @@ def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeRe
             raise
         cluster.close()
         _end_builder(context)
-    return BakeResult(image, new, time.monotonic() - began)
+    return BakeResult(image, new, watch.elapsed_s)
 
 
 def _prepare_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clusterctl.notes import ENVIRONMENT
 from clusterctl.providers.base import Images
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def content_hash(cluster: Cluster, plan: Plan) -> str:
 
     Call it after the plugins have prepared: one of them resolves the environment.
     """
-    lines = [*sorted(plan.request.apt), "", str(cluster.recall("environment") or "")]
+    lines = [*sorted(plan.request.apt), "", cluster.recall(ENVIRONMENT) or ""]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

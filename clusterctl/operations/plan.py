@@ -12,22 +12,22 @@ from clusterctl.model import Facet, Plan, Request
 from clusterctl.node import services
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clusterctl.cluster import Cluster
+    from clusterctl.model import NodeOverrides
     from clusterctl.operations.context import RunContext
 
-NodeOverrides = dict[str, dict[str, object]]
-"""By alias, the fields of its `NodeSpec` that differ from the template."""
 
-
-def make_plan(context: RunContext, wanted: Sequence[str], node_overrides: NodeOverrides | None = None) -> Plan:
+def make_plan(
+    context: RunContext, wanted: Sequence[str], node_overrides: Mapping[str, NodeOverrides] | None = None
+) -> Plan:
     """Return the plan for these nodes: the settings and all plugins' requests, merged. It asks no provider and no node.
 
     Args:
         context: the context of the run.
         wanted: aliases of the nodes.
-        node_overrides: overrides of the nodes that are requested now; the journal has those of earlier requests.
+        node_overrides: what is requested for single nodes now, by alias; the journal has the earlier requests.
     """
     requests = [*context.plugin_host.collect_requests()]
     if Facet.INIT not in context.provider.facets:

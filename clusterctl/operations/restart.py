@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
 from clusterctl.operations.leave import stop_cluster
@@ -62,15 +61,13 @@ def _read_boot_ids(context: RunContext, nodes: Sequence[Node]) -> dict[str, str]
 
 
 def _await_reboots(context: RunContext, nodes: Sequence[Node], before: dict[str, str]) -> None:
-    deadline = time.monotonic() + context.settings.cluster.start_timeout
     waiting = {node.alias: node for node in nodes}
-    while waiting:
+    for _ in Deadline.after(context.settings.cluster.start_timeout).polls(_EVERY_S):
         now = _read_boot_ids(context, list(waiting.values()))
         waiting = {alias: node for alias, node in waiting.items() if now.get(alias) in {None, before.get(alias)}}
-        if waiting and time.monotonic() > deadline:
-            raise DeadlineError(
-                f"{', '.join(waiting)} of {context.name} did not come back after the reboot",
-                remedy=f"see `clusterctl status {context.name}`; `clusterctl start {context.name}` completes it",
-            )
-        if waiting:
-            threading.Event().wait(_EVERY_S)
+        if not waiting:
+            return
+    raise DeadlineError(
+        f"{', '.join(waiting)} of {context.name} did not come back after the reboot",
+        remedy=f"see `clusterctl status {context.name}`; `clusterctl start {context.name}` completes it",
+    )

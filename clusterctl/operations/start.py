@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
-from clusterctl.journal import CONFIG_COPY
+from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.cost import request_approval
 from clusterctl.operations.image_lookup import use_baked_images
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from clusterctl.cluster import Cluster
+    from clusterctl.model import NodeOverrides
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.cost import Approve
     from clusterctl.operations.joining.wavefront import JoinOutcome
-    from clusterctl.operations.plan import NodeOverrides
     from clusterctl.tunnel.process import StandbyProcess
     from clusterctl.tunnel.publish import LocalEndpoint
 
@@ -84,7 +84,7 @@ def add_nodes(
     aliases: Sequence[str],
     count: int,
     *,
-    differing: Mapping[str, object] | None = None,
+    differing: NodeOverrides | None = None,
     approve: Approve | None = None,
 ) -> StartResult:
     """Let new nodes join an existing cluster. This is `start` with more nodes wanted.
@@ -93,7 +93,7 @@ def add_nodes(
         context: the context of the run.
         aliases: the names of the new nodes; empty for the next free numbers.
         count: how many nodes, where no aliases are given.
-        differing: fields of a `NodeSpec` in which these nodes differ from the template.
+        differing: what these nodes have in place of the template's.
         approve: as for `start`.
     """
     with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
@@ -109,7 +109,7 @@ def add_nodes(
                 f"{', '.join(taken)} exists in {context.name}", remedy="choose another alias, or leave -a out"
             )
         new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(present, count)
-        node_overrides = {alias: dict(differing) for alias in new} if differing else {}
+        node_overrides = dict.fromkeys(new, differing) if differing else {}
         return _bring_up(context, (*present, *new), before, waiting, node_overrides, approve=approve)
 
 
@@ -128,7 +128,7 @@ def _bring_up(
     wanted: Sequence[str],
     before: Sequence[Node],
     waiting: StandbyProcess | None,
-    node_overrides: NodeOverrides | None = None,
+    node_overrides: Mapping[str, NodeOverrides] | None = None,
     *,
     approve: Approve | None,
 ) -> StartResult:
@@ -164,7 +164,7 @@ def _bring_up(
 
 
 def _create_nodes(
-    context: RunContext, plan: Plan, public_key: str, *, node_overrides: NodeOverrides, new: bool
+    context: RunContext, plan: Plan, public_key: str, *, node_overrides: Mapping[str, NodeOverrides], new: bool
 ) -> list[Node]:
     """Request the machines, after writing the request to the journal.
 
@@ -178,7 +178,7 @@ def _create_nodes(
         template=context.settings.template,
         overrides=dict(context.overrides),
         nodes=[spec.alias for spec in plan.nodes],
-        special=node_overrides,
+        special={alias: describe_overrides(own) for alias, own in node_overrides.items()},
     )
     try:
         return context.provider.create(plan, public_key=public_key, report=context.report)

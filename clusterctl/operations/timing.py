@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Stopwatch
 from clusterctl.model import Step
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ class StepTimer:
     """A timer that runs from its creation, and the steps that it timed."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._watch = Stopwatch()
         self.steps: list[Step] = []
 
     def elapsed_s(self) -> float:
         """Return the seconds since the creation, without the time that the timer was stopped."""
-        return time.monotonic() - self._began
+        return self._watch.elapsed_s
 
     @contextmanager
     def time_step(self, name: str) -> Iterator[None]:
@@ -34,6 +34,5 @@ class StepTimer:
     @contextmanager
     def pause_timer(self) -> Iterator[None]:
         """Stop the timer during the body of the `with` statement: the user's time to think does not count."""
-        began = time.monotonic()
-        yield
-        self._began += time.monotonic() - began
+        with self._watch.paused():
+            yield

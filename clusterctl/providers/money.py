@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clusterctl.model import Market
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class QuotedGroup:
     count: int
     types: tuple[str, ...]
     """The allowed instance types, the cheapest first."""
-    market: str
+    market: Market
     zone: str
     """The zone of these prices; empty: any zone."""
     node_price: PriceRange | None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import socket
 import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import RefusedError, RemoteError
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.model import Facet
@@ -36,7 +36,7 @@ class Gateways:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._channels: list[Any] = []
-        self._recent_failures: dict[str, tuple[float, RemoteError]] = {}
+        self._recent_failures: dict[str, tuple[Deadline, RemoteError]] = {}
         self._port_waiter = PortWaiter(REACH_TIMEOUT_S)
 
     def when_reachable(self, node: Node, then: Callable[[], None]) -> None:
@@ -99,8 +99,8 @@ class Gateways:
             known = self._clients.get(jump)
             if known is not None and known.get_transport() and known.get_transport().is_active():
                 return known.get_transport()
-            since, error = self._recent_failures.get(jump, (0.0, None))
-            if error and time.monotonic() - since < REACH_TIMEOUT_S:
+            until, error = self._recent_failures.get(jump, (None, None))
+            if error and until and not until.is_over:
                 # Otherwise all nodes would wait one after the other.
                 raise RemoteError(error.message, remedy=error.remedy, node=node.alias)
             try:
@@ -108,7 +108,7 @@ class Gateways:
             except RefusedError:
                 raise
             except RemoteError as exc:
-                self._recent_failures[jump] = (time.monotonic(), exc)
+                self._recent_failures[jump] = (Deadline.after(REACH_TIMEOUT_S), exc)
                 raise
             return self._clients[jump].get_transport()
 

@@ -10,11 +10,12 @@ import resource
 import selectors
 import socket
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from clusterctl.clock import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ class _Wait:
     name: str
     where: tuple[int, Any]
     """Address family and address, as the system expects them."""
-    until: float
+    until: Deadline
     then: Callable[[], None]
     sock: socket.socket | None = None
     connected: bool = False
@@ -78,7 +79,7 @@ class PortWaiter:
         if where is None:
             then()
             return
-        wait = _Wait(name, where, time.monotonic() + self._timeout_s, then)
+        wait = _Wait(name, where, Deadline.after(self._timeout_s), then)
         self.forget_port(name)
         with self._lock:
             self._waits[name] = wait
@@ -161,7 +162,7 @@ class _WaitLoop:
         self._selector.register(woken, selectors.EVENT_READ)
         self._waiting: deque[_Wait] = deque()
         """The oldest first: its time is over first."""
-        self._retries: list[tuple[float, int, _Wait]] = []
+        self._retries: list[tuple[Deadline, int, _Wait]] = []
         self._count = itertools.count()
 
     def run(self) -> None:
@@ -181,13 +182,13 @@ class _WaitLoop:
                         self._wake_end.recv(65536)
                     else:
                         self._handle_event(key.data, key.fileobj)
-                while self._retries and self._retries[0][0] <= time.monotonic():
+                while self._retries and self._retries[0][0].is_over:
                     self._try_to_connect(heapq.heappop(self._retries)[2])
 
     def _time_left_s(self) -> float | None:
         times = [self._waiting[0].until] if self._waiting else []
         times += [self._retries[0][0]] if self._retries else []
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return min(times).left_s if times else None
 
     def _try_to_connect(self, wait: _Wait) -> None:
         """Begin to connect without blocking."""
@@ -222,12 +223,12 @@ class _WaitLoop:
         if wait.sock is not None:
             wait.sock.close()
             wait.sock = None
-        later = time.monotonic() + _RETRY_S + _RETRY_EXTRA_S * len(self._waiting)
+        later = Deadline.after(_RETRY_S + _RETRY_EXTRA_S * len(self._waiting))
         heapq.heappush(self._retries, (later, next(self._count), wait))
 
     def _end_expired(self) -> None:
         """End the waits whose time is over. A connected socket is still an answer: the greeting may come later."""
-        while self._waiting and (self._waiting[0].over or self._waiting[0].until <= time.monotonic()):
+        while self._waiting and (self._waiting[0].over or self._waiting[0].until.is_over):
             wait = self._waiting.popleft()
             if not wait.over:
                 self._end_wait(wait, wait.sock if wait.connected else None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import shlex
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Stopwatch, utc_now
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.model import Facet
 from clusterctl.remote import files
@@ -156,14 +156,14 @@ class SSHRemote:
         secret: bool,
     ) -> Result:
         self._ensure_connected()
-        began = time.monotonic()
+        watch = Stopwatch()
         try:
             status, out, err = self._run_on_channel(command, stdin, on_line, timeout_s)
         except Exception as exc:
             raise self._lost_error(name, f"{str(exc) or type(exc).__name__}") from exc
-        self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, time.monotonic() - began)
+        self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, watch.elapsed_s)
         if status == -1:  # for paramiko: the channel closed without an exit status
-            late = timeout_s is not None and time.monotonic() - began >= timeout_s
+            late = timeout_s is not None and watch.elapsed_s >= timeout_s
             raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
         if check and status != 0:
             raise self._failure_error(name, status, err.strip() or ("" if secret else out))
@@ -257,7 +257,7 @@ class SSHRemote:
         )
 
     def _write_log(self, name: str, status: int, out: str, err: str, seconds: float) -> None:
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        stamp = utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z")
         with (
             suppress(OSError),
             self._log.open("a", encoding="utf-8") as log,

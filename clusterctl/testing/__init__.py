@@ -10,6 +10,7 @@ Pass `fake_cluster(tmp_path)` to a plugin's hook, and look at `cluster.ran` afte
 
 from __future__ import annotations
 
+from clusterctl.testing.clock import FakeClock
 from clusterctl.testing.cluster import FakeCluster, fake_cluster
 from clusterctl.testing.nodes import fake_node
 from clusterctl.testing.providers import FakeImageProvider, FakeProvider
@@ -18,6 +19,7 @@ from clusterctl.testing.remotes import Answer, Answers, FakeConnector, FakeRemot
 __all__ = [
     "Answer",
     "Answers",
+    "FakeClock",
     "FakeCluster",
     "FakeConnector",
     "FakeImageProvider",

@@ -16,6 +16,8 @@ def fake_node(alias: str = MASTER, *, cluster: str = "lab", **changes: Any) -> N
         alias=alias,
         cluster=cluster,
         id=f"{cluster}-{alias}-1",
+        machine_id=f"{cluster}-{alias}",
+        boot_id="1",
         state=NodeState.RUNNING,
         address="127.0.0.1",
         private_address="127.0.0.1",

@@ -99,6 +99,7 @@ class FakeProvider:
             spec.alias,
             cluster=plan.cluster,
             id=f"{plan.cluster}-{spec.alias}-{self._boots}",
+            boot_id=str(self._boots),
             user=plan.user or "me",
             facets=self.facets,
             cores=self.cores,

@@ -20,6 +20,7 @@ from typing import Any
 
 import asyncssh
 
+from clusterctl.clock import Deadline
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.remote import proxy_command
 from clusterctl.tunnel import process
@@ -46,7 +47,7 @@ async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
     description = process.read_or_empty(folder / process.TUNNEL_FILE)
     target = process.Target(**json.loads(description)["target"])
     forwards = process.read_forwards(folder)
-    deadline = asyncio.get_running_loop().time() + process.READY_TIMEOUT_S
+    deadline = Deadline.after(process.READY_TIMEOUT_S)
     tries = 0
     while process.read_or_empty(folder / process.TUNNEL_FILE) == description:
         try:
@@ -58,7 +59,7 @@ async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
                 ready.send_word("ready")
                 await connection.wait_closed()
         except (OSError, asyncssh.Error) as exc:
-            if not ready.is_sent and asyncio.get_running_loop().time() > deadline:
+            if not ready.is_sent and deadline.is_over:
                 ready.send_word(str(exc))
                 return
         await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])

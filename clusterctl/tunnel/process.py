@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import RemoteError, StateError
+from clusterctl.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,8 +135,7 @@ def open_tunnel(
         return
     close_tunnel(folder)
     try:
-        with os.fdopen(os.open(folder / TUNNEL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(wanted)
+        write_atomically(folder / TUNNEL_FILE, wanted)
     except OSError as exc:
         raise StateError(
             f"cannot write {folder / TUNNEL_FILE}: {exc.strerror or exc}",

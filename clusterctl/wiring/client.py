@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
+from clusterctl.notes import PYTHON
 from clusterctl.tunnel import process, publish
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.local_paths import home_folder
@@ -33,9 +34,9 @@ def client_file(name: str | None) -> Path:
 
 def warn_of_other_python(name: str) -> str:
     """Return a warning if the cluster runs another version of Python than this process; else an empty string."""
-    cluster_version = str(ClusterFolder(home_folder(), name).plugin_notes().get("python", ""))
+    cluster_version = PYTHON.load(ClusterFolder(home_folder(), name).plugin_notes().get(PYTHON.key))
     own_version = ".".join(platform.python_version_tuple()[:2])
-    if cluster_version in {"", own_version}:
+    if cluster_version in {None, own_version}:
         return ""
     return (
         f"this is Python {own_version} and {name} runs {cluster_version}: functions that you send will not load there"

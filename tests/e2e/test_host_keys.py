@@ -45,8 +45,8 @@ class Born:
     def nodes(self, cluster=None):
         known = self.folder.host_keys().get(MACHINE)
         key = known or self.server.host_key
-        id_ = f"{MACHINE}@{self.boot}"
-        return [self.server.node(id=id_, host_key=key, bootstrap_key=known is None, facets=self.facets, cores=None)]
+        identity = {"id": f"{MACHINE}@{self.boot}", "machine_id": MACHINE, "boot_id": self.boot}
+        return [self.server.node(**identity, host_key=key, bootstrap_key=known is None, facets=self.facets, cores=None)]
 
 
 @dataclass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
-from clusterctl.model import MASTER, Node, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, Market, Node, NodeSpec, Plan, Request
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 HERE = "192.0.2.7/32"
 OPTIONS = Ec2Options(address="private", allow_from=(HERE,))
-WORKER = NodeSpec("node001", types=("c7i.large", "c7a.large"), market="on-demand", image="debian-12")
-SPOT = replace(WORKER, market="spot", bid="0.10")
-BOTH = replace(WORKER, market="spot-with-fallback", bid="0.10")
+WORKER = NodeSpec("node001", types=("c7i.large", "c7a.large"), market=Market.ON_DEMAND, image="debian-12")
+SPOT = replace(WORKER, market=Market.SPOT, bid=Decimal("0.10"))
+BOTH = replace(WORKER, market=Market.SPOT_WITH_FALLBACK, bid=Decimal("0.10"))
 
 
 def plan_of(size: int, worker: NodeSpec = WORKER, *, cluster: str = "lab", **changes: object) -> Plan:
     """A master on demand, and workers like this one."""
     aliases = [MASTER, *(f"node{number:03d}" for number in range(1, size))]
-    master = replace(worker, alias=MASTER, market="on-demand", bid="")
+    master = replace(worker, alias=MASTER, market=Market.ON_DEMAND, bid=None)
     nodes = (master, *(replace(worker, alias=alias) for alias in aliases[1:]))
     plan = Plan(
         cluster=cluster,

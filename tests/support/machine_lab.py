@@ -81,6 +81,7 @@ class Lab:
             alias,
             cluster=self.name,
             id=identity,
+            machine_id=identity,
             address=address,
             private_address=address,
             user="root",

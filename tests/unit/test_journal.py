@@ -9,13 +9,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.errors import StateError
-from clusterctl.journal import ClusterFolder
+from clusterctl.journal import ClusterFolder, describe_overrides
+from clusterctl.model import Market, NodeOverrides
 from clusterctl.testing import fake_node
 
 
@@ -145,6 +147,24 @@ class TestJournal:
         assert folder.last_provider() is None
         assert folder.last_template() is None
 
+    def test_what_was_asked_for_one_node_comes_back_as_it_was(self, folder):
+        own = NodeOverrides(types=("r7i.large",), market=Market.SPOT, bid=Decimal("0.10"), image="ami-1", vcpus=2.0)
+        assert describe_overrides(NodeOverrides()) == {}
+        create(folder, "node001", special={"node001": describe_overrides(own)})
+        assert folder.node_overrides() == {"node001": own}
+        folder.record("remove", nodes=["node001"])
+        assert folder.node_overrides() == {}
+
+    def test_what_earlier_versions_wrote_of_one_node_is_read(self, folder):
+        special = {"types": ["c7a.large", "c7i.large"], "bid": "0.07", "market": "spot-with-fallback"}
+        create(folder, "node001", "node002", special={"node001": special, "node002": {}})
+        assert folder.node_overrides() == {
+            "node001": NodeOverrides(
+                types=("c7a.large", "c7i.large"), bid=Decimal("0.07"), market=Market.SPOT_WITH_FALLBACK
+            ),
+            "node002": NodeOverrides(),
+        }
+
     def test_notes_keep_the_last_value_of_each_key(self, folder):
         for key, value in (("a", 1), ("b", [1, 2]), ("a", {"x": None})):
             folder.record("note", key=key, value=value)
@@ -195,7 +215,7 @@ class TestHostKeys:
 
     @pytest.fixture
     def born(self, folder):
-        node = fake_node(id="i-1@10:00", host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True)
+        node = fake_node(id="i-1@10:00", machine_id="i-1", host_key="ssh-ed25519 THROWAWAY", bootstrap_key=True)
         folder.pin_host_keys([node, fake_node("node001", address="10.0.0.1")])
         return node
 
@@ -203,6 +223,13 @@ class TestHostKeys:
     def pinned(folder, name="127.0.0.1"):
         lines = [line.split(" ", 1) for line in folder.known_hosts_file.read_text().splitlines()]
         return [key for host, key in lines if host == name]
+
+    def test_what_earlier_versions_recorded_is_the_machines_for_all_its_boots(self, folder, born):
+        folder.record("host_key", node="master", id="i-1@10:00", key="ssh-ed25519 OLD")
+        folder.record("host_key_made", node="master", id="i-1@10:00", key="ssh-ed25519 OLD")
+        assert folder.host_keys() == {"i-1": "ssh-ed25519 OLD"}
+        folder.pin_host_keys([replace(born, id="i-1@12:00")])
+        assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY", "ssh-ed25519 OLD"]
 
     def test_the_one_that_comes_is_accepted_before_it_is_shown_and_then_no_other(self, folder, born):
         assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY"]
@@ -217,7 +244,9 @@ class TestHostKeys:
     def test_the_next_run_of_the_program_accepts_the_last_one_that_was_made(self, folder, born):
         folder.expect_host_key(born, "ssh-ed25519 FIRST")
         folder.expect_host_key(born, "ssh-ed25519 SECOND")
-        folder.pin_host_keys([replace(born, id="i-1@12:00"), replace(born, id="i-2@12:00", address="10.0.0.2")])
+        folder.pin_host_keys(
+            [replace(born, id="i-1@12:00"), replace(born, id="i-2@12:00", machine_id="i-2", address="10.0.0.2")]
+        )
         assert self.pinned(folder) == ["ssh-ed25519 THROWAWAY", "ssh-ed25519 SECOND"]
         assert self.pinned(folder, "10.0.0.2") == ["ssh-ed25519 THROWAWAY"]
 
@@ -227,7 +256,10 @@ class TestHostKeys:
         assert self.pinned(folder) == ["ssh-ed25519 OWN"]
 
     def test_many_nodes_may_get_theirs_at_once(self, folder):
-        nodes = [fake_node(f"node{n:03d}", id=f"i-{n}", address=f"10.0.0.{n}", bootstrap_key=True) for n in range(40)]
+        nodes = [
+            fake_node(f"node{n:03d}", id=f"i-{n}", machine_id=f"i-{n}", address=f"10.0.0.{n}", bootstrap_key=True)
+            for n in range(40)
+        ]
         folder.pin_host_keys(nodes)
 
         def change(node):

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, asdict, fields, is_dataclass
 from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl import events, model
+from clusterctl import clock, events, model, notes
 from clusterctl.config import ini, settings, starcluster, validation
 from clusterctl.environment import lock
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.providers import money
-from clusterctl.providers.ec2.launch import fleet_requests
+from clusterctl.providers.ec2 import instance_reader
+from clusterctl.providers.ec2.launch import context, fleet_requests
 from clusterctl.providers.ec2.pricing import quotas, quote, spending
 from clusterctl.testing import fake_node
 
 MODULES = (
+    clock,
     events,
     model,
+    notes,
     ini,
     settings,
     starcluster,
@@ -27,11 +31,21 @@ MODULES = (
     endpoints,
     known_hosts,
     money,
+    instance_reader,
+    context,
     fleet_requests,
     quotas,
     quote,
     spending,
 )
+
+
+def test_the_text_of_a_market_is_what_configs_journals_and_programs_have():
+    markets = list(model.Market)
+    assert [str(market) for market in markets] == ["spot", "spot-with-fallback", "on-demand", ""]
+    assert [f"{market}" for market in markets] == [market.value for market in markets]
+    assert json.dumps({"market": markets}, indent=1) == json.dumps({"market": [*map(str, markets)]}, indent=1)
+    assert model.Market("spot") == "spot", "plugins of old compare it with a text"
 
 
 def test_the_master_is_known_by_its_alias():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.config.provider_options import check_provider_options, machine_settings
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import Machines, Request
+from clusterctl.model import Machines, Market, NodeOverrides, Request
 
 
 def plan(
@@ -129,15 +131,19 @@ class TestPlan:
         assert markets(force_spot_master=True) == ["on-demand"] * 3
         assert markets(market="spot") == ["on-demand", "spot", "spot"]
         assert markets(spot_bid="0.1", market="on-demand") == ["on-demand"] * 3
-        assert [node.bid for node in plan(provider="ec2", spot_bid="0.1").nodes] == ["", "0.1", "0.1"]
+        bid = Decimal("0.1")
+        assert [node.bid for node in plan(provider="ec2", spot_bid="0.1").nodes] == [None, bid, bid]
 
     def test_nobody_but_ec2_has_markets(self):
         assert [node.market for node in plan(spot_bid="0.1").nodes] == ["", "", ""]
 
     def test_a_node_may_have_been_asked_for_with_something_of_its_own(self):
-        special = {"node001": {"types": ("r7i.large",), "bid": "0.2", "market": "spot"}}
+        special = {"node001": NodeOverrides(types=("r7i.large",), bid=Decimal("0.2"), market=Market.SPOT)}
         made = plan(provider="ec2", node_instance_type="c7i.large", special=special)
-        assert [(n.types, n.bid) for n in made.nodes[1:]] == [(("r7i.large",), "0.2"), (("c7i.large",), "")]
+        assert [(n.types, n.bid, n.market) for n in made.nodes[1:]] == [
+            (("r7i.large",), Decimal("0.2"), Market.SPOT),
+            (("c7i.large",), None, Market.ON_DEMAND),
+        ]
 
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.clock import utc_now
 from clusterctl.text import format_age, format_utc, plural
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _show_findings(findings: GcFindings, doomed: Sequence[UnneededResource]) -> 
     if not findings.unneeded:
         click.echo(f">>> nothing that no cluster needs, in {plural(findings.regions, 'region')}")
         return
-    now, doomed_keys = datetime.now(timezone.utc), {item.resource.key for item in doomed}
+    now, doomed_keys = utc_now(), {item.resource.key for item in doomed}
     rows = []
     for item in findings.unneeded:
         resource = item.resource

@@ -96,4 +96,4 @@ def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) 
         )
     node = context.make_cluster(context.provider.nodes(name)).node(alias)
     regions = [str(event["region"]) for event in context.folder.events() if event["event"] == "ec2"]
-    return node.id.partition("@")[0], region or (regions[-1] if regions else None)
+    return node.machine_id, region or (regions[-1] if regions else None)

@@ -11,6 +11,7 @@ import click
 
 from clusterctl.cli.arguments import json_option, region_option
 from clusterctl.cli.output import show_json
+from clusterctl.clock import utc_now
 from clusterctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def spothistory(
 
 
 def _parse_period(days: int | None, start: str | None, end: str | None) -> tuple[datetime, datetime]:
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     if days is not None and start is not None:
         raise UsageError("-d and -s both say when it begins", remedy="leave one of them out")
     ended = min(now, _parse_time(end)) if end else now

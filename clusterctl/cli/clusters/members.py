@@ -6,30 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import Dollars, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import CostPrompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.model import Market, NodeOverrides
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
-MARKETS = ("spot", "spot-with-fallback", "on-demand")
+MARKETS = tuple(market.value for market in Market if market != Market.NONE)
 
 
 def _split_aliases(aliases: Sequence[str]) -> list[str]:
     return [alias for given in aliases for alias in given.split(",") if alias]
 
 
-def _spec_fields(*, instance_type: str, image_id: str, bid: float | None, market: str | None) -> dict[str, object]:
-    """Return the options for new nodes on the command line, as fields of a `NodeSpec`."""
-    fields: dict[str, object] = {
-        "types": tuple(_split_aliases([instance_type])),
-        "image": image_id,
-        "bid": "" if bid is None else f"{bid:g}",
-        "market": market or ("spot-with-fallback" if bid is not None else ""),
-    }
-    return {key: value for key, value in fields.items() if value}
+def _read_overrides(
+    *, instance_type: str, image_id: str, bid: Decimal | None, market: str | None
+) -> NodeOverrides | None:
+    """Return what the command line says of the new nodes; None if it says nothing."""
+    fallback = Market.NONE if bid is None else Market.SPOT_WITH_FALLBACK
+    overrides = NodeOverrides(
+        types=tuple(_split_aliases([instance_type])),
+        image=image_id,
+        bid=bid,
+        market=Market(market) if market else fallback,
+    )
+    return None if overrides == NodeOverrides() else overrides
 
 
 @click.command()
@@ -38,7 +43,7 @@ def _spec_fields(*, instance_type: str, image_id: str, bid: float | None, market
 @click.option("-a", "--alias", "aliases", multiple=True, help="What to call it; may be repeated, or a comma list.")
 @click.option("-I", "--instance-type", default="", help="ec2: types, any of which may be taken; a comma list.")
 @click.option("-i", "--image-id", default="", help="Image of the new nodes.")
-@click.option("-b", "--bid", type=click.FloatRange(min=0, min_open=True), help="ec2: most to pay for an hour, in USD.")
+@click.option("-b", "--bid", type=Dollars(), help="ec2: most to pay for an hour, in USD.")
 @click.option("--market", type=click.Choice(MARKETS), help="ec2: how the new nodes are bought.")
 @buy_option
 @json_option
@@ -70,7 +75,7 @@ def addnode(
             context,
             _split_aliases(aliases),
             num_nodes,
-            differing=_spec_fields(**differing),
+            differing=_read_overrides(**differing),
             approve=None if yes else asking,
         )
     if as_json:

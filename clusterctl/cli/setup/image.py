@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from click.shell_completion import CompletionItem
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.clock import Stopwatch
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
     missing = [str(path) for path in (*certificates, *([rootfs] if rootfs else [])) if not path.is_file()]
     if missing:
         raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
-    began = time.monotonic()
+    watch = Stopwatch()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
     built = base_image_provider().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
-    seconds = time.monotonic() - began
+    seconds = watch.elapsed_s
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
     else:

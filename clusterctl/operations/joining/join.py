@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
 from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER, Facet, NodeState, Step
@@ -115,8 +115,8 @@ class _Joiner:
         self._plan = plan
         self._total = total
         self._count = 0
-        self._checked_at = time.monotonic()
         self._pause_s = _ALIVE_EVERY_S
+        self._next_check = Deadline.after(self._pause_s)
         self._alive: set[str] | None = None
         """The aliases that existed at the last question to the provider; None before the first."""
         self._reported: set[str] = set()
@@ -142,9 +142,9 @@ class _Joiner:
         except RefusedError:
             raise
         except RemoteError as exc:
-            if time.monotonic() - self._checked_at > self._pause_s:
-                self._checked_at = time.monotonic()
+            if self._next_check.is_over:
                 self._pause_s = min(2 * self._pause_s, _ALIVE_AT_LEAST_S)
+                self._next_check = Deadline.after(self._pause_s)
                 # An error of the provider says nothing about the node: the provider is asked again later.
                 with suppress(ProviderError):
                     nodes = self._context.provider.nodes(self._context.name)

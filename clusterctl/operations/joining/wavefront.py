@@ -10,10 +10,10 @@ import heapq
 import itertools
 import queue
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Step
 
@@ -89,18 +89,18 @@ class Wavefront:
         self._chain = [SSH, *plugins]
         self._act = act
         self._when_reachable = when_reachable
-        self._deadline_s = deadline_s
+        self._deadline = Deadline.after(deadline_s)
         self._timeout_s = timeout_s or deadline_s
         self._independent = {SSH, *independent}
         self._on_end = on_end
         self._on_joined = on_joined
-        self._began = time.monotonic()
+        self._watch = Stopwatch()
         self._done: set[Act] = set()
         self._results: queue.SimpleQueue[tuple[Act, float, int, ClusterctlError | None]] = queue.SimpleQueue()
         self._work: queue.PriorityQueue[tuple[int, int, Act]] = queue.PriorityQueue()
         self._count = itertools.count()
         self._queued = 0
-        self._retries: list[tuple[float, Act]] = []
+        self._retries: list[tuple[Deadline, Act]] = []
         self._ready: dict[Act, tuple[float, str]] = {}
         self.outcome = JoinOutcome()
 
@@ -124,25 +124,23 @@ class Wavefront:
 
     def _handle_next(self) -> bool:
         """Handle one result, or queue the retries that are due. Return False at the deadline."""
-        left = self._deadline_s - self._elapsed_s()
-        if left <= 0:
+        if self._deadline.is_over:
             return False
-        if self._retries:
-            left = min(left, max(0.0, self._retries[0][0] - self._elapsed_s()))
+        until = min(self._deadline, self._retries[0][0]) if self._retries else self._deadline
         try:
-            act, began, commands, error = self._results.get(timeout=left)
+            act, began, commands, error = self._results.get(timeout=until.left_s)
         except queue.Empty:
             self._requeue_due()
             return True
         self._queued -= 1
         if isinstance(error, NotYetError):
-            heapq.heappush(self._retries, (self._elapsed_s() + error.pause_s, act))
+            heapq.heappush(self._retries, (Deadline.after(error.pause_s), act))
         else:
             self._end_act(act, began, commands, error)
         return True
 
     def _requeue_due(self) -> None:
-        while self._retries and self._retries[0][0] <= self._elapsed_s():
+        while self._retries and self._retries[0][0].is_over:
             self._submit_act(heapq.heappop(self._retries)[1])
 
     def _end_act(self, act: Act, began: float, commands: int, error: ClusterctlError | None) -> None:
@@ -245,4 +243,4 @@ class Wavefront:
             )
 
     def _elapsed_s(self) -> float:
-        return time.monotonic() - self._began
+        return self._watch.elapsed_s

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl import hub
+from clusterctl.clock import Deadline
 from clusterctl.model import Facet, NodeState
 from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
@@ -179,9 +178,9 @@ def engines_answer(check_context: CheckContext) -> None:
     require_that(ids, "no engines were set up")
     with _open_client(check_context) as client:
         # The controller notices engines whose machines ended suddenly by their missing heartbeats.
-        deadline = time.monotonic() + _SETTLED_S
-        while sorted(client.ids) != ids and time.monotonic() < deadline:
-            threading.Event().wait(_LOOK_S)
+        for _ in Deadline.after(_SETTLED_S).polls(_LOOK_S):
+            if sorted(client.ids) == ids:
+                break
         require_that(sorted(client.ids) == ids, f"registered are {sorted(client.ids)}, expected {ids}")
         view = client[:]
         # Not execute(): it also waits for the engines' output, which a late subscription never receives.

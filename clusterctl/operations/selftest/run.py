@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
+from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError
+from clusterctl.model import Market
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.selftest.checks import CHECKS, Check, CheckFailedError, require_that
@@ -53,7 +53,7 @@ def smallest_cluster_options(types: str = "", *, arch: str = "x86_64") -> dict[s
         "min_size": "2",
         "node_instance_type": instance_types,
         "master_instance_type": instance_types,
-        "market": "spot-with-fallback",
+        "market": Market.SPOT_WITH_FALLBACK.value,
         "force_spot_master": "no",
         "lifetime": "2",
         "plugins": "ipcluster",
@@ -100,7 +100,7 @@ def run_selftest(
 
 
 def _run_check(check: Check, check_context: CheckContext) -> CheckResult:
-    began = time.monotonic()
+    watch = Stopwatch()
     why = ""
     try:
         check.run_check(check_context)
@@ -110,7 +110,7 @@ def _run_check(check: Check, check_context: CheckContext) -> CheckResult:
         why = str(exc)
     except Exception as exc:  # noqa: BLE001  any error: this check failed, and the others still run
         why = f"{type(exc).__name__}: {exc}"
-    return CheckResult(check.promise, not why, " ".join(why.split()), time.monotonic() - began)
+    return CheckResult(check.promise, not why, " ".join(why.split()), watch.elapsed_s)
 
 
 def _end_cluster(check_context: CheckContext) -> None:
@@ -122,9 +122,11 @@ def _require_no_leftovers(check_context: CheckContext) -> None:
     context = check_context.make_context(None)
     if not isinstance(context.provider, Audited):
         return
-    deadline = time.monotonic() + _GONE_S
-    while (left := context.provider.leftovers(context.name)) and time.monotonic() < deadline:
-        threading.Event().wait(_LOOK_S)
+    left: Sequence[str] = ()
+    for _ in Deadline.after(_GONE_S).polls(_LOOK_S):
+        left = context.provider.leftovers(context.name)
+        if not left:
+            break
     require_that(not left, f"still there: {', '.join(left)}")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
@@ -158,7 +158,7 @@ def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
             ("root/.ssh/authorized_keys", f"{authorized}\n", 0o600),
         ):
             member = tarfile.TarInfo(path)
-            member.mode, member.mtime = mode, int(time.time())
+            member.mode, member.mtime = mode, int(utc_now().timestamp())
             if text is None:
                 member.type = tarfile.DIRTYPE
                 tar.addfile(member)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import pause
 from clusterctl.errors import ProviderError
 from clusterctl.providers.base import ignore_event, machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
@@ -101,7 +101,7 @@ class DockerProvider:
         leftovers: list[str] = []
         for attempt in range(_TRIES):
             if attempt:
-                threading.Event().wait(_BETWEEN_S)  # the engine releases networks and volumes a moment later
+                pause(_BETWEEN_S)  # the engine releases networks and volumes a moment later
             leftovers = self._remove_once(api, cluster, aliases)
             if not leftovers:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import MASTER, Facet, Node, NodeState
@@ -11,7 +12,7 @@ from clusterctl.providers.base import machine_layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_CACHE})
+FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Facet.SHARED_CACHE})
 LOOPBACK = "127.0.0.1"
 OWNER = "clusterctl.owner"
 CLUSTER = "clusterctl.cluster"
@@ -94,6 +95,9 @@ class Container:
             alias=record.alias,
             cluster=record.cluster,
             id=f"{self.id[:12]}@{self.started}",
+            machine_id=self.id[:12],
+            boot_id=self.started,
+            launched_at=_parse_time(self.started),
             state=_STATES.get(self.state, NodeState.STOPPED),
             address=LOOPBACK,
             private_address=record.address,
@@ -105,6 +109,14 @@ class Container:
             cores=record.cores,
             type=record.image,
         )
+
+
+def _parse_time(text: str) -> datetime | None:
+    """Return a time of Docker's, such as ``2026-01-01T00:09:00.123456789Z``, to the second."""
+    try:
+        return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
 
 
 def parse_container(inspected: Mapping[str, Any]) -> Container:

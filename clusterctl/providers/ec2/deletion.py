@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
+    from clusterctl.clock import Deadline
     from clusterctl.providers.ec2.aws import Aws
 
 _EVERY_S = 3.0
@@ -23,23 +22,25 @@ def is_gone(error: AwsError) -> bool:
     return error.code.endswith(_GONE)
 
 
-def delete_resource(aws: Aws, operation: str, *, deadline: float, **named: str) -> AwsError | None:
+def delete_resource(aws: Aws, operation: str, *, deadline: Deadline, **named: str) -> AwsError | None:
     """Delete one resource; return the error that kept it, or None.
 
     Args:
         aws: the account.
         operation: the EC2 operation that deletes it.
-        deadline: deadline for others to stop using it, as a time of `time.monotonic`.
+        deadline: deadline for others to stop using it.
         named: the parameter of the operation that identifies the resource.
     """
-    while True:
+    held = None
+    for _ in deadline.polls(_EVERY_S):
         try:
             aws.call("ec2", operation, **named)
         except AwsError as exc:
             if is_gone(exc):
                 return None
-            if not exc.code.endswith(_HELD) or time.monotonic() > deadline:
+            if not exc.code.endswith(_HELD):
                 return exc
-            threading.Event().wait(_EVERY_S)
+            held = exc
         else:
             return None
+    return held

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
 from clusterctl.providers.base import Image
 from clusterctl.providers.ec2 import tags
@@ -165,13 +164,12 @@ def create_image(aws: Aws, instance: str, *, name: str, resource_tags: Mapping[s
         Name=name,
         TagSpecifications=tags.tag_specifications(resource_tags, "image", "snapshot"),
     )["ImageId"]
-    deadline = time.monotonic() + _SAVE_S
     state = "pending"
-    while state == "pending" and time.monotonic() < deadline:
+    for _ in Deadline.after(_SAVE_S).polls(_SAVE_EVERY_S):
         images = aws.call("ec2", "describe_images", Filters=[{"Name": "image-id", "Values": [image_id]}])["Images"]
         state = images[0]["State"] if images else "pending"
-        if state == "pending":
-            threading.Event().wait(_SAVE_EVERY_S)
+        if state != "pending":
+            break
     if state != "available":
         raise ProviderError(
             f"the image {image_id} is {state}, after {_SAVE_S / 60:.0f} minutes at most",

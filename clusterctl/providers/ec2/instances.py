@@ -2,111 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clusterctl.model import MASTER, Access, Facet, Node, NodeState
 from clusterctl.providers.base import machine_layout
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.instance_reader import LIVING_STATES, read_instances
+from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.options import Options
 
 LOGIN_USER = "clusterctl"
 """The user that clusterctl logs in as, on every image. cloud-init makes it, with sudo and the cluster's own key."""
-LIVING_STATES = ("pending", "running", "stopping", "stopped")
-"""Instance states, as EC2 names them, in which an instance exists and costs money."""
-ENDED_STATES = ("shutting-down", "terminated")
-"""EC2 still lists instances about an hour after they ended."""
 _STATES = {
     "pending": NodeState.PENDING,
     "running": NodeState.RUNNING,
     "stopping": NodeState.STOPPED,
     "stopped": NodeState.STOPPED,
 }
-_PAGE = 1000
 
 
-@dataclass(frozen=True)
-class Instance:
-    """One of our instances."""
+def make_node(
+    instance: Instance,
+    alias: str,
+    *,
+    options: Options,
+    host_keys: Mapping[str, str],
+    cli_options: Sequence[str] = (),
+) -> Node:
+    """Return an instance as a `Node`.
 
-    id: str
-    state: str
-    """As EC2 names it."""
-    launched_at: str
-    """When this boot was requested, ISO 8601. It changes at a stop and start."""
-    type: str
-    zone: str
-    subnet: str
-    vpc: str
-    market: str
-    """``spot`` or ``on-demand``."""
-    private_address: str
-    public_address: str
-    ipv6: str
-    volumes: tuple[str, ...]
-    reason: str
-    """Reason of the present state, if AWS gives one."""
-    tags: Mapping[str, str]
-
-    @property
-    def cluster(self) -> str:
-        """The name of the cluster that the instance belongs to."""
-        return self.tags.get(tags.CLUSTER, "")
-
-    @property
-    def is_master(self) -> bool:
-        """Whether the instance was launched as the master."""
-        return self.tags.get(tags.ROLE) == MASTER
-
-    def choose_address(self, preference: str) -> str:
-        """Return the address by which the laptop reaches the instance; empty while it has none of that kind.
-
-        Args:
-            preference: ``auto``, ``public``, ``private`` or ``ipv6``.
-        """
-        addresses = {
-            "public": self.public_address,
-            "private": self.private_address,
-            "ipv6": self.ipv6,
-            "auto": self.public_address or self.private_address,
-        }
-        return addresses[preference]
-
-    def to_node(
-        self, alias: str, *, options: Options, host_keys: Mapping[str, str], cli_options: Sequence[str] = ()
-    ) -> Node:
-        """Return the instance as a `Node`.
-
-        Args:
-            alias: of the node in its cluster.
-            options: of the template.
-            cli_options: options of the program `aws` for account and region.
-            host_keys: host keys that nodes generated themselves, by instance id.
-        """
-        own_key = host_keys.get(self.id, "")
-        return Node(
-            alias=alias,
-            cluster=self.cluster,
-            id=f"{self.id}@{self.launched_at}",
-            state=_STATES.get(self.state, NodeState.GONE),
-            address=self.id if options.ssm else self.choose_address(options.address),
-            private_address=self.private_address,
-            port=22,
-            user=LOGIN_USER,
-            host_key=own_key or self.tags.get(tags.HOST_KEY, ""),
-            bootstrap_key=not own_key,
-            layout=machine_layout(self.tags.get(tags.USER, "")),
-            facets=instance_facets(shared_home=options.shared_home),
-            type=self.type,
-            market=self.market,
-            zone=self.zone,
-            access=Access(jump=options.jump, command=ssm_command(self.id, cli_options) if options.ssm else ()),
-        )
+    Args:
+        instance: as AWS describes it.
+        alias: of the node in its cluster.
+        options: of the template.
+        cli_options: options of the program `aws` for account and region.
+        host_keys: host keys that nodes generated themselves, by instance id.
+    """
+    own_key = host_keys.get(instance.id, "")
+    launched = format_utc(instance.launched_at)
+    address = instance.id if options.ssm else instance.choose_address(options.address)
+    return Node(
+        alias=alias,
+        cluster=instance.cluster,
+        id=f"{instance.id}@{launched}",
+        machine_id=instance.id,
+        boot_id=launched,
+        launched_at=instance.launched_at,
+        state=_STATES.get(instance.state, NodeState.GONE),
+        address=address,
+        private_address=instance.private_address,
+        port=22,
+        user=LOGIN_USER,
+        host_key=own_key or instance.tags.get(tags.HOST_KEY, ""),
+        bootstrap_key=not own_key,
+        layout=machine_layout(instance.tags.get(tags.USER, "")),
+        facets=instance_facets(shared_home=options.shared_home),
+        type=instance.type,
+        market=instance.market,
+        zone=instance.zone,
+        access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
+    )
 
 
 def instance_facets(*, shared_home: bool) -> frozenset[Facet]:
@@ -124,42 +85,7 @@ def ssm_command(instance: str, cli_options: Sequence[str]) -> tuple[str, ...]:
 def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING_STATES) -> list[Instance]:
     """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000."""
     cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
-    reservations = aws.pages(
-        "ec2",
-        "describe_instances",
-        "Reservations",
-        Filters=[cluster_filter, {"Name": "instance-state-name", "Values": [*states]}],
-        MaxResults=_PAGE,
-    )
-    found_instances = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
-    return sorted(found_instances, key=lambda instance: (instance.launched_at, instance.id))
-
-
-def _parse_instance(raw: Mapping[str, Any]) -> Instance:
-    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in raw.get("BlockDeviceMappings") or ()]
-    launched = raw.get("LaunchTime")
-    return Instance(
-        id=raw["InstanceId"],
-        state=raw["State"]["Name"],
-        launched_at=launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else "",
-        type=raw.get("InstanceType", ""),
-        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
-        subnet=raw.get("SubnetId", ""),
-        vpc=raw.get("VpcId", ""),
-        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
-        private_address=raw.get("PrivateIpAddress") or "",
-        public_address=raw.get("PublicIpAddress") or "",
-        ipv6=_first_ipv6(raw),
-        volumes=tuple(disk for disk in disks if disk),
-        reason=(raw.get("StateReason") or {}).get("Message", ""),
-        tags=tags.tags_of(raw),
-    )
-
-
-def _first_ipv6(raw: Mapping[str, Any]) -> str:
-    interfaces = raw.get("NetworkInterfaces") or ()
-    addresses = [entry["Ipv6Address"] for interface in interfaces for entry in interface.get("Ipv6Addresses") or ()]
-    return addresses[0] if addresses else ""
+    return read_instances(aws, cluster_filter, states=states)
 
 
 class Named(Protocol):

@@ -11,6 +11,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.journal import read_machine_keys
+from clusterctl.model import Market
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,8 +30,8 @@ class Launch:
     """The client token, and the value of the tag `clusterctl:attempt` on the instances."""
     role: str
     """``master`` or ``worker``."""
-    market: str
-    """``spot`` or ``on-demand``."""
+    market: Market
+    """`SPOT` or `ON_DEMAND`."""
     aliases: tuple[str, ...]
     template: str
     """The name of the launch template, which exists until the launch is settled."""
@@ -55,7 +58,7 @@ class LaunchJournal:
             self._journal.record(_IDENTITY, uuid=chosen, region=region)
         return chosen
 
-    def new_token(self, role: str, market: str) -> str:
+    def new_token(self, role: str, market: Market) -> str:
         """Return a new client token, made of the cluster, the number of the launch, the role and the market."""
         attempt = sum(event["event"] == _LAUNCH for event in self._journal.events()) + 1
         facts = f"{self.read_identity()[0]} {attempt} {role} {market}"
@@ -67,7 +70,7 @@ class LaunchJournal:
             _LAUNCH,
             token=launch.token,
             role=launch.role,
-            market=launch.market,
+            market=launch.market.value,
             aliases=list(launch.aliases),
             template=launch.template,
             request=launch.request,
@@ -85,7 +88,7 @@ class LaunchJournal:
             Launch(
                 token=event["token"],
                 role=event["role"],
-                market=event["market"],
+                market=Market(event["market"]),
                 aliases=tuple(event["aliases"]),
                 template=event["template"],
                 request=event["request"],
@@ -121,5 +124,4 @@ class LaunchJournal:
 
     def host_keys(self) -> dict[str, str]:
         """Return the host keys that nodes generated themselves, by instance id."""
-        entries = [event for event in self._journal.events() if event["event"] == "host_key"]
-        return {str(event["id"]).partition("@")[0]: str(event["key"]) for event in entries}
+        return read_machine_keys(self._journal.events())

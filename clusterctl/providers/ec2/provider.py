@@ -5,15 +5,17 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import MASTER, Problem
+from clusterctl.model import MASTER, Market, Problem
 from clusterctl.providers.base import ignore_event
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
+from clusterctl.providers.ec2.launch.context import LaunchContext
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import EventHandler, Image, Journal
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.money import Estimate, Spending
@@ -90,14 +92,17 @@ class Ec2Provider:
 
     def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
-        aws = self._aws_for(plan.cluster)
-        launch_journal = LaunchJournal(self._journal(plan.cluster))
-        transaction = Transaction(aws, self._options, plan, launch_journal, owner=self._owner, report=report)
-
-        def discover(specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
-            return self._inputs_for(plan.cluster, specs, zone)
-
-        instances_by_alias = transaction.provision(discover, public_key=public_key)
+        context = LaunchContext(
+            aws=self._aws_for(plan.cluster),
+            options=self._options,
+            plan=plan,
+            journal=LaunchJournal(self._journal(plan.cluster)),
+            owner=self._owner,
+            public_key=public_key,
+            discover=partial(self._inputs_for, plan.cluster),
+            report=report,
+        )
+        instances_by_alias = Transaction(context).provision()
         wanted = {spec.alias for spec in plan.nodes}
         return self._nodes_of(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
@@ -140,8 +145,8 @@ class Ec2Provider:
         running = [
             instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
         ]
-        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == "spot"])
-        teardown.stop_instances(aws, [instance.id for instance in running if instance.market != "spot"])
+        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == Market.SPOT])
+        teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""
@@ -240,6 +245,6 @@ class Ec2Provider:
         keys = LaunchJournal(self._journal(cluster)).host_keys()
         login = self._here.cli_options
         return [
-            instance.to_node(alias, options=self._options, host_keys=keys, cli_options=login)
+            instances.make_node(instance, alias, options=self._options, host_keys=keys, cli_options=login)
             for alias, instance in instances_by_alias.items()
         ]

@@ -6,12 +6,12 @@ import contextlib
 import os
 import signal
 import sys
-import time
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 import psutil
 
+from clusterctl.clock import Deadline
 from clusterctl.providers.local.nodes import Record, Running, write_json
 from clusterctl.providers.local.processes import (
     adopt_orphans,
@@ -159,17 +159,16 @@ def _frozen_descendants() -> list[psutil.Process]:
 
 def _reap_children(timeout_s: float) -> bool:
     """Reap ended children, orphans included. Return True once no child is left, False when the time is over."""
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline.after(timeout_s)
     while True:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return True
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        if deadline.is_over:
             return False
         if sys.platform == "linux":
-            signal.sigtimedwait({signal.SIGCHLD}, left_s)
+            signal.sigtimedwait({signal.SIGCHLD}, deadline.left_s)
         else:  # orphans are not adopted on this system
             return False

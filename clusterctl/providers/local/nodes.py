@@ -7,16 +7,17 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
-import time
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
+from clusterctl.files import write_atomically
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
 from clusterctl.providers.local.processes import is_alive
 
@@ -66,14 +67,7 @@ class Running:
 
 def write_json(path: Path, value: Record | Running) -> None:
     """Write a file atomically, readable by its owner only."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor, not a path
-            json.dump(asdict(value), file, indent=1)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(asdict(value), indent=1))
 
 
 def read_record(folder: Path) -> Record | None:
@@ -108,7 +102,7 @@ def state_of(folder: Path, record: Record) -> NodeState:
     if running is None:
         if record.launcher and is_alive(record.launcher, record.launcher_mark):
             return NodeState.PENDING
-        if not record.launcher and time.time() - record.booted_s < _BOOT_S:
+        if not record.launcher and utc_now().timestamp() - record.booted_s < _BOOT_S:
             return NodeState.PENDING
         running = read_running(folder, record.boot)  # it may have started between the two checks
     return NodeState.RUNNING if running and is_alive(running.pid, running.mark) else NodeState.STOPPED
@@ -121,6 +115,9 @@ def node_of(folder: Path, record: Record, *, cache: Path) -> Node:
         alias=record.alias,
         cluster=record.cluster,
         id=f"{record.alias}-{record.boot}",
+        machine_id=str(folder),
+        boot_id=record.boot,
+        launched_at=datetime.fromtimestamp(record.booted_s, timezone.utc),
         state=state_of(folder, record),
         address=record.address,
         private_address=record.address,

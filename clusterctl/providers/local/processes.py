@@ -8,12 +8,12 @@ import os
 import select
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+
+from clusterctl.clock import Deadline, pause
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -66,13 +66,12 @@ def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[
 
     A zombie counts as ended: a container may lack a parent that reaps it, and psutil's own wait would wait for that.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline.after(timeout_s)
     alive = list(processes)
     while alive := [process for process in alive if _is_running(process)]:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        if deadline.is_over:
             break
-        _await_one(alive[0].pid, left_s)
+        _await_one(alive[0].pid, deadline.left_s)
     return alive
 
 
@@ -124,7 +123,7 @@ def _await_one(pid: int, timeout_s: float) -> None:
         except ProcessLookupError:
             return
         except OSError:  # not supported in this container, or no descriptor left
-            threading.Event().wait(min(timeout_s, _POLL_S))
+            pause(min(timeout_s, _POLL_S))
             return
         try:
             poller = select.poll()
@@ -133,7 +132,7 @@ def _await_one(pid: int, timeout_s: float) -> None:
         finally:
             os.close(descriptor)
     else:
-        threading.Event().wait(min(timeout_s, _POLL_S))
+        pause(min(timeout_s, _POLL_S))
 
 
 def adopt_orphans() -> bool:

@@ -8,13 +8,14 @@ import os
 import re
 import secrets
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uv
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
+from clusterctl.files import write_atomically
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.base import ignore_event
@@ -190,7 +191,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
             cores=cores,
             run=str(run),
             boot=secrets.token_hex(4),
-            booted_s=time.time(),
+            booted_s=utc_now().timestamp(),
         )
         write_json(folder / "node.json", prepared)
     except BaseException:
@@ -201,11 +202,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
 
 def _new_host_key(folder: Path) -> str:
     private, public = new_key_pair("")
-    path = folder / "host_key"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  # a descriptor, not a path
-        file.write(private.reveal())
+    write_atomically(folder / "host_key", private.reveal())
     return public
 
 

@@ -157,6 +157,7 @@ def _make_node(record: Record, alias: str) -> Node:
         cluster=record.cluster,
         # The same id after a reboot: systemd restarts the services.
         id=f"{alias}@{host.address}:{host.port}#{member.taken}",
+        machine_id=f"{host.address}:{host.port}",
         state=NodeState.RUNNING,
         address=host.address,
         private_address=host.private_address,

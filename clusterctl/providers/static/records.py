@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.files import write_atomically
 from clusterctl.providers.static.hosts import Host
 
 if TYPE_CHECKING:
@@ -89,16 +89,12 @@ class Records:
     def write_record(self, record: Record) -> None:
         """Write a cluster's record. A record without members is deleted."""
         path = self._record_path(record.cluster)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             if not record.members:
                 path.unlink(missing_ok=True)
                 return
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(asdict(record), file, indent=1)
-            draft.replace(path)
+            write_atomically(path, json.dumps(asdict(record), indent=1))
         except OSError as exc:
-            draft.unlink(missing_ok=True)
             raise _write_error(path, exc) from exc
 
     def _record_path(self, cluster: str) -> Path:

@@ -13,6 +13,7 @@ from clusterctl.cli import output as output_module
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
 from clusterctl.events import Event, EventKind
 from clusterctl.secret import Secret
+from clusterctl.testing import FakeClock
 
 
 class Terminal(io.StringIO):
@@ -43,13 +44,11 @@ def test_with_json_stdout_holds_nothing_but_the_answer(capsys):
     assert ">>> Starting" in said.err
 
 
-def test_progress_elsewhere_is_a_line_every_few_seconds_and_the_last(capsys, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(output_module.time, "monotonic", lambda: now[0])
-    with Output() as show:
+def test_progress_elsewhere_is_a_line_every_few_seconds_and_the_last(capsys):
+    with FakeClock().installed() as clock, Output() as show:
         for done in (1, 2, 3):
             show(progress(done, total=5))
-        now[0] += 6
+        clock.advance(6)
         show(progress(4, total=5))
         show(progress(5, total=5))
     assert capsys.readouterr().out == ">>> Waiting: 1/5\n>>> Waiting: 4/5\n>>> Waiting: 5/5\n"

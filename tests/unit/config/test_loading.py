@@ -10,6 +10,7 @@ from clusterctl.config import draft, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import PermissionSection, Settings
 from clusterctl.errors import ConfigError, PluginError
+from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, SecretText, Section, comma_list
 from clusterctl.secret import Secret
 
@@ -286,3 +287,11 @@ def test_no_message_holds_a_secret(file):
 
 def test_lists_split_at_commas_and_line_ends():
     assert comma_list(" a, b,\n c\n,") == ("a", "b", "c")
+
+
+def test_a_market_is_one_of_three_words(file):
+    assert load(file, "[cluster a]\nMARKET = spot\n", template="a").cluster.market is Market.SPOT
+    assert load(file, "[cluster a]\nMARKET =\n", template="a").cluster.market is None
+    assert problems(file, "[cluster a]\nMARKET = sopt\n", template="a") == (
+        "[cluster a] MARKET: expected one of spot, spot-with-fallback, on-demand, got 'sopt' (did you mean spot?)",
+    )

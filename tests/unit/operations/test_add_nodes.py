@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import ProviderError, UsageError
+from clusterctl.model import Market, NodeOverrides
 from clusterctl.operations import leave
 from clusterctl.operations import start as launch
 from clusterctl.operations.plan import make_plan
@@ -54,7 +55,7 @@ class TestAddNodes:
 def test_what_a_node_was_asked_for_with_is_remembered_until_it_is_removed(lab, log):
     parts = lab.parts(recording(log))
     start_cluster(parts)
-    launch.add_nodes(parts, (), 1, differing={"types": ("r7i.large",), "market": "spot"})
+    launch.add_nodes(parts, (), 1, differing=NodeOverrides(types=("r7i.large",), market=Market.SPOT))
     spec = make_plan(parts, ("node002", "node003")).nodes
     assert [(each.types, each.market) for each in spec] == [((), ""), (("r7i.large",), "spot")]
     leave.remove_nodes(parts, ["node003"], 0)

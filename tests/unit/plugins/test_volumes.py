@@ -10,6 +10,7 @@ import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Volume
 from clusterctl.plugin.loader import NoOptions, find_plugin_class
+from clusterctl.providers.ec2.instances import instance_facets
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
@@ -45,11 +46,22 @@ def test_the_master_mounts_all_of_them_in_one_script_and_workers_none(tmp_path):
 
 
 def test_where_every_node_has_them_every_node_is_looked_at(tmp_path):
-    cluster = lab(tmp_path, EBS, DATA, facets=MACHINE | {Facet.SHARED_HOME})
+    cluster = lab(tmp_path, EBS, DATA, facets=MACHINE | {Facet.SHARED_HOME, Facet.SHARED_VOLUMES})
     for node in cluster.nodes:
         volumes().clusterctl_join(cluster, node)
     assert [ran.node for ran in cluster.ran] == ["master", "node001"]
     assert "/dev/sdb" not in cluster.ran[1].text
+    assert cluster.said == []
+
+
+def test_a_worker_that_only_shares_its_home_looks_for_no_volume_of_the_masters(tmp_path):
+    cluster = lab(tmp_path, EBS, facets=instance_facets(shared_home=True))
+    for node in cluster.nodes:
+        volumes().clusterctl_join(cluster, node)
+    assert [ran.node for ran in cluster.ran] == ["master"]
+    assert cluster.said == [
+        "Only the master has the volumes a-long-name-of-a-volume: with SHARED_HOME nothing is exported"
+    ]
 
 
 def test_a_folder_with_a_blank_in_its_name_is_refused(tmp_path):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.providers.audits import Audit, AuditedDisk, AuditedIngressRule, AuditedMachine
-from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import inventory
+from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.instance_reader import Instance
 
 _OUR_TAGS = frozenset({tags.CLUSTER, tags.UUID, tags.OWNER})
 _DISKS_AT_ONCE = 200
@@ -21,14 +22,12 @@ _DISKS_AT_ONCE = 200
 
 def audit_cluster(aws: Aws, cluster: str) -> Audit:
     """Return the settings of the cluster's instances, disks and security groups. Three calls."""
-    cluster_filter = [tags.filter_by(tags.CLUSTER, cluster)]
-    filters = [*cluster_filter, {"Name": "instance-state-name", "Values": [*ec2_instances.LIVING_STATES]}]
-    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=filters)
-    instances = [raw for reservation in reservations for raw in reservation["Instances"]]
-    groups = aws.call("ec2", "describe_security_groups", Filters=cluster_filter)["SecurityGroups"]
+    cluster_filter = tags.filter_by(tags.CLUSTER, cluster)
+    instances = read_instances(aws, cluster_filter)
+    groups = aws.call("ec2", "describe_security_groups", Filters=[cluster_filter])["SecurityGroups"]
     return Audit(
-        machines=tuple(_audit_machine(raw) for raw in instances),
-        disks=tuple(_audit_disk(raw) for raw in _attached_disks(aws, [raw["InstanceId"] for raw in instances])),
+        machines=tuple(_audit_machine(instance) for instance in instances),
+        disks=tuple(_audit_disk(raw) for raw in _attached_disks(aws, [instance.id for instance in instances])),
         ingress_rules=tuple(
             ingress for group in groups for rule in group["IpPermissions"] for ingress in _audit_ingress(rule, group)
         ),
@@ -42,13 +41,9 @@ def list_leftovers(aws: Aws, cluster: str) -> list[str]:
     return [*lines, *region.failures, *region.notes]
 
 
-def _has_our_tags(raw: Mapping[str, Any]) -> bool:
-    return tags.tags_of(raw).keys() >= _OUR_TAGS
-
-
-def _audit_machine(raw: Mapping[str, Any]) -> AuditedMachine:
-    tokens = raw.get("MetadataOptions", {}).get("HttpTokens") == "required"
-    return AuditedMachine(raw["InstanceId"], tagged=_has_our_tags(raw), requires_token=tokens)
+def _audit_machine(instance: Instance) -> AuditedMachine:
+    tagged = instance.tags.keys() >= _OUR_TAGS
+    return AuditedMachine(instance.id, tagged=tagged, requires_token=instance.requires_token)
 
 
 def _attached_disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any]]:
@@ -61,7 +56,8 @@ def _attached_disks(aws: Aws, instances: list[str]) -> Iterator[Mapping[str, Any
 
 
 def _audit_disk(raw: Mapping[str, Any]) -> AuditedDisk:
-    return AuditedDisk(raw["VolumeId"], tagged=_has_our_tags(raw), encrypted=bool(raw.get("Encrypted")))
+    tagged = tags.tags_of(raw).keys() >= _OUR_TAGS
+    return AuditedDisk(raw["VolumeId"], tagged=tagged, encrypted=bool(raw.get("Encrypted")))
 
 
 def _audit_ingress(rule: Mapping[str, Any], group: Mapping[str, Any]) -> Iterator[AuditedIngressRule]:

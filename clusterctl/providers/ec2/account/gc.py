@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind, sort_for_deletion
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource, is_gone
+from clusterctl.providers.ec2.instance_reader import LIVING_STATES, read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[
         aws, select_kind(resources, ResourceKind.INSTANCE), report
     )
     # Resources of an instance that stays remain in use, so do not wait for them.
-    deadline = time.monotonic() + (0 if leftovers else _ENDING_S)
+    deadline = Deadline.after(0 if leftovers else _ENDING_S)
     for resource in resources:
         if resource.kind in DELETE_CALLS:
             reason = _delete_one(aws, resource.kind, resource.id, deadline)
@@ -88,7 +88,7 @@ def _report_result(resource: Resource, reason: str, leftovers: list[Leftover], r
         report(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
 
 
-def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: float) -> str:
+def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: Deadline) -> str:
     """Delete one resource; return the reason if it is left, else an empty text."""
     operation, parameter = DELETE_CALLS[kind]
     error = delete_resource(aws, operation, deadline=deadline, **{parameter: id_})
@@ -135,24 +135,20 @@ def _terminate_one(aws: Aws, id_: str) -> dict[str, str]:
 
 def _wait_until_ended(aws: Aws, ids: set[str]) -> dict[str, str]:
     """Wait until these instances have ended; return the reason for each that has not."""
-    deadline = time.monotonic() + _ENDING_S
-    while True:
+    living: dict[str, str] = {}
+    for _ in Deadline.after(_ENDING_S).polls(_EVERY_S):
         try:
             states = _instance_states(aws)
         except AwsError as exc:
             return dict.fromkeys(ids, exc.message)
         living = {id_: f"it is {states[id_]}" for id_ in ids if id_ in states}
-        if not living or time.monotonic() > deadline:
-            return living
-        threading.Event().wait(_EVERY_S)
+        if not living:
+            break
+    return living
 
 
 def _instance_states(aws: Aws) -> dict[str, str]:
     """Return the states of all our instances that have not ended. One call for 1000."""
-    not_ended = {
-        "Name": "instance-state-name",
-        "Values": ["pending", "running", "stopping", "stopped", "shutting-down"],
-    }
     ours = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
-    reservations = aws.pages("ec2", "describe_instances", "Reservations", Filters=[ours, not_ended])
-    return {raw["InstanceId"]: raw["State"]["Name"] for reservation in reservations for raw in reservation["Instances"]}
+    not_ended = (*LIVING_STATES, "shutting-down")
+    return {instance.id: instance.state for instance in read_instances(aws, ours, states=not_ended)}

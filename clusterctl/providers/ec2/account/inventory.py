@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -106,27 +107,24 @@ def _parse_resource(aws: Aws, kind: ResourceKind, raw: Mapping[str, Any], key: s
 
 
 def _list_instances(aws: Aws) -> Iterable[Resource]:
-    living = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
-    for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=[_OURS, living]):
-        for raw in reservation["Instances"]:
-            market, state = ("spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand"), raw["State"]["Name"]
-            yield _parse_resource(
-                aws,
-                ResourceKind.INSTANCE,
-                raw,
-                "InstanceId",
-                made=raw.get("LaunchTime"),
-                detail=f"{raw.get('InstanceType', '')}, {market}, {state}",
-                type=raw.get("InstanceType", ""),
-                market=market,
-                zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
-                stopped=state in {"stopping", "stopped"},
-                parts=tuple(disk["VolumeId"] for disk in _disks_of(raw) if disk.get("DeleteOnTermination")),
-            )
+    for instance in read_instances(aws, _OURS):
+        yield Resource(
+            kind=ResourceKind.INSTANCE,
+            id=instance.id,
+            region=aws.region,
+            tags=instance.tags,
+            made=instance.launched_at,
+            detail=f"{instance.type}, {instance.market}, {instance.state}",
+            type=instance.type,
+            market=instance.market,
+            zone=instance.zone,
+            stopped=instance.state in {"stopping", "stopped"},
+            parts=tuple(disk.volume for disk in instance.disks if disk.ends_with_instance),
+        )
 
 
 def _disks_of(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the disks of an instance or an image."""
+    """Return the disks of an image."""
     return [disk.get("Ebs", {}) for disk in raw.get("BlockDeviceMappings") or ()]
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import UsageError
+from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.instance_reader import ENDED_STATES, read_instances
 from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clusterctl.model import Market
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.instance_reader import Instance
 
-_ENDED = ("shutting-down", "terminated")
 _CLOSED = ("closed", "cancelled", "failed")
 
 
@@ -34,7 +38,7 @@ class ListedInstance:
     reason: str
     """Reason of the last change of state, if AWS gives one."""
     type: str
-    market: str
+    market: Market
     zone: str
     public_address: str
     private_address: str
@@ -58,7 +62,7 @@ class SpotRequest:
     status: str
     """Status code of AWS, such as ``fulfilled`` or ``capacity-not-available``."""
     message: str
-    max_price_usd: str
+    max_price_usd: Decimal | None
     kind: str
     """``one-time`` or ``persistent``."""
     instance: str
@@ -106,40 +110,32 @@ class ListedImage:
 
 def list_instances(aws: Aws, *, ended: bool = False) -> list[ListedInstance]:
     """Return all instances of the region, the oldest first; ended ones only on request."""
-    reservations = aws.pages("ec2", "describe_instances", "Reservations")
-    listed = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
-    return sorted(
-        (instance for instance in listed if ended or instance.state not in _ENDED),
-        key=lambda instance: (instance.launched, instance.id),
-    )
+    described = read_instances(aws, states=None)
+    return [_list_instance(instance) for instance in described if ended or instance.state not in ENDED_STATES]
 
 
-def _parse_instance(raw: Mapping[str, Any]) -> ListedInstance:
-    raw_tags = tags.tags_of(raw)
-    interfaces = raw.get("NetworkInterfaces") or ()
-    ipv6 = [entry["Ipv6Address"] for interface in interfaces for entry in interface.get("Ipv6Addresses") or ()]
-    disks = [disk.get("Ebs", {}).get("VolumeId", "") for disk in raw.get("BlockDeviceMappings") or ()]
+def _list_instance(instance: Instance) -> ListedInstance:
     return ListedInstance(
-        id=raw["InstanceId"],
-        name=raw_tags.get(tags.NAME, ""),
-        cluster=raw_tags.get(tags.CLUSTER, ""),
-        alias=tags.MASTER if raw_tags.get(tags.ROLE) == tags.MASTER else raw_tags.get(tags.ALIAS, ""),
-        owner=raw_tags.get(tags.OWNER, ""),
-        state=raw["State"]["Name"],
-        reason=raw.get("StateReason", {}).get("Message", "") or raw.get("StateTransitionReason", ""),
-        type=raw.get("InstanceType", ""),
-        market="spot" if raw.get("InstanceLifecycle") == "spot" else "on-demand",
-        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
-        public_address=raw.get("PublicIpAddress") or "",
-        private_address=raw.get("PrivateIpAddress") or "",
-        ipv6=ipv6[0] if ipv6 else "",
-        launched=format_utc(raw.get("LaunchTime")),
-        image=raw.get("ImageId", ""),
-        key_name=raw.get("KeyName", ""),
-        vpc=raw.get("VpcId", ""),
-        subnet=raw.get("SubnetId", ""),
-        groups=tuple(group["GroupId"] for group in raw.get("SecurityGroups") or ()),
-        volumes=tuple(disk for disk in disks if disk),
+        id=instance.id,
+        name=instance.tags.get(tags.NAME, ""),
+        cluster=instance.cluster,
+        alias=MASTER if instance.is_master else instance.tags.get(tags.ALIAS, ""),
+        owner=instance.tags.get(tags.OWNER, ""),
+        state=instance.state,
+        reason=instance.reason,
+        type=instance.type,
+        market=instance.market,
+        zone=instance.zone,
+        public_address=instance.public_address,
+        private_address=instance.private_address,
+        ipv6=instance.ipv6,
+        launched=format_utc(instance.launched_at),
+        image=instance.image,
+        key_name=instance.key_name,
+        vpc=instance.vpc,
+        subnet=instance.subnet,
+        groups=instance.groups,
+        volumes=instance.volumes,
     )
 
 
@@ -162,7 +158,7 @@ def _parse_spot_request(raw: Mapping[str, Any]) -> SpotRequest:
         state=raw.get("State", ""),
         status=status.get("Code", ""),
         message=status.get("Message", ""),
-        max_price_usd=str(raw.get("SpotPrice", "")),
+        max_price_usd=Decimal(raw["SpotPrice"]) if raw.get("SpotPrice") else None,
         kind=raw.get("Type", ""),
         instance=raw.get("InstanceId", ""),
         type=launch.get("InstanceType", ""),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
+from clusterctl.model import Market
 from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind
 from clusterctl.providers.ec2.pricing import prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -48,20 +49,20 @@ def compute_hourly_costs(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[
 
 
 def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str, Decimal], tuple[str, ...]]:
-    until = time.monotonic() + _PATIENCE_S
+    deadline = Deadline.after(_PATIENCE_S)
     running = [resource for resource in select_kind(resources, ResourceKind.INSTANCE) if not resource.stopped]
     volumes = select_kind(resources, ResourceKind.VOLUME)
-    spot_instances = [resource for resource in running if resource.market == "spot"]
-    on_demand_types = {resource.type for resource in running if resource.market != "spot"}
+    spot_instances = [resource for resource in running if resource.market == Market.SPOT]
+    on_demand_types = {resource.type for resource in running if resource.market != Market.SPOT}
     if not running and not volumes:
         return {}, ()
     spot_prices = DeadlineCall(
         "spot prices",
         partial(prices.fetch_spot_prices, aws, {resource.type for resource in spot_instances}),
-        deadline=until,
+        deadline=deadline,
     )
     tariff = PriceList(
-        aws, instance_types=on_demand_types, volume_types={resource.type for resource in volumes}, deadline=until
+        aws, instance_types=on_demand_types, volume_types={resource.type for resource in volumes}, deadline=deadline
     )
     notes: dict[str, None] = {}
     current = {(price.instance_type, price.zone): price.usd for price in spot_prices.result_or([], notes.setdefault)}
@@ -69,7 +70,9 @@ def _costs_in_region(aws: Aws, resources: Sequence[Resource]) -> tuple[dict[str,
     costs: dict[str, Decimal] = {}
     for resource in running:
         price = (
-            current.get((resource.type, resource.zone)) if resource.market == "spot" else on_demand.get(resource.type)
+            current.get((resource.type, resource.zone))
+            if resource.market == Market.SPOT
+            else on_demand.get(resource.type)
         )
         if price is not None:
             costs[resource.id] = price

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from clusterctl.model import Market
 from clusterctl.providers.ec2 import tags
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Resource:
     tags: Mapping[str, str] = field(default_factory=dict)
     type: str = ""
     """Type of an instance or a volume, as the price list names it."""
-    market: str = ""
-    """Market of an instance: ``spot`` or ``on-demand``."""
+    market: Market = Market.NONE
+    """Of an instance: `SPOT` or `ON_DEMAND`."""
     zone: str = ""
     size_gb: int = 0
     stopped: bool = False

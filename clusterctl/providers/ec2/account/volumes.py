@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, ProviderError, UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
@@ -155,8 +154,7 @@ def create_volume(aws: Aws, request: VolumeRequest, *, resource_tags: Mapping[st
 
 
 def _wait_until_available(aws: Aws, volume_id: str) -> ListedVolume:
-    deadline = time.monotonic() + _READY_S
-    while True:
+    for _ in Deadline.after(_READY_S).polls(_EVERY_S):
         matching = list_volumes(aws, {"volume-id": (volume_id,)})
         state = matching[0].state if matching else "creating"  # EC2 may not list a new volume for some seconds
         if matching and state == "available":
@@ -166,12 +164,10 @@ def _wait_until_available(aws: Aws, volume_id: str) -> ListedVolume:
                 f"the new volume {volume_id} is {state}, not available",
                 remedy=f"`clusterctl removevolume {volume_id}`, try again",
             )
-        if time.monotonic() > deadline:
-            raise DeadlineError(
-                f"the new volume {volume_id} was not available after {_READY_S:.0f} s",
-                remedy=f"look at it again with `clusterctl listvolumes -v {volume_id}`; it is billed",
-            )
-        threading.Event().wait(_EVERY_S)
+    raise DeadlineError(
+        f"the new volume {volume_id} was not available after {_READY_S:.0f} s",
+        remedy=f"look at it again with `clusterctl listvolumes -v {volume_id}`; it is billed",
+    )
 
 
 def resize_volume(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
@@ -203,8 +199,7 @@ def resize_volume(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
 
 
 def _wait_until_grown(aws: Aws, id_: str) -> None:
-    deadline = time.monotonic() + _READY_S
-    while True:
+    for _ in Deadline.after(_READY_S).polls(_EVERY_S):
         filters = [{"Name": "volume-id", "Values": [id_]}]
         modifications = list(
             aws.pages("ec2", "describe_volumes_modifications", "VolumesModifications", Filters=filters)
@@ -220,12 +215,10 @@ def _wait_until_grown(aws: Aws, id_: str) -> None:
                 f"{id_} did not grow: {last.get('StatusMessage') or 'AWS does not say why'}",
                 remedy="run the same command again",
             )
-        if time.monotonic() > deadline:
-            raise DeadlineError(
-                f"{id_} has not grown after {_READY_S:.0f} s",
-                remedy=f"AWS goes on with it: look again with `clusterctl listvolumes -v {id_}`",
-            )
-        threading.Event().wait(_EVERY_S)
+    raise DeadlineError(
+        f"{id_} has not grown after {_READY_S:.0f} s",
+        remedy=f"AWS goes on with it: look again with `clusterctl listvolumes -v {id_}`",
+    )
 
 
 def delete_volume(aws: Aws, id_: str) -> None:

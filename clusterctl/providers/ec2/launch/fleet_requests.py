@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.model import MASTER
+from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.model import NodeSpec
     from clusterctl.providers.ec2.aws import Aws
@@ -43,9 +44,8 @@ class LaunchGroup:
     role: str
     aliases: tuple[str, ...]
     types: tuple[str, ...]
-    market: str
-    """``on-demand``, ``spot`` or ``spot-with-fallback``."""
-    bid: str
+    market: Market
+    bid: Decimal | None
     image: str
     vcpus: float | None
     memory_gb: float | None
@@ -146,7 +146,7 @@ def build_request(
     *,
     token: str,
     template: str,
-    market: str,
+    market: Market,
     subnets: Sequence[Subnet],
     any_zone: bool,
     fleet_tags: Mapping[str, str],
@@ -157,17 +157,17 @@ def build_request(
         group: the nodes.
         token: the client token.
         template: name of the launch template.
-        market: ``spot`` or ``on-demand``.
+        market: `SPOT` or `ON_DEMAND`.
         subnets: to choose from.
         any_zone: the nodes may be in different zones.
         fleet_tags: tags of the fleet itself.
     """
     pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in group.types for subnet in subnets]
     pools = pools[:_OVERRIDES]
-    if market == "spot" and group.bid:
-        pools = [{**pool, "MaxPrice": group.bid} for pool in pools]
+    if market == Market.SPOT and group.bid is not None:
+        pools = [{**pool, "MaxPrice": f"{group.bid:f}"} for pool in pools]
     strategy: dict[str, Any] = {
-        "AllocationStrategy": "price-capacity-optimized" if market == "spot" else "lowest-price",
+        "AllocationStrategy": "price-capacity-optimized" if market == Market.SPOT else "lowest-price",
         "SingleAvailabilityZone": not any_zone,
     }
     return {
@@ -178,9 +178,9 @@ def build_request(
         ],
         "TargetCapacitySpecification": {
             "TotalTargetCapacity": len(group.aliases),
-            "DefaultTargetCapacityType": market,
+            "DefaultTargetCapacityType": market.value,
         },
-        ("SpotOptions" if market == "spot" else "OnDemandOptions"): strategy,
+        ("SpotOptions" if market == Market.SPOT else "OnDemandOptions"): strategy,
         "TagSpecifications": tags.tag_specifications(fleet_tags, "fleet"),
     }
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
-from clusterctl.model import MASTER
+from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups, userdata
 from clusterctl.providers.ec2.launch_journal import Launch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from clusterctl.model import Plan
-    from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.launch.context import LaunchContext
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.launch.fleet_requests import FleetError, LaunchGroup
     from clusterctl.providers.ec2.launch.subnets import Subnet
-    from clusterctl.providers.ec2.launch_journal import LaunchJournal
-    from clusterctl.providers.ec2.options import Options
 
 _TAGGED = 20
 """Most nodes of one launch whose aliases are written into tags: each tag takes a call."""
@@ -47,36 +44,16 @@ class LaunchNetwork:
 class Fleets:
     """Launch instances of one cluster, and keep their ids."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        options: Options,
-        plan: Plan,
-        journal: LaunchJournal,
-        *,
-        resource_tags: Mapping[str, str],
-        public_key: str,
-        report: Callable[[str], None],
-    ) -> None:
+    def __init__(self, context: LaunchContext, resource_tags: Mapping[str, str]) -> None:
         """Prepare; no call is made yet.
 
         Args:
-            aws: the account.
-            options: of the template.
-            plan: of the cluster.
-            journal: of the cluster.
+            context: the context of the launch.
             resource_tags: tags of all new resources.
-            public_key: that each node accepts for login.
-            report: called with texts for the user.
         """
-        self._aws = aws
-        self._options = options
-        self._plan = plan
-        self._journal = journal
+        self._context = context
         self._tags = resource_tags
-        self._public_key = public_key
-        self._report = report
-        self._created_at = time.time()
+        self._created_at = utc_now()
         self._host_key, self._host_key_public = new_key_pair("")
         self.launched_ids: list[str] = []
         """Ids of the new instances."""
@@ -87,11 +64,11 @@ class Fleets:
 
     def finish_launch(self, launch: Launch) -> None:
         """Find out the result of a launch whose answer was never seen, by repeating the same request."""
-        if fleet_requests.template_exists(self._aws, launch.template):
+        if fleet_requests.template_exists(self._context.aws, launch.template):
             self._request_and_settle(launch)
         else:
             # The template is made before the request and deleted after the answer, so no request was made.
-            self._journal.record_result(launch, {})
+            self._context.journal.record_result(launch, {})
 
     def launch_group(self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork) -> LaunchNetwork:
         """Launch a group of nodes; on demand where spot instances are short, if the group allows that.
@@ -101,30 +78,30 @@ class Fleets:
         """
         if not group.types:
             group = replace(group, types=inputs.fitting_types[group.vcpus, group.memory_gb])
-        market = "on-demand" if group.market == "on-demand" else "spot"
+        market = Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT
         count, subnet = self._launch_in(group, market, inputs, network)
-        network = _same_zone(network, subnet) if not self._options.any_zone else network
+        network = _same_zone(network, subnet) if not self._context.options.any_zone else network
         missing = group.aliases[count:]
-        if missing and group.market == "spot-with-fallback":
-            self._report(
+        if missing and group.market == Market.SPOT_WITH_FALLBACK:
+            self._context.announce_step(
                 f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
                 f" {fleet_requests.summarize_errors(self.errors)}"
             )
             self.errors.clear()
-            rest = replace(group, aliases=missing, market="on-demand", bid="")
-            _, subnet = self._launch_in(rest, "on-demand", inputs, network)
-            network = _same_zone(network, subnet) if not self._options.any_zone else network
+            rest = replace(group, aliases=missing, market=Market.ON_DEMAND, bid=None)
+            _, subnet = self._launch_in(rest, Market.ON_DEMAND, inputs, network)
+            network = _same_zone(network, subnet) if not self._context.options.any_zone else network
         return network
 
     def _launch_in(
-        self, group: LaunchGroup, market: str, inputs: LaunchInputs, network: LaunchNetwork
+        self, group: LaunchGroup, market: Market, inputs: LaunchInputs, network: LaunchNetwork
     ) -> tuple[int, str]:
         """Make one request; return the number of new instances, and the subnet of the first."""
-        token = self._journal.new_token(group.role, market)
-        name = f"{security_groups.group_name(self._plan.cluster)}-{token[:12]}"
+        token = self._context.journal.new_token(group.role, market)
+        name = f"{security_groups.group_name(self._context.cluster)}-{token[:12]}"
         instance_tags = self._instance_tags(group, token)
         template_data = fleet_requests.build_template_data(
-            self._options,
+            self._context.options,
             inputs.amis[group.image],
             user_data=self._user_data(),
             groups=network.groups,
@@ -143,25 +120,25 @@ class Fleets:
                 template=name,
                 market=market,
                 subnets=network.subnets,
-                any_zone=self._options.any_zone,
+                any_zone=self._context.options.any_zone,
                 fleet_tags=instance_tags,
             ),
         )
-        self._journal.record_launch(launch)
+        self._context.journal.record_launch(launch)
         self.open_launches.append(launch)
-        fleet_requests.create_template(self._aws, name, template_data, token=token, resource_tags=instance_tags)
+        fleet_requests.create_template(self._context.aws, name, template_data, token=token, resource_tags=instance_tags)
         return self._request_and_settle(launch)
 
     def _request_and_settle(self, launch: Launch) -> tuple[int, str]:
         if launch not in self.open_launches:
             self.open_launches.append(launch)
-        answer = fleet_requests.request_fleet(self._aws, launch)
+        answer = fleet_requests.request_fleet(self._context.aws, launch)
         nodes = dict(zip(launch.aliases, answer.instance_ids, strict=False))
         self.launched_ids += answer.instance_ids
         self.errors += answer.errors
-        self._journal.record_result(launch, nodes, fleet=answer.fleet_id)
+        self._context.journal.record_result(launch, nodes, fleet=answer.fleet_id)
         self.open_launches.remove(launch)
-        fleet_requests.delete_template(self._aws, launch.template)
+        fleet_requests.delete_template(self._context.aws, launch.template)
         if len(nodes) <= _TAGGED:
             self._untagged |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
         return len(nodes), answer.subnet
@@ -173,9 +150,9 @@ class Fleets:
         """
 
         def tag_node(alias: str) -> None:
-            own = {tags.ALIAS: alias, tags.NAME: f"{self._plan.cluster}-{alias}"}
+            own = {tags.ALIAS: alias, tags.NAME: f"{self._context.cluster}-{alias}"}
             with suppress(AwsError):
-                self._aws.call("ec2", "create_tags", Resources=[self._untagged[alias]], Tags=tags.tag_list(own))
+                self._context.aws.call("ec2", "create_tags", Resources=[self._untagged[alias]], Tags=tags.tag_list(own))
 
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(tag_node, self._untagged))
@@ -188,26 +165,26 @@ class Fleets:
             tags.ROLE: role,
             tags.ATTEMPT: token,
             tags.HOST_KEY: self._host_key_public.strip(),
-            tags.USER: self._plan.user,
-            tags.NAME: f"{self._plan.cluster}-{role}",
+            tags.USER: self._context.plan.user,
+            tags.NAME: f"{self._context.cluster}-{role}",
         }
-        if self._options.lifetime_h is not None:
+        if self._context.options.lifetime_h is not None:
             ends = datetime.fromtimestamp(self._ends_at() or 0, timezone.utc)
             instance_tags[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
         return instance_tags
 
     def _ends_at(self) -> int | None:
-        hours = self._options.lifetime_h
-        return None if hours is None else int(self._created_at + hours * 3600)
+        hours = self._context.options.lifetime_h
+        return None if hours is None else int(self._created_at.timestamp() + hours * 3600)
 
     def _user_data(self) -> str:
         user_data = userdata.UserData(
             host_key=self._host_key,
             host_key_public=self._host_key_public,
-            login_key=self._public_key,
-            metadata_closed=not self._options.metadata_for_user,
+            login_key=self._context.public_key,
+            metadata_closed=not self._context.options.metadata_for_user,
             ends_at=self._ends_at(),
-            scripts=self._options.scripts,
+            scripts=self._context.options.scripts,
         )
         try:
             return userdata.encode_user_data(user_data)

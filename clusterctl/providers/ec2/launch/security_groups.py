@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import AwsError
@@ -227,7 +227,7 @@ def delete_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
             leftovers.append(f"{kind.replace('_', ' ')}s ({exc.code})")
             continue
         for group in groups:
-            until = time.monotonic() + _LET_GO_S
-            error = delete_resource(aws, f"delete_{kind}", deadline=until, **{name: group[name]})
+            deadline = Deadline.after(_LET_GO_S)
+            error = delete_resource(aws, f"delete_{kind}", deadline=deadline, **{name: group[name]})
             leftovers += [f"{group[name]} ({error.code})"] if error else []
     return leftovers

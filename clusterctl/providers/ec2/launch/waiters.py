@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
 from clusterctl.events import Event, EventKind
 from clusterctl.providers.ec2 import instances
+from clusterctl.providers.ec2.instance_reader import ENDED_STATES, LIVING_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instances import Instance
+    from clusterctl.providers.ec2.instance_reader import Instance
+    from clusterctl.providers.ec2.launch.context import LaunchContext
     from clusterctl.providers.ec2.options import Options
 
 _UNKNOWN_S = 60.0
@@ -29,50 +30,40 @@ _FIRST_S, _LONGEST_S = 0.5, 5.0
 WAITING_TEXT = "Waiting for instances"
 
 
-def _poll_until(seconds: float) -> Iterator[float]:
-    """Yield the time since the start at every poll, until the deadline."""
-    began = time.monotonic()
-    pause = _FIRST_S
-    while (passed := time.monotonic() - began) < seconds:
-        yield passed
-        threading.Event().wait(pause)
-        pause = min(_LONGEST_S, pause * 1.5)
+def _polls_for(seconds: float) -> Iterator[None]:
+    """Yield at every poll, until so many seconds have passed."""
+    return Deadline.after(seconds).polls(_FIRST_S, longest_s=_LONGEST_S)
 
 
-def wait_until_reachable(
-    aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Callable[[Event], None]
-) -> list[Instance]:
+def wait_until_reachable(context: LaunchContext, ids: Sequence[str]) -> list[Instance]:
     """Wait until these instances have the addresses they are reached by, or have ended.
 
     Returns all instances of the cluster.
 
     Args:
-        aws: the account.
-        cluster: its name.
+        context: the context of the launch.
         ids: of the instances to wait for.
-        options: of the template, with the kind of address.
-        report: called with the number of instances that are ready.
     """
     by_id: dict[str, Instance] = {}
-    for passed in _poll_until(_REACHABLE_S):
+    states = (*LIVING_STATES, *ENDED_STATES)
+    listed = Deadline.after(_UNKNOWN_S)
+    for _ in _polls_for(_REACHABLE_S):
         by_id = {
-            instance.id: instance
-            for instance in instances.find_instances(
-                aws, cluster, states=(*instances.LIVING_STATES, *instances.ENDED_STATES)
-            )
+            instance.id: instance for instance in instances.find_instances(context.aws, context.cluster, states=states)
         }
-        ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], options)]
-        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED_STATES]
+        ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], context.options)]
+        ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in ENDED_STATES]
         # EC2 may not list a new instance yet.
-        unknown = [id_ for id_ in ids if id_ not in by_id and passed > _UNKNOWN_S]
-        report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
+        unknown = [id_ for id_ in ids if id_ not in by_id and listed.is_over]
+        total = len(ids) - len(ended) - len(unknown)
+        context.report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=total))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
-        if id_ in by_id and by_id[id_].state in instances.ENDED_STATES:
+        if id_ in by_id and by_id[id_].state in ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
-            report(Event(EventKind.WARNING, text))
-    return [instance for instance in by_id.values() if instance.state in instances.LIVING_STATES]
+            context.warn_user(text)
+    return [instance for instance in by_id.values() if instance.state in LIVING_STATES]
 
 
 def _is_ready(instance: Instance, options: Options) -> bool:
@@ -90,7 +81,7 @@ def wait_until_running(aws: Aws, cluster: str, id_: str) -> None:
     Raises:
         ProviderError: it ended, or the deadline passed.
     """
-    for _ in _poll_until(_REACHABLE_S):
+    for _ in _polls_for(_REACHABLE_S):
         states = {instance.id: instance.state for instance in instances.find_instances(aws, cluster)}
         if states.get(id_) == "running":
             return
@@ -107,7 +98,7 @@ def wait_until_stopped(aws: Aws, cluster: str) -> None:
     Raises:
         ProviderError: the deadline passed.
     """
-    for _ in _poll_until(_STOP_S):
+    for _ in _polls_for(_STOP_S):
         if not any(instance.state == "stopping" for instance in instances.find_instances(aws, cluster)):
             return
     raise ProviderError(
@@ -118,9 +109,9 @@ def wait_until_stopped(aws: Aws, cluster: str) -> None:
 
 def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
     """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
-    states = (*instances.LIVING_STATES, "shutting-down")
+    states = (*LIVING_STATES, "shutting-down")
     remaining: list[str] = []
-    for _ in _poll_until(_END_S):
+    for _ in _polls_for(_END_S):
         living = instances.find_instances(aws, cluster, states=states)
         remaining = [instance.id for instance in living if ids is None or instance.id in ids]
         if not remaining:
@@ -131,6 +122,6 @@ def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -
 def wait_until_listed(aws: Aws, cluster: str) -> list[Instance]:
     """Wait long enough for EC2 to list all recent launches; return the instances of the cluster."""
     by_id: dict[str, Instance] = {}
-    for _ in _poll_until(_LATE_S):
+    for _ in _polls_for(_LATE_S):
         by_id = {instance.id: instance for instance in instances.find_instances(aws, cluster)}
     return list(by_id.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clusterctl.errors import ClusterctlError, DeadlineError
@@ -11,22 +10,24 @@ from clusterctl.errors import ClusterctlError, DeadlineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clusterctl.clock import Deadline
+
 T = TypeVar("T")
 
 
 class DeadlineCall(Generic[T]):
     """A call that starts at once in a daemon thread, which does not keep the program from exiting."""
 
-    def __init__(self, subject: str, call: Callable[[], T], *, deadline: float) -> None:
+    def __init__(self, subject: str, call: Callable[[], T], *, deadline: Deadline) -> None:
         """Start the call.
 
         Args:
             subject: subject of a sentence that ends with "are not known".
             call: the function to call.
-            deadline: deadline, as a time of `time.monotonic`.
+            deadline: when the result is no longer waited for.
         """
         self._what = subject
-        self._until = deadline
+        self._deadline = deadline
         self._done = threading.Event()
         self._results: list[T] = []
         self._errors: list[Exception] = []
@@ -46,7 +47,7 @@ class DeadlineCall(Generic[T]):
             DeadlineError: the call took too long.
             Exception: the exception of the call.
         """
-        if not self._done.wait(max(0.0, self._until - time.monotonic())):
+        if not self._done.wait(self._deadline.left_s):
             raise DeadlineError("AWS did not answer in time", remedy="run the same command again")
         if self._errors:
             raise self._errors[0]

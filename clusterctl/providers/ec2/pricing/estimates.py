@@ -5,12 +5,13 @@ All calls run side by side, and have one deadline that a user can wait for.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
+from clusterctl.model import Market
 from clusterctl.providers.ec2.launch import fleet_requests
 from clusterctl.providers.ec2.pricing import price_table, prices, quotas
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -44,17 +45,19 @@ def estimate_launch_cost(
         inputs: images, types and subnets of the launch.
         zone: the only zone to use; empty for all.
     """
-    until = time.monotonic() + _PATIENCE_S
+    deadline = Deadline.after(_PATIENCE_S)
     notes: dict[str, None] = {}
     groups = _merge_groups(fleet_requests.group_specs(specs))
     types_by_group = {group: group.types or inputs.fitting_types[group.vcpus, group.memory_gb] for group in groups}
-    spot_types = {type_name for group in groups if group.market != "on-demand" for type_name in types_by_group[group]}
+    spot_types = {
+        type_name for group in groups if group.market != Market.ON_DEMAND for type_name in types_by_group[group]
+    }
     all_types = {type_name for group in groups for type_name in types_by_group[group]}
     spot_prices = DeadlineCall(
-        "spot prices", lambda: prices.fetch_spot_prices(aws, spot_types, zone=zone), deadline=until
+        "spot prices", lambda: prices.fetch_spot_prices(aws, spot_types, zone=zone), deadline=deadline
     )
-    tariff = PriceList(aws, instance_types=all_types, volume_types=[options.root_volume_type], deadline=until)
-    limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), until=until)
+    tariff = PriceList(aws, instance_types=all_types, volume_types=[options.root_volume_type], deadline=deadline)
+    limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), deadline=deadline)
     zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
     pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
     market = MarketPrices(tariff.on_demand_prices(), pools, any_zone=options.any_zone)
@@ -98,15 +101,15 @@ def _needed_vcpus(
 class _Limits:
     """Free processors of the quotas that the nodes need. The calls start at once."""
 
-    def __init__(self, aws: Aws, needs: Mapping[Quota, int | None], *, until: float) -> None:
+    def __init__(self, aws: Aws, needs: Mapping[Quota, int | None], *, deadline: Deadline) -> None:
         self._needed_vcpus = needs
         codes = {bucket.code for bucket in needs if bucket.code}
         self._limits = {
-            code: DeadlineCall[int | None]("quotas", partial(quotas.fetch_limit, aws, code), deadline=until)
+            code: DeadlineCall[int | None]("quotas", partial(quotas.fetch_limit, aws, code), deadline=deadline)
             for code in codes
         }
         used = partial(quotas.count_running_vcpus, aws) if codes else dict[str, int]
-        self._used = DeadlineCall[dict[str, int] | None]("quotas", used, deadline=until)
+        self._used = DeadlineCall[dict[str, int] | None]("quotas", used, deadline=deadline)
 
     def free_vcpus(self, add_note: Callable[[str], object]) -> Iterator[QuotedLimit]:
         used = self._used.result_or(None, add_note)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from decimal import Decimal
 
+    from clusterctl.clock import Deadline
     from clusterctl.providers.ec2.aws import Aws
 
 
@@ -20,7 +21,7 @@ class PriceList:
     """Prices of on-demand instances and disks in a region. All calls start at once, side by side."""
 
     def __init__(
-        self, aws: Aws, *, instance_types: Collection[str], volume_types: Collection[str], deadline: float
+        self, aws: Aws, *, instance_types: Collection[str], volume_types: Collection[str], deadline: Deadline
     ) -> None:
         """Start the calls.
 
@@ -28,12 +29,12 @@ class PriceList:
             aws: the account and region.
             instance_types: instance types.
             volume_types: such as ``gp3``.
-            deadline: deadline, as a time of `time.monotonic`.
+            deadline: when prices that did not come are taken from the table.
         """
         self.notes: list[str] = []
         """Remarks for the user on the prices that were looked up."""
         self._aws = aws
-        self._until = deadline
+        self._deadline = deadline
         self._instance_types = sorted(instance_types)
         self._usual = DeadlineCall(
             "prices on demand", partial(prices.fetch_on_demand_prices, aws, self._instance_types), deadline=deadline
@@ -42,7 +43,7 @@ class PriceList:
 
     def _fetch_disk_price(self, volume_type: str) -> DeadlineCall[Decimal | None]:
         return DeadlineCall(
-            "prices of disks", partial(prices.fetch_disk_price, self._aws, volume_type), deadline=self._until
+            "prices of disks", partial(prices.fetch_disk_price, self._aws, volume_type), deadline=self._deadline
         )
 
     def on_demand_prices(self) -> dict[str, Decimal]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clock import utc_now
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from clusterctl.providers.ec2.aws import Aws
 
@@ -45,7 +47,7 @@ SpotHistory = dict[tuple[str, str], list[SpotPrice]]
 def fetch_spot_prices(aws: Aws, instance_types: Iterable[str], *, zone: str = "") -> list[SpotPrice]:
     """Return the present spot prices of these types, in each zone or only the given one. One call."""
     newest: dict[tuple[str, str], SpotPrice] = {}
-    for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=datetime.now(timezone.utc)):
+    for price in _fetch_changes(aws, instance_types, zone=zone, StartTime=utc_now()):
         before = newest.get((price.instance_type, price.zone))
         if before is None or before.since < price.since:
             newest[price.instance_type, price.zone] = price

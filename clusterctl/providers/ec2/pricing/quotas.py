@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.model import Market
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,16 +58,16 @@ class Quota:
     """Such as ``spot standard``."""
 
 
-def find_quota(instance_type: str, market: str) -> Quota:
+def find_quota(instance_type: str, market: Market) -> Quota:
     """Return the quota that instances of this type count against; its code is empty if it is not known.
 
     Args:
         instance_type: such as ``c7i.large``.
-        market: ``on-demand``; anything else is spot.
+        market: `ON_DEMAND`; any other is spot.
     """
     letters = re.match(r"[a-z]*", instance_type)
     group = _GROUPS.get(letters[0] if letters else "")
-    spot = market != "on-demand"
+    spot = market != Market.ON_DEMAND
     if group is None:
         return Quota("", f"{'spot' if spot else 'on demand'}, {instance_type.partition('.')[0]}")
     return Quota(group.spot if spot else group.on_demand, f"{'spot' if spot else 'on demand'}, {group.name} types")
@@ -96,19 +98,11 @@ def count_running_vcpus(aws: Aws) -> dict[str, int]:
 
     Instances of all users of the account count.
     """
-    living = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     vcpus: dict[str, int] = {}
-    for reservation in aws.pages("ec2", "describe_instances", "Reservations", Filters=living, MaxResults=1000):
-        for instance in reservation["Instances"]:
-            market = "spot" if instance.get("InstanceLifecycle") == "spot" else "on-demand"
-            code = find_quota(instance.get("InstanceType", ""), market).code
-            vcpus[code] = vcpus.get(code, 0) + _instance_vcpus(instance)
+    for instance in read_instances(aws, states=("pending", "running")):
+        code = find_quota(instance.type, instance.market).code
+        vcpus[code] = vcpus.get(code, 0) + instance.vcpus
     return vcpus
-
-
-def _instance_vcpus(instance: Mapping[str, Any]) -> int:
-    options = instance.get("CpuOptions") or {}
-    return int(options.get("CoreCount", 1)) * int(options.get("ThreadsPerCore", 1))
 
 
 def quota_codes(buckets: Iterable[Quota]) -> list[str]:

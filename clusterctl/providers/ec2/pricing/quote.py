@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from clusterctl.model import Market
 from clusterctl.providers.money import PriceRange, QuotedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.providers.ec2.launch.fleet_requests import LaunchGroup
     from clusterctl.providers.ec2.pricing.prices import SpotPrice
@@ -46,11 +47,11 @@ def quote_group(
     """
     usual = {name: market.on_demand[name] for name in instance_types if name in market.on_demand}
     zone, prices = "", usual
-    if group.market != "on-demand":
+    if group.market != Market.ON_DEMAND:
         zone, prices = _cheapest_zone(group, instance_types, market)
         if not prices:
             add_note(_no_spot_note(group, instance_types, market))
-            prices = usual if group.market == "spot-with-fallback" else {}
+            prices = usual if group.market == Market.SPOT_WITH_FALLBACK else {}
     order = sorted(prices, key=lambda name: (prices[name], name))
     if not group.types:
         order = order[:SHOWN_TYPES]
@@ -63,7 +64,7 @@ def quote_group(
         zone=zone,
         node_price=_span_of(prices[name] for name in order),
         on_demand=_span_of(usual[name] for name in order or group.types if name in usual),
-        bid=Decimal(group.bid) if group.bid else None,
+        bid=group.bid,
     )
 
 
@@ -84,7 +85,7 @@ def _cheapest_zone(
 
 def _affordable_pools(group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices) -> Iterable[SpotPrice]:
     for pool in market.pools:
-        limit = Decimal(group.bid) if group.bid else market.on_demand.get(pool.instance_type)
+        limit = market.on_demand.get(pool.instance_type) if group.bid is None else group.bid
         if pool.instance_type in instance_types and (limit is None or pool.usd <= limit):
             yield pool
 
@@ -95,9 +96,10 @@ def _no_spot_note(group: LaunchGroup, instance_types: Sequence[str], market: Mar
     )
     if cheapest is None:
         return f"no spot price is known of: {', '.join(instance_types)}"
-    consequence = "on demand it is, then" if group.market == "spot-with-fallback" else "none will be had"
+    limit = "what it does on demand" if group.bid is None else f"${group.bid:f}"
+    consequence = "on demand it is, then" if group.market == Market.SPOT_WITH_FALLBACK else "none will be had"
     return (
-        f"no spot instance of these types costs ${group.bid} or less now, the cheapest is {cheapest.instance_type} in"
+        f"no spot instance of these types costs {limit} or less now, the cheapest is {cheapest.instance_type} in"
         f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {consequence}"
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clusterctl.model import NodeState
+from clusterctl.clock import Deadline, utc_now
+from clusterctl.model import Market, NodeState
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.pricing import price_table, prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
@@ -46,23 +46,23 @@ def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[N
         cluster: name of the cluster. Its disks count too.
         nodes: of the cluster.
     """
-    until, now = time.monotonic() + _PATIENCE_S, datetime.now(timezone.utc)
+    deadline, now = Deadline.after(_PATIENCE_S), utc_now()
     running = [node for node in nodes if node.state in {NodeState.RUNNING, NodeState.PENDING}]
-    spot_nodes = [node for node in running if node.market == "spot"]
-    began = max(min((_launched_at(node, now) for node in spot_nodes), default=now), now - _HISTORY)
-    volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=until)
+    spot_nodes = [node for node in running if node.market == Market.SPOT]
+    began = max(min((node.launched_at or now for node in spot_nodes), default=now), now - _HISTORY)
+    volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=deadline)
     history = DeadlineCall(
         "spot prices",
         partial(prices.fetch_spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
-        deadline=until,
+        deadline=deadline,
     )
-    kinds = {node.type for node in running if node.market != "spot"}
-    tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=until)
+    kinds = {node.type for node in running if node.market != Market.SPOT}
+    tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=deadline)
     bill, notes = _Bill(now), dict[str, None]()
     _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.on_demand_prices(), notes.setdefault)
     if options.public_ips:
         for node in running:
-            bill.add_cost(price_table.PUBLIC_IPV4_USD, _launched_at(node, now))
+            bill.add_cost(price_table.PUBLIC_IPV4_USD, node.launched_at or now)
     for volume in volumes.result_or([], notes.setdefault):
         price = tariff.disk_price(volume.type)
         if price is not None:
@@ -95,8 +95,8 @@ def _add_machines(
     now = bill.now
     means: dict[tuple[str, str, datetime], Decimal] = {}
     for node in up:
-        since = _launched_at(node, now)
-        if node.market != "spot":
+        since = node.launched_at or now
+        if node.market != Market.SPOT:
             if node.type in on_demand:
                 bill.add_cost(on_demand[node.type], since)
             continue
@@ -108,16 +108,6 @@ def _add_machines(
         if key not in means:  # nodes that were launched together cost the same
             means[key] = prices.mean_price(changes, since, now)
         bill.add_cost(changes[-1].usd, since, means[key])
-
-
-def _launched_at(node: Node, now: datetime) -> datetime:
-    """Return the time of the present boot of a node, which is part of its id."""
-    _, _, text = node.id.partition("@")
-    try:
-        # Python 3.10 does not parse a Z. strptime is far slower, which a thousand nodes show.
-        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=timezone.utc)
-    except ValueError:
-        return now
 
 
 def _cluster_disks(aws: Aws, cluster: str) -> list[_Volume]:

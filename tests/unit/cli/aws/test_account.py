@@ -122,7 +122,7 @@ class TestConsole:
         instance = launch(cloud, region="eu-west-1")
         assert run("start", "lab").status == 0
         laptop.provider.name = "ec2"
-        master = fake_node("master", cluster="lab", id=f"{instance}@2025-01-01T00:00:00Z")
+        master = fake_node("master", cluster="lab", machine_id=instance)
         laptop.provider.nodes = lambda cluster=None: [master]
         from clusterctl.journal import ClusterFolder
 

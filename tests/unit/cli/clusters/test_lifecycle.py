@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
+
+from clusterctl.journal import ClusterFolder
+from clusterctl.model import Market, NodeOverrides
 
 
 @pytest.fixture
@@ -188,6 +192,16 @@ class TestMembers:
         assert len(laptop.provider.nodes()) == 5
         answer = run("an", "-a", "x,y", "lab", "--json").json
         assert (answer["ok"], sorted(answer["joined"])) == (True, ["x", "y"])
+
+    def test_the_bid_for_a_new_node_is_kept_to_the_last_digit(self, run, up, laptop):
+        assert run("addnode", "lab", "-b", "0.0123450", "-a", "x").status == 0
+        own = {"x": NodeOverrides(bid=Decimal("0.0123450"), market=Market.SPOT_WITH_FALLBACK)}
+        assert ClusterFolder(laptop.home, "lab").node_overrides() == own
+
+    @pytest.mark.parametrize("bid", ["0", "-1", "nan", "inf", "much"])
+    def test_what_is_no_amount_is_no_bid(self, run, up, bid):
+        said = run("addnode", "lab", f"--bid={bid}")
+        assert (said.status, f"'{bid}' is no amount greater than 0" in said.err) == (2, True)
 
     def test_removenode(self, run, up, laptop):
         assert run("removenode", "lab").status == 2  # it asks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +14,7 @@ from clusterctl.operations.joining import join
 from clusterctl.operations.joining.wavefront import NotYetError
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.start import start_cluster
-from clusterctl.testing import FakeConnector, FakeProvider, fake_node
+from clusterctl.testing import FakeClock, FakeConnector, FakeProvider, fake_node
 
 
 class Refusing(FakeConnector):
@@ -95,7 +94,7 @@ def test_nodes_get_host_keys_of_their_own_before_any_plugin_acts(lab):
     for alias in ("master", "node001"):
         own = f"ssh-ed25519 OWN{alias}"
         assert [name for node, name in order if node == alias] == ["facts", "host key", own]
-        assert parts.folder.host_keys()[next(node.id for node in started.nodes if node.alias == alias)] == own
+        assert parts.folder.host_keys()[next(node.machine_id for node in started.nodes if node.alias == alias)] == own
     assert "THROWAWAY" not in parts.folder.known_hosts_file.read_text()
     assert {(node.bootstrap_key, node.cores) for node in started.nodes} == {(False, 2)}
 
@@ -130,18 +129,18 @@ def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
 
 
 def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist(lab, monkeypatch):
-    now, asked = 0.0, []
-    monkeypatch.setattr(join, "time", SimpleNamespace(monotonic=lambda: now))
+    asked = []
     parts = lab.parts()
     cluster = parts.make_cluster([fake_node()])
     cluster.on(cluster.master).down = True
-    joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1)
-    monkeypatch.setattr(lab.provider, "nodes", lambda name: asked.append(now) or cluster.nodes)
-    while now < 125:
-        now += 0.25
-        with pytest.raises(NotYetError):
-            joiner.run_act("master", "ssh")
-    assert asked == [2.25, 6.5, 14.75, 31.0, 61.25, 91.5, 121.75]
+    with FakeClock().installed() as clock:
+        monkeypatch.setattr(lab.provider, "nodes", lambda name: asked.append(clock.passed_s) or cluster.nodes)
+        joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1)
+        while clock.passed_s < 125:
+            clock.advance(0.25)
+            with pytest.raises(NotYetError):
+                joiner.run_act("master", "ssh")
+    assert asked == [2, 6, 14, 30, 60, 90, 120]
 
 
 def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
 import pytest
@@ -32,15 +33,16 @@ class TestRecords:
         )
         assert node.private_address == "172.18.0.3"
         assert node.layout.home == PurePosixPath("/home/ann")
-        assert node.facets == {Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_CACHE}
+        assert node.facets == {Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Facet.SHARED_CACHE}
         assert node.cores == 2
 
-    def test_each_boot_has_an_id_of_its_own(self):
-        later = {"State": {"Status": "running", "StartedAt": "2026-01-01T00:09:00Z"}}
-        assert (
-            records.parse_container(inspected()).to_node().id
-            != records.parse_container(inspected(**later)).to_node().id
-        )
+    def test_each_boot_of_a_machine_has_an_id_of_its_own(self):
+        later = {"State": {"Status": "running", "StartedAt": "2026-01-01T00:09:00.123456789Z"}}
+        before = records.parse_container(inspected()).to_node()
+        after = records.parse_container(inspected(**later)).to_node()
+        assert (after.id != before.id, after.boot_id != before.boot_id) == (True, True)
+        assert after.machine_id == before.machine_id
+        assert after.launched_at == datetime(2026, 1, 1, 0, 9, tzinfo=timezone.utc)
 
     @pytest.mark.parametrize(
         ("status", "state"),

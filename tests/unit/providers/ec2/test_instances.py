@@ -120,6 +120,7 @@ def test_a_host_key_that_a_node_made_itself_counts_for_that_machine_over_stop_an
     lab.provider().stop("lab")
     (again,) = lab.create(plan_of(1))
     assert again.id != node.id
+    assert (again.machine_id, again.boot_id != node.boot_id) == (node.machine_id, True)
     assert (again.host_key, again.bootstrap_key) == ("ssh-ed25519 AAAAown", False)
     lab.provider().destroy("lab")
     (new,) = lab.create(plan_of(1))
@@ -180,7 +181,7 @@ class TestImages:
 
     def test_one_for_another_architecture_is_not_taken_for_it_where_only_the_types_say_which(self, lab, monkeypatch):
         monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
-        arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid="")
+        arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid=None)
         baker = lab.provider()
         assert baker.check(plan_of(1, arm, cluster="bake-arm")) == []
         lab.create(plan_of(1, arm, cluster="bake-arm"))

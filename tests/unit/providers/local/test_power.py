@@ -67,6 +67,7 @@ class TestTheEndOfANode:
         (after,) = start("master")
         assert (after.address, after.port, after.host_key) == (before.address, before.port, before.host_key)
         assert after.id != before.id
+        assert (after.machine_id, after.boot_id != before.boot_id) == (before.machine_id, True)
         assert run(login(after), "cat file")[1] == "kept\n"
 
     def test_a_port_taken_in_the_meantime_is_replaced(self, provider, start, login):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import stat
 
 import pytest
@@ -39,7 +39,7 @@ class TestRecord:
         def full(*_, **__):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(json, "dump", full)
+        monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(ProviderError, match="cannot write"):
             provider_of(root, *FAR).create(plan_for("master", "node001"), public_key="")
         assert taken.read_text() == before

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -54,6 +55,11 @@ class TestLaunch:
         }
         assert {pool["MaxPrice"] for pool in pools} == {"0.10"}
         assert not any("MaxPrice" in pool for pool in fleets(lab)[1]["LaunchTemplateConfigs"][0]["Overrides"])
+
+    def test_the_bid_is_written_out_as_ec2_reads_it(self, lab):
+        lab.create(plan_of(2, replace(SPOT, bid=Decimal("1E+1"))))
+        pools = fleets(lab)[0]["LaunchTemplateConfigs"][0]["Overrides"]
+        assert {pool["MaxPrice"] for pool in pools} == {"10"}
 
     def test_without_a_type_all_that_fit_are_asked_for(self, lab):
         worker = replace(BOTH, types=(), vcpus=4, memory_gb=8)

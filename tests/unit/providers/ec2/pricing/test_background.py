@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, ProviderError
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
 
@@ -18,24 +18,24 @@ def fail():
 
 
 def test_what_the_call_brought():
-    assert DeadlineCall("numbers", lambda: 7, deadline=time.monotonic() + SOON).result() == 7
+    assert DeadlineCall("numbers", lambda: 7, deadline=Deadline.after(SOON)).result() == 7
 
 
 def test_what_it_raised_is_raised_where_it_is_asked_for():
-    errand = DeadlineCall("numbers", fail, deadline=time.monotonic() + SOON)
+    errand = DeadlineCall("numbers", fail, deadline=Deadline.after(SOON))
     with pytest.raises(ProviderError, match="no"):
         errand.result()
 
 
 def test_two_run_side_by_side():
     meet = threading.Barrier(2, timeout=SOON)
-    both = [DeadlineCall("numbers", meet.wait, deadline=time.monotonic() + SOON) for _ in range(2)]
+    both = [DeadlineCall("numbers", meet.wait, deadline=Deadline.after(SOON)) for _ in range(2)]
     assert sorted(errand.result() for errand in both) == [0, 1]
 
 
 def test_one_that_takes_too_long_is_given_up():
     never = threading.Event()
-    errand = DeadlineCall("numbers", lambda: never.wait(SOON), deadline=time.monotonic())
+    errand = DeadlineCall("numbers", lambda: never.wait(SOON), deadline=Deadline.after(0))
     with pytest.raises(DeadlineError, match="in time"):
         errand.result()
     never.set()
@@ -43,12 +43,12 @@ def test_one_that_takes_too_long_is_given_up():
 
 def test_something_else_in_its_place_with_a_word_on_why():
     said = []
-    errand = DeadlineCall("numbers", fail, deadline=time.monotonic() + SOON)
+    errand = DeadlineCall("numbers", fail, deadline=Deadline.after(SOON))
     assert errand.result_or(3, said.append) == 3
     assert said == ["numbers are not known: no"]
 
 
 def test_a_bug_is_not_hidden():
-    errand = DeadlineCall("numbers", lambda: {}["x"], deadline=time.monotonic() + SOON)
+    errand = DeadlineCall("numbers", lambda: {}["x"], deadline=Deadline.after(SOON))
     with pytest.raises(KeyError):
         errand.result_or(3, [].append)

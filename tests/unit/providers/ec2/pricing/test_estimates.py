@@ -38,12 +38,16 @@ ANSWERS = {
     "get_products": products({"m7i.large": "0.1008", "c7i.xlarge": "0.1785", "c7a.xlarge": "0.2053"}, {"gp3": "0.073"}),
     "get_service_quota": {"Quota": {"Value": 64.0}},
     "describe_instances": [
-        {"Instances": [{"InstanceType": "c7i.large", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2}}]}
+        {
+            "Instances": [
+                {"InstanceId": "i-1", "InstanceType": "c7i.large", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2}}
+            ]
+        }
     ],
 }
 
 
-def specs(workers=2, market="spot", bid="0.10", **more):
+def specs(workers=2, market="spot", bid=Decimal("0.10"), **more):
     master = NodeSpec("master", types=("m7i.large",), market="on-demand")
     names = [f"node{number:03d}" for number in range(1, workers + 1)]
     return [master, *(NodeSpec(name, types=TYPES, market=market, bid=bid, **more) for name in names)]
@@ -106,7 +110,7 @@ def test_one_zone_that_was_chosen_is_the_only_one_asked_for():
 
 
 def test_on_demand_alone_asks_for_no_spot_prices():
-    found, aws = estimated(specs(market="on-demand", bid=""))
+    found, aws = estimated(specs(market="on-demand", bid=None))
     assert aws.asked("describe_spot_price_history") == []
     assert found.hourly == found.hourly_on_demand
 

@@ -16,7 +16,7 @@ from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
 TYPES = ("c7i.xlarge", "c7a.xlarge")
 
 
-def plan(workers=2, *, market="spot", bid="", types=TYPES, **more):
+def plan(workers=2, *, market="spot", bid=None, types=TYPES, **more):
     master = NodeSpec("master", types=("m7i.large",), market="on-demand", image="debian-12")
     names = [f"node{number:03d}" for number in range(1, workers + 1)]
     nodes = [NodeSpec(name, types=types, market=market, bid=bid, image="debian-12", **more) for name in names]

@@ -48,7 +48,12 @@ def test_types_of_one_quota_have_one_bucket():
 
 def test_what_runs_is_counted_in_processors_whoever_s_it_is():
     def instance(kind, cores, threads, **more):
-        return {"InstanceType": kind, "CpuOptions": {"CoreCount": cores, "ThreadsPerCore": threads}, **more}
+        return {
+            "InstanceId": f"i-{kind}",
+            "InstanceType": kind,
+            "CpuOptions": {"CoreCount": cores, "ThreadsPerCore": threads},
+            **more,
+        }
 
     aws = FakeAws(
         {

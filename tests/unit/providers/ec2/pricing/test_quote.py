@@ -30,7 +30,7 @@ POOLS = [
 ]
 
 
-def wanted(market="spot", bid="", types=("c7i.large", "c7a.large"), count=2):
+def wanted(market="spot", bid=None, types=("c7i.large", "c7a.large"), count=2):
     aliases = tuple(f"node{number:03d}" for number in range(1, count + 1))
     return LaunchGroup("worker", aliases, types, market, bid, "", 2.0, 4.0)
 
@@ -63,7 +63,7 @@ def test_in_any_zone_each_type_is_taken_where_it_is_cheapest():
 
 
 def test_no_type_dearer_than_the_bid_is_reckoned_with():
-    found, _ = quoted(wanted(bid="0.04"))
+    found, _ = quoted(wanted(bid=Decimal("0.04")))
     assert (found.zone, found.node_price, found.bid) == ("us-east-1b", span("0.030", "0.030"), Decimal("0.04"))
     assert found.on_demand == span("0.09", "0.09")
     assert found.types == ("c7i.large", "c7a.large")
@@ -75,14 +75,14 @@ def test_without_a_bid_no_type_that_is_dearer_than_on_demand_is():
 
 
 def test_a_bid_that_is_enough_for_nothing_is_said_and_has_no_price():
-    found, (said,) = quoted(wanted(bid="0.01"))
+    found, (said,) = quoted(wanted(bid=Decimal("0.01")))
     assert (found.node_price, found.zone) == (None, "")
     assert said.startswith("no spot instance of these types costs $0.01 or less now, the cheapest is c7i.large in")
     assert said.endswith(" in us-east-1b for $0.03: none will be had")
 
 
 def test_with_fallback_it_then_costs_what_it_does_on_demand():
-    found, (said,) = quoted(wanted("spot-with-fallback", bid="0.01"))
+    found, (said,) = quoted(wanted("spot-with-fallback", bid=Decimal("0.01")))
     assert found.node_price == span("0.09", "0.10")
     assert "on demand it is, then" in said
 
@@ -112,7 +112,7 @@ def test_where_no_types_are_named_the_cheapest_are_reckoned_with():
     prices=st.lists(
         st.tuples(st.sampled_from(sorted(USUAL)), st.sampled_from("abc"), st.integers(1, 200)), min_size=1, max_size=12
     ),
-    bid=st.one_of(st.just(""), st.integers(1, 200).map(lambda mills: str(Decimal(mills) / 1000))),
+    bid=st.one_of(st.none(), st.integers(1, 200).map(lambda mills: Decimal(mills) / 1000)),
     any_zone=st.booleans(),
 )
 @pytest.mark.parametrize("market", ["spot", "spot-with-fallback"])
@@ -123,9 +123,9 @@ def test_whatever_the_prices_nobody_is_told_of_more_than_the_bid_or_of_less_than
     found, said = quoted(wanted(market, bid), pools=pools, any_zone=any_zone)
     least = min(each.usd for each in pools)
     if found.node_price is None or said:
-        assert bid == "" or least > Decimal(bid)
+        assert bid is None or least > bid
         return
     assert least <= found.node_price.low <= found.node_price.high
     if bid and not said:
-        assert found.node_price.high <= Decimal(bid)
+        assert found.node_price.high <= bid
         assert found.node_price.low == least

@@ -19,11 +19,10 @@ LAYOUT = Layout(*[PurePosixPath("/x")] * 6)
 
 
 def node(alias, *, market="on-demand", hours=10, kind="c7i.large", state=NodeState.RUNNING):
-    launched = (datetime.now(timezone.utc) - hours * HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Node(
         alias,
         "lab",
-        f"i-{alias}@{launched}",
+        f"i-{alias}@boot",
         state,
         "192.0.2.1",
         "172.31.0.1",
@@ -31,6 +30,8 @@ def node(alias, *, market="on-demand", hours=10, kind="c7i.large", state=NodeSta
         "clusterctl",
         "",
         LAYOUT,
+        machine_id=f"i-{alias}",
+        launched_at=datetime.now(timezone.utc).replace(microsecond=0) - hours * HOUR,
         type=kind,
         market=market,
         zone="us-east-1a",
@@ -124,5 +125,5 @@ def test_where_everything_is_refused_the_table_has_what_it_has_and_the_rest_is_s
 def test_a_node_that_does_not_say_when_it_was_launched_costs_nothing_yet():
     from dataclasses import replace
 
-    found, _ = spent(replace(node("master"), id="i-1"))
+    found, _ = spent(replace(node("master"), launched_at=None))
     assert (found.hourly, float(found.so_far)) == (Decimal("0.10"), pytest.approx(0, abs=0.001))

@@ -1,0 +1,39 @@
+"""The writer of files that must never be seen half written. It is the only place that renames a draft over a file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write a file so that a reader, or a crash at any moment, finds the old file or the new one.
+
+    The draft lies in the same folder, since a rename is atomic only within one file system. It has its mode before its
+    content: a secret is never readable by others, not even for an instant.
+
+    The content is on the disk before the rename: else a computer that loses its power may come up with an empty file
+    under the final name. The folder is not forced to the disk: at worst the old file is back, which is whole, too.
+
+    Args:
+        path: the file; its folder must exist.
+        content: text is written as UTF-8, with line ends as they are.
+        mode: the permissions. The default lets only the owner read.
+
+    Raises:
+        OSError: the file cannot be written. No draft is left behind.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""Notes: values of known type that plugins keep with a cluster, from one run of the program to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from clusterctl.options import dump_value, load_value
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Note(Generic[T]):
+    """The key of a value that is kept with a cluster, and the value's type.
+
+    Declare it once, at the top of a module::
+
+        SHARED = Note("my_plugin shared", dict[str, int])
+
+        cluster.remember(SHARED, {"node001": 3})
+        shared = cluster.recall(SHARED)  # dict[str, int], or None
+
+    A note is small and holds no secrets. The journal keeps it as JSON.
+    """
+
+    key: str
+    """A text that no other plugin uses; begin it with the plugin's name."""
+    kind: type[T]
+    """The type: what JSON has, tuples, paths, enums, dates, decimals, and dataclasses of these."""
+
+    def load(self, stored: object) -> T | None:
+        """Return the value of what the journal has; None if nothing is stored, or if it is of another type."""
+        if stored is None:
+            return None
+        try:
+            return load_value(self.kind, stored)
+        except ValueError:
+            return None
+
+    def dump(self, value: T) -> object:
+        """Return the value as the journal keeps it."""
+        return dump_value(self.kind, value)
+
+
+ENVIRONMENT = Note("environment", str)
+"""The hash of the Python environment of the nodes: it changes with their packages."""
+PYTHON = Note("python", str)
+"""The version of Python that the nodes have, such as ``3.11``."""
+ENGINE_IDS = Note("engine_ids", dict[str, tuple[int, int]])
+"""The ids of the engines of each node, by alias: the first one, and how many."""

@@ -1,0 +1,56 @@
+"""The context of a launch: what all its steps need to know, and what does not change meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusterctl.events import Event, EventKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clusterctl.model import NodeSpec, Plan
+    from clusterctl.providers.base import EventHandler
+    from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.ec2.launch_journal import LaunchJournal
+    from clusterctl.providers.ec2.options import Options
+
+    Discover = Callable[[Sequence[NodeSpec], str], LaunchInputs]
+    """Returns what a launch of these nodes needs, in this zone (empty: in any)."""
+
+
+@dataclass(frozen=True)
+class LaunchContext:
+    """The context of a launch. Making it makes no call."""
+
+    aws: Aws
+    """The account, in the region of the cluster."""
+    options: Options
+    """Of the template."""
+    plan: Plan
+    """The cluster, with the nodes to provide."""
+    journal: LaunchJournal
+    """Of the cluster."""
+    owner: str
+    """The user, for the tags."""
+    public_key: str
+    """The key that each node accepts for login."""
+    discover: Discover
+    """Asks the account for what a launch needs, once for each set of nodes."""
+    report: EventHandler
+    """Called with each event."""
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self.plan.cluster
+
+    def announce_step(self, text: str) -> None:
+        """Show the user a step that begins now."""
+        self.report(Event(EventKind.STEP, text))
+
+    def warn_user(self, text: str) -> None:
+        """Show the user what went wrong, though the launch goes on."""
+        self.report(Event(EventKind.WARNING, text))

@@ -1,0 +1,82 @@
+"""The one writer of files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clusterctl.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def open_umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_text_and_bytes_are_written_as_they_are(tmp_path):
+    write_atomically(tmp_path / "text", "ä\n\r\n")
+    write_atomically(tmp_path / "bytes", b"\xff")
+    assert (tmp_path / "text").read_bytes() == "ä\n\r\n".encode()
+    assert (tmp_path / "bytes").read_bytes() == b"\xff"
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_only_the_owner_reads_it_even_if_others_could_read_the_old_one(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_atomically(path, "new")
+    assert (mode(path), path.read_text()) == (0o600, "new")
+    write_atomically(path, "public", mode=0o644)
+    assert mode(path) == 0o644
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_mode_then_content_then_disk_then_name(tmp_path, monkeypatch):
+    path = tmp_path / "key"
+    path.write_text("old")
+    seen = []
+
+    def sync(descriptor):
+        (draft,) = [entry for entry in tmp_path.iterdir() if entry != path]
+        seen.append((mode(draft), draft.read_text(), path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_atomically(path, "new")
+    assert seen == [(0o600, "new", "old")]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "fdopen"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch, step):
+    path = tmp_path / "key"
+    path.write_text("old")
+
+    def fail(descriptor, *args):
+        if step == "fdopen":
+            os.close(descriptor)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("key", "old")]
+
+
+def test_a_folder_of_that_name_is_an_error_and_stays(tmp_path):
+    (tmp_path / "key").mkdir()
+    with pytest.raises(OSError, match="key"):
+        write_atomically(tmp_path / "key", "x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
