@@ -26,6 +26,7 @@ from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.node.scripts import Report, run_reported
 from clusterctl.options import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
+from clusterctl.plugin.base import NoOptions, Order, Plugin
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
 from clusterctl.secret import Secret
@@ -42,9 +43,12 @@ __all__ = [
     "Flag",
     "Layout",
     "Machines",
+    "NoOptions",
     "Node",
+    "Order",
     "PathList",
     "Plan",
+    "Plugin",
     "PluginError",
     "Remote",
     "RemoteError",

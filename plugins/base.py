@@ -19,7 +19,9 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Order,
     PathList,
+    Plugin,
     PluginError,
     Request,
     Section,
@@ -88,29 +90,25 @@ class Options(Section):
     )
 
 
-class Base:
+class Base(Plugin[Options]):
     """Makes machines members of one cluster, as far as users, names, keys and packages go."""
 
     needs = frozenset({Facet.MACHINE})
+    on_every_cluster = True
+    order = Order.USERS
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        super().__init__(options)
         self._lock = threading.Lock()
         self._written: dict[str, str] = {}
         """By alias: which list of members the node was given in this run."""
         self._root_key = ""
 
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin base]`."""
-        return Options
-
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The system packages that its options need."""
-        certificates = ("ca-certificates",) if self._options.ca_certificates else ()
-        return Request(apt=(*certificates, *(("sudo",) if self._options.sudo else ())))
+        certificates = ("ca-certificates",) if self.options.ca_certificates else ()
+        return Request(apt=(*certificates, *(("sudo",) if self.options.sudo else ())))
 
     @hookimpl
     def clusterctl_prepare(self) -> None:
@@ -141,7 +139,7 @@ class Base:
             home=node.layout.home,
             shell=cluster.machines.shell,
             volumes=_user_volumes(cluster),
-            sudo=self._options.sudo,
+            sudo=self.options.sudo,
             scratch=self._scratch_values(cluster),
             root_key=self._key_of_root(cluster, node),
         )
@@ -190,8 +188,8 @@ class Base:
             mark=cluster.mark,
             master=node.is_master,
             forget_key=as_user(node, cluster.user, forget),
-            scratch=self._options.scratch_path,
-            keep_home=self._options.keep_home,
+            scratch=self.options.scratch_path,
+            keep_home=self.options.keep_home,
             folders=[
                 *(layout.env.parent, layout.cache, layout.logs, layout.run),
                 *(PurePosixPath("/etc/clusterctl"), layout.state),
@@ -203,9 +201,9 @@ class Base:
         """What base_system.sh.j2 takes."""
         shell = () if cluster.machines.shell == "bash" else (cluster.machines.shell,)
         return {
-            "proxy": self._options.http_proxy,
+            "proxy": self.options.http_proxy,
             "no_proxy": self._without_proxy(cluster),
-            "mirror": self._options.apt_mirror,
+            "mirror": self.options.apt_mirror,
             "certificates": self._read_certificates(),
             "packages": [*cluster.request.apt, *(name for name in shell if name not in cluster.request.apt)],
         }
@@ -216,7 +214,7 @@ class Base:
         return {
             "cluster": cluster.name,
             "user": cluster.user,
-            "root_ssh": self._options.root_ssh,
+            "root_ssh": self.options.root_ssh,
             "hosts": [(node.private_address, _host_names(cluster, node)) for node in known],
             "host_keys": [
                 (_host_patterns(cluster, node), node.host_key)
@@ -234,11 +232,11 @@ class Base:
 
     def _proxy_variables(self, cluster: Cluster) -> dict[str, str]:
         values: dict[str, str] = {}
-        if self._options.http_proxy:
+        if self.options.http_proxy:
             for name in ("http_proxy", "https_proxy"):
-                values[name] = values[name.upper()] = self._options.http_proxy
+                values[name] = values[name.upper()] = self.options.http_proxy
             values["no_proxy"] = values["NO_PROXY"] = self._without_proxy(cluster)
-        if self._options.ca_certificates:
+        if self.options.ca_certificates:
             values |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), _BUNDLE)
             # Two names: uv has renamed it.
             values |= dict.fromkeys(("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"), "true")
@@ -249,13 +247,13 @@ class Base:
             name for node in cluster.nodes for name in (*_host_names(cluster, node), node.private_address) if name
         ]
         return ",".join(
-            dict.fromkeys([*("localhost", "127.0.0.1", "::1"), *members, *self._options.no_proxy.split(",")])
+            dict.fromkeys([*("localhost", "127.0.0.1", "::1"), *members, *self.options.no_proxy.split(",")])
         ).rstrip(",")
 
     def _read_certificates(self) -> Mapping[str, str]:
         """File name on the node to one certificate, of all that the files hold."""
         pem_by_name: dict[str, str] = {}
-        for path in self._options.ca_certificates:
+        for path in self.options.ca_certificates:
             try:
                 certificates = _CERTIFICATE.findall(Path(path).read_text(encoding="utf-8"))
             except (OSError, ValueError) as exc:
@@ -275,7 +273,7 @@ class Base:
         keys = render("base_keys.sh.j2", cluster=cluster.name, public_key=cluster.public_key)
         former = _remembered_user(cluster)
         return {
-            "wanted": self._options.uid,
+            "wanted": self.options.uid,
             "former": former["uid"] if former else None,
             "own_key": as_user(node, cluster.user, keys),
         }
@@ -292,14 +290,14 @@ class Base:
             return {"uid": known["uid"], "gid": known["gid"]}
 
     def _scratch_values(self, cluster: Cluster) -> str:
-        if self._options.scratch == "none":
+        if self.options.scratch == "none":
             return ""
-        devices = [] if self._options.scratch == "auto" else re.split(r"\s*,\s*", self._options.scratch)
-        return render("base_scratch.sh.j2", user=cluster.user, path=self._options.scratch_path, devices=devices)
+        devices = [] if self.options.scratch == "auto" else re.split(r"\s*,\s*", self.options.scratch)
+        return render("base_scratch.sh.j2", user=cluster.user, path=self.options.scratch_path, devices=devices)
 
     def _key_of_root(self, cluster: Cluster, node: Node) -> str:
         """The private key that root has on every member: made on the master, kept in memory here."""
-        if not self._options.root_ssh or node.is_master:
+        if not self.options.root_ssh or node.is_master:
             return ""
         with self._lock:
             if not self._root_key:

@@ -18,6 +18,7 @@ from clusterctl.api import (
     Facet,
     Field,
     Node,
+    Plugin,
     Request,
     Secret,
     Section,
@@ -56,23 +57,17 @@ class Options(Section):
     engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
 
 
-class IPCluster:
+class IPCluster(Plugin[Options]):
     """The cluster's reason to be."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        super().__init__(options)
         self._lock = threading.Lock()
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin ipcluster]`."""
-        return Options
 
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The laptop's own ipyparallel, and JupyterLab if asked for."""
-        notebook = ("jupyterlab",) if self._options.enable_notebook else ()
+        notebook = ("jupyterlab",) if self.options.enable_notebook else ()
         return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
 
     @hookimpl
@@ -96,7 +91,7 @@ class IPCluster:
         wanted = {
             "profile": hub.profile(node),
             "engine_ip": node.private_address,
-            "curve": self._options.enable_curve,
+            "curve": self.options.enable_curve,
             "notebook": self._notebook_config(node),
         }
         files = render(
@@ -118,14 +113,14 @@ class IPCluster:
     def _start_programs(self, node: Node) -> dict[str, str]:
         """The programs that start a node's processes, by the names of their files in the profile."""
         security = hub.profile(node) / "security"
-        period = self._options.heartbeat_period
+        period = self.options.heartbeat_period
         # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
         # forgiven.
         engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
         values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
         programs = {"ipengine.py": node_program(f"{_ON_NODE}.start_engine", values)}
         if node.is_master:
-            curve = self._options.enable_curve
+            curve = self.options.enable_curve
             config = {
                 "IPController": _controller_config(node, curve=curve),
                 # Whatever the period, an engine is given up after 20 s without a beat.
@@ -163,7 +158,7 @@ class IPCluster:
 
     def _restart_token(self, cluster: Cluster) -> str:
         """Changes with what a controller and its engines can only take over by starting anew."""
-        return f"{cluster.recall('environment')} {self._options.enable_curve} {self._options.heartbeat_period}"
+        return f"{cluster.recall('environment')} {self.options.enable_curve} {self.options.heartbeat_period}"
 
     def _engine_services(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
         numbers = self._engine_ids(cluster, node)
@@ -186,7 +181,7 @@ class IPCluster:
         return [engine]
 
     def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
-        if not self._options.enable_notebook:
+        if not self.options.enable_notebook:
             return []
         config = _notebook_file(node)
         return [
@@ -203,7 +198,7 @@ class IPCluster:
         ]
 
     def _notebook_files(self, node: Node) -> dict[str, object] | None:
-        if not self._options.enable_notebook:
+        if not self.options.enable_notebook:
             return None
         return {
             "folder": self._notebook_folder(node),
@@ -213,7 +208,7 @@ class IPCluster:
 
     def _notebook_config(self, node: Node) -> dict[str, object] | None:
         """What the server is told besides its port and token, which are chosen on the node, and in which file."""
-        if not self._options.enable_notebook:
+        if not self.options.enable_notebook:
             return None
         root = Facet.MACHINE not in node.facets and node.user == "root"
         return {
@@ -222,7 +217,7 @@ class IPCluster:
         }
 
     def _notebook_folder(self, node: Node) -> PurePosixPath:
-        return node.layout.home / self._options.notebook_directory
+        return node.layout.home / self.options.notebook_directory
 
     def _engine_ids(self, cluster: Cluster, node: Node) -> range:
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
@@ -238,8 +233,8 @@ class IPCluster:
             return ids[node.alias]
 
     def _count_engines(self, cluster: Cluster, node: Node) -> int:
-        if self._options.engines_per_node != "auto":
-            return self._options.engines_per_node
+        if self.options.engines_per_node != "auto":
+            return self.options.engines_per_node
         cores = node.cores or 1
         # On a machine of its own the controller's nine processes deserve a core.
         spare = 1 if node.is_master and cluster.workers and Facet.MACHINE in node.facets else 0
@@ -255,7 +250,7 @@ class IPCluster:
 
         members = {node.alias for node in cluster.nodes if node.reachable}
         wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
-        answer = hub.wait(cluster, wanted, timeout_s=self._options.engine_timeout, revive=revive)
+        answer = hub.wait(cluster, wanted, timeout_s=self.options.engine_timeout, revive=revive)
         registered = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
             if registered[alias] < len(numbers):

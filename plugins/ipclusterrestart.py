@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import time
 
-from clusterctl.api import Cluster, Field, Node, PluginError, RemoteError, Section, hookimpl, hub, plural, services
+from clusterctl.api import (
+    Cluster,
+    Field,
+    Node,
+    Plugin,
+    PluginError,
+    RemoteError,
+    Section,
+    hookimpl,
+    hub,
+    plural,
+    services,
+)
 
 
 class Options(Section):
@@ -13,17 +25,8 @@ class Options(Section):
     restart_timeout: float = Field(120.0, gt=0, description="seconds to wait until all engines are back")
 
 
-class IPClusterRestart:
+class IPClusterRestart(Plugin[Options]):
     """`clusterctl runplugin ipclusterrestart`."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin ipclusterrestart]`."""
-        return Options
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:
@@ -36,7 +39,7 @@ class IPClusterRestart:
                 f"no engines were set up on {cluster.name}",
                 remedy=f"run `clusterctl start {cluster.name}` first",
             )
-        deadline = time.monotonic() + self._options.restart_timeout
+        deadline = time.monotonic() + self.options.restart_timeout
         before = hub.ask(cluster).engines
         cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Facet, Node, PluginError, Section, hookimpl, render, run_reported
+from clusterctl.api import Cluster, Facet, Node, NoOptions, Order, Plugin, PluginError, hookimpl, render, run_reported
 
 if TYPE_CHECKING:
     from clusterctl.api import Volume
 
 
-class Volumes:
+class Volumes(Plugin[NoOptions]):
     """Mounts the template's VOLUMES."""
 
     needs = frozenset({Facet.MACHINE})
-
-    def __init__(self, options: Section) -> None:
-        del options  # they are the [volume NAME] sections
+    on_every_cluster = True
+    order = Order.DISKS
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:

@@ -23,8 +23,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def clusterctl_settings() -> type[Section]:
-    """Return the model of this plugin's options. A static method, since no plugin object exists yet.
+    """Return the model of this plugin's options. Only for a class that does not derive from ``Plugin[Options]``.
 
+    A static method, since no plugin object exists yet.
     When: before the INI is read. If it raises: error, nothing created.
     """
     raise NotImplementedError

@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import PluginError, UsageError
 from clusterctl.plugin import host, loader
+from clusterctl.plugin.base import declared
 
 if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.model import Facet
     from clusterctl.options import Section
 
+    Choice = tuple[str, type, Section]
+
 
 def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:
     """Return the host of the template's plugins, in INI order.
 
-    Plugins that always act come before them, and `plugin` comes after them if it is new. Plugins that have nothing to
-    do on nodes with these facets are left out; `idle_plugins` names them.
+    Plugins that act on every cluster come before them, and `plugin` comes after them if it is new. Plugins that have
+    nothing to do on nodes with these facets are left out; `idle_plugins` names them.
     """
-    named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
-    chosen = []
-    for name in loader.IMPLICIT_PLUGINS:
-        implicit = loader.find_plugin_class(name)
-        if not any(issubclass(plugin_class, implicit) for _, plugin_class, _ in named):
-            choice = settings.all_plugins.get(name)  # from its section, or --set
-            options = choice.options if choice else loader.options_model(implicit)()
-            chosen.append((name, choice.plugin if choice else implicit, options))
-    chosen = [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
+    named: list[Choice] = [(choice.name, choice.plugin, choice.options) for choice in settings.plugins]
+    chosen = [*_choose_every_cluster(settings, named), *named]
+    chosen = [choice for choice in chosen if not loader.why_not_needed(choice[1], facets)]
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         extra_class = extra.plugin if extra else _find_plugin(plugin)
@@ -35,10 +32,27 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
     return host.PluginHost(chosen)
 
 
+def _choose_every_cluster(settings: Settings, named: list[Choice]) -> list[Choice]:
+    """Return the plugins of every cluster, but for those whose place a named one takes."""
+    replaced = {name for _, plugin_class, _ in named for name in declared(plugin_class, "replaces")}
+    choices: list[Choice] = []
+    for name, plugin_class in loader.find_every_cluster_plugins().classes.items():
+        if name in replaced or any(issubclass(named_class, plugin_class) for _, named_class, _ in named):
+            continue
+        choice = settings.all_plugins.get(name)  # from its section, or --set
+        if choice:
+            choices.append((name, choice.plugin, choice.options))
+        else:
+            choices.append((name, plugin_class, loader.options_model(plugin_class)()))
+    return choices
+
+
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:
-    """Return a line for each named plugin that has nothing to do on such nodes."""
+    """Return a line for each named plugin with nothing to do on such nodes, and for each broken one."""
     reasons = {choice.name: loader.why_not_needed(choice.plugin, facets) for choice in settings.plugins}
-    return [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
+    idle = [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
+    broken = loader.find_every_cluster_plugins().broken
+    return [*idle, *(f"{reason}; it is installed, and left out" for reason in broken)]
 
 
 def _find_plugin(plugin: str) -> type:

@@ -10,7 +10,7 @@ import pytest
 
 from clusterctl.api import PluginError, Section, hookimpl
 from clusterctl.plugin import loader
-from clusterctl.plugin.loader import NoOptions
+from clusterctl.plugin.base import NoOptions
 
 
 class TestFind:

@@ -45,7 +45,7 @@ def scripts(lab, name):
 def test_it_implements_every_hook_there_is(plugin):
     specified = {name for name in vars(hookspecs) if name.startswith("clusterctl_")}
     loaded = host.PluginHost([("every_hook", plugin, loader.options_model(plugin)())])
-    assert loaded.plugins[0].hooks == specified
+    assert loaded.plugins[0].hooks == specified - {"clusterctl_settings"}  # the base class has it
 
 
 def test_it_imports_nothing_of_ours_but_the_api():

@@ -302,7 +302,7 @@ def test_a_private_index_is_in_no_argument_log_or_event(packages, fake_uv, tmp_p
     assert "export UV_DEFAULT_INDEX=https://me:hunter2@example.org/simple" in script
     assert "export UV_INDEX='https://t0ken@a/s https://b/s'" in script
     written = "".join(path.name + path.read_text() for path in tmp_path.rglob("*.txt"))
-    shown = [*fake_uv.calls, *cluster.said, caught.value.message, written, cluster.ran[-1].name, repr(plugin._options)]
+    shown = [*fake_uv.calls, *cluster.said, caught.value.message, written, cluster.ran[-1].name, repr(plugin.options)]
     shown += [str(value) for value in cluster.remembered.values()]
     assert not any("hunter2" in text or "t0ken" in text for text in shown)
 

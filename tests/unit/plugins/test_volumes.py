@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 import pytest
 
 from clusterctl.api import Facet, Machines, PluginError, Volume
-from clusterctl.plugin.loader import NoOptions, find_plugin_class
+from clusterctl.plugin.base import NoOptions
+from clusterctl.plugin.loader import find_plugin_class
 from clusterctl.testing import fake_cluster, fake_node
 
 MACHINE = frozenset({Facet.MACHINE})
