@@ -1,7 +1,7 @@
 """What every machine of a cluster needs: name, names and keys of the others, cluster user, packages, scratch space.
 
-A join is one script a node, which changes only what differs. On a machine that outlives its cluster all of it is undone
-when the node leaves.
+A join is one script a node, which changes only what differs. On a machine that stays all of it is undone when the
+node leaves.
 """
 
 from __future__ import annotations
@@ -175,10 +175,8 @@ class Base(Plugin[Options]):
             cluster.remember(_MEMBERS, {alias: known[alias] for alias in wanted if alias in known})
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Take all of it off a machine that outlives the cluster. Other machines end, or stay members."""
-        if Facet.LASTING not in node.facets or not node.reachable:
-            return
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Take all of it off a machine that stays."""
         forget = render("base_forget_key.sh.j2", cluster=cluster.name)
         layout = node.layout
         script = render(

@@ -132,10 +132,8 @@ class Nfs(Plugin[Options]):
             self._write_exports(cluster)
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Take mounts and exports off machines that outlive the cluster. Elsewhere `members` withdraws the export."""
-        if Facet.LASTING not in node.facets or not node.reachable:
-            return
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Take mounts and exports off. Where the machine ends, `members` withdraws the export."""
         exports = node.is_master and not self.options.server
         script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports)
         run_reported(cluster, node, script, name="nfs: leave")

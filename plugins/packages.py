@@ -208,12 +208,11 @@ class Packages(Plugin[Options]):
         return {"version": locks.uv_version(), "only_links": self._index.only_links, "target": target}
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Take everything off a machine that outlives its cluster."""
-        if Facet.LASTING in node.facets and node.reachable:
-            folder = node.layout.env.parent
-            script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
-            run_reported(cluster, node, script, name="packages: remove")
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Take the environment off, and with it all else that is ours."""
+        folder = node.layout.env.parent
+        script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
+        run_reported(cluster, node, script, name="packages: remove")
 
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""

@@ -84,9 +84,9 @@ class Spot(Plugin[Options]):
         run_reported(cluster, node, script, name="spot: watch")
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Look no more, on a machine that outlives the cluster."""
-        if node.market != _MARKET or Facet.LASTING not in node.facets or not node.reachable:
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Look no more."""
+        if node.market != _MARKET:
             return
         script = render(
             "spot_leave.sh.j2",

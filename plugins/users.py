@@ -104,10 +104,8 @@ class Users(Plugin[Options]):
             self._keep_keys(cluster, report.facts)
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Remove the users from a machine that outlives the cluster."""
-        if Facet.LASTING not in node.facets or not node.reachable:
-            return
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Remove the users."""
         script = render(
             "users_leave.sh.j2",
             cluster=cluster.name,

@@ -45,9 +45,9 @@ class Volumes(Plugin[NoOptions]):
         run_reported(cluster, node, script, name="volumes: mount")
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Unmount what was mounted on a master that outlives the cluster. What is on the disks stays."""
-        if Facet.LASTING not in node.facets or not node.reachable or not node.is_master:
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Unmount what was mounted on the master. What is on the disks stays."""
+        if not node.is_master:
             return
         script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark)
         run_reported(cluster, node, script, name="volumes: leave")

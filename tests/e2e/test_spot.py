@@ -177,6 +177,6 @@ def test_its_engines_go_before_the_end_and_their_work_is_done_elsewhere(story, p
 def test_a_machine_that_outlives_its_cluster_is_left_without_it(story):
     with story.cluster() as (plugin, cluster):
         node = cluster.node("node001")
-        plugin.clusterctl_leave(cluster, replace(node, facets=node.facets | {Facet.LASTING}))
+        plugin.clusterctl_undo(cluster, replace(node, facets=node.facets | {Facet.LASTING}))
     assert inside("pgrep -f '[s]pot/watch.py' || echo none") == "none"
     assert inside("ls -d /var/lib/clusterctl/spot /run/clusterctl/interruption 2>/dev/null || echo none") == "none"

@@ -48,6 +48,10 @@ set -eu
 mkdir -p {{ state | quote }}
 echo {{ master | quote }} > {{ state | quote }}/every_hook_master
 """
+UNDO = """\
+set -eu
+rm -rf {{ site | quote }} {{ state | quote }}/every_hook_master
+"""
 WRITE_PAGE = """\
 set -eu
 cat > {{ site | quote }}/index.html <<'EVERY_HOOK_EOF'
@@ -119,11 +123,17 @@ class EveryHook(Plugin[Options]):
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """A node leaves, or is gone: undo what outlives it. The plugins are called in reversed order."""
+        """A node leaves, or is gone: stop, and tell others. The plugins are called in reversed order."""
         if cluster.ending:
             return  # all of it ends with its machines
         if node.is_master and node.reachable:
             cluster.on(node).run_script(services.stop(node, ["every_hook"]), name="every_hook: stop", sudo=True)
+
+    @hookimpl
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """A node leaves whose machine stays, and can be reached: take off what the join put there. It may run twice."""
+        script = render_text(UNDO, site=_site(node), state=node.layout.state)
+        cluster.on(node).run_script(script, name="every_hook: undo", sudo=True)
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:

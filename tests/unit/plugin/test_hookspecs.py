@@ -21,6 +21,7 @@ ORDER = [
     "clusterctl_members",
     "clusterctl_connect",
     "clusterctl_leave",
+    "clusterctl_undo",
     "clusterctl_run",
     "clusterctl_status",
 ]

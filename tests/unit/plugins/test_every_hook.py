@@ -10,6 +10,7 @@ import pytest
 
 from clusterctl.api import PluginError
 from clusterctl.errors import ConfigError
+from clusterctl.model import Facet
 from clusterctl.operations import leave
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.run_plugin import run_plugin
@@ -124,6 +125,15 @@ def test_leave_stops_the_server_unless_the_machine_ends_anyway(parts, lab, plugi
     cluster.mark_unreachable("master")
     one.clusterctl_leave(cluster, cluster.master)
     assert len(cluster.ran) == 1
+
+
+def test_undo_takes_it_off_machines_that_stay(parts, lab):
+    lab.provider.facets = frozenset({Facet.DIRECT, Facet.LASTING})
+    start_cluster(parts())
+    leave.terminate_cluster(parts())
+    names = ["every_hook: stop", "every_hook: undo"]
+    assert [ran.name for ran in lab.connector.ran if ran.node == "master"][-2:] == names
+    assert "rm -rf /fake/lab/node001/state/every_hook " in dict(scripts(lab, "undo"))["node001"]
 
 
 def test_run_writes_the_page_again(parts, lab):

@@ -203,20 +203,10 @@ def test_a_bake_is_the_same_without_files_and_with_its_bytecode(packages, fake_u
     assert "only for the user" not in ran.text
 
 
-@pytest.mark.parametrize(
-    ("node", "acts"),
-    [
-        (fake_node(facets=MACHINE), False),
-        (fake_node(facets=MACHINE | {Facet.LASTING}), True),
-        (fake_node(facets=MACHINE | {Facet.LASTING}, reachable=False), False),
-    ],
-    ids=["vanishes", "lasts", "gone"],
-)
-def test_leave_cleans_up_what_lasts_and_can_be_reached(packages, tmp_path, node, acts):
-    cluster = cluster_in(tmp_path, nodes=[node])
-    packages().clusterctl_leave(cluster, node)
-    assert [ran.name for ran in cluster.ran] == (["packages: remove"] if acts else [])
-    assert all(ran.sudo for ran in cluster.ran)
+def test_undo_is_one_command_of_roots(packages, tmp_path):
+    cluster = cluster_in(tmp_path, nodes=[fake_node(facets=MACHINE | {Facet.LASTING})])
+    packages().clusterctl_undo(cluster, cluster.master)
+    assert [(ran.name, ran.sudo) for ran in cluster.ran] == [("packages: remove", True)]
 
 
 def test_files_name_packages_too_and_a_comma_belongs_to_its_requirement(packages, tmp_path):
