@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 _ON_NODE = "clusterctl.on_node.with_ipyparallel"
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
+_CLIENT_USAGE = """\
+Connect from this computer, in Python:
+
+from ipyparallel import Client
+client = Client({file})"""
+
 
 class Options(Section):
     """The options of the `ipcluster` plugin."""
@@ -268,6 +274,7 @@ class IPCluster(Plugin[Options]):
             ports={channel: answer.client[channel] for channel in _CLIENT_CHANNELS},
             document=answer.client,
             summary=summary,
+            usage=_CLIENT_USAGE,
         )
         if answer.notebook.get("late"):
             cluster.problem(f"the notebook does not answer yet; see `clusterctl logs {cluster.name} master`")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from clusterctl.tunnel.publish import LocalEndpoint
+
 _PLAIN_EVERY_S = 5.0
 
 
@@ -101,6 +103,20 @@ def _to_json(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     return str(value)
+
+
+def connections_json(published: Sequence[LocalEndpoint]) -> list[dict[str, object]]:
+    """Return the connections of all plugins for an answer to programs."""
+    return [
+        {"name": one.name, "url": one.url, "file": one.file, "ports": dict(one.ports), "summary": one.summary}
+        for one in published
+    ]
+
+
+def show_connections(published: Sequence[LocalEndpoint]) -> None:
+    """Print where each connection of a plugin is."""
+    for one in published:
+        click.echo(f"  {one.name}: {one.place}")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import json
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from clusterctl import model
@@ -114,6 +117,24 @@ def _check_fields(value: Any) -> Iterable[str]:
         field = getattr(value, name)
         if not is_right(field):
             yield f"{name} of {type(value).__name__} is {_shorten(field)}, and shall be {text}"
+            return
+    if isinstance(value, model.Connection):
+        yield from _check_connection(value)
+
+
+def _check_connection(connection: model.Connection) -> Iterable[str]:
+    try:
+        parts = list(Formatter().parse(connection.url.reveal() if connection.url else ""))
+    except ValueError as exc:
+        yield f"url of Connection is no template for ports: {exc}"
+        return
+    unknown = sorted({name for _, name, _, _ in parts if name is not None} - set(connection.ports))
+    if unknown:
+        yield f"url of Connection asks for the port {unknown[0]!r}, which is not in its ports"
+    try:
+        json.dumps(connection.document)
+    except (TypeError, ValueError) as exc:
+        yield f"document of Connection cannot be written as JSON: {exc}"
 
 
 def _shorten(value: object) -> str:
@@ -146,7 +167,7 @@ _FIELDS: Mapping[type, Mapping[str, tuple[str, Callable[[object], bool]]]] = {
         "shared": ("a tuple of paths, such as ('/data',)", _are(str, PurePath)),
     },
     model.Connection: {
-        "name": ("a text", lambda value: isinstance(value, str)),
+        "name": ("a word", lambda value: isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None),
         "ports": ("a mapping of names to numbers", _is_map_to(int)),
         "document": ("a mapping, or None", lambda value: value is None or isinstance(value, Mapping)),
         "url": ("a Secret, or None", lambda value: value is None or isinstance(value, Secret)),

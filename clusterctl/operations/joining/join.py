@@ -102,7 +102,12 @@ def run_connect(context: RunContext, cluster: Cluster) -> list[Connection]:
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
             continue
-        connections += answer if isinstance(answer, (list, tuple)) else [answer] if answer else []
+        named = {connection.name for connection in connections}
+        for connection in answer if isinstance(answer, list) else [answer] if answer else ():
+            if connection.name in named:
+                cluster.problem(f"plugin {name}: there is a connection {connection.name} already, of another plugin")
+            else:
+                connections.append(connection)
     return connections
 
 

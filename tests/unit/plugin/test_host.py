@@ -188,6 +188,22 @@ class TestCall:
                 "url of Connection is 'http://c'",
             ),
             ("clusterctl_connect", Connection("a", host="b", ports={"c": "80"}), "ports of Connection is {'c': '80'}"),
+            (
+                "clusterctl_connect",
+                Connection("../a", host="b", ports={}),
+                "name of Connection is '../a', and shall be",
+            ),
+            (
+                "clusterctl_connect",
+                Connection("a", host="b", ports={"c": 80}, url=Secret("http://x:{web}/?t=s")),
+                "url of Connection asks for the port 'web', which is not in its ports",
+            ),
+            ("clusterctl_connect", Connection("a", host="b", ports={}, url=Secret("x{")), "is no template for ports"),
+            (
+                "clusterctl_connect",
+                Connection("a", host="b", ports={}, document={"a": {1}}),
+                "cannot be written as JSON",
+            ),
             ("clusterctl_connect", [Connection("a", host="b", ports={"c": 80}, url=Secret("u"))], None),
             ("clusterctl_members", "what acts may return anything", None),
         ],
