@@ -83,7 +83,7 @@ def _judge_name(name: str, value: object) -> tuple[str, str]:
     if name.startswith("clusterctl_") or marked or (near and callable(value)):
         what = f"{name} is no hook" + (f"; did you mean {near}?" if near else "")
         own = "" if marked else "; a method of your own needs a name that does not look like a hook's"
-        return what, _LIST_HOOKS + own
+        return what, (f"write {near}" if near else _LIST_HOOKS) + own
     return "", ""
 
 

@@ -93,7 +93,7 @@ def find_plugin_class(name: str, setup_class: str | None = None) -> type:
         return check_plugin_class(getattr(module, class_name), name)
     except PluginError:
         raise
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # foreign code
         raise PluginError(
             f"plugin {name}: cannot load {setup_class}: {type(exc).__name__}: {exc}",
             remedy="setup_class is package.module:Class or /path/to/file.py:Class; try importing it in Python",
@@ -116,7 +116,9 @@ def _load_installed(name: str) -> type:
         )
     try:
         return check_plugin_class(entry.load(), name)
-    except (ImportError, AttributeError) as exc:
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as exc:  # foreign code
         raise PluginError(
             f"plugin {name}: cannot load {entry.value}: {exc}", remedy="reinstall or remove its package"
         ) from exc

@@ -73,7 +73,7 @@ AND_A_SET = "and shall be a set of Facet, such as frozenset"
             "join",
         ),
         ("def clusterctl_statsu(self): ...", "clusterctl_statsu is no hook; did you mean clusterctl_status?", "status"),
-        ("@hookimpl\ndef join(self): ...", "join is no hook; did you mean clusterctl_join?", "the hooks are"),
+        ("@hookimpl\ndef join(self): ...", "join is no hook; did you mean clusterctl_join?", "write clusterctl_join"),
         ("@hookimpl\ndef greet(self): ...", "greet is no hook", "the hooks are"),
         ("def cluster_join(self): ...", "cluster_join is no hook; did you mean clusterctl_join?", "of your own"),
         ("clusterctl_version = 3", "clusterctl_version is no hook", "a method of your own"),

@@ -72,6 +72,11 @@ class TestFind:
         assert words in caught.value.message
         assert caught.value.remedy
 
+    def test_a_module_that_exits_when_it_is_imported(self, module):
+        module("import sys\nsys.exit(3)", "third_party")
+        with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: SystemExit: 3"):
+            loader.find_plugin_class("mine", "third_party:X")
+
     def test_a_module_that_raises_when_it_is_imported(self, module):
         module("raise ValueError('broken')", "third_party")
         with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: ValueError: broken"):

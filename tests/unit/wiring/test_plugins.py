@@ -125,12 +125,14 @@ class TestEveryCluster:
             *("lustre", "ipcluster"),
         )
 
-    def test_a_broken_one_stops_no_cluster_that_does_not_name_it_and_is_noted(self, install):
-        install("lustre", "no.such:Thing")
+    @pytest.mark.parametrize("value", ["no.such:Thing", "of_somebody:Nothing", "broken_module:Thing"])
+    def test_a_broken_one_stops_no_cluster_that_does_not_name_it_and_is_noted(self, install, tmp_path, value):
+        (tmp_path / "broken_module.py").write_text("raise SystemExit(3)")
+        install("lustre", value)
         chosen = settings(plugins="ipcluster")
         assert "lustre" not in self.names(chosen)
         (note,) = plugins.idle_plugins(chosen, frozenset({Facet.MACHINE}))
-        assert note.startswith("plugin lustre: cannot load no.such:Thing: ")
+        assert note.startswith(f"plugin lustre: cannot load {value}: ")
         assert note.endswith("; it is installed, and left out")
         with pytest.raises(ClusterctlError, match="plugin lustre: cannot load"):
             settings(plugins="lustre")
