@@ -31,11 +31,11 @@ def run_leave(context: RunContext, cluster: Cluster, alias: str, *, reachable: b
         try:
             context.plugin_host.call_hook(name, hook, cluster=cluster, node=node)
         except ClusterctlError as exc:
-            context.warn_user(f"{alias}: {exc.message}")
+            context.report.warn(f"{alias}: {exc.message}")
     try:
         context.folder.record("left", node=alias, id=node.id)
     except StateError as exc:
-        context.warn_user(f"{alias}: {exc.message}")
+        context.report.warn(f"{alias}: {exc.message}")
 
 
 def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
@@ -45,7 +45,7 @@ def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
     """
     up = node.state == NodeState.RUNNING
     if not up and Facet.LASTING in node.facets:
-        context.warn_user(f"{node.alias}: {node.address} does not answer: what was set up there stays")
+        context.report.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
     run_leave(context, cluster, node.alias, reachable=up)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.config.settings import Settings
-    from clusterctl.events import Event
+    from clusterctl.events import Reporter
     from clusterctl.model import Node
 
 
@@ -42,7 +42,7 @@ def load_context(
     name: str,
     *,
     config_file: str | None,
-    report: Callable[[Event], None],
+    report: Reporter,
     template: str | None = None,
     overrides: Mapping[str, str] | None = None,
     plugin: str | None = None,
@@ -54,7 +54,7 @@ def load_context(
     Args:
         name: the name of the cluster.
         config_file: the config file as given on the command line.
-        report: called with each event.
+        report: tells the user what is done.
         template: the cluster template, if one was named.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         plugin: the name of one more plugin that must be included.
@@ -69,7 +69,7 @@ def _context_of_folder(
     folder: ClusterFolder,
     settings: Settings,
     *,
-    report: Callable[[Event], None],
+    report: Reporter,
     overrides: Mapping[str, str],
     plugin: str | None,
 ) -> RunContext:
@@ -87,7 +87,7 @@ def _context_of_folder(
 
 
 def selftest_contexts(
-    name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
+    name: str, *, config_file: str | None, template: str | None, types: str, report: Reporter
 ) -> Callable[[str | None], RunContext]:
     """Return a function that makes the context of each operation of a `selftest`. Its argument names one more plugin.
 
@@ -96,7 +96,7 @@ def selftest_contexts(
         config_file: the config file as given on the command line.
         template: the cluster template whose image, network and access are used; None for the [aws] section alone.
         types: instance types of the nodes; empty for small ones.
-        report: called with each event.
+        report: tells the user what is done.
     """
     path = config_path(config_file)
 
@@ -111,7 +111,7 @@ def selftest_contexts(
     return lambda plugin: _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
-def lenient_context(name: str, *, config_file: str | None, report: Callable[[Event], None]) -> tuple[RunContext, str]:
+def lenient_context(name: str, *, config_file: str | None, report: Reporter) -> tuple[RunContext, str]:
     """Return a context to inspect or end a cluster, and the error in config, environment or plugin, if there is one.
 
     With such an error no plugin of the user is called. The provider still finds and ends every node.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.api import Facet
+from clusterctl.events import SILENT
 from clusterctl.wiring.context import load_context
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -61,7 +62,7 @@ class Story:
         """The plugin and the cluster, as an operation has them."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CLUSTERCTL_HOME", str(self.laptop.home))
-            parts = load_context(NAME, config_file=None, report=lambda event: None)
+            parts = load_context(NAME, config_file=None, report=SILENT)
             nodes = [replace(n, market="" if n.is_master else "spot") for n in parts.provider.nodes(NAME)]
             cluster = parts.make_cluster(nodes)
             try:

@@ -15,6 +15,7 @@ from clusterctl.api import Facet, RemoteError, Request, Result, Secret
 from clusterctl.cluster import Cluster
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.environment import lock as locks
+from clusterctl.events import Reporter
 from clusterctl.model import Machines
 from clusterctl.planning import build_plan
 from clusterctl.plugin.loader import find_plugin_class, options_model
@@ -69,7 +70,7 @@ class Machine:
             request=wanted,
             folder=self.folder,
             connector=lambda node: self,
-            report=lambda event: self.said.append(event.text),
+            report=Reporter(lambda event: self.said.append(event.text)),
             notes={},
             remember=self.notes.__setitem__,
         )

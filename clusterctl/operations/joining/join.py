@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
-from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER, Facet, NodeState, Step
 from clusterctl.node.facts import gather_facts, switch_host_key
 from clusterctl.operations.joining.wavefront import RETRY_S, SSH, JoinOutcome, NotYetError, Wavefront
@@ -197,15 +196,7 @@ class _Joiner:
         node = self._cluster.node(alias)
         self._context.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
         self._count += 1
-        self._context.report(
-            Event(
-                EventKind.PROGRESS,
-                "Waiting for nodes to join",
-                node=alias,
-                done=self._count,
-                total=self._total,
-            )
-        )
+        self._context.report.progress("Waiting for nodes to join", node=alias, done=self._count, total=self._total)
 
 
 def shift_steps(steps: Sequence[Step], by_s: float) -> list[Step]:

@@ -18,8 +18,9 @@ from clusterctl.providers.ec2.launch import fleet_requests, security_groups, use
 from clusterctl.providers.ec2.launch_journal import Launch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from clusterctl.events import Reporter
     from clusterctl.model import Plan
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
@@ -56,7 +57,7 @@ class Fleets:
         *,
         resource_tags: Mapping[str, str],
         public_key: str,
-        report: Callable[[str], None],
+        report: Reporter,
     ) -> None:
         """Prepare; no call is made yet.
 
@@ -67,7 +68,7 @@ class Fleets:
             journal: of the cluster.
             resource_tags: tags of all new resources.
             public_key: that each node accepts for login.
-            report: called with texts for the user.
+            report: told of what cannot be had.
         """
         self._aws = aws
         self._options = options
@@ -106,7 +107,7 @@ class Fleets:
         network = _same_zone(network, subnet) if not self._options.any_zone else network
         missing = group.aliases[count:]
         if missing and group.market == "spot-with-fallback":
-            self._report(
+            self._report.say(
                 f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
                 f" {fleet_requests.summarize_errors(self.errors)}"
             )

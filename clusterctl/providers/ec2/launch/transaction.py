@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2 import instances as ec2_instances
@@ -22,6 +21,7 @@ from clusterctl.text import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from clusterctl.events import Reporter
     from clusterctl.model import NodeSpec, Plan
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instances import Instance
@@ -49,7 +49,7 @@ class Transaction:
         journal: LaunchJournal,
         *,
         owner: str,
-        report: Callable[[Event], None],
+        report: Reporter,
     ) -> None:
         """Prepare; no call is made yet.
 
@@ -59,7 +59,7 @@ class Transaction:
             plan: with the nodes to provide.
             journal: of the cluster.
             owner: the user, for the tags.
-            report: called with each event.
+            report: told what is done, and what fails.
         """
         self._aws = aws
         self._options = options
@@ -92,7 +92,7 @@ class Transaction:
             self._journal,
             resource_tags=self._tags,
             public_key=public_key,
-            report=self._report_step,
+            report=self._report,
         )
         try:
             return self._provide_nodes(existing, fleets, discover)
@@ -122,7 +122,7 @@ class Transaction:
     def _provide_nodes(self, existing: Sequence[Instance], fleets: Fleets, discover: Discover) -> dict[str, Instance]:
         opened = self._journal.open_launches()
         for launch in opened:
-            self._report_step(f"Finishing an earlier request for {plural(len(launch.aliases), 'instance')}")
+            self._report.say(f"Finishing an earlier request for {plural(len(launch.aliases), 'instance')}")
             fleets.finish_launch(launch)
         if opened:
             existing = self._wait_until_reachable(fleets.launched_ids)
@@ -171,7 +171,7 @@ class Transaction:
         if not stopped:
             return
         waiters.wait_until_stopped(self._aws, self._plan.cluster)
-        self._report_step(f"Starting {plural(len(stopped), 'stopped instance')}")
+        self._report.say(f"Starting {plural(len(stopped), 'stopped instance')}")
         self._started = stopped
         self._allow_caller()
         for start in range(0, len(stopped), fleet_requests.BATCH_SIZE):
@@ -195,7 +195,7 @@ class Transaction:
         network = self._network_for(inputs)
         for group in fleet_requests.group_specs(missing):
             type_names = ", ".join(group.types) or "any type that fits"
-            self._report_step(f"Asking for {plural(len(group.aliases), 'instance')} ({group.market}): {type_names}")
+            self._report.say(f"Asking for {plural(len(group.aliases), 'instance')} ({group.market}): {type_names}")
             network = fleets.launch_group(group, inputs, network)
 
     def _network_for(self, inputs: LaunchInputs) -> LaunchNetwork:
@@ -249,7 +249,7 @@ class Transaction:
                 else "name more types in NODE_INSTANCE_TYPE, set ZONES = any, MARKET or another region,"
                 " or be content with fewer: --min-size",
             )
-        self._report(Event(EventKind.WARNING, text))
+        self._report.warn(text)
 
     def _attach_data_volumes(self, nodes: Mapping[str, Instance]) -> None:
         if MASTER not in {spec.alias for spec in self._plan.nodes}:
@@ -263,7 +263,7 @@ class Transaction:
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
         """Restore the former state; note on the error what cannot be undone."""
         if fleets.launched_ids or fleets.open_launches or self._started:
-            self._report_step("Undoing what was begun")
+            self._report.say("Undoing what was begun")
         try:
             leftovers = teardown.undo_launches(
                 self._aws,
@@ -284,9 +284,6 @@ class Transaction:
         if leftovers:
             command = f"`clusterctl terminate {self._plan.cluster}` ends the rest"
             text = f"not all could be undone ({', '.join(leftovers)}): {command}"
-            self._report(Event(EventKind.WARNING, text))
+            self._report.warn(text)
             if hasattr(cause, "add_note"):  # Python 3.11
                 cause.add_note(text)
-
-    def _report_step(self, text: str) -> None:
-        self._report(Event(EventKind.STEP, text))

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.events import Event, EventKind
 from clusterctl.providers.ec2 import instances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from clusterctl.events import Reporter
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instances import Instance
     from clusterctl.providers.ec2.options import Options
@@ -40,7 +40,7 @@ def _poll_until(seconds: float) -> Iterator[float]:
 
 
 def wait_until_reachable(
-    aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Callable[[Event], None]
+    aws: Aws, cluster: str, ids: Sequence[str], *, options: Options, report: Reporter
 ) -> list[Instance]:
     """Wait until these instances have the addresses they are reached by, or have ended.
 
@@ -51,7 +51,7 @@ def wait_until_reachable(
         cluster: its name.
         ids: of the instances to wait for.
         options: of the template, with the kind of address.
-        report: called with the number of instances that are ready.
+        report: told how many instances are ready.
     """
     by_id: dict[str, Instance] = {}
     for passed in _poll_until(_REACHABLE_S):
@@ -65,13 +65,13 @@ def wait_until_reachable(
         ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in instances.ENDED_STATES]
         # EC2 may not list a new instance yet.
         unknown = [id_ for id_ in ids if id_ not in by_id and passed > _UNKNOWN_S]
-        report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown)))
+        report.progress(WAITING_TEXT, done=len(ready), total=len(ids) - len(ended) - len(unknown))
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
         if id_ in by_id and by_id[id_].state in instances.ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
-            report(Event(EventKind.WARNING, text))
+            report.warn(text)
     return [instance for instance in by_id.values() if instance.state in instances.LIVING_STATES]
 
 
