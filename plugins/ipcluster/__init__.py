@@ -9,25 +9,20 @@ from __future__ import annotations
 import hashlib
 import threading
 from importlib.metadata import version
-from importlib.resources import files as resources
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from clusterctl.api import (
     Cluster,
     Connection,
     Facet,
-    Field,
     Node,
     Plugin,
     Request,
-    Secret,
-    Section,
     Service,
     StatusRow,
     as_user,
     hookimpl,
     hub,
-    node_program,
     own_folder,
     plural,
     render,
@@ -35,11 +30,25 @@ from clusterctl.api import (
     services,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path, PurePath, PurePosixPath
+from .daemons import (
+    ON_NODE,
+    controller_service,
+    engine_service,
+    python_command,
+    start_programs,
+)
+from .notebook import (
+    notebook_config,
+    notebook_connection,
+    notebook_files,
+    notebook_services,
+)
+from .options import Options
 
-_ON_NODE = "clusterctl.on_node.with_ipyparallel"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 _CLIENT_USAGE = """\
@@ -47,20 +56,6 @@ Connect from this computer, in Python:
 
 from ipyparallel import Client
 client = Client({file})"""
-
-
-class Options(Section):
-    """The options of the `ipcluster` plugin."""
-
-    engines_per_node: int | Literal["auto"] = Field(
-        "auto",
-        description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
-    )
-    enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
-    notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
-    enable_curve: bool = Field(default=True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)")
-    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for one")
-    engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
 
 
 class IPCluster(Plugin[Options]):
@@ -86,9 +81,12 @@ class IPCluster(Plugin[Options]):
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
             files = render(
-                "ipcluster_worker.sh.j2", profile=hub.profile(node), engine=engine, programs=self._start_programs(node)
+                "ipcluster_worker.sh.j2",
+                profile=hub.profile(node),
+                engine=engine,
+                programs=start_programs(node, self.options),
             )
-            daemons = self._engine_services(cluster, node, version)
+            daemons = [engine_service(cluster, node, self._engine_ids(cluster, node), self.options, version=version)]
             cluster.on(node).run_script(
                 _join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
             )
@@ -98,43 +96,23 @@ class IPCluster(Plugin[Options]):
             "profile": hub.profile(node),
             "engine_ip": node.private_address,
             "curve": self.options.enable_curve,
-            "notebook": self._notebook_config(node),
+            "notebook": notebook_config(node, self.options),
         }
         files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
-            connection_files=run_program(_python_command(node)[0], f"{_ON_NODE}.connection_files", wanted),
-            programs=self._start_programs(node),
-            notebook=self._notebook_files(node),
+            connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
+            programs=start_programs(node, self.options),
+            notebook=notebook_files(node, self.options),
         )
         daemons = [
-            self._controller_service(cluster, node),
-            *self._engine_services(cluster, node),
-            *self._notebook_services(cluster, node),
+            controller_service(cluster, node, self.options),
+            engine_service(cluster, node, self._engine_ids(cluster, node), self.options),
+            *notebook_services(cluster, node, self.options),
         ]
         script = _join_script(cluster, node, files, daemons)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         _write_private(cluster.folder / "engine.json", result.stdout.strip())
-
-    def _start_programs(self, node: Node) -> dict[str, str]:
-        """The programs that start a node's processes, by the names of their files in the profile."""
-        security = hub.profile(node) / "security"
-        period = self.options.heartbeat_period
-        # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
-        # forgiven.
-        engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
-        values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
-        programs = {"ipengine.py": node_program(f"{_ON_NODE}.start_engine", values)}
-        if node.is_master:
-            curve = self.options.enable_curve
-            config = {
-                "IPController": _controller_config(node, curve=curve),
-                # Whatever the period, an engine is given up after 20 s without a beat.
-                "HeartMonitor": {"period": period, "max_heartmonitor_misses": max(10, 20_000 // period)},
-            }
-            values = {"config": config, "keys": security / "ipcontroller-curve.json" if curve else None}
-            programs["ipcontroller.py"] = node_program(f"{_ON_NODE}.start_controller", values)
-        return programs
 
     def _engine_file(self, cluster: Cluster) -> str:
         """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
@@ -145,85 +123,6 @@ class IPCluster(Plugin[Options]):
                 result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
                 _write_private(kept, result.stdout.strip())
             return kept.read_text(encoding="utf-8")
-
-    def _controller_service(self, cluster: Cluster, node: Node) -> Service:
-        return Service(
-            name="controller",
-            command=[
-                *_python_command(node, hub.profile(node) / "ipcontroller.py"),
-                f"--profile-dir={hub.profile(node)}",
-            ],
-            user=cluster.user,
-            home=node.layout.home,
-            directory=node.layout.home,
-            # Its eight children hold the ports: left alive, they would keep the next controller from starting.
-            whole_group=True,
-            environment=_process_environment(node),
-            version=self._restart_token(cluster),
-        )
-
-    def _restart_token(self, cluster: Cluster) -> str:
-        """Changes with what a controller and its engines can only take over by starting anew."""
-        return f"{cluster.recall('environment')} {self.options.enable_curve} {self.options.heartbeat_period}"
-
-    def _engine_services(self, cluster: Cluster, node: Node, version: str = "") -> list[Service]:
-        numbers = self._engine_ids(cluster, node)
-        engine = Service(
-            name="engine",
-            command=[
-                *_python_command(node, hub.profile(node) / "ipengine.py"),
-                f"--profile-dir={hub.profile(node)}",
-                "--IPEngine.id={number}",
-            ],
-            user=cluster.user,
-            home=node.layout.home,
-            directory=node.layout.home,
-            count=len(numbers),
-            first=numbers.start,
-            environment=_process_environment(node),
-            # Other packages, options or controller: the engines must start anew.
-            version=f"{self._restart_token(cluster)} {version}",
-        )
-        return [engine]
-
-    def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
-        if not self.options.enable_notebook:
-            return []
-        config = _notebook_file(node)
-        return [
-            Service(
-                name="notebook",
-                command=[*_python_command(node, "-m", "jupyterlab"), f"--config={config}"],
-                user=cluster.user,
-                home=node.layout.home,
-                directory=node.layout.home,
-                whole_group=True,
-                environment=_process_environment(node),
-                version=f"{cluster.recall('environment')}",
-            )
-        ]
-
-    def _notebook_files(self, node: Node) -> dict[str, object] | None:
-        if not self.options.enable_notebook:
-            return None
-        return {
-            "folder": self._notebook_folder(node),
-            "startup": hub.profile(node).parent / "profile_default" / "startup",
-            "startup_code": _read_source("notebook_startup.py"),
-        }
-
-    def _notebook_config(self, node: Node) -> dict[str, object] | None:
-        """What the server is told besides its port and token, which are chosen on the node, and in which file."""
-        if not self.options.enable_notebook:
-            return None
-        root = Facet.MACHINE not in node.facets and node.user == "root"
-        return {
-            "config": _notebook_file(node),
-            "server": {"root_dir": self._notebook_folder(node), "allow_root": root},
-        }
-
-    def _notebook_folder(self, node: Node) -> PurePosixPath:
-        return node.layout.home / self.options.notebook_directory
 
     def _engine_ids(self, cluster: Cluster, node: Node) -> range:
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
@@ -278,7 +177,7 @@ class IPCluster(Plugin[Options]):
         )
         if answer.notebook.get("late"):
             cluster.problem(f"the notebook does not answer yet; see `clusterctl logs {cluster.name} master`")
-        return [client, *_notebook_connection(answer.notebook)]
+        return [client, *notebook_connection(answer.notebook)]
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
@@ -331,42 +230,3 @@ def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Ser
         files=as_user(node, cluster.user, files),
         daemons=services.ensure(node, daemons),
     )
-
-
-def _python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
-    return (str(node.layout.env / "bin" / "python"), *map(str, words))
-
-
-def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
-    return {
-        # Ports and keys are in files that were made before: a controller that restarts keeps both, and takes back the
-        # engines it had.
-        "reuse_files": True,
-        "restore_engines": True,
-        "engine_ip": node.private_address,
-        "client_ip": "127.0.0.1",
-        "enable_curve": curve,
-        # The database keeps every task's buffers in memory: 1 GiB of them, at a seventh of the speed.
-        "db_class": "NoDB",
-    }
-
-
-def _notebook_file(node: Node) -> PurePosixPath:
-    """The notebook server's configuration."""
-    return hub.profile(node).parent / "jupyter_server_config.json"
-
-
-def _read_source(name: str) -> str:
-    """A file that goes to a node as it is."""
-    return resources(_ON_NODE).joinpath(name).read_text(encoding="utf-8")
-
-
-def _process_environment(node: Node) -> dict[str, str]:
-    return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}
-
-
-def _notebook_connection(notebook: Mapping[str, Any]) -> list[Connection]:
-    if not notebook:
-        return []
-    url = Secret("http://127.0.0.1:{notebook}/lab?token=" + notebook["token"])
-    return [Connection("notebook", host="127.0.0.1", ports={"notebook": notebook["port"]}, url=url)]
