@@ -51,7 +51,6 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "engines": sum(known) if known else None,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
-        "connections": connections_json(status.published),
         "cost": spending_json(status.spending),
         "nodes": [
             {
@@ -64,6 +63,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
             }
             for node in status.nodes
         ],
+        "connections": connections_json(status.published),
     }
 
 
