@@ -23,8 +23,10 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
     nothing to do on nodes with these facets are left out; `idle_plugins` names them.
     """
     named: list[Choice] = [(choice.name, choice.plugin, choice.options) for choice in settings.plugins]
-    chosen = [*_choose_every_cluster(settings, named), *named]
-    chosen = [choice for choice in chosen if not loader.why_not_needed(choice[1], facets)]
+    needed = [choice for choice in named if not loader.why_not_needed(choice[1], facets)]
+    replaced = {name for _, plugin_class, _ in needed for name in declared(plugin_class, "replaces")}
+    everywhere = [choice for choice in _choose_every_cluster(settings, named) if choice[0] not in replaced]
+    chosen = [*(choice for choice in everywhere if not loader.why_not_needed(choice[1], facets)), *needed]
     if plugin and plugin not in {name for name, _, _ in chosen}:
         extra = settings.all_plugins.get(plugin)
         extra_class = extra.plugin if extra else _find_plugin(plugin)
@@ -33,11 +35,10 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
 
 
 def _choose_every_cluster(settings: Settings, named: list[Choice]) -> list[Choice]:
-    """Return the plugins of every cluster, but for those whose place a named one takes."""
-    replaced = {name for _, plugin_class, _ in named for name in declared(plugin_class, "replaces")}
+    """Return the plugins of every cluster, but for those that are named, or a base class of a named one."""
     choices: list[Choice] = []
     for name, plugin_class in loader.find_every_cluster_plugins().classes.items():
-        if name in replaced or any(issubclass(named_class, plugin_class) for _, named_class, _ in named):
+        if any(issubclass(named_class, plugin_class) for _, named_class, _ in named):
             continue
         choice = settings.all_plugins.get(name)  # from its section, or --set
         if choice:

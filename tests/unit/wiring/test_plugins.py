@@ -84,13 +84,14 @@ class TestEveryCluster:
     """An installed plugin of anybody's may do what the bundled ones do: act on every cluster, in its place."""
 
     LUSTRE = """
-        from clusterctl.api import Order, Plugin, hookimpl
+        from clusterctl.api import Facet, Order, Plugin, hookimpl
         class Lustre(Plugin):
             on_every_cluster = True
             order = Order.SHARES
             @hookimpl
             def clusterctl_join(self, cluster, node): pass
         class InPlaceOfNfs(Plugin):
+            needs = frozenset({Facet.INIT})
             replaces = frozenset({"nfs"})
             @hookimpl
             def clusterctl_join(self, cluster, node): pass
@@ -108,8 +109,8 @@ class TestEveryCluster:
         yield install
         sys.modules.pop("of_somebody", None)
 
-    def names(self, chosen):
-        return plugins.make_plugin_host(chosen, frozenset({Facet.MACHINE})).plugin_names
+    def names(self, chosen, *facets):
+        return plugins.make_plugin_host(chosen, frozenset({Facet.MACHINE, *facets})).plugin_names
 
     def test_one_that_says_so_acts_in_its_place_named_or_not(self, install):
         install("lustre", "of_somebody:Lustre")
@@ -120,9 +121,10 @@ class TestEveryCluster:
     def test_one_takes_anothers_place_where_it_is_named(self, install):
         install("lustre", "of_somebody:InPlaceOfNfs")
         assert "nfs" in self.names(settings(plugins="ipcluster"))
-        assert self.names(settings(plugins="lustre,ipcluster")) == (
-            *("volumes", "base", "packages", "spot"),
-            *("lustre", "ipcluster"),
+        named = settings(plugins="lustre,ipcluster")
+        assert self.names(named, Facet.INIT) == ("volumes", "base", "packages", "spot", "lustre", "ipcluster")
+        assert self.names(named) == ("volumes", "base", "nfs", "packages", "spot", "ipcluster"), (
+            "it is not needed there"
         )
 
     @pytest.mark.parametrize("value", ["no.such:Thing", "of_somebody:Nothing", "broken_module:Thing"])
