@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import PluginError
@@ -41,7 +42,7 @@ def check_plugin_class(candidate: object, name: str) -> type:
     Raises:
         PluginError: it is none, or its author made a mistake; all of them are named.
     """
-    faults = [*_check_hooks(candidate), *_check_declarations(candidate)] if isinstance(candidate, type) else []
+    faults = _find_faults(candidate) if isinstance(candidate, type) else ()
     if faults:
         raise PluginError(
             "\n".join(f"plugin {name}: {fault.what} ({fault.line})" for fault in faults),
@@ -53,6 +54,12 @@ def check_plugin_class(candidate: object, name: str) -> type:
             remedy="write a class with at least one hook; see `clusterctl plugins --hooks`",
         )
     return candidate
+
+
+@cache
+def _find_faults(plugin_class: type) -> tuple[_Fault, ...]:
+    """Return all mistakes of a class. Cached: a command asks for the same class several times."""
+    return (*_check_hooks(plugin_class), *_check_declarations(plugin_class))
 
 
 # --- Hooks
@@ -137,9 +144,9 @@ def _check_declarations(plugin_class: type) -> Iterator[_Fault]:
             what = f"{name} of {plugin_class.__name__} is {value!r}, and shall be {text}"
             yield _Fault(what, locate_name(plugin_class, name), f"give {name} {text}")
     if issubclass(plugin_class, Plugin):
-        for name in _own_names(plugin_class):
+        for name in [name for name in _own_names(plugin_class) if not callable(getattr(plugin_class, name))]:
             near = get_close_matches(name, _DECLARATIONS, 1, _LIKE)
-            if near and name not in _DECLARATIONS and not callable(getattr(plugin_class, name)):
+            if near:
                 what = f"{name} is nothing that a plugin declares; did you mean {near[0]}?"
                 yield _Fault(what, locate_name(plugin_class, name), f"a plugin declares: {', '.join(_DECLARATIONS)}")
 
