@@ -30,6 +30,7 @@ from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.node.scripts import Report, run_reported
 from clusterctl.notes import Note
 from clusterctl.options import CommaList, ExpandedPath, Field, Flag, PathList, SecretText, Section
+from clusterctl.plugin.base import NoOptions, Order, Plugin
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
 from clusterctl.secret import Secret
@@ -48,10 +49,13 @@ __all__ = [
     "Layout",
     "Machines",
     "Market",
+    "NoOptions",
     "Node",
     "Note",
+    "Order",
     "PathList",
     "Plan",
+    "Plugin",
     "PluginError",
     "Remote",
     "RemoteError",

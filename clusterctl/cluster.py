@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clusterctl.errors import ClusterctlError, RemoteError
-from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from clusterctl.events import Reporter
     from clusterctl.model import Machines, Request
     from clusterctl.notes import Note
     from clusterctl.remote.base import Remote
@@ -46,7 +46,7 @@ class Cluster:
         request: Request,
         folder: Path,
         connector: Callable[[Node], Remote],
-        report: Callable[[Event], None],
+        report: Reporter,
         notes: Mapping[str, object],
         remember: Memory,
     ) -> None:
@@ -145,16 +145,16 @@ class Cluster:
 
     def say(self, text: str) -> None:
         """Show the user a step that begins now."""
-        self._report(Event(EventKind.STEP, text))
+        self._report.say(text)
 
     def progress(self, text: str, done: int, total: int) -> None:
         """Show the user the progress of the step `text`: `done` of `total`."""
-        self._report(Event(EventKind.PROGRESS, text, done=done, total=total))
+        self._report.progress(text, done=done, total=total)
 
     def problem(self, text: str) -> None:
         """Report a problem that leaves the cluster usable. `start` then exits with 1."""
         self.problems.append(text)
-        self._report(Event(EventKind.WARNING, text))
+        self._report.warn(text)
 
     @overload
     def recall(self, key: Note[T]) -> T | None: ...

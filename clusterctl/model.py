@@ -240,7 +240,10 @@ class Connection:
     """The content of ``NAME.json`` (0600) in the cluster's folder."""
     url: Secret | None = None
     summary: str = ""
-    """One line for the end of `start`, such as ``6 engines on 3 nodes for me``."""
+    """A few words for the first line of `start`'s answer, such as ``6 engines on 3 nodes for me``."""
+    usage: str = ""
+    """How to use it, for the end of `start`'s answer; may have several lines. ``{file}`` is the path of ``NAME.json``,
+    in quotation marks."""
 
 
 @dataclass(frozen=True)

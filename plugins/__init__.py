@@ -1,1 +1,1 @@
-"""The bundled plugins: one file, one entry point, one INI name each. Of ours they import clusterctl.api alone."""
+"""The bundled plugins: a file or folder, an entry point and a name each. Of ours they import clusterctl.api alone."""

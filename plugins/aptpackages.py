@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl.api import Cluster, CommaList, Facet, Field, PluginError, Request, Section, hookimpl
+from clusterctl.api import Cluster, CommaList, Facet, Field, Plugin, PluginError, Request, Section, hookimpl
 
 
 class Options(Section):
@@ -13,24 +13,15 @@ class Options(Section):
     )
 
 
-class AptPackages:
+class AptPackages(Plugin[Options]):
     """Asks for system packages."""
 
     needs = frozenset({Facet.MACHINE})
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin aptpackages]`."""
-        return Options
-
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The packages named in the section."""
-        return Request(apt=self._options.packages)
+        return Request(apt=self.options.packages)
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:

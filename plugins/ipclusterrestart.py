@@ -7,6 +7,7 @@ from clusterctl.api import (
     Deadline,
     Field,
     Node,
+    Plugin,
     PluginError,
     RemoteError,
     Section,
@@ -23,17 +24,8 @@ class Options(Section):
     restart_timeout: float = Field(120.0, gt=0, description="seconds to wait until all engines are back")
 
 
-class IPClusterRestart:
+class IPClusterRestart(Plugin[Options]):
     """`clusterctl runplugin ipclusterrestart`."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin ipclusterrestart]`."""
-        return Options
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:
@@ -46,7 +38,7 @@ class IPClusterRestart:
                 f"no engines were set up on {cluster.name}",
                 remedy=f"run `clusterctl start {cluster.name}` first",
             )
-        deadline = Deadline.after(self._options.restart_timeout)
+        deadline = Deadline.after(self.options.restart_timeout)
         before = hub.ask(cluster).engines
         cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 

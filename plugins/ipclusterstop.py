@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from clusterctl.api import Cluster, Node, hookimpl, services
+from clusterctl.api import Cluster, Node, NoOptions, Plugin, hookimpl, services
 
 
-class IPClusterStop:
+class IPClusterStop(Plugin[NoOptions]):
     """`clusterctl runplugin ipclusterstop`; `clusterctl start` or `runplugin ipcluster` brings all of it back."""
-
-    def __init__(self, options: object) -> None:
-        del options
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:

@@ -20,6 +20,8 @@ from clusterctl.api import (
     Flag,
     Node,
     Note,
+    Order,
+    Plugin,
     PluginError,
     Request,
     Section,
@@ -66,46 +68,39 @@ class Options(Section):
     no_root_squash: Flag = Field(default=False, description="let root on workers be root on the shared folders too")
 
 
-class Nfs:
+class Nfs(Plugin[Options]):
     """Shares folders with all nodes."""
 
     needs = frozenset({Facet.MACHINE})
     instead = frozenset({Facet.SHARED_HOME})
+    on_every_cluster = True
+    order = Order.SHARES
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        super().__init__(options)
         self._lock = threading.Lock()
-
-    @property
-    def goes_first(self) -> bool:
-        """Whether it acts before `base`: a home from elsewhere must be there before its user."""
-        return self._options.server is not None
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin nfs]`."""
-        return Options
+        if options.server is not None:
+            self.order = Order.FIRST  # a home from elsewhere must be there before its user
 
     @hookimpl
     def clusterctl_request(self) -> Request:
         """Server and client; on workers the server is switched off. Of a server elsewhere the client alone."""
-        if self._options.server is None:
+        if self.options.server is None:
             return Request(apt=("nfs-kernel-server", "nfs-common"))
-        _refuse_others(self._options.server)
+        _refuse_others(self.options.server)
         return Request(apt=("nfs-common",))
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster) -> None:
         """Refuse what would hide homes that are in use, or disks that nobody but the master could see."""
-        now = self._options.server or _MASTER
+        now = self.options.server or _MASTER
         before = cluster.recall(_SERVER) or (_MASTER if cluster.recall(_SHARES) else now)
         if now != before:
             raise PluginError(
                 f"the homes of {cluster.name} are on {before}, and cannot move to {now} while it exists",
                 remedy=f"put SERVER in [plugin nfs] back, or `clusterctl terminate {cluster.name}` first",
             )
-        if self._options.server and cluster.machines.volumes:
+        if self.options.server and cluster.machines.volumes:
             names = ", ".join(volume.name for volume in cluster.machines.volumes)
             raise PluginError(
                 f"with SERVER in [plugin nfs] the master shares nothing, so no worker would see the volumes: {names}",
@@ -122,8 +117,8 @@ class Nfs:
             )
         if node.is_master:
             cluster.remember(_SHARES, [str(path) for path in self._shared_paths(cluster)])
-        if self._options.server:
-            cluster.remember(_SERVER, self._options.server)
+        if self.options.server:
+            cluster.remember(_SERVER, self.options.server)
             self._mount_shares(cluster, node)
         elif node.is_master:
             self._write_exports(cluster, server=True)
@@ -136,16 +131,14 @@ class Nfs:
     @hookimpl
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Export to the present members only."""
-        shared = _remembered_texts(cluster, _SHARES) and not self._options.server
+        shared = _remembered_texts(cluster, _SHARES) and not self.options.server
         if shared and cluster.master.reachable and _client_addresses(cluster) != _remembered_texts(cluster, _CLIENTS):
             self._write_exports(cluster)
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Take mounts and exports off machines that outlive the cluster. Elsewhere `members` withdraws the export."""
-        if Facet.LASTING not in node.facets or not node.reachable:
-            return
-        exports = node.is_master and not self._options.server
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Take mounts and exports off. Where the machine ends, `members` withdraws the export."""
+        exports = node.is_master and not self.options.server
         script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports)
         run_reported(cluster, node, script, name="nfs: leave")
 
@@ -155,7 +148,7 @@ class Nfs:
             cluster.master.layout.home,
             *(PurePosixPath(path) for path in cluster.request.shared),
             *(volume.mount_path for volume in cluster.machines.volumes),
-            *(PurePosixPath(path) for path in self._options.paths),
+            *(PurePosixPath(path) for path in self.options.paths),
         ]
         wrong = [str(path) for path in wanted if not _PATH.fullmatch(str(path)) or ".." in path.parts]
         if wrong:
@@ -181,11 +174,11 @@ class Nfs:
         cluster.remember(_CLIENTS, clients)
 
     def _export_options(self) -> str:
-        return f"rw,sync,no_subtree_check,{'no_root_squash' if self._options.no_root_squash else 'root_squash'}"
+        return f"rw,sync,no_subtree_check,{'no_root_squash' if self.options.no_root_squash else 'root_squash'}"
 
     def _count_threads(self, workers: int) -> int:
-        if self._options.threads != "auto":
-            return self._options.threads
+        if self.options.threads != "auto":
+            return self.options.threads
         return max(_FEWEST, min(_MOST, _PER_WORKER * workers))
 
     def _mount_shares(self, cluster: Cluster, node: Node) -> None:
@@ -199,7 +192,7 @@ class Nfs:
     def _refuse_to_hide(self, cluster: Cluster, node: Node, shares: list[PurePosixPath]) -> None:
         """The home of who logs in there must stay: its keys are what lets us in."""
         home = node.layout.home.parent / node.user
-        hidden = {home, *home.parents} & set(shares) if self._options.server else set()
+        hidden = {home, *home.parents} & set(shares) if self.options.server else set()
         if Facet.LASTING in node.facets and node.user == cluster.user:
             hidden = {node.layout.home}
         if hidden:
@@ -210,9 +203,9 @@ class Nfs:
             )
 
     def _mount_values(self, cluster: Cluster, node: Node, tops: list[PurePosixPath]) -> dict[str, Any]:
-        own = self._options.mount_options
+        own = self.options.mount_options
         values = {"cluster": cluster.name, "mark": cluster.mark, "lasting": Facet.LASTING in node.facets}
-        if not self._options.server:
+        if not self.options.server:
             address = cluster.master.private_address
             server = f"[{address}]" if ":" in address else address
             return values | {
@@ -221,7 +214,7 @@ class Nfs:
                 "options": ",".join((*_MOUNT, *own)),
                 "remedy": "see that the master's port 2049 is open to this node, and there: journalctl -u nfs-server",
             }
-        host, path = _split_place(self._options.server)
+        host, path = _split_place(self.options.server)
         # After a break EFS takes a client back sooner from another port; others refuse ports that anybody may use.
         extra = (*_ELSEWHERE, *(("noresvport",) if _EFS.search(host) else ()), *own)
         return values | {

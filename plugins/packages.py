@@ -18,8 +18,10 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Order,
     PathList,
     Plan,
+    Plugin,
     PluginError,
     Request,
     SecretText,
@@ -83,13 +85,15 @@ class Options(Section):
     )
 
 
-class Packages:
+class Packages(Plugin[Options]):
     """Installs what all plugins ask for, at the same versions on every node."""
 
     waits_for_master = False
+    on_every_cluster = True
+    order = Order.PACKAGES
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        super().__init__(options)
         self._lock = ""
         self._notes: list[str] = []
         self._warnings: list[str] = []
@@ -101,16 +105,10 @@ class Packages:
             only_links=options.no_index,
         )
 
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin packages]`."""
-        return Options
-
     @hookimpl
     def clusterctl_request(self) -> Request:
         """The packages that the section and the files in it name, and those of this computer if asked for."""
-        options, wanted = self._options, requirements.Requirements()
+        options, wanted = self.options, requirements.Requirements()
         wanted.wanted += requirements.whole(options.packages)
         for path in options.requirements:
             wanted.add_file(path)
@@ -130,14 +128,14 @@ class Packages:
         return Request(pip=tuple(wanted.wanted), apt=self._apt)
 
     def _faults_of_links(self) -> list[str]:
-        links = self._options.find_links
+        links = self.options.find_links
         faults = [f"FIND_LINKS: {link} is neither a URL nor an absolute path" for link in links if not _is_place(link)]
-        if self._options.no_index and not links:
+        if self.options.no_index and not links:
             faults.append("NO_INDEX needs FIND_LINKS: packages must come from somewhere")
         return faults
 
     def _local_packages(self) -> tuple[str, ...]:
-        local = installed.read(installed.active(os.environ), exclude=self._options.sync_exclude)
+        local = installed.read(installed.active(os.environ), exclude=self.options.sync_exclude)
         if local.left_out:
             self._notes.append(f"{local.prefix}: left out, as only this computer has it: {', '.join(local.left_out)}")
         if local.python != locks.python():
@@ -212,18 +210,17 @@ class Packages:
         return {"version": locks.uv_version(), "only_links": self._index.only_links, "target": target}
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Take everything off a machine that outlives its cluster."""
-        if Facet.LASTING in node.facets and node.reachable:
-            folder = node.layout.env.parent
-            script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
-            run_reported(cluster, node, script, name="packages: remove")
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Take the environment off, and with it all else that is ours."""
+        folder = node.layout.env.parent
+        script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
+        run_reported(cluster, node, script, name="packages: remove")
 
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
         cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
         age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
-        if age_h <= self._options.lock_max_age:
+        if age_h <= self.options.lock_max_age:
             return cache.read_text(encoding="utf-8")
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")
         try:

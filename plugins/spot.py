@@ -18,6 +18,8 @@ from clusterctl.api import (
     Field,
     Market,
     Node,
+    Order,
+    Plugin,
     Section,
     Service,
     StatusRow,
@@ -52,20 +54,13 @@ class Options(Section):
     poll_s: float = Field(5.0, ge=0.1, le=60, description="seconds between two such questions")
 
 
-class Spot:
+class Spot(Plugin[Options]):
     """Lets the engines of a spot instance go before it is taken."""
 
     needs = frozenset({Facet.MACHINE})
     waits_for_master = False
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin spot]`."""
-        return Options
+    on_every_cluster = True
+    order = Order.WATCHES
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -89,9 +84,9 @@ class Spot:
         run_reported(cluster, node, script, name="spot: watch")
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Look no more, on a machine that outlives the cluster."""
-        if node.market != Market.SPOT or Facet.LASTING not in node.facets or not node.reachable:
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Look no more."""
+        if node.market != Market.SPOT:
             return
         script = render(
             "spot_leave.sh.j2",
@@ -122,8 +117,8 @@ class Spot:
 
     def _start_watch(self, cluster: Cluster, node: Node) -> str:
         settings = {
-            "url": self._options.metadata_url.rstrip("/"),
-            "poll_s": self._options.poll_s,
+            "url": self.options.metadata_url.rstrip("/"),
+            "poll_s": self.options.poll_s,
             "lead_s": _LEAD_S,
             "notice": _notice_file(node),
             "stop": ["/bin/sh", str(_shared_folder(node) / "stop.sh")],

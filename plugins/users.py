@@ -17,6 +17,7 @@ from clusterctl.api import (
     Flag,
     Node,
     Note,
+    Plugin,
     PluginError,
     Request,
     Section,
@@ -56,20 +57,14 @@ class Options(Section):
     keep_homes: Flag = Field(default=True, description="static: keep their homes when the cluster ends")
 
 
-class Users:
+class Users(Plugin[Options]):
     """Makes users with the same number on every node and a shared home."""
 
     needs = frozenset({Facet.MACHINE})
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        super().__init__(options)
         self._lock = threading.Lock()
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """The options of `[plugin users]`."""
-        return Options
 
     @hookimpl
     def clusterctl_request(self) -> Request:
@@ -103,7 +98,7 @@ class Users:
             shell=cluster.machines.shell,
             folder=self._users_folder,
             users=[(name, *numbers.get(name, ("", ""))) for name in names],
-            keys=self._options.download_keys,
+            keys=self.options.download_keys,
         )
         report = run_reported(cluster, node, script, name="users: make", secret=True)
         if node.is_master:
@@ -111,28 +106,26 @@ class Users:
             self._keep_keys(cluster, report.facts)
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Remove the users from a machine that outlives the cluster."""
-        if Facet.LASTING not in node.facets or not node.reachable:
-            return
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Remove the users."""
         script = render(
             "users_leave.sh.j2",
             cluster=cluster.name,
             mark=cluster.mark,
             master=node.is_master,
             folder=self._users_folder,
-            keep_homes=self._options.keep_homes,
+            keep_homes=self.options.keep_homes,
         )
         run_reported(cluster, node, script, name="users: leave")
 
     @property
     def _users_folder(self) -> PurePosixPath:
-        return _BELOW / self._options.homes
+        return _BELOW / self.options.homes
 
     def _user_names(self) -> list[str]:
         """All users' names, each once."""
-        numbered = [f"{self._options.prefix}{number:03d}" for number in range(1, (self._options.num_users or 0) + 1)]
-        return list(dict.fromkeys([*self._options.usernames, *numbered]))
+        numbered = [f"{self.options.prefix}{number:03d}" for number in range(1, (self.options.num_users or 0) + 1)]
+        return list(dict.fromkeys([*self.options.usernames, *numbered]))
 
     def _user_numbers(self, cluster: Cluster, names: list[str]) -> Mapping[str, tuple[str, str]]:
         """Everybody's uid and gid, from the laptop, or from the master if they were lost there."""
@@ -147,9 +140,9 @@ class Users:
 
     def _keep_keys(self, cluster: Cluster, facts: Mapping[str, str]) -> None:
         """Write the private keys, each whole or not at all and for its owner only."""
-        if not self._options.download_keys:
+        if not self.options.download_keys:
             return
-        folder = Path(self._options.download_keys_dir or cluster.folder / "users")
+        folder = Path(self.options.download_keys_dir or cluster.folder / "users")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = [
             name for name in self._user_names() if _write_changed(folder / name, base64.b64decode(facts[f"key-{name}"]))

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Facet, Node, PluginError, Section, hookimpl, render, run_reported
+from clusterctl.api import Cluster, Facet, Node, NoOptions, Order, Plugin, PluginError, hookimpl, render, run_reported
 
 if TYPE_CHECKING:
     from clusterctl.api import Volume
 
 
-class Volumes:
+class Volumes(Plugin[NoOptions]):
     """Mounts the template's VOLUMES."""
 
     needs = frozenset({Facet.MACHINE})
-
-    def __init__(self, options: Section) -> None:
-        del options  # they are the [volume NAME] sections
+    on_every_cluster = True
+    order = Order.DISKS
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -49,9 +48,9 @@ class Volumes:
         run_reported(cluster, node, script, name="volumes: mount")
 
     @hookimpl
-    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """Unmount what was mounted on a master that outlives the cluster. What is on the disks stays."""
-        if Facet.LASTING not in node.facets or not node.reachable or not node.is_master:
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """Unmount what was mounted on the master. What is on the disks stays."""
+        if not node.is_master:
             return
         script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark)
         run_reported(cluster, node, script, name="volumes: leave")

@@ -18,7 +18,7 @@ import pytest
 from clusterctl_standin.fixtures import bodies  # noqa: F401  fixture
 
 from clusterctl.config import loading as config
-from clusterctl.events import Event, EventKind
+from clusterctl.events import Event, EventKind, Reporter
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.plugin.host import PluginHost
@@ -248,7 +248,7 @@ class Lab:
             plugin_host=PluginHost((choice.name, choice.plugin, choice.options) for choice in settings.plugins),
             folder=ClusterFolder(self.home, name),
             connector=self.connector,
-            report=self.report or self.events.append,
+            report=self.report or Reporter(self.events.append),
             overrides=changes,
         )
 

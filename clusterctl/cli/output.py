@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.clock import Deadline
-from clusterctl.events import Event, EventKind
+from clusterctl.events import Event, EventKind, Reporter
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from clusterctl.tunnel.publish import LocalEndpoint
+
 _PLAIN_EVERY_S = 5.0
 
 
-class Output:
+class Output(Reporter):
     """Shows the events of an operation. Use it as a context manager around the operation.
 
     With `as_json` the events go to stderr, so that stdout has only the answer.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
+        super().__init__(self._show_event)
         self._file = sys.stderr if as_json else sys.stdout
         self._lock = threading.Lock()
         self._progress: Progress | None = None
@@ -43,13 +46,14 @@ class Output:
         with self._lock:
             self._stop_bars()
 
-    def __call__(self, event: Event) -> None:
-        """Show one event. Called from many threads."""
+    def _show_event(self, event: Event) -> None:
         with self._lock:
             if event.kind == EventKind.PROGRESS:
                 self._show_progress(event)
             elif event.kind == EventKind.WARNING:
                 self._print_line(f"*** WARNING - {event.text}", err=True)
+            elif event.kind == EventKind.DETAIL:
+                self._print_line(f"    {event.text}")
             else:
                 self._print_line(f">>> {event.text}")
 
@@ -101,6 +105,20 @@ def _to_json(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     return str(value)
+
+
+def connections_json(published: Sequence[LocalEndpoint]) -> list[dict[str, object]]:
+    """Return the connections of all plugins for an answer to programs."""
+    return [
+        {"name": one.name, "url": one.url, "file": one.file, "ports": dict(one.ports), "summary": one.summary}
+        for one in published
+    ]
+
+
+def show_connections(published: Sequence[LocalEndpoint]) -> None:
+    """Print where each connection of a plugin is."""
+    for one in published:
+        click.echo(f"  {one.name}: {one.place}")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

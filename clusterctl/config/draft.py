@@ -24,7 +24,7 @@ from clusterctl.config.templates import choose_template, collect_templates
 from clusterctl.config.unknown_options import find_place
 from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
 from clusterctl.options import did_you_mean
-from clusterctl.plugin.loader import IMPLICIT_PLUGINS
+from clusterctl.plugin.loader import find_every_cluster_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ class Draft:
         """
         if not self.template:
             return None
-        always: list[SectionId] = [("global", ""), *(("plugin", name) for name in IMPLICIT_PLUGINS)]
+        always: list[SectionId] = [("global", ""), *(("plugin", name) for name in find_every_cluster_plugins().classes)]
         if plugin:
             always.append(("plugin", plugin))
         if self.cluster is None or provider_name(self.cluster) == "ec2":

@@ -11,7 +11,6 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, UsageError
-from clusterctl.events import Event, EventKind
 from clusterctl.model import Access, Facet, NodeState
 from clusterctl.node import copying
 from clusterctl.text import plural
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from clusterctl.cluster import Cluster
+    from clusterctl.events import Reporter
     from clusterctl.model import Node
     from clusterctl.node.copying import Copied, Totals
     from clusterctl.operations.context import RunContext
@@ -221,7 +221,7 @@ def _copy_on_nodes(
 class _Progress:
     """Reports how much of all copies is done, in a unit that fits. Small ones are done before anybody reads it."""
 
-    def __init__(self, report: Callable[[Event], None], text: str) -> None:
+    def __init__(self, report: Reporter, text: str) -> None:
         self._report = report
         self._text = text
         self._lock = Lock()
@@ -237,7 +237,7 @@ class _Progress:
                 if total >= _WORTH_A_BAR:
                     divisor, unit = (1_000_000_000, "GB") if total >= 100_000_000_000 else (1_000_000, "MB")
                     text = f"{self._text}, {unit}"
-                    self._report(Event(EventKind.PROGRESS, text, done=done // divisor, total=total // divisor))
+                    self._report.progress(text, done=done // divisor, total=total // divisor)
 
         return on_progress
 

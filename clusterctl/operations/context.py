@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
 from clusterctl.config.provider_options import machine_settings
-from clusterctl.events import Event, EventKind
 from clusterctl.model import Machines, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clusterctl.config.settings import Settings
+    from clusterctl.events import Reporter
     from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
     from clusterctl.plugin.host import PluginHost
@@ -31,7 +31,7 @@ class RunContext:
     plugin_host: PluginHost
     folder: ClusterFolder
     connector: Callable[[Node], Remote]
-    report: Callable[[Event], None]
+    report: Reporter
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Options of the template that the command line overrides."""
 
@@ -40,18 +40,10 @@ class RunContext:
         """The settings of every machine, from the template."""
         return machine_settings(self.settings.cluster, self.settings.volumes)
 
-    def announce_step(self, text: str) -> None:
-        """Report to the user the step that begins now."""
-        self.report(Event(EventKind.STEP, text))
-
-    def warn_user(self, text: str) -> None:
-        """Warn the user of a fault that is not fatal."""
-        self.report(Event(EventKind.WARNING, text))
-
     def warn_of(self, trouble: str) -> None:
         """Warn the user of each line of a text; of nothing if it is empty."""
         for line in trouble.splitlines():
-            self.warn_user(line)
+            self.report.warn(line)
 
     def with_plugins(self, host: PluginHost) -> RunContext:
         """Return a copy with other plugins."""

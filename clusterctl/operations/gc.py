@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import utc_now
-from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import instances as records
 from clusterctl.providers.ec2 import tags
@@ -17,10 +16,11 @@ from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
+    from clusterctl.events import Reporter
     from clusterctl.providers.ec2.account.resources import Resource
     from clusterctl.providers.ec2.aws import Aws
 
@@ -98,7 +98,7 @@ class GcScope:
     """Include baked images."""
 
 
-def find_unneeded(aws: Aws, scope: GcScope, *, report: Callable[[Event], None]) -> GcFindings:
+def find_unneeded(aws: Aws, scope: GcScope, *, report: Reporter) -> GcFindings:
     """Search all regions, and compare with the journals of this laptop. Changes nothing.
 
     Raises:
@@ -106,7 +106,7 @@ def find_unneeded(aws: Aws, scope: GcScope, *, report: Callable[[Event], None]) 
     """
 
     def report_progress(done: int, total: int) -> None:
-        report(Event(EventKind.PROGRESS, "Looking at regions", done=done, total=total))
+        report.progress("Looking at regions", done=done, total=total)
 
     listing = inventory.list_account_resources(aws, images=scope.images, progress=report_progress)
     judged = _select_with_journals(listing.resources, scope)
@@ -121,7 +121,7 @@ def end_resources(
     doomed: Sequence[UnneededResource],
     scope: GcScope,
     *,
-    report: Callable[[Event], None],
+    report: Reporter,
 ) -> list[Leftover]:
     """End these resources, except those that a cluster needs by now: the user may have answered an hour later.
 
@@ -130,7 +130,7 @@ def end_resources(
         findings: the result of the search.
         doomed: some or all of its unneeded resources.
         scope: the same as for the search.
-        report: called as each resource has ended.
+        report: told as each resource has ended.
 
     Returns:
         The resources that are left, and why.
@@ -140,7 +140,7 @@ def end_resources(
     left = gc.delete_resources(
         aws,
         [resource for resource in resources if resource.key in unneeded_now],
-        report=lambda text: report(Event(EventKind.NOTE, text)),
+        report=report,
     )
     needed = [resource for resource in resources if resource.key not in unneeded_now]
     return left + [Leftover(resource, "a cluster needs it now") for resource in needed]

@@ -81,11 +81,11 @@ def _prepare_builder(context: RunContext, cluster: Cluster, plan: Plan, public_k
     _start_builder(context, cluster, plan, public_key)
     _install_content(context, cluster)
     cluster.close()
-    context.announce_step("Saving the image")
+    context.report.say("Saving the image")
 
 
 def _start_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key: str) -> None:
-    context.announce_step(f"Starting the builder ({plan.provider})")
+    context.report.say(f"Starting the builder ({plan.provider})")
     # Written before asking: if this process is killed, `clusterctl terminate` still ends the builder.
     context.folder.record(
         "create", provider=plan.provider, template=context.settings.template, overrides={}, nodes=[MASTER]
@@ -100,7 +100,7 @@ def _start_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key
 def _install_content(context: RunContext, cluster: Cluster) -> None:
     """Let the plugins install their part of the image, then remove what belongs to this one node."""
     for name in context.plugin_host.plugins_with("clusterctl_bake"):
-        context.announce_step(f"Baking: {name}")
+        context.report.say(f"Baking: {name}")
         context.plugin_host.call_hook(name, "clusterctl_bake", cluster=cluster, node=cluster.master)
     script = render("image_clean.sh.j2", layout=cluster.master.layout)
     cluster.on(cluster.master).run_script(script, name="image: clean", sudo=True)
@@ -119,4 +119,4 @@ def _end_builder_after(context: RunContext, cause: BaseException) -> None:
         text = f"the builder may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)
-        context.warn_user(text)
+        context.report.warn(text)

@@ -34,7 +34,7 @@ def use_baked_images(context: RunContext, cluster: Cluster, plan: Plan, new: Col
     bases = dict.fromkeys(spec.image for spec in plan.nodes if spec.alias in new)
     baked = {base: image for base in bases if (image := context.provider.find_image(base, content_key))}
     if baked:
-        context.announce_step(f"Using the baked image {', '.join(baked.values())}: its packages are there already")
+        context.report.say(f"Using the baked image {', '.join(baked.values())}: its packages are there already")
     nodes = [
         replace(spec, image=baked[spec.image]) if spec.alias in new and spec.image in baked else spec
         for spec in plan.nodes

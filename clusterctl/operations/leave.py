@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, StateError, UsageError
@@ -19,17 +20,22 @@ if TYPE_CHECKING:
 
 
 def run_leave(context: RunContext, cluster: Cluster, alias: str, *, reachable: bool) -> None:
-    """Call every plugin's `clusterctl_leave` for a node, in reverse order. Failures are reported as warnings."""
+    """Call every plugin's `clusterctl_leave` for a node, in reverse order. Failures are reported as warnings.
+
+    A machine that stays and can be reached is given back as it was: after its leave each plugin is asked to undo.
+    """
     node = replace(cluster.node(alias), reachable=reachable)
-    for name in reversed(context.plugin_host.plugins_with("clusterctl_leave")):
+    stays = reachable and Facet.LASTING in node.facets
+    hooks = ("clusterctl_leave", "clusterctl_undo") if stays else ("clusterctl_leave",)
+    for name, hook in product(reversed(context.plugin_host.plugin_names), hooks):
         try:
-            context.plugin_host.call_hook(name, "clusterctl_leave", cluster=cluster, node=node)
+            context.plugin_host.call_hook(name, hook, cluster=cluster, node=node)
         except ClusterctlError as exc:
-            context.warn_user(f"{alias}: {exc.message}")
+            context.report.warn(f"{alias}: {exc.message}")
     try:
         context.folder.record("left", node=alias, id=node.id)
     except StateError as exc:
-        context.warn_user(f"{alias}: {exc.message}")
+        context.report.warn(f"{alias}: {exc.message}")
 
 
 def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
@@ -39,7 +45,7 @@ def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
     """
     up = node.state == NodeState.RUNNING
     if not up and Facet.LASTING in node.facets:
-        context.warn_user(f"{node.alias}: {node.address} does not answer: what was set up there stays")
+        context.report.warn(f"{node.alias}: {node.address} does not answer: what was set up there stays")
     run_leave(context, cluster, node.alias, reachable=up)
 
 

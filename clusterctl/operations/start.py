@@ -210,7 +210,7 @@ def _let_join(
     _run_leave_for_replaced(context, cluster, members, aliases)
     if aliases:
         plugins = " > ".join(context.plugin_host.plugins_with("clusterctl_join"))
-        context.announce_step(f"Waiting for {plural(len(aliases), 'node')} to join: {plugins}")
+        context.report.say(f"Waiting for {plural(len(aliases), 'node')} to join: {plugins}")
     began = timer.elapsed_s()
     outcome = join_nodes(context, cluster, plan, aliases, left_s=plan.deadline_s - began)
     timer.steps += shift_steps(outcome.steps, began)
@@ -267,7 +267,7 @@ def _announce_start(context: RunContext, plan: Plan, before: Sequence[Node]) -> 
     running = {node.alias for node in before if node.state == NodeState.RUNNING}
     missing = [spec.alias for spec in plan.nodes if spec.alias not in running]
     if missing:
-        context.announce_step(
+        context.report.say(
             f"Starting {plural(len(missing), 'node')} of {context.name} ({plan.provider}): {_shorten_list(missing)}"
         )
 
@@ -298,13 +298,13 @@ def _run_leave_for_replaced(
 
 
 def _undo_start(context: RunContext) -> None:
-    context.announce_step(f"Interrupted: ending what this start made of {context.name}")
+    context.report.say(f"Interrupted: ending what this start made of {context.name}")
     try:
         publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
         context.folder.delete_folder()
     except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C: the first cause counts
-        context.warn_user(f"nodes may still be running: `clusterctl terminate {context.name}` ends them ({exc})")
+        context.report.warn(f"nodes may still be running: `clusterctl terminate {context.name}` ends them ({exc})")
 
 
 def _shorten_list(aliases: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clusterctl.tunnel.publish import LocalEndpoint
 
 ENGINES_ITEM = "engines"
-"""The item of a StatusRow that `list` shows."""
+"""The item of a StatusRow that `list` always has a column for."""
 _UNKNOWN = "unknown: "
 """The beginning of a row of a plugin that failed."""
 
@@ -51,9 +51,21 @@ class ClusterStatus:
         answered = not any(row.value.startswith(_UNKNOWN) for row in self.rows)
         return asked and answered and all(row.item != ENGINES_ITEM for row in self.rows)
 
+    def counted_items(self) -> tuple[str, ...]:
+        """Return the items that plugins count, and the engines, which may be unknown."""
+        return tuple(dict.fromkeys([ENGINES_ITEM, *(row.item for row in self.rows if row.count is not None)]))
+
+    def count_item(self, alias: str, item: str) -> int | None:
+        """Return how many of an item are up on a node; None where it is unknown."""
+        return next((row.count for row in self.rows if row.node == alias and row.item == item), None)
+
+    def count_all(self, item: str) -> int:
+        """Return how many of an item are up on all nodes together."""
+        return sum(self.count_item(node.alias, item) or 0 for node in self.nodes)
+
     def engine_count(self, alias: str) -> int | None:
         """Return the number of a node's engines that the controller knows; None where it is unknown."""
-        return next((row.count for row in self.rows if row.node == alias and row.item == ENGINES_ITEM), None)
+        return self.count_item(alias, ENGINES_ITEM)
 
 
 def query_status(context: RunContext) -> ClusterStatus:

@@ -23,8 +23,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def clusterctl_settings() -> type[Section]:
-    """Return the model of this plugin's options. A static method, since no plugin object exists yet.
+    """Return the model of this plugin's options. Only for a class that does not derive from ``Plugin[Options]``.
 
+    A static method, since no plugin object exists yet.
     When: before the INI is read. If it raises: error, nothing created.
     """
     raise NotImplementedError
@@ -84,10 +85,20 @@ def clusterctl_connect(cluster: Cluster) -> Connection | Sequence[Connection] | 
 
 @hookspec
 def clusterctl_leave(cluster: Cluster, node: Node) -> None:
-    """Undo what `clusterctl_join` did that outlives the node.
+    """Tell others that the node leaves, and stop what must not run on.
 
     When: a node leaves or is gone, in reversed INI order. `node.reachable` may be False: then only others can
     be told. If it raises: logged, leaving goes on.
+    """
+
+
+@hookspec
+def clusterctl_undo(cluster: Cluster, node: Node) -> None:
+    """Take everything that `clusterctl_join` put there off a machine that stays. May run twice on the same node.
+
+    When: a node leaves whose machine outlives the cluster and can be reached, in reversed INI order, each plugin after
+    its own `clusterctl_leave`. Elsewhere the machine ends, and nothing need be undone.
+    If it raises: logged, leaving goes on.
     """
 
 

@@ -6,6 +6,9 @@ by one, in INI order. pluggy still checks the name and the arguments of every ho
 
 from __future__ import annotations
 
+import inspect
+import sys
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,9 @@ import pluggy
 
 from clusterctl.errors import ClusterctlError, PluginError
 from clusterctl.plugin import hookspecs
+from clusterctl.plugin.base import Order, Plugin, declared
+from clusterctl.plugin.checks import check_plugin_class, locate_name
+from clusterctl.plugin.returns import as_list, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,25 +45,23 @@ class PluginHost:
         loaded = [self._load_plugin(*choice) for choice in choices]
         # In INI order, except for plugins whose options require them before the plugin that makes users.
         self.plugins: tuple[LoadedPlugin, ...] = tuple(
-            sorted(loaded, key=lambda entry: not getattr(entry.plugin, "goes_first", False))
+            sorted(loaded, key=lambda entry: declared(entry.plugin, "order") != Order.FIRST)
         )
-        self._check_hooks()
 
     def _load_plugin(self, name: str, plugin_class: type, options: Section) -> LoadedPlugin:
+        check_plugin_class(plugin_class, name)
         try:
-            plugin = plugin_class(options)
+            plugin = _make_object(name, plugin_class, options)
             self._manager.register(plugin, name=name)
+        except PluginError:
+            raise
         except Exception as exc:
-            raise PluginError(f"plugin {name}: {exc}", remedy="fix the plugin, or leave it out of PLUGINS") from exc
+            line = _name_line(exc, plugin_class)
+            raise PluginError(
+                f"plugin {name}: {exc}", remedy=f"fix the plugin{line}, or leave it out of PLUGINS"
+            ) from exc
         callers = self._manager.get_hookcallers(plugin) or []
         return LoadedPlugin(name, plugin, frozenset(caller.name for caller in callers))
-
-    def _check_hooks(self) -> None:
-        try:
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as exc:
-            hooks = ", ".join(sorted(name for name in dir(hookspecs) if name.startswith("clusterctl_")))
-            raise PluginError(str(exc), remedy=f"the hooks are: {hooks}") from exc
 
     @property
     def plugin_names(self) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ class PluginHost:
 
     def independent_plugins(self) -> tuple[str, ...]:
         """Return the names of plugins with ``waits_for_master = False``: their work is the same on every node."""
-        return tuple(loaded.name for loaded in self.plugins if not getattr(loaded.plugin, "waits_for_master", True))
+        return tuple(loaded.name for loaded in self.plugins if not declared(loaded.plugin, "waits_for_master"))
 
     def restrict_to(self, name: str) -> PluginHost:
         """Return a host with one plugin only, the same object."""
@@ -91,16 +95,59 @@ class PluginHost:
         others = self._manager.get_plugins() - {loaded.plugin}
         try:
             results = self._manager.subset_hook_caller(hook, others)(**arguments)
+            answer = as_list(hook, results[0]) if results else None
         except ClusterctlError as exc:
             raise PluginError(f"plugin {name}: {exc.message}", remedy=exc.remedy) from exc
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # a plugin must not end the program half-way
+            line = _name_line(exc, type(loaded.plugin))
             raise PluginError(
                 f"plugin {name}: {type(exc).__name__}: {exc}",
-                remedy="this is a fault of the plugin: its author wants to know; leave it out of PLUGINS to go on",
+                remedy=f"this is a fault of the plugin{line}: its author wants to know;"
+                " leave it out of PLUGINS to go on",
             ) from exc
-        return results[0] if results else None
+        fault = check_value(hook, answer)
+        if fault:
+            raise PluginError(
+                f"plugin {name}: {fault} ({locate_name(type(loaded.plugin), hook)})",
+                remedy="correct the plugin, or leave it out of PLUGINS to go on",
+            )
+        return answer
 
     def collect_requests(self) -> Sequence[tuple[str, Request]]:
         """Return the requests of the plugins for every node, in order."""
         requests = [(name, self.call_hook(name, "clusterctl_request")) for name in self.plugin_names]
         return [(name, request) for name, request in requests if request is not None]
+
+
+def _make_object(name: str, plugin_class: type, options: Section) -> object:
+    """Return the plugin's object. A class that takes no options is made without them."""
+    signature = inspect.signature(plugin_class)
+    plugin: object
+    if _fits(signature, options):
+        plugin = plugin_class(options)
+    elif _fits(signature):
+        plugin = plugin_class()
+    else:
+        raise PluginError(
+            f"plugin {name}: {plugin_class.__name__}.__init__ takes {signature}, and is given the options alone"
+            f" ({locate_name(plugin_class, '__init__')})",
+            remedy="write `def __init__(self, options)`, or leave __init__ out in a class that derives from Plugin",
+        )
+    if isinstance(plugin, Plugin) and "options" not in vars(plugin):
+        plugin.options = options  # its own __init__ did not call ours
+    return plugin
+
+
+def _fits(signature: inspect.Signature, *arguments: object) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _name_line(error: BaseException, plugin_class: type) -> str:
+    """Return ``, in FILE line N``: the last line of the plugin's file in a traceback; empty without one."""
+    file = getattr(sys.modules.get(plugin_class.__module__), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f", in {file} line {lines[-1]}" if lines else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import PluginError
 from clusterctl.model import Facet
-from clusterctl.options import Section
+from clusterctl.plugin.base import declared
+from clusterctl.plugin.checks import check_plugin_class
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.metadata import EntryPoint
 
+    from clusterctl.options import Section
+
 _GROUP = "clusterctl.plugins"
-IMPLICIT_PLUGINS = ("volumes", "base", "nfs", "packages", "spot")
-"""Plugins that act on every cluster, in this order and before all others, whether PLUGINS names them or not."""
-
-
-class NoOptions(Section):
-    """A plugin without options."""
+_OWN_DISTRIBUTION = "clusterctl"
 
 
 def installed_plugins(distribution: str | None = None) -> dict[str, type]:
@@ -44,6 +44,42 @@ def installed_names() -> tuple[str, ...]:
     return tuple(sorted(_entry_points()))
 
 
+@dataclass(frozen=True)
+class EveryClusterPlugins:
+    """The installed plugins that act on every cluster."""
+
+    classes: Mapping[str, type]
+    """By INI name, in the order in which they act."""
+    broken: tuple[str, ...]
+    """Why an installed plugin of somebody else's is unknown: it cannot be loaded."""
+
+
+def find_every_cluster_plugins() -> EveryClusterPlugins:
+    """Return the installed plugins that say `on_every_cluster`, in their order.
+
+    A plugin of another package that cannot be loaded stops no cluster that does not name it.
+
+    Raises:
+        PluginError: a plugin of our own cannot be loaded.
+    """
+    classes: dict[str, type] = {}
+    broken: list[str] = []
+    for name, entry in sorted(_entry_points().items()):
+        try:
+            classes[name] = _load_installed(name)
+        except PluginError as exc:
+            if entry.dist is not None and entry.dist.name == _OWN_DISTRIBUTION:
+                raise
+            broken.append(exc.message)
+    chosen = sorted((declared(plugin, "order"), name) for name, plugin in classes.items() if acts_everywhere(plugin))
+    return EveryClusterPlugins({name: classes[name] for _, name in chosen}, tuple(broken))
+
+
+def acts_everywhere(plugin: type) -> bool:
+    """Return whether a plugin class says that it acts on every cluster."""
+    return bool(declared(plugin, "on_every_cluster"))
+
+
 def find_plugin_class(name: str, setup_class: str | None = None) -> type:
     """Return the class of a ``[plugin NAME]`` section.
 
@@ -59,10 +95,10 @@ def find_plugin_class(name: str, setup_class: str | None = None) -> type:
     module_name, _, class_name = setup_class.rpartition(":" if ":" in setup_class else ".")
     try:
         module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        return _check_class(getattr(module, class_name), name)
+        return check_plugin_class(getattr(module, class_name), name)
     except PluginError:
         raise
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # foreign code
         raise PluginError(
             f"plugin {name}: cannot load {setup_class}: {type(exc).__name__}: {exc}",
             remedy="setup_class is package.module:Class or /path/to/file.py:Class; try importing it in Python",
@@ -84,8 +120,10 @@ def _load_installed(name: str) -> type:
             remedy=f"installed plugins: {known}; for your own, add setup_class = module:Class",
         )
     try:
-        return _check_class(entry.load(), name)
-    except (ImportError, AttributeError) as exc:
+        return check_plugin_class(entry.load(), name)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as exc:  # foreign code
         raise PluginError(
             f"plugin {name}: cannot load {entry.value}: {exc}", remedy="reinstall or remove its package"
         ) from exc
@@ -103,35 +141,21 @@ def _load_file(path: Path) -> Any:
     return module
 
 
-def _check_class(candidate: object, name: str) -> type:
-    hooks = [hook for hook in dir(candidate) if hook.startswith("clusterctl_")]
-    if not isinstance(candidate, type) or not hooks:
-        raise PluginError(
-            f"plugin {name}: {candidate!r} is not a plugin class: it has no clusterctl_ hook",
-            remedy="write a class with at least one hook; see `clusterctl plugins --hooks`",
-        )
-    return candidate
-
-
 def options_model(plugin: type) -> type[Section]:
-    """Return the model of a plugin class's options."""
+    """Return the model of a plugin class's options: what `clusterctl_settings` returns, else what it declares."""
     hook = getattr(plugin, "clusterctl_settings", None)
-    model: type[Section] = hook() if hook else NoOptions
+    model: type[Section] = hook() if hook else declared(plugin, "options_model")
     return model
 
 
 def why_not_needed(plugin: type, facets: frozenset[Facet]) -> str:
-    """Return why a plugin is not needed on nodes with these facets; empty if it is needed.
-
-    Two attributes of a plugin class decide: `needs`, the facets that it requires, and `instead`, the facets that
-    make it unnecessary.
-    """
-    missing = frozenset[Facet](getattr(plugin, "needs", ())) - facets
+    """Return why a plugin is not needed on nodes with these facets; empty if it is needed."""
+    missing = frozenset[Facet](declared(plugin, "needs")) - facets
     if missing:
         return (
             f"these nodes are no {' and '.join(sorted(_MISSING_FACETS.get(facet, facet.value) for facet in missing))}"
         )
-    provided = frozenset[Facet](getattr(plugin, "instead", ())) & facets
+    provided = frozenset[Facet](declared(plugin, "instead")) & facets
     return f"the provider sees to it ({', '.join(sorted(facet.value for facet in provided))})" if provided else ""
 
 

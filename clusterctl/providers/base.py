@@ -7,23 +7,17 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from clusterctl.events import SILENT
 from clusterctl.model import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from clusterctl.events import Event
+    from clusterctl.events import Reporter
     from clusterctl.model import Facet, Node, Plan, Problem
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.money import Estimate, Spending
-
-    EventHandler = Callable[[Event], None]
-
-
-def ignore_event(event: Event) -> None:
-    """Drop an event."""
-    del event
 
 
 class Provider(Protocol):
@@ -37,7 +31,7 @@ class Provider(Protocol):
         """Return the problems that would stop this plan. Changes nothing."""
         ...
 
-    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Make the missing nodes of `plan` in one bulk request. They are tagged in the request that creates them.
 
         Safe to repeat: running nodes are kept; stopped and lost nodes are brought back under their alias. Returns the
@@ -47,7 +41,7 @@ class Provider(Protocol):
         Args:
             plan: the cluster, and the aliases that it should have.
             public_key: the OpenSSH public key that each node must accept.
-            report: gets events about slow steps, and about nodes that cannot be had.
+            report: told of slow steps, and of nodes that cannot be had.
 
         Raises:
             ProviderError: the request was refused, with the reason; nothing new is left behind.
@@ -184,8 +178,8 @@ class ImageSource:
 class BaseImages(Protocol):
     """A provider whose nodes start from an image that is built on this computer."""
 
-    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
-        """Build the image that nodes start from. `report` gets each line of output. Return the image's name."""
+    def build_image(self, source: ImageSource, report: Reporter) -> str:
+        """Build the image that nodes start from. `report` is told each line of output. Return the image's name."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.events import Event
+from clusterctl.events import Event, Reporter
 from clusterctl.model import MASTER, Machines, Node, Request
 from clusterctl.testing.nodes import fake_node
 from clusterctl.testing.remotes import Answers, FakeConnector, Ran
@@ -73,7 +73,7 @@ def fake_cluster(
         request=request or Request(),
         folder=folder,
         connector=connector,
-        report=events.append,
+        report=Reporter(events.append),
         notes=notes or {},
         remember=remembered.__setitem__,
     )

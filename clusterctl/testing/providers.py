@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.events import SILENT
 from clusterctl.model import Facet, Node, NodeSpec, NodeState, Plan, Problem
-from clusterctl.providers.base import Image, ImageSource, ignore_event
+from clusterctl.providers.base import Image, ImageSource
 from clusterctl.testing.nodes import fake_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from clusterctl.events import Event
+    from clusterctl.events import Reporter
 
 
 @dataclass
@@ -47,7 +48,7 @@ class FakeProvider:
         self.calls.append(f"check {plan.cluster}")
         return list(self.problems)
 
-    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Make missing machines, and start stopped ones again."""
         del public_key, report
         self.calls.append(" ".join(["create", plan.cluster, *(spec.alias for spec in plan.nodes)]))
@@ -122,7 +123,7 @@ class FakeImageProvider(FakeProvider):
     sources: list[ImageSource] = field(default_factory=list)
     images_of: dict[str, str] = field(default_factory=dict)
 
-    def create(self, plan: Plan, *, public_key: str, report: Callable[[Event], None] = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Make missing machines, and record their images."""
         existing = {node.alias for node in self.nodes(plan.cluster)}
         self.images_of |= {spec.alias: spec.image for spec in plan.nodes if spec.alias not in existing}
@@ -149,9 +150,9 @@ class FakeImageProvider(FakeProvider):
         self.calls.append(f"remove_image {name}")
         self.baked.pop(name, None)
 
-    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
+    def build_image(self, source: ImageSource, report: Reporter) -> str:
         """Report two lines, and record the source."""
         self.sources.append(source)
-        report("Step 1 of 2")
-        report("Step 2 of 2")
+        report.detail("Step 1 of 2")
+        report.detail("Step 2 of 2")
         return source.name or "usual"

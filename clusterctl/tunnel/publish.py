@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from clusterctl.secret import Secret
 from clusterctl.tunnel import process
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from clusterctl.journal import ClusterFolder
@@ -34,6 +34,17 @@ class LocalEndpoint:
     file: Path | None
     url: Secret | None
     summary: str
+    usage: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """The laptop's ports, by the plugin's names for them."""
+
+    @property
+    def place(self) -> str:
+        """Where it is: its URL, its file, or its ports."""
+        if self.url:
+            return self.url.reveal()
+        ports = ", ".join(f"{name} at 127.0.0.1:{port}" for name, port in self.ports.items())
+        return str(self.file) if self.file else ports
 
 
 @contextmanager
@@ -95,6 +106,8 @@ def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
             file=folder.path / entry["file"] if entry["file"] else None,
             url=Secret(entry["url"]) if entry["url"] else None,
             summary=entry["summary"],
+            usage=entry.get("usage", ""),
+            ports=entry.get("ports", {}),
         )
         for entry in entries
     ]
@@ -118,7 +131,8 @@ def _publish_one(folder: ClusterFolder, connection: Connection, ports: dict[str,
     if connection.document is not None:
         file = folder.write_file(f"{connection.name}.json", json.dumps({**connection.document, **ports}, indent=1))
     url = Secret(connection.url.reveal().format(**ports)) if connection.url else None
-    return LocalEndpoint(connection.name, file, url, connection.summary)
+    usage = connection.usage.replace("{file}", repr(str(file)))
+    return LocalEndpoint(connection.name, file, url, connection.summary, usage, ports)
 
 
 def _local_ports(connection: Connection, forwards: Sequence[process.Forward]) -> dict[str, int]:
@@ -166,4 +180,6 @@ def _to_json(connection: LocalEndpoint) -> dict[str, object]:
         "file": connection.file.name if connection.file else None,
         "url": connection.url.reveal() if connection.url else None,
         "summary": connection.summary,
+        "usage": connection.usage,
+        "ports": dict(connection.ports),
     }

@@ -6,21 +6,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConfigError, ProviderError, UsageError
-from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.wiring.local_paths import home_folder
 from clusterctl.wiring.providers import queried_providers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from clusterctl.events import Reporter
 
 
-def known_clusters(report: Callable[[Event], None] | None = None) -> dict[str, NodeState]:
+def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
     """Return every cluster that a provider or this laptop knows, with its state, sorted by name.
 
     Args:
-        report: called with a warning about each provider that a mistake in the config keeps from being asked.
+        report: gets a warning about each provider that a mistake in the config keeps from being asked.
     """
     states: dict[str, NodeState] = {}
     folders = home_folder() / "clusters"
@@ -35,7 +34,7 @@ def known_clusters(report: Callable[[Event], None] | None = None) -> dict[str, N
             continue
         except ConfigError as exc:
             if report:
-                report(Event(EventKind.WARNING, f"nodes of {name} are not looked for: {exc.message.splitlines()[0]}"))
+                report.warn(f"nodes of {name} are not looked for: {exc.message.splitlines()[0]}")
             continue
         for node in nodes:
             before = states.get(node.cluster, NodeState.GONE)

@@ -11,7 +11,6 @@ from clusterctl.config.provider_options import provider_name
 from clusterctl.config.remembered import original_of_copy
 from clusterctl.config.settings import Origin
 from clusterctl.errors import ClusterctlError, ConfigError
-from clusterctl.events import Event, EventKind
 from clusterctl.journal import CONFIG_COPY, ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusterctl.config.settings import Settings
+    from clusterctl.events import Reporter
     from clusterctl.model import Node
     from clusterctl.providers.base import Provider
 
@@ -55,7 +55,7 @@ def load_context(
     name: str,
     *,
     config_file: str | None,
-    report: Callable[[Event], None],
+    report: Reporter,
     template: str | None = None,
     overrides: Mapping[str, str] | None = None,
     plugin: str | None = None,
@@ -67,7 +67,7 @@ def load_context(
     Args:
         name: the name of the cluster.
         config_file: the config file as given on the command line.
-        report: called with each event.
+        report: tells the user what is done.
         template: the cluster template, if one was named.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         plugin: the name of one more plugin that must be included.
@@ -76,7 +76,7 @@ def load_context(
     changes = {**folder.last_overrides(), **(overrides or {})}
     settings = _load_cluster_settings(folder, config_path(config_file), template, changes, plugin)
     for warning in settings.warnings:
-        report(Event(EventKind.WARNING, warning))
+        report.warn(warning)
     kept = loading.complete_overrides(settings, changes)
     return _context_of_folder(folder, settings, report=report, overrides=kept, plugin=plugin)
 
@@ -112,7 +112,7 @@ def _context_of_folder(
     folder: ClusterFolder,
     settings: Settings,
     *,
-    report: Callable[[Event], None],
+    report: Reporter,
     overrides: Mapping[str, str],
     plugin: str | None,
 ) -> RunContext:
@@ -130,7 +130,7 @@ def _context_of_folder(
 
 
 def selftest_contexts(
-    name: str, *, config_file: str | None, template: str | None, types: str, report: Callable[[Event], None]
+    name: str, *, config_file: str | None, template: str | None, types: str, report: Reporter
 ) -> Callable[[str | None], RunContext]:
     """Return a function that makes the context of each operation of a `selftest`. Its argument names one more plugin.
 
@@ -139,7 +139,7 @@ def selftest_contexts(
         config_file: the config file as given on the command line.
         template: the cluster template whose image, network and access are used; None for the [aws] section alone.
         types: instance types of the nodes; empty for small ones.
-        report: called with each event.
+        report: tells the user what is done.
     """
     path = config_path(config_file)
 
@@ -155,7 +155,7 @@ def selftest_contexts(
 
 
 def lenient_context(
-    name: str, *, config_file: str | None, report: Callable[[Event], None], ending: bool = False
+    name: str, *, config_file: str | None, report: Reporter, ending: bool = False
 ) -> tuple[RunContext, str]:
     """Return a context to inspect or end a cluster, and a warning if the config of the cluster cannot be used.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, PluginError, UsageError
 from clusterctl.plugin import host, loader
+from clusterctl.plugin.base import declared
 
 if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
@@ -20,8 +21,8 @@ PluginEntry = tuple[str, type, "Section"]
 def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:
     """Return the host of the template's plugins, in INI order.
 
-    Plugins that always act come before them, and `plugin` comes after them if it is new. Plugins that have nothing to
-    do on nodes with these facets are left out; `idle_plugins` names them.
+    Plugins that act on every cluster come before them, and `plugin` comes after them if it is new. Plugins that have
+    nothing to do on nodes with these facets are left out; `idle_plugins` names them.
     """
     chosen = _choose_plugins(settings, facets)
     if plugin and plugin not in {name for name, _, _ in chosen}:
@@ -46,20 +47,32 @@ def make_lenient_plugin_host(settings: Settings, facets: frozenset[Facet]) -> tu
 
 def _choose_plugins(settings: Settings, facets: frozenset[Facet]) -> list[PluginEntry]:
     named: list[PluginEntry] = [(choice.name, choice.plugin, choice.options) for choice in settings.plugins]
-    implicit: list[PluginEntry] = []
-    for name in loader.IMPLICIT_PLUGINS:
-        implicit_class = loader.find_plugin_class(name)
-        if not any(issubclass(plugin_class, implicit_class) for _, plugin_class, _ in named):
-            choice = settings.all_plugins.get(name)  # from its section, or --set
-            options = choice.options if choice else loader.options_model(implicit_class)()
-            implicit.append((name, choice.plugin if choice else implicit_class, options))
-    return [entry for entry in (*implicit, *named) if not loader.why_not_needed(entry[1], facets)]
+    needed = [entry for entry in named if not loader.why_not_needed(entry[1], facets)]
+    replaced = {name for _, plugin_class, _ in needed for name in declared(plugin_class, "replaces")}
+    everywhere = [entry for entry in _choose_every_cluster(settings, named) if entry[0] not in replaced]
+    return [*(entry for entry in everywhere if not loader.why_not_needed(entry[1], facets)), *needed]
+
+
+def _choose_every_cluster(settings: Settings, named: list[PluginEntry]) -> list[PluginEntry]:
+    """Return the plugins of every cluster, but for those that are named, or a base class of a named one."""
+    choices: list[PluginEntry] = []
+    for name, plugin_class in loader.find_every_cluster_plugins().classes.items():
+        if any(issubclass(named_class, plugin_class) for _, named_class, _ in named):
+            continue
+        choice = settings.all_plugins.get(name)  # from its section, or --set
+        if choice:
+            choices.append((name, choice.plugin, choice.options))
+        else:
+            choices.append((name, plugin_class, loader.options_model(plugin_class)()))
+    return choices
 
 
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:
-    """Return a line for each named plugin that has nothing to do on such nodes."""
+    """Return a line for each named plugin with nothing to do on such nodes, and for each broken one."""
     reasons = {choice.name: loader.why_not_needed(choice.plugin, facets) for choice in settings.plugins}
-    return [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
+    idle = [f"plugin {name} is not needed: {reason}" for name, reason in reasons.items() if reason]
+    broken = loader.find_every_cluster_plugins().broken
+    return [*idle, *(f"{reason}; it is installed, and left out" for reason in broken)]
 
 
 def _find_plugin(plugin: str) -> type:

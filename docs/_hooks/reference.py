@@ -306,13 +306,14 @@ def _attributes(thing: type) -> Iterator[str]:
         return
     body = found.body if isinstance(found, ast.ClassDef) else []
     for line, after in zip(body, [*body[1:], None], strict=True):
+        said = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            said = f": {' '.join(str(after.value.value).split()).replace('``', '`')}"
         name = ast.unparse(line.target) if isinstance(line, ast.AnnAssign) else ""
-        if name and not name.startswith("_"):
-            said = ""
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                said = f": {' '.join(str(after.value.value).split()).replace('``', '`')}"
-            kind = ast.unparse(line.annotation) if isinstance(line, ast.AnnAssign) else ""
-            yield f"- `{name}` (`{kind}`){said}"
+        if isinstance(line, ast.AnnAssign) and not name.startswith("_"):
+            yield f"- `{name}` (`{ast.unparse(line.annotation)}`){said}"
+        elif isinstance(line, ast.Assign) and said:  # a member of an enumeration
+            yield f"- `{ast.unparse(line.targets[0])}`{said}"
     yield ""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from common import home
 
 from clusterctl.errors import ClusterctlError
+from clusterctl.events import SILENT
 from clusterctl.operations.plan import make_plan
 from clusterctl.planning import node_aliases
 from clusterctl.wiring.context import load_context
@@ -102,7 +103,7 @@ def machines(image: str, more: str, *, notebook: bool = True) -> Iterator[Machin
         changed = {"CLUSTERCTL_HOME": env["CLUSTERCTL_HOME"], "LOGNAME": f"bench{os.getpid()}"}
         os.environ |= changed
         env.update(changed)
-        parts = load_context("bench", config_file=str(config), report=lambda _: None)
+        parts = load_context("bench", config_file=str(config), report=SILENT)
         try:
             nodes = parts.provider.create(make_plan(parts, NODES), public_key=parts.folder.ensure_exists())
             parts.folder.pin_host_keys(nodes)

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from common import machine
 
 from clusterctl.config import loading
+from clusterctl.events import SILENT
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.joining.join import join_nodes
@@ -51,7 +52,7 @@ def row(others: int, kind: str) -> str:
         )
         folder = ClusterFolder(Path(home), "bench")
         provider = LocalProvider(Path(home) / "local", os.environ)
-        parts = RunContext("bench", settings, provider, PluginHost(()), folder, make_connector(folder), lambda _: None)
+        parts = RunContext("bench", settings, provider, PluginHost(()), folder, make_connector(folder), SILENT)
         plan = make_plan(parts, _ALIASES)
         try:
             master, *workers = provider.create(plan, public_key=folder.ensure_exists())

@@ -52,11 +52,13 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
         "notebook_url",
         "cost",
         "nodes",
+        "connections",
     ]
     assert found["cost"] is None  # nobody asks money for them
     assert (found["name"], found["provider"], found["state"], found["engines"]) == ("mycluster", "local", "running", 6)
     assert found["client_file"] == str(laptop.folder(cluster.name) / "client.json")
     assert found["notebook_url"].startswith("http://127.0.0.1:")
+    assert [one["name"] for one in found["connections"]] == ["client", "notebook"]
     assert [node["alias"] for node in found["nodes"]] == ["master", "node001", "node002"]
     for node in found["nodes"]:
         assert list(node) == ["alias", "state", "address", "type", "market", "engines"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.api import Facet
+from clusterctl.events import SILENT
 from clusterctl.wiring.context import load_context
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -61,7 +62,7 @@ class Story:
         """The plugin and the cluster, as an operation has them."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CLUSTERCTL_HOME", str(self.laptop.home))
-            parts = load_context(NAME, config_file=None, report=lambda event: None)
+            parts = load_context(NAME, config_file=None, report=SILENT)
             nodes = [replace(n, market="" if n.is_master else "spot") for n in parts.provider.nodes(NAME)]
             cluster = parts.make_cluster(nodes)
             try:
@@ -177,6 +178,6 @@ def test_its_engines_go_before_the_end_and_their_work_is_done_elsewhere(story, p
 def test_a_machine_that_outlives_its_cluster_is_left_without_it(story):
     with story.cluster() as (plugin, cluster):
         node = cluster.node("node001")
-        plugin.clusterctl_leave(cluster, replace(node, facets=node.facets | {Facet.LASTING}))
+        plugin.clusterctl_undo(cluster, replace(node, facets=node.facets | {Facet.LASTING}))
     assert inside("pgrep -f '[s]pot/watch.py' || echo none") == "none"
     assert inside("ls -d /var/lib/clusterctl/spot /run/clusterctl/interruption 2>/dev/null || echo none") == "none"

@@ -104,8 +104,8 @@ class TestVolumes:
         join(volumes, cluster)
         join(base, cluster)
         lab.sh(MASTER, "touch /data/work")
-        base.clusterctl_leave(cluster, cluster.master)
-        volumes.clusterctl_leave(cluster, cluster.master)
+        base.clusterctl_undo(cluster, cluster.master)
+        volumes.clusterctl_undo(cluster, cluster.master)
         assert (kept(lab, MASTER), tree(lab, MASTER)) == (before, files)
         lab.sh(MASTER, f"mount {device} /mnt && ls /mnt/work && umount /mnt")
 
@@ -122,7 +122,7 @@ class TestScratch:
         lab.sh(MASTER, "touch /big/me/x; umount /big")
         join(base, cluster)
         assert lab.sh(MASTER, "ls /big/me") == "x", "it was formatted again"
-        base.clusterctl_leave(cluster, cluster.master)
+        base.clusterctl_undo(cluster, cluster.master)
         assert (kept(lab, MASTER), tree(lab, MASTER)) == (before, files)
 
     def test_a_disk_with_anything_on_it_is_never_touched(self, lab, disk):

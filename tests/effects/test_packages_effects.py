@@ -15,6 +15,7 @@ from clusterctl.api import Facet, RemoteError, Request, Result, Secret
 from clusterctl.cluster import Cluster
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.environment import lock as locks
+from clusterctl.events import Reporter
 from clusterctl.model import Machines
 from clusterctl.planning import build_plan
 from clusterctl.plugin.loader import find_plugin_class, options_model
@@ -69,7 +70,7 @@ class Machine:
             request=wanted,
             folder=self.folder,
             connector=lambda node: self,
-            report=lambda event: self.said.append(event.text),
+            report=Reporter(lambda event: self.said.append(event.text)),
             notes={},
             remember=self.notes.__setitem__,
         )
@@ -197,7 +198,7 @@ def test_leave_takes_everything_away_and_may_come_twice_or_while_it_compiles(mac
     plugin, cluster = machine.join("ipython==8.30.0", files={"notes": "x"})
     until(lambda: "-m compileall" in machine.sh("ps -eo args | grep '^bin/python' || true"))
     for _ in range(2):
-        plugin.clusterctl_leave(cluster, machine.node)
+        plugin.clusterctl_undo(cluster, machine.node)
         assert machine.sh("ls -d /opt/clusterctl /var/cache/clusterctl 2>&1 | grep -v 'No such' || true") == ""
     assert "compileall" not in machine.sh("ps -eo args")
     assert machine.sh("ls /home/me").split() == ["mine", "notes"]
@@ -206,10 +207,10 @@ def test_leave_takes_everything_away_and_may_come_twice_or_while_it_compiles(mac
 def test_leave_keeps_what_others_put_there_and_what_is_anothers(machine):
     plugin, cluster = machine.join("msgpack==1.1.0")
     machine.sh("mkdir -p /var/lib/clusterctl; echo 'theirs SHA256:x' > /var/lib/clusterctl/cluster")
-    plugin.clusterctl_leave(cluster, machine.node)
+    plugin.clusterctl_undo(cluster, machine.node)
     assert machine.sh(f"{PYTHON} -c 'import msgpack'") == ""
     machine.sh("rm /var/lib/clusterctl/cluster; touch /opt/clusterctl/bin/tool")
-    plugin.clusterctl_leave(cluster, machine.node)
+    plugin.clusterctl_undo(cluster, machine.node)
     assert machine.sh("find /opt/clusterctl -type f") == "/opt/clusterctl/bin/tool"
 
 

@@ -52,7 +52,7 @@ class TestUsers:
         base, users = plugin("base", keep_home=False), plugin("users", num_users=2, keep_homes=False)
         join(base, cluster)
         join(users, cluster)
-        users.clusterctl_leave(cluster, cluster.master)
+        users.clusterctl_undo(cluster, cluster.master)
         assert lab.sh(MASTER, "ls -d /home/users; id user001", check=False).returncode != 0
-        base.clusterctl_leave(cluster, cluster.master)
+        base.clusterctl_undo(cluster, cluster.master)
         assert (kept(lab, MASTER), tree(lab, MASTER)) == (before, files)

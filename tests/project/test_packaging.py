@@ -40,7 +40,7 @@ TEMPLATES = sorted(
 )
 SOURCES = [
     *ROOT.glob("clusterctl/**/*.py"),
-    *ROOT.glob("plugins/*.py"),
+    *ROOT.glob("plugins/**/*.py"),
     *(ROOT / "templates" / name for name in TEMPLATES),
 ]
 
@@ -64,6 +64,7 @@ def test_every_folder_with_python_in_it_is_a_package():
 
 def test_every_plugin_file_has_an_entry_point_of_its_name_and_the_other_way_round():
     files = {path.stem for path in (ROOT / "plugins").glob("*.py")} - {"__init__"}
+    files |= {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
     assert set(PLUGINS) == files
     for name, value in PLUGINS.items():
         assert re.fullmatch(rf"clusterctl_plugins\.{name}:\w+", value)
@@ -133,7 +134,7 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "tomllib": "tomli",
     }
     known = {*sys.stdlib_module_names, *SETUPTOOLS["package-dir"]}
-    for path in [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/*.py")]:
+    for path in [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
         for module in re.findall(r"^\s*(?:from|import) ([A-Za-z]\w*)[\w.]*(?: import .*)?$", path.read_text(), re.M):
             library = module.lower()
             if module not in known:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusterctl.cluster import Cluster
+from clusterctl.events import Reporter
 from clusterctl.model import Facet, Machines, NodeState
 from clusterctl.operations.plan import make_plan, run_prepare
 from clusterctl.providers.base import machine_layout
@@ -64,7 +65,7 @@ def bake_script(folder: Path) -> str:
     config = folder / "config"
     config.write_text(_CONFIG)
     events = []
-    parts = load_context("bake", config_file=str(config), report=events.append)
+    parts = load_context("bake", config_file=str(config), report=Reporter(events.append))
     plan = make_plan(parts, ["master"])
     facets = frozenset({Facet.MACHINE, Facet.INIT})
     node = fake_node(layout=machine_layout(USER), facets=facets, state=NodeState.RUNNING)
@@ -77,7 +78,7 @@ def bake_script(folder: Path) -> str:
         request=plan.request,
         folder=parts.folder.path,
         connector=lambda _: recorder,
-        report=events.append,
+        report=Reporter(events.append),
         notes={},
         remember=lambda *_: None,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from clusterctl_standin.bodies.cache import CERTIFICATES, one_at_a_time, remove_others, root_file_system
 
+from clusterctl.events import SILENT
 from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
@@ -40,7 +41,7 @@ def docker_image(docker_api):
     with one_at_a_time("node-image"):
         if find_image(docker_api, name) is None:
             source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
-            DockerProvider(os.environ, owner="tests").build_image(source, lambda line: None)
+            DockerProvider(os.environ, owner="tests").build_image(source, SILENT)
             remove_others(docker_api, name)
     return name
 

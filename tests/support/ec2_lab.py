@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.events import Reporter
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import MASTER, Market, Node, NodeSpec, Plan, Request
@@ -70,7 +71,7 @@ class Ec2Lab:
 
     def create(self, plan: Plan, aws: Aws | None = None) -> list[Node]:
         """What `start` asks of the provider."""
-        return self.provider(aws).create(plan, public_key=self.public_key, report=self.events.append)
+        return self.provider(aws).create(plan, public_key=self.public_key, report=Reporter(self.events.append))
 
     def instances(self, *states: str) -> list[dict]:
         """What the cloud has, past everything of ours; those that live if no state is named."""

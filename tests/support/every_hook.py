@@ -21,6 +21,7 @@ from clusterctl.api import (
     Field,
     Node,
     Plan,
+    Plugin,
     PluginError,
     Request,
     Secret,
@@ -47,6 +48,10 @@ set -eu
 mkdir -p {{ state | quote }}
 echo {{ master | quote }} > {{ state | quote }}/every_hook_master
 """
+UNDO = """\
+set -eu
+rm -rf {{ site | quote }} {{ state | quote }}/every_hook_master
+"""
 WRITE_PAGE = """\
 set -eu
 cat > {{ site | quote }}/index.html <<'EVERY_HOOK_EOF'
@@ -65,23 +70,18 @@ class Options(Section):
     port: int = Field(8900, ge=1024, le=65535, description="port of the page, on the master's loopback")
 
 
-class EveryHook:
+# The brackets name the model of its options, which are in `self.options`; without brackets a plugin has none.
+# One object is made for a whole command. What must outlive the command goes into `cluster.remember`.
+class EveryHook(Plugin[Options]):
     """A web page that says who is in the cluster."""
 
-    def __init__(self, options: Options) -> None:
-        # One object for a whole command. What must outlive the command goes into `cluster.remember`.
-        self._options = options
-
-    @staticmethod
-    @hookimpl
-    def clusterctl_settings() -> type[Section]:
-        """Before the config file is read. Without this hook the plugin has no options."""
-        return Options
+    # What else a plugin may declare, with its default: needs, instead, replaces, on_every_cluster, order.
+    waits_for_master = True
 
     @hookimpl
     def clusterctl_request(self) -> Request:
         """While planning: there are no nodes. What all plugins ask for is merged, and installed once, by `packages`."""
-        return Request(pip=("tabulate",), files={"every_hook.txt": f"{self._options.title}\n"})
+        return Request(pip=("tabulate",), files={"every_hook.txt": f"{self.options.title}\n"})
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster, plan: Plan) -> None:
@@ -90,7 +90,7 @@ class EveryHook:
             raise PluginError(
                 f"a page of {len(plan.nodes)} nodes is no use to anybody", remedy="leave every_hook out of PLUGINS"
             )
-        cluster.remember("every_hook_title", self._options.title)  # anything that JSON can say, and no secrets
+        cluster.remember("every_hook_title", self.options.title)  # anything that JSON can say, and no secrets
 
     @hookimpl
     def clusterctl_bake(self, cluster: Cluster, node: Node) -> None:
@@ -111,7 +111,7 @@ class EveryHook:
     def clusterctl_members(self, cluster: Cluster) -> None:
         """Once after nodes joined or left: write down again what depends on who is there."""
         there = [node for node in cluster.nodes if node.reachable]
-        script = render_text(WRITE_PAGE, site=_site(cluster.master), title=self._options.title, nodes=there)
+        script = render_text(WRITE_PAGE, site=_site(cluster.master), title=self.options.title, nodes=there)
         cluster.on(cluster.master).run_script(script, name="every_hook: page", sudo=True)
 
     @hookimpl
@@ -119,15 +119,21 @@ class EveryHook:
         """When enough have joined: wait until the service answers, and say how the laptop reaches it."""
         # `{web}` becomes the laptop's own port where a tunnel is needed. With `document`, a file is written too.
         url = Secret("http://127.0.0.1:{web}/")
-        return Connection("every_hook", host="127.0.0.1", ports={"web": self._options.port}, url=url)
+        return Connection("every_hook", host="127.0.0.1", ports={"web": self.options.port}, url=url)
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
-        """A node leaves, or is gone: undo what outlives it. The plugins are called in reversed order."""
+        """A node leaves, or is gone: stop, and tell others. The plugins are called in reversed order."""
         if cluster.ending:
             return  # all of it ends with its machines
         if node.is_master and node.reachable:
             cluster.on(node).run_script(services.stop(node, ["every_hook"]), name="every_hook: stop", sudo=True)
+
+    @hookimpl
+    def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
+        """A node leaves whose machine stays, and can be reached: take off what the join put there. It may run twice."""
+        script = render_text(UNDO, site=_site(node), state=node.layout.state)
+        cluster.on(node).run_script(script, name="every_hook: undo", sudo=True)
 
     @hookimpl
     def clusterctl_run(self, cluster: Cluster) -> None:
@@ -147,7 +153,7 @@ class EveryHook:
 
     def _server(self, cluster: Cluster, node: Node) -> Service:
         python = str(node.layout.env / "bin" / "python")
-        port = str(self._options.port)
+        port = str(self.options.port)
         command = [python, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(_site(node)), port]
         home = node.layout.home
         return Service("every_hook", command, directory=home, user=cluster.user, home=home)

@@ -7,7 +7,7 @@ import uuid
 
 from clusterctl.api import Facet, Machines, RemoteError, Request, Result
 from clusterctl.cluster import Cluster
-from clusterctl.events import Event
+from clusterctl.events import Reporter
 from clusterctl.model import MASTER
 from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.providers.base import machine_layout
@@ -99,7 +99,7 @@ class Lab:
             request=Request(apt=tuple(apt)),
             folder=self.folder,
             connector=ExecRemote,
-            report=lambda event: self.said.append(event.text if isinstance(event, Event) else event),
+            report=Reporter(lambda event: self.said.append(event.text)),
             notes=self.notes,
             remember=self.notes.__setitem__,
         )

@@ -80,14 +80,14 @@ RENDERED = {
         )
     ],
     "base_leave.sh.j2": [
-        lambda alias=alias, options=options: by_hook("base", "leave", alias=alias, facets=LASTING, options=options)
+        lambda alias=alias, options=options: by_hook("base", "undo", alias=alias, facets=LASTING, options=options)
         for alias in ("master", "node001")
         for options in ({}, EVERYTHING)
     ],
     "volumes_join.sh.j2": [
         lambda facets=facets: by_hook("volumes", facets=facets, volumes=DISKS) for facets in ((), LASTING)
     ],
-    "volumes_leave.sh.j2": [lambda: by_hook("volumes", "leave", facets=LASTING)],
+    "volumes_leave.sh.j2": [lambda: by_hook("volumes", "undo", facets=LASTING)],
     "nfs_export.sh.j2": [
         lambda: by_hook("nfs", facets=SYSTEMD, volumes=DISKS),
         lambda: by_hook("nfs", "members", facets=SYSTEMD, notes={"nfs shares": ["/home/it's me"]}),
@@ -105,7 +105,7 @@ RENDERED = {
     "nfs_folders.sh.j2": [],
     "nfs_leave.sh.j2": [
         lambda alias=alias, options=options: by_hook(
-            "nfs", "leave", alias=alias, facets=(*SYSTEMD, *LASTING), options=options
+            "nfs", "undo", alias=alias, facets=(*SYSTEMD, *LASTING), options=options
         )
         for alias in ("master", "node001")
         for options in ({}, {"server": "fs.example.org:/"})
@@ -113,7 +113,7 @@ RENDERED = {
     "spot_join.sh.j2": [
         lambda facets=facets: by_hook("spot", alias="node001", facets=facets, market="spot") for facets in ((), SYSTEMD)
     ],
-    "spot_leave.sh.j2": [lambda: by_hook("spot", "leave", alias="node001", facets=(*SYSTEMD, *LASTING), market="spot")],
+    "spot_leave.sh.j2": [lambda: by_hook("spot", "undo", alias="node001", facets=(*SYSTEMD, *LASTING), market="spot")],
     "spot_status.sh.j2": [lambda: render("spot_status.sh.j2", folder=PurePosixPath("/home/it's me"))],
     "spot_stop.sh.j2": [
         lambda node=node: render(
@@ -135,7 +135,7 @@ RENDERED = {
     ],
     "users_leave.sh.j2": [
         lambda alias=alias, keep=keep: by_hook(
-            "users", "leave", alias=alias, facets=LASTING, options={"usernames": "anna", "keep_homes": keep}
+            "users", "undo", alias=alias, facets=LASTING, options={"usernames": "anna", "keep_homes": keep}
         )
         for alias in ("master", "node001")
         for keep in (True, False)

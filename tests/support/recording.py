@@ -57,6 +57,11 @@ def recording(log, **faults):
                 fail(f"leave {node.alias}")
 
             @hookimpl
+            def clusterctl_undo(self, cluster, node):
+                said(name, "undo", node.alias)
+                fail(f"undo {node.alias}")
+
+            @hookimpl
             def clusterctl_run(self, cluster):
                 said(name, "run")
 

@@ -8,7 +8,7 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
-from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -63,26 +63,27 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
             }
             for node in status.nodes
         ],
+        "connections": connections_json(status.published),
     }
 
 
 def _show_status(status: ClusterStatus) -> None:
+    from clusterctl.operations.status import ENGINES_ITEM
+
     facts = _status_json(status)
     engines = "unknown" if facts["engines"] is None else "no" if status.lacks_engines else facts["engines"]
-    click.echo(
-        f"{status.name}: {status.state}, {plural(len(status.nodes), 'node')}, {engines} engines ({status.provider})"
-    )
+    others = [f"{status.count_all(item)} {item}" for item in status.counted_items() if item != ENGINES_ITEM]
+    what = ", ".join([plural(len(status.nodes), "node"), f"{engines} {ENGINES_ITEM}", *others])
+    click.echo(f"{status.name}: {status.state}, {what} ({status.provider})")
     if status.spending:
         click.echo(f"  cost of what is there: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         click.echo(f"  note: {note}")
-    for connection in status.published:
-        where = connection.url.reveal() if connection.url else connection.file
-        click.echo(f"  {connection.name}: {where}")
+    show_connections(status.published)
+    items = status.counted_items()
     rows = []
     for node in status.nodes:
-        count = status.engine_count(node.alias)
-        shown = "-" if count is None else str(count)
+        counts = [status.count_item(node.alias, item) for item in items]
         rows.append(
             (
                 f"  {node.alias}",
@@ -90,10 +91,10 @@ def _show_status(status: ClusterStatus) -> None:
                 f"{node.address}:{node.port}",
                 node.type or "-",
                 node.market or "-",
-                shown,
+                *("-" if count is None else count for count in counts),
             )
         )
-    show_table(("  NODE", "STATE", "ADDRESS", "TYPE", "MARKET", "ENGINES"), rows)
+    show_table(("  NODE", "STATE", "ADDRESS", "TYPE", "MARKET", *(item.upper() for item in items)), rows)
 
 
 @click.command()

@@ -32,7 +32,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
         with Output() as output:
             context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
             context.warn_of(trouble)
-            context.announce_step(f"Stopping {name}")
+            context.report.say(f"Stopping {name}")
             stopped = stop_operation(context)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
 
@@ -51,7 +51,7 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
         resolve_cluster(name)
         with Output() as output:
             context = load_context(name, config_file=ctx.obj.config, report=output)
-            context.announce_step(f"Restarting {name}")
+            context.report.say(f"Restarting {name}")
             started = restart_operation(context)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok
@@ -80,7 +80,7 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: boo
             context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
             context.warn_of(trouble)
             if name in known:
-                context.announce_step(f"Terminating {name}")
+                context.report.say(f"Terminating {name}")
             ended = terminate_operation(context, force=force)
         click.echo(
             f">>> {name} is gone ({plural(len(ended), 'node')})"

@@ -154,7 +154,7 @@ def _estimate_plan(context: RunContext, plan: Plan) -> Estimate | None:
     try:
         return estimate_cost(context, plan)
     except ProviderError as exc:
-        context.warn_user(f"what it would cost is not known: {exc.message}")
+        context.report.warn(f"what it would cost is not known: {exc.message}")
         return None
 
 
@@ -170,7 +170,5 @@ def _collect_overrides(overrides: Mapping[str, Any], settings: Sequence[str]) ->
 
 
 def _show_notes(output: Output, notes: Sequence[str]) -> None:
-    from clusterctl.events import Event, EventKind
-
     for note in notes:
-        output(Event(EventKind.NOTE, f"note: {note}"))
+        output.note(f"note: {note}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.money import estimate_json, estimate_lines
-from clusterctl.cli.output import show_json, show_table
+from clusterctl.cli.output import connections_json, show_json, show_table
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
             "problems": started.problems,
             "client_file": client.file if client else None,
             "notebook_url": notebook.url if notebook else None,
+            "connections": connections_json(started.published),
             "estimate": estimate_json(estimate),
         }
         show_json({**answer, **(timings_of(started) if timings else {"seconds": round(started.seconds, 3)})})
@@ -68,17 +69,16 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
     what = f"{started.name} is up" if started.joined else f"{started.name} was already running"
     if not started.ok:
         what = f"{started.name} is not complete ({', '.join(started.failed) or 'see the warnings'})"
-    click.echo(
-        f">>> {what}: {client.summary if client else plural(len(started.nodes), 'node')}, in {started.seconds:.1f} s"
-    )
+    summary = "; ".join(one.summary for one in started.published if one.summary)
+    click.echo(f">>> {what}: {summary or plural(len(started.nodes), 'node')}, in {started.seconds:.1f} s")
     if started.failed:
         click.echo(f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them.")
-    if notebook and notebook.url:
-        click.echo(f">>> Notebook: {notebook.url.reveal()}")
-    if client:
-        click.echo(">>> Connect from this computer, in Python:\n")
-        click.echo("from ipyparallel import Client")
-        click.echo(f"client = Client({str(client.file)!r})\n")
+    for connection in started.published:
+        if not connection.usage:
+            click.echo(f">>> {connection.name[:1].upper()}{connection.name[1:]}: {connection.place}")
+    for connection in started.published:
+        if connection.usage:
+            click.echo(f">>> {connection.usage.rstrip()}\n")
     click.echo(
         ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in ("connect", "sshmaster", "terminate"))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
-from clusterctl.cli.output import show_json
+from clusterctl.cli.output import connections_json, show_connections, show_json
 from clusterctl.errors import StateError
 
 
@@ -17,10 +17,12 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
     from clusterctl.journal import ClusterFolder
     from clusterctl.tunnel import process as tunnels
+    from clusterctl.tunnel import publish
     from clusterctl.wiring.clusters import resolve_cluster
     from clusterctl.wiring.local_paths import home_folder
 
     folder = ClusterFolder(home_folder(), resolve_cluster(name))
+    published = publish.read_published(folder)
     forwards = tunnels.read_forwards(folder.path)
     if close:
         tunnels.stop_process(folder.path)
@@ -29,11 +31,14 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     up = tunnels.is_up(folder.path)
     if as_json:
         ports = [{"local_port": f.local_port, "host": f.host, "port": f.port} for f in forwards]
-        show_json({"name": folder.name, "needed": bool(forwards), "up": up, "forwards": ports})
-    elif not forwards:
+        answer = {"name": folder.name, "needed": bool(forwards), "up": up, "forwards": ports}
+        show_json({**answer, "connections": connections_json(published)})
+        return
+    if not forwards:
         click.echo(f">>> {folder.name} needs no tunnel: its ports are on this computer")
     else:
         click.echo(f">>> the tunnel of {folder.name} is {'up' if up else 'down'}: {len(forwards)} ports")
+    show_connections(published)
 
 
 @click.command()

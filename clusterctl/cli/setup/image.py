@@ -66,7 +66,8 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
         raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
     watch = Stopwatch()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
-    built = base_image_provider().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
+    with Output(as_json=as_json) as output:
+        built = base_image_provider().build_image(source, output)
     seconds = watch.elapsed_s
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})

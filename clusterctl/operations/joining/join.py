@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
-from clusterctl.events import Event, EventKind
 from clusterctl.model import MASTER, Facet, NodeState, Step
 from clusterctl.node.facts import gather_facts, switch_host_key
 from clusterctl.operations.joining.wavefront import RETRY_S, SSH, JoinOutcome, NotYetError, Wavefront
@@ -102,7 +101,12 @@ def run_connect(context: RunContext, cluster: Cluster) -> list[Connection]:
         except ClusterctlError as exc:
             cluster.problem(f"{exc.message} (try: {exc.remedy})")
             continue
-        connections += answer if isinstance(answer, (list, tuple)) else [answer] if answer else []
+        named = {connection.name for connection in connections}
+        for connection in answer if isinstance(answer, list) else [answer] if answer else ():
+            if connection.name in named:
+                cluster.problem(f"plugin {name}: there is a connection {connection.name} already, of another plugin")
+            else:
+                connections.append(connection)
     return connections
 
 
@@ -192,15 +196,7 @@ class _Joiner:
         node = self._cluster.node(alias)
         self._context.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
         self._count += 1
-        self._context.report(
-            Event(
-                EventKind.PROGRESS,
-                "Waiting for nodes to join",
-                node=alias,
-                done=self._count,
-                total=self._total,
-            )
-        )
+        self._context.report.progress("Waiting for nodes to join", node=alias, done=self._count, total=self._total)
 
 
 def shift_steps(steps: Sequence[Step], by_s: float) -> list[Step]:

@@ -133,11 +133,11 @@ def _require_no_leftovers(check_context: CheckContext) -> None:
 def _end_after_error(check_context: CheckContext, cause: BaseException) -> None:
     """End the cluster after an error. The first cause stays the error that is shown."""
     context = check_context.make_context(None)
-    context.announce_step(f"Ending {context.name}")
+    context.report.say(f"Ending {context.name}")
     try:
         terminate_cluster(context)
     except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C
         text = f"{context.name} may still be running: `clusterctl terminate {context.name}` ends it ({exc})"
-        context.warn_user(text)
+        context.report.warn(text)
         if hasattr(cause, "add_note"):  # Python 3.11
             cause.add_note(text)

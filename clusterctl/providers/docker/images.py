@@ -18,11 +18,12 @@ from clusterctl.providers.docker.records import blank_labels
 
 if TYPE_CHECKING:
     import sys
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from docker import APIClient
 
+    from clusterctl.events import Reporter
     from clusterctl.providers.base import ImageSource
     from clusterctl.providers.docker.records import Container
 
@@ -63,8 +64,8 @@ def is_for_nodes(image: Mapping[str, Any]) -> bool:
     return ((image.get("Config") or {}).get("Labels") or {}).get(_FOR_NODES) == "1"
 
 
-def build_node_image(api: APIClient, source: ImageSource, *, report: Callable[[str], None], default: str) -> str:
-    """Build the node image. `report` gets each line of the engine's output. Return the image's name.
+def build_node_image(api: APIClient, source: ImageSource, *, report: Reporter, default: str) -> str:
+    """Build the node image. `report` is told each line of the engine's output. Return the image's name.
 
     Raises:
         ProviderError: the build failed; the message has the last lines of the output.
@@ -72,7 +73,7 @@ def build_node_image(api: APIClient, source: ImageSource, *, report: Callable[[s
     name = source.name or default
     base = source.base
     if source.rootfs:
-        report(f"Importing {source.rootfs}")
+        report.detail(f"Importing {source.rootfs}")
         with translate_errors(
             f"import {source.rootfs}", remedy="give a tar, packed or not, of a root file system of Debian"
         ):
@@ -114,12 +115,12 @@ def _check_imported(answer: str) -> None:
             raise ProviderError(f"the root file system could not be imported: {error}", remedy="give a tar of one")
 
 
-def _report_lines(part: Mapping[str, Any], report: Callable[[str], None]) -> list[str]:
+def _report_lines(part: Mapping[str, Any], report: Reporter) -> list[str]:
     """Report the lines of one part of the build output, and return them."""
     text = str(part.get("stream") or ("" if part.get("progress") else part.get("status")) or "")
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     for line in lines:
-        report(line)
+        report.detail(line)
     return lines
 
 

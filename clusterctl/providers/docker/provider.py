@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clock import pause
 from clusterctl.errors import ProviderError
-from clusterctl.providers.base import ignore_event, machine_layout
+from clusterctl.events import SILENT
+from clusterctl.providers.base import machine_layout
 from clusterctl.providers.docker import checks, containers, images, networks
 from clusterctl.providers.docker.containers import ContainerSpec
 from clusterctl.providers.docker.engine import Engine, translate_errors
@@ -16,12 +17,13 @@ from clusterctl.providers.docker.records import FACETS, UNFINISHED
 from clusterctl.providers.docker.transaction import Transaction, collect_failures, run_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from docker import APIClient
 
+    from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan, Problem
-    from clusterctl.providers.base import EventHandler, Image, ImageSource
+    from clusterctl.providers.base import Image, ImageSource
 
 _TRIES, _BETWEEN_S = 10, 0.3
 
@@ -68,7 +70,7 @@ class DockerProvider:
         existing = containers.find_containers(api, self._owner, plan.cluster) if plan.volumes else []
         return problems + checks.check_mounts(plan, existing)
 
-    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Start the nodes of `plan` that do not run. They keep their addresses, port and host key."""
         del report  # it takes seconds
         api = self._engine.api
@@ -141,7 +143,7 @@ class DockerProvider:
         """Delete a baked image."""
         images.remove_baked(self._engine.api, name)
 
-    def build_image(self, source: ImageSource, report: Callable[[str], None]) -> str:
+    def build_image(self, source: ImageSource, report: Reporter) -> str:
         """Build the image that nodes start from."""
         return images.build_node_image(self._engine.api, source, report=report, default=self._image)
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Market, Problem
-from clusterctl.providers.base import ignore_event
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
@@ -26,9 +26,10 @@ from clusterctl.providers.ec2.pricing import estimates, spending
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
-    from clusterctl.providers.base import EventHandler, Image, Journal
+    from clusterctl.providers.base import Image, Journal
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
@@ -90,7 +91,7 @@ class Ec2Provider:
         """Return what these instances cost, with their disks and addresses."""
         return spending.compute_spending(self._aws_for(cluster), self._options, cluster, nodes)
 
-    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
         context = LaunchContext(
             aws=self._aws_for(plan.cluster),

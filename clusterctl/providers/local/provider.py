@@ -15,10 +15,10 @@ import uv
 
 from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
+from clusterctl.events import SILENT
 from clusterctl.files import write_atomically
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
-from clusterctl.providers.base import ignore_event
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder, user_name
 from clusterctl.providers.local.nodes import (
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
 
-    from clusterctl.providers.base import EventHandler
+    from clusterctl.events import Reporter
+
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOME = "home"
@@ -95,7 +96,7 @@ class LocalProvider:
             problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
         return problems
 
-    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Start the nodes of `plan` that do not run. They keep their address, port and host key.
 
         Clients can connect at once: the sockets listen before the servers run.

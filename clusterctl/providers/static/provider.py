@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Problem
-from clusterctl.providers.base import ignore_event, machine_layout
+from clusterctl.providers.base import machine_layout
 from clusterctl.providers.static.hosts import Host, examine_hosts, find_duplicates
 from clusterctl.providers.static.records import Member, Record, Records
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from clusterctl.providers.base import EventHandler
+    from clusterctl.events import Reporter
+
 
 _FACETS = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
 _ANSWER_S = 1.5
@@ -49,7 +51,7 @@ class StaticProvider:
         """Return the problems that would stop this plan. Changes nothing."""
         return self._choose_hosts(plan)[1]
 
-    def create(self, plan: Plan, *, public_key: str, report: EventHandler = ignore_event) -> list[Node]:
+    def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Take a host for each alias without one. An alias keeps its host, with the config's current values."""
         del public_key, report  # the key is installed at the first login
         with self._records.exclusive_lock():

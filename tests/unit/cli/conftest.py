@@ -35,6 +35,9 @@ class Offline(Packages):
         cluster.on(node).run_script("", name="packages: environment")
 
 
+USAGE = "Connect from this computer, in Python:\\n\\nfrom ipyparallel import Client\\nclient = Client({file})"
+
+
 class Engines:
     """Something to connect to."""
 
@@ -48,7 +51,7 @@ class Engines:
     @hookimpl
     def clusterctl_connect(self, cluster):
         count = 2 * sum(node.reachable for node in cluster.nodes)
-        client = {"host": "127.0.0.1", "ports": {"mux": 15001}, "document": {"key": "k"}}
+        client = {"host": "127.0.0.1", "ports": {"mux": 15001}, "document": {"key": "k"}, "usage": USAGE}
         url = Secret("http://127.0.0.1:{web}/lab?token=hunter2")
         return [
             Connection("client", summary=f"{count} engines on {len(cluster.nodes)} nodes for me", **client),

@@ -11,7 +11,6 @@ import pytest
 
 from clusterctl.cli import output as output_module
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
-from clusterctl.events import Event, EventKind
 from clusterctl.secret import Secret
 from clusterctl.testing import FakeClock
 
@@ -21,24 +20,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def progress(done, total=3):
-    return Event(EventKind.PROGRESS, "Waiting", done=done, total=total)
-
-
 def test_steps_and_notes_are_lines_and_warnings_go_to_stderr(capsys):
     with Output() as show:
-        show(Event(EventKind.STEP, "Starting"))
-        show(Event(EventKind.NOTE, "by the way"))
-        show(Event(EventKind.WARNING, "careful"))
+        show.say("Starting")
+        show.note("by the way")
+        show.detail("of a program")
+        show.warn("careful")
     said = capsys.readouterr()
-    assert said.out == ">>> Starting\n>>> by the way\n"
+    assert said.out == ">>> Starting\n>>> by the way\n    of a program\n"
     assert said.err == "*** WARNING - careful\n"
 
 
 def test_with_json_stdout_holds_nothing_but_the_answer(capsys):
     with Output(as_json=True) as show:
-        show(Event(EventKind.STEP, "Starting"))
-        show(progress(3))
+        show.say("Starting")
+        show.progress("Waiting", done=3, total=3)
     said = capsys.readouterr()
     assert said.out == ""
     assert ">>> Starting" in said.err
@@ -47,10 +43,10 @@ def test_with_json_stdout_holds_nothing_but_the_answer(capsys):
 def test_progress_elsewhere_is_a_line_every_few_seconds_and_the_last(capsys):
     with FakeClock().installed() as clock, Output() as show:
         for done in (1, 2, 3):
-            show(progress(done, total=5))
+            show.progress("Waiting", done=done, total=5)
         clock.advance(6)
-        show(progress(4, total=5))
-        show(progress(5, total=5))
+        show.progress("Waiting", done=4, total=5)
+        show.progress("Waiting", done=5, total=5)
     assert capsys.readouterr().out == ">>> Waiting: 1/5\n>>> Waiting: 4/5\n>>> Waiting: 5/5\n"
 
 
@@ -58,9 +54,9 @@ def test_progress_on_a_terminal_is_a_bar_and_ends_with_the_operation(monkeypatch
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     with Output() as show:
-        show(progress(1))
-        show(Event(EventKind.WARNING, "[careful]"))
-        show(progress(3))
+        show.progress("Waiting", done=1, total=3)
+        show.warn("[careful]")
+        show.progress("Waiting", done=3, total=3)
     text = terminal.getvalue()
     assert ">>> Waiting" in text
     assert "3/3" in text

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from clusterctl.errors import ClusterctlError, PluginError, ProviderError
-from clusterctl.events import EventKind
+from clusterctl.events import EventKind, Reporter
 from clusterctl.operations.joining import join
 from clusterctl.operations.start import start_cluster
 
@@ -111,7 +111,7 @@ class TestMaster:
             if event.kind == EventKind.STEP and event.text.startswith("Waiting"):
                 lab.provider.power_off("lab", "node001")
 
-        lab.report = report
+        lab.report = Reporter(report)
         started = start_cluster(lab.parts(recording(log), start_timeout=30))
         assert started.seconds < 10
         assert started.failed == ("node001",)

@@ -174,6 +174,45 @@ class TestTerminate:
         assert not parts.folder.path.exists()
 
 
+class TestMachinesThatStay:
+    """They are given back as they were: the core decides where there is something to undo."""
+
+    @pytest.fixture
+    def hosts(self, lab, up):
+        lab.provider.facets = frozenset({Facet.DIRECT, Facet.LASTING})
+        return up
+
+    def moments(self, log, node):
+        return [entry[:2] for entry in log if entry[1] in {"leave", "undo"} and entry[2] == node]
+
+    def test_each_plugin_undoes_after_it_left_in_reverse(self, log, hosts):
+        leave.terminate_cluster(hosts())
+        for node in ("node001", "master"):
+            assert self.moments(log, node) == [("b", "leave"), ("b", "undo"), ("a", "leave"), ("a", "undo")]
+
+    def test_one_that_is_removed_is_undone_and_the_others_are_not(self, log, hosts):
+        leave.remove_nodes(hosts(), ["node001"], 1)
+        assert [entry[2] for entry in of(log, "undo")] == ["node001", "node001"]
+
+    def test_one_that_cannot_be_reached_keeps_what_is_there_and_that_is_said(self, lab, log, hosts):
+        parts = hosts()
+        lab.provider.power_off("lab", "node001")
+        leave.terminate_cluster(parts)
+        assert self.moments(log, "node001") == [("b", "leave"), ("a", "leave")]
+        assert any("node001" in warning and "what was set up there stays" in warning for warning in lab.warnings)
+
+    def test_a_failure_stops_no_other_undoing(self, lab, log, hosts):
+        leave.terminate_cluster(hosts(b={"leave node001": ValueError("oh"), "undo master": ValueError("ah")}))
+        assert self.moments(log, "node001") == [("b", "leave"), ("b", "undo"), ("a", "leave"), ("a", "undo")]
+        assert ("a", "undo", "master") in log
+        assert {"node001: plugin b: ValueError: oh", "master: plugin b: ValueError: ah"} <= set(lab.warnings)
+        assert lab.provider.nodes() == []
+
+    def test_machines_that_end_are_not_undone(self, log, up):
+        leave.terminate_cluster(up())
+        assert of(log, "undo") == []
+
+
 class TestRemoveNodes:
     def test_the_last_ones_leave_and_the_others_are_told_once(self, lab, log, up):
         parts = up()

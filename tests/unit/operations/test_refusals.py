@@ -6,7 +6,7 @@ import pytest
 
 from clusterctl.api import Request, hookimpl
 from clusterctl.errors import ConfigError, PluginError, ProviderError, UsageError
-from clusterctl.events import EventKind
+from clusterctl.events import EventKind, Reporter
 from clusterctl.model import Problem
 from clusterctl.operations.start import add_nodes, start_cluster
 
@@ -94,7 +94,7 @@ class TestCtrlC:
             if event.text.startswith("Waiting for") and event.kind == EventKind.STEP:
                 raise KeyboardInterrupt
 
-        return report
+        return Reporter(report)
 
     def test_it_ends_a_cluster_that_this_start_made(self, lab, log, interrupted):
         lab.report = interrupted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterctl.api import Connection, hookimpl
 from clusterctl.errors import PluginError
 from clusterctl.model import StatusRow
 from clusterctl.operations.start import start_cluster
@@ -24,6 +25,31 @@ def test_every_plugin_is_asked_in_order_and_nothing_is_changed(lab, log):
     assert (found.name, found.provider, found.state) == ("lab", "fake", "running")
     assert [connection.name for connection in found.published] == ["a", "b"]
     assert lab.provider.calls == before
+
+
+def test_a_second_connection_of_one_name_is_a_problem_that_names_the_plugin(lab, log):
+    class Other:
+        @hookimpl
+        def clusterctl_connect(self):
+            return Connection("a", host="127.0.0.1", ports={})
+
+    started = start_cluster(lab.parts({**recording(log), "c": Other}))
+    assert [endpoint.name for endpoint in started.published] == ["a", "b"]
+    assert started.problems == ("plugin c: there is a connection a already, of another plugin",)
+
+
+def test_a_plugin_that_returns_no_rows_is_unknown_too(lab, log):
+    class Wrong:
+        @hookimpl
+        def clusterctl_status(self):
+            return [1]
+
+    start_cluster(lab.parts(recording(log)))
+    rows = query_status(lab.parts({"wrong": Wrong, **recording(log)})).rows
+    assert rows[0].value.startswith(
+        "unknown: plugin wrong: clusterctl_status returned [1], and shall return a sequence"
+    )
+    assert {row.item for row in rows[1:]} == {"a", "b"}
 
 
 def test_a_plugin_that_fails_is_unknown_and_the_others_are_asked(lab, log):

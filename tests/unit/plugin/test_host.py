@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import PurePosixPath
+
 import pytest
 
-from clusterctl.api import ClusterctlError, PluginError, RemoteError, Request, hookimpl
+from clusterctl.api import (
+    ClusterctlError,
+    Connection,
+    Plugin,
+    PluginError,
+    RemoteError,
+    Request,
+    Secret,
+    StatusRow,
+    hookimpl,
+)
+from clusterctl.plugin.base import NoOptions
 from clusterctl.plugin.host import PluginHost
-from clusterctl.plugin.loader import NoOptions
 
 
 class Base:
@@ -56,8 +69,11 @@ class TestLoad:
             def clusterctl_join(self, nodes):
                 pass
 
-        with pytest.raises(PluginError, match=r"(?s)plugin wrong: .*'nodes'"):
+        with pytest.raises(
+            PluginError, match=r"plugin wrong: clusterctl_join is never given nodes \(.*:\d+\)"
+        ) as caught:
             host(wrong=Wrong)
+        assert caught.value.remedy == "let clusterctl_join take cluster, node, or fewer of them"
 
     def test_a_plugin_that_raises_when_it_is_made_is_named(self):
         class Broken(Asking):
@@ -67,13 +83,43 @@ class TestLoad:
         with pytest.raises(PluginError, match="plugin broken: oh"):
             host(broken=Broken)
 
-    def test_a_plugin_without_the_marker_has_no_hook(self):
-        class Unmarked(Base):
+    @pytest.mark.parametrize("takes", ["nothing", "no more than itself", "options"])
+    def test_a_class_may_take_its_options_or_not(self, takes):
+        class Plain:
+            @hookimpl
             def clusterctl_join(self, node):
-                raise AssertionError
+                return node
 
-        loaded = host(unmarked=Unmarked)
-        assert loaded.plugins_with("clusterctl_join") == ()
+        class Bare(Plain):
+            def __init__(self):
+                self.made = True
+
+        chosen = {"nothing": Plain, "no more than itself": Bare, "options": Joining}[takes]
+        assert host(p=chosen).call_hook("p", "clusterctl_join", cluster=None, node="n") == "n"
+
+    def test_a_class_that_takes_something_else_is_told_what_to_take(self):
+        class Wrong(Asking):
+            def __init__(self, options, more):
+                pass
+
+        with pytest.raises(
+            PluginError, match=r"plugin wrong: Wrong.__init__ takes \(options, more\), .*test_host"
+        ) as caught:
+            host(wrong=Wrong)
+        assert "def __init__(self, options)" in caught.value.remedy
+
+    def test_options_are_there_though_its_own_init_forgets_them(self):
+        class Forgetful(Plugin):
+            def __init__(self, options):
+                self.mine = 1
+
+            @hookimpl
+            def clusterctl_join(self, node):
+                return self.options
+
+        given = NoOptions()
+        made = PluginHost([("p", Forgetful, given)])
+        assert made.call_hook("p", "clusterctl_join", cluster=None, node="n") is given
 
 
 class TestCall:
@@ -117,6 +163,76 @@ class TestCall:
         assert remedy in caught.value.remedy
         assert caught.value.__cause__ is error
         assert isinstance(caught.value, ClusterctlError)
+
+    @pytest.mark.parametrize(
+        ("hook", "value", "words"),
+        [
+            ("clusterctl_status", [1], "clusterctl_status returned [1], and shall return a sequence of StatusRow"),
+            ("clusterctl_status", "up", "clusterctl_status returned 'up', and shall"),
+            ("clusterctl_status", StatusRow("m", "i", "v"), None),
+            ("clusterctl_status", (StatusRow("m", "i", "v") for _ in "ab"), None),
+            ("clusterctl_status", None, None),
+            ("clusterctl_request", ["numpy"], "clusterctl_request returned ['numpy'], and shall return a Request"),
+            ("clusterctl_request", Request(pip="numpy"), "pip of Request is 'numpy', and shall be a tuple of texts"),
+            (
+                "clusterctl_request",
+                Request(ports=("80",)),
+                "ports of Request is ('80',), and shall be a tuple of numbers",
+            ),
+            ("clusterctl_request", Request(files={"a": b""}), "files of Request is {'a': b''}, and shall be a mapping"),
+            ("clusterctl_request", Request(pip=["numpy"], shared=(PurePosixPath("/a"),)), None),
+            ("clusterctl_connect", {"a": 1}, "returned {'a': 1}, and shall return a Connection, a sequence of them"),
+            (
+                "clusterctl_connect",
+                Connection("a", host="b", ports={}, url="http://c"),
+                "url of Connection is 'http://c'",
+            ),
+            ("clusterctl_connect", Connection("a", host="b", ports={"c": "80"}), "ports of Connection is {'c': '80'}"),
+            (
+                "clusterctl_connect",
+                Connection("../a", host="b", ports={}),
+                "name of Connection is '../a', and shall be",
+            ),
+            (
+                "clusterctl_connect",
+                Connection("a", host="b", ports={"c": 80}, url=Secret("http://x:{web}/?t=s")),
+                "url of Connection asks for the port 'web', which is not in its ports",
+            ),
+            ("clusterctl_connect", Connection("a", host="b", ports={}, url=Secret("x{")), "is no template for ports"),
+            (
+                "clusterctl_connect",
+                Connection("a", host="b", ports={}, document={"a": {1}}),
+                "cannot be written as JSON",
+            ),
+            ("clusterctl_connect", [Connection("a", host="b", ports={"c": 80}, url=Secret("u"))], None),
+            ("clusterctl_members", "what acts may return anything", None),
+        ],
+    )
+    def test_what_a_hook_returned_is_checked(self, hook, value, words):
+        def method(self):
+            return value
+
+        made = host(p=type("Returning", (Base,), {hook: hookimpl(method)}))
+        given = {} if hook == "clusterctl_request" else {"cluster": None}
+        if words is None:
+            made.call_hook("p", hook, **given)
+            return
+        with pytest.raises(PluginError) as caught:
+            made.call_hook("p", hook, **given)
+        assert caught.value.message.startswith("plugin p: ")
+        assert words in caught.value.message
+        assert caught.value.message.endswith(f"test_host.py:{method.__code__.co_firstlineno})")
+        assert "correct the plugin" in caught.value.remedy
+
+    def test_a_plugin_does_not_end_the_program_and_the_line_is_named(self):
+        class Leaving(Base):
+            @hookimpl
+            def clusterctl_members(self, cluster):
+                sys.exit(3)
+
+        with pytest.raises(PluginError, match="plugin p: SystemExit: 3") as caught:
+            host(p=Leaving).call_hook("p", "clusterctl_members", cluster=None)
+        assert f"this is a fault of the plugin, in {__file__} line " in caught.value.remedy
 
     def test_ctrl_c_goes_through(self):
         class Interrupted(Base):

@@ -10,7 +10,7 @@ import pytest
 
 from clusterctl.api import PluginError, Section, hookimpl
 from clusterctl.plugin import loader
-from clusterctl.plugin.loader import NoOptions
+from clusterctl.plugin.base import NoOptions
 
 
 class TestFind:
@@ -71,6 +71,11 @@ class TestFind:
         assert caught.value.message.startswith("plugin mine: ")
         assert words in caught.value.message
         assert caught.value.remedy
+
+    def test_a_module_that_exits_when_it_is_imported(self, module):
+        module("import sys\nsys.exit(3)", "third_party")
+        with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: SystemExit: 3"):
+            loader.find_plugin_class("mine", "third_party:X")
 
     def test_a_module_that_raises_when_it_is_imported(self, module):
         module("raise ValueError('broken')", "third_party")

@@ -203,20 +203,10 @@ def test_a_bake_is_the_same_without_files_and_with_its_bytecode(packages, fake_u
     assert "only for the user" not in ran.text
 
 
-@pytest.mark.parametrize(
-    ("node", "acts"),
-    [
-        (fake_node(facets=MACHINE), False),
-        (fake_node(facets=MACHINE | {Facet.LASTING}), True),
-        (fake_node(facets=MACHINE | {Facet.LASTING}, reachable=False), False),
-    ],
-    ids=["vanishes", "lasts", "gone"],
-)
-def test_leave_cleans_up_what_lasts_and_can_be_reached(packages, tmp_path, node, acts):
-    cluster = cluster_in(tmp_path, nodes=[node])
-    packages().clusterctl_leave(cluster, node)
-    assert [ran.name for ran in cluster.ran] == (["packages: remove"] if acts else [])
-    assert all(ran.sudo for ran in cluster.ran)
+def test_undo_is_one_command_of_roots(packages, tmp_path):
+    cluster = cluster_in(tmp_path, nodes=[fake_node(facets=MACHINE | {Facet.LASTING})])
+    packages().clusterctl_undo(cluster, cluster.master)
+    assert [(ran.name, ran.sudo) for ran in cluster.ran] == [("packages: remove", True)]
 
 
 def test_files_name_packages_too_and_a_comma_belongs_to_its_requirement(packages, tmp_path):
@@ -302,7 +292,7 @@ def test_a_private_index_is_in_no_argument_log_or_event(packages, fake_uv, tmp_p
     assert "export UV_DEFAULT_INDEX=https://me:hunter2@example.org/simple" in script
     assert "export UV_INDEX='https://t0ken@a/s https://b/s'" in script
     written = "".join(path.name + path.read_text() for path in tmp_path.rglob("*.txt"))
-    shown = [*fake_uv.calls, *cluster.said, caught.value.message, written, cluster.ran[-1].name, repr(plugin._options)]
+    shown = [*fake_uv.calls, *cluster.said, caught.value.message, written, cluster.ran[-1].name, repr(plugin.options)]
     shown += [str(value) for value in cluster.remembered.values()]
     assert not any("hunter2" in text or "t0ken" in text for text in shown)
 

@@ -12,7 +12,12 @@ import pytest
 from clusterctl.api import Facet, Machines
 from clusterctl.model import NodeState
 from clusterctl.on_node.system import spot_watch
-from clusterctl.plugin.loader import IMPLICIT_PLUGINS, find_plugin_class, options_model, why_not_needed
+from clusterctl.plugin.loader import (
+    find_every_cluster_plugins,
+    find_plugin_class,
+    options_model,
+    why_not_needed,
+)
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_cluster, fake_node
 
@@ -46,7 +51,7 @@ def lab(tmp_path, markets=("on-demand", "spot", "spot"), *, facets=SYSTEMD, **ab
 
 class TestPlugin:
     def test_it_acts_on_every_cluster_of_machines_after_what_it_needs_from_them(self):
-        assert IMPLICIT_PLUGINS[-1] == "spot"
+        assert list(find_every_cluster_plugins().classes)[-1] == "spot"
         assert why_not_needed(find_plugin_class("spot"), frozenset())
         assert why_not_needed(find_plugin_class("spot"), SYSTEMD) == ""
 
@@ -87,14 +92,10 @@ class TestPlugin:
         cluster.update_node(replace(cluster.node("node001"), state=NodeState.STOPPED))
         assert spot().clusterctl_status(cluster) == []
 
-    def test_only_a_machine_that_lasts_and_answers_is_left_without_it(self, tmp_path):
-        cluster = lab(tmp_path)
-        lasting = replace(cluster.node("node001"), facets=SYSTEMD | {Facet.LASTING})
-        others = (cluster.master, cluster.node("node001"), replace(lasting, reachable=False))
-        for node in others:
-            spot().clusterctl_leave(cluster, node)
-        assert cluster.ran == []
-        spot().clusterctl_leave(cluster, lasting)
+    def test_only_a_spot_machine_is_left_without_it(self, tmp_path):
+        cluster = lab(tmp_path, facets=SYSTEMD | {Facet.LASTING})
+        for alias in ("master", "node001"):
+            spot().clusterctl_undo(cluster, cluster.node(alias))
         assert [(ran.node, ran.name) for ran in cluster.ran] == [("node001", "spot: leave")]
 
 

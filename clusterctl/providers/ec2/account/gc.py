@@ -14,8 +14,9 @@ from clusterctl.providers.ec2.deletion import delete_resource, is_gone
 from clusterctl.providers.ec2.instance_reader import LIVING_STATES, read_instances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from clusterctl.events import Reporter
     from clusterctl.providers.ec2.aws import Aws
 
 _BATCH = 1000
@@ -45,7 +46,7 @@ class Leftover:
     reason: str
 
 
-def delete_resources(aws: Aws, resources: Iterable[Resource], *, report: Callable[[str], None]) -> list[Leftover]:
+def delete_resources(aws: Aws, resources: Iterable[Resource], *, report: Reporter) -> list[Leftover]:
     """Delete these resources, all regions side by side.
 
     A missing resource is success. An error with one does not stop the others.
@@ -53,7 +54,7 @@ def delete_resources(aws: Aws, resources: Iterable[Resource], *, report: Callabl
     Args:
         aws: the account.
         resources: to delete.
-        report: called for each deleted resource, from several threads.
+        report: told of each deleted resource, from several threads.
 
     Returns:
         The resources that are left, with the reason.
@@ -66,7 +67,7 @@ def delete_resources(aws: Aws, resources: Iterable[Resource], *, report: Callabl
         return [leftover for leftovers in ended for leftover in leftovers]
 
 
-def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
+def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Reporter) -> list[Leftover]:
     leftovers = _cancel_requests(aws, select_kind(resources, ResourceKind.SPOT_REQUEST), report) + _terminate_instances(
         aws, select_kind(resources, ResourceKind.INSTANCE), report
     )
@@ -81,11 +82,11 @@ def _delete_in_region(aws: Aws, resources: Sequence[Resource], report: Callable[
     return leftovers
 
 
-def _report_result(resource: Resource, reason: str, leftovers: list[Leftover], report: Callable[[str], None]) -> None:
+def _report_result(resource: Resource, reason: str, leftovers: list[Leftover], report: Reporter) -> None:
     if reason:
         leftovers.append(Leftover(resource, reason))
     else:
-        report(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
+        report.note(f"{resource.region}: {resource.kind.value} {resource.id} is gone")
 
 
 def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: Deadline) -> str:
@@ -95,7 +96,7 @@ def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: Deadline) -> s
     return error.message if error else ""
 
 
-def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
+def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Reporter) -> list[Leftover]:
     leftovers: list[Leftover] = []
     for request in requests:
         try:
@@ -107,7 +108,7 @@ def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Callable[[s
     return leftovers
 
 
-def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Callable[[str], None]) -> list[Leftover]:
+def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Reporter) -> list[Leftover]:
     """Terminate instances, and wait until they have ended: EC2 keeps their resources in use until then."""
     refused: dict[str, str] = {}
     ids = [instance.id for instance in instances]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl.events import Event, EventKind
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clusterctl.events import Reporter
     from clusterctl.model import NodeSpec, Plan
-    from clusterctl.providers.base import EventHandler
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.launch_journal import LaunchJournal
@@ -39,18 +37,10 @@ class LaunchContext:
     """The key that each node accepts for login."""
     discover: Discover
     """Asks the account for what a launch needs, once for each set of nodes."""
-    report: EventHandler
-    """Called with each event."""
+    report: Reporter
+    """Told what is done, and what fails."""
 
     @property
     def cluster(self) -> str:
         """The name of the cluster."""
         return self.plan.cluster
-
-    def announce_step(self, text: str) -> None:
-        """Show the user a step that begins now."""
-        self.report(Event(EventKind.STEP, text))
-
-    def warn_user(self, text: str) -> None:
-        """Show the user what went wrong, though the launch goes on."""
-        self.report(Event(EventKind.WARNING, text))

@@ -83,7 +83,7 @@ class Fleets:
         network = _same_zone(network, subnet) if not self._context.options.any_zone else network
         missing = group.aliases[count:]
         if missing and group.market == Market.SPOT_WITH_FALLBACK:
-            self._context.announce_step(
+            self._context.report.say(
                 f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
                 f" {fleet_requests.summarize_errors(self.errors)}"
             )

@@ -80,7 +80,7 @@ class Transaction:
     def _provide_nodes(self, existing: Sequence[Instance], fleets: Fleets) -> dict[str, Instance]:
         opened = self._context.journal.open_launches()
         for launch in opened:
-            self._context.announce_step(f"Finishing an earlier request for {plural(len(launch.aliases), 'instance')}")
+            self._context.report.say(f"Finishing an earlier request for {plural(len(launch.aliases), 'instance')}")
             fleets.finish_launch(launch)
         if opened:
             existing = self._wait_until_reachable(fleets.launched_ids)
@@ -127,7 +127,7 @@ class Transaction:
         if not stopped:
             return
         waiters.wait_until_stopped(self._context.aws, self._context.cluster)
-        self._context.announce_step(f"Starting {plural(len(stopped), 'stopped instance')}")
+        self._context.report.say(f"Starting {plural(len(stopped), 'stopped instance')}")
         self._started = stopped
         self._allow_caller()
         for start in range(0, len(stopped), fleet_requests.BATCH_SIZE):
@@ -151,7 +151,7 @@ class Transaction:
         network = self._network_for(inputs)
         for group in fleet_requests.group_specs(missing):
             type_names = ", ".join(group.types) or "any type that fits"
-            self._context.announce_step(
+            self._context.report.say(
                 f"Asking for {plural(len(group.aliases), 'instance')} ({group.market}): {type_names}"
             )
             network = fleets.launch_group(group, inputs, network)
@@ -209,7 +209,7 @@ class Transaction:
                 else "name more types in NODE_INSTANCE_TYPE, set ZONES = any, MARKET or another region,"
                 " or be content with fewer: --min-size",
             )
-        self._context.warn_user(text)
+        self._context.report.warn(text)
 
     def _attach_data_volumes(self, nodes: Mapping[str, Instance]) -> None:
         if MASTER not in {spec.alias for spec in self._context.plan.nodes}:
@@ -223,7 +223,7 @@ class Transaction:
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
         """Restore the former state; note on the error what cannot be undone."""
         if fleets.launched_ids or fleets.open_launches or self._started:
-            self._context.announce_step("Undoing what was begun")
+            self._context.report.say("Undoing what was begun")
         try:
             leftovers = teardown.undo_launches(
                 self._context.aws,
@@ -244,6 +244,6 @@ class Transaction:
         if leftovers:
             command = f"`clusterctl terminate {self._context.cluster}` ends the rest"
             text = f"not all could be undone ({', '.join(leftovers)}): {command}"
-            self._context.warn_user(text)
+            self._context.report.warn(text)
             if hasattr(cause, "add_note"):  # Python 3.11
                 cause.add_note(text)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
-from clusterctl.events import Event, EventKind
 from clusterctl.providers.ec2 import instances
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, LIVING_STATES
 
@@ -56,13 +55,13 @@ def wait_until_reachable(context: LaunchContext, ids: Sequence[str]) -> list[Ins
         # EC2 may not list a new instance yet.
         unknown = [id_ for id_ in ids if id_ not in by_id and listed.is_over]
         total = len(ids) - len(ended) - len(unknown)
-        context.report(Event(EventKind.PROGRESS, WAITING_TEXT, done=len(ready), total=total))
+        context.report.progress(WAITING_TEXT, done=len(ready), total=total)
         if len(ready) + len(ended) + len(unknown) == len(ids):
             break
     for id_ in ids:
         if id_ in by_id and by_id[id_].state in ENDED_STATES:
             text = f"{id_} ended right after its launch: {by_id[id_].reason or 'AWS does not say why'}"
-            context.warn_user(text)
+            context.report.warn(text)
     return [instance for instance in by_id.values() if instance.state in LIVING_STATES]
 
 

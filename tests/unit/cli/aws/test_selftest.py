@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clusterctl.events import Reporter
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import Check, require_that
 from clusterctl.operations.start import start_cluster
@@ -100,7 +101,7 @@ def test_without_a_template_the_aws_section_counts_and_no_template_of_the_file(l
     laptop.config.write_text(
         "[aws]\naws_region_name = eu-west-1\n[cluster a]\nspot_bid = 9\n[cluster b]\nspot_bid = 8\n"
     )
-    parts = selftest_contexts("selftest-1", config_file=None, template=None, types="", report=print)(None)
+    parts = selftest_contexts("selftest-1", config_file=None, template=None, types="", report=Reporter(print))(None)
     assert parts.settings.aws.aws_region_name == "eu-west-1"
     assert parts.settings.cluster.spot_bid is None
     assert parts.provider is provider
@@ -112,7 +113,7 @@ def test_with_a_template_its_image_network_and_access_count_and_its_disks_do_not
         "cluster_size = 40\nvolumes = data\nnode_instance_type = m7g.metal\n"
         "[volume data]\nvolume_id = vol-1\nmount_path = /data\n"
     )
-    parts = selftest_contexts("selftest-1", config_file=None, template="a", types="", report=print)(None)
+    parts = selftest_contexts("selftest-1", config_file=None, template="a", types="", report=Reporter(print))(None)
     cluster = parts.settings.cluster
     assert (cluster.node_image_id, cluster.subnet_id) == ("debian-12", ("subnet-1",))
     assert cluster.allow_from == ("192.0.2.7/32",)

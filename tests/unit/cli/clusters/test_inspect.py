@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from clusterctl.remote.base import Result
@@ -24,6 +26,7 @@ class TestList:
             "engines",
             "client_file",
             "notebook_url",
+            "connections",
             "cost",
             "nodes",
         }
@@ -170,7 +173,9 @@ class TestAccess:
 class TestClient:
     def test_a_cluster_without_a_tunnel_says_so(self, run, up):
         assert "needs no tunnel" in run("tunnel", "lab").out
-        assert run("tunnel", "--json").json == {"name": "lab", "needed": False, "up": False, "forwards": []}
+        answer = run("tunnel", "--json").json
+        del answer["connections"]
+        assert answer == {"name": "lab", "needed": False, "up": False, "forwards": []}
 
     def test_the_notebooks_url(self, run, up):
         assert run("notebook").out == "http://127.0.0.1:15002/lab?token=hunter2\n"
@@ -188,3 +193,74 @@ class TestClient:
             said = run(command)
             assert said.status == 2
             assert "no cluster is up" in said.err
+
+
+class TestConnections:
+    """Those of any plugin are shown, by every command that shows one."""
+
+    PLUGIN = """
+        from clusterctl.api import Connection, Plugin, Secret, StatusRow, hookimpl
+        class Board(Plugin):
+            @hookimpl
+            def clusterctl_connect(self, cluster):
+                url = Secret("http://127.0.0.1:{web}/board")
+                usage = "Schedule, in Python:\\n\\nScheduler({file})"
+                return [
+                    Connection("board", host="127.0.0.1", ports={"web": 15003}, url=url),
+                    Connection("scheduler", host="127.0.0.1", ports={"tcp": 15004}, document={}, usage=usage),
+                    Connection("raw", host="127.0.0.1", ports={"tcp": 15005}, summary="5 workers"),
+                ]
+            @hookimpl
+            def clusterctl_status(self, cluster):
+                return [StatusRow(node.alias, "workers", "1 of 1", count=1) for node in cluster.workers]
+    """
+
+    @pytest.fixture
+    def board(self, run, laptop, tmp_path):
+        (tmp_path / "board.py").write_text(textwrap.dedent(self.PLUGIN))
+        text = laptop.config.read_text().replace("packages, engines", "packages, engines, board")
+        laptop.config.write_text(f"{text}[plugin board]\nsetup_class = {tmp_path}/board.py:Board\n")
+        said = run("start", "lab")
+        assert said.status == 0, said.err
+        return laptop.home / "clusters" / "lab" / "scheduler.json", said.out
+
+    def test_start_says_where_each_is_and_how_to_use_it(self, board):
+        file, out = board
+        assert ">>> lab is up: 6 engines on 3 nodes for me; 5 workers, in " in out
+        assert ">>> Board: http://127.0.0.1:15003/board\n" in out
+        assert f">>> Schedule, in Python:\n\nScheduler({str(file)!r})\n" in out
+        assert ">>> Raw: tcp at 127.0.0.1:15005\n" in out
+
+    @pytest.mark.parametrize("command", ["list", "status", "tunnel"])
+    def test_list_status_and_tunnel_say_where_each_is(self, run, board, command):
+        out = run(command, "lab").out
+        assert "  board: http://127.0.0.1:15003/board\n" in out
+        assert f"  scheduler: {board[0]}\n" in out
+        assert "  raw: tcp at 127.0.0.1:15005\n" in out
+
+    @pytest.mark.parametrize("command", ["start", "list", "status", "tunnel"])
+    def test_json_has_them_all(self, run, board, command):
+        answer = run(command, "lab", "--json").json
+        answer = answer[0] if command == "list" else answer
+        assert [one["name"] for one in answer["connections"]] == ["client", "notebook", "board", "scheduler", "raw"]
+        assert answer["connections"][2] == {
+            "name": "board",
+            "url": "http://127.0.0.1:15003/board",
+            "file": None,
+            "ports": {"web": 15003},
+            "summary": "",
+        }
+        assert answer["connections"][3]["file"] == str(board[0])
+
+    def test_running_one_plugin_keeps_those_of_the_others(self, run, board):
+        before = run("list", "lab", "--json").json
+        assert run("runplugin", "board", "lab").status == 0
+        assert run("list", "lab", "--json").json == before
+
+    def test_what_any_plugin_counts_has_a_column(self, run, board):
+        out = run("list", "lab").out
+        assert "lab: running, 3 nodes, 6 engines, 2 workers (local)" in out
+        rows = [line.split() for line in out.splitlines()]
+        assert next(row for row in rows if row[:1] == ["NODE"])[-2:] == ["ENGINES", "WORKERS"]
+        assert next(row for row in rows if row[:1] == ["master"])[-2:] == ["2", "-"]
+        assert next(row for row in rows if row[:1] == ["node001"])[-2:] == ["2", "1"]

@@ -8,7 +8,7 @@ import pytest
 
 from clusterctl.api import hookimpl
 from clusterctl.errors import LostError, RefusedError
-from clusterctl.events import EventKind
+from clusterctl.events import EventKind, Reporter
 from clusterctl.model import Access, Facet
 from clusterctl.operations.joining import join
 from clusterctl.operations.joining.wavefront import NotYetError
@@ -152,7 +152,7 @@ def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab
         if event.kind == EventKind.STEP and event.text.startswith("Waiting"):
             lab.provider.power_off("lab", "node001")
 
-    lab.report = report
+    lab.report = Reporter(report)
     started = start_cluster(lab.parts(cluster_size=2, start_timeout=3))
     assert started.failed == ("node001",)
     assert any("did not answer when the 3 s" in problem for problem in started.problems)

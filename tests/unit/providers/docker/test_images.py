@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import ProviderError
+from clusterctl.events import SILENT
 from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.images import NODE_IMAGE
@@ -74,7 +75,7 @@ class TestImages:
         for content in ("a", "b"):
             (tmp_path / "ca.crt").write_text(content)
             source = ImageSource(base=docker_image, certificates=(tmp_path / "ca.crt",), name="clusterctl-test-again")
-            assert provider.build_image(source, lambda _: None) == "clusterctl-test-again"
+            assert provider.build_image(source, SILENT) == "clusterctl-test-again"
             built.append(docker_api.inspect_image("clusterctl-test-again")["Id"])
         docker_api.remove_image("clusterctl-test-again")
         assert len({*built}) == 2
@@ -92,7 +93,7 @@ class TestImages:
     def test_a_file_that_is_no_root_file_system_is_refused(self, provider, tmp_path):
         (tmp_path / "x.tar").write_text("no tar")
         with pytest.raises(ProviderError, match=r"import"):
-            provider.build_image(ImageSource(rootfs=tmp_path / "x.tar", name="clusterctl-test-never"), lambda _: None)
+            provider.build_image(ImageSource(rootfs=tmp_path / "x.tar", name="clusterctl-test-never"), SILENT)
 
 
 def bare_image(api) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl import planning
+from clusterctl.events import SILENT
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.operations.plan import make_plan
 from clusterctl.wiring import context as wired
@@ -108,9 +109,7 @@ def laptop(tmp_path, monkeypatch, aws):
 def parts_of(laptop, text, *, template=None, overrides=None):
     file = laptop / "config"
     file.write_text(text)
-    return wired.load_context(
-        "mycluster", config_file=str(file), template=template, overrides=overrides, report=lambda _: None
-    )
+    return wired.load_context("mycluster", config_file=str(file), template=template, overrides=overrides, report=SILENT)
 
 
 def launch(parts):

@@ -9,6 +9,7 @@ from botocore.retries.standard import ExponentialBackoff
 from clusterctl_standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
 from clusterctl_standin.leaks import left
 
+from clusterctl.events import Reporter
 from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
 from clusterctl.providers.ec2 import deletion, images, tags
 from clusterctl.providers.ec2.account import gc, inventory
@@ -35,13 +36,13 @@ def asker(lab):
 
 
 def look(lab, asker):
-    return find_unneeded(lab.aws, asker, report=lab.events.append)
+    return find_unneeded(lab.aws, asker, report=Reporter(lab.events.append))
 
 
 def sweep(lab, asker):
     """Find, and end all of it."""
     found = look(lab, asker)
-    return found, end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append)
+    return found, end_resources(lab.aws, found, found.unneeded, asker, report=Reporter(lab.events.append))
 
 
 def lose(lab, cluster="lab"):
@@ -240,7 +241,7 @@ class TestEnding:
         lab.ec2.delete_volume(
             VolumeId=next(e.resource.id for e in found.unneeded if e.resource.kind == ResourceKind.VOLUME)
         )
-        assert end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
+        assert end_resources(lab.aws, found, found.unneeded, asker, report=Reporter(lab.events.append)) == []
         assert leaks(cloud) == []
 
     def test_what_aws_was_too_busy_to_delete_is_named(self, lab, asker, cloud, monkeypatch):
@@ -259,7 +260,7 @@ class TestEnding:
         folder = lab.journal("lab")
         folder.journal_file.write_text(journal)
         folder.record("create", nodes=["master"], provider="ec2", template="t", overrides={})
-        remains = end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append)
+        remains = end_resources(lab.aws, found, found.unneeded, asker, report=Reporter(lab.events.append))
         assert {each.reason for each in remains} == {"a cluster needs it now"}
         assert len(lab.instances()) == 1
 
@@ -283,7 +284,7 @@ class TestEnding:
         lose(lab)
         found = look(lab, asker)
         cloud.faults.add(fault(action))
-        assert end_resources(lab.aws, found, found.unneeded, asker, report=lab.events.append) == []
+        assert end_resources(lab.aws, found, found.unneeded, asker, report=Reporter(lab.events.append)) == []
         assert leaks(cloud) == []
 
 

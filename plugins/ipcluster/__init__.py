@@ -1,0 +1,223 @@
+"""ipyparallel: a controller on the master, engines on every node, and a notebook.
+
+The master's own files are the record of ports and keys: they are made there once, so that a restart of the controller
+keeps both, and clients and engines that live come back by themselves. The CURVE secret key never leaves the master.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from clusterctl.api import (
+    Cluster,
+    Connection,
+    Facet,
+    Node,
+    Plugin,
+    Request,
+    Service,
+    StatusRow,
+    as_user,
+    hookimpl,
+    hub,
+    own_folder,
+    plural,
+    render,
+    run_program,
+    services,
+    write_atomically,
+)
+
+from .daemons import (
+    ON_NODE,
+    controller_service,
+    engine_service,
+    python_command,
+    start_programs,
+)
+from .notebook import (
+    notebook_config,
+    notebook_connection,
+    notebook_files,
+    notebook_services,
+)
+from .options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
+
+_CLIENT_USAGE = """\
+Connect from this computer, in Python:
+
+from ipyparallel import Client
+client = Client({file})"""
+
+
+class IPCluster(Plugin[Options]):
+    """The cluster's reason to be."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._lock = threading.Lock()
+
+    @hookimpl
+    def clusterctl_request(self) -> Request:
+        """The laptop's own ipyparallel, and JupyterLab if asked for."""
+        notebook = ("jupyterlab",) if self.options.enable_notebook else ()
+        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
+
+    @hookimpl
+    def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
+        """Controller, engines and notebook on the master; engines on a worker."""
+        if node.is_master:
+            self._join_master(cluster, node)
+        else:
+            engine = self._engine_file(cluster)
+            # Another controller's engines, or those of a master that was lost, would not register with this one.
+            version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
+            files = render(
+                "ipcluster_worker.sh.j2",
+                profile=hub.profile(node),
+                engine=engine,
+                programs=start_programs(node, self.options),
+            )
+            daemons = [engine_service(cluster, node, self._engine_ids(cluster, node), self.options, version=version)]
+            cluster.on(node).run_script(
+                _join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
+            )
+
+    def _join_master(self, cluster: Cluster, node: Node) -> None:
+        wanted = {
+            "profile": hub.profile(node),
+            "engine_ip": node.private_address,
+            "curve": self.options.enable_curve,
+            "notebook": notebook_config(node, self.options),
+        }
+        files = render(
+            "ipcluster_master.sh.j2",
+            profile=hub.profile(node),
+            connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
+            programs=start_programs(node, self.options),
+            notebook=notebook_files(node, self.options),
+        )
+        daemons = [
+            controller_service(cluster, node, self.options),
+            engine_service(cluster, node, self._engine_ids(cluster, node), self.options),
+            *notebook_services(cluster, node, self.options),
+        ]
+        script = _join_script(cluster, node, files, daemons)
+        result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
+        write_atomically(cluster.folder / "engine.json", result.stdout.strip())
+
+    def _engine_file(self, cluster: Cluster) -> str:
+        """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
+        kept = cluster.folder / "engine.json"
+        with self._lock:  # workers join side by side
+            if not kept.exists():
+                remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
+                result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
+                write_atomically(kept, result.stdout.strip())
+            return kept.read_text(encoding="utf-8")
+
+    def _engine_ids(self, cluster: Cluster, node: Node) -> range:
+        """The ids of a node's engines. They stay the node's own as long as it is a member."""
+        with self._lock:
+            ids = hub.engine_ids(cluster)
+            # In the order of the nodes, whichever asks first: ids then run from the master to the last worker.
+            for member in [*(other for other in cluster.nodes if other.cores), node]:
+                count = self._count_engines(cluster, member)
+                if len(ids.get(member.alias, ())) != count:
+                    ids.pop(member.alias, None)
+                    ids[member.alias] = hub.lowest_gap(list(ids.values()), count)
+            hub.keep_engine_ids(cluster, ids)
+            return ids[node.alias]
+
+    def _count_engines(self, cluster: Cluster, node: Node) -> int:
+        if self.options.engines_per_node != "auto":
+            return self.options.engines_per_node
+        cores = node.cores or 1
+        # On a machine of its own the controller's nine processes deserve a core.
+        spare = 1 if node.is_master and cluster.workers and Facet.MACHINE in node.facets else 0
+        return max(1, cores - spare)
+
+    @hookimpl
+    def clusterctl_connect(self, cluster: Cluster) -> Sequence[Connection]:
+        """Count the engines at the controller, and say where the laptop finds it."""
+
+        def revive(node: Node, missing: set[int]) -> None:
+            names = [services.instance("engine", number) for number in sorted(missing)]
+            cluster.on(node).run_script(services.restart(node, names), name="ipcluster: restart engines", sudo=True)
+
+        members = {node.alias for node in cluster.nodes if node.reachable}
+        wanted = {alias: numbers for alias, numbers in hub.engine_ids(cluster).items() if alias in members}
+        answer = hub.wait(cluster, wanted, timeout_s=self.options.engine_timeout, revive=revive)
+        registered = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
+        for alias, numbers in wanted.items():
+            if registered[alias] < len(numbers):
+                cluster.problem(
+                    f"{alias}: {len(numbers) - registered[alias]} of {len(numbers)} engines did not register;"
+                    f" see `clusterctl logs {cluster.name} {alias}`"
+                )
+        count, nodes = sum(registered.values()), sum(1 for number in registered.values() if number)
+        # Where a node is no machine, there is no user but the one who started it.
+        user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
+        summary = f"{plural(count, 'engine')} on {plural(nodes, 'node')} for {user}"
+        client = Connection(
+            "client",
+            host="127.0.0.1",
+            ports={channel: answer.client[channel] for channel in _CLIENT_CHANNELS},
+            document=answer.client,
+            summary=summary,
+            usage=_CLIENT_USAGE,
+        )
+        if answer.notebook.get("late"):
+            cluster.problem(f"the notebook does not answer yet; see `clusterctl logs {cluster.name} master`")
+        return [client, *notebook_connection(answer.notebook)]
+
+    @hookimpl
+    def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
+        """Stop the node's engines and take their ids off the controller's list."""
+        if cluster.ending:
+            return  # engines and controller end with their machines
+        ids = hub.engine_ids(cluster)
+        if node.reachable:
+            names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
+            lasting = Facet.LASTING in node.facets
+            stop = services.stop(node, names)
+            script = render("ipcluster_leave.sh.j2", lasting=lasting, mark=cluster.mark if lasting else "", stop=stop)
+            cluster.on(node).run_script(script, name="ipcluster: stop", sudo=True)
+        if not (node.is_master or cluster.all_leave) and node.alias in ids and cluster.master.reachable:
+            gone = ids.pop(node.alias)
+            hub.ask(cluster, forget=gone)
+            hub.keep_engine_ids(cluster, ids)
+
+    @hookimpl
+    def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
+        """The controller, and the engines that are registered, a row a node."""
+        answer = hub.ask(cluster)
+        says = "answers" if answer.answered else "does not answer"
+        rows = [StatusRow("master", "controller", says, answer.answered)]
+        ids = hub.engine_ids(cluster)
+        for node in cluster.nodes:
+            numbers = ids.get(node.alias, range(0))
+            registered = len(set(numbers) & set(answer.engines))
+            value = f"{registered} of {len(numbers)}" if numbers else "never set up"
+            rows.append(
+                StatusRow(node.alias, "engines", value, bool(numbers) and registered == len(numbers), registered)
+            )
+        return rows
+
+
+def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:
+    """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    return render(
+        "ipcluster_join.sh.j2",
+        folder=own_folder(node, cluster.user, hub.profile(node).parent),
+        files=as_user(node, cluster.user, files),
+        daemons=services.ensure(node, daemons),
+    )

@@ -1,0 +1,103 @@
+"""The controller and the engines: the services that keep them running, and the programs that start them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterctl.api import Cluster, Node, Service, hub, node_program, notes
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
+
+    from .options import Options
+
+ON_NODE = "clusterctl.on_node.with_ipyparallel"
+
+
+def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
+    """Return a command of the node's own Python."""
+    return (str(node.layout.env / "bin" / "python"), *map(str, words))
+
+
+def _restart_token(cluster: Cluster, options: Options) -> str:
+    """Return what changes with what a controller and its engines can only take over by starting anew."""
+    environment = cluster.recall(notes.ENVIRONMENT)
+    return f"{environment} {options.enable_curve} {options.heartbeat_period}"
+
+
+def controller_service(cluster: Cluster, node: Node, options: Options) -> Service:
+    """Return the controller, as the master's service manager takes it."""
+    return Service(
+        name="controller",
+        command=[
+            *python_command(node, hub.profile(node) / "ipcontroller.py"),
+            f"--profile-dir={hub.profile(node)}",
+        ],
+        user=cluster.user,
+        home=node.layout.home,
+        directory=node.layout.home,
+        # Its eight children hold the ports: left alive, they would keep the next controller from starting.
+        whole_group=True,
+        environment=process_environment(node),
+        version=_restart_token(cluster, options),
+    )
+
+
+def engine_service(cluster: Cluster, node: Node, numbers: range, options: Options, *, version: str = "") -> Service:
+    """Return a node's engines, one for each of these ids. Another `version` starts them anew."""
+    return Service(
+        name="engine",
+        command=[
+            *python_command(node, hub.profile(node) / "ipengine.py"),
+            f"--profile-dir={hub.profile(node)}",
+            "--IPEngine.id={number}",
+        ],
+        user=cluster.user,
+        home=node.layout.home,
+        directory=node.layout.home,
+        count=len(numbers),
+        first=numbers.start,
+        environment=process_environment(node),
+        # Other packages, options or controller: the engines must start anew.
+        version=f"{_restart_token(cluster, options)} {version}",
+    )
+
+
+def start_programs(node: Node, options: Options) -> dict[str, str]:
+    """Return the programs that start a node's processes, by the names of their files in the profile."""
+    security = hub.profile(node) / "security"
+    period = options.heartbeat_period
+    # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
+    # forgiven.
+    engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
+    values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
+    programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
+    if node.is_master:
+        curve = options.enable_curve
+        config = {
+            "IPController": _controller_config(node, curve=curve),
+            # Whatever the period, an engine is given up after 20 s without a beat.
+            "HeartMonitor": {"period": period, "max_heartmonitor_misses": max(10, 20_000 // period)},
+        }
+        values = {"config": config, "keys": security / "ipcontroller-curve.json" if curve else None}
+        programs["ipcontroller.py"] = node_program(f"{ON_NODE}.start_controller", values)
+    return programs
+
+
+def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
+    return {
+        # Ports and keys are in files that were made before: a controller that restarts keeps both, and takes back the
+        # engines it had.
+        "reuse_files": True,
+        "restore_engines": True,
+        "engine_ip": node.private_address,
+        "client_ip": "127.0.0.1",
+        "enable_curve": curve,
+        # The database keeps every task's buffers in memory: 1 GiB of them, at a seventh of the speed.
+        "db_class": "NoDB",
+    }
+
+
+def process_environment(node: Node) -> dict[str, str]:
+    """Return the environment of every process of ipyparallel."""
+    return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}

@@ -1,0 +1,79 @@
+"""JupyterLab on the master: its service, its files, and the way to it."""
+
+from __future__ import annotations
+
+from importlib.resources import files as resources
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.api import Cluster, Connection, Facet, Node, Secret, Service, hub, notes
+
+from .daemons import ON_NODE, process_environment, python_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePosixPath
+
+    from .options import Options
+
+
+def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Service]:
+    """Return the notebook server as a service; nothing if it is not wanted."""
+    if not options.enable_notebook:
+        return []
+    config, environment = _notebook_file(node), cluster.recall(notes.ENVIRONMENT)
+    return [
+        Service(
+            name="notebook",
+            command=[*python_command(node, "-m", "jupyterlab"), f"--config={config}"],
+            user=cluster.user,
+            home=node.layout.home,
+            directory=node.layout.home,
+            whole_group=True,
+            environment=process_environment(node),
+            version=f"{environment}",
+        )
+    ]
+
+
+def notebook_files(node: Node, options: Options) -> dict[str, object] | None:
+    """Return the files that it needs, for ipcluster_master.sh.j2."""
+    if not options.enable_notebook:
+        return None
+    return {
+        "folder": _notebook_folder(node, options),
+        "startup": hub.profile(node).parent / "profile_default" / "startup",
+        "startup_code": _read_source("notebook_startup.py"),
+    }
+
+
+def notebook_config(node: Node, options: Options) -> dict[str, object] | None:
+    """Return what the server is told besides its port and token, which are chosen on the node, and in which file."""
+    if not options.enable_notebook:
+        return None
+    root = Facet.MACHINE not in node.facets and node.user == "root"
+    return {
+        "config": _notebook_file(node),
+        "server": {"root_dir": _notebook_folder(node, options), "allow_root": root},
+    }
+
+
+def notebook_connection(notebook: Mapping[str, Any]) -> list[Connection]:
+    """Return how the laptop reaches it; nothing if none was set up."""
+    if not notebook:
+        return []
+    url = Secret("http://127.0.0.1:{notebook}/lab?token=" + notebook["token"])
+    return [Connection("notebook", host="127.0.0.1", ports={"notebook": notebook["port"]}, url=url)]
+
+
+def _notebook_folder(node: Node, options: Options) -> PurePosixPath:
+    return node.layout.home / options.notebook_directory
+
+
+def _notebook_file(node: Node) -> PurePosixPath:
+    """The notebook server's configuration."""
+    return hub.profile(node).parent / "jupyter_server_config.json"
+
+
+def _read_source(name: str) -> str:
+    """A file that goes to a node as it is."""
+    return resources(ON_NODE).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,21 @@
+"""The options of the `ipcluster` plugin."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clusterctl.api import Field, Section
+
+
+class Options(Section):
+    """The options of the `ipcluster` plugin."""
+
+    engines_per_node: int | Literal["auto"] = Field(
+        "auto",
+        description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
+    )
+    enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
+    notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
+    enable_curve: bool = Field(default=True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)")
+    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for one")
+    engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
