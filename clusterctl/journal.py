@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
@@ -21,6 +21,7 @@ from clusterctl.identity.keys import ensure_key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -240,6 +241,10 @@ class ClusterFolder:
                 yield
             finally:
                 self._drop_if_empty()
+
+    def lock_if_exists(self) -> AbstractContextManager[None]:
+        """Hold the lock like `exclusive_lock`, for reading alone: nobody is at work on a folder that does not exist."""
+        return self.exclusive_lock() if self.path.is_dir() else nullcontext()
 
     def _drop_if_empty(self) -> None:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""

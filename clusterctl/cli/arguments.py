@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from clusterctl.journal import ClusterFolder
+from clusterctl.wiring.local_paths import config_path, home_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +39,6 @@ class NodeName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the nodes of the cluster that the command line names."""
         del param
-        from clusterctl.journal import ClusterFolder
-
         cluster = ctx.params.get("name")
         aliases = ClusterFolder(_home_folder(), cluster).wanted_nodes() if cluster else ()
         return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
@@ -50,10 +52,6 @@ class TemplateName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names of the [cluster NAME] sections."""
         del param
-        import re
-
-        from clusterctl.wiring.local_paths import config_path
-
         root = ctx.find_root()
         path = config_path(root.params.get("config"))
         text = path.read_text(errors="replace") if path and path.is_file() else ""
@@ -62,8 +60,6 @@ class TemplateName(click.ParamType[str]):
 
 
 def _home_folder() -> Path:
-    from clusterctl.wiring.local_paths import home_folder
-
     return home_folder()
 
 

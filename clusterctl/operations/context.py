@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.config.provider_options import machine_settings
 from clusterctl.events import Event, EventKind
 from clusterctl.model import Machines, Request
 
@@ -34,11 +33,22 @@ class RunContext:
     report: Callable[[Event], None]
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Options of the template that the command line overrides."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the settings: options and plugins that have no effect on such nodes."""
 
     @property
     def machines(self) -> Machines:
         """The settings of every machine, from the template."""
+        from clusterctl.config.provider_options import machine_settings  # late: see wiring/settings.py
+
         return machine_settings(self.settings.cluster, self.settings.volumes)
+
+    @property
+    def provider_name(self) -> str:
+        """The provider that the template names or implies."""
+        from clusterctl.config.provider_options import provider_name  # late: see wiring/settings.py
+
+        return provider_name(self.settings.cluster)
 
     def announce_step(self, text: str) -> None:
         """Report to the user the step that begins now."""

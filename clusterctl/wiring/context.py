@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl.config import loading
-from clusterctl.config.provider_options import provider_name
+from clusterctl import planning
 from clusterctl.errors import ClusterctlError
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
-from clusterctl.plugin import loader
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.clusters import find_provider
 from clusterctl.wiring.local_paths import config_path, home_folder
-from clusterctl.wiring.plugins import make_plugin_host
 from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from clusterctl.config.settings import Settings
     from clusterctl.events import Event
     from clusterctl.model import Node
-
-
-def load_settings(
-    path: Path | None, template: str | None = None, overrides: Mapping[str, str] | None = None
-) -> Settings:
-    """Read and check the config file. Raise ConfigError with all of its problems."""
-    return loading.read_config(
-        path, template=template, overrides=overrides or {}, environ=os.environ, find_plugin=loader.find_plugin_class
-    )
 
 
 def load_context(
@@ -52,16 +38,20 @@ def load_context(
     A cluster that exists keeps the template and the options of its start, unless the arguments say otherwise.
 
     Args:
-        name: the name of the cluster.
+        name: the name of the cluster; refused if it cannot name one.
         config_file: the config file as given on the command line.
         report: called with each event.
         template: the cluster template, if one was named.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         plugin: the name of one more plugin that must be included.
     """
-    folder = ClusterFolder(home_folder(), name)
+    from clusterctl.wiring import settings as config  # late: see there
+
+    folder = ClusterFolder(home_folder(), planning.check_name(name))
     changes = {**folder.last_overrides(), **(overrides or {})}
-    settings = load_settings(config_path(config_file), template or folder.last_template(), changes)
+    settings = config.load_settings(
+        config_path(config_file), template or folder.last_template(), changes
+    )
     return _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
 
 
@@ -73,16 +63,19 @@ def _context_of_folder(
     overrides: Mapping[str, str],
     plugin: str | None,
 ) -> RunContext:
-    owner = make_provider(provider_name(settings.cluster), settings)
+    from clusterctl.wiring import plugins  # late, as settings are
+
+    owner = make_provider(plugins.provider_of(settings), settings)
     return RunContext(
         name=folder.name,
         settings=settings,
         provider=owner,
-        plugin_host=make_plugin_host(settings, owner.facets, plugin),
+        plugin_host=plugins.make_plugin_host(settings, owner.facets, plugin),
         folder=folder,
         connector=make_connector(folder),
         report=report,
         overrides=overrides,
+        notes=(*settings.notes, *plugins.idle_plugins(settings, owner.facets)),
     )
 
 
@@ -98,12 +91,14 @@ def selftest_contexts(
         types: instance types of the nodes; empty for small ones.
         report: called with each event.
     """
+    from clusterctl.wiring import settings as config  # late: see there
+
     path = config_path(config_file)
 
     def settings_with(changes: Mapping[str, str]) -> Settings:
         if template:
-            return load_settings(path, template, changes)
-        return replace(load_settings(None, None, changes), aws=loading.load_aws(path, environ=os.environ))
+            return config.load_settings(path, template, changes)
+        return replace(config.load_settings(None, None, changes), aws=config.load_aws(path))
 
     changes = run.smallest_cluster_options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
     settings = settings_with(changes)
@@ -116,20 +111,23 @@ def lenient_context(name: str, *, config_file: str | None, report: Callable[[Eve
 
     With such an error no plugin of the user is called. The provider still finds and ends every node.
     """
+    from clusterctl.wiring import plugins, settings  # late: see there
+
     folder = ClusterFolder(home_folder(), name)
     holder = folder.last_provider() or find_provider(name)
     try:
         context = load_context(name, config_file=config_file, report=report)
-        if holder in {None, provider_name(context.settings.cluster)}:
+        if holder in {None, context.provider_name}:
             return context, ""
         # Its files are lost, or the config names another provider by now. The one with the nodes can still end them.
         owner = make_provider(holder or "", context.settings)
-        return replace(context, provider=owner, plugin_host=make_plugin_host(context.settings, owner.facets)), ""
+        host = plugins.make_plugin_host(context.settings, owner.facets)
+        return replace(context, provider=owner, plugin_host=host), ""
     except ClusterctlError as exc:
-        settings = loading.read_config(None, environ={}, find_plugin=loader.find_plugin_class)
+        built_in = settings.built_in_settings()
         owner = make_provider(holder or "local")
-        host = make_plugin_host(settings, owner.facets)
-        return RunContext(name, settings, owner, host, folder, make_connector(folder), report), exc.message
+        host = plugins.make_plugin_host(built_in, owner.facets)
+        return RunContext(name, built_in, owner, host, folder, make_connector(folder), report), exc.message
 
 
 def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import PluginError, UsageError
 from clusterctl.plugin import host, loader
 
@@ -33,6 +34,11 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
         extra_class = extra.plugin if extra else _find_plugin(plugin)
         chosen.append((plugin, extra_class, extra.options if extra else loader.options_model(extra_class)()))
     return host.PluginHost(chosen)
+
+
+def provider_of(settings: Settings) -> str:
+    """Return the provider that the template names or implies."""
+    return provider_name(settings.cluster)
 
 
 def idle_plugins(settings: Settings, facets: frozenset[Facet]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from clusterctl.config import loading
 from clusterctl.errors import UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
 
-# Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others.
+# Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others,
+# and the tunnel of a start loads while this computer waits: `python tests/benchmarks/startup.py` shows what they cost.
 
 
 def _make_local(_: Settings | None) -> Provider:
@@ -95,7 +95,11 @@ def _uses_ec2() -> bool:
     if any(ClusterFolder(home_folder(), name).last_provider() == "ec2" for name in names):
         return True
     path = config_path(None)
-    return path is not None and loading.mentions_ec2(path)
+    if path is None:
+        return False
+    from clusterctl.config.loading import mentions_ec2  # late: see wiring/settings.py
+
+    return mentions_ec2(path)
 
 
 def image_providers() -> dict[str, Images]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl import api, errors
-from clusterctl.cli.main import COMMANDS, cli
+from clusterctl.cli.commands import COMMANDS
+from clusterctl.cli.main import cli
 from clusterctl.config import starcluster
 from clusterctl.config.provider_options import providers_of
 from clusterctl.config.settings import (
@@ -129,10 +130,10 @@ def _commands() -> Iterator[str]:
     yield ""
     context = click.Context(cli, info_name="clusterctl", help_option_names=["-h", "--help"])
     yield from _command("clusterctl", cli, context, (), level=2)
-    for name, (_, _, aliases) in COMMANDS.items():
+    for name, entry in COMMANDS.items():
         command = cli.get_command(context, name)
         assert command is not None
-        yield from _command(name, command, click.Context(command, context, name), aliases, level=2)
+        yield from _command(name, command, click.Context(command, context, name), entry.aliases, level=2)
         if isinstance(command, click.Group):
             parent = click.Context(command, context, name)
             for below, sub in command.commands.items():

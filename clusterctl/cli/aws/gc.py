@@ -9,7 +9,10 @@ import click
 
 from clusterctl.cli.arguments import json_option, yes_option
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural
+from clusterctl.wiring import ec2
+from clusterctl.wiring.local_paths import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +37,6 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
 
     What is needed is what the journals of this computer say. Exits with 1 if something is left, or was not looked at.
     """
-    from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
-    from clusterctl.wiring import ec2
-    from clusterctl.wiring.local_paths import home_folder
-
     aws, scope = ec2.open_account(ctx.obj.config), GcScope(home_folder(), ec2.owner_tag(), images)
     with Output(as_json=as_json) as output:
         findings = find_unneeded(aws, scope, report=output)

@@ -13,6 +13,10 @@ from click.shell_completion import CompletionItem
 from clusterctl.cli.arguments import json_option, region_option, yes_option
 from clusterctl.cli.output import confirm_or_abort, show_items
 from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.identity.keys import extract_public_key
+from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.account import key_pairs
+from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +40,6 @@ class KeyName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the key pairs of the region; none where AWS does not answer at once."""
         del param
-        from clusterctl.providers.ec2.account import key_pairs
-        from clusterctl.wiring import ec2
-
         try:
             account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
             names = [pair.name for pair in key_pairs.list_key_pairs(account)]
@@ -53,9 +54,6 @@ class KeyName(click.ParamType[str]):
 @click.pass_context
 def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     """List the EC2 key pairs of a region. A cluster needs none: it has a key of its own."""
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     show_items(key_pairs.list_key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
 
@@ -77,10 +75,6 @@ def createkey(
     ctx: click.Context, name: str, output: Path | None, source: Path | None, kind: str, region: str | None
 ) -> None:
     """Make an EC2 key pair NAME, for instances of your own. Without -o the private key is printed: AWS keeps none."""
-    from clusterctl.providers.ec2 import tags
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
     if output and source:
         raise UsageError(
             "-o and -i: the private key of what is imported is there already", remedy="leave one of them out"
@@ -100,8 +94,6 @@ def createkey(
 
 
 def _read_public_key(path: Path) -> str:
-    from clusterctl.identity.keys import extract_public_key
-
     try:
         return extract_public_key(path.expanduser().read_text(encoding="utf-8"))
     except OSError as exc:
@@ -140,9 +132,6 @@ def _create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
 @click.pass_context
 def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EC2 key pairs. Instances that let one in go on letting it in; one that is gone already is success."""
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     existing = {pair.name for pair in key_pairs.list_key_pairs(aws)}
     known = [name for name in names if name in existing]

@@ -10,6 +10,9 @@ from click.shell_completion import CompletionItem
 from clusterctl.cli.arguments import json_option, region_option, yes_option
 from clusterctl.cli.output import confirm_or_abort, show_items, show_json
 from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.account import volumes
+from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,9 +53,6 @@ class VolumeId(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the volumes of the region, with their names; none where AWS does not answer at once."""
         del param
-        from clusterctl.providers.ec2.account import volumes
-        from clusterctl.wiring import ec2
-
         try:
             account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
             listed = volumes.list_volumes(account)
@@ -77,9 +77,6 @@ class VolumeId(click.ParamType[str]):
 @click.pass_context
 def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, show_deleted: bool, **chosen: Any) -> None:
     """List the EBS volumes of a region."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
     for key, value in _parse_tags(chosen["marks"]).items():
@@ -114,10 +111,6 @@ def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
 @click.pass_context
 def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
     """Make a blank EBS volume of SIZE GB in ZONE. A cluster makes the file system when it mounts it first."""
-    from clusterctl.providers.ec2 import tags
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     own_tags = _parse_tags(chosen["marks"])
     reserved = [key for key in own_tags if key.startswith(("aws:", tags.PREFIX))]
     if reserved:
@@ -143,9 +136,6 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
 @click.pass_context
 def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
     """Let an EBS volume grow to SIZE GB where it is, while it is used. What is on it stays."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     before = volumes.resize_volume(ec2.open_account(ctx.obj.config, region), volume_id, size)
     click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
     click.echo(_explain_growth(before))
@@ -165,9 +155,6 @@ def _explain_growth(volume: ListedVolume) -> str:
 @click.pass_context
 def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EBS volumes and all that is on them. One that is attached is refused, and then none is deleted."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     existing = {volume.id: volume for volume in volumes.list_volumes(aws, {"volume-id": tuple(ids)})}
     for volume in existing.values():

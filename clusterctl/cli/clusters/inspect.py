@@ -9,7 +9,14 @@ import click
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.operations.access import show_service_logs
+from clusterctl.operations.status import list_clusters
+from clusterctl.operations.status import query_status as status_operation
 from clusterctl.text import plural
+from clusterctl.tunnel import process
+from clusterctl.wiring.client import warn_of_other_python
+from clusterctl.wiring.clusters import known_clusters, resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from clusterctl.operations.status import ClusterStatus
@@ -21,10 +28,6 @@ if TYPE_CHECKING:
 @click.pass_context
 def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
     """List the clusters and their nodes."""
-    from clusterctl.operations.status import list_clusters
-    from clusterctl.wiring.clusters import known_clusters, resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     chosen = [resolve_cluster(name) for name in names] or list(known_clusters())
     with Output(as_json=as_json) as output:
         contexts = [lenient_context(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
@@ -102,12 +105,6 @@ def _show_status(status: ClusterStatus) -> None:
 @click.pass_context
 def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
     """Show what every plugin sees of a cluster; exits with 1 if something is not as it should be."""
-    from clusterctl.operations.status import query_status as status_operation
-    from clusterctl.tunnel import process
-    from clusterctl.wiring.client import warn_of_other_python
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     cluster = resolve_cluster(name)
     with Output(as_json=as_json) as output:
         context, trouble = lenient_context(cluster, config_file=ctx.obj.config, report=output)
@@ -151,10 +148,6 @@ def _show_warnings(*troubles: str) -> None:
 @click.pass_context
 def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
     """Show the logs of the services on a node (default: the master), or what was run there."""
-    from clusterctl.operations.access import show_service_logs
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     cluster = resolve_cluster(name)
     with Output() as output:
         context, _ = lenient_context(cluster, config_file=ctx.obj.config, report=output)

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clusterctl import planning
 from clusterctl.cli.arguments import ClusterName, yes_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_abort
+from clusterctl.operations.leave import stop_cluster as stop_operation
+from clusterctl.operations.leave import terminate_cluster as terminate_operation
+from clusterctl.operations.restart import restart_cluster as restart_operation
 from clusterctl.text import plural
+from clusterctl.wiring.clusters import known_clusters, resolve_cluster
+from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +27,6 @@ if TYPE_CHECKING:
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
-    from clusterctl.operations.leave import stop_cluster as stop_operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     for name in names:
         resolve_cluster(name)
     confirm_or_abort(f"Stop {', '.join(names)}?", yes=yes)
@@ -41,10 +43,6 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str]) -> int:
     """Boot the nodes anew, or power them off and on again, and let them join."""
-    from clusterctl.operations.restart import restart_cluster as restart_operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     ok = True
     for name in names:
         resolve_cluster(name)
@@ -64,11 +62,6 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
 @click.pass_context
 def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
     """End the nodes and everything on them, for good. A cluster that is gone already is success."""
-    from clusterctl import planning
-    from clusterctl.operations.leave import terminate_cluster as terminate_operation
-    from clusterctl.wiring.clusters import known_clusters
-    from clusterctl.wiring.context import lenient_context
-
     for name in names:
         planning.check_name(name)
     known = known_clusters()

@@ -9,7 +9,11 @@ import click
 from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import CostPrompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.operations.leave import remove_nodes
+from clusterctl.operations.start import add_nodes
 from clusterctl.text import plural
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import load_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +62,6 @@ def addnode(
 
     What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
     """
-    from clusterctl.operations.start import add_nodes
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     resolve_cluster(name)
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, report=output)
@@ -100,10 +100,6 @@ def removenode(
     ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, yes: bool, as_json: bool
 ) -> None:
     """Let workers leave, and end them. The master stays."""
-    from clusterctl.operations.leave import remove_nodes
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     resolve_cluster(name)
     chosen = _split_aliases(aliases)
     confirm_or_abort(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)

@@ -10,7 +10,13 @@ import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.output import Output, show_json
+from clusterctl.operations.access import copy_from_node as get_operation
+from clusterctl.operations.access import copy_to_node as put_operation
+from clusterctl.operations.access import open_node, run_on_nodes
+from clusterctl.remote.base import join_command
 from clusterctl.text import plural
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,23 +30,16 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 def _join_words(words: Sequence[str]) -> str:
     """Return the words after the cluster's name as a shell command, without a leading ``--``."""
-    from clusterctl.remote.base import join_command
-
     own = tuple(words[1:] if words[:1] == ("--",) else words)
     return join_command(own) if own else ""
 
 
 def _load_context(ctx: click.Context, name: str, output: Output) -> RunContext:
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     return lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)[0]
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
     """Open a shell on a node, or run one command. Return its exit status."""
-    from clusterctl.operations.access import open_node
-
     words = _join_words(command)
     with Output() as output:
         cluster, target = open_node(_load_context(ctx, name, output), node, user=user)
@@ -92,8 +91,6 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
 @click.pass_context
 def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
     """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
-    from clusterctl.operations.access import run_on_nodes
-
     as_json = bool(options["as_json"])
     results: dict[str, Result] = {}
 
@@ -132,8 +129,6 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
 @click.pass_context
 def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home."""
-    from clusterctl.operations.access import copy_to_node as put_operation
-
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
@@ -151,8 +146,6 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
 @click.pass_context
 def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders from a node. The last part of REMOTE may have wildcards."""
-    from clusterctl.operations.access import copy_from_node as get_operation
-
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:

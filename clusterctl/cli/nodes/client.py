@@ -7,6 +7,12 @@ import click
 from clusterctl.cli.arguments import json_option, optional_cluster
 from clusterctl.cli.output import show_json
 from clusterctl.errors import StateError
+from clusterctl.journal import ClusterFolder
+from clusterctl.tunnel import process as tunnels
+from clusterctl.tunnel import publish
+from clusterctl.wiring.client import connect_client
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.local_paths import home_folder
 
 
 @click.command()
@@ -15,11 +21,6 @@ from clusterctl.errors import StateError
 @json_option
 def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
-    from clusterctl.journal import ClusterFolder
-    from clusterctl.tunnel import process as tunnels
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.local_paths import home_folder
-
     folder = ClusterFolder(home_folder(), resolve_cluster(name))
     forwards = tunnels.read_forwards(folder.path)
     if close:
@@ -41,8 +42,6 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
 @click.option("-e", "--execute", metavar="CODE", help="Run this with `client` and `view` ready, and exit.")
 def connect(name: str | None, execute: str | None) -> None:
     """Open an IPython shell with `client`, `view` and the %px magics ready."""
-    from clusterctl.wiring.client import connect_client
-
     client = connect_client(name)
     names = {"client": client, "view": client[:], "lview": client.load_balanced_view()}
     if execute is not None:
@@ -64,12 +63,6 @@ def connect(name: str | None, execute: str | None) -> None:
 @json_option
 def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
     """Print the URL of the cluster's notebook."""
-    from clusterctl.journal import ClusterFolder
-    from clusterctl.tunnel import process as tunnels
-    from clusterctl.tunnel import publish
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.local_paths import home_folder
-
     folder = ClusterFolder(home_folder(), resolve_cluster(name))
     url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
     if url is None:

@@ -8,6 +8,10 @@ import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
 from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.plugin import hookspecs, loader
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import load_context
 
 
 @click.command()
@@ -16,10 +20,6 @@ from clusterctl.cli.output import Output, show_json, show_table
 @click.pass_context
 def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
     """Run one plugin on a cluster; without a name, on the one that is up."""
-    from clusterctl.operations.run_plugin import run_plugin
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     cluster = resolve_cluster(name)
     with Output() as output:
         context = load_context(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
@@ -33,8 +33,6 @@ def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
 @json_option
 def plugins(*, hooks: bool, as_json: bool) -> None:
     """List the installed plugins and their options."""
-    from clusterctl.plugin import hookspecs, loader
-
     if hooks:
         promises = [
             (name, inspect.getdoc(spec) or "")

@@ -13,8 +13,8 @@ from clusterctl.config.example import render_example
 from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import UsageError
 from clusterctl.plugin import loader
-from clusterctl.wiring.context import load_settings
 from clusterctl.wiring.local_paths import config_path, home_folder
+from clusterctl.wiring.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

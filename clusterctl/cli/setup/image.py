@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from clusterctl import planning
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.operations.image import BUILDER_PREFIX
+from clusterctl.operations.image import bake_image as bake_operation
+from clusterctl.providers.base import ImageSource
+from clusterctl.wiring.context import load_context
+from clusterctl.wiring.providers import base_image_provider, image_providers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +62,6 @@ def image() -> None:
 @json_option
 def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
     """Build the image of Docker nodes, on this computer."""
-    from clusterctl.providers.base import ImageSource
-    from clusterctl.wiring.providers import base_image_provider
-
     if base and rootfs:
         raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
     missing = [str(path) for path in (*certificates, *([rootfs] if rootfs else [])) if not path.is_file()]
@@ -91,11 +94,6 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 
     Where the node that it is made on costs money, it says what and asks first.
     """
-    from clusterctl import planning
-    from clusterctl.operations.image import BUILDER_PREFIX
-    from clusterctl.operations.image import bake_image as bake_operation
-    from clusterctl.wiring.context import load_context
-
     builder = planning.check_name(f"{BUILDER_PREFIX}{name}")
     with Output(as_json=as_json) as output:
         context = load_context(builder, config_file=ctx.obj.config, template=template, report=output)
@@ -139,8 +137,6 @@ def list_(*, as_json: bool) -> None:
 @yes_option
 def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""
-    from clusterctl.wiring.providers import image_providers
-
     owners = {image.name: provider for provider, image in _list_baked()}
     known = [name for name in names if name in owners]
     if known:
@@ -156,8 +152,6 @@ def _list_baked() -> list[tuple[str, Image]]:
 
     A provider that does not answer causes a warning, and hides no images of the others.
     """
-    from clusterctl.wiring.providers import image_providers
-
     images: list[tuple[str, Image]] = []
     errors: list[ClusterctlError] = []
     for name, owner in image_providers().items():

@@ -60,7 +60,7 @@ class TestStart:
         assert "lab: 2 nodes from the provider local, user me" in said.out
         assert "node001" in said.out
         assert "plugins:   packages, engines" in said.out
-        assert laptop.provider.calls == []
+        assert laptop.provider.calls == ["check lab"]
         assert not (laptop.home / "clusters").exists()
         assert [n["alias"] for n in run("start", "-v", "lab", "--json").json["nodes"]] == [
             "master",
