@@ -164,6 +164,11 @@ class ClusterFolder:
         names = [str(e["template"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
+    def last_config(self) -> str | None:
+        """Return the config file of the last start, if it was named by `-c` or $CLUSTERCTL_CONFIG; else None."""
+        files = [event.get("config") for event in self.events() if event["event"] == "create"]
+        return str(files[-1]) if files and files[-1] else None
+
     def last_overrides(self) -> dict[str, str]:
         """Return the options that the command line of the last `start` changed."""
         recorded = [e["overrides"] for e in self.events() if e["event"] == "create"]

@@ -25,7 +25,7 @@ from clusterctl.errors import ConfigError
 from clusterctl.options import did_you_mean, is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from clusterctl.config.plugin_sections import FindPlugin
@@ -53,6 +53,7 @@ def read_config(
     *,
     template: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    remembered: Collection[str] = (),
     environ: Mapping[str, str],
     find_plugin: FindPlugin,
 ) -> Settings:
@@ -64,6 +65,7 @@ def read_config(
         path: the config file; None for the built-in template.
         template: the name of the cluster section; None for the default of the file.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
+        remembered: which of the overrides, and of ``template``, the cluster's last start gave: nobody typed them now.
         environ: the environment.
         find_plugin: returns the class of a plugin.
 
@@ -83,17 +85,22 @@ def read_config(
     permissions = check_sections(PermissionSection, ini.sections_by_name(sections, "permission"), diagnostics)
 
     clusters = _collect_templates(sections, template, diagnostics)
-    template_name = _choose_template(home, template, clusters, global_raw, diagnostics)
+    wanted = RawValue(template, _origin_of_choice("template", remembered)) if template else None
+    template_name = _choose_template(home, wanted, clusters, global_raw, diagnostics)
     all_overrides = overrides or {}
     if template_name:
         cluster_overrides = {key: text for key, text in all_overrides.items() if "." not in key}
-        clusters[template_name] = _apply_overrides(clusters[template_name], environ, cluster_overrides, diagnostics)
+        clusters[template_name] = _apply_overrides(
+            clusters[template_name], environ, cluster_overrides, diagnostics, remembered=remembered
+        )
     _report_unknown_variables(environ, diagnostics)
     checked = {
         name: check_section(ClusterSection, raw, diagnostics, "cluster" if name == template_name else None)
         for name, raw in clusters.items()
     }
-    plugin_sections = apply_plugin_overrides(ini.sections_by_name(sections, "plugin"), all_overrides, diagnostics)
+    plugin_sections = apply_plugin_overrides(
+        ini.sections_by_name(sections, "plugin"), all_overrides, diagnostics, remembered=remembered
+    )
     plugins = choose_plugins(plugin_sections, clusters, find_plugin, diagnostics)
     for raw in clusters.values():
         diagnostics.problems.extend(ini.check_references(raw, sections))
@@ -157,6 +164,8 @@ def _config_error(path: Path | None, diagnostics: Diagnostics) -> ConfigError:
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
         remedy = "correct the command line; `clusterctl start --help` explains every option"
+    elif all(problem.startswith("last start") for problem in problems):
+        remedy = "the cluster was started with these: name the config file that has them, with `clusterctl -c FILE ...`"
     elif path is None:
         remedy = "write a config file with: clusterctl config init"
     elif len(problems) == 1 and problems[0] == f"{path}: {ini.NO_SUCH_FILE}":
@@ -198,12 +207,20 @@ def _apply_overrides(
     diagnostics: Diagnostics,
     *,
     model: type[Section] = ClusterSection,
+    remembered: Collection[str] = (),
 ) -> RawSection:
     """Return the section with the values that the environment and the command line override."""
     names = {key: (f"{_PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
-    values = ini.values_from_environment(names, environ) | ini.raw_values(overrides, Origin("command line"))
+    given = {key: RawValue(text, _origin_of_choice(key, remembered)) for key, text in overrides.items()}
+    values = ini.values_from_environment(names, environ) | given
     changes = translated_section(replace(raw, values=values), diagnostics)
     return replace(raw, values={**raw.values, **changes.values})
+
+
+def _origin_of_choice(key: str, remembered: Collection[str]) -> Origin:
+    """Return the origin of a template or option that this command line gave, or that of the cluster's last start."""
+    name = "--cluster-template" if key == "template" else key.upper()
+    return Origin("last start" if key in remembered else "command line", key=name)
 
 
 def _report_unknown_variables(environ: Mapping[str, str], diagnostics: Diagnostics) -> None:
@@ -228,14 +245,14 @@ def _check_aws(
 
 def _choose_template(
     home: Origin,
-    template: str | None,
+    template: RawValue | None,
     clusters: Mapping[str, RawSection],
     global_: RawSection,
     diagnostics: Diagnostics,
 ) -> str:
     """Return the name of the template to use. If there is none, report it and return an empty text."""
     default = global_.values.get("default_template")
-    wanted = [RawValue(template, Origin("command line", key="--cluster-template"))] if template else []
+    wanted = [template] if template else []
     wanted += [default] if default and default.text else []
     for value in wanted:
         if value.text not in clusters:

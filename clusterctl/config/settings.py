@@ -137,7 +137,7 @@ class PermissionSection(Section):
 class Origin:
     """The source of a value."""
 
-    where: Literal["default", "file", "environment", "command line"]
+    where: Literal["default", "file", "environment", "command line", "last start"]
     file: str = ""
     section: str = ""
     """The section title as written, without the brackets."""

@@ -11,6 +11,7 @@ from clusterctl.model import Machines, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from clusterctl.config.settings import Settings
     from clusterctl.journal import ClusterFolder
@@ -35,6 +36,8 @@ class RunContext:
     """Options of the template that the command line overrides."""
     notes: tuple[str, ...] = ()
     """What the user should know of the settings: options and plugins that have no effect on such nodes."""
+    named_config: Path | None = None
+    """The config file, where it is not the usual one; the cluster remembers it."""
 
     @property
     def machines(self) -> Machines:

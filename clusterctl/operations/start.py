@@ -165,6 +165,7 @@ def _create_nodes(
         provider=plan.provider,
         template=context.settings.template,
         overrides=dict(context.overrides),
+        config=str(context.named_config.absolute()) if context.named_config else None,
         nodes=[spec.alias for spec in plan.nodes],
         special=node_overrides,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, ConfigError
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.clusters import find_provider
-from clusterctl.wiring.local_paths import config_path, home_folder
+from clusterctl.wiring.local_paths import config_path, home_folder, named_config
 from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def load_context(
 ) -> RunContext:
     """Return the context of an operation on this cluster.
 
-    A cluster that exists keeps the template and the options of its start, unless the arguments say otherwise.
+    A cluster that exists keeps the config file, the template and the options of its start, unless the arguments say
+    otherwise.
 
     Args:
         name: the name of the cluster; refused if it cannot name one.
@@ -48,11 +50,30 @@ def load_context(
     from clusterctl.wiring import settings as config  # late: see there
 
     folder = ClusterFolder(home_folder(), planning.check_name(name))
+    typed = {**(overrides or {}), **({"template": template} if template else {})}
     changes = {**folder.last_overrides(), **(overrides or {})}
     settings = config.load_settings(
-        config_path(config_file), template or folder.last_template(), changes
+        _config_of_cluster(folder, config_file),
+        template or folder.last_template(),
+        changes,
+        remembered={"template", *changes} - set(typed),
     )
-    return _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    context = _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    # The default file is looked up each time: it may be written, or moved with its folder, after the start.
+    return replace(context, named_config=settings.path if named_config(config_file) or folder.last_config() else None)
+
+
+def _config_of_cluster(folder: ClusterFolder, config_file: str | None) -> Path | None:
+    """Return the config file that was typed, else the one that the cluster was started with, else the usual one."""
+    remembered = folder.last_config()
+    if config_file or not remembered:
+        return config_path(config_file)
+    if not Path(remembered).exists():
+        raise ConfigError(
+            (f"{folder.name} was started with the config file {remembered}, which is not there",),
+            remedy="name the file that has its template now: clusterctl -c FILE ...",
+        )
+    return Path(remembered)
 
 
 def _context_of_folder(

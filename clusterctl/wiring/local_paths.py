@@ -16,11 +16,15 @@ def home_folder() -> Path:
 
 def config_path(explicit: str | None) -> Path | None:
     """Return the config file: the named one, else $CLUSTERCTL_CONFIG, else `config` in our folder if it exists."""
-    named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
-    if named:
-        return Path(named).expanduser()
+    named = named_config(explicit)
     default = home_folder() / "config"
-    return default if default.exists() else None
+    return named or (default if default.exists() else None)
+
+
+def named_config(explicit: str | None) -> Path | None:
+    """Return the config file that is named here or by $CLUSTERCTL_CONFIG; None where none is named."""
+    named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
+    return Path(named).expanduser() if named else None
 
 
 def docker_owner() -> str:

@@ -14,7 +14,7 @@ from clusterctl.config import loading
 from clusterctl.plugin import loader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from clusterctl.config.settings import AwsSection, Settings
@@ -24,6 +24,8 @@ def load_settings(
     path: Path | None,
     template: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    *,
+    remembered: Collection[str] = (),
 ) -> Settings:
     """Read and check the config file. Raise ConfigError with all of its problems.
 
@@ -31,11 +33,13 @@ def load_settings(
         path: the config file; None for the built-in template.
         template: the cluster template; None for the default of the file.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, that were given to a command.
+        remembered: which of the overrides, and of ``template``, an earlier `start` was given, and not this command.
     """
     return loading.read_config(
         path,
         template=template,
         overrides=overrides or {},
+        remembered=remembered,
         environ=os.environ,
         find_plugin=loader.find_plugin_class,
     )
