@@ -218,6 +218,31 @@ class ClusterFolder:
             others = [line for line in lines if line.split(" ", 1)[0] != name]
             self.write_file("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether a cluster of this name was ended from this laptop before."""
+        return self.name in self._ended_names()
+
+    def remember_end(self) -> None:
+        """Remember that a cluster of this name was ended, so that to end it again is a success and no misspelt name."""
+        if self.was_ended:
+            return
+        try:
+            with os.fdopen(os.open(self._ended_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+                file.write(f"{self.name}\n")
+        except OSError as exc:
+            raise _write_error(self._ended_file, exc) from exc
+
+    @property
+    def _ended_file(self) -> Path:
+        return self.path.parent.parent / "ended.txt"
+
+    def _ended_names(self) -> list[str]:
+        try:
+            return self._ended_file.read_text(encoding="utf-8").split()
+        except OSError:
+            return []
+
     def delete_folder(self) -> None:
         """Delete the folder of the cluster. The lock file is deleted with it, last."""
         shutil.rmtree(self.path, ignore_errors=True)

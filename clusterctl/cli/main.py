@@ -19,7 +19,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, DeclinedError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -101,7 +101,7 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line."""
+    """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line, 3 declined."""
     # Nearly all objects of a command are modules, which stay. Searching them for garbage takes a tenth of its time, and
     # as much again at its end, when the user has the answer.
     gc.set_threshold(50_000, 20, 20)
@@ -113,6 +113,9 @@ def main() -> NoReturn:
     try:
         status = cli.main(prog_name="clusterctl", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
+    except DeclinedError as exc:
+        click.echo(exc.message, err=True)
+        sys.exit(exc.exit_code)
     except ClusterctlError as exc:
         _print_error(exc, debug=debug)
         sys.exit(exc.exit_code)

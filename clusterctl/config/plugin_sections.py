@@ -11,7 +11,7 @@ from clusterctl.config.settings import Origin, PluginChoice
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
 from clusterctl.options import Section, comma_list, did_you_mean, is_secret
-from clusterctl.plugin.loader import options_model
+from clusterctl.plugin.loader import options_model, plugin_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -71,7 +71,7 @@ def _load_choice(
     try:
         plugin = find_plugin(bundled or raw.name, None if bundled else path)
     except PluginError as exc:
-        near = did_you_mean(raw.name, known) if raw.name not in known else ""
+        near = did_you_mean(raw.name, {*known, *plugin_names()} - {raw.name})
         diagnostics.problems.append(f"{setup.origin if setup else raw.origin}: {exc.message}{near}; {exc.remedy}")
         return None
     try:

@@ -39,6 +39,11 @@ def installed_plugins(distribution: str | None = None) -> dict[str, type]:
     }
 
 
+def plugin_names() -> tuple[str, ...]:
+    """Return the INI names of the installed plugins, sorted. Imports none of them."""
+    return tuple(sorted(_entry_points()))
+
+
 def find_plugin_class(name: str, setup_class: str | None = None) -> type:
     """Return the class of a ``[plugin NAME]`` section.
 

@@ -348,6 +348,7 @@ def _files() -> Iterator[str]:
     yield "## On the laptop"
     yield ""
     yield "Everything is below `$CLUSTERCTL_HOME`, by default `~/.clusterctl`; `config` in it is the config file."
+    yield "`ended.txt` has the names of clusters that were ended, so that to end one again is a success."
     yield "Each cluster has a folder `clusters/NAME/`, closed to other users (0700); files with secrets are 0600."
     yield ""
     yield "| in `clusters/NAME/` | what it is |"
@@ -398,6 +399,7 @@ def _exit_codes() -> Iterator[str]:
         said = [f"`{kind.__name__}`: {_first(kind)}" for kind in kinds if kind is not errors.ClusterctlError]
         what = {1: "it failed, or not all of it was done", 2: "the command line or the config file is to be corrected"}
         yield f"| {code} | {what[code]}<br>{'<br>'.join(said)} |"
+    yield f"| {errors.DeclinedError.exit_code} | `DeclinedError`: {_first(errors.DeclinedError)} |"
     yield "| 130 | interrupted by Ctrl-C, or by SIGTERM or SIGHUP |"
     yield ""
     yield "Three commands pass on the status of what they ran: `sshmaster` and `sshnode` that of the remote command,"

@@ -105,7 +105,7 @@ def test_every_kind_of_error_and_its_exit_code_is_in_the_reference(pages):
     rows = {
         int(row[1]): row[2] for row in re.finditer(r"^\| (\d+) \| (.*) \|$", pages["reference/exit-codes.md"], re.M)
     }
-    assert rows.keys() == {0, 1, 2, 130}
+    assert rows.keys() == {0, 1, 2, 3, 130}
     for kind in kinds:
         if kind is not errors.ClusterctlError:
             assert f"`{kind.__name__}`" in rows[kind.exit_code]

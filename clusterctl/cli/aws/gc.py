@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
-from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural
 from clusterctl.wiring import ec2
@@ -45,7 +46,7 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
         _show_findings(findings, doomed)
     left: list[Leftover] = []
     if doomed and not dry_run:
-        confirm_or_abort(f"End {plural(len(doomed), 'thing')}?", yes=yes, err=as_json)
+        confirm_or_decline(_ask_end(doomed), yes=yes, err=as_json)
         with Output(as_json=as_json) as output:
             left = end_resources(aws, findings, doomed, scope, report=output)
     if as_json:
@@ -56,6 +57,12 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
     if left and not as_json:
         click.echo("try: run `clusterctl gc` again in some minutes", err=True)
     return 1 if left or findings.failures else 0
+
+
+def _ask_end(doomed: Sequence[UnneededResource]) -> str:
+    kinds = Counter(item.resource.kind.value for item in doomed)
+    what = ", ".join(plural(count, kind) for kind, count in kinds.items())
+    return f"End {plural(len(doomed), 'thing')}? {what} go for good, with all that is on them. Go on?"
 
 
 def _resource_label(resource: Any) -> str:

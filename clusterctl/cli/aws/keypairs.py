@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_abort, show_items
+from clusterctl.cli.output import confirm_or_decline, show_items
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.identity.keys import extract_public_key
 from clusterctl.providers.ec2 import tags
@@ -136,7 +136,8 @@ def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, y
     existing = {pair.name for pair in key_pairs.list_key_pairs(aws)}
     known = [name for name in names if name in existing]
     if known:
-        confirm_or_abort(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
+        question = f"Delete the key pair {', '.join(known)} of {aws.region}? Files with its private key stay. Go on?"
+        confirm_or_decline(question, yes=yes)
     for name in names:
         if name in known:
             key_pairs.delete_key_pair(aws, name)

@@ -9,7 +9,7 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import CheckContext
@@ -68,7 +68,7 @@ def _ask_approval(context: RunContext, *, as_json: bool) -> None:
     if estimate:
         CostPrompt(as_json=as_json)(estimate)
     else:
-        confirm_or_abort(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
+        confirm_or_decline(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
 
 
 def _show_verdict(verdict: CheckResult, *, as_json: bool) -> None:

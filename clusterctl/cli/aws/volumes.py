@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_abort, show_items, show_json
+from clusterctl.cli.output import confirm_or_decline, show_items, show_json
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import volumes
@@ -169,7 +169,7 @@ def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, 
             f"{volume.id} ({volume.size_gb} GB{f', {volume.name}' if volume.name else ''})"
             for volume in existing.values()
         )
-        confirm_or_abort(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
+        confirm_or_decline(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
     for id_ in ids:
         if id_ in existing:
             volumes.delete_volume(aws, id_)

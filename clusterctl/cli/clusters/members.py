@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.clusters.questions import ask_remove
 from clusterctl.cli.money import CostPrompt, estimate_json
-from clusterctl.cli.output import Output, confirm_or_abort, show_json
-from clusterctl.operations.leave import remove_nodes
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.operations.leave import count_losses, remove_nodes
 from clusterctl.operations.start import add_nodes
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
@@ -102,9 +103,12 @@ def removenode(
     """Let workers leave, and end them. The master stays."""
     resolve_cluster(name)
     chosen = _split_aliases(aliases)
-    confirm_or_abort(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
-    with Output(as_json=as_json) as output:
+    output = Output(as_json=as_json)
+    with output:
         context = load_context(name, config_file=ctx.obj.config, report=output)
+    if not yes:
+        confirm_or_decline(ask_remove(count_losses(context, chosen, count=num_nodes)), yes=False, err=as_json)
+    with output:
         removed = remove_nodes(context, chosen, num_nodes)
     if as_json:
         show_json({"name": name, "removed": removed})

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from clusterctl import planning
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.operations.image import BUILDER_PREFIX
 from clusterctl.operations.image import bake_image as bake_operation
@@ -140,7 +140,7 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
     owners = {image.name: provider for provider, image in _list_baked()}
     known = [name for name in names if name in owners]
     if known:
-        confirm_or_abort(f"Delete {', '.join(known)}?", yes=yes)
+        confirm_or_decline(f"Delete the images {', '.join(known)}? Nodes that run go on. Go on?", yes=yes)
     for name in names:
         if name in owners:
             image_providers()[owners[name]].remove_image(name)

@@ -91,8 +91,8 @@ class TestSpotRequests:
         assert (found["instance"], found["type"], found["kind"]) == (instance, "c5.large", "one-time")
         assert float(found["max_price_usd"]) == 0.1
         ec2.terminate_instances(InstanceIds=[instance])
-        assert found["id"] not in run("ls").out
-        assert found["id"] in run("ls", "-c").out
+        assert found["id"] not in run("listspots").out
+        assert found["id"] in run("listspots", "-c").out
 
 
 class TestConsole:
