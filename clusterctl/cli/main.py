@@ -85,6 +85,7 @@ class Commands(click.Group):
     "-c",
     "--config",
     metavar="FILE",
+    type=click.Path(),
     help="Config file; default: $CLUSTERCTL_CONFIG, else ~/.clusterctl/config.",
 )
 @click.option("-d", "--debug", is_flag=True, help="Show the traceback of an error.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import PluginError, UsageError
 from clusterctl.plugin import host, loader
+from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
@@ -20,6 +21,23 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
     Plugins that always act come before them, and `plugin` comes after them if it is new. Plugins that have nothing to
     do on nodes with these facets are left out; `idle_plugins` names them.
     """
+    chosen = _choose_plugins(settings, facets)
+    if plugin and plugin not in {name for name, _, _ in chosen}:
+        extra = settings.all_plugins.get(plugin)
+        extra_class = extra.plugin if extra else _find_plugin(plugin)
+        chosen.append((plugin, extra_class, extra.options if extra else loader.options_model(extra_class)()))
+    return host.PluginHost(chosen)
+
+
+def shown_plugins(settings: Settings) -> dict[str, Section]:
+    """Return the options of every plugin that acts on the template's nodes or is named by it, by name."""
+    facets = make_provider(provider_of(settings), settings).facets
+    acting = {name: options for name, _, options in _choose_plugins(settings, facets)}
+    return acting | {choice.name: choice.options for choice in settings.plugins}
+
+
+def _choose_plugins(settings: Settings, facets: frozenset[Facet]) -> list[tuple[str, type, Section]]:
+    """Return name, class and options of the plugins that act, in order."""
     named: list[tuple[str, type, Section]] = [(c.name, c.plugin, c.options) for c in settings.plugins]
     chosen = []
     for name in loader.IMPLICIT_PLUGINS:
@@ -28,12 +46,7 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
             choice = settings.all_plugins.get(name)  # from its section, or --set
             options = choice.options if choice else loader.options_model(implicit)()
             chosen.append((name, choice.plugin if choice else implicit, options))
-    chosen = [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
-    if plugin and plugin not in {name for name, _, _ in chosen}:
-        extra = settings.all_plugins.get(plugin)
-        extra_class = extra.plugin if extra else _find_plugin(plugin)
-        chosen.append((plugin, extra_class, extra.options if extra else loader.options_model(extra_class)()))
-    return host.PluginHost(chosen)
+    return [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
 
 
 def provider_of(settings: Settings) -> str:

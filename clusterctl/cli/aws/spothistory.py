@@ -45,6 +45,7 @@ def _refuse_classic(_ctx: click.Context, parameter: click.Parameter, value: obje
     is_flag=False,
     flag_value="spothistory-{types}.svg",
     metavar="[FILE.svg]",
+    type=click.Path(),
     help="Draw them into a file, too; default: spothistory-TYPE.svg.",
 )
 @click.option("-v", "--vpc", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import NodeName, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.clusters.questions import ask_remove
 from clusterctl.cli.money import CostPrompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
@@ -93,7 +93,15 @@ def addnode(
     help="How many, the last ones.",
     show_default=True,
 )
-@click.option("-a", "--aliases", "--alias", "aliases", multiple=True, help="Which; may be repeated, or a comma list.")
+@click.option(
+    "-a",
+    "--aliases",
+    "--alias",
+    "aliases",
+    multiple=True,
+    type=NodeName(),
+    help="Which; may be repeated, or a comma list.",
+)
 @yes_option
 @json_option
 @click.pass_context

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import TemplateName, buy_option, cluster_argument, json_option
+from clusterctl.cli.arguments import (
+    KeySectionName,
+    PluginOption,
+    TemplateName,
+    buy_option,
+    cluster_argument,
+    json_option,
+)
 from clusterctl.cli.clusters.start_report import show_plan, show_started
 from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.nodes.access import log_in
@@ -39,6 +46,8 @@ _OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-N", "--subnet-id"), "subnet_id", "Subnet of the nodes."),
     (("--start-timeout",), "start_timeout", "Seconds after which missing nodes are given up."),
 )
+_COMPLETED = {"keyname": KeySectionName(), "userdata_scripts": click.Path()}
+"""The options whose values a TAB knows."""
 _FLAGS = (
     ("--force-spot-master/--no-spot-master", "force_spot_master", "Let the master be a spot instance too."),
     ("--public-ips/--no-public-ips", "public_ips", "Give the nodes public addresses."),
@@ -70,7 +79,7 @@ def _override_options(function: Any) -> Any:
             function
         )
     for flags, key, text in reversed(_OVERRIDES):
-        function = click.option(*flags, key, help=text)(function)
+        function = click.option(*flags, key, help=text, type=_COMPLETED.get(key))(function)
     for flags_text, key, text in reversed(_FLAGS):
         function = click.option(flags_text, key, default=None, help=text)(function)
     return function
@@ -90,6 +99,7 @@ def _override_options(function: Any) -> Any:
     "--set",
     "settings",
     metavar="PLUGIN.OPTION=VALUE",
+    type=PluginOption(),
     multiple=True,
     help="Set a plugin's option for this cluster.",
 )

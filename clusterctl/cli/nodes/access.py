@@ -125,7 +125,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
 @click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
 @click.option("-u", "--user", help="As this user; default: the cluster user.")
 @cluster_argument
-@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True)
+@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True, type=click.Path())
 @click.pass_context
 def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home."""
@@ -142,7 +142,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
 @click.option("-n", "--node", default="master", type=NodeName(), help="The node.", show_default=True)
 @click.option("-u", "--user", help="As this user; default: the cluster user.")
 @cluster_argument
-@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True)
+@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True, type=click.Path())
 @click.pass_context
 def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Sequence[str]) -> None:
     """Copy files and folders from a node. The last part of REMOTE may have wildcards."""

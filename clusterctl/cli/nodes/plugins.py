@@ -6,7 +6,7 @@ import inspect
 
 import click
 
-from clusterctl.cli.arguments import json_option, optional_cluster
+from clusterctl.cli.arguments import PluginName, json_option, optional_cluster
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.operations.run_plugin import run_plugin
 from clusterctl.plugin import hookspecs, loader
@@ -15,7 +15,7 @@ from clusterctl.wiring.context import load_context
 
 
 @click.command()
-@click.argument("plugin")
+@click.argument("plugin", type=PluginName())
 @optional_cluster
 @click.pass_context
 def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import ShellComplete
 
 from clusterctl import __version__
 from clusterctl.cli.commands import _OTHER_WORDS, COMMANDS, all_names
@@ -182,49 +181,6 @@ class TestErrors:
         run("--version")
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
         assert signal.getsignal(signal.SIGHUP) is signal.default_int_handler
-
-
-class TestCompletion:
-    @pytest.fixture
-    def complete(self):
-        def complete(*words):
-            shell = ShellComplete(cli, {}, "clusterctl", "_CLUSTERCTL_COMPLETE")
-            return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
-
-        return complete
-
-    def test_of_commands(self, complete):
-        assert complete("st") == ["start", "stop", "status"]
-
-    def test_of_clusters_asks_no_provider(self, complete, run, laptop):
-        run("start", "mine", "-s", "1")
-        run("start", "yours", "-s", "1")
-        asked = len(laptop.provider.calls)
-        assert complete("terminate", "") == ["mine", "yours"]
-        assert complete("sshmaster", "m") == ["mine"]
-        assert len(laptop.provider.calls) == asked
-
-    def test_of_nodes_of_the_cluster_that_is_named(self, complete, run, laptop):
-        run("start", "mine", "-s", "3")
-        assert complete("sshnode", "mine", "node") == ["node001", "node002"]
-        assert complete("sshnode", "unknown", "") == []
-
-    def test_of_templates(self, complete, laptop):
-        assert complete("start", "-c", "") == ["small", "big"]
-        assert complete("start", "-c", "b") == ["big"]
-
-    def test_without_a_config_there_is_the_built_in_template(self, complete):
-        assert complete("start", "-c", "") == ["local"]
-        assert complete("terminate", "") == []
-
-    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-    def test_its_script_is_printed(self, run, shell, monkeypatch):
-        from click import shell_completion
-
-        monkeypatch.setattr(shell_completion.BashComplete, "_check_version", staticmethod(lambda: None))
-        said = run("completion", shell)
-        assert said.status == 0
-        assert "_CLUSTERCTL_COMPLETE" in said.out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
