@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clusterctl.errors import StateError
+from clusterctl.errors import StateError, UsageError
 from clusterctl.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 def new_key_pair(comment: str) -> tuple[Secret, str]:
@@ -105,3 +110,24 @@ def _write_atomically(path: Path, text: str, *, mode: int) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """Create a file that only its owner can read, before the secret exists. Yield its write method.
+
+    The file is read-only for everyone once it is closed. An error removes it.
+    """
+    path = path.expanduser()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    except FileExistsError as exc:
+        raise UsageError(f"{path} is there already", remedy="name another file, or move it away") from exc
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}", remedy="name another file") from exc
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            yield file.write
+    except BaseException:
+        path.unlink()
+        raise

@@ -1,25 +1,28 @@
-"""Access to nodes: run commands on many nodes, copy files, show logs."""
+"""Access to nodes: logins, commands on many nodes, files, logs, the tunnel and the notebook."""
 
 from __future__ import annotations
 
 import shlex
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import Access, Facet, NodeState
-from clusterctl.remote.base import Result
+from clusterctl.remote.base import Result, join_command
+from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from clusterctl.cluster import Cluster
+    from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
+    from clusterctl.secret import Secret
 
 _MAX_THREADS = 32
 
@@ -49,13 +52,50 @@ def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tu
     return cluster, node
 
 
+def log_in(
+    context: RunContext,
+    alias: str,
+    words: Sequence[str],
+    *,
+    user: str | None,
+    read_input: Callable[[], str] | None,
+    on_line: Callable[[str], None],
+) -> Result:
+    """Open a shell on a node, or run one command there. Return the result; of a terminal its status alone.
+
+    Args:
+        context: the context of the run.
+        alias: the alias of the node.
+        words: the command and its arguments, a leading ``--`` left out; none for a shell.
+        user: the user to log in as; None for the usual one.
+        read_input: returns what the command reads; None where the user's terminal is connected to it.
+        on_line: called with each line of output; not for a terminal.
+    """
+    command = _join_words(words)
+    cluster, target = open_node(context, alias, user=user)
+    try:
+        remote = cluster.on(target)
+        if not command or read_input is None:
+            return Result(remote.shell(command), "", "")
+        return remote.run(command, stdin=read_input(), check=False, on_line=on_line)
+    finally:
+        cluster.close()
+
+
+def _join_words(words: Sequence[str]) -> str:
+    """Return the words of a command as a shell writes it, without a leading ``--``."""
+    own = tuple(words[1:] if words[:1] == ("--",) else words)
+    return join_command(own) if own else ""
+
+
 def run_on_nodes(
-    context: RunContext, command: str, aliases: Sequence[str], on_result: Callable[[str, Result], None]
+    context: RunContext, words: Sequence[str], aliases: Sequence[str], on_result: Callable[[str, Result], None]
 ) -> dict[str, int]:
     """Run a command on nodes in parallel and return the exit statuses by alias. `on_result` is called as each ends.
 
     A node that cannot be reached gets status 255, as ssh reports it, and the reason on stderr.
     """
+    command = _join_words(words)
     nodes = context.provider.nodes(context.name)
     cluster = context.make_cluster(nodes)
     chosen = [cluster.node(alias) for alias in aliases] or list(nodes)
@@ -84,6 +124,47 @@ def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Call
         show(cluster.on(node).run(command, sudo=True).stdout.rstrip())
     finally:
         cluster.close()
+
+
+def read_command_log(context: RunContext, alias: str, *, lines: int) -> str:
+    """Return the last lines of what clusterctl ran on a node, from this computer's files."""
+    node = context.make_cluster(context.provider.nodes(context.name)).node(alias)
+    log = context.folder.log_file(node.alias)
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+@dataclass(frozen=True)
+class TunnelState:
+    """The tunnel of a cluster."""
+
+    cluster: str
+    forwards: tuple[process.Forward, ...]
+    """None where the cluster needs no tunnel."""
+    up: bool
+
+
+def renew_tunnel(folder: ClusterFolder, *, close: bool = False) -> TunnelState:
+    """Bring the tunnel of a cluster back if it has one and it is down, or close it. Return its state."""
+    forwards = tuple(process.read_forwards(folder.path))
+    if close:
+        process.stop_process(folder.path)
+    elif forwards:
+        process.reopen_tunnel(folder.path)
+    return TunnelState(folder.name, forwards, process.is_up(folder.path))
+
+
+def open_notebook(folder: ClusterFolder) -> Secret:
+    """Return the URL of the cluster's notebook, with the tunnel to it up. Raise an error if there is none."""
+    url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
+    if url is None:
+        raise StateError(
+            f"{folder.name} has no notebook",
+            remedy=f"`clusterctl start --set ipcluster.enable_notebook=yes {folder.name}` adds one,"
+            " or set ENABLE_NOTEBOOK = True in [plugin ipcluster]",
+        )
+    process.reopen_tunnel(folder.path)
+    return url
 
 
 def copy_to_node(

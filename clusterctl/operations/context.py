@@ -42,16 +42,18 @@ class RunContext:
     @property
     def machines(self) -> Machines:
         """The settings of every machine, from the template."""
-        from clusterctl.config.provider_options import machine_settings  # late: see wiring/settings.py
-
-        return machine_settings(self.settings.cluster, self.settings.volumes)
+        return self._read_template()[1]
 
     @property
     def provider_name(self) -> str:
         """The provider that the template names or implies."""
-        from clusterctl.config.provider_options import provider_name  # late: see wiring/settings.py
+        return self._read_template()[0]
 
-        return provider_name(self.settings.cluster)
+    def _read_template(self) -> tuple[str, Machines]:
+        from clusterctl.config.provider_options import machine_settings, provider_name  # late: see wiring/settings.py
+
+        cluster = self.settings.cluster
+        return provider_name(cluster), machine_settings(cluster, self.settings.volumes)
 
     def announce_step(self, text: str) -> None:
         """Report to the user the step that begins now."""

@@ -49,6 +49,11 @@ def resolve_cluster(name: str | None) -> str:
     return up[0]
 
 
+def cluster_folder(name: str | None) -> ClusterFolder:
+    """Return the folder of the named cluster, or of the only one that is up."""
+    return ClusterFolder(home_folder(), resolve_cluster(name))
+
+
 def split_known(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of the names that are clusters, and those that no cluster here ever had: misspelt ones."""
     for name in names:

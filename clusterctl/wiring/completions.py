@@ -38,9 +38,7 @@ def key_names(config_file: str | None) -> list[str]:
 
 def plugin_names(config_file: str | None) -> list[str]:
     """Return the installed plugins and those with a section, sorted."""
-    from clusterctl.plugin import loader  # late: see wiring/settings.py
-
-    return sorted({*loader.plugin_names(), *_section_names(config_file, "plugin")})
+    return sorted({*_installed_words(), *_section_names(config_file, "plugin")})
 
 
 def plugin_options(config_file: str | None, begun: str) -> Sequence[str]:
@@ -48,11 +46,17 @@ def plugin_options(config_file: str | None, begun: str) -> Sequence[str]:
     plugin, dot, _ = begun.partition(".")
     if not dot:
         return [f"{name}." for name in plugin_names(config_file)]
+    return [f"{plugin}.{option}=" for option in _installed_words(plugin)]
+
+
+def _installed_words(plugin: str = "") -> list[str]:
+    """Return the names of the installed plugins, or of one's options; none for an unknown plugin."""
     from clusterctl.plugin import loader  # late: see wiring/settings.py
 
-    if plugin not in loader.plugin_names():
-        return []
-    return [f"{plugin}.{option}=" for option in loader.options_model(loader.find_plugin_class(plugin)).model_fields]
+    names = loader.plugin_names()
+    if not plugin or plugin not in names:
+        return [] if plugin else list(names)
+    return list(loader.options_model(loader.find_plugin_class(plugin)).model_fields)
 
 
 def _section_names(config_file: str | None, kind: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.config.provider_options import provider_name
@@ -47,6 +49,29 @@ def _choose_plugins(settings: Settings, facets: frozenset[Facet]) -> list[tuple[
             options = choice.options if choice else loader.options_model(implicit)()
             chosen.append((name, choice.plugin if choice else implicit, options))
     return [entry for entry in (*chosen, *named) if not loader.why_not_needed(entry[1], facets)]
+
+
+@dataclass(frozen=True)
+class PluginDescription:
+    """An installed plugin, for people who look for one."""
+
+    name: str
+    summary: str
+    """The first line of its docstring."""
+    options: dict[str, str | None]
+    """The descriptions of its options, by name."""
+
+
+def describe_plugins() -> list[PluginDescription]:
+    """Return the installed plugins, sorted by name."""
+    return [
+        PluginDescription(
+            name,
+            (inspect.getdoc(plugin) or "").partition("\n")[0],
+            {key: field.description for key, field in loader.options_model(plugin).model_fields.items()},
+        )
+        for name, plugin in loader.installed_plugins().items()
+    ]
 
 
 def provider_of(settings: Settings) -> str:

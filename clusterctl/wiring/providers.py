@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def _make_local(_: Settings | None) -> Provider:
-    from clusterctl.providers.local import LocalProvider
+    from clusterctl.providers.local import LocalProvider  # late: see above
 
     return LocalProvider(home_folder() / "local", os.environ)
 
 
 def _make_docker(settings: Settings | None) -> Provider:
-    from clusterctl.providers.docker import DockerProvider
+    from clusterctl.providers.docker import DockerProvider  # late: see above
 
     prefix = bool(settings and settings.cluster.dns_prefix)
     return DockerProvider(os.environ, owner=docker_owner(), cache=login_name(), dns_prefix=prefix)
@@ -35,7 +35,7 @@ def _make_docker(settings: Settings | None) -> Provider:
 
 def _make_static(settings: Settings | None) -> Provider:
     """Return the static provider with the hosts of the config, with or without a section of their own."""
-    from clusterctl.providers.static import Host, StaticProvider, parse_host
+    from clusterctl.providers.static import Host, StaticProvider, parse_host  # late: see above
 
     root = home_folder() / "static"
     if settings is None:
@@ -59,7 +59,7 @@ def _make_static(settings: Settings | None) -> Provider:
 
 
 def _make_ec2(settings: Settings | None) -> Provider:
-    from clusterctl.wiring import ec2
+    from clusterctl.wiring import ec2  # late: see above
 
     return ec2.make_ec2_provider(settings)
 

@@ -10,7 +10,7 @@ import click
 
 from clusterctl.cli.arguments import json_option, yes_option
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
-from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
+from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural
 from clusterctl.wiring import ec2
 from clusterctl.wiring.local_paths import home_folder
@@ -18,7 +18,7 @@ from clusterctl.wiring.local_paths import home_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.operations.gc import GcFindings, UnneededResource
+    from clusterctl.operations.account.gc import GcFindings, UnneededResource
     from clusterctl.providers.ec2.account.gc import Leftover
 
 
@@ -41,7 +41,7 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
     aws, scope = ec2.open_account(ctx.obj.config), GcScope(home_folder(), ec2.owner_tag(), images)
     with Output(as_json=as_json) as output:
         findings = find_unneeded(aws, scope, report=output)
-    doomed = [item for item in findings.unneeded if all_owners or not item.foreign]
+    doomed = findings.select_doomed(all_owners=all_owners)
     if not as_json:
         _show_findings(findings, doomed)
     left: list[Leftover] = []

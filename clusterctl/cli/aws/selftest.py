@@ -10,10 +10,9 @@ import click
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
-from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import CheckContext
-from clusterctl.operations.selftest.run import plan_selftest
+from clusterctl.operations.selftest.run import estimate_selftest
 from clusterctl.text import plural
 from clusterctl.wiring.client import connect_client
 from clusterctl.wiring.context import selftest_contexts
@@ -64,7 +63,7 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
 
 
 def _ask_approval(context: RunContext, *, as_json: bool) -> None:
-    estimate = estimate_cost(context, plan_selftest(context))
+    estimate = estimate_selftest(context)
     if estimate:
         CostPrompt(as_json=as_json)(estimate)
     else:

@@ -9,8 +9,8 @@ from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
 from clusterctl.cli.output import confirm_or_decline, show_items, show_json
-from clusterctl.errors import ClusterctlError, UsageError
-from clusterctl.providers.ec2 import tags
+from clusterctl.errors import ClusterctlError
+from clusterctl.operations.account.volumes import add_volume, list_matching, refuse_reserved_tags, select_deletable
 from clusterctl.providers.ec2.account import volumes
 from clusterctl.wiring import ec2
 
@@ -33,16 +33,6 @@ _COLUMNS = {
     "encrypted": "ENCRYPTED",
     "created": "CREATED",
 }
-_FILTERS = {
-    "name": "tag:Name",
-    "volume_id": "volume-id",
-    "size": "size",
-    "status": "status",
-    "attach_status": "attachment.status",
-    "zone": "availability-zone",
-    "snapshot_id": "snapshot-id",
-}
-"""The name of EC2's filter for each of our options."""
 
 
 class VolumeId(click.ParamType[str]):
@@ -78,16 +68,13 @@ class VolumeId(click.ParamType[str]):
 def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, show_deleted: bool, **chosen: Any) -> None:
     """List the EBS volumes of a region."""
     aws = ec2.open_account(ctx.obj.config, region)
-    filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
-    for key, value in _parse_tags(chosen["marks"]).items():
-        filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
-    hidden = set() if show_deleted or chosen["status"] else {"deleting", "deleted"}
-    listed = [volume for volume in volumes.list_volumes(aws, filters) if volume.state not in hidden]
+    own_tags = _parse_tags(chosen.pop("marks"))
+    any_filter = own_tags or any(chosen.values())
     show_items(
-        listed,
+        list_matching(aws, chosen, own_tags, show_deleted=show_deleted),
         _COLUMNS,
         as_json=as_json,
-        none=f"No such volumes in {aws.region}." if filters else f"No volumes in {aws.region}.",
+        none=f"No such volumes in {aws.region}." if any_filter else f"No volumes in {aws.region}.",
     )
 
 
@@ -112,14 +99,10 @@ def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
 def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
     """Make a blank EBS volume of SIZE GB in ZONE. A cluster makes the file system when it mounts it first."""
     own_tags = _parse_tags(chosen["marks"])
-    reserved = [key for key in own_tags if key.startswith(("aws:", tags.PREFIX))]
-    if reserved:
-        raise UsageError(f"the tag {reserved[0]} is not yours to set", remedy="give keys of your own")
-    marks = {**own_tags, tags.OWNER: ec2.owner_tag()}
-    marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
+    refuse_reserved_tags(own_tags)
     aws = ec2.open_account(ctx.obj.config, volumes.region_of_zone(zone))
     wish = volumes.VolumeRequest(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
-    made = volumes.create_volume(aws, wish, resource_tags=marks)
+    made = add_volume(aws, wish, name=chosen["name"], own_tags=own_tags, owner=ec2.owner_tag())
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
         return
@@ -156,14 +139,7 @@ def _explain_growth(volume: ListedVolume) -> str:
 def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EBS volumes and all that is on them. One that is attached is refused, and then none is deleted."""
     aws = ec2.open_account(ctx.obj.config, region)
-    existing = {volume.id: volume for volume in volumes.list_volumes(aws, {"volume-id": tuple(ids)})}
-    for volume in existing.values():
-        if volume.attachments:
-            holders = ", ".join(held.instance for held in volume.attachments)
-            raise UsageError(
-                f"{volume.id} is attached to {holders}",
-                remedy="stop or terminate the cluster that uses it, or detach it; then run the same command",
-            )
+    existing = select_deletable(aws, ids)
     if existing:
         description = ", ".join(
             f"{volume.id} ({volume.size_gb} GB{f', {volume.name}' if volume.name else ''})"

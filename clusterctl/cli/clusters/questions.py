@@ -51,8 +51,8 @@ def _join_question(verb: str, losses: Sequence[Losses], texts: Sequence[str]) ->
     names = ", ".join(loss.cluster for loss in losses)
     if len(losses) == 1:
         return f"{verb} {names}? {texts[0]}. Go on?"
-    each = ". ".join(f"{loss.cluster}: {text}" for loss, text in zip(losses, texts, strict=True))
-    return f"{verb} {names}? {each}. Go on?"
+    sentences = ". ".join(f"{loss.cluster}: {text}" for loss, text in zip(losses, texts, strict=True))
+    return f"{verb} {names}? {sentences}. Go on?"
 
 
 def _join_words(words: Sequence[str]) -> str:

@@ -10,10 +10,7 @@ import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.output import Output, show_json
-from clusterctl.operations.access import copy_from_node as get_operation
-from clusterctl.operations.access import copy_to_node as put_operation
-from clusterctl.operations.access import open_node, run_on_nodes
-from clusterctl.remote.base import join_command
+from clusterctl.operations import access
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context
@@ -28,31 +25,24 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """Everything after the cluster's name belongs to the command on the node."""
 
 
-def _join_words(words: Sequence[str]) -> str:
-    """Return the words after the cluster's name as a shell command, without a leading ``--``."""
-    own = tuple(words[1:] if words[:1] == ("--",) else words)
-    return join_command(own) if own else ""
-
-
 def _load_context(ctx: click.Context, name: str, output: Output) -> RunContext:
     return lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)[0]
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
     """Open a shell on a node, or run one command. Return its exit status."""
-    words = _join_words(command)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
     with Output() as output:
-        cluster, target = open_node(_load_context(ctx, name, output), node, user=user)
-    try:
-        remote = cluster.on(target)
-        if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
-            return remote.shell(words)
-        stdin = "" if sys.stdin.isatty() else sys.stdin.read()
-        result = remote.run(words, stdin=stdin, check=False, on_line=click.echo)
-        click.echo(result.stderr, err=True, nl=False)
-        return result.status
-    finally:
-        cluster.close()
+        context = _load_context(ctx, name, output)
+    result = access.log_in(
+        context, node, command, user=user, read_input=None if interactive else _read_input, on_line=click.echo
+    )
+    click.echo(result.stderr, err=True, nl=False)
+    return result.status
+
+
+def _read_input() -> str:
+    return "" if sys.stdin.isatty() else sys.stdin.read()
 
 
 @click.command(context_settings=_PASS_ON)
@@ -102,7 +92,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
                     click.echo(f"{alias}: {line}", err=err)
 
     with Output(as_json=as_json) as output:
-        statuses = run_on_nodes(_load_context(ctx, name, output), _join_words(command), nodes, show_result)
+        statuses = access.run_on_nodes(_load_context(ctx, name, output), command, nodes, show_result)
     if as_json:
         show_json(
             [
@@ -132,7 +122,7 @@ def put(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
-        count = put_operation(
+        count = access.copy_to_node(
             _load_context(ctx, name, output), node, [Path(p) for p in paths[:-1]], paths[-1], user=user
         )
     click.echo(f">>> {plural(count, 'file')} copied to {node}")
@@ -149,5 +139,5 @@ def get(ctx: click.Context, node: str, user: str | None, name: str, paths: Seque
     if len(paths) < 2:
         raise click.UsageError("name what to copy, and where to.")
     with Output() as output:
-        count = get_operation(_load_context(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
+        count = access.copy_from_node(_load_context(ctx, name, output), node, paths[:-1], Path(paths[-1]), user=user)
     click.echo(f">>> {plural(count, 'file')} copied from {node}")

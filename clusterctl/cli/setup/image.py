@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from clusterctl import planning
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
-from clusterctl.errors import ClusterctlError, ProviderError, UsageError
-from clusterctl.operations.image import BUILDER_PREFIX
-from clusterctl.operations.image import bake_image as bake_operation
+from clusterctl.errors import ClusterctlError
+from clusterctl.operations.image import BUILDER_PREFIX, bake_image, build_base_image, list_baked_images
 from clusterctl.providers.base import ImageSource
 from clusterctl.wiring.context import load_context
 from clusterctl.wiring.providers import base_image_provider, image_providers
@@ -23,7 +21,6 @@ from clusterctl.wiring.providers import base_image_provider, image_providers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.providers.base import Image
 
 _FILE = click.Path(path_type=Path)
 
@@ -37,7 +34,7 @@ class ImageName(click.ParamType[str]):
         """Return the baked images; none where no provider answers."""
         del ctx, param
         try:
-            names = [image.name for _, image in _list_baked()]
+            names = [baked.image.name for baked in list_baked_images(image_providers(), _show_warning)]
         except ClusterctlError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -62,15 +59,9 @@ def image() -> None:
 @json_option
 def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
     """Build the image of Docker nodes, on this computer."""
-    if base and rootfs:
-        raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
-    missing = [str(path) for path in (*certificates, *([rootfs] if rootfs else [])) if not path.is_file()]
-    if missing:
-        raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
-    began = time.monotonic()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
-    built = base_image_provider().build_image(source, lambda line: click.echo(f"    {line}", err=as_json))
-    seconds = time.monotonic() - began
+    show_line = partial(_show_build_line, err=as_json)
+    built, seconds = build_base_image(base_image_provider(), source, show_line)
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
     else:
@@ -94,10 +85,10 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 
     Where the node that it is made on costs money, it says what and asks first.
     """
-    builder = planning.check_name(f"{BUILDER_PREFIX}{name}")
+    builder = f"{BUILDER_PREFIX}{name}"
     with Output(as_json=as_json) as output:
         context = load_context(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_operation(context, approve=None if yes else CostPrompt(as_json=as_json))
+        baked = bake_image(context, approve=None if yes else CostPrompt(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:
@@ -110,25 +101,25 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the baked images."""
-    images = _list_baked()
+    listed = list_baked_images(image_providers(), _show_warning)
     if as_json:
         show_json(
             [
                 {
-                    "name": image.name,
-                    "provider": provider,
-                    "base": image.base,
-                    "content": image.content,
-                    "size_gb": round(image.size_gb, 3),
-                    "made": image.made,
+                    "name": baked.image.name,
+                    "provider": baked.provider,
+                    "base": baked.image.base,
+                    "content": baked.image.content,
+                    "size_gb": round(baked.image.size_gb, 3),
+                    "made": baked.image.made,
                 }
-                for provider, image in images
+                for baked in listed
             ]
         )
-    elif not images:
+    elif not listed:
         click.echo("No baked images. `clusterctl image bake NAME` makes one.")
     else:
-        rows = [(image.name, provider, f"{image.size_gb:.2f} GB", image.made) for provider, image in images]
+        rows = [(b.image.name, b.provider, f"{b.image.size_gb:.2f} GB", b.image.made) for b in listed]
         show_table(("IMAGE", "PROVIDER", "SIZE", "MADE"), rows)
 
 
@@ -137,30 +128,20 @@ def list_(*, as_json: bool) -> None:
 @yes_option
 def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""
-    owners = {image.name: provider for provider, image in _list_baked()}
-    known = [name for name in names if name in owners]
+    owners = image_providers()
+    holders = {baked.image.name: owners[baked.provider] for baked in list_baked_images(owners, _show_warning)}
+    known = [name for name in names if name in holders]
     if known:
         confirm_or_decline(f"Delete the images {', '.join(known)}? Nodes that run go on. Go on?", yes=yes)
     for name in names:
-        if name in owners:
-            image_providers()[owners[name]].remove_image(name)
-        click.echo(f">>> {name} is gone" if name in owners else f">>> there is no baked image {name}")
+        if name in holders:
+            holders[name].remove_image(name)
+        click.echo(f">>> {name} is gone" if name in holders else f">>> there is no baked image {name}")
 
 
-def _list_baked() -> list[tuple[str, Image]]:
-    """Return every baked image, with the name of its provider.
+def _show_build_line(line: str, *, err: bool) -> None:
+    click.echo(f"    {line}", err=err)
 
-    A provider that does not answer causes a warning, and hides no images of the others.
-    """
-    images: list[tuple[str, Image]] = []
-    errors: list[ClusterctlError] = []
-    for name, owner in image_providers().items():
-        try:
-            images += [(name, image) for image in owner.list_images()]
-        except ProviderError as exc:
-            errors.append(exc)
-    if errors and not images:
-        raise errors[0]
-    for error in errors:
-        click.echo(f"*** WARNING - {error.message}", err=True)
-    return images
+
+def _show_warning(text: str) -> None:
+    click.echo(f"*** WARNING - {text}", err=True)

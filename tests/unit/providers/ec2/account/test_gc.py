@@ -9,7 +9,7 @@ from botocore.retries.standard import ExponentialBackoff
 from clusterctl_standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Unauthorized
 from clusterctl_standin.leaks import left
 
-from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
+from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.providers.ec2 import deletion, images, tags
 from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.providers.ec2.account.resources import ResourceKind
