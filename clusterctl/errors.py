@@ -20,6 +20,12 @@ class UsageError(ClusterctlError):
     exit_code = 2
 
 
+class DeclinedError(ClusterctlError):
+    """The user answered no to a question: nothing was changed."""
+
+    exit_code = 3
+
+
 class ConfigError(ClusterctlError):
     """The config file is wrong. The error carries all problems, not only the first."""
 

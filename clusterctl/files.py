@@ -1,13 +1,18 @@
-"""The writer of files that must never be seen half written. It is the only place that renames a draft over a file."""
+"""Paths as people write them, and the writer of files that must never be seen half written.
+
+It is the only place that renames a draft over a file.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def expand_path(text: str) -> Path:
+    """Return a path with ``~`` and ``$VARS`` expanded. A relative path stays relative."""
+    return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from clusterctl.model import Market, NodeOverrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -164,6 +165,11 @@ class ClusterFolder:
         names = [str(e["template"]) for e in self.events() if e["event"] == "create"]
         return names[-1] if names else None
 
+    def last_config(self) -> str | None:
+        """Return the config file of the last start, if it was named by `-c` or $CLUSTERCTL_CONFIG; else None."""
+        files = [event.get("config") for event in self.events() if event["event"] == "create"]
+        return str(files[-1]) if files and files[-1] else None
+
     def last_overrides(self) -> dict[str, str]:
         """Return the options that the command line of the last `start` changed."""
         recorded = [e["overrides"] for e in self.events() if e["event"] == "create"]
@@ -209,6 +215,31 @@ class ClusterFolder:
             others = [line for line in lines if line.split(" ", 1)[0] != name]
             self.write_file("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether a cluster of this name was ended from this laptop before."""
+        return self.name in self._ended_names()
+
+    def remember_end(self) -> None:
+        """Remember that a cluster of this name was ended, so that to end it again is a success and no misspelt name."""
+        if self.was_ended:
+            return
+        try:
+            with os.fdopen(os.open(self._ended_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+                file.write(f"{self.name}\n")
+        except OSError as exc:
+            raise _write_error(self._ended_file, exc) from exc
+
+    @property
+    def _ended_file(self) -> Path:
+        return self.path.parent.parent / "ended.txt"
+
+    def _ended_names(self) -> list[str]:
+        try:
+            return self._ended_file.read_text(encoding="utf-8").split()
+        except OSError:
+            return []
+
     def delete_folder(self) -> None:
         """Delete the folder of the cluster. The lock file is deleted with it, last."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -237,6 +268,10 @@ class ClusterFolder:
                 yield
             finally:
                 self._drop_if_empty()
+
+    def lock_if_exists(self) -> AbstractContextManager[None]:
+        """Hold the lock like `exclusive_lock`, for reading alone: nobody is at work on a folder that does not exist."""
+        return self.exclusive_lock() if self.path.is_dir() else nullcontext()
 
     def _drop_if_empty(self) -> None:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""

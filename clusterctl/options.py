@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from clusterctl.files import expand_path
 from clusterctl.secret import Secret
 
 __all__ = [
@@ -136,11 +137,6 @@ def _to_flag(value: object) -> object:
     if value.lower() not in _FLAGS:
         raise ValueError(f"expected yes or no, got {quote_shortened(value)}")
     return _FLAGS[value.lower()]
-
-
-def expand_path(text: str) -> Path:
-    """Return a path with ``~`` and ``$VARS`` expanded. A relative path stays relative."""
-    return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
 
 
 def is_file(path: Path) -> bool:

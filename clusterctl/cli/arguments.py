@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from clusterctl.wiring import completions
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ClusterName(click.ParamType[str]):
-    """The name of a cluster. Completion reads the laptop's files, so that a TAB asks no cloud."""
+    """The name of a cluster."""
 
     name = "cluster"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the clusters that this laptop knows."""
         del ctx, param
-        folder = _home_folder() / "clusters"
-        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return _matching(completions.cluster_names(), incomplete)
 
 
 class Dollars(click.ParamType[Decimal]):
@@ -52,11 +52,7 @@ class NodeName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the nodes of the cluster that the command line names."""
         del param
-        from clusterctl.journal import ClusterFolder
-
-        cluster = ctx.params.get("name")
-        aliases = ClusterFolder(_home_folder(), cluster).wanted_nodes() if cluster else ()
-        return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
+        return _matching(completions.node_aliases(ctx.params.get("name")), incomplete)
 
 
 class TemplateName(click.ParamType[str]):
@@ -67,21 +63,49 @@ class TemplateName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names of the [cluster NAME] sections."""
         del param
-        import re
-
-        from clusterctl.wiring.local_paths import config_path
-
-        root = ctx.find_root()
-        path = config_path(root.params.get("config"))
-        text = path.read_text(errors="replace") if path and path.is_file() else ""
-        names = re.findall(r"^\s*\[\s*cluster\s+([^\]\s]+)", text, re.IGNORECASE | re.MULTILINE) or ["local"]
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return _matching(completions.template_names(_config_file(ctx)), incomplete)
 
 
-def _home_folder() -> Path:
-    from clusterctl.wiring.local_paths import home_folder
+class KeySectionName(click.ParamType[str]):
+    """A [key NAME] section of the config file."""
 
-    return home_folder()
+    name = "key"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names of the [key NAME] sections."""
+        del param
+        return _matching(completions.key_names(_config_file(ctx)), incomplete)
+
+
+class PluginName(click.ParamType[str]):
+    """A plugin that is installed, or has a section."""
+
+    name = "plugin"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the plugins."""
+        del param
+        return _matching(completions.plugin_names(_config_file(ctx)), incomplete)
+
+
+class PluginOption(click.ParamType[str]):
+    """An option of a plugin with its value, as ``PLUGIN.OPTION=VALUE``."""
+
+    name = "plugin option"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the plugins, then the options of the plugin that is written already."""
+        del param
+        return _matching(completions.plugin_options(_config_file(ctx), incomplete), incomplete)
+
+
+def _config_file(ctx: click.Context) -> str | None:
+    file = ctx.find_root().params.get("config")
+    return None if file is None else str(file)
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def cluster_argument(function: F) -> F:

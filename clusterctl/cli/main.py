@@ -13,55 +13,16 @@ import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from clusterctl import __version__
-from clusterctl.errors import ClusterctlError
+from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
+from clusterctl.errors import ClusterctlError, DeclinedError
 
-# Name: (module below clusterctl.cli, attribute, StarCluster's other names for it)
-COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "start": ("clusters.start", "start", ()),
-    "stop": ("clusters.lifecycle", "stop", ()),
-    "restart": ("clusters.lifecycle", "restart", ("reboot",)),
-    "terminate": ("clusters.lifecycle", "terminate", ()),
-    "addnode": ("clusters.members", "addnode", ("an",)),
-    "removenode": ("clusters.members", "removenode", ("rn",)),
-    "listclusters": ("clusters.inspect", "listclusters", ("list", "lc")),
-    "status": ("clusters.inspect", "status", ()),
-    "logs": ("clusters.inspect", "logs", ()),
-    "runplugin": ("nodes.plugins", "runplugin", ("rp",)),
-    "plugins": ("nodes.plugins", "plugins", ()),
-    "sshmaster": ("nodes.access", "sshmaster", ("sm",)),
-    "sshnode": ("nodes.access", "sshnode", ("sn",)),
-    "exec": ("nodes.access", "exec_", ()),
-    "allow-me": ("nodes.firewall", "allow_me", ()),
-    "put": ("nodes.access", "put", ()),
-    "get": ("nodes.access", "get", ()),
-    "tunnel": ("nodes.client", "tunnel", ()),
-    "connect": ("nodes.client", "connect", ("shell", "sh")),
-    "notebook": ("nodes.client", "notebook", ()),
-    "image": ("setup.image", "image", ()),
-    "gc": ("aws.gc", "gc", ()),
-    "listinstances": ("aws.instances", "listinstances", ("lsi",)),
-    "listspots": ("aws.instances", "listspots", ("ls",)),
-    "spothistory": ("aws.spothistory", "spothistory", ("shi",)),
-    "showconsole": ("aws.instances", "showconsole", ("sc",)),
-    "listregions": ("aws.catalog", "listregions", ("lr",)),
-    "listzones": ("aws.catalog", "listzones", ("lz",)),
-    "listimages": ("aws.catalog", "listimages", ("li",)),
-    "listkeypairs": ("aws.keypairs", "listkeypairs", ("lk",)),
-    "createkey": ("aws.keypairs", "createkey", ("ck",)),
-    "removekey": ("aws.keypairs", "removekey", ("rk",)),
-    "listvolumes": ("aws.volumes", "listvolumes", ("lv",)),
-    "createvolume": ("aws.volumes", "createvolume", ("cv",)),
-    "resizevolume": ("aws.volumes", "resizevolume", ("res",)),
-    "removevolume": ("aws.volumes", "removevolume", ("rv",)),
-    "selftest": ("aws.selftest", "selftest", ()),
-    "config": ("setup.config", "config", ()),
-    "completion": ("setup.completion", "completion", ()),
-}
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass
@@ -73,7 +34,7 @@ class GlobalOptions:
 
 
 class Commands(click.Group):
-    """The subcommands. Each is imported when it is used."""
+    """The commands of the table. Each is imported when it is used, and none to list them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of a cluster's life."""
@@ -83,26 +44,39 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command with this name, which may be StarCluster's name for it."""
         del ctx
-        for name, (module, attribute, aliases) in COMMANDS.items():
-            if cmd_name in {name, *aliases}:
-                command: click.Command = getattr(importlib.import_module(f"clusterctl.cli.{module}"), attribute)
-                return command
-        return None
+        entry = entry_named(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"clusterctl.cli.{entry.module}"), entry.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands."""
+        del ctx
+        limit = formatter.width - 6 - max(map(len, COMMANDS))
+        rows = [
+            (name, click.Command(name, help=entry.summary).get_short_help_str(limit))
+            for name, entry in COMMANDS.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so."""
+        from click.shell_completion import CompletionItem  # click loads it for a TAB alone
+
+        entries = {name: entry for name, entry in COMMANDS.items() if name.startswith(incomplete)}
+        names = [CompletionItem(name, help=entry.summary) for name, entry in entries.items()]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve the command. For an unknown name, suggest the nearest one that exists."""
+        """Resolve the command. For an unknown name, suggest what is probably meant."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
-            from difflib import get_close_matches
-
-            names = [*COMMANDS, *(alias for _, _, aliases in COMMANDS.values() for alias in aliases)]
-            # `lsit` is nearer to `lsi` but means `list`: a user who types four letters does not mean a short name.
-            near = get_close_matches(args[0], [name for name in names if len(name) > 3], n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(exc.message + hint, ctx) from exc
+            raise click.UsageError(f"No such command {args[0]!r}.{suggest_command(args[0])}", ctx) from exc
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -111,6 +85,7 @@ class Commands(click.Group):
     "-c",
     "--config",
     metavar="FILE",
+    type=click.Path(),
     help="Config file; default: $CLUSTERCTL_CONFIG, else ~/.clusterctl/config.",
 )
 @click.option("-d", "--debug", is_flag=True, help="Show the traceback of an error.")
@@ -127,7 +102,7 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line."""
+    """Run the command and exit: 0 done, 1 failed, 2 something to fix in the file or the command line, 3 declined."""
     # Nearly all objects of a command are modules, which stay. Searching them for garbage takes a tenth of its time, and
     # as much again at its end, when the user has the answer.
     gc.set_threshold(50_000, 20, 20)
@@ -139,6 +114,9 @@ def main() -> NoReturn:
     try:
         status = cli.main(prog_name="clusterctl", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
+    except DeclinedError as exc:
+        click.echo(exc.message, err=True)
+        sys.exit(exc.exit_code)
     except ClusterctlError as exc:
         _print_error(exc, debug=debug)
         sys.exit(exc.exit_code)
@@ -167,7 +145,7 @@ def main() -> NoReturn:
 
 def _wants_debug(words: list[str]) -> bool:
     """Return whether -d or --debug stands before the subcommand, which may have a -d of its own."""
-    commands = {alias for name, (_, _, aliases) in COMMANDS.items() for alias in (name, *aliases)}
+    commands = set(all_names())
     global_words = itertools.takewhile(lambda word: word not in commands, words)
     return bool({"-d", "--debug"} & set(global_words)) or bool(os.environ.get("CLUSTERCTL_DEBUG"))
 

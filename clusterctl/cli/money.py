@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.output import confirm_or_abort, format_table
+from clusterctl.cli.output import confirm_or_decline, format_table
 from clusterctl.model import Market
 from clusterctl.text import plural
 
@@ -37,7 +37,7 @@ class CostPrompt:
             click.echo(line, err=self._as_json)
         count = sum(group.count for group in estimate.groups)
         price = f" for {_hourly_text(estimate)}" if estimate.is_complete else ""
-        confirm_or_abort(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
+        confirm_or_decline(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.clock import Deadline
+from clusterctl.errors import DeclinedError
 from clusterctl.events import Event, EventKind, Reporter
 from clusterctl.secret import Secret
 
@@ -152,10 +153,17 @@ def show_items(items: Sequence[Any], columns: Mapping[str, str], *, as_json: boo
         show_table(list(columns.values()), rows)
 
 
-def confirm_or_abort(question: str, *, yes: bool, err: bool = False) -> None:
-    """Ask, unless `yes`, on stderr if `err`. A no, or no terminal to answer on, ends the command."""
+def confirm_or_decline(question: str, *, yes: bool, err: bool = False) -> None:
+    """Ask, unless `yes`, on stderr if `err`. A no, or no terminal to answer on, ends the command.
+
+    The question says what goes or what it costs. Nothing may have been changed before it.
+
+    Raises:
+        DeclinedError: the answer was no.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer: add --yes to say so beforehand.")
-    click.confirm(question, abort=True, err=err)
+    if not click.confirm(question, err=err):
+        raise DeclinedError("nothing was changed", remedy="run the same command again, and answer y")

@@ -27,7 +27,7 @@ from clusterctl.options import did_you_mean
 from clusterctl.plugin.loader import find_every_cluster_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from clusterctl.config.settings import PluginChoice, SectionId
     from clusterctl.options import Section
@@ -58,6 +58,12 @@ class CommandInput:
     template_origin: Origin | None = None
     """Where the template was named; None for the command line."""
     overrides: Mapping[str, str] | None = None
+    remembered: Collection[str] = ()
+    """Which of the overrides the cluster's last start gave, and not this command line."""
+
+    def origin_of(self, override: str) -> Origin:
+        """Return the origin of an override of the template."""
+        return Origin("last start" if override in self.remembered else "command line", key=override.upper())
 
 
 @dataclass(frozen=True)
@@ -108,10 +114,12 @@ def make_draft(home: Origin, sections: Sequence[RawSection], given: CommandInput
     template = choose_template(home, named, clusters, global_raw, diagnostics)
     overrides = given.overrides or {}
     if template:
-        of_cluster = {key: text for key, text in overrides.items() if "." not in key}
+        of_cluster = {key: RawValue(text, given.origin_of(key)) for key, text in overrides.items() if "." not in key}
         clusters[template] = _apply_overrides(clusters[template], given.environ, of_cluster, diagnostics)
     _report_unknown_variables(given.environ, diagnostics)
-    plugin_sections = apply_plugin_overrides(ini.sections_by_name(sections, "plugin"), overrides, diagnostics)
+    plugin_sections = apply_plugin_overrides(
+        ini.sections_by_name(sections, "plugin"), overrides, diagnostics, remembered=given.remembered
+    )
     for raw in clusters.values():
         diagnostics.problems.extend(check_references(raw, sections))
 
@@ -154,14 +162,14 @@ def _check_clusters(
 def _apply_overrides(
     raw: RawSection,
     environ: Mapping[str, str],
-    overrides: Mapping[str, str],
+    overrides: Mapping[str, RawValue],
     diagnostics: Diagnostics,
     *,
     model: type[Section] = ClusterSection,
 ) -> RawSection:
     """Return the section with the values that the environment and the command line override."""
     names = {key: (f"{PREFIX}{key.upper()}",) for key in model.model_fields if key not in _FILE_ONLY}
-    values = ini.values_from_environment(names, environ) | ini.raw_values(overrides, Origin("command line"))
+    values = {**ini.values_from_environment(names, environ), **overrides}
     changes = translated_section(replace(raw, values=values), diagnostics)
     return replace(raw, values={**raw.values, **changes.values})
 

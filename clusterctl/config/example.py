@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -20,11 +21,13 @@ from clusterctl.config.settings import (
     PermissionSection,
     VolumeSection,
 )
+from clusterctl.errors import UsageError
 from clusterctl.options import Section, is_secret
 from clusterctl.plugin import loader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
@@ -108,6 +111,24 @@ def _format_default(value: object) -> str:
     if isinstance(value, str | int | float):
         return f"{value:g}" if isinstance(value, float) else str(value)
     return ", ".join(map(str, value)) if isinstance(value, Iterable) else ""
+
+
+def write_config(path: Path, text: str, *, force: bool) -> None:
+    """Write a config file that only its owner can read, since it may contain keys. Replace one with `force` alone."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if force:
+            path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(
+            f"{path} is there already",
+            remedy="edit it; or add --force to replace it, or --path to write another",
+        ) from None
+    except OSError as exc:
+        raise UsageError(f"cannot write {path}: {exc.strerror}", remedy="name another place with --path") from exc
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 if __name__ == "__main__":

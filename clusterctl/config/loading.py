@@ -20,7 +20,7 @@ from clusterctl.errors import ConfigError
 from clusterctl.options import is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from clusterctl.config.cluster_section import ClusterSection
@@ -50,6 +50,7 @@ def read_config(
     template_origin: Origin | None = None,
     plugin: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    remembered: Collection[str] = (),
     environ: Mapping[str, str],
     find_plugin: FindPlugin,
 ) -> Settings:
@@ -63,6 +64,7 @@ def read_config(
         template_origin: where the template was named; None for the command line.
         plugin: one more plugin that will be used.
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
+        remembered: which of the overrides the cluster's last start gave: nobody typed them now.
         environ: the environment.
         find_plugin: returns the class of a plugin.
 
@@ -71,7 +73,7 @@ def read_config(
     """
     diagnostics = Diagnostics()
     sections = _read_sections(path, diagnostics)
-    given = CommandInput(environ, find_plugin, template, template_origin, overrides)
+    given = CommandInput(environ, find_plugin, template, template_origin, overrides, remembered)
     draft = make_draft(_home(path), sections, given, diagnostics)
     _check_providers(draft, diagnostics)
     _note_idle_options(draft, diagnostics)
@@ -192,8 +194,8 @@ def _config_error(path: Path | None, problems: Sequence[str]) -> ConfigError:
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
         remedy = "correct the command line; `clusterctl start --help` explains every option"
-    elif len(problems) == 1 and problems[0].startswith("last start"):
-        remedy = "name the config file of that start with `clusterctl -c FILE`, or put the section back"
+    elif all(problem.startswith("last start") for problem in problems):
+        remedy = "name the config file of that start with `clusterctl -c FILE ...`, or put back what it had"
     elif path is None:
         remedy = "write a config file with: clusterctl config init"
     elif len(problems) == 1 and problems[0] == f"{path}: {ini.NO_SUCH_FILE}":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from clusterctl.config.ini import RawSection, RawValue
 from clusterctl.config.relative_paths import complete_class_path
@@ -13,24 +13,29 @@ from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
 from clusterctl.options import Section, comma_list, did_you_mean, is_secret
-from clusterctl.plugin.loader import options_model
+from clusterctl.plugin.loader import installed_names, options_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 FindPlugin = Callable[[str, "str | None"], "type[object]"]
 """Takes a section name and SETUP_CLASS or None; returns the plugin class. Raises PluginError if there is none."""
 
 
 def apply_plugin_overrides(
-    sections: Mapping[str, RawSection], overrides: Mapping[str, str], diagnostics: Diagnostics
+    sections: Mapping[str, RawSection],
+    overrides: Mapping[str, str],
+    diagnostics: Diagnostics,
+    *,
+    remembered: Collection[str] = (),
 ) -> dict[str, RawSection]:
-    """Return the plugin sections with the ``PLUGIN.OPTION`` values of the command line."""
+    """Return the plugin sections with the ``PLUGIN.OPTION`` values of the command line, this one's or remembered."""
     sections_by_name = dict(sections)
     for name, text in overrides.items():
         plugin, dot, option = name.rpartition(".")
         if dot:
-            origin = Origin("command line", section=f"plugin {plugin}", key=name)
+            where: Literal["last start", "command line"] = "last start" if name in remembered else "command line"
+            origin = Origin(where, section=f"plugin {plugin}", key=name)
             raw = sections_by_name.get(plugin) or RawSection("plugin", plugin, origin)
             override = translated_section(replace(raw, values={option: RawValue(text, origin)}), diagnostics)
             sections_by_name[plugin] = replace(raw, values={**raw.values, **override.values})
@@ -90,7 +95,7 @@ def _load_class(
         whole = complete_class_path(path, setup.origin) if setup and path else None
         return find_plugin(bundled or raw.name, None if bundled else whole)
     except PluginError as exc:
-        near = did_you_mean(raw.name, known) if raw.name not in known else ""
+        near = did_you_mean(raw.name, {*known, *installed_names()} - {raw.name})
         foreign = explain_starcluster_plugin(path, setup.origin) if setup and path and not bundled else ""
         message = foreign or f"{exc.message}{near}; {exc.remedy}"
     except SystemExit as exc:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clusterctl.errors import StateError
+from clusterctl.errors import StateError, UsageError
 from clusterctl.files import write_atomically
 from clusterctl.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 def new_key_pair(comment: str) -> tuple[Secret, str]:
@@ -92,3 +98,24 @@ def _derive_public_key(private: Path) -> str:
             remedy=f"move {private} and {private.name}.pub away; new ones will be made",
         ) from exc
     return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+
+
+@contextmanager
+def create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """Create a file that only its owner can read, before the secret exists. Yield its write method.
+
+    The file is read-only for everyone once it is closed. An error removes it.
+    """
+    path = path.expanduser()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    except FileExistsError as exc:
+        raise UsageError(f"{path} is there already", remedy="name another file, or move it away") from exc
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}", remedy="name another file") from exc
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            yield file.write
+    except BaseException:
+        path.unlink()
+        raise

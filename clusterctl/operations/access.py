@@ -1,4 +1,4 @@
-"""Access to nodes: run commands on many nodes, copy files, show logs."""
+"""Access to nodes: logins, commands on many nodes, files, logs, the tunnel and the notebook."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import Access, Facet, NodeState
 from clusterctl.node import copying
+from clusterctl.remote.base import join_command
 from clusterctl.text import plural
+from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.events import Reporter
+    from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
     from clusterctl.node.copying import Copied, Totals
     from clusterctl.operations.context import RunContext
     from clusterctl.remote.base import Remote, RunningCommand
+    from clusterctl.secret import Secret
 
 ALL = "all"
 """In place of the aliases of nodes: every node."""
@@ -73,8 +77,42 @@ class OutputLine:
     is_error: bool
 
 
+def log_in(
+    context: RunContext,
+    alias: str,
+    words: Sequence[str],
+    *,
+    user: str | None,
+    pass_on: Callable[[RunningCommand], int] | None,
+) -> int:
+    """Open a shell on a node, or run one command there. Return its exit status.
+
+    Args:
+        context: the context of the run.
+        alias: the alias of the node.
+        words: the command and its arguments, a leading ``--`` left out; none for a shell.
+        user: the user to log in as; None for the usual one.
+        pass_on: connects this process to a command and returns its status; None for the user's terminal.
+    """
+    command = _join_words(words)
+    cluster, target = open_node(context, alias, user=user)
+    try:
+        remote = cluster.on(target)
+        if not command or pass_on is None:
+            return remote.shell(command)
+        return pass_on(remote.start_command(command))
+    finally:
+        cluster.close()
+
+
+def _join_words(words: Sequence[str]) -> str:
+    """Return the words of a command as a shell writes it, without a leading ``--``."""
+    own = tuple(words[1:] if words[:1] == ("--",) else words)
+    return join_command(own) if own else ""
+
+
 def run_on_nodes(
-    context: RunContext, command: str, aliases: Sequence[str], on_line: Callable[[OutputLine], None]
+    context: RunContext, words: Sequence[str], aliases: Sequence[str], on_line: Callable[[OutputLine], None]
 ) -> dict[str, int]:
     """Run a command on nodes in parallel and return the exit statuses by alias.
 
@@ -82,10 +120,11 @@ def run_on_nodes(
 
     Args:
         context: the context of the run.
-        command: the text for the POSIX shell. It has no input.
+        words: the command and its arguments, a leading ``--`` left out. It has no input.
         aliases: where to run it; nowhere named is everywhere.
         on_line: called from several threads with each line as it arrives.
     """
+    command = _join_words(words)
     nodes = context.provider.nodes(context.name)
     cluster = context.make_cluster(nodes)
     chosen = [cluster.node(alias) for alias in aliases] or list(nodes)
@@ -147,6 +186,50 @@ def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Call
         show(cluster.on(node).run(command, sudo=True).stdout.rstrip())
     finally:
         cluster.close()
+
+
+def read_command_log(context: RunContext, alias: str, *, lines: int) -> str:
+    """Return the last lines of what clusterctl ran on a node, from this computer's files."""
+    node = context.make_cluster(context.provider.nodes(context.name)).node(alias)
+    log = context.folder.log_file(node.alias)
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+@dataclass(frozen=True)
+class TunnelState:
+    """The tunnel of a cluster."""
+
+    cluster: str
+    forwards: tuple[process.Forward, ...]
+    """None where the cluster needs no tunnel."""
+    up: bool
+    published: tuple[publish.LocalEndpoint, ...]
+    """The connections of the cluster, which go through it."""
+
+
+def renew_tunnel(folder: ClusterFolder, *, close: bool = False) -> TunnelState:
+    """Bring the tunnel of a cluster back if it has one and it is down, or close it. Return its state."""
+    published = tuple(publish.read_published(folder))
+    forwards = tuple(process.read_forwards(folder.path))
+    if close:
+        process.stop_process(folder.path)
+    elif forwards:
+        process.reopen_tunnel(folder.path)
+    return TunnelState(folder.name, forwards, process.is_up(folder.path), published)
+
+
+def open_notebook(folder: ClusterFolder) -> Secret:
+    """Return the URL of the cluster's notebook, with the tunnel to it up. Raise an error if there is none."""
+    url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
+    if url is None:
+        raise StateError(
+            f"{folder.name} has no notebook",
+            remedy=f"`clusterctl start --set ipcluster.enable_notebook=yes {folder.name}` adds one,"
+            " or set ENABLE_NOTEBOOK = True in [plugin ipcluster]",
+        )
+    process.reopen_tunnel(folder.path)
+    return url
 
 
 def copy_to_nodes(

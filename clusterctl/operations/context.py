@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.cluster import Cluster
-from clusterctl.config.provider_options import machine_settings
 from clusterctl.model import Machines, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from clusterctl.config.settings import Settings
     from clusterctl.events import Reporter
@@ -34,11 +34,26 @@ class RunContext:
     report: Reporter
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Options of the template that the command line overrides."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the settings: options and plugins that have no effect on such nodes."""
+    named_config: Path | None = None
+    """The config file, where it is not the usual one; the cluster remembers it."""
 
     @property
     def machines(self) -> Machines:
         """The settings of every machine, from the template."""
-        return machine_settings(self.settings.cluster, self.settings.volumes)
+        return self._read_template()[1]
+
+    @property
+    def provider_name(self) -> str:
+        """The provider that the template names or implies."""
+        return self._read_template()[0]
+
+    def _read_template(self) -> tuple[str, Machines]:
+        from clusterctl.config.provider_options import machine_settings, provider_name  # late: see wiring/settings.py
+
+        cluster = self.settings.cluster
+        return provider_name(cluster), machine_settings(cluster, self.settings.volumes)
 
     def warn_of(self, trouble: str) -> None:
         """Warn the user of each line of a text; of nothing if it is empty."""

@@ -16,10 +16,14 @@ from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
 from clusterctl.providers.base import Images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from clusterctl.cluster import Cluster
+    from clusterctl.events import Reporter
     from clusterctl.model import Plan
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.cost import Approve
+    from clusterctl.providers.base import BaseImages, Image, ImageSource
 
 BUILDER_PREFIX = "bake-"
 """The prefix of the builder's cluster name; the image's name follows."""
@@ -33,6 +37,52 @@ class BakeResult:
     new: bool
     """False where an image of the same content existed already."""
     seconds: float
+
+
+def build_base_image(owner: BaseImages, source: ImageSource, report: Reporter) -> tuple[str, float]:
+    """Build the image that nodes start from. Return its name, and the seconds that it took.
+
+    Raises:
+        UsageError: two bases are named, or a file is not there.
+    """
+    if source.base and source.rootfs:
+        raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
+    files = (*source.certificates, *([source.rootfs] if source.rootfs else []))
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
+    watch = Stopwatch()
+    return owner.build_image(source, report), watch.elapsed_s
+
+
+@dataclass(frozen=True)
+class BakedImage:
+    """A baked image and the name of its provider."""
+
+    provider: str
+    image: Image
+
+
+def list_baked_images(owners: Mapping[str, Images], on_failure: Callable[[str], None]) -> list[BakedImage]:
+    """Return every baked image of these providers, which are given by name.
+
+    A provider that does not answer is reported to `on_failure`, and hides no images of the others.
+
+    Raises:
+        ProviderError: a provider does not answer, and no other has an image.
+    """
+    images: list[BakedImage] = []
+    errors: list[ProviderError] = []
+    for name, owner in owners.items():
+        try:
+            images += [BakedImage(name, image) for image in owner.list_images()]
+        except ProviderError as exc:
+            errors.append(exc)
+    if errors and not images:
+        raise errors[0]
+    for error in errors:
+        on_failure(error.message)
+    return images
 
 
 def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeResult:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
+from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
@@ -65,6 +66,45 @@ def _let_all_leave(context: RunContext, nodes: Sequence[Node]) -> None:
         cluster.close()
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What goes when nodes leave, for the question before it."""
+
+    cluster: str
+    nodes: tuple[str, ...]
+    """Aliases of the nodes that leave."""
+    engines: int
+    """The number of engines on them; what they hold in memory goes with them."""
+    lasting: bool
+    """The machines and their files stay: they were there before the cluster."""
+    volumes: tuple[str, ...]
+    """Names of volumes with data, which stay in any case."""
+
+
+def count_losses(context: RunContext, aliases: Sequence[str] | None = None, *, count: int = 0) -> Losses:
+    """Return what goes when these nodes leave. Asks the provider, and no node.
+
+    Args:
+        context: the context of the run.
+        aliases: nodes that leave; empty for the last `count` workers, None for all nodes.
+        count: how many workers, where `aliases` is empty.
+
+    Raises:
+        UsageError: there are no such nodes.
+    """
+    nodes = context.provider.nodes(context.name)
+    existing = [node.alias for node in nodes]
+    leaving = existing if aliases is None else _choose_leaving(context.name, existing, aliases, count)
+    engine_ids = hub.engine_ids(context.make_cluster(nodes))
+    return Losses(
+        cluster=context.name,
+        nodes=tuple(leaving),
+        engines=sum(len(engine_ids.get(alias, ())) for alias in leaving),
+        lasting=Facet.LASTING in context.provider.facets,
+        volumes=tuple(volume.name for volume in context.machines.volumes),
+    )
+
+
 def terminate_cluster(context: RunContext, *, force: bool = False) -> list[Node]:
     """End the cluster and forget it. Return the nodes that were ended. A cluster that does not exist is success.
 
@@ -75,12 +115,15 @@ def terminate_cluster(context: RunContext, *, force: bool = False) -> list[Node]
     Raises:
         ProviderError: names what may be left. The laptop's files then stay, so that the user can try again.
     """
+    existed = context.folder.exists
     with context.folder.exclusive_lock():
         nodes = context.provider.nodes(context.name)
         if nodes and not force:
             _let_all_leave(context, nodes)
         publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
+        if nodes or existed:
+            context.folder.remember_end()
         context.folder.delete_folder()
     return nodes
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import ProviderError
 from clusterctl.model import Facet, Plan, Request
 from clusterctl.node import services
@@ -42,7 +41,7 @@ def make_plan(
     plan = planning.build_plan(
         context.name,
         context.settings.cluster,
-        provider=provider_name(context.settings.cluster),
+        provider=context.provider_name,
         plugins=choices,
         request=planning.merge_requests(requests),
         nodes=wanted,

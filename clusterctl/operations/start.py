@@ -11,11 +11,9 @@ from clusterctl import planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
 from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
-from clusterctl.operations.cost import request_approval
-from clusterctl.operations.image_lookup import use_baked_images
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
-from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
+from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
 from clusterctl.tunnel import publish
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.cost import Approve
     from clusterctl.operations.joining.wavefront import JoinOutcome
+    from clusterctl.providers.money import Estimate
     from clusterctl.tunnel.process import StandbyProcess
     from clusterctl.tunnel.publish import LocalEndpoint
 
@@ -67,15 +66,7 @@ def start_cluster(
     """
     planning.check_name(context.name)
     with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
-        before = context.provider.nodes(context.name)
-        # The journal may have been lost.
-        wanted = context.folder.wanted_nodes() or tuple(node.alias for node in before)
-        wanted = wanted or planning.node_aliases(context.settings.cluster.cluster_size)
-        if explicit_size is not None and explicit_size != len(wanted):
-            raise UsageError(
-                f"{context.name} exists and has {len(wanted)} nodes",
-                remedy=_resize_command(context.name, explicit_size - len(wanted)),
-            )
+        wanted, before = find_wanted_nodes(context, explicit_size)
         return _bring_up(context, wanted, before, waiting, approve=approve)
 
 
@@ -113,11 +104,6 @@ def add_nodes(
         return _bring_up(context, (*present, *new), before, waiting, node_overrides, approve=approve)
 
 
-def _resize_command(name: str, difference: int) -> str:
-    command = f"addnode -n {difference}" if difference > 0 else f"removenode -n {-difference}"
-    return f"`clusterctl {command} {name}`"
-
-
 def _prepare_tunnel(context: RunContext) -> AbstractContextManager[StandbyProcess | None]:
     """Load the tunnel's libraries from the beginning: a start leaves a core of this computer idle."""
     return publish.prepare_tunnel(context.folder, context.provider.facets, mode=context.settings.cluster.tunnel)
@@ -136,15 +122,9 @@ def _bring_up(
     new = not context.folder.exists and not before
     try:
         with timer.time_step("plan"):
-            plan = make_plan(context, wanted, node_overrides)
-            refuse_problems(context, plan)
-            with timer.pause_timer():
-                request_approval(context, plan, before, approve)
+            ask = _pausing(timer, approve) if approve else None
+            plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
             public_key = context.folder.ensure_exists()
-            cluster = context.make_cluster((), plan.request)
-            run_prepare(context, cluster, plan)
-            known = {node.alias for node in before}
-            plan = use_baked_images(context, cluster, plan, {spec.alias for spec in plan.nodes} - known)
     except BaseException:
         if new:
             context.folder.delete_folder()  # nothing was created, so nothing is remembered
@@ -163,6 +143,16 @@ def _bring_up(
         cluster.close()
 
 
+def _pausing(timer: StepTimer, approve: Approve) -> Approve:
+    """Return `approve` with the timer stopped while the user thinks."""
+
+    def ask(estimate: Estimate) -> None:
+        with timer.pause_timer():
+            approve(estimate)
+
+    return ask
+
+
 def _create_nodes(
     context: RunContext, plan: Plan, public_key: str, *, node_overrides: Mapping[str, NodeOverrides], new: bool
 ) -> list[Node]:
@@ -177,6 +167,7 @@ def _create_nodes(
         provider=plan.provider,
         template=context.settings.template,
         overrides=dict(context.overrides),
+        config=str(context.named_config.absolute()) if context.named_config else None,
         nodes=[spec.alias for spec in plan.nodes],
         special={alias: describe_overrides(own) for alias, own in node_overrides.items()},
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.providers.base import Priced
-from clusterctl.tunnel import publish
+from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,36 @@ class ClusterStatus:
     def engine_count(self, alias: str) -> int | None:
         """Return the number of a node's engines that the controller knows; None where it is unknown."""
         return self.count_item(alias, ENGINES_ITEM)
+
+    @property
+    def engines(self) -> int | None:
+        """The number of engines that the controller knows; 0 where no plugin starts any, None where it is unknown."""
+        counts = [self.engine_count(node.alias) for node in self.nodes]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known or self.lacks_engines else None
+
+
+@dataclass(frozen=True)
+class ClusterHealth:
+    """The status of one cluster, and whether all is as it should be."""
+
+    status: ClusterStatus
+    tunnel: str
+    """``up``, ``down``, or ``not needed``."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all nodes run, every plugin is content, and a tunnel that is needed is up."""
+        rows_healthy = all(row.healthy for row in self.status.rows)
+        return self.status.state == "running" and rows_healthy and self.tunnel != "down"
+
+
+def query_health(context: RunContext) -> ClusterHealth:
+    """Ask for the status, and look whether the tunnel is up."""
+    status = query_status(context)
+    forwards = process.read_forwards(context.folder.path)
+    up = "up" if process.is_up(context.folder.path) else "down"
+    return ClusterHealth(status, up if forwards else "not needed")
 
 
 def query_status(context: RunContext) -> ClusterStatus:

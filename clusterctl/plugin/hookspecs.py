@@ -44,7 +44,8 @@ def clusterctl_request() -> Request:
 def clusterctl_prepare(cluster: Cluster, plan: Plan) -> None:
     """Do the work that needs no node: compute a lock, check that a package exists.
 
-    When: before anything is created, in INI order. If it raises: error, nothing created.
+    When: before anything is created, in INI order; for `start --dry-run` too, with a copy of the cluster's folder that
+    is deleted afterwards. If it raises: error, nothing created.
     """
 
 

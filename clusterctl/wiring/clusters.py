@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConfigError, ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
+from clusterctl.planning import check_name
 from clusterctl.wiring.local_paths import home_folder
 from clusterctl.wiring.providers import queried_providers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clusterctl.events import Reporter
 
 
@@ -49,13 +53,42 @@ def resolve_cluster(name: str | None) -> str:
     clusters = known_clusters()
     if name is not None:
         if name not in clusters:
-            raise UsageError(f"there is no cluster {name}", remedy=_name_choices(list(clusters)))
+            refuse_misspelt([name])
         return name
     up = [cluster for cluster, state in clusters.items() if state == NodeState.RUNNING]
     if len(up) != 1:
         problem = f"{len(up)} clusters are up: which one is meant?" if up else "no cluster is up"
         raise UsageError(problem, remedy=_name_choices(up or list(clusters)))
     return up[0]
+
+
+def cluster_folder(name: str | None) -> ClusterFolder:
+    """Return the folder of the named cluster, or of the only one that is up."""
+    return ClusterFolder(home_folder(), resolve_cluster(name))
+
+
+def split_known(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of the names that are clusters, and those that no cluster here ever had: misspelt ones."""
+    for name in names:
+        check_name(name)
+    clusters = known_clusters()
+    existing = [name for name in names if name in clusters]
+    misspelt = [name for name in names if name not in clusters and not ClusterFolder(home_folder(), name).was_ended]
+    return existing, misspelt
+
+
+def refuse_misspelt(names: Sequence[str]) -> None:
+    """Raise an error that names the misspelt clusters, if there are any, and those that exist."""
+    if names:
+        existing = list(known_clusters())
+        raise UsageError(
+            f"there is no cluster {', '.join(names)}", remedy=_near_names(names, existing) or _name_choices(existing)
+        )
+
+
+def _near_names(names: Sequence[str], existing: Sequence[str]) -> str:
+    near = [match for name in names for match in get_close_matches(name, existing, n=1)]
+    return f"did you mean {' '.join(near)}?" if near else ""
 
 
 def _name_choices(names: list[str]) -> str:

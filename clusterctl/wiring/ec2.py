@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.config import loading
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
 from clusterctl.providers.ec2.aws import Aws, Credentials
@@ -66,9 +64,9 @@ def open_account(config_file: str | None, region: str | None = None, *, fail_fas
         region: a region other than that of the section.
         fail_fast: give up at once where AWS does not answer.
     """
-    return account_of_section(
-        loading.load_aws(config_path(config_file), environ=os.environ), region, fail_fast=fail_fast
-    )
+    from clusterctl.wiring.settings import load_aws  # late: see there
+
+    return account_of_section(load_aws(config_path(config_file)), region, fail_fast=fail_fast)
 
 
 def account_of_section(section: AwsSection, region: str | None = None, *, fail_fast: bool = False) -> Aws:

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from clusterctl.options import expand_path
+from clusterctl.files import expand_path
 
 
 def home_folder() -> Path:
@@ -18,16 +18,15 @@ def home_folder() -> Path:
 
 def config_path(explicit: str | None) -> Path | None:
     """Return the config file: the named one, else $CLUSTERCTL_CONFIG, else `config` in our folder if it exists."""
-    named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
-    if named:
-        return expand_path(named)  # unlike `Path.expanduser`, it takes the name of a user who does not exist
+    named = named_config(explicit)
     default = home_folder() / "config"
-    return default if default.exists() else None
+    return named or (default if default.exists() else None)
 
 
-def names_config(explicit: str | None) -> bool:
-    """Return whether the user named a config file, on the command line or in the environment."""
-    return bool(explicit or os.environ.get("CLUSTERCTL_CONFIG"))
+def named_config(explicit: str | None) -> Path | None:
+    """Return the config file that is named here or by $CLUSTERCTL_CONFIG; None where none is named."""
+    named = explicit or os.environ.get("CLUSTERCTL_CONFIG")
+    return expand_path(named) if named else None  # unlike `Path.expanduser`, it takes the name of nobody here
 
 
 def docker_owner() -> str:

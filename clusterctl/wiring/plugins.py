@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import ClusterctlError, PluginError, UsageError
 from clusterctl.plugin import host, loader
 from clusterctl.plugin.base import declared
+from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
@@ -32,6 +36,41 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
     return host.PluginHost(chosen)
 
 
+def shown_plugins(settings: Settings) -> dict[str, Section]:
+    """Return the options of every plugin that acts on the template's nodes or is named by it, by name."""
+    facets = make_provider(provider_of(settings), settings).facets
+    acting = {name: options for name, _, options in _choose_plugins(settings, facets)}
+    return acting | {choice.name: choice.options for choice in settings.plugins}
+
+
+@dataclass(frozen=True)
+class PluginDescription:
+    """An installed plugin, for people who look for one."""
+
+    name: str
+    summary: str
+    """The first line of its docstring."""
+    options: dict[str, str | None]
+    """The descriptions of its options, by name."""
+
+
+def describe_plugins() -> list[PluginDescription]:
+    """Return the installed plugins, sorted by name."""
+    return [
+        PluginDescription(
+            name,
+            (inspect.getdoc(plugin) or "").partition("\n")[0],
+            {key: field.description for key, field in loader.options_model(plugin).model_fields.items()},
+        )
+        for name, plugin in loader.installed_plugins().items()
+    ]
+
+
+def provider_of(settings: Settings) -> str:
+    """Return the provider that the template names or implies."""
+    return provider_name(settings.cluster)
+
+
 def make_lenient_plugin_host(settings: Settings, facets: frozenset[Facet]) -> tuple[host.PluginHost, list[str]]:
     """Return the host of those of the template's plugins that can be made, and a message about each of the others."""
     usable, failures = [], []
@@ -46,6 +85,7 @@ def make_lenient_plugin_host(settings: Settings, facets: frozenset[Facet]) -> tu
 
 
 def _choose_plugins(settings: Settings, facets: frozenset[Facet]) -> list[PluginEntry]:
+    """Return the plugins that act, in order."""
     named: list[PluginEntry] = [(choice.name, choice.plugin, choice.options) for choice in settings.plugins]
     needed = [entry for entry in named if not loader.why_not_needed(entry[1], facets)]
     replaced = {name for _, plugin_class, _ in needed for name in declared(plugin_class, "replaces")}

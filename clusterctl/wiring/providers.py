@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from clusterctl.config import loading
 from clusterctl.errors import UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
@@ -17,17 +16,18 @@ if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
 
-# Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others.
+# Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others,
+# and the tunnel of a start loads while this computer waits: `python tests/benchmarks/startup.py` shows what they cost.
 
 
 def _make_local(_: Settings | None) -> Provider:
-    from clusterctl.providers.local import LocalProvider
+    from clusterctl.providers.local import LocalProvider  # late: see above
 
     return LocalProvider(home_folder() / "local", os.environ)
 
 
 def _make_docker(settings: Settings | None) -> Provider:
-    from clusterctl.providers.docker import DockerProvider
+    from clusterctl.providers.docker import DockerProvider  # late: see above
 
     prefix = bool(settings and settings.cluster.dns_prefix)
     return DockerProvider(os.environ, owner=docker_owner(), cache=login_name(), dns_prefix=prefix)
@@ -35,7 +35,7 @@ def _make_docker(settings: Settings | None) -> Provider:
 
 def _make_static(settings: Settings | None) -> Provider:
     """Return the static provider with the hosts of the config, with or without a section of their own."""
-    from clusterctl.providers.static import Host, StaticProvider, parse_host
+    from clusterctl.providers.static import Host, StaticProvider, parse_host  # late: see above
 
     root = home_folder() / "static"
     if settings is None:
@@ -59,7 +59,7 @@ def _make_static(settings: Settings | None) -> Provider:
 
 
 def _make_ec2(settings: Settings | None) -> Provider:
-    from clusterctl.wiring import ec2
+    from clusterctl.wiring import ec2  # late: see above
 
     return ec2.make_ec2_provider(settings)
 
@@ -95,7 +95,11 @@ def _uses_ec2() -> bool:
     if any(ClusterFolder(home_folder(), name).last_provider() == "ec2" for name in names):
         return True
     path = config_path(None)
-    return path is not None and loading.mentions_ec2(path)
+    if path is None:
+        return False
+    from clusterctl.config.loading import mentions_ec2  # late: see wiring/settings.py
+
+    return mentions_ec2(path)
 
 
 def image_providers() -> dict[str, Images]:

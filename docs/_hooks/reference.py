@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl import api, errors
-from clusterctl.cli.main import COMMANDS, cli
+from clusterctl.cli.commands import COMMANDS
+from clusterctl.cli.main import cli
 from clusterctl.config import starcluster
 from clusterctl.config.provider_options import providers_of
 from clusterctl.config.settings import (
@@ -129,10 +130,10 @@ def _commands() -> Iterator[str]:
     yield ""
     context = click.Context(cli, info_name="clusterctl", help_option_names=["-h", "--help"])
     yield from _command("clusterctl", cli, context, (), level=2)
-    for name, (_, _, aliases) in COMMANDS.items():
+    for name, entry in COMMANDS.items():
         command = cli.get_command(context, name)
         assert command is not None
-        yield from _command(name, command, click.Context(command, context, name), aliases, level=2)
+        yield from _command(name, command, click.Context(command, context, name), entry.aliases, level=2)
         if isinstance(command, click.Group):
             parent = click.Context(command, context, name)
             for below, sub in command.commands.items():
@@ -348,6 +349,7 @@ def _files() -> Iterator[str]:
     yield "## On the laptop"
     yield ""
     yield "Everything is below `$CLUSTERCTL_HOME`, by default `~/.clusterctl`; `config` in it is the config file."
+    yield "`ended.txt` has the names of clusters that were ended, so that to end one again is a success."
     yield "Each cluster has a folder `clusters/NAME/`, closed to other users (0700); files with secrets are 0600."
     yield ""
     yield "| in `clusters/NAME/` | what it is |"
@@ -402,6 +404,7 @@ def _exit_codes() -> Iterator[str]:
         said = [f"`{kind.__name__}`: {_first(kind)}" for kind in kinds if kind is not errors.ClusterctlError]
         what = {1: "it failed, or not all of it was done", 2: "the command line or the config file is to be corrected"}
         yield f"| {code} | {what[code]}<br>{'<br>'.join(said)} |"
+    yield f"| {errors.DeclinedError.exit_code} | `DeclinedError`: {_first(errors.DeclinedError)} |"
     yield "| 130 | interrupted by Ctrl-C, or by SIGTERM or SIGHUP |"
     yield ""
     yield "Three commands pass on the status of what they ran: `sshmaster` and `sshnode` that of the remote command,"

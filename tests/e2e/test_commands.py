@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -82,6 +83,15 @@ def test_logs_shows_every_service_of_a_node(laptop, cluster):
     for log in ("controller-0.log", "engine-0.log", "engine-1.log", "notebook-0.log"):
         assert f"==> {log}" in text
     assert "ipcluster: engines -> 0" in laptop.run("logs", "--commands", "-n", "1000", cluster.name, "1").stdout
+
+
+def test_no_log_of_a_healthy_cluster_begins_with_an_alarm(laptop, cluster):
+    """What is wrong is not what somebody sees first where nothing is."""
+    for node in ("master", "node001"):
+        text = laptop.run("logs", "-n", "10000", cluster.name, node).stdout
+        assert "==> supervisord.log" in text
+        alarms = [line for line in text.splitlines() if re.search(r"insecure|\bCRIT\b|running as root", line)]
+        assert alarms == []
 
 
 def test_status_of_a_healthy_cluster_is_zero(laptop, cluster):

@@ -14,7 +14,8 @@ import click
 import pytest
 
 from clusterctl import errors
-from clusterctl.cli.main import COMMANDS, cli
+from clusterctl.cli.commands import COMMANDS
+from clusterctl.cli.main import cli
 from clusterctl.config import loading
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.config.settings import AwsSection, GlobalSection, KeySection, PermissionSection, VolumeSection
@@ -75,7 +76,7 @@ def test_every_command_and_option_is_in_the_reference(pages):
                 missing = [flag for flag in (*parameter.opts, *parameter.secondary_opts) if f"{flag}" not in text]
                 assert not missing, f"{name}: {missing}"
                 assert parameter.help, f"{name}: {parameter.opts} says nothing"
-    for aliases in (aliases for _, _, aliases in COMMANDS.values()):
+    for aliases in (entry.aliases for entry in COMMANDS.values()):
         assert all(f"`clusterctl {alias}`" in pages["reference/commands.md"] for alias in aliases)
 
 
@@ -104,7 +105,7 @@ def test_every_kind_of_error_and_its_exit_code_is_in_the_reference(pages):
     rows = {
         int(row[1]): row[2] for row in re.finditer(r"^\| (\d+) \| (.*) \|$", pages["reference/exit-codes.md"], re.M)
     }
-    assert rows.keys() == {0, 1, 2, 130}
+    assert rows.keys() == {0, 1, 2, 3, 130}
     for kind in kinds:
         if kind is not errors.ClusterctlError:
             assert f"`{kind.__name__}`" in rows[kind.exit_code]

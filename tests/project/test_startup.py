@@ -22,6 +22,10 @@ HEAVY = {
     "docker",
     "requests",
 }
+MODELS = {"jinja2", "rich", "pydantic", "pydantic_core", "clusterctl_plugins"}
+"""What a command needs once it reads a config or acts, and takes as long to load as all the rest."""
+LISTING = {"clusterctl.cli", "clusterctl.cli.commands", "clusterctl.errors"}
+"""Our modules that know which commands there are, besides the program itself."""
 
 
 @pytest.fixture
@@ -48,21 +52,35 @@ def test_help_loads_no_cloud_no_ssh_and_no_ipyparallel(loads):
     assert not tops & HEAVY
 
 
+def test_help_loads_no_command(loads):
+    text, tops, modules = loads("--help")
+    assert "start" in text
+    assert {module for module in modules if module.startswith("clusterctl.")} == LISTING
+    assert not tops & MODELS
+
+
+@pytest.mark.parametrize("typed", ["clusterctl te", "clusterctl terminate m", "clusterctl start --clu"])
+def test_a_tab_waits_for_no_models_of_options(loads, typed, monkeypatch):
+    monkeypatch.setenv("_CLUSTERCTL_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    _, tops, modules = loads()
+    assert not tops & (HEAVY | MODELS)
+    if typed == "clusterctl te":
+        assert {module for module in modules if module.startswith("clusterctl.")} == LISTING
+
+
 def test_version_loads_next_to_nothing(loads):
     text, tops, modules = loads("--version")
     assert text.startswith("clusterctl, version ")
     assert not tops & (HEAVY | {"pydantic", "jinja2", "rich", "pluggy", "uv", "psutil", "clusterctl_plugins"})
-    assert {m for m in modules if m.startswith("clusterctl.")} <= {
-        "clusterctl.cli",
-        "clusterctl.errors",
-        "clusterctl.cli.main",
-    }
+    assert {module for module in modules if module.startswith("clusterctl.")} == LISTING
 
 
 @pytest.mark.parametrize("command", ["start", "list", "terminate", "sshmaster", "connect", "notebook"])
 def test_help_of_a_command_loads_nothing_heavy_either(loads, command):
     _, tops, _ = loads(command, "--help")
-    assert not tops & (HEAVY | {"jinja2", "rich"})
+    assert not tops & (HEAVY | MODELS)
 
 
 def test_the_package_itself_loads_nothing(allow_subprocess):

@@ -19,10 +19,11 @@ def test_a_remedy_is_required(kind):
     assert (made.message, str(made), made.remedy) == ("what happened", "what happened", "what to do")
 
 
-def test_what_is_to_be_fixed_in_file_or_command_line_exits_with_2_and_the_rest_with_1():
+def test_what_is_to_be_fixed_in_file_or_command_line_exits_with_2_a_no_with_3_and_the_rest_with_1():
     codes = {kind.__name__: kind.exit_code for kind in KINDS}
     assert {name for name, code in codes.items() if code == 2} == {"UsageError", "ConfigError"}
-    assert set(codes.values()) == {1, 2}
+    assert {name for name, code in codes.items() if code == 3} == {"DeclinedError"}
+    assert set(codes.values()) == {1, 2, 3}
 
 
 def test_a_config_error_carries_every_problem():

@@ -6,6 +6,9 @@ import click
 
 from clusterctl.cli.arguments import json_option, region_option
 from clusterctl.cli.output import show_items
+from clusterctl.providers.ec2 import images
+from clusterctl.providers.ec2.account import listing
+from clusterctl.wiring import ec2
 
 _IMAGES = {"system": "NODE_IMAGE_ID", "arch": "ARCH", "id": "IMAGE", "made": "MADE", "name": "NAME"}
 
@@ -15,9 +18,6 @@ _IMAGES = {"system": "NODE_IMAGE_ID", "arch": "ARCH", "id": "IMAGE", "made": "MA
 @click.pass_context
 def listregions(ctx: click.Context, *, as_json: bool) -> None:
     """List the AWS regions that the account can use."""
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     regions = listing.list_regions(ec2.open_account(ctx.obj.config))
     show_items(regions, {"name": "REGION", "endpoint": "ENDPOINT"}, as_json=as_json, none="No regions.")
 
@@ -28,9 +28,6 @@ def listregions(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def listzones(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     """List the availability zones of a region."""
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     columns = {"name": "ZONE", "id": "ID", "state": "STATE", "kind": "KIND"}
     show_items(listing.list_zones(aws), columns, as_json=as_json, none=f"No zones in {aws.region}.")
@@ -42,10 +39,6 @@ def listzones(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
 @click.pass_context
 def listimages(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     """List the images for NODE_IMAGE_ID: the baked ones, and the newest of each system that has a name."""
-    from clusterctl.providers.ec2 import images
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     listed = [*listing.list_baked_images(aws), *listing.list_system_images(aws, images.ssm_parameters())]
     show_items(listed, _IMAGES, as_json=as_json, none=f"No images in {aws.region}.")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
-from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.clock import utc_now
+from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural
+from clusterctl.wiring import ec2
+from clusterctl.wiring.local_paths import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.operations.gc import GcFindings, UnneededResource
+    from clusterctl.operations.account.gc import GcFindings, UnneededResource
     from clusterctl.providers.ec2.account.gc import Leftover
 
 
@@ -34,19 +38,15 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
 
     What is needed is what the journals of this computer say. Exits with 1 if something is left, or was not looked at.
     """
-    from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
-    from clusterctl.wiring import ec2
-    from clusterctl.wiring.local_paths import home_folder
-
     aws, scope = ec2.open_account(ctx.obj.config), GcScope(home_folder(), ec2.owner_tag(), images)
     with Output(as_json=as_json) as output:
         findings = find_unneeded(aws, scope, report=output)
-    doomed = [item for item in findings.unneeded if all_owners or not item.foreign]
+    doomed = findings.select_doomed(all_owners=all_owners)
     if not as_json:
         _show_findings(findings, doomed)
     left: list[Leftover] = []
     if doomed and not dry_run:
-        confirm_or_abort(f"End {plural(len(doomed), 'thing')}?", yes=yes, err=as_json)
+        confirm_or_decline(_ask_end(doomed), yes=yes, err=as_json)
         with Output(as_json=as_json) as output:
             left = end_resources(aws, findings, doomed, scope, report=output)
     if as_json:
@@ -57,6 +57,12 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
     if left and not as_json:
         click.echo("try: run `clusterctl gc` again in some minutes", err=True)
     return 1 if left or findings.failures else 0
+
+
+def _ask_end(doomed: Sequence[UnneededResource]) -> str:
+    kinds = Counter(item.resource.kind.value for item in doomed)
+    what = ", ".join(plural(count, kind) for kind, count in kinds.items())
+    return f"End {plural(len(doomed), 'thing')}? {what} go for good, with all that is on them. Go on?"
 
 
 def _resource_label(resource: Any) -> str:

@@ -6,7 +6,11 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
 from clusterctl.cli.output import Output, show_items
-from clusterctl.errors import UsageError
+from clusterctl.operations.account.console import find_instance
+from clusterctl.providers.ec2.account import listing
+from clusterctl.wiring import ec2
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 _INSTANCES = {
     "id": "INSTANCE",
@@ -41,9 +45,6 @@ _SPOTS = {
 @click.pass_context
 def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_json: bool) -> None:
     """List the EC2 instances of a region, of clusters and others."""
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     instances = listing.list_instances(aws, ended=ended)
     show_items(instances, _INSTANCES, as_json=as_json, none=f"No instances in {aws.region}.")
@@ -56,9 +57,6 @@ def listinstances(ctx: click.Context, region: str | None, *, ended: bool, as_jso
 @click.pass_context
 def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: bool) -> None:
     """List the requests for spot instances of a region, of clusters and others."""
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     requests = listing.list_spot_requests(aws, closed=closed)
     show_items(requests, _SPOTS, as_json=as_json, none=f"No requests for spot instances in {aws.region}.")
@@ -71,29 +69,12 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
 @click.pass_context
 def showconsole(ctx: click.Context, name: str, node: str | None, region: str | None) -> None:
     """Show what an EC2 instance, or a NODE of a cluster (default: the master), has written to its console."""
-    from clusterctl.providers.ec2.account import listing
-    from clusterctl.wiring import ec2
-
     if name.startswith("i-") and node is None:
-        instance = name
+        instance, aws = name, ec2.open_account(ctx.obj.config, region)
     else:
-        instance, region = _instance_of(ctx, name, node or "master", region)
-    aws = ec2.open_account(ctx.obj.config, region)
+        with Output() as output:
+            context, _ = lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)
+        place = find_instance(context, node or "master")
+        instance, aws = place.id, ec2.account_of_section(context.settings.aws, region or place.region)
     text = listing.read_console(aws, instance)
     click.echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")
-
-
-def _instance_of(ctx: click.Context, name: str, alias: str, region: str | None) -> tuple[str, str | None]:
-    """Return the id of a node's instance, and its region as far as the journal knows it."""
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
-    with Output() as output:
-        context, _ = lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)
-    if context.provider.name != "ec2":
-        raise UsageError(
-            f"the nodes of {name} are no EC2 instances", remedy=f"`clusterctl logs {name} {alias}` shows their logs"
-        )
-    node = context.make_cluster(context.provider.nodes(name)).node(alias)
-    regions = [str(event["region"]) for event in context.folder.events() if event["event"] == "ec2"]
-    return node.machine_id, region or (regions[-1] if regions else None)

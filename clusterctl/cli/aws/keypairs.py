@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +9,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_abort, show_items
-from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.cli.output import confirm_or_decline, show_items
+from clusterctl.errors import ClusterctlError
+from clusterctl.operations.account.key_pairs import KeyRequest, add_key_pair, select_existing
+from clusterctl.providers.ec2.account import key_pairs
+from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
 _FILE = click.Path(path_type=Path)
 _PAIRS = {
@@ -36,9 +37,6 @@ class KeyName(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the key pairs of the region; none where AWS does not answer at once."""
         del param
-        from clusterctl.providers.ec2.account import key_pairs
-        from clusterctl.wiring import ec2
-
         try:
             account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
             names = [pair.name for pair in key_pairs.list_key_pairs(account)]
@@ -53,9 +51,6 @@ class KeyName(click.ParamType[str]):
 @click.pass_context
 def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> None:
     """List the EC2 key pairs of a region. A cluster needs none: it has a key of its own."""
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     show_items(key_pairs.list_key_pairs(aws), _PAIRS, as_json=as_json, none=f"No key pairs in {aws.region}.")
 
@@ -77,60 +72,13 @@ def createkey(
     ctx: click.Context, name: str, output: Path | None, source: Path | None, kind: str, region: str | None
 ) -> None:
     """Make an EC2 key pair NAME, for instances of your own. Without -o the private key is printed: AWS keeps none."""
-    from clusterctl.providers.ec2 import tags
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
-    if output and source:
-        raise UsageError(
-            "-o and -i: the private key of what is imported is there already", remedy="leave one of them out"
-        )
     aws = ec2.open_account(ctx.obj.config, region)
-    marks = {tags.OWNER: ec2.owner_tag(), tags.NAME: name}
-    if source:
-        key_pairs.import_key_pair(aws, name, public_key=_read_public_key(source), resource_tags=marks)
-    elif output:
-        with _create_private_file(output) as write:
-            write(key_pairs.create_key_pair(aws, name, key_type=kind, resource_tags=marks).reveal())
-    else:
-        click.echo(key_pairs.create_key_pair(aws, name, key_type=kind, resource_tags=marks).reveal().rstrip("\n"))
+    private = add_key_pair(aws, KeyRequest(name, kind, source=source, output=output), owner=ec2.owner_tag())
+    if private:
+        click.echo(private.reveal().rstrip("\n"))
     click.echo(
         f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True
     )
-
-
-def _read_public_key(path: Path) -> str:
-    from clusterctl.identity.keys import extract_public_key
-
-    try:
-        return extract_public_key(path.expanduser().read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}", remedy="correct the path") from exc
-    except ValueError as exc:
-        raise UsageError(
-            f"{path} is no key without a passphrase: {exc}", remedy="name the public key, such as ~/.ssh/id_ed25519.pub"
-        ) from exc
-
-
-@contextmanager
-def _create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
-    """Create a file that only its owner can read, before the secret exists. Yield its write method.
-
-    The file is read-only for everyone once it is closed. An error removes it.
-    """
-    path = path.expanduser()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-    except FileExistsError as exc:
-        raise UsageError(f"{path} is there already", remedy="name another file, or move it away") from exc
-    except OSError as exc:
-        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}", remedy="name another file") from exc
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            yield file.write
-    except BaseException:
-        path.unlink()
-        raise
 
 
 @click.command()
@@ -140,14 +88,11 @@ def _create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
 @click.pass_context
 def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EC2 key pairs. Instances that let one in go on letting it in; one that is gone already is success."""
-    from clusterctl.providers.ec2.account import key_pairs
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
-    existing = {pair.name for pair in key_pairs.list_key_pairs(aws)}
-    known = [name for name in names if name in existing]
+    known = select_existing(aws, names)
     if known:
-        confirm_or_abort(f"Delete the key pair {', '.join(known)} of {aws.region}?", yes=yes)
+        question = f"Delete the key pair {', '.join(known)} of {aws.region}? Files with its private key stay. Go on?"
+        confirm_or_decline(question, yes=yes)
     for name in names:
         if name in known:
             key_pairs.delete_key_pair(aws, name)

@@ -9,8 +9,13 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.operations.selftest import run as operation
+from clusterctl.operations.selftest.checks import CheckContext
+from clusterctl.operations.selftest.run import estimate_selftest
 from clusterctl.text import plural
+from clusterctl.wiring.client import connect_client
+from clusterctl.wiring.context import selftest_contexts
 
 if TYPE_CHECKING:
     from clusterctl.operations.context import RunContext
@@ -42,11 +47,6 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     A master on demand and a spot worker, for a quarter of an hour or two. It says what they cost and asks before. The
     nodes end by themselves after two hours, should this computer not be able to end them.
     """
-    from clusterctl.operations.selftest import run as operation
-    from clusterctl.operations.selftest.checks import CheckContext
-    from clusterctl.wiring.client import connect_client
-    from clusterctl.wiring.context import selftest_contexts
-
     name = f"{operation.NAME_PREFIX}{secrets.token_hex(2)}"
     with Output(as_json=as_json) as output:
         make = selftest_contexts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
@@ -63,14 +63,11 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
 
 
 def _ask_approval(context: RunContext, *, as_json: bool) -> None:
-    from clusterctl.operations.cost import estimate_cost
-    from clusterctl.operations.selftest.run import plan_selftest
-
-    estimate = estimate_cost(context, plan_selftest(context))
+    estimate = estimate_selftest(context)
     if estimate:
         CostPrompt(as_json=as_json)(estimate)
     else:
-        confirm_or_abort(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
+        confirm_or_decline(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
 
 
 def _show_verdict(verdict: CheckResult, *, as_json: bool) -> None:

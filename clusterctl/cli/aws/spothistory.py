@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.arguments import json_option, region_option
+from clusterctl.cli.charts import text as price_text
+from clusterctl.cli.charts.svg import render_price_svg
 from clusterctl.cli.output import show_json
 from clusterctl.clock import utc_now
 from clusterctl.errors import UsageError
+from clusterctl.providers.ec2.pricing.spot_history import list_price_histories
+from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +46,7 @@ def _refuse_classic(_ctx: click.Context, parameter: click.Parameter, value: obje
     is_flag=False,
     flag_value="spothistory-{types}.svg",
     metavar="[FILE.svg]",
+    type=click.Path(),
     help="Draw them into a file, too; default: spothistory-TYPE.svg.",
 )
 @click.option("-v", "--vpc", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)
@@ -65,9 +70,6 @@ def spothistory(
     kinds = list(dict.fromkeys(types))
     began, ended = _parse_period(days, start, end)
     file = _plot_path(plot, kinds)
-    from clusterctl.providers.ec2.pricing.spot_history import list_price_histories
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
     histories = list_price_histories(aws, kinds, start=began, end=ended, zone=zone)
     if file:
@@ -111,8 +113,6 @@ def _plot_path(plot: str | None, kinds: Sequence[str]) -> Path | None:
 
 
 def _draw_plot(file: Path, histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
-    from clusterctl.cli.charts.svg import render_price_svg
-
     try:
         file.write_text(render_price_svg(histories, place=place, start=start, end=end), encoding="utf-8")
     except OSError as exc:
@@ -120,8 +120,6 @@ def _draw_plot(file: Path, histories: Sequence[PriceHistory], *, place: str, sta
 
 
 def _show_prices(histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
-    from clusterctl.cli.charts import text as price_text
-
     click.echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
     if _is_terminal():
         for line in price_text.draw_charts(histories, start=start, end=end):

@@ -8,8 +8,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_abort, show_items, show_json
-from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.cli.output import confirm_or_decline, show_items, show_json
+from clusterctl.errors import ClusterctlError
+from clusterctl.operations.account.volumes import add_volume, list_matching, refuse_reserved_tags, select_deletable
+from clusterctl.providers.ec2.account import volumes
+from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,16 +33,6 @@ _COLUMNS = {
     "encrypted": "ENCRYPTED",
     "created": "CREATED",
 }
-_FILTERS = {
-    "name": "tag:Name",
-    "volume_id": "volume-id",
-    "size": "size",
-    "status": "status",
-    "attach_status": "attachment.status",
-    "zone": "availability-zone",
-    "snapshot_id": "snapshot-id",
-}
-"""The name of EC2's filter for each of our options."""
 
 
 class VolumeId(click.ParamType[str]):
@@ -50,9 +43,6 @@ class VolumeId(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the volumes of the region, with their names; none where AWS does not answer at once."""
         del param
-        from clusterctl.providers.ec2.account import volumes
-        from clusterctl.wiring import ec2
-
         try:
             account = ec2.open_account(ctx.find_root().params.get("config"), ctx.params.get("region"), fail_fast=True)
             listed = volumes.list_volumes(account)
@@ -77,20 +67,14 @@ class VolumeId(click.ParamType[str]):
 @click.pass_context
 def listvolumes(ctx: click.Context, /, region: str | None, *, as_json: bool, show_deleted: bool, **chosen: Any) -> None:
     """List the EBS volumes of a region."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
-    filters = {_FILTERS[option]: (str(value),) for option, value in chosen.items() if option in _FILTERS and value}
-    for key, value in _parse_tags(chosen["marks"]).items():
-        filters |= {f"tag:{key}": (value,)} if value else {"tag-key": (*filters.get("tag-key", ()), key)}
-    hidden = set() if show_deleted or chosen["status"] else {"deleting", "deleted"}
-    listed = [volume for volume in volumes.list_volumes(aws, filters) if volume.state not in hidden]
+    own_tags = _parse_tags(chosen.pop("marks"))
+    any_filter = own_tags or any(chosen.values())
     show_items(
-        listed,
+        list_matching(aws, chosen, own_tags, show_deleted=show_deleted),
         _COLUMNS,
         as_json=as_json,
-        none=f"No such volumes in {aws.region}." if filters else f"No volumes in {aws.region}.",
+        none=f"No such volumes in {aws.region}." if any_filter else f"No volumes in {aws.region}.",
     )
 
 
@@ -114,19 +98,11 @@ def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
 @click.pass_context
 def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
     """Make a blank EBS volume of SIZE GB in ZONE. A cluster makes the file system when it mounts it first."""
-    from clusterctl.providers.ec2 import tags
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     own_tags = _parse_tags(chosen["marks"])
-    reserved = [key for key in own_tags if key.startswith(("aws:", tags.PREFIX))]
-    if reserved:
-        raise UsageError(f"the tag {reserved[0]} is not yours to set", remedy="give keys of your own")
-    marks = {**own_tags, tags.OWNER: ec2.owner_tag()}
-    marks |= {tags.NAME: chosen["name"]} if chosen["name"] else {}
+    refuse_reserved_tags(own_tags)
     aws = ec2.open_account(ctx.obj.config, volumes.region_of_zone(zone))
     wish = volumes.VolumeRequest(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
-    made = volumes.create_volume(aws, wish, resource_tags=marks)
+    made = add_volume(aws, wish, name=chosen["name"], own_tags=own_tags, owner=ec2.owner_tag())
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
         return
@@ -143,9 +119,6 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
 @click.pass_context
 def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
     """Let an EBS volume grow to SIZE GB where it is, while it is used. What is on it stays."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     before = volumes.resize_volume(ec2.open_account(ctx.obj.config, region), volume_id, size)
     click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
     click.echo(_explain_growth(before))
@@ -165,24 +138,14 @@ def _explain_growth(volume: ListedVolume) -> str:
 @click.pass_context
 def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, yes: bool) -> None:
     """Delete EBS volumes and all that is on them. One that is attached is refused, and then none is deleted."""
-    from clusterctl.providers.ec2.account import volumes
-    from clusterctl.wiring import ec2
-
     aws = ec2.open_account(ctx.obj.config, region)
-    existing = {volume.id: volume for volume in volumes.list_volumes(aws, {"volume-id": tuple(ids)})}
-    for volume in existing.values():
-        if volume.attachments:
-            holders = ", ".join(held.instance for held in volume.attachments)
-            raise UsageError(
-                f"{volume.id} is attached to {holders}",
-                remedy="stop or terminate the cluster that uses it, or detach it; then run the same command",
-            )
+    existing = select_deletable(aws, ids)
     if existing:
         description = ", ".join(
             f"{volume.id} ({volume.size_gb} GB{f', {volume.name}' if volume.name else ''})"
             for volume in existing.values()
         )
-        confirm_or_abort(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
+        confirm_or_decline(f"Delete {description} of {aws.region}, and all that is on it?", yes=yes)
     for id_ in ids:
         if id_ in existing:
             volumes.delete_volume(aws, id_)

@@ -9,7 +9,12 @@ import click
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
+from clusterctl.operations.access import read_command_log, show_service_logs
+from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
 from clusterctl.text import plural
+from clusterctl.wiring.client import warn_of_other_python
+from clusterctl.wiring.clusters import known_clusters, resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from clusterctl.operations.status import ClusterStatus
@@ -21,10 +26,6 @@ if TYPE_CHECKING:
 @click.pass_context
 def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
     """List the clusters and their nodes."""
-    from clusterctl.operations.status import list_clusters
-    from clusterctl.wiring.clusters import known_clusters, resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     with Output(as_json=as_json) as output:
         chosen = [resolve_cluster(name) for name in names] or list(known_clusters(output))
         contexts = [lenient_context(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
@@ -40,15 +41,13 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
 
 def _status_json(status: ClusterStatus) -> dict[str, object]:
     master = next((node for node in status.nodes if node.is_master), None)
-    counts = [status.engine_count(node.alias) for node in status.nodes]
-    known = [count for count in counts if count is not None]
     published = {connection.name: connection for connection in status.published}
     return {
         "name": status.name,
         "provider": status.provider,
         "state": status.state,
         "master": master.address if master else None,
-        "engines": sum(known) if known or status.lacks_engines else None,
+        "engines": status.engines,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
         "cost": spending_json(status.spending),
@@ -68,10 +67,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
 
 
 def _show_status(status: ClusterStatus) -> None:
-    from clusterctl.operations.status import ENGINES_ITEM
-
-    facts = _status_json(status)
-    engines = "unknown" if facts["engines"] is None else "no" if status.lacks_engines else facts["engines"]
+    engines = "unknown" if status.engines is None else "no" if status.lacks_engines else status.engines
     others = [f"{status.count_all(item)} {item}" for item in status.counted_items() if item != ENGINES_ITEM]
     what = ", ".join([plural(len(status.nodes), "node"), f"{engines} {ENGINES_ITEM}", *others])
     click.echo(f"{status.name}: {status.state}, {what} ({status.provider})")
@@ -103,37 +99,25 @@ def _show_status(status: ClusterStatus) -> None:
 @click.pass_context
 def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
     """Show what every plugin sees of a cluster; exits with 1 if something is not as it should be."""
-    from clusterctl.operations.status import query_status as status_operation
-    from clusterctl.tunnel import process
-    from clusterctl.wiring.client import warn_of_other_python
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     cluster = resolve_cluster(name)
     with Output(as_json=as_json) as output:
         context, trouble = lenient_context(cluster, config_file=ctx.obj.config, report=output)
-        cluster_status = status_operation(context)
-    forwards = process.read_forwards(context.folder.path)
-    tunnel_state = ("up" if process.is_up(context.folder.path) else "down") if forwards else "not needed"
-    healthy = (
-        cluster_status.state == "running" and all(row.healthy for row in cluster_status.rows) and tunnel_state != "down"
-    )
+        health = query_health(context)
+    rows = health.status.rows
     if as_json:
-        rows = [{"node": r.node, "item": r.item, "value": r.value, "healthy": r.healthy} for r in cluster_status.rows]
-        show_json({**_status_json(cluster_status), "rows": rows, "tunnel": tunnel_state, "healthy": healthy})
+        facts = [{"node": r.node, "item": r.item, "value": r.value, "healthy": r.healthy} for r in rows]
+        answer = {"rows": facts, "tunnel": health.tunnel, "healthy": health.healthy}
+        show_json({**_status_json(health.status), **answer})
     else:
-        _show_status(cluster_status)
-        click.echo(f"tunnel: {tunnel_state}")
-        show_table(
-            ("NODE", "WHAT", "STATE", ""),
-            [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in cluster_status.rows],
-        )
+        _show_status(health.status)
+        click.echo(f"tunnel: {health.tunnel}")
+        show_table(("NODE", "WHAT", "STATE", ""), [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in rows])
         _show_warnings(*trouble.splitlines(), warn_of_other_python(cluster))
-        if not healthy:
+        if not health.healthy:
             click.echo(
                 f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
             )
-    return 0 if healthy else 1
+    return 0 if health.healthy else 1
 
 
 def _show_warnings(*troubles: str) -> None:
@@ -152,17 +136,10 @@ def _show_warnings(*troubles: str) -> None:
 @click.pass_context
 def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
     """Show the logs of the services on a node (default: the master), or what was run there."""
-    from clusterctl.operations.access import show_service_logs
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     cluster = resolve_cluster(name)
     with Output() as output:
         context, _ = lenient_context(cluster, config_file=ctx.obj.config, report=output)
-        alias = context.make_cluster(context.provider.nodes(cluster)).node(node or "master").alias
-        log = context.folder.log_file(alias)
         if commands:
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            click.echo("\n".join(text.splitlines()[-lines:]))
-            return
-        show_service_logs(context, alias, lines=lines, show=click.echo)
+            click.echo(read_command_log(context, node or "master", lines=lines))
+        else:
+            show_service_logs(context, node or "master", lines=lines, show=click.echo)

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.arguments import ClusterName, yes_option
+from clusterctl.cli.clusters.questions import ask_stop, ask_terminate
 from clusterctl.cli.clusters.start_report import show_started
-from clusterctl.cli.output import Output, confirm_or_abort
+from clusterctl.cli.output import Output, confirm_or_decline
+from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
+from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural
+from clusterctl.wiring.clusters import refuse_misspelt, resolve_cluster, split_known
+from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,19 +26,20 @@ if TYPE_CHECKING:
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
-    from clusterctl.operations.leave import stop_cluster as stop_operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
-    for name in names:
-        resolve_cluster(name)
-    confirm_or_abort(f"Stop {', '.join(names)}?", yes=yes)
-    for name in names:
-        with Output() as output:
-            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+    output = Output()
+    with output:
+        contexts = [
+            lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output, ending=True)
+            for name in names
+        ]
+    if not yes:
+        confirm_or_decline(ask_stop([count_losses(context) for context, _ in contexts]), yes=False)
+    for context, trouble in contexts:
+        name = context.name
+        with output:
             context.warn_of(trouble)
             context.report.say(f"Stopping {name}")
-            stopped = stop_operation(context)
+            stopped = stop_cluster(context)
         click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
 
 
@@ -42,17 +48,13 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str]) -> int:
     """Boot the nodes anew, or power them off and on again, and let them join."""
-    from clusterctl.operations.restart import restart_cluster as restart_operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     ok = True
     for name in names:
         resolve_cluster(name)
         with Output() as output:
             context = load_context(name, config_file=ctx.obj.config, report=output)
             context.report.say(f"Restarting {name}")
-            started = restart_operation(context)
+            started = restart_cluster(context)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok
     return 0 if ok else 1
@@ -64,26 +66,23 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
 @yes_option
 @click.pass_context
 def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
-    """End the nodes and everything on them, for good. A cluster that is gone already is success."""
-    from clusterctl import planning
-    from clusterctl.operations.leave import terminate_cluster as terminate_operation
-    from clusterctl.wiring.clusters import known_clusters
-    from clusterctl.wiring.context import lenient_context
-
-    for name in names:
-        planning.check_name(name)
-    known = known_clusters()
-    if any(name in known for name in names):
-        confirm_or_abort(f"End {', '.join(name for name in names if name in known)} and everything on it?", yes=yes)
-    for name in names:
-        with Output() as output:
-            context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+    """End the nodes and everything on them, for good. A cluster that was ended before is success."""
+    existing, misspelt = split_known(names)
+    output = Output()
+    with output:
+        contexts = {
+            name: lenient_context(name, config_file=ctx.obj.config, report=output, ending=True) for name in names
+        }
+    if existing and not yes:
+        confirm_or_decline(ask_terminate([count_losses(contexts[name][0]) for name in existing]), yes=False)
+    for name, (context, trouble) in contexts.items():
+        with output:
             context.warn_of(trouble)
-            if name in known:
+            if name in existing:
                 context.report.say(f"Terminating {name}")
-            ended = terminate_operation(context, force=force)
-        click.echo(
-            f">>> {name} is gone ({plural(len(ended), 'node')})"
-            if name in known
-            else f">>> there is no {name}: nothing to end"
-        )
+            ended = terminate_cluster(context, force=force)
+        if name in existing:
+            click.echo(f">>> {name} is gone ({plural(len(ended), 'node')})")
+        elif name not in misspelt:
+            click.echo(f">>> there is no {name} any more: nothing to end")
+    refuse_misspelt(misspelt)

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import Dollars, buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.clusters.questions import ask_remove
 from clusterctl.cli.money import CostPrompt, estimate_json
-from clusterctl.cli.output import Output, confirm_or_abort, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.model import Market, NodeOverrides
+from clusterctl.operations.leave import count_losses, remove_nodes
+from clusterctl.operations.start import add_nodes
 from clusterctl.text import plural
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +68,6 @@ def addnode(
 
     What is said of the new nodes here is remembered for them: one that is lost is replaced by its like.
     """
-    from clusterctl.operations.start import add_nodes
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     resolve_cluster(name)
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, report=output)
@@ -97,7 +98,15 @@ def addnode(
     help="How many, the last ones.",
     show_default=True,
 )
-@click.option("-a", "--aliases", "--alias", "aliases", multiple=True, help="Which; may be repeated, or a comma list.")
+@click.option(
+    "-a",
+    "--aliases",
+    "--alias",
+    "aliases",
+    multiple=True,
+    type=NodeName(),
+    help="Which; may be repeated, or a comma list.",
+)
 @yes_option
 @json_option
 @click.pass_context
@@ -105,15 +114,14 @@ def removenode(
     ctx: click.Context, name: str, num_nodes: int, aliases: Sequence[str], *, yes: bool, as_json: bool
 ) -> None:
     """Let workers leave, and end them. The master stays."""
-    from clusterctl.operations.leave import remove_nodes
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     resolve_cluster(name)
     chosen = _split_aliases(aliases)
-    confirm_or_abort(f"Remove {', '.join(chosen) or f'{num_nodes} of the nodes'} from {name}?", yes=yes)
-    with Output(as_json=as_json) as output:
+    output = Output(as_json=as_json)
+    with output:
         context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+    if not yes:
+        confirm_or_decline(ask_remove(count_losses(context, chosen, count=num_nodes)), yes=False, err=as_json)
+    with output:
         context.warn_of(trouble)
         removed = remove_nodes(context, chosen, num_nodes)
     if as_json:

@@ -6,18 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import TemplateName, buy_option, cluster_argument, json_option
+from clusterctl.cli.arguments import (
+    KeySectionName,
+    PluginOption,
+    TemplateName,
+    buy_option,
+    cluster_argument,
+    json_option,
+)
 from clusterctl.cli.clusters.start_report import show_plan, show_started
 from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.nodes.access import log_in
 from clusterctl.cli.output import Output
-from clusterctl.errors import ProviderError, UsageError
+from clusterctl.errors import UsageError
+from clusterctl.operations.start import start_cluster
+from clusterctl.operations.start_plan import preview_start
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import load_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clusterctl.model import Plan
-    from clusterctl.operations.context import RunContext
-    from clusterctl.providers.money import Estimate
 
 # Option: (flags, cluster option it sets, help)
 _OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -36,6 +45,8 @@ _OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-N", "--subnet-id"), "subnet_id", "Subnet of the nodes."),
     (("--start-timeout",), "start_timeout", "Seconds after which missing nodes are given up."),
 )
+_COMPLETED = {"keyname": KeySectionName(), "userdata_scripts": click.Path()}
+"""The options whose values a TAB knows."""
 _FLAGS = (
     ("--force-spot-master/--no-spot-master", "force_spot_master", "Let the master be a spot instance too."),
     ("--public-ips/--no-public-ips", "public_ips", "Give the nodes public addresses."),
@@ -67,7 +78,7 @@ def _override_options(function: Any) -> Any:
             function
         )
     for flags, key, text in reversed(_OVERRIDES):
-        function = click.option(*flags, key, help=text)(function)
+        function = click.option(*flags, key, help=text, type=_COMPLETED.get(key))(function)
     for flags_text, key, text in reversed(_FLAGS):
         function = click.option(flags_text, key, default=None, help=text)(function)
     return function
@@ -87,6 +98,7 @@ def _override_options(function: Any) -> Any:
     "--set",
     "settings",
     metavar="PLUGIN.OPTION=VALUE",
+    type=PluginOption(),
     multiple=True,
     help="Set a plugin's option for this cluster.",
 )
@@ -116,46 +128,23 @@ def start(
 
     Run it again at any time: what runs is left alone, what is missing joins.
     """
-    from clusterctl import planning
-    from clusterctl.operations.plan import make_plan
-    from clusterctl.operations.start import start_cluster as start_operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-    from clusterctl.wiring.plugins import idle_plugins
-
-    planning.check_name(name)
     if no_create:
         resolve_cluster(name)
     changes = _collect_overrides(overrides, settings)
+    asking = CostPrompt(as_json=as_json)
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
-        idle = idle_plugins(context.settings, context.provider.facets)
-        _show_notes(output, (*context.settings.notes, *idle))
-        if dry_run:
-            wanted = context.folder.wanted_nodes() or planning.node_aliases(context.settings.cluster.cluster_size)
-            plan = make_plan(context, wanted)
-            show_plan(plan, _estimate_plan(context, plan), as_json=as_json)
-            return 0
+        for note in context.notes:
+            output.note(f"note: {note}")
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
-        asking = CostPrompt(as_json=as_json)
-        started = start_operation(context, explicit_size=size, approve=None if yes else asking)
+        if dry_run:
+            show_plan(preview_start(context, explicit_size=size), as_json=as_json)
+            return 0
+        started = start_cluster(context, explicit_size=size, approve=None if yes else asking)
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
     if login_master:
-        from clusterctl.cli.nodes.access import log_in
-
         return log_in(ctx, name, "master", user=None, command=())
     return 0 if started.ok else 1
-
-
-def _estimate_plan(context: RunContext, plan: Plan) -> Estimate | None:
-    """Return the cost of the plan; None also where the prices are unavailable, which a dry run survives."""
-    from clusterctl.operations.cost import estimate_cost
-
-    try:
-        return estimate_cost(context, plan)
-    except ProviderError as exc:
-        context.report.warn(f"what it would cost is not known: {exc.message}")
-        return None
 
 
 def _collect_overrides(overrides: Mapping[str, Any], settings: Sequence[str]) -> dict[str, str]:
@@ -167,8 +156,3 @@ def _collect_overrides(overrides: Mapping[str, Any], settings: Sequence[str]) ->
             raise UsageError(f"--set {setting}: not understood", remedy="write --set PLUGIN.OPTION=VALUE")
         changes[option.strip().lower()] = value.strip()
     return changes
-
-
-def _show_notes(output: Output, notes: Sequence[str]) -> None:
-    for note in notes:
-        output.note(f"note: {note}")

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from clusterctl.cli.money import estimate_json, estimate_lines
 from clusterctl.cli.output import connections_json, show_json, show_table
+from clusterctl.operations.start import timings_document
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from clusterctl.model import Plan
     from clusterctl.operations.start import StartResult
+    from clusterctl.operations.start_plan import StartPreview
     from clusterctl.providers.money import Estimate
 
 
-def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
+def show_plan(preview: StartPreview, *, as_json: bool) -> None:
     """Show what `start` would do, and what it would cost."""
-    from dataclasses import asdict
-
+    plan, estimate = preview.plan, preview.estimate
     if as_json:
-        show_json({**asdict(plan), "estimate": estimate_json(estimate)})
+        show_json({**asdict(plan), "existing": preview.existing, "estimate": estimate_json(estimate)})
         return
     click.echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
     show_table(
@@ -31,6 +32,8 @@ def show_plan(plan: Plan, estimate: Estimate | None, *, as_json: bool) -> None:
     click.echo(f"plugins:   {', '.join(plan.plugins)}")
     click.echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
     click.echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
+    if preview.existing:
+        click.echo(f"there already: {', '.join(preview.existing)}")
     for line in estimate_lines(estimate) if estimate else ():
         click.echo(line)
     click.echo("nothing was created: this was a dry run")
@@ -45,8 +48,6 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
         as_json: whether to print JSON, for programs.
         timings: whether to show the steps and their times too.
     """
-    from clusterctl.operations.start import timings_document as timings_of
-
     client = next((c for c in started.published if c.name == "client"), None)
     notebook = next((c for c in started.published if c.name == "notebook"), None)
     if as_json:
@@ -62,7 +63,7 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
             "connections": connections_json(started.published),
             "estimate": estimate_json(estimate),
         }
-        show_json({**answer, **(timings_of(started) if timings else {"seconds": round(started.seconds, 3)})})
+        show_json({**answer, **(timings_document(started) if timings else {"seconds": round(started.seconds, 3)})})
         return
     if timings:
         _show_timings(started)

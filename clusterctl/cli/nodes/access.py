@@ -11,7 +11,10 @@ import click
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
+from clusterctl.operations import access
 from clusterctl.text import clean_text, plural
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,35 +26,16 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """Everything after the cluster's name belongs to the command on the node."""
 
 
-def _join_words(words: Sequence[str]) -> str:
-    """Return the words after the cluster's name as a shell command, without a leading ``--``."""
-    from clusterctl.remote.base import join_command
-
-    own = tuple(words[1:] if words[:1] == ("--",) else words)
-    return join_command(own) if own else ""
-
-
 def _load_context(ctx: click.Context, name: str, output: Output) -> RunContext:
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import lenient_context
-
     return lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output)[0]
 
 
 def log_in(ctx: click.Context, name: str, node: str, *, user: str | None, command: Sequence[str]) -> int:
     """Open a shell on a node, or run one command. Return its exit status."""
-    from clusterctl.operations.access import open_node
-
-    words = _join_words(command)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
     with Output() as output:
-        cluster, target = open_node(_load_context(ctx, name, output), node, user=user)
-    try:
-        remote = cluster.on(target)
-        if not words or (sys.stdin.isatty() and sys.stdout.isatty()):
-            return remote.shell(words)
-        return pass_bytes_on(remote.start_command(words))
-    finally:
-        cluster.close()
+        context = _load_context(ctx, name, output)
+    return access.log_in(context, node, command, user=user, pass_on=None if interactive else pass_bytes_on)
 
 
 @click.command(context_settings=_PASS_ON)
@@ -90,12 +74,10 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
 @click.pass_context
 def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
     """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
-    from clusterctl.operations.access import run_on_nodes
-
     as_json = bool(options["as_json"])
     printed = CollectedOutput() if as_json else PrefixedOutput()
     with Output(as_json=as_json) as output:
-        statuses = run_on_nodes(_load_context(ctx, name, output), _join_words(command), nodes, printed)
+        statuses = access.run_on_nodes(_load_context(ctx, name, output), command, nodes, printed)
     if isinstance(printed, CollectedOutput):
         show_json([{"node": alias, "status": status, **printed.of(alias)} for alias, status in statuses.items()])
     failed = [alias for alias, status in statuses.items() if status]
@@ -122,7 +104,7 @@ _copied_user = click.option("-u", "--user", help="As this user; default: the clu
 @_copied_user
 @json_option
 @cluster_argument
-@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True)
+@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True, type=click.Path())
 @click.pass_context
 def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
     """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home.
@@ -130,10 +112,9 @@ def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     With a slash at its end REMOTE is a folder that all goes into. Without one a folder becomes REMOTE: where there is
     one already, its files are replaced and its others stay.
     """
-    from clusterctl.operations.access import copy_to_nodes
 
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
-        return copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
+        return access.copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
 
     return _copy(ctx, name, paths, nodes, copy, to="to", as_json=options["as_json"])
 
@@ -143,7 +124,7 @@ def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
 @_copied_user
 @json_option
 @cluster_argument
-@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True)
+@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True, type=click.Path())
 @click.pass_context
 def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
     """Copy files and folders from a node. REMOTE may have wildcards.
@@ -151,12 +132,11 @@ def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     With a slash at its end LOCAL is a folder that all goes into. Without one a folder becomes LOCAL: where there is one
     already, its files are replaced and its others stay. From several nodes each goes into LOCAL/NODE.
     """
-    from clusterctl.operations.access import copy_from_nodes
 
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
         # A Path has no slash at its end.
         target = Path(paths[-1], ".") if paths[-1].endswith("/") else Path(paths[-1])
-        return copy_from_nodes(context, aliases, paths[:-1], target, user=options["user"])
+        return access.copy_from_nodes(context, aliases, paths[:-1], target, user=options["user"])
 
     return _copy(ctx, name, paths, nodes, copy, to="from", as_json=options["as_json"])
 

@@ -6,7 +6,9 @@ import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
 from clusterctl.cli.output import connections_json, show_connections, show_json
-from clusterctl.errors import StateError
+from clusterctl.operations.access import open_notebook, renew_tunnel
+from clusterctl.wiring.client import connect_client
+from clusterctl.wiring.clusters import cluster_folder
 
 
 @click.command()
@@ -15,30 +17,17 @@ from clusterctl.errors import StateError
 @json_option
 def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
     """Bring the tunnel to a cluster back. `start` leaves it up, and it reconnects by itself."""
-    from clusterctl.journal import ClusterFolder
-    from clusterctl.tunnel import process as tunnels
-    from clusterctl.tunnel import publish
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.local_paths import home_folder
-
-    folder = ClusterFolder(home_folder(), resolve_cluster(name))
-    published = publish.read_published(folder)
-    forwards = tunnels.read_forwards(folder.path)
-    if close:
-        tunnels.stop_process(folder.path)
-    elif forwards:
-        tunnels.reopen_tunnel(folder.path)
-    up = tunnels.is_up(folder.path)
+    state = renew_tunnel(cluster_folder(name), close=close)
     if as_json:
-        ports = [{"local_port": f.local_port, "host": f.host, "port": f.port} for f in forwards]
-        answer = {"name": folder.name, "needed": bool(forwards), "up": up, "forwards": ports}
-        show_json({**answer, "connections": connections_json(published)})
+        ports = [{"local_port": f.local_port, "host": f.host, "port": f.port} for f in state.forwards]
+        answer = {"name": state.cluster, "needed": bool(state.forwards), "up": state.up, "forwards": ports}
+        show_json({**answer, "connections": connections_json(state.published)})
         return
-    if not forwards:
-        click.echo(f">>> {folder.name} needs no tunnel: its ports are on this computer")
+    if not state.forwards:
+        click.echo(f">>> {state.cluster} needs no tunnel: its ports are on this computer")
     else:
-        click.echo(f">>> the tunnel of {folder.name} is {'up' if up else 'down'}: {len(forwards)} ports")
-    show_connections(published)
+        click.echo(f">>> the tunnel of {state.cluster} is {'up' if state.up else 'down'}: {len(state.forwards)} ports")
+    show_connections(state.published)
 
 
 @click.command()
@@ -46,8 +35,6 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
 @click.option("-e", "--execute", metavar="CODE", help="Run this with `client` and `view` ready, and exit.")
 def connect(name: str | None, execute: str | None) -> None:
     """Open an IPython shell with `client`, `view` and the %px magics ready."""
-    from clusterctl.wiring.client import connect_client
-
     client = connect_client(name)
     names = {"client": client, "view": client[:], "lview": client.load_balanced_view()}
     if execute is not None:
@@ -69,21 +56,8 @@ def connect(name: str | None, execute: str | None) -> None:
 @json_option
 def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
     """Print the URL of the cluster's notebook."""
-    from clusterctl.journal import ClusterFolder
-    from clusterctl.tunnel import process as tunnels
-    from clusterctl.tunnel import publish
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.local_paths import home_folder
-
-    folder = ClusterFolder(home_folder(), resolve_cluster(name))
-    url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
-    if url is None:
-        raise StateError(
-            f"{folder.name} has no notebook",
-            remedy=f"`clusterctl start --set ipcluster.enable_notebook=yes {folder.name}` adds one,"
-            " or set ENABLE_NOTEBOOK = True in [plugin ipcluster]",
-        )
-    tunnels.reopen_tunnel(folder.path)
+    folder = cluster_folder(name)
+    url = open_notebook(folder)
     if as_json:
         show_json({"name": folder.name, "url": url})
     else:

@@ -6,6 +6,9 @@ import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
 from clusterctl.cli.output import Output, show_json
+from clusterctl.operations.firewall import allow_this_computer as operation
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import load_context
 
 
 @click.command("allow-me")
@@ -17,10 +20,6 @@ def allow_me(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
 
     For clusters on EC2, when you have gone elsewhere. Who else may log in is in ALLOW_FROM of the template.
     """
-    from clusterctl.operations.firewall import allow_this_computer as operation
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     cluster = resolve_cluster(name)
     with Output(as_json=as_json) as output:
         allowed = operation(load_context(cluster, config_file=ctx.obj.config, report=output))

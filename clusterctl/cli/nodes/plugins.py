@@ -6,20 +6,20 @@ import inspect
 
 import click
 
-from clusterctl.cli.arguments import json_option, optional_cluster
+from clusterctl.cli.arguments import PluginName, json_option, optional_cluster
 from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.plugin import hookspecs
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import load_context
 
 
 @click.command()
-@click.argument("plugin")
+@click.argument("plugin", type=PluginName())
 @optional_cluster
 @click.pass_context
 def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
     """Run one plugin on a cluster; without a name, on the one that is up."""
-    from clusterctl.operations.run_plugin import run_plugin
-    from clusterctl.wiring.clusters import resolve_cluster
-    from clusterctl.wiring.context import load_context
-
     cluster = resolve_cluster(name)
     with Output() as output:
         context = load_context(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
@@ -33,36 +33,24 @@ def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
 @json_option
 def plugins(*, hooks: bool, as_json: bool) -> None:
     """List the installed plugins and their options."""
-    from clusterctl.plugin import hookspecs, loader
-
     if hooks:
-        promises = [
-            (name, inspect.getdoc(spec) or "")
-            for name, spec in vars(hookspecs).items()
-            if name.startswith("clusterctl_")
-        ]
-        if as_json:
-            show_json([{"hook": name, "promise": doc} for name, doc in promises])
-        else:
-            show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in promises])
+        _show_hooks(as_json=as_json)
         return
-    rows = []
-    for name, plugin in loader.installed_plugins().items():
-        options = loader.options_model(plugin).model_fields
-        rows.append((name, (inspect.getdoc(plugin) or "").splitlines()[0], options))
+    from clusterctl.wiring.plugins import describe_plugins  # late: see wiring/settings.py
+
+    installed = describe_plugins()
     if as_json:
-        show_json(
-            [
-                {
-                    "name": name,
-                    "does": does,
-                    "options": {key: field.description for key, field in options.items()},
-                }
-                for name, does, options in rows
-            ]
-        )
+        show_json([{"name": plugin.name, "does": plugin.summary, "options": plugin.options} for plugin in installed])
     else:
-        show_table(
-            ("PLUGIN", "DOES", "OPTIONS"),
-            [(name, does, ", ".join(options) or "-") for name, does, options in rows],
-        )
+        rows = [(plugin.name, plugin.summary, ", ".join(plugin.options) or "-") for plugin in installed]
+        show_table(("PLUGIN", "DOES", "OPTIONS"), rows)
+
+
+def _show_hooks(*, as_json: bool) -> None:
+    promises = [
+        (name, inspect.getdoc(spec) or "") for name, spec in vars(hookspecs).items() if name.startswith("clusterctl_")
+    ]
+    if as_json:
+        show_json([{"hook": name, "promise": doc} for name, doc in promises])
+    else:
+        show_table(("HOOK", "PROMISE"), [(name, doc.splitlines()[0]) for name, doc in promises])

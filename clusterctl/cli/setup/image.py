@@ -10,14 +10,16 @@ from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
-from clusterctl.clock import Stopwatch
-from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.errors import ClusterctlError
+from clusterctl.operations.image import BUILDER_PREFIX, bake_image, build_base_image, list_baked_images
+from clusterctl.providers.base import ImageSource
+from clusterctl.wiring.context import load_context
+from clusterctl.wiring.providers import base_image_provider, image_providers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.providers.base import Image
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,7 +33,7 @@ class ImageName(click.ParamType[str]):
         """Return the baked images; none where no provider answers."""
         del ctx, param
         try:
-            names = [image.name for _, image in _list_baked()]
+            names = [baked.image.name for baked in list_baked_images(image_providers(), _show_warning)]
         except ClusterctlError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -56,19 +58,9 @@ def image() -> None:
 @json_option
 def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: str, *, as_json: bool) -> None:
     """Build the image of Docker nodes, on this computer."""
-    from clusterctl.providers.base import ImageSource
-    from clusterctl.wiring.providers import base_image_provider
-
-    if base and rootfs:
-        raise UsageError("--base and --rootfs: an image is built on one of them", remedy="leave one of them out")
-    missing = [str(path) for path in (*certificates, *([rootfs] if rootfs else [])) if not path.is_file()]
-    if missing:
-        raise UsageError(f"there is no file {', '.join(missing)}", remedy="correct the path")
-    watch = Stopwatch()
     source = ImageSource(base=base, rootfs=rootfs, certificates=tuple(certificates), name=name)
     with Output(as_json=as_json) as output:
-        built = base_image_provider().build_image(source, output)
-    seconds = watch.elapsed_s
+        built, seconds = build_base_image(base_image_provider(), source, output)
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
     else:
@@ -92,15 +84,10 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 
     Where the node that it is made on costs money, it says what and asks first.
     """
-    from clusterctl import planning
-    from clusterctl.operations.image import BUILDER_PREFIX
-    from clusterctl.operations.image import bake_image as bake_operation
-    from clusterctl.wiring.context import load_context
-
-    builder = planning.check_name(f"{BUILDER_PREFIX}{name}")
+    builder = f"{BUILDER_PREFIX}{name}"
     with Output(as_json=as_json) as output:
         context = load_context(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_operation(context, approve=None if yes else CostPrompt(as_json=as_json))
+        baked = bake_image(context, approve=None if yes else CostPrompt(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:
@@ -113,25 +100,25 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the baked images."""
-    images = _list_baked()
+    listed = list_baked_images(image_providers(), _show_warning)
     if as_json:
         show_json(
             [
                 {
-                    "name": image.name,
-                    "provider": provider,
-                    "base": image.base,
-                    "content": image.content,
-                    "size_gb": round(image.size_gb, 3),
-                    "made": image.made,
+                    "name": baked.image.name,
+                    "provider": baked.provider,
+                    "base": baked.image.base,
+                    "content": baked.image.content,
+                    "size_gb": round(baked.image.size_gb, 3),
+                    "made": baked.image.made,
                 }
-                for provider, image in images
+                for baked in listed
             ]
         )
-    elif not images:
+    elif not listed:
         click.echo("No baked images. `clusterctl image bake NAME` makes one.")
     else:
-        rows = [(image.name, provider, f"{image.size_gb:.2f} GB", image.made) for provider, image in images]
+        rows = [(b.image.name, b.provider, f"{b.image.size_gb:.2f} GB", b.image.made) for b in listed]
         show_table(("IMAGE", "PROVIDER", "SIZE", "MADE"), rows)
 
 
@@ -140,34 +127,16 @@ def list_(*, as_json: bool) -> None:
 @yes_option
 def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""
-    from clusterctl.wiring.providers import image_providers
-
-    owners = {image.name: provider for provider, image in _list_baked()}
-    known = [name for name in names if name in owners]
+    owners = image_providers()
+    holders = {baked.image.name: owners[baked.provider] for baked in list_baked_images(owners, _show_warning)}
+    known = [name for name in names if name in holders]
     if known:
-        confirm_or_abort(f"Delete {', '.join(known)}?", yes=yes)
+        confirm_or_decline(f"Delete the images {', '.join(known)}? Nodes that run go on. Go on?", yes=yes)
     for name in names:
-        if name in owners:
-            image_providers()[owners[name]].remove_image(name)
-        click.echo(f">>> {name} is gone" if name in owners else f">>> there is no baked image {name}")
+        if name in holders:
+            holders[name].remove_image(name)
+        click.echo(f">>> {name} is gone" if name in holders else f">>> there is no baked image {name}")
 
 
-def _list_baked() -> list[tuple[str, Image]]:
-    """Return every baked image, with the name of its provider.
-
-    A provider that does not answer causes a warning, and hides no images of the others.
-    """
-    from clusterctl.wiring.providers import image_providers
-
-    images: list[tuple[str, Image]] = []
-    errors: list[ClusterctlError] = []
-    for name, owner in image_providers().items():
-        try:
-            images += [(name, image) for image in owner.list_images()]
-        except ProviderError as exc:
-            errors.append(exc)
-    if errors and not images:
-        raise errors[0]
-    for error in errors:
-        click.echo(f"*** WARNING - {error.message}", err=True)
-    return images
+def _show_warning(text: str) -> None:
+    click.echo(f"*** WARNING - {text}", err=True)

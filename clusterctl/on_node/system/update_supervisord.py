@@ -23,7 +23,8 @@ class LocalTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         """Connect to the socket, whatever the host is called."""
-        connection = http.client.HTTPConnection(host)
+        name, self._extra_headers, _ = self.get_host_info(host)
+        connection = http.client.HTTPConnection(name)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(self._path)
         return connection
@@ -48,6 +49,7 @@ def update(supervisor: Any, services: list[str]) -> None:
 
 
 def main(values: dict[str, Any]) -> None:
-    """Update the supervisord behind `socket`; `services` are to run."""
-    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=LocalTransport(values["socket"]))
+    """Update the supervisord behind `socket`, whose name and password are `login`; `services` are to run."""
+    login = values["login"]
+    proxy = xmlrpc.client.ServerProxy(f"http://{login}:{login}@localhost", transport=LocalTransport(values["socket"]))
     update(proxy.supervisor, values["services"])

@@ -19,11 +19,14 @@ def prepare() -> None:
     lean_imports.import_controller()
     gc.freeze()  # eight copies of this process share it
     gc.enable()
-    from .patches import database_wait, heartbeats, hub
+    from ipyparallel.controller.app import Session
+
+    from .patches import database_wait, heartbeats, hub, signing_notice
 
     database_wait.apply()
     hub.apply()
     heartbeats.apply()
+    signing_notice.apply(Session)
 
 
 def main(values: dict[str, Any]) -> None:

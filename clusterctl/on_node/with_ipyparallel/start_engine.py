@@ -19,13 +19,14 @@ def load() -> None:
 
     lean_imports.import_debugger()
     lean_imports.import_ipyparallel()
-    from ipyparallel.engine import app  # noqa: F401  while nobody looks for garbage
+    from ipyparallel.engine import app  # while nobody looks for garbage
 
     gc.freeze()
     gc.enable()
-    from .patches import nanny
+    from .patches import nanny, signing_notice
 
     nanny.apply()
+    signing_notice.apply(app.Session)
 
 
 def take_over(number: str, connection_file: str) -> None:

@@ -9,6 +9,7 @@ from clusterctl import planning
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import Market
+from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.selftest.checks import CHECKS, Check, CheckFailedError, require_that
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Plan
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.selftest.checks import CheckContext
+    from clusterctl.providers.money import Estimate
 
 NAME_PREFIX = "selftest-"
 """The prefix of the name of its cluster."""
@@ -65,6 +67,11 @@ def smallest_cluster_options(types: str = "", *, arch: str = "x86_64") -> dict[s
 def plan_selftest(context: RunContext) -> Plan:
     """Return the plan of the cluster that the self-test starts, to estimate its cost."""
     return make_plan(context, planning.node_aliases(context.settings.cluster.cluster_size))
+
+
+def estimate_selftest(context: RunContext) -> Estimate | None:
+    """Return the cost of the cluster that the self-test starts; None where nothing costs money."""
+    return estimate_cost(context, plan_selftest(context))
 
 
 def run_selftest(

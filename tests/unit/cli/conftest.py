@@ -122,6 +122,17 @@ def run(monkeypatch, capsys, tmp_path):
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def terminal(monkeypatch):
+    """Somebody sits there who types this."""
+
+    class Keyboard(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("io.StringIO", Keyboard)
+
+
 @pytest.fixture(scope="session")
 def sessions():
     """What the accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import ShellComplete
 
 from clusterctl import __version__
-from clusterctl.cli import main as main_module
-from clusterctl.cli.main import COMMANDS, GlobalOptions, cli
+from clusterctl.cli.commands import _OTHER_WORDS, COMMANDS, all_names
+from clusterctl.cli.main import GlobalOptions, cli
 from clusterctl.errors import ProviderError
 
-ALIASES = [(alias, name) for name, (_, _, aliases) in COMMANDS.items() for alias in aliases]
+ALIASES = [(alias, name) for name, entry in COMMANDS.items() for alias in entry.aliases]
 
 
 def command(name):
@@ -61,6 +60,39 @@ def test_an_unknown_command_is_answered_with_the_nearest(run, typed, meant):
     assert f"Did you mean '{meant}'?" in said.err
     assert said.err.startswith("error: ")
     assert "\ntry: " in said.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ls", "'listclusters' or 'listspots'"),
+        ("up", "'start'"),
+        ("down", "'stop' or 'terminate'"),
+        ("kill", "'terminate'"),
+        ("delete", "'terminate' or 'removenode'"),
+        ("DESTORY", "'terminate'"),
+        ("instances", "'listinstances'"),
+    ],
+)
+def test_words_of_other_tools_are_answered_with_ours(run, typed, meant):
+    said = run(typed, "lab")
+    assert said.status == 2
+    assert said.err.startswith(f"error: No such command '{typed}'. Did you mean {meant}?\n")
+
+
+def test_words_of_other_tools_are_no_commands_and_lead_to_some():
+    assert not set(_OTHER_WORDS) & set(all_names())
+    for commands in _OTHER_WORDS.values():
+        for words in commands:
+            name, *rest = words.split()
+            meant = command(name)
+            assert meant, words
+            assert all(
+                word in meant.commands
+                if isinstance(meant, click.Group)
+                else word in meant.get_help(click.Context(meant))
+                for word in rest
+            ), words
 
 
 def test_an_unknown_option_is_an_error_with_a_hint(run):
@@ -151,50 +183,9 @@ class TestErrors:
         assert signal.getsignal(signal.SIGHUP) is signal.default_int_handler
 
 
-class TestCompletion:
-    @pytest.fixture
-    def complete(self):
-        def complete(*words):
-            shell = ShellComplete(cli, {}, "clusterctl", "_CLUSTERCTL_COMPLETE")
-            return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
-
-        return complete
-
-    def test_of_commands(self, complete):
-        assert complete("st") == ["start", "stop", "status"]
-
-    def test_of_clusters_asks_no_provider(self, complete, run, laptop):
-        run("start", "mine", "-s", "1")
-        run("start", "yours", "-s", "1")
-        asked = len(laptop.provider.calls)
-        assert complete("terminate", "") == ["mine", "yours"]
-        assert complete("sshmaster", "m") == ["mine"]
-        assert len(laptop.provider.calls) == asked
-
-    def test_of_nodes_of_the_cluster_that_is_named(self, complete, run, laptop):
-        run("start", "mine", "-s", "3")
-        assert complete("sshnode", "mine", "node") == ["node001", "node002"]
-        assert complete("sshnode", "unknown", "") == []
-
-    def test_of_templates(self, complete, laptop):
-        assert complete("start", "-c", "") == ["small", "big"]
-        assert complete("start", "-c", "b") == ["big"]
-
-    def test_without_a_config_there_is_the_built_in_template(self, complete):
-        assert complete("start", "-c", "") == ["local"]
-        assert complete("terminate", "") == []
-
-    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-    def test_its_script_is_printed(self, run, shell, monkeypatch):
-        from click import shell_completion
-
-        monkeypatch.setattr(shell_completion.BashComplete, "_check_version", staticmethod(lambda: None))
-        said = run("completion", shell)
-        assert said.status == 0
-        assert "_CLUSTERCTL_COMPLETE" in said.out
-
-
-def test_the_commands_are_in_modules_that_exist():
-    for name, (module, _, _) in COMMANDS.items():
-        assert isinstance(command(name), click.Command), module
-    assert main_module.COMMANDS
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_and_the_commands_agree(name):
+    entry = COMMANDS[name]
+    assert isinstance(command(name), click.Command), entry.module
+    assert command(name).name == name
+    assert command(name).get_short_help_str(500) == entry.summary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from decimal import Decimal
 
 import pytest
@@ -18,17 +17,6 @@ from ...support.priced import PricedProvider, span
 def priced(laptop):
     laptop.provider = PricedProvider(name="local")
     return laptop
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """Somebody sits there who types this."""
-
-    class Keyboard(io.StringIO):
-        def isatty(self):
-            return True
-
-    monkeypatch.setattr("io.StringIO", Keyboard)
 
 
 class TestStart:

@@ -10,7 +10,8 @@ import click
 import pytest
 
 from clusterctl.cli import output as output_module
-from clusterctl.cli.output import Output, confirm_or_abort, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.errors import DeclinedError
 from clusterctl.secret import Secret
 from clusterctl.testing import FakeClock
 
@@ -78,18 +79,18 @@ def test_a_table_is_aligned_and_has_one_line_a_row(capsys):
 class TestConfirm:
     def test_yes_asks_nobody(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", None)
-        confirm_or_abort("Sure?", yes=True)
+        confirm_or_decline("Sure?", yes=True)
 
     def test_nobody_there_is_an_error_that_says_how_to_say_so(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         with pytest.raises(click.UsageError, match="--yes"):
-            confirm_or_abort("Sure?", yes=False)
+            confirm_or_decline("Sure?", yes=False)
 
     @pytest.mark.parametrize(("typed", "goes_on"), [("y\n", True), ("n\n", False), ("\n", False)])
     def test_a_person_is_asked(self, monkeypatch, typed, goes_on):
         monkeypatch.setattr(sys, "stdin", Terminal(typed))
         if goes_on:
-            confirm_or_abort("Sure?", yes=False)
+            confirm_or_decline("Sure?", yes=False)
         else:
-            with pytest.raises(click.Abort):
-                confirm_or_abort("Sure?", yes=False)
+            with pytest.raises(DeclinedError, match="nothing was changed"):
+                confirm_or_decline("Sure?", yes=False)

@@ -5,6 +5,7 @@ import pytest
 from clusterctl.config import loading
 from clusterctl.errors import ConfigError
 from clusterctl.options import CommaList, SecretText, Section
+from clusterctl.plugin.loader import find_plugin_class
 
 
 class Options(Section):
@@ -43,3 +44,22 @@ def test_a_secret_is_refused_on_the_command_line_and_not_repeated(load):
     (found,) = caught.value.problems
     assert "ipcluster.token: is a secret" in found
     assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("packges", "packages"), ("Ipcluster", "ipcluster"), ("nsf", "nfs"), ("mine2", "mine")]
+)
+def test_a_misspelt_section_is_answered_with_the_plugin_that_is_meant(tmp_path, written, meant):
+    """Whether that one is installed, or has a section of its own."""
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    def __init__(self, options):\n        pass\n\n    def clusterctl_join(self):\n        pass\n"
+    )
+    file = tmp_path / "config"
+    file.write_text(
+        "[cluster a]\nprovider = local\nplugins = ipcluster\n"
+        f"[plugin mine]\nsetup_class = {tmp_path}/mine.py:Mine\n[plugin {written}]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        loading.read_config(file, environ={}, find_plugin=find_plugin_class)
+    (problem,) = caught.value.problems
+    assert f"[plugin {written}]: unknown plugin {written} (did you mean {meant}?)" in problem

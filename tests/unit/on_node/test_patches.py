@@ -196,3 +196,35 @@ class TestDifference:
         outer.__wrapped__ = inner
         owner = SimpleNamespace(__name__="owner", known=outer)
         assert guards.difference(self.expected()._replace(owner=owner)) == ""
+
+
+class TestSigningNotice:
+    """CURVE authenticates and encrypts: no log shall begin with a line that calls this insecure."""
+
+    LOOK = (
+        "import logging, sys\nlogging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
+        "from jupyter_client.session import Session\nSession(key=b'')\n"
+        "logging.getLogger('traitlets').warning('another')"
+    )
+    APPLY = f"from jupyter_client.session import Session\nfrom {PATCHES} import signing_notice\n"
+
+    def test_the_notice_is_kept_out_and_what_else_is_logged_is_not(self, python):
+        assert "insecure" in python(self.LOOK)[1]
+        twice = "signing_notice.apply(Session)\n" * 2
+        assert python(f"{self.APPLY}{twice}{self.LOOK}")[:2] == (0, "another\n")
+
+    def test_the_log_of_an_application_is_meant_too(self, python):
+        code = (
+            f"{self.APPLY}signing_notice.apply(Session)\nfrom traitlets.config import Application\n"
+            "Application.instance().log.warning('another')\nSession(key=b'')"
+        )
+        _, _, log = python(code)
+        assert "another" in log
+        assert "insecure" not in log
+
+    def test_a_jupyter_client_that_is_another_one_is_left_alone(self, python):
+        change = "import jupyter_client.session as s; s.Session.__init__ = lambda self, **kwargs: self.key"
+        status, _, log = python(f"{change}\n{self.APPLY}signing_notice.apply(Session)")
+        assert status == 0
+        assert log.startswith("clusterctl: jupyter_client ")
+        assert "logs say that signing is disabled, though CURVE protects" in log

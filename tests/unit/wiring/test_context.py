@@ -12,6 +12,7 @@ from clusterctl.events import Reporter
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.start import start_cluster
+from clusterctl.plugin.host import PluginHost
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import FakeProvider, fake_node
 from clusterctl.wiring import clusters, providers
@@ -81,3 +82,77 @@ def test_a_config_that_names_another_provider_by_now_hides_no_nodes(fake, home, 
     folder.record("create", provider="docker", template="a", overrides={}, nodes=["master"])
     (home / "config").write_text("[cluster a]\nprovider = local\n")
     assert lenient_context("lab", config_file=None, report=Reporter(print))[0].provider is other
+
+
+class TestAConfigFileThatWasNamed:
+    """`-c FILE` of a start holds for the commands after it."""
+
+    @pytest.fixture
+    def start(self, fake):
+        """Start the cluster of this context, with fake nodes and without plugins."""
+        return lambda context: start_cluster(
+            replace(context, connector=fake.connector, plugin_host=PluginHost(()), report=Reporter(print))
+        )
+
+    @pytest.fixture
+    def started(self, start, home, tmp_path):
+        """A cluster that was started with a file of another place, from a template that only this file has."""
+        (home / "config").write_text("[cluster usual]\nprovider = local\n")
+        file = tmp_path / "elsewhere.ini"
+        file.write_text("[cluster special]\nprovider = local\ncluster_size = 1\n")
+        start(load_context("lab", config_file=str(file), report=Reporter(print)))
+        return file
+
+    def test_is_read_by_every_later_command(self, start, started):
+        context, trouble = lenient_context("lab", config_file=None, report=Reporter(print))
+        assert (context.settings.path, context.settings.template, trouble) == (started, "special", "")
+        start(context)
+        assert load_context("lab", config_file=None, report=Reporter(print)).settings.path == started
+
+    def test_comes_before_the_one_of_the_environment_and_after_one_that_is_named_now(self, started, home, monkeypatch):
+        monkeypatch.setenv("CLUSTERCTL_CONFIG", str(home / "config"))
+        assert load_context("lab", config_file=None, report=Reporter(print)).settings.path == started
+        now = load_context("lab", config_file=str(home / "config"), report=Reporter(print), template="usual")
+        assert now.settings.path == home / "config"
+        assert load_context("other", config_file=None, report=Reporter(print)).settings.path == home / "config"
+
+    def test_by_the_environment_is_remembered_too(self, start, tmp_path, monkeypatch):
+        file = tmp_path / "elsewhere.ini"
+        file.write_text("[cluster special]\nprovider = local\ncluster_size = 1\n")
+        monkeypatch.setenv("CLUSTERCTL_CONFIG", str(file))
+        start(load_context("lab", config_file=None, report=Reporter(print)))
+        monkeypatch.delenv("CLUSTERCTL_CONFIG")
+        assert load_context("lab", config_file=None, report=Reporter(print)).settings.template == "special"
+
+    def test_with_a_relative_path_is_found_from_everywhere(self, start, started, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        start(load_context("lab", config_file="elsewhere.ini", report=Reporter(print)))
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path / "below")
+        assert load_context("lab", config_file=None, report=Reporter(print)).settings.path == started
+
+    def test_and_is_gone_is_said_and_ends_no_other_way(self, started):
+        started.unlink()
+        with pytest.raises(ConfigError, match=f"lab was started with the config file {started}, which is not there"):
+            load_context("lab", config_file=None, report=Reporter(print))
+        assert "is not there" in lenient_context("lab", config_file=None, report=Reporter(print))[1]
+
+    def test_usual_one_is_not_remembered_and_may_move(self, start, home):
+        (home / "config").write_text("[cluster usual]\nprovider = local\ncluster_size = 1\n")
+        start(load_context("lab", config_file=None, report=Reporter(print)))
+        assert ClusterFolder(home, "lab").last_config() is None
+
+
+def test_what_the_last_start_said_and_no_longer_holds_is_not_called_a_command_line(fake, home):
+    (home / "config").write_text("[cluster a]\nprovider = local\n")
+    folder = ClusterFolder(home, "lab")
+    folder.ensure_exists()
+    overrides = {"cluster_size": "many", "ipcluster.enable_curve": "perhaps"}
+    folder.record("create", provider="local", template="gone", overrides=overrides, nodes=["master"])
+    with pytest.raises(ConfigError) as caught:
+        load_context("lab", config_file=None, report=Reporter(print))
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == ["last start"] * 2
+    assert "-c FILE" in caught.value.remedy
+    with pytest.raises(ConfigError) as caught:
+        load_context("lab", config_file=None, report=Reporter(print), template="a", overrides={"cluster_size": "x"})
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == {"command line", "last start"}

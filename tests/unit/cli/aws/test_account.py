@@ -85,14 +85,14 @@ class TestInstances:
 
 class TestSpotRequests:
     def test_open_ones_are_shown_and_closed_ones_if_asked_for(self, run, cloud, ec2):
-        assert run("ls").out == "No requests for spot instances in us-east-1.\n"
+        assert run("listspots").out == "No requests for spot instances in us-east-1.\n"
         instance = launch(cloud, market={"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.10"}})
         (found,) = run("listspots", "--json").json
         assert (found["instance"], found["type"], found["kind"]) == (instance, "c5.large", "one-time")
         assert float(found["max_price_usd"]) == 0.1
         ec2.terminate_instances(InstanceIds=[instance])
-        assert found["id"] not in run("ls").out
-        assert found["id"] in run("ls", "-c").out
+        assert found["id"] not in run("listspots").out
+        assert found["id"] in run("listspots", "-c").out
 
 
 class TestConsole:

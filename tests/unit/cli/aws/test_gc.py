@@ -69,7 +69,10 @@ def test_it_asks_and_without_an_answer_nothing_is_ended(run, cloud):
     make(cloud)
     said = run("gc")
     assert said.status == 2
-    assert "End 2 things? Nobody is here to answer" in said.err
+    assert (
+        "End 2 things? 1 volume, 1 security group go for good, with all that is on them. Go on? Nobody is here"
+        in said.err
+    )
     assert len(list(left(cloud, HERE))) == 2
 
 

@@ -64,7 +64,7 @@ class TestStart:
         assert "lab: 2 nodes from the provider local, user me" in said.out
         assert "node001" in said.out
         assert "plugins:   packages, engines" in said.out
-        assert laptop.provider.calls == []
+        assert laptop.provider.calls == ["check lab"]
         assert not (laptop.home / "clusters").exists()
         assert [n["alias"] for n in run("start", "-v", "lab", "--json").json["nodes"]] == [
             "master",
@@ -149,9 +149,26 @@ class TestTerminate:
         assert run("terminate", "lab").status == 2
         assert len(laptop.provider.nodes()) == 3
 
-    def test_one_that_is_gone_is_success_without_a_question(self, run, laptop):
-        said = run("terminate", "lab")
-        assert (said.status, said.out) == (0, ">>> there is no lab: nothing to end\n")
+    def test_one_that_was_ended_before_is_success_without_a_question(self, run, up, laptop):
+        assert run("terminate", "-y", "lab").status == 0
+        for _ in range(2):
+            said = run("terminate", "lab")
+            assert (said.status, said.out) == (0, ">>> there is no lab any more: nothing to end\n")
+
+    def test_one_that_never_was_is_a_misspelt_name(self, run, up, laptop):
+        for _ in range(2):
+            said = run("terminate", "--yes", "labb")
+            assert said.status == 2
+            assert said.err == "error: there is no cluster labb\ntry: did you mean lab?\n"
+        assert len(laptop.provider.nodes()) == 3
+        assert not (laptop.home / "clusters" / "labb").exists()
+
+    def test_a_misspelt_name_keeps_no_other_cluster_up(self, run, up, laptop):
+        said = run("terminate", "--yes", "labb", "lab")
+        assert said.status == 2
+        assert ">>> lab is gone (3 nodes)" in said.out
+        assert "there is no cluster labb" in said.err
+        assert laptop.provider.nodes() == []
 
     def test_several_at_once(self, run, laptop):
         run("start", "a", "-s", "1")

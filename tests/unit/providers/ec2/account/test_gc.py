@@ -10,7 +10,7 @@ from clusterctl_standin.faults import Broken, Fails, InUse, LostAnswer, Slow, Un
 from clusterctl_standin.leaks import left
 
 from clusterctl.events import Reporter
-from clusterctl.operations.gc import GcScope, end_resources, find_unneeded
+from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.providers.ec2 import deletion, images, tags
 from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.providers.ec2.account.resources import ResourceKind

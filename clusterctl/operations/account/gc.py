@@ -85,6 +85,10 @@ class GcFindings:
     regions: int
     """The number of regions that were searched."""
 
+    def select_doomed(self, *, all_owners: bool) -> list[UnneededResource]:
+        """Return what may be ended: our own, or that of all owners."""
+        return [item for item in self.unneeded if all_owners or not item.foreign]
+
 
 @dataclass(frozen=True)
 class GcScope:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.gc import KnownCluster, read_known_clusters, select_unneeded
+from clusterctl.operations.account.gc import KnownCluster, read_known_clusters, select_unneeded
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind
 from clusterctl.providers.ec2.launch_journal import Launch, LaunchJournal

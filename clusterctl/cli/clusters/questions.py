@@ -1,0 +1,59 @@
+"""The questions before nodes go. Each says what goes with them, and what stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusterctl.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.operations.leave import Losses
+
+_HOMES = "the disks with the homes on them"
+
+
+def ask_terminate(losses: Sequence[Losses]) -> str:
+    """Return the question of `terminate`."""
+    return _join_question("End", losses, [_describe_end(loss, disks=_HOMES) for loss in losses])
+
+
+def ask_stop(losses: Sequence[Losses]) -> str:
+    """Return the question of `stop`."""
+    texts = [
+        f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} go off; {_HOMES} stay"
+        for loss in losses
+    ]
+    return _join_question("Stop", losses, texts)
+
+
+def ask_remove(losses: Losses) -> str:
+    """Return the question of `removenode`."""
+    return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {_describe_end(losses, disks='the disks')}. Go on?"
+
+
+def _describe_end(losses: Losses, *, disks: str) -> str:
+    """Return what goes for good and what stays, such as ``3 nodes, 6 engines with ... and the disks go for good``."""
+    volumes = [f"the volumes {', '.join(losses.volumes)}"] if losses.volumes else []
+    if losses.lasting:
+        going = [*_engine_words(losses), "all that the cluster set up"]
+        return f"{_join_words(going)} will be gone; {_join_words(['the machines', disks, *volumes])} stay"
+    going = [plural(len(losses.nodes), "node"), *_engine_words(losses), disks]
+    return f"{_join_words(going)} will be gone for good" + (f"; {volumes[0]} stay" if volumes else "")
+
+
+def _engine_words(losses: Losses) -> list[str]:
+    return [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
+
+
+def _join_question(verb: str, losses: Sequence[Losses], texts: Sequence[str]) -> str:
+    names = ", ".join(loss.cluster for loss in losses)
+    if len(losses) == 1:
+        return f"{verb} {names}? {texts[0]}. Go on?"
+    sentences = ". ".join(f"{loss.cluster}: {text}" for loss, text in zip(losses, texts, strict=True))
+    return f"{verb} {names}? {sentences}. Go on?"
+
+
+def _join_words(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])

@@ -1,0 +1,1 @@
+"""Operations on what an AWS account has besides clusters: key pairs, volumes, consoles, leftovers."""

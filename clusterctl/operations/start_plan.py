@@ -1,0 +1,130 @@
+"""The plan of a `start`, with every check that comes before a node is asked for. `start --dry-run` shows this plan."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl import planning
+from clusterctl.errors import ProviderError, UsageError
+from clusterctl.journal import ClusterFolder
+from clusterctl.operations.cost import estimate_cost, request_approval
+from clusterctl.operations.image_lookup import use_baked_images
+from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from clusterctl.cluster import Cluster
+    from clusterctl.model import Node, NodeOverrides, Plan
+    from clusterctl.operations.context import RunContext
+    from clusterctl.operations.cost import Approve
+    from clusterctl.providers.money import Estimate
+
+_NOT_COPIED = ("logs", "lock", "id_ed25519*", "*.pid", "*.sock")
+
+
+@dataclass(frozen=True)
+class StartPreview:
+    """What `start` would do."""
+
+    plan: Plan
+    existing: tuple[str, ...]
+    """Nodes of the plan that exist already."""
+    estimate: Estimate | None
+    """The cost of the nodes that do not exist yet; None where nothing costs money, or the prices cannot be had."""
+
+
+def find_wanted_nodes(context: RunContext, explicit_size: int | None) -> tuple[tuple[str, ...], list[Node]]:
+    """Return the aliases that the cluster should have, and the nodes that exist.
+
+    Raises:
+        UsageError: the cluster exists and has another size.
+    """
+    before = context.provider.nodes(context.name)
+    # The journal may have been lost.
+    wanted = context.folder.wanted_nodes() or tuple(node.alias for node in before)
+    wanted = wanted or planning.node_aliases(context.settings.cluster.cluster_size)
+    if explicit_size is not None and explicit_size != len(wanted):
+        raise UsageError(
+            f"{context.name} exists and has {len(wanted)} nodes",
+            remedy=_resize_command(context.name, explicit_size - len(wanted)),
+        )
+    return wanted, before
+
+
+def plan_start(
+    context: RunContext,
+    wanted: Sequence[str],
+    before: Sequence[Node],
+    node_overrides: Mapping[str, NodeOverrides] | None = None,
+    *,
+    approve: Approve | None,
+) -> tuple[Plan, Cluster]:
+    """Return the plan for these nodes, and the cluster without nodes with which the plugins prepared.
+
+    Everything that refuses a start before a node is asked for is called here: the merge of the plugins' requests, the
+    provider's checks, the user's answer, the plugins' preparations. The cluster's folder must exist.
+
+    Args:
+        context: the context of the run.
+        wanted: aliases of the nodes.
+        before: the nodes that exist.
+        node_overrides: overrides of the nodes that are requested now.
+        approve: called before nodes are made that cost money; None skips the question and the prices.
+    """
+    plan = make_plan(context, wanted, node_overrides)
+    refuse_problems(context, plan)
+    request_approval(context, plan, before, approve)
+    cluster = context.make_cluster((), plan.request)
+    run_prepare(context, cluster, plan)
+    known = {node.alias for node in before}
+    return use_baked_images(context, cluster, plan, {spec.alias for spec in plan.nodes} - known), cluster
+
+
+def preview_start(context: RunContext, *, explicit_size: int | None = None) -> StartPreview:
+    """Return what `start` would do now, or raise what it would raise. Makes and changes nothing.
+
+    Args:
+        context: the context of the run.
+        explicit_size: the size that the user gave, if any.
+
+    Raises:
+        ClusterctlError: `start` would refuse, with the same words.
+    """
+    planning.check_name(context.name)
+    with context.folder.lock_if_exists(), _scratch_context(context) as scratch:
+        wanted, before = find_wanted_nodes(scratch, explicit_size)
+        plan, _ = plan_start(scratch, wanted, before, approve=None)
+        present = {node.alias for node in before}
+        existing = tuple(spec.alias for spec in plan.nodes if spec.alias in present)
+        return StartPreview(plan, existing, _estimate_leniently(context, plan, before))
+
+
+@contextmanager
+def _scratch_context(context: RunContext) -> Iterator[RunContext]:
+    """Yield a copy of the context whose cluster folder is a copy too, which is deleted at the end."""
+    with tempfile.TemporaryDirectory(prefix="clusterctl-dry-run-") as home:
+        folder = ClusterFolder(Path(home), context.name)
+        if context.folder.path.is_dir():
+            shutil.copytree(context.folder.path, folder.path, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        yield replace(context, folder=folder)
+
+
+def _estimate_leniently(context: RunContext, plan: Plan, before: Sequence[Node]) -> Estimate | None:
+    """Return the cost of the plan. A `start --yes` does not ask for prices, so a plan without them is one too."""
+    try:
+        return estimate_cost(context, plan, before)
+    except ProviderError as exc:
+        context.report.warn(f"what it would cost is not known: {exc.message}")
+        return None
+
+
+def _resize_command(name: str, difference: int) -> str:
+    command = f"addnode -n {difference}" if difference > 0 else f"removenode -n {-difference}"
+    return f"`clusterctl {command} {name}`"
