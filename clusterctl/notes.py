@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from clusterctl.options import dump_value, load_value
+if TYPE_CHECKING:
+    from clusterctl.options import TypedValues
 
 T = TypeVar("T")
 
@@ -34,13 +35,19 @@ class Note(Generic[T]):
         if stored is None:
             return None
         try:
-            return load_value(self.kind, stored)
+            return self._values.load(stored)
         except ValueError:
             return None
 
     def dump(self, value: T) -> object:
         """Return the value as the journal keeps it."""
-        return dump_value(self.kind, value)
+        return self._values.dump(value)
+
+    @property
+    def _values(self) -> TypedValues[T]:
+        from clusterctl.options import TypedValues  # late: see wiring/settings.py
+
+        return TypedValues(self.kind)
 
 
 ENVIRONMENT = Note("environment", str)

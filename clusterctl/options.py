@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -34,14 +34,13 @@ __all__ = [
     "PathList",
     "SecretText",
     "Section",
+    "TypedValues",
     "comma_list",
     "did_you_mean",
-    "dump_value",
     "expand_path",
     "is_file",
     "is_list",
     "is_secret",
-    "load_value",
     "quote_shortened",
     "read_section",
 ]
@@ -111,15 +110,20 @@ def _value_adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(cast("Any", kind))
 
 
-def load_value(kind: type[V], stored: object) -> V:
-    """Return what JSON has as a value of this type. Raise ValueError if it is none."""
-    value: V = _value_adapter(cast("Hashable", kind)).validate_python(stored)
-    return value
+class TypedValues(Generic[V]):
+    """Turns values of one type into what JSON has, and back."""
 
+    def __init__(self, kind: type[V]) -> None:
+        self._adapter = _value_adapter(cast("Hashable", kind))
 
-def dump_value(kind: type[V], value: V) -> object:
-    """Return a value of this type as JSON has it."""
-    return _value_adapter(cast("Hashable", kind)).dump_python(value, mode="json")
+    def load(self, stored: object) -> V:
+        """Return what JSON has as a value of the type. Raise ValueError if it is none."""
+        value: V = self._adapter.validate_python(stored)
+        return value
+
+    def dump(self, value: V) -> object:
+        """Return a value of the type as JSON has it."""
+        return self._adapter.dump_python(value, mode="json")
 
 
 def comma_list(text: str) -> tuple[str, ...]:

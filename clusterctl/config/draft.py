@@ -10,7 +10,14 @@ from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.config.ini import RawSection, RawValue
 from clusterctl.config.plugin_sections import FindPlugin, apply_plugin_overrides, choose_plugins
 from clusterctl.config.provider_options import provider_name
-from clusterctl.config.references import Reach, check_references, find_reach
+from clusterctl.config.references import (
+    Reach,
+    check_extends,
+    check_references,
+    find_reach,
+    missing_section_message,
+    resolve_extends,
+)
 from clusterctl.config.settings import (
     AwsSection,
     GlobalSection,
@@ -20,7 +27,6 @@ from clusterctl.config.settings import (
     PermissionSection,
     VolumeSection,
 )
-from clusterctl.config.templates import choose_template, collect_templates
 from clusterctl.config.unknown_options import find_place
 from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
 from clusterctl.options import did_you_mean
@@ -33,6 +39,12 @@ if TYPE_CHECKING:
     from clusterctl.options import Section
 
 S = TypeVar("S", bound="Section")
+BUILT_IN_TEMPLATES = ("local", "docker")
+"""The templates that exist without a config file; the first is the default."""
+NEEDED_DEFAULT = ("global", "no DEFAULT_TEMPLATE")
+"""The place of a default template that is needed only where none is named."""
+_UNUSED_DEFAULT = ("global", "DEFAULT_TEMPLATE")
+"""The place of a default template that is missing: no error beside a template that is named."""
 RESERVED_VARIABLES = frozenset({"HOME", "CONFIG", "NODE", "DEBUG", "CACHE", "TEST_CACHE"})
 """Names after CLUSTERCTL_ of environment variables that are not options."""
 PREFIX = "CLUSTERCTL_"
@@ -106,12 +118,19 @@ class Draft:
         return find_reach(self.clusters[self.template], self.clusters, always)
 
 
+def built_in_section(name: str) -> RawSection:
+    """Return a template that exists without a config file."""
+    origin = Origin("default", section=f"cluster {name}")
+    texts = {"provider": name, "plugins": "ipcluster"}
+    return RawSection("cluster", name, origin, values=ini.raw_values(texts, origin))
+
+
 def make_draft(home: Origin, sections: Sequence[RawSection], given: CommandInput, diagnostics: Diagnostics) -> Draft:
     """Check all sections and choose a template. Problems are added to `diagnostics`."""
     global_raw, global_ = _check_global(home, sections, given.environ, diagnostics)
-    clusters = collect_templates(sections, given.template, diagnostics)
+    clusters = _collect_templates(sections, given.template, diagnostics)
     named = RawValue(given.template or "", given.template_origin or Origin("command line", key="--cluster-template"))
-    template = choose_template(home, named, clusters, global_raw, diagnostics)
+    template = _choose_template(home, named, clusters, global_raw, diagnostics)
     overrides = given.overrides or {}
     if template:
         of_cluster = {key: RawValue(text, given.origin_of(key)) for key, text in overrides.items() if "." not in key}
@@ -194,3 +213,50 @@ def check_aws(
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}
     return check_section(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
+
+
+def _collect_templates(
+    sections: Sequence[RawSection], wanted: str | None, diagnostics: Diagnostics
+) -> dict[str, RawSection]:
+    """Return the cluster sections with inherited values, by name."""
+    own = dict(ini.sections_by_name(sections, "cluster"))
+    if wanted is not None and wanted in BUILT_IN_TEMPLATES:
+        # The built-in templates can always be asked for by name; a section of that name in the file has priority.
+        own.setdefault(wanted, built_in_section(wanted))
+    diagnostics.problems.extend(check_extends(own))
+    return {name: resolve_extends(name, own) for name in own}
+
+
+def _choose_template(
+    home: Origin,
+    named: RawValue,
+    clusters: Mapping[str, RawSection],
+    global_: RawSection,
+    diagnostics: Diagnostics,
+) -> str:
+    """Return the name of the template to use. If there is none, report it and return an empty text.
+
+    Args:
+        home: the config, for messages about what it lacks.
+        named: the template that was named; its text is empty if none was.
+        clusters: the templates.
+        global_: the [global] section.
+        diagnostics: takes the problems.
+    """
+    default = global_.values.get("default_template")
+    wanted = [value for value in (named, default) if value and value.text]
+    for value in wanted:
+        if value.text not in clusters:
+            message = f"{value.origin}: {missing_section_message('cluster', value.text, clusters)}"
+            diagnostics.report(message, None if value is wanted[0] else _UNUSED_DEFAULT)
+    if wanted:
+        return wanted[0].text if wanted[0].text in clusters else ""
+    if len(clusters) == 1:
+        return next(iter(clusters))
+    if clusters:
+        which = f"is needed, as there are several templates: {', '.join(clusters)}; or name one with `start -c`"
+        message = f"{replace(home, section='global', key='DEFAULT_TEMPLATE')}: {which}"
+        diagnostics.report(message, NEEDED_DEFAULT)
+    else:
+        diagnostics.report(f"{home.file}: there is no [cluster NAME] section")
+    return ""

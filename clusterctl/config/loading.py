@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.config import ini
 from clusterctl.config.cluster_section import IMPLY_EC2
-from clusterctl.config.draft import PREFIX, CommandInput, check_aws, make_draft
+from clusterctl.config.draft import (
+    BUILT_IN_TEMPLATES,
+    NEEDED_DEFAULT,
+    PREFIX,
+    CommandInput,
+    built_in_section,
+    check_aws,
+    make_draft,
+)
 from clusterctl.config.ini import IniText, RawSection
 from clusterctl.config.provider_options import check_provider_options, options_without_effect, provider_name
 from clusterctl.config.references import Reach
 from clusterctl.config.relative_paths import complete_class_path, path_text
-from clusterctl.config.remembered import parse_copy, render_copy
+from clusterctl.config.remembered import copy_config, parse_copy
 from clusterctl.config.settings import AwsSection, GlobalSection, Origin, Settings
-from clusterctl.config.templates import BUILT_IN_TEMPLATES, NEEDED_DEFAULT, built_in_section
 from clusterctl.config.validation import Diagnostics, translated_section
 from clusterctl.errors import ConfigError
 from clusterctl.options import is_file
@@ -26,11 +33,10 @@ if TYPE_CHECKING:
     from clusterctl.config.cluster_section import ClusterSection
     from clusterctl.config.draft import Draft
     from clusterctl.config.plugin_sections import FindPlugin
-    from clusterctl.config.settings import SectionId
-    from clusterctl.options import Section
 
 _AWS_REACH = Reach(frozenset({("aws", ""), ("global", "")}), frozenset())
 """What commands about an account use of a config."""
+_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,8 @@ def check_config(
 def read_copy(document: object, file: Path, *, environ: Mapping[str, str], find_plugin: FindPlugin) -> Settings | None:
     """Return the settings of a copy that was made from `Settings.copy`; None if it is missing or damaged.
 
-    What is wrong with it by now, such as a plugin that is gone, is a warning. Environment variables for options were
-    in effect when it was made, and have no effect now.
+    What is wrong with it by now, such as a plugin that is gone, is a warning. Environment variables for options and the
+    region were in effect when it was made, and have no effect now.
 
     Args:
         document: the JSON document of the copy.
@@ -123,7 +129,7 @@ def read_copy(document: object, file: Path, *, environ: Mapping[str, str], find_
         environ: the environment.
         find_plugin: returns the class of a plugin.
     """
-    accounts = {name: text for name, text in environ.items() if not name.startswith(PREFIX)}
+    accounts = {name: text for name, text in environ.items() if not name.startswith((PREFIX, *_REGION))}
     return _read_leniently(file, parse_copy(document, file), CommandInput(accounts, find_plugin))
 
 
@@ -276,26 +282,5 @@ def _make_settings(
         origins=diagnostics.origins,
         notes=tuple(dict.fromkeys(diagnostics.notes)),
         warnings=tuple(warnings),
-        copy=_copy_config(path, draft, cluster),
+        copy=copy_config(path, draft, cluster),
     )
-
-
-def _copy_config(path: Path | None, draft: Draft, cluster: ClusterSection) -> str:
-    """Return a copy of the sections that the template uses, for `read_copy`."""
-    chosen = draft.clusters[draft.template]
-    # The default is the name of whoever runs the program.
-    user = ini.raw_values({"cluster_user": cluster.cluster_user}, chosen.origin)
-    account = draft.aws or AwsSection()
-    place = {"aws_profile": account.aws_profile or "", "aws_region_name": account.aws_region_name}
-    sections = [
-        replace(chosen, values={**chosen.values, **user}),
-        RawSection("aws", "", chosen.origin, values=ini.raw_values(place, chosen.origin)),
-        *draft.others,
-    ]
-    reach = draft.find_reach()
-    used = [section for section in sections if reach is None or section.id in reach.sections]
-    models: dict[SectionId, Section] = {chosen.id: cluster}
-    models |= {("key", name): section for name, section in draft.keys.items()}
-    models |= {("host", name): section for name, section in draft.hosts.items()}
-    models |= {("plugin", name): choice.options for name, choice in draft.plugins.items()}
-    return render_copy(path, used, models)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import RawSection, raw_values
 from clusterctl.config.relative_paths import complete_class_path, path_text
-from clusterctl.config.settings import Origin
+from clusterctl.config.settings import AwsSection, Origin
 from clusterctl.options import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clusterctl.config.cluster_section import ClusterSection
+    from clusterctl.config.draft import Draft
     from clusterctl.config.ini import RawValue
     from clusterctl.config.settings import SectionId
     from clusterctl.options import Section
@@ -21,7 +24,28 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 
-def render_copy(path: Path | None, sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
+def copy_config(path: Path | None, draft: Draft, cluster: ClusterSection) -> str:
+    """Return a copy of the sections that the template uses, without secrets: a JSON document."""
+    chosen = draft.clusters[draft.template]
+    # The default is the name of whoever runs the program.
+    user = raw_values({"cluster_user": cluster.cluster_user}, chosen.origin)
+    account = draft.aws or AwsSection()
+    place = {"aws_profile": account.aws_profile or "", "aws_region_name": account.aws_region_name}
+    sections = [
+        replace(chosen, values={**chosen.values, **user}),
+        RawSection("aws", "", chosen.origin, values=raw_values(place, chosen.origin)),
+        *draft.others,
+    ]
+    reach = draft.find_reach()
+    used = [section for section in sections if reach is None or section.id in reach.sections]
+    models: dict[SectionId, Section] = {chosen.id: cluster}
+    models |= {("key", name): section for name, section in draft.keys.items()}
+    models |= {("host", name): section for name, section in draft.hosts.items()}
+    models |= {("plugin", name): choice.options for name, choice in draft.plugins.items()}
+    return _render_copy(path, used, models)
+
+
+def _render_copy(path: Path | None, sections: Iterable[RawSection], models: Mapping[SectionId, Section]) -> str:
     """Return the text of a copy.
 
     Args:

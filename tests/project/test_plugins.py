@@ -16,17 +16,18 @@ WORDS = {"base", "packages", "spot", "users", "volumes"}
 
 ALLOWED = {
     "config/cluster_section.py": ({"ipcluster"}, "the example of an option"),
-    "config/loading.py": ({"ipcluster"}, "the template without a config file"),
+    "config/draft.py": ({"ipcluster"}, "the template without a config file"),
     "config/example.py": ({"ipcluster"}, "the template of the file that `config init` writes"),
     "config/starcluster.py": (
         {"aptpackages", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
         "StarCluster's class paths and options, and what stands for them here",
     ),
-    "cli/nodes/client.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
+    "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
+    "operations/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
     "hub.py": ({"ipcluster"}, "the name of a script: what every plugin may ask the controller, by clusterctl.api"),
-    "config/ini.py": ({"volumes"}, "an option"),
+    "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),
     "providers/ec2/account/inventory.py": ({"volumes"}, "disks of an account"),

@@ -10,8 +10,8 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, json_option
 from clusterctl.cli.output import show_json
-from clusterctl.config.description import list_chosen_options
 from clusterctl.config.example import render_example, write_config
+from clusterctl.config.settings import list_chosen_options
 from clusterctl.plugin import loader
 from clusterctl.text import plural
 from clusterctl.wiring.local_paths import config_path, home_folder
@@ -21,8 +21,7 @@ from clusterctl.wiring.settings import check_config, load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.config.description import ChosenOption
-    from clusterctl.config.settings import Origin, Settings
+    from clusterctl.config.settings import ChosenOption, Origin, Settings
 
 
 @click.group()

@@ -110,6 +110,18 @@ def test_a_template_that_others_extend_need_not_be_complete(file):
     assert loading.check_config(file, environ={}, find_plugin=find_plugin_class).template == "a"
 
 
+def test_a_copy_keeps_the_region_in_which_the_nodes_are_and_no_key_of_the_account(file):
+    text = "[aws]\nAWS_ACCESS_KEY_ID = AKIA\nAWS_SECRET_ACCESS_KEY = hunter2\n[cluster a]\nPROVIDER = ec2\n"
+    file.write_text(text)
+    start = {"AWS_REGION": "eu-west-1"}
+    settings = loading.read_config(file, environ=start, find_plugin=find_plugin_class)
+    assert "hunter2" not in settings.copy
+    assert "AKIA" not in settings.copy
+    now = {"AWS_REGION": "us-west-2", "AWS_PROFILE": "mine"}
+    again = loading.read_copy(json.loads(settings.copy), file, environ=now, find_plugin=find_plugin_class)
+    assert (again.aws.aws_region_name, again.aws.aws_profile) == ("eu-west-1", "mine")
+
+
 def test_a_copy_has_what_the_template_uses_and_nothing_else(file):
     settings = read(
         file,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.journal import ClusterFolder
+from clusterctl.model import Market
 from clusterctl.operations.account.gc import KnownCluster, read_known_clusters, select_unneeded
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind
@@ -272,7 +273,9 @@ class TestJournals:
         folder = self.make(tmp_path, "lab")
         ledger = LaunchJournal(folder)
         ledger.ensure_identity("eu-west-1", "u1")
-        done, begun = (Launch(token, "worker", "spot", ("node001",), f"template-{token}", {}) for token in ("t1", "t2"))
+        done, begun = (
+            Launch(token, "worker", Market.SPOT, ("node001",), f"template-{token}", {}) for token in ("t1", "t2")
+        )
         for launch in (done, begun):
             ledger.record_launch(launch)
         ledger.record_result(done, {"node001": "i-1"})
