@@ -52,7 +52,9 @@ def test_a_secret_is_refused_on_the_command_line_and_not_repeated(load):
 def test_a_misspelt_section_is_answered_with_the_plugin_that_is_meant(tmp_path, written, meant):
     """Whether that one is installed, or has a section of its own."""
     (tmp_path / "mine.py").write_text(
-        "class Mine:\n    def __init__(self, options):\n        pass\n\n    def clusterctl_join(self):\n        pass\n"
+        "from clusterctl.api import hookimpl\n\n"
+        "class Mine:\n    def __init__(self, options):\n        pass\n\n"
+        "    @hookimpl\n    def clusterctl_join(self):\n        pass\n"
     )
     file = tmp_path / "config"
     file.write_text(
@@ -60,6 +62,6 @@ def test_a_misspelt_section_is_answered_with_the_plugin_that_is_meant(tmp_path, 
         f"[plugin mine]\nsetup_class = {tmp_path}/mine.py:Mine\n[plugin {written}]\n"
     )
     with pytest.raises(ConfigError) as caught:
-        loading.read_config(file, environ={}, find_plugin=find_plugin_class)
+        loading.check_config(file, environ={}, find_plugin=find_plugin_class)
     (problem,) = caught.value.problems
     assert f"[plugin {written}]: unknown plugin {written} (did you mean {meant}?)" in problem

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 import pytest
 
-from clusterctl import hub
 from clusterctl.cli.clusters.questions import ask_remove, ask_stop, ask_terminate
 from clusterctl.cli.commands import COMMANDS
 from clusterctl.cli.main import cli
 from clusterctl.errors import DeclinedError
 from clusterctl.journal import ClusterFolder
+from clusterctl.notes import ENGINE_IDS
 from clusterctl.operations.leave import Losses
 from clusterctl.wiring import providers
 
@@ -38,7 +38,7 @@ def up(run, laptop, monkeypatch):
     assert run("start", "lab", "--yes").status == 0
     laptop.image = run("image", "bake", "first", "--yes", "--json").json["image"]
     folder = ClusterFolder(laptop.home, "lab")
-    folder.record("note", key=hub._NOTE, value={"master": [0, 2], "node001": [2, 4], "node002": [6, 4]})
+    folder.record("note", key=ENGINE_IDS.key, value={"master": [0, 2], "node001": [2, 4], "node002": [6, 4]})
     return laptop
 
 
