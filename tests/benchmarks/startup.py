@@ -2,6 +2,7 @@
 
 python tests/benchmarks/startup.py [--runs 11] [--against OTHER/.venv/bin/python] [--start]
 
+Of each it prints the median of the time that passed, and the least processor time, which says more on a busy machine.
 With `--against` each command is run in turn by this Python and by that one, whose clusterctl is the other checkout's.
 `--start` starts a cluster of one local node too, and ends it.
 """
@@ -9,6 +10,7 @@ With `--against` each command is run in turn by this Python and by that one, who
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,9 +35,9 @@ def tab(env: dict[str, str], line: str) -> dict[str, str]:
     return {**env, "_CLUSTERCTL_COMPLETE": "zsh_complete", "COMP_WORDS": line, "COMP_CWORD": str(words)}
 
 
-def measure(pythons: dict[str, str], runs: int, *, start: bool) -> dict[tuple[str, str], list[float]]:
-    """Run each command by each Python in turn; the seconds of every run but the first, which fills caches."""
-    times: dict[tuple[str, str], list[float]] = {}
+def measure(pythons: dict[str, str], runs: int, *, start: bool) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Run each command by each Python in turn; time passed and processor time of every run but the first."""
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with home() as env:
         env["DOCKER_HOST"] = f"unix://{env['CLUSTERCTL_HOME']}/none.sock"
         for turn in range(runs + 1):
@@ -43,11 +45,11 @@ def measure(pythons: dict[str, str], runs: int, *, start: bool) -> dict[tuple[st
                 for which, python in pythons.items():
                     script = str(Path(python).with_name("clusterctl"))
                     program = [python, "-c", "pass"] if name == BARE else [script, *words.split()]
-                    took = seconds(lambda c=program, e=shell: run(c, e))
+                    took = run(program, shell)
                     times.setdefault((name, which), []).extend([took] if turn else [])
             for which, python in pythons.items() if start else ():
                 script = str(Path(python).with_name("clusterctl"))
-                took = seconds(lambda s=script: run([s, "start", "-s", "1", "lab"], env))
+                took = run([script, "start", "-s", "1", "lab"], env)
                 times.setdefault(("start", which), []).extend([took] if turn else [])
                 run([script, "terminate", "--yes", "lab"], env)
     return times
@@ -62,9 +64,13 @@ def cases(env: dict[str, str]) -> list[tuple[str, str, dict[str, str]]]:
     return [(BARE, "", env), *commands, *((name, "", tab(env, line)) for name, line in TABS.items())]
 
 
-def run(command: list[str], env: dict[str, str]) -> None:
-    """Run one command, whose output nobody reads."""
-    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Run one command, whose output nobody reads. Return the seconds that passed, and its processor time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    arguments = {"env": env, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    passed = seconds(lambda: subprocess.run(command, **arguments))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return passed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -77,17 +83,14 @@ def main() -> None:
     pythons = {"here": sys.executable, **({"there": chosen.against} if chosen.against else {})}
     times = measure(pythons, chosen.runs, start=chosen.start)
     print(machine())
-    bare = statistics.median(times[BARE, "here"])
+    print(f"{'ms':28}{'passed':>10}{'processor':>12}" + f"{'there':>14}{'processor':>12}" * (len(pythons) - 1))
     for name in dict.fromkeys(name for name, _ in times):
-        here = statistics.median(times[name, "here"])
-        if not chosen.against:
-            print(f"{name:28}{1000 * here:7.0f} ms   {1000 * (here - bare):+6.0f} ms above a bare Python")
-            continue
-        there = statistics.median(times[name, "there"])
-        least = "least {:.0f} and {:.0f}".format(*(1000 * min(times[name, which]) for which in ("here", "there")))
-        pairs = zip(times[name, "here"], times[name, "there"], strict=True)
-        change = statistics.median(own - other for own, other in pairs)
-        print(f"{name:28}{1000 * here:7.0f} ms here, {1000 * there:.0f} there ({least}); pairs {1000 * change:+.0f} ms")
+        figures = [
+            (statistics.median(passed for passed, _ in values), min(used for _, used in values))
+            for values in (times[name, which] for which in pythons)
+        ]
+        columns = [f"{1000 * passed:10.0f}{1000 * used:12.0f}" for passed, used in figures]
+        print(f"{name:28}" + "    ".join(columns))
 
 
 if __name__ == "__main__":
