@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clusterctl.operations.cost import Approve
     from clusterctl.providers.money import Estimate
 
-_NOT_COPIED = ("logs", "lock", "id_ed25519*", "*.pid", "*.sock")
+_NOT_COPIED = ("logs", "lock", "id_ed25519*", "*.pid")
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,16 @@ def _scratch_context(context: RunContext) -> Iterator[RunContext]:
     with tempfile.TemporaryDirectory(prefix="clusterctl-dry-run-") as home:
         folder = ClusterFolder(Path(home), context.name)
         if context.folder.path.is_dir():
-            shutil.copytree(context.folder.path, folder.path, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+            shutil.copytree(context.folder.path, folder.path, ignore=_names_to_skip)
         folder.path.mkdir(parents=True, exist_ok=True)
         yield replace(context, folder=folder)
+
+
+def _names_to_skip(folder: str, names: list[str]) -> set[str]:
+    """Return what a dry run does not need: logs and keys, and what is no file, such as a socket."""
+    paths = [Path(folder, name) for name in names]
+    special = {path.name for path in paths if not (path.is_file() or path.is_dir())}
+    return special | shutil.ignore_patterns(*_NOT_COPIED)(folder, names)
 
 
 def _estimate_leniently(context: RunContext, plan: Plan, before: Sequence[Node]) -> Estimate | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from clusterctl.errors import ClusterctlError, ProviderError
@@ -123,13 +125,15 @@ class TestADryRunChangesNothing:
         lock = context.folder.path / "lock"
         assert {**before, lock: b""} == {**after, lock: b""}
 
-    def test_the_private_key_is_not_copied(self, lab, log, monkeypatch):
+    def test_neither_private_keys_nor_sockets_are_copied(self, lab, log, monkeypatch, allow_loopback):
         start_cluster(lab.parts(recording(log)))
         copied = []
         monkeypatch.setattr(start_plan, "run_prepare", lambda context, *_: copied.extend(context.folder.path.iterdir()))
-        preview_start(lab.parts(recording(log)))
+        with socket.socket(socket.AF_UNIX) as special:
+            special.bind(str(lab.home / "clusters" / "lab" / "s"))
+            preview_start(lab.parts(recording(log)))
         assert "journal.jsonl" in {path.name for path in copied}
-        assert not any("id_ed25519" in path.name for path in copied)
+        assert not any("id_ed25519" in path.name or path.name == "s" for path in copied)
 
 
 def test_prices_are_shown_of_what_does_not_exist_yet_and_nobody_is_asked(lab, log):
