@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -27,13 +29,26 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> 
     Raises:
         OSError: the file cannot be written. No draft is left behind.
     """
+    with open_atomically(path, mode=mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Have a draft to write to, which becomes the file when the block ends, and is gone after an error in it.
+
+    The promises are those of `write_atomically`.
+
+    Args:
+        path: the file; its folder must exist.
+        mode: the permissions.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            yield file
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ class Mine:
         self.options = options
 
     @staticmethod
+    @hookimpl
     def clusterctl_settings():
         return Options
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl.files import open_atomically
 from clusterctl.remote.running import ErrorReader
 
 if TYPE_CHECKING:
@@ -66,22 +65,15 @@ def receive_file(running: RunningCommand, local: Path) -> None:
     while b"\n" not in head and len(head) < _CHUNK and (chunk := running.read()):
         head += chunk
     line, _, chunk = head.partition(b"\n")
-    descriptor, draft = tempfile.mkstemp(prefix=f".{local.name}.", dir=local.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with open_atomically(local) as file:
+        file.write(chunk)
+        while chunk := running.read():
             file.write(chunk)
-            while chunk := running.read():
-                file.write(chunk)
-            size = file.tell()
         _check_end(running, errors)
-        mode, _, told = line.decode(errors="replace").partition(" ")
-        if told != str(size):
-            raise OSError(0, f"{size} bytes came of {told}")
-        Path(draft).chmod(int(mode, 8) & 0o777)
-        Path(draft).replace(local)
-    except OSError:
-        Path(draft).unlink()
-        raise
+        mode, _, size = line.decode(errors="replace").partition(" ")
+        if size != str(file.tell()):
+            raise OSError(0, f"{file.tell()} bytes came of {size}")
+        Path(file.name).chmod(int(mode, 8) & 0o777)
 
 
 def _check_end(running: RunningCommand, errors: ErrorReader) -> None:
