@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
+from clusterctl.formats import Format
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 
+JOURNAL_FORMAT = Format("the journal", 1)
+_FORMAT_EVENT = "format"
+
+
 class ClusterFolder:
     """The files of one cluster: 0600 in a 0700 folder, and written atomically."""
 
@@ -33,6 +38,8 @@ class ClusterFolder:
         self.name = name
         self.path = home / "clusters" / name
         self._lock = threading.Lock()
+        self._stamped = False
+        """True if the journal is known to have the number of today's format."""
 
     @property
     def exists(self) -> bool:
@@ -89,30 +96,50 @@ class ClusterFolder:
 
     def record(self, event: str, **facts: object) -> None:
         """Append an event to the journal. It is on the disk when this returns."""
-        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
+        stamp = "" if self._is_stamped() else _journal_line(JOURNAL_FORMAT.stamp({"event": _FORMAT_EVENT}))
+        text = stamp + _journal_line({"event": event, **facts})
         try:
             with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.
                 whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
-                journal.write((b"" if whole else b"\n") + line.encode() + b"\n")
+                journal.write((b"" if whole else b"\n") + text.encode())
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:
             raise _write_error(self.journal_file, exc) from exc
+        self._stamped = True
+
+    def _is_stamped(self) -> bool:
+        """Return whether the journal says that its format is today's. One of an older version may be continued."""
+        if not self._stamped:
+            self._stamped = self._read_events()[0] == JOURNAL_FORMAT.number
+        return self._stamped
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events of the journal, oldest first. Lines that a crash cut short are left out."""
+        """Return the events of the journal, oldest first. Lines that a crash cut short are left out.
+
+        Raises:
+            NewerFormatError: a newer version has written to the journal.
+        """
+        return self._read_events()[1]
+
+    def _read_events(self) -> tuple[int, list[dict[str, Any]]]:
+        """Return the format of the journal, and its events."""
         try:
             lines = self.journal_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
-            return []
-        events = []
+            return 0, []
+        number, events = 0, []
         for line in lines:
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
                 continue
-        return events
+            if isinstance(event, dict) and event.get("event") == _FORMAT_EVENT:
+                number = max(number, JOURNAL_FORMAT.check(event["format"], event["written_by"], self.journal_file))
+            else:
+                events.append(event)
+        return number, events
 
     def plugin_notes(self) -> dict[str, object]:
         """Return the values that plugins stored: the last value of each key."""
@@ -245,6 +272,10 @@ class ClusterFolder:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.delete_folder()
+
+
+def _journal_line(entry: dict[str, object]) -> str:
+    return json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **entry}) + "\n"
 
 
 def _machine_id(id_: str) -> str:

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from clusterctl.formats import VERSION
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def _jinja_environment() -> Environment:
         autoescape=False,  # noqa: S701  shell, Python and INI, never HTML
         finalize=_reveal_secret,
     )
+    environment.globals["clusterctl_version"] = VERSION
     environment.filters["quote"] = lambda value: shlex.quote(str(_reveal_secret(value)))
     return environment
 

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import RemoteError, StateError
+from clusterctl.formats import Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 30.0
 TUNNEL_FILE = "tunnel.json"
 PID_FILE = "tunnel.pid"
+_FORMAT = Format("the description of the tunnel", 1)
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,15 @@ def open_tunnel(
     Raises:
         RemoteError: the tunnel did not come up; the message says why.
     """
-    wanted = json.dumps({"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]})
-    if is_up(folder) and read_or_empty(folder / TUNNEL_FILE) == wanted:
+    wanted = {"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]}
+    text = json.dumps(_FORMAT.stamp(wanted))
+    # A tunnel that an older version opened is kept, with its file: its process ends when the file changes.
+    if is_up(folder) and _read_description(folder) == json.loads(json.dumps(wanted)):
         return
     close_tunnel(folder)
     try:
         with os.fdopen(os.open(folder / TUNNEL_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(wanted)
+            file.write(text)
     except OSError as exc:
         raise StateError(
             f"cannot write {folder / TUNNEL_FILE}: {exc.strerror or exc}",
@@ -143,9 +147,14 @@ def open_tunnel(
 
 
 def reopen_tunnel(folder: Path) -> bool:
-    """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel."""
+    """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel.
+
+    Raises:
+        NewerFormatError: a newer version has opened it.
+    """
     if not (folder / TUNNEL_FILE).exists():
         return False
+    _read_description(folder)
     if not is_up(folder):
         StandbyProcess(folder).become_tunnel()
     return True
@@ -175,9 +184,17 @@ def is_up(folder: Path) -> bool:
 def read_forwards(folder: Path) -> list[Forward]:
     """Return the forwards of the last tunnel."""
     try:
-        return [Forward(**entry) for entry in json.loads(read_or_empty(folder / TUNNEL_FILE))["forwards"]]
-    except (ValueError, KeyError, TypeError):
+        return [Forward(**entry) for entry in _read_description(folder)["forwards"]]
+    except (KeyError, TypeError):
         return []
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """Return the description of the last tunnel without its stamp; empty if there is none that can be read."""
+    try:
+        return _FORMAT.unstamp(json.loads(read_or_empty(folder / TUNNEL_FILE)), folder / TUNNEL_FILE)
+    except ValueError:
+        return {}
 
 
 def read_or_empty(path: Path) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl.config import loading
 from clusterctl.config.provider_options import provider_name
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, NewerFormatError
+from clusterctl.events import Event, EventKind
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
@@ -21,11 +22,10 @@ from clusterctl.wiring.plugins import make_plugin_host
 from clusterctl.wiring.providers import make_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from clusterctl.config.settings import Settings
-    from clusterctl.events import Event
     from clusterctl.model import Node
 
 
@@ -130,6 +130,19 @@ def lenient_context(name: str, *, config_file: str | None, report: Callable[[Eve
         owner = make_provider(holder or "local")
         host = make_plugin_host(settings, owner.facets)
         return RunContext(name, settings, owner, host, folder, make_connector(folder), report), exc.message
+
+
+def readable_contexts(
+    names: Iterable[str], *, config_file: str | None, report: Callable[[Event], None]
+) -> list[RunContext]:
+    """Return lenient contexts of these clusters. Warn of those that a newer version has written, and leave them out."""
+    contexts = []
+    for name in names:
+        try:
+            contexts.append(lenient_context(name, config_file=config_file, report=report)[0])
+        except NewerFormatError as exc:
+            report(Event(EventKind.WARNING, f"{name} is left out: {exc.message} (try: {exc.remedy})"))
+    return contexts
 
 
 def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.config import loading
 from clusterctl.errors import UsageError
+from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import BaseImages, Images
 from clusterctl.wiring.local_paths import config_path, docker_owner, home_folder, login_name
@@ -92,7 +93,7 @@ def _uses_ec2() -> bool:
     """Return whether the default config file or a cluster of this laptop uses EC2."""
     folders = home_folder() / "clusters"
     names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
-    if any(ClusterFolder(home_folder(), name).last_provider() == "ec2" for name in names):
+    if "ec2" in read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names):
         return True
     path = config_path(None)
     return path is not None and loading.mentions_ec2(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from clusterctl.formats import VERSION, Format
 from clusterctl.model import MASTER, Access, Facet, Node, NodeState
 from clusterctl.providers.base import machine_layout
 from clusterctl.providers.ec2 import tags
@@ -28,6 +29,9 @@ _STATES = {
     "stopped": NodeState.STOPPED,
 }
 _PAGE = 1000
+_FORMAT = Format("the instance", 1)
+STAMP = {tags.FORMAT: str(_FORMAT.number), tags.VERSION: VERSION}
+"""Tags of every new instance, and of what is made with it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,11 @@ def ssm_command(instance: str, cli_options: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING_STATES) -> list[Instance]:
-    """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000."""
+    """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000.
+
+    Raises:
+        NewerFormatError: a newer version made one of this cluster. Of all clusters none is refused.
+    """
     cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
     reservations = aws.pages(
         "ec2",
@@ -132,6 +140,8 @@ def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str
         MaxResults=_PAGE,
     )
     found_instances = [_parse_instance(raw) for reservation in reservations for raw in reservation["Instances"]]
+    for instance in found_instances if cluster else ():
+        _FORMAT.check(instance.tags.get(tags.FORMAT), instance.tags.get(tags.VERSION), f"{instance.id} of {cluster}")
     return sorted(found_instances, key=lambda instance: (instance.launched_at, instance.id))
 
 

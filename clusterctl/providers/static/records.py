@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.formats import Format, read_known
 from clusterctl.providers.static.hosts import Host
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FORMAT = Format("the record of the hosts", 1)
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,31 @@ class Records:
             yield
 
     def read_all(self) -> list[Record]:
-        """Return the records of all clusters."""
+        """Return the records of all clusters.
+
+        Raises:
+            NewerFormatError: a newer version wrote one of them.
+        """
+        return [record for name in self._names() if (record := self.read_cluster(name))]
+
+    def read_known(self) -> list[Record]:
+        """Return the records of all clusters, without those that a newer version wrote."""
+        return [record for record in read_known(self.read_cluster, self._names()) if record]
+
+    def _names(self) -> list[str]:
         files = sorted(self._root.glob("*.json")) if self._root.is_dir() else []
-        records = [self.read_cluster(file.stem) for file in files if _NAME.fullmatch(file.stem)]
-        return [record for record in records if record]
+        return [file.stem for file in files if _NAME.fullmatch(file.stem)]
 
     def read_cluster(self, cluster: str) -> Record | None:
         """Return a cluster's record, or None if it has no hosts.
 
         Raises:
+            NewerFormatError: a newer version wrote it.
             ProviderError: the file of the record cannot be read.
         """
         path = self._record_path(cluster)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = _FORMAT.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
             members = {
                 alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()
             }
@@ -95,7 +108,7 @@ class Records:
                 path.unlink(missing_ok=True)
                 return
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(asdict(record), file, indent=1)
+                json.dump(_FORMAT.stamp(asdict(record)), file, indent=1)
             draft.replace(path)
         except OSError as exc:
             draft.unlink(missing_ok=True)

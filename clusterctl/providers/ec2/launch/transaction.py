@@ -117,6 +117,7 @@ class Transaction:
             tags.CLUSTER: self._plan.cluster,
             tags.UUID: self._journal.ensure_identity(self._aws.region, known),
             tags.OWNER: self._owner,
+            **ec2_instances.STAMP,
         }
 
     def _provide_nodes(self, existing: Sequence[Instance], fleets: Fleets, discover: Discover) -> dict[str, Instance]:
