@@ -188,11 +188,10 @@ class IPCluster:
     def _notebook_services(self, cluster: Cluster, node: Node) -> list[Service]:
         if not self._options.enable_notebook:
             return []
-        config = _notebook_file(node)
         return [
             Service(
                 name="notebook",
-                command=[*_python_command(node, "-m", "jupyterlab"), f"--config={config}"],
+                command=_notebook_command(node),
                 user=cluster.user,
                 home=node.layout.home,
                 directory=node.layout.home,
@@ -352,6 +351,12 @@ def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
 def _notebook_file(node: Node) -> PurePosixPath:
     """The notebook server's configuration."""
     return hub.profile(node).parent / "jupyter_server_config.json"
+
+
+def _notebook_command(node: Node) -> list[str]:
+    # Jupyter reads the .json and the .py file of the name that it is given, whichever of both that says. The .py is in
+    # the commands of 0.1, whose notebooks would else be restarted, with their kernels, when their master joins again.
+    return [*_python_command(node, "-m", "jupyterlab"), f"--config={_notebook_file(node).with_suffix('.py')}"]
 
 
 def _read_source(name: str) -> str:
