@@ -6,7 +6,6 @@ If it is lost, the machines can still be found and ended: the provider has the r
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,6 +18,8 @@ from clusterctl.errors import StateError
 from clusterctl.formats import Format
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.laptop.locks import KEEPS_OPEN_FILES, try_lock
+from clusterctl.laptop.places import close_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +70,7 @@ class ClusterFolder:
         """Make the folder and the cluster's key pair. Return the public key. May run twice."""
         try:
             (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.chmod(0o700)
+            close_to_others(self.path)
             return ensure_key_pair(self.private_key_file)
         except OSError as exc:
             raise _write_error(self.path, exc) from exc
@@ -101,7 +102,10 @@ class ClusterFolder:
         try:
             with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.
-                whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
+                size = journal.seek(0, os.SEEK_END)
+                journal.seek(max(0, size - 1))
+                whole = journal.read(1) in {b"", b"\n"}
+                journal.seek(0, os.SEEK_END)
                 journal.write((b"" if whole else b"\n") + text.encode())
                 journal.flush()
                 os.fsync(journal.fileno())
@@ -252,14 +256,12 @@ class ClusterFolder:
         except OSError as exc:
             raise _write_error(self.path, exc) from exc
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as exc:
+            if not try_lock(lock):
                 lock.seek(0)
                 raise StateError(
                     f"another clusterctl is at work on {self.name} (process {lock.read().strip() or 'unknown'})",
                     remedy="wait for it to end, or end it; what it leaves half-done the next `start` completes",
-                ) from exc
+                )
             with suppress(OSError):  # on a full disk the lock is still held
                 os.ftruncate(lock.fileno(), 0)
                 os.write(lock.fileno(), str(os.getpid()).encode())
@@ -267,6 +269,8 @@ class ClusterFolder:
                 yield
             finally:
                 self._drop_if_empty()
+        if KEEPS_OPEN_FILES:
+            self._drop_if_empty()
 
     def _drop_if_empty(self) -> None:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""

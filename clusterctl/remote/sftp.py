@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.laptop.places import permissions_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,7 +24,9 @@ def put_file(sftp: Any, local: Path, remote: PurePosixPath) -> None:
         with suppress(OSError):
             sftp.mkdir(str(folder))
     sftp.put(str(local), str(remote))
-    sftp.chmod(str(remote), stat.S_IMODE(local.stat().st_mode))
+    mode = permissions_of(local)
+    if mode is not None:
+        sftp.chmod(str(remote), mode)
 
 
 def get_file(sftp: Any, remote: PurePosixPath, local: Path) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import signal
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.errors import RemoteError, StateError
 from clusterctl.formats import Format
+from clusterctl.laptop import locks
+from clusterctl.laptop.processes import end_process, start_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,19 +72,8 @@ class StandbyProcess:
 
     def __init__(self, folder: Path) -> None:
         """Start the process. It opens no tunnel yet."""
-        ours, theirs = os.pipe()
-        self._answer = os.fdopen(ours, "rb")
-        told, self._go_pipe = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder), str(theirs)],
-            stdin=told,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[theirs],
-            start_new_session=True,
-        )
-        os.close(theirs)
-        os.close(told)
+        # Its input is a word that tells it to begin, its output is one that says how that went.
+        self._process = start_apart([sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder)])
 
     def become_tunnel(self) -> None:
         """Make the process open the tunnel that the folder's file describes. Return once the tunnel is up.
@@ -93,10 +81,11 @@ class StandbyProcess:
         Raises:
             RemoteError: the tunnel does not come up.
         """
-        with contextlib.suppress(BrokenPipeError), os.fdopen(self._go_pipe, "wb") as word:
-            word.write(b"go")
-        with self._answer:
-            answer = self._answer.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
+        told, said = self._pipes()
+        with contextlib.suppress(OSError), told:
+            told.write(b"go")
+        with said:
+            answer = said.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
         if answer != "ready":
             self._process.wait()
             raise RemoteError(
@@ -108,11 +97,17 @@ class StandbyProcess:
 
     def end_unused(self) -> None:
         """End the process, unless it has become the tunnel."""
-        if not self._answer.closed:
-            self._answer.close()
-            os.close(self._go_pipe)
+        told, said = self._pipes()
+        if not said.closed:
+            said.close()
+            told.close()
             self._process.kill()  # it may still be loading
             self._process.wait()
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("it was started with both")
+        return self._process.stdin, self._process.stdout
 
 
 def open_tunnel(
@@ -170,8 +165,7 @@ def stop_process(folder: Path) -> None:
     """End the tunnel's process, but keep its file, so that it can be opened again. No tunnel is success."""
     pid = _owner_pid(folder)
     if pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+        end_process(pid)
         _wait_for_release(folder)
     (folder / PID_FILE).unlink(missing_ok=True)
 
@@ -209,9 +203,7 @@ def _owner_pid(folder: Path) -> int | None:
     """Return the process id of the tunnel, or None. The number counts only while the process locks its pid file."""
     try:
         with (folder / PID_FILE).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+            if locks.is_locked(file):
                 return int(file.read().strip() or 0) or None
     except OSError:
         return None
@@ -221,4 +213,4 @@ def _owner_pid(folder: Path) -> int | None:
 def _wait_for_release(folder: Path) -> None:
     """Wait until the tunnel's process has ended, which releases its lock."""
     with contextlib.suppress(FileNotFoundError), (folder / PID_FILE).open() as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        locks.await_unlock(file)

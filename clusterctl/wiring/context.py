@@ -19,7 +19,7 @@ from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.clusters import find_provider
 from clusterctl.wiring.local_paths import config_path, home_folder
 from clusterctl.wiring.plugins import make_plugin_host
-from clusterctl.wiring.providers import make_provider
+from clusterctl.wiring.providers import make_provider, usual_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -127,7 +127,7 @@ def lenient_context(name: str, *, config_file: str | None, report: Callable[[Eve
         return replace(context, provider=owner, plugin_host=make_plugin_host(context.settings, owner.facets)), ""
     except ClusterctlError as exc:
         settings = loading.read_config(None, environ={}, find_plugin=loader.find_plugin_class)
-        owner = make_provider(holder or "local")
+        owner = make_provider(holder or usual_provider())
         host = make_plugin_host(settings, owner.facets)
         return RunContext(name, settings, owner, host, folder, make_connector(folder), report), exc.message
 

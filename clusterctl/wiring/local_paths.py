@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from clusterctl.laptop.places import user_number
+
 
 def home_folder() -> Path:
     """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
@@ -39,5 +41,5 @@ def login_name() -> str:
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name
-        name = str(os.getuid())
+        name = user_number()
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.formats import Format, read_known
+from clusterctl.laptop import locks
 from clusterctl.providers.static.hosts import Host
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Records:
         except OSError as exc:
             raise _write_error(self._root, exc) from exc
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            locks.lock(lock)
             yield
 
     def read_all(self) -> list[Record]:
