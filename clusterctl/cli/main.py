@@ -19,6 +19,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.errors import ClusterctlError
+from clusterctl.laptop.signals import END_SIGNALS
 
 # Name: (module below clusterctl.cli, attribute, StarCluster's other names for it)
 COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -133,7 +134,7 @@ def main() -> NoReturn:
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
     # A shutdown of the machine or a closed terminal ends us as Ctrl-C does: what was begun is undone.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in END_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     debug = _wants_debug(sys.argv[1:])
     try:

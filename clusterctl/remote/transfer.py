@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.files import open_atomically
+from clusterctl.laptop.places import permissions_of
 from clusterctl.remote.running import ErrorReader
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ _CHUNK = 1 << 17
 
 def put_command(local: Path, remote: PurePosixPath) -> str:
     """Return the command that takes a file in over stdin: whole, under another name, and then renamed."""
-    status = local.stat()
+    mode = permissions_of(local)
     draft = shlex.quote(str(remote.with_name(f".{remote.name}.{secrets.token_hex(4)}")))
+    chmod = "chmod go= " if mode is None else f"chmod {mode:o} "
     # The connection may break in the middle, which is an end for `cat`: the size tells.
     return (
         f"mkdir -p {shlex.quote(str(remote.parent))} && (umask 077 && cat > {draft})"
-        f' && [ "$(wc -c < {draft})" -eq {status.st_size} ] && chmod {stat.S_IMODE(status.st_mode):o} {draft}'
+        f' && [ "$(wc -c < {draft})" -eq {local.stat().st_size} ] && {chmod}{draft}'
         f" && mv -f {draft} {shlex.quote(str(remote))} || {{ rm -f {draft}; exit 1; }}"
     )
 

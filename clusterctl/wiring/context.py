@@ -10,7 +10,7 @@ from clusterctl.config import loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.remembered import original_of_copy
 from clusterctl.config.settings import Origin
-from clusterctl.errors import ClusterctlError, ConfigError
+from clusterctl.errors import ClusterctlError, ConfigError, NewerFormatError
 from clusterctl.journal import CONFIG_COPY, ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
@@ -21,10 +21,10 @@ from clusterctl.text import plural
 from clusterctl.wiring.clusters import find_provider
 from clusterctl.wiring.local_paths import config_path, home_folder, names_config
 from clusterctl.wiring.plugins import make_lenient_plugin_host, make_plugin_host
-from clusterctl.wiring.providers import make_provider
+from clusterctl.wiring.providers import make_provider, usual_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from clusterctl.config.settings import Settings
@@ -258,7 +258,22 @@ def _make_lenient_provider(name: str, settings: Settings) -> Provider:
     try:
         return make_provider(name, settings)
     except ClusterctlError:
+        pass
+    try:
         return make_provider(name)
+    except ClusterctlError:  # the built-in template's, where this computer cannot have local nodes
+        return make_provider(usual_provider())
+
+
+def readable_contexts(names: Iterable[str], *, config_file: str | None, report: Reporter) -> list[RunContext]:
+    """Return lenient contexts of these clusters. Warn of those that a newer version has written, and leave them out."""
+    contexts = []
+    for name in names:
+        try:
+            contexts.append(lenient_context(name, config_file=config_file, report=report)[0])
+        except NewerFormatError as exc:
+            report.warn(f"{name} is left out: {exc.message} (try: {exc.remedy})")
+    return contexts
 
 
 def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:

@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from clusterctl.laptop.places import user_number
 from clusterctl.options import expand_path
 
 
@@ -46,5 +47,5 @@ def login_name() -> str:
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name
-        name = str(os.getuid())
+        name = user_number()
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)

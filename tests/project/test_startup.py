@@ -56,6 +56,8 @@ def test_version_loads_next_to_nothing(loads):
         "clusterctl.cli",
         "clusterctl.errors",
         "clusterctl.cli.main",
+        "clusterctl.laptop",
+        "clusterctl.laptop.signals",
     }
 
 
