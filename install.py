@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 CONSTRAINTS = HERE / "constraints.txt"
+WINDOWS = os.name == "nt"
+BIN, PYTHON, PROGRAM = ("Scripts", "python.exe", "clusterctl.exe") if WINDOWS else ("bin", "python", "clusterctl")
 EXTRAS = {"pytest": "[test]", "mkdocs": "[docs]"}
 EXTRAS |= dict.fromkeys(("ruff", "mypy", "lint-imports", "pre-commit", "towncrier"), "[lint]")
 
@@ -41,10 +43,10 @@ def environment() -> Path:
     if sys.prefix != sys.base_prefix:
         return Path(sys.prefix)
     folder = HERE / ".venv"
-    if not (folder / "bin" / "python").exists():
+    if not (folder / BIN / PYTHON).exists():
         say(f"Making a virtual environment in {folder}")
         # Without pip: Debian's Python has no ensurepip unless another package is installed.
-        venv.create(folder, with_pip=False, symlinks=True)
+        venv.create(folder, with_pip=False, symlinks=not WINDOWS)
     return folder
 
 
@@ -53,10 +55,10 @@ def install(folder: Path, extra: str) -> None:
     stamp = folder / f"clusterctl-installed{extra}"
     inputs = [HERE / "pyproject.toml", CONSTRAINTS] if extra else [HERE / "pyproject.toml"]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in inputs) + str(HERE).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == state and (folder / "bin" / "clusterctl").exists():
+    if stamp.exists() and stamp.read_text() == state and (folder / BIN / PROGRAM).exists():
         return
     say(f"Installing clusterctl{extra} into {folder}")
-    python = str(folder / "bin" / "python")
+    python = str(folder / BIN / PYTHON)
     for command in installers(python):
         # setuptools warns of what an editable install is; whoever runs this did not ask.
         quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
@@ -131,6 +133,11 @@ def release(link: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if parts and all(part.isdecimal() for part in parts) else ()
 
 
+def activation(folder: Path) -> str:
+    """The line that brings the environment's programs to hand."""
+    return str(folder / BIN / "Activate.ps1") if WINDOWS else f"source {folder}/bin/activate"
+
+
 def say(text: str) -> None:
     """Tell what takes time."""
     print(f">>> {text}", flush=True)
@@ -144,14 +151,18 @@ def main() -> None:
     folder = environment()
     install(folder, EXTRAS.get(command[0], "") if command else "")
     if not command:
-        say(f"Done. To have `clusterctl` at hand: source {folder}/bin/activate")
+        say(f"Done. To have `clusterctl` at hand: {activation(folder)}")
         return
-    os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    os.environ["PATH"] = f"{folder / BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     sys.stdout.flush()
     try:
+        if WINDOWS:  # where a process cannot become another one
+            sys.exit(subprocess.run(command, check=False).returncode)
         os.execvp(command[0], command)
     except FileNotFoundError:
-        sys.exit(f"error: there is no command {command[0]} in {folder}/bin\ntry: python3 install.py clusterctl --help")
+        sys.exit(
+            f"error: there is no command {command[0]} in {folder / BIN}\ntry: python3 install.py clusterctl --help"
+        )
 
 
 if __name__ == "__main__":

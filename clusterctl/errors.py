@@ -76,3 +76,7 @@ class DeadlineError(ClusterctlError):
 
 class StateError(ClusterctlError):
     """The laptop's files of a cluster cannot be read or written, or another process holds their lock."""
+
+
+class NewerFormatError(StateError):
+    """A newer version of clusterctl wrote a record in a format that this version does not know."""

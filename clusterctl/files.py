@@ -20,9 +20,8 @@ def expand_path(text: str) -> Path:
     return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
 
 
-@contextmanager
-def open_draft(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
-    """Yield a file that becomes `path` at the end: a reader, or a crash at any moment, finds the old or the new one.
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write a file so that a reader, or a crash at any moment, finds the old file or the new one.
 
     The draft lies in the same folder, since a rename is atomic only within one file system. It has its mode before its
     content: a secret is never readable by others, not even for an instant.
@@ -32,33 +31,32 @@ def open_draft(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
     Args:
         path: the file; its folder must exist.
-        mode: the permissions. The default lets only the owner read.
-
-    Raises:
-        OSError: the file cannot be written. After any error no draft is left behind.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Write a file as `open_draft` does.
-
-    Args:
-        path: the file; its folder must exist.
         content: text is written as UTF-8, with line ends as they are.
         mode: the permissions. The default lets only the owner read.
 
     Raises:
         OSError: the file cannot be written. No draft is left behind.
     """
-    with open_draft(path, mode=mode) as file:
+    with open_atomically(path, mode=mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Have a draft to write to, which becomes the file when the block ends, and is gone after an error in it.
+
+    The promises are those of `write_atomically`.
+
+    Args:
+        path: the file; its folder must exist.
+        mode: the permissions.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ what exists.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -20,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.clock import utc_now
 from clusterctl.errors import StateError
 from clusterctl.files import write_atomically
+from clusterctl.formats import Format
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.laptop.locks import KEEPS_OPEN_FILES, try_lock
+from clusterctl.laptop.places import close_to_others
 from clusterctl.model import Market, NodeOverrides
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 CONFIG_COPY = "config.json"
 """The file with a copy of the config of the last start: what ends the cluster if the config is broken by then."""
+JOURNAL_FORMAT = Format("the journal", 1)
+_FORMAT_EVENT = "format"
 
 
 class ClusterFolder:
@@ -43,6 +47,8 @@ class ClusterFolder:
         self.name = name
         self.path = home / "clusters" / name
         self._lock = threading.Lock()
+        self._stamped = False
+        """True if the journal is known to have the number of today's format."""
 
     @property
     def exists(self) -> bool:
@@ -72,7 +78,7 @@ class ClusterFolder:
         """Make the folder and the cluster's key pair. Return the public key. May run twice."""
         try:
             (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.chmod(0o700)
+            close_to_others(self.path)
             return ensure_key_pair(self.private_key_file)
         except OSError as exc:
             raise _write_error(self.path, exc) from exc
@@ -95,30 +101,53 @@ class ClusterFolder:
 
     def record(self, event: str, **facts: object) -> None:
         """Append an event to the journal. It is on the disk when this returns."""
-        line = json.dumps({"time": utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **facts})
+        stamp = "" if self._is_stamped() else _journal_line(JOURNAL_FORMAT.stamp({"event": _FORMAT_EVENT}))
+        text = stamp + _journal_line({"event": event, **facts})
         try:
             with os.fdopen(os.open(self.journal_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as journal:
                 # A line that a crash cut short must be ended first, or this line would be lost too.
-                whole = journal.seek(0, os.SEEK_END) == 0 or os.pread(journal.fileno(), 1, journal.tell() - 1) == b"\n"
-                journal.write((b"" if whole else b"\n") + line.encode() + b"\n")
+                size = journal.seek(0, os.SEEK_END)
+                journal.seek(max(0, size - 1))
+                whole = journal.read(1) in {b"", b"\n"}
+                journal.seek(0, os.SEEK_END)
+                journal.write((b"" if whole else b"\n") + text.encode())
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as exc:
             raise _write_error(self.journal_file, exc) from exc
+        self._stamped = True
+
+    def _is_stamped(self) -> bool:
+        """Return whether the journal says that its format is today's. One of an older version may be continued."""
+        if not self._stamped:
+            self._stamped = self._read_events()[0] == JOURNAL_FORMAT.number
+        return self._stamped
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events of the journal, oldest first. Lines that a crash cut short are left out."""
+        """Return the events of the journal, oldest first. Lines that a crash cut short are left out.
+
+        Raises:
+            NewerFormatError: a newer version has written to the journal.
+        """
+        return self._read_events()[1]
+
+    def _read_events(self) -> tuple[int, list[dict[str, Any]]]:
+        """Return the format of the journal, and its events."""
         try:
             lines = self.journal_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
-            return []
-        events = []
+            return 0, []
+        number, events = 0, []
         for line in lines:
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
                 continue
-        return events
+            if isinstance(event, dict) and event.get("event") == _FORMAT_EVENT:
+                number = max(number, JOURNAL_FORMAT.check(event["format"], event["written_by"], self.journal_file))
+            else:
+                events.append(event)
+        return number, events
 
     def plugin_notes(self) -> dict[str, object]:
         """Return the values that plugins stored: the last value of each key."""
@@ -253,14 +282,12 @@ class ClusterFolder:
         except OSError as exc:
             raise _write_error(self.path, exc) from exc
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as exc:
+            if not try_lock(lock):
                 lock.seek(0)
                 raise StateError(
                     f"another clusterctl is at work on {self.name} (process {lock.read().strip() or 'unknown'})",
                     remedy="wait for it to end, or end it; what it leaves half-done the next `start` completes",
-                ) from exc
+                )
             with suppress(OSError):  # on a full disk the lock is still held
                 os.ftruncate(lock.fileno(), 0)
                 os.write(lock.fileno(), str(os.getpid()).encode())
@@ -268,6 +295,8 @@ class ClusterFolder:
                 yield
             finally:
                 self._drop_if_empty()
+        if KEEPS_OPEN_FILES:
+            self._drop_if_empty()
 
     def lock_if_exists(self) -> AbstractContextManager[None]:
         """Hold the lock like `exclusive_lock`, for reading alone: nobody is at work on a folder that does not exist."""
@@ -277,6 +306,10 @@ class ClusterFolder:
         """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
             self.delete_folder()
+
+
+def _journal_line(entry: dict[str, object]) -> str:
+    return json.dumps({"time": utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z"), **entry}) + "\n"
 
 
 def describe_overrides(overrides: NodeOverrides) -> dict[str, object]:

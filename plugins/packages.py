@@ -37,7 +37,6 @@ from clusterctl.api import (
     run_program,
     run_reported,
     utc_now,
-    write_atomically,
 )
 
 _COMPILE_AFTER_S = 15
@@ -155,8 +154,8 @@ class Packages(Plugin[Options]):
         # Members keep their versions though the index changes: only other packages make them join again.
         kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
         if not kept.exists():
-            write_atomically(kept, self._find_lock(cluster, plan.request.pip))
-        self._lock = kept.read_text(encoding="utf-8")
+            locks.write_lock(kept, self._find_lock(cluster, plan.request.pip))
+        self._lock = locks.read_lock(kept)
         local = locks.local_lines(self._lock) if plan.provider != "local" else []
         if local:
             raise PluginError(
@@ -220,19 +219,20 @@ class Packages(Plugin[Options]):
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
         cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
         age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
-        if age_h <= self.options.lock_max_age:
-            return cache.read_text(encoding="utf-8")
+        if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache)) is not None:
+            return kept
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")
         try:
             lock = locks.resolve(wanted, self._index)
         except locks.IndexOutOfReachError:
-            if not cache.exists():
+            kept = locks.read_cached(cache)
+            if kept is None:
                 raise
             cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")
-            return cache.read_text(encoding="utf-8")
+            return kept
         with suppress(OSError):  # only a cache
             cache.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(cache, lock)
+            locks.write_lock(cache, lock)
         return lock
 
 

@@ -2,6 +2,7 @@
 #   block_name   which cluster's lines put_block and drop_block mean: set it before they are called
 #   made_in      the folder in which `made` remembers: set it before made and was_made are called
 # shellcheck shell=sh
+machine_format=1 # what this version leaves on a machine, and the highest that it reads; 0.1 wrote no number
 fail() { # ERROR REMEDY
     printf 'error: %s\ntry: %s\n' "$1" "$2" >&2
     exit 65
@@ -75,8 +76,16 @@ drop_block() { # FILE PART [empty]: with the third word a file in which nothing 
         rm -f "$file"
     fi
 }
+check_format() { # end the script where a newer clusterctl has set the machine up
+    { read -r number writer < /var/lib/clusterctl/format; } 2>/dev/null || return 0
+    if [ "$number" -gt "$machine_format" ]; then
+        fail "clusterctl $writer has set this machine up in format $number, and this one knows $machine_format at most" \
+            "install what did it, or a newer one: pip install 'clusterctl>=$writer'"
+    fi
+}
 claim() { # MARK LASTING: a machine that lasts (yes) is somebody's: no cluster takes it from another one
     mark=$1
+    check_format
     holder=$(cat /var/lib/clusterctl/cluster 2>/dev/null || true)
     if [ "$2" = yes ] && [ -n "$holder" ] && [ "$holder" != "$mark" ]; then
         fail "this machine belongs to another cluster: $holder" \
@@ -84,6 +93,7 @@ claim() { # MARK LASTING: a machine that lasts (yes) is somebody's: no cluster t
     fi
 }
 unless_others() { # MARK: at a leave, end the script here where the machine is another cluster's
+    check_format
     holder=$(cat /var/lib/clusterctl/cluster 2>/dev/null || true)
     if [ -n "$holder" ] && [ "$holder" != "$1" ]; then
         echo "note: it belongs to another cluster, $holder: nothing was undone there"

@@ -20,6 +20,7 @@ import click
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
 from clusterctl.errors import ClusterctlError, DeclinedError
+from clusterctl.laptop.signals import END_SIGNALS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -108,7 +109,7 @@ def main() -> NoReturn:
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
     # A shutdown of the machine or a closed terminal ends us as Ctrl-C does: what was begun is undone.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in END_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     debug = _wants_debug(sys.argv[1:])
     try:

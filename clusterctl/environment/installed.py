@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import PluginError
+from clusterctl.laptop.places import find_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +70,7 @@ def _query_python(prefix: Path) -> tuple[str, Sequence[str]]:
         return f"{sys.version_info[0]}.{sys.version_info[1]}", sys.path
     try:
         # -I leaves out PYTHONPATH and the current folder.
-        answer = subprocess.run([prefix / "bin" / "python", "-I", "-c", _QUERY], capture_output=True, text=True)
+        answer = subprocess.run([find_python(prefix), "-I", "-c", _QUERY], capture_output=True, text=True)
         version, path = json.loads(answer.stdout)
     except (OSError, ValueError) as exc:
         raise PluginError(

@@ -19,7 +19,9 @@ import uv
 
 from clusterctl.environment.requirements import CONSTRAINT
 from clusterctl.environment.variables import own_process_environment
-from clusterctl.errors import PluginError
+from clusterctl.errors import NewerFormatError, PluginError
+from clusterctl.files import write_atomically
+from clusterctl.formats import VERSION, Format
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _OUT_OF_REACH = ("error sending request", "Failed to fetch", "dns error", "Connection refused", "timed out")
 _LOCAL = re.compile(r"^(-e\b|\.{0,2}/|\S+ @ (git\+)?file:|file:)")
+
+_FORMAT = Format("the lock of packages", 1)
+_STAMP = re.compile(r"^# clusterctl format (?P<number>\d+) written by (?P<writer>\S+)\n\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,35 @@ def uv_version() -> str:
 def cache_folder() -> Path:
     """Return the folder that keeps the locks of all clusters."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
+
+
+def write_lock(path: Path, lock: str) -> None:
+    """Write a lock to a file, with the number of its format in a last line."""
+    stamp = f"# clusterctl format {_FORMAT.number} written by {VERSION}\n"
+    write_atomically(path, lock + ("" if lock.endswith("\n") or not lock else "\n") + stamp)
+
+
+def read_lock(path: Path) -> str:
+    """Return the lock that a file holds, without the line about its format.
+
+    Raises:
+        NewerFormatError: a newer version wrote it.
+        OSError: the file cannot be read.
+    """
+    text = path.read_text(encoding="utf-8")
+    stamp = _STAMP.search(text)
+    if stamp is None:
+        return text
+    _FORMAT.check(stamp["number"], stamp["writer"], path)
+    return text[: stamp.start()]
+
+
+def read_cached(path: Path) -> str | None:
+    """Return the lock in a file of the cache; None if there is none that this version can read."""
+    try:
+        return read_lock(path)
+    except (OSError, NewerFormatError):
+        return None
 
 
 def key(requirements: Sequence[str], index: Index | None = None) -> str:

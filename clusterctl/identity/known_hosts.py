@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.identity.endpoints import SSH_PORT
+from clusterctl.laptop.places import SYSTEM_KNOWN_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def private_keys() -> list[Path]:
 
 def known_hosts_files() -> list[Path]:
     """Return the existing known_hosts files: the user's and this computer's."""
-    usual = (Path.home() / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts"))
+    usual = (Path.home() / ".ssh" / "known_hosts", SYSTEM_KNOWN_HOSTS)
     return [path for path in usual if path.is_file()]
 
 

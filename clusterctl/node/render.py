@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from clusterctl.formats import VERSION
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _jinja_environment() -> Environment:
         finalize=_reveal_secret,
     )
     environment.filters["percents"] = lambda value: str(value).replace("%", "%%")
+    environment.globals["clusterctl_version"] = VERSION
     environment.filters["quote"] = lambda value: shlex.quote(str(_reveal_secret(value)))
     return environment
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.formats import Format
 from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from clusterctl.providers.money import Estimate
     from clusterctl.tunnel.process import StandbyProcess
     from clusterctl.tunnel.publish import LocalEndpoint
+
+
+_TIMINGS = Format("the timings", 1)
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,7 @@ def _finish_start(
         seconds=timer.elapsed_s(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
-    context.folder.write_file("timings.json", json.dumps(timings_document(started), indent=1))
+    context.folder.write_file("timings.json", json.dumps(_TIMINGS.stamp(timings_document(started)), indent=1))
     return started
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.providers.base import Priced
 from clusterctl.tunnel import process, publish
@@ -143,4 +143,13 @@ def list_clusters(contexts: Sequence[RunContext]) -> list[ClusterStatus]:
     if not contexts:
         return []
     with ThreadPoolExecutor(min(8, len(contexts))) as pool:
-        return list(pool.map(query_status, contexts))
+        return [status for status in pool.map(_query_known, contexts) if status]
+
+
+def _query_known(context: RunContext) -> ClusterStatus | None:
+    """Return the status of a cluster; None, with a warning, where a newer version has made its nodes."""
+    try:
+        return query_status(context)
+    except NewerFormatError as exc:
+        context.report.warn(f"{context.name} is left out: {exc.message} (try: {exc.remedy})")
+        return None

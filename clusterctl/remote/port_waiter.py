@@ -6,7 +6,6 @@ import errno
 import heapq
 import itertools
 import os
-import resource
 import selectors
 import socket
 import threading
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
+from clusterctl.laptop.processes import raise_file_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ _RETRY_S = 0.1
 _RETRY_EXTRA_S = 0.001
 """Seconds added to that for each port that is waited for: processor time belongs to the machines that are up."""
 _MAX_FILES = 65536
+"""The limit of open files that is asked for: each node needs one, and the usual limit is a thousand."""
 
 
 @dataclass(eq=False)
@@ -85,7 +86,7 @@ class PortWaiter:
             self._waits[name] = wait
             self._new_waits.append(wait)
             if self._wake is None:
-                _raise_file_limit()
+                raise_file_limit(_MAX_FILES)
                 self._wake, woken = socket.socketpair()
                 self._wake.settimeout(0)
                 threading.Thread(target=_WaitLoop(self, woken).run, name="port-waiter", daemon=True).start()
@@ -199,7 +200,7 @@ class _WaitLoop:
             wait.sock = socket.socket(family, socket.SOCK_STREAM)
             wait.sock.settimeout(0)
             code = wait.sock.connect_ex(address)
-            if code not in {0, errno.EINPROGRESS}:
+            if code not in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
                 raise OSError(code, os.strerror(code))
             self._selector.register(wait.sock, selectors.EVENT_WRITE, wait)
         except OSError as exc:
@@ -256,17 +257,11 @@ def _numeric_address(address: str, port: int) -> tuple[int, Any] | None:
 def _has_hung_up(sock: socket.socket) -> bool:
     """Return whether the other side has hung up. An SSH server does so two minutes after a connection without login."""
     try:
-        return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        sock.settimeout(0)
+        return not sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return False
     except OSError:
         return True
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files as far as allowed: each node needs one, and the usual limit is a thousand."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # some systems have a second limit behind this one
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    finally:
+        sock.settimeout(None)

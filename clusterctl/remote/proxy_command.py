@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import socket
-import subprocess
 import tempfile
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from clusterctl.errors import RefusedError, RemoteError
+from clusterctl.laptop.processes import end_program, read_end, start_connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 """Seconds until the program has started and the node's SSH server has sent its greeting."""
-_GRACE_S = 1.0
-"""Seconds that the program may take to end after a signal."""
 _TAIL_LINES = 3
 _TAIL_BYTES = 2000
 _PLUGIN = "the AWS CLI, version 2, needs the Session Manager plugin: install `session-manager-plugin` on this computer"
@@ -40,8 +35,7 @@ _FINAL_FAILURES = (
 class ProxyCommand:
     """A running program and the socket that is its input and output. paramiko uses this object as a socket.
 
-    The program inherits the other end of the socket, so no data is copied in between. The program ends when its input
-    ends, which includes the death of this process, or when `close` ends it.
+    The program ends when its input ends, which includes the death of this process, or when `close` ends it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -55,23 +49,12 @@ class ProxyCommand:
         self._closed = False
         self._last_stderr = ""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the program; a pipe could fill up
-        self.sock, theirs = socket.socketpair()
         try:
-            # A session of its own: Ctrl-C on this terminal does not reach it, and its child processes end with it.
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=self._stderr.fileno(),
-                start_new_session=True,
-            )
+            self._process, self.sock = start_connected(self._command, self._stderr)
         except OSError:
             self._closed = True
-            self.sock.close()
             self._stderr.close()
             raise
-        finally:
-            theirs.close()
 
     def recv(self, size: int) -> bytes:
         """Return what the program wrote; empty once it has ended."""
@@ -88,7 +71,7 @@ class ProxyCommand:
     def read_stderr(self) -> str:
         """Return the last lines of the program's standard error, joined to one line."""
         with self._lock:  # paramiko may close the socket from a thread of its own
-            return self._last_stderr if self._closed else _read_tail(self._stderr.fileno())
+            return self._last_stderr if self._closed else _read_tail(self._stderr)
 
     def quote_stderr(self) -> str:
         """Return the same text in brackets, to append to an error message; empty if there is no output."""
@@ -101,23 +84,13 @@ class ProxyCommand:
             if not self._closed:
                 self._closed = True
                 self.sock.close()
-                self._end_process()
-                self._last_stderr = _read_tail(self._stderr.fileno())
+                end_program(self._process)
+                self._last_stderr = _read_tail(self._stderr)
                 self._stderr.close()
 
-    def _end_process(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            # The process was not waited for yet, so its number cannot belong to another process.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_S)
-                return
 
-
-def _read_tail(file: int) -> str:
-    size = os.fstat(file).st_size
-    text = os.pread(file, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace")
+def _read_tail(file: IO[bytes]) -> str:
+    text = read_end(file, _TAIL_BYTES).decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "; ".join(lines[-_TAIL_LINES:])
 

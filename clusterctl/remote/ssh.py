@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.clock import Stopwatch, utc_now
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.model import Facet
-from clusterctl.remote import files
+from clusterctl.remote import transfer
 from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
@@ -195,12 +195,12 @@ class SSHRemote:
             running.close()
 
     def put(self, local: Path, remote: PurePosixPath) -> None:
-        command = files.put_command(local, remote)
-        self._copy(f"put {local}", command, lambda running: files.send_file(running, local))
+        command = transfer.put_command(local, remote)
+        self._copy(f"put {local}", command, lambda running: transfer.send_file(running, local))
 
     def get(self, remote: PurePosixPath, local: Path) -> None:
-        command = files.get_command(remote)
-        self._copy(f"get {remote}", command, lambda running: files.receive_file(running, local))
+        command = transfer.get_command(remote)
+        self._copy(f"get {remote}", command, lambda running: transfer.receive_file(running, local))
 
     def _copy(self, name: str, command: str, copy: Callable[[SSHCommand], None]) -> None:
         running = self.start_command(command, idle_s=_IDLE_S)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,6 +20,9 @@ import asyncssh
 
 from clusterctl.clock import Deadline
 from clusterctl.identity import endpoints, known_hosts
+from clusterctl.laptop.locks import try_lock
+from clusterctl.laptop.places import agent_address
+from clusterctl.laptop.processes import on_end
 from clusterctl.remote import proxy_command
 from clusterctl.tunnel import process
 
@@ -29,17 +30,16 @@ _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class _ReadyPipe:
-    """The pipe to the process that opened the tunnel and waits for one word: ready, or an error."""
+    """The output, in which the process that opened the tunnel waits for one word: ready, or an error."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self) -> None:
         self.is_sent = False
 
     def send_word(self, word: str) -> None:
         if not self.is_sent:
             self.is_sent = True
-            os.write(self._fd, word.encode())
-            os.close(self._fd)
+            os.write(sys.stdout.fileno(), word.encode())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # closes it there
 
 
 async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
@@ -110,7 +110,7 @@ def _offered_keys(target: process.Target, *, others: bool) -> dict[str, Any]:
     held = others or _is_locked(target.key)
     return {
         "client_keys": [path for path in dict.fromkeys(files) if not _is_locked(path)],
-        "agent_path": os.environ.get("SSH_AUTH_SOCK") if held else None,
+        "agent_path": agent_address(os.environ) if held else None,
     }
 
 
@@ -137,23 +137,20 @@ async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientCon
 
 async def _run_until_signal(folder: Path, ready: _ReadyPipe) -> None:
     work = asyncio.ensure_future(_keep_forwards_up(folder, ready))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    on_end(asyncio.get_running_loop(), work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await work
 
 
 def main() -> None:
-    """Run the tunnel of a folder once stdin gives a word: `python -m clusterctl.tunnel.forwarder FOLDER FD`."""
-    folder, ready = Path(sys.argv[1]), _ReadyPipe(int(sys.argv[2]))
+    """Run the tunnel of a folder once stdin gives a word: `python -m clusterctl.tunnel.forwarder FOLDER`."""
+    folder, ready = Path(sys.argv[1]), _ReadyPipe()
     if not os.read(sys.stdin.fileno(), 16):
         return  # the tunnel is not needed any more
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     with os.fdopen(os.open(folder / process.PID_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
-        try:
-            # The lock is held until this process ends, however it ends. Without it the number in the file is not valid.
-            fcntl.flock(pid, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        # The lock is held until this process ends, however it ends. Without it the number in the file is not valid.
+        if not try_lock(pid):
             ready.send_word("another one is up")
             return
         pid.truncate(0)

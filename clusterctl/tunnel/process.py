@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import signal
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import RemoteError, StateError
 from clusterctl.files import write_atomically
+from clusterctl.formats import Format
+from clusterctl.laptop import locks
+from clusterctl.laptop.processes import end_process, start_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 30.0
 TUNNEL_FILE = "tunnel.json"
 PID_FILE = "tunnel.pid"
+_FORMAT = Format("the description of the tunnel", 1)
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,9 @@ class StandbyProcess:
 
     def __init__(self, folder: Path) -> None:
         """Start the process. It opens no tunnel yet."""
-        ours, theirs = os.pipe()
-        self._answer = os.fdopen(ours, "rb")
-        told, self._go_pipe = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder), str(theirs)],
-            stdin=told,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=own_process_environment(os.environ),
-            pass_fds=[theirs],
-            start_new_session=True,
-        )
-        os.close(theirs)
-        os.close(told)
+        # Its input is a word that tells it to begin, its output is one that says how that went.
+        command = [sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder)]
+        self._process = start_apart(command, env=own_process_environment(os.environ))
 
     def become_tunnel(self) -> None:
         """Make the process open the tunnel that the folder's file describes. Return once the tunnel is up.
@@ -94,10 +84,11 @@ class StandbyProcess:
         Raises:
             RemoteError: the tunnel does not come up.
         """
-        with contextlib.suppress(BrokenPipeError), os.fdopen(self._go_pipe, "wb") as word:
-            word.write(b"go")
-        with self._answer:
-            answer = self._answer.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
+        told, said = self._pipes()
+        with contextlib.suppress(OSError), told:
+            told.write(b"go")
+        with said:
+            answer = said.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
         if answer != "ready":
             self._process.wait()
             raise RemoteError(
@@ -109,11 +100,17 @@ class StandbyProcess:
 
     def end_unused(self) -> None:
         """End the process, unless it has become the tunnel."""
-        if not self._answer.closed:
-            self._answer.close()
-            os.close(self._go_pipe)
+        told, said = self._pipes()
+        if not said.closed:
+            said.close()
+            told.close()
             self._process.kill()  # it may still be loading
             self._process.wait()
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("it was started with both")
+        return self._process.stdin, self._process.stdout
 
 
 def open_tunnel(
@@ -130,12 +127,14 @@ def open_tunnel(
     Raises:
         RemoteError: the tunnel did not come up; the message says why.
     """
-    wanted = json.dumps({"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]})
-    if is_up(folder) and read_or_empty(folder / TUNNEL_FILE) == wanted:
+    wanted = {"target": asdict(target), "forwards": [asdict(forward) for forward in forwards]}
+    text = json.dumps(_FORMAT.stamp(wanted))
+    # A tunnel that an older version opened is kept, with its file: its process ends when the file changes.
+    if is_up(folder) and _read_description(folder) == json.loads(json.dumps(wanted)):
         return
     close_tunnel(folder)
     try:
-        write_atomically(folder / TUNNEL_FILE, wanted)
+        write_atomically(folder / TUNNEL_FILE, text)
     except OSError as exc:
         raise StateError(
             f"cannot write {folder / TUNNEL_FILE}: {exc.strerror or exc}",
@@ -145,9 +144,14 @@ def open_tunnel(
 
 
 def reopen_tunnel(folder: Path) -> bool:
-    """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel."""
+    """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel.
+
+    Raises:
+        NewerFormatError: a newer version has opened it.
+    """
     if not (folder / TUNNEL_FILE).exists():
         return False
+    _read_description(folder)
     if not is_up(folder):
         StandbyProcess(folder).become_tunnel()
     return True
@@ -163,8 +167,7 @@ def stop_process(folder: Path) -> None:
     """End the tunnel's process, but keep its file, so that it can be opened again. No tunnel is success."""
     pid = _owner_pid(folder)
     if pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+        end_process(pid)
         _wait_for_release(folder)
     (folder / PID_FILE).unlink(missing_ok=True)
 
@@ -177,9 +180,17 @@ def is_up(folder: Path) -> bool:
 def read_forwards(folder: Path) -> list[Forward]:
     """Return the forwards of the last tunnel."""
     try:
-        return [Forward(**entry) for entry in json.loads(read_or_empty(folder / TUNNEL_FILE))["forwards"]]
-    except (ValueError, KeyError, TypeError):
+        return [Forward(**entry) for entry in _read_description(folder)["forwards"]]
+    except (KeyError, TypeError):
         return []
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """Return the description of the last tunnel without its stamp; empty if there is none that can be read."""
+    try:
+        return _FORMAT.unstamp(json.loads(read_or_empty(folder / TUNNEL_FILE)), folder / TUNNEL_FILE)
+    except ValueError:
+        return {}
 
 
 def read_or_empty(path: Path) -> str:
@@ -194,9 +205,7 @@ def _owner_pid(folder: Path) -> int | None:
     """Return the process id of the tunnel, or None. The number counts only while the process locks its pid file."""
     try:
         with (folder / PID_FILE).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+            if locks.is_locked(file):
                 return int(file.read().strip() or 0) or None
     except OSError:
         return None
@@ -206,4 +215,4 @@ def _owner_pid(folder: Path) -> int | None:
 def _wait_for_release(folder: Path) -> None:
     """Wait until the tunnel's process has ended, which releases its lock."""
     with contextlib.suppress(FileNotFoundError), (folder / PID_FILE).open() as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        locks.await_unlock(file)

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
+from clusterctl.formats import Format
 from clusterctl.model import Connection, Facet
 from clusterctl.secret import Secret
 from clusterctl.tunnel import process
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 _FILE = "connections.json"
+_FORMAT = Format("the list of connections", 1)
 _PORTS = range(10000, 32768)
 
 
@@ -92,14 +94,21 @@ def publish_connections(
         target = process.Target.for_node(master, folder.private_key_file, folder.known_hosts_file)
         process.open_tunnel(folder.path, target, forwards, standby=standby)
     published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
-    folder.write_file(_FILE, json.dumps([_to_json(connection) for connection in published], indent=1))
+    document = _FORMAT.stamp({"connections": [_to_json(connection) for connection in published]})
+    folder.write_file(_FILE, json.dumps(document, indent=1))
     return published
 
 
 def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
-    """Return the connections that were published last."""
+    """Return the connections that were published last.
+
+    Raises:
+        NewerFormatError: a newer version has published them.
+    """
     content = folder.read_json(_FILE)
-    entries = content if isinstance(content, list) else []
+    if isinstance(content, dict):
+        content = _FORMAT.unstamp(content, folder.path / _FILE).get("connections")
+    entries = content if isinstance(content, list) else []  # format 0 is a list
     return [
         LocalEndpoint(
             name=entry["name"],

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
@@ -14,10 +14,10 @@ from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.clusters import find_provider
 from clusterctl.wiring.local_paths import config_path, home_folder
-from clusterctl.wiring.providers import make_provider
+from clusterctl.wiring.providers import make_provider, usual_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from clusterctl.config.settings import Settings
     from clusterctl.events import Reporter
@@ -145,7 +145,22 @@ def _make_lenient_provider(name: str, settings: Settings) -> Provider:
     try:
         return make_provider(name, settings)
     except ClusterctlError:
+        pass
+    try:
         return make_provider(name)
+    except ClusterctlError:  # the built-in template's, where this computer cannot have local nodes
+        return make_provider(usual_provider())
+
+
+def readable_contexts(names: Iterable[str], *, config_file: str | None, report: Reporter) -> list[RunContext]:
+    """Return lenient contexts of these clusters. Warn of those that a newer version has written, and leave them out."""
+    contexts = []
+    for name in names:
+        try:
+            contexts.append(lenient_context(name, config_file=config_file, report=report)[0])
+        except NewerFormatError as exc:
+            report.warn(f"{name} is left out: {exc.message} (try: {exc.remedy})")
+    return contexts
 
 
 def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from clusterctl.files import expand_path
+from clusterctl.laptop.places import user_number
 
 
 def home_folder() -> Path:
@@ -45,5 +46,5 @@ def login_name() -> str:
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):  # a uid without a name
-        name = str(os.getuid())
+        name = user_number()
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)

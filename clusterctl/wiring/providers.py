@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
+from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
+from clusterctl.laptop.places import WITHOUT_LOCAL_NODES
 from clusterctl.providers.base import BaseImages, Images
 from clusterctl.wiring.local_paths import config_path, docker_owner, home_folder, login_name
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 
 def _make_local(_: Settings | None) -> Provider:
+    if WITHOUT_LOCAL_NODES:
+        raise UsageError(
+            WITHOUT_LOCAL_NODES,
+            remedy="set PROVIDER to docker, static or ec2 in the config file; or run clusterctl in WSL, which is Linux",
+        )
     from clusterctl.providers.local import LocalProvider  # late: see above
 
     return LocalProvider(home_folder() / "local", os.environ)
@@ -83,16 +90,27 @@ def make_provider(name: str, settings: Settings | None = None) -> Provider:
     return _PROVIDERS[name](settings)
 
 
+def usual_provider() -> str:
+    """Return the name of a provider that answers on this computer, whatever is installed on it."""
+    return "static" if WITHOUT_LOCAL_NODES else "local"
+
+
 def queried_providers() -> dict[str, Callable[[Settings | None], Provider]]:
-    """Return the providers that are asked for nodes, by name. EC2 is among them only where the user uses it."""
-    return {name: make for name, make in _PROVIDERS.items() if name != "ec2" or _uses_ec2()}
+    """Return the providers that are asked for nodes, by name.
+
+    EC2 is among them only where the user uses it, and `local` where this computer can have such nodes.
+    """
+    left_out = {"local"} if WITHOUT_LOCAL_NODES else set()
+    if not _uses_ec2():
+        left_out.add("ec2")
+    return {name: make for name, make in _PROVIDERS.items() if name not in left_out}
 
 
 def _uses_ec2() -> bool:
     """Return whether the default config file or a cluster of this laptop uses EC2."""
     folders = home_folder() / "clusters"
     names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
-    if any(ClusterFolder(home_folder(), name).last_provider() == "ec2" for name in names):
+    if "ec2" in read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names):
         return True
     path = config_path(None)
     if path is None:

@@ -20,11 +20,11 @@ def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Se
     """Return the notebook server as a service; nothing if it is not wanted."""
     if not options.enable_notebook:
         return []
-    config, environment = _notebook_file(node), cluster.recall(notes.ENVIRONMENT)
+    environment = cluster.recall(notes.ENVIRONMENT)
     return [
         Service(
             name="notebook",
-            command=[*python_command(node, "-m", "jupyterlab"), f"--config={config}"],
+            command=_notebook_command(node),
             user=cluster.user,
             home=node.layout.home,
             directory=node.layout.home,
@@ -77,3 +77,9 @@ def _notebook_file(node: Node) -> PurePosixPath:
 def _read_source(name: str) -> str:
     """A file that goes to a node as it is."""
     return resources(ON_NODE).joinpath(name).read_text(encoding="utf-8")
+
+
+def _notebook_command(node: Node) -> list[str]:
+    # Jupyter reads the .json and the .py file of the name that it is given, whichever of both that says. The .py is in
+    # the commands of 0.1, whose notebooks would else be restarted, with their kernels, when their master joins again.
+    return [*python_command(node, "-m", "jupyterlab"), f"--config={_notebook_file(node).with_suffix('.py')}"]

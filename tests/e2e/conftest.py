@@ -14,6 +14,7 @@ import pytest
 
 from ..support.baking import vm_image  # noqa: F401  fixture
 from ..support.cold_start import ColdStart, anybodys_python, virtual_environment
+from ..support.first_version import first_clusterctl  # noqa: F401  fixture
 from ..support.laptop import CommandLines, Laptop, poll
 from ..support.openssh import agent  # noqa: F401  fixture
 from ..support.sharing import group_of

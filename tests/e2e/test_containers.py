@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from ..support.engine_relay import engine_by_tcp
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
+AS_WINDOWS = Path(__file__).parents[1] / "support" / "as_windows.py"
 CLUSTER = f"story{secrets.token_hex(3)}"
 """Other runs may share the Docker engine."""
 DATA = f"clusterctl-test-data-{CLUSTER}"
@@ -170,6 +175,40 @@ def test_files_go_to_the_users_home_and_come_from_it(story, tmp_path):
     assert inside("node001", f"stat -c %U /home/{USER}/notes.txt") == USER
     story.laptop.run("get", CLUSTER, "notes.txt", str(tmp_path / "back.txt"))
     assert (tmp_path / "back.txt").read_text() == "mine"
+
+
+def test_a_laptop_with_windows_lists_copies_and_connects(story, tmp_path):
+    (tmp_path / "there").write_text("from Windows")
+    connect = f"import clusterctl, os\nprint(len(clusterctl.connect({CLUSTER!r})[:].apply_sync(os.getpid)))"
+    commands = {
+        "list": ["list"],
+        "status": ["status", CLUSTER],
+        "exec": ["exec", CLUSTER, "hostname"],
+        "put": ["put", CLUSTER, str(tmp_path / "there"), "there"],
+        "get": ["get", CLUSTER, "there", str(tmp_path / "back")],
+        "close": ["tunnel", "--close", CLUSTER],
+        "tunnel": ["tunnel", CLUSTER],
+        "connect": connect,
+    }
+    with engine_by_tcp() as address:
+        done = subprocess.run(
+            [sys.executable, AS_WINDOWS, "ipyparallel", "zmq"],
+            input=json.dumps([*commands.values()]),
+            env={**story.laptop.env, "USERNAME": getpass.getuser(), "DOCKER_HOST": address},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    results = dict(zip(commands, answer["results"], strict=True))
+    assert {name: (result["status"], result["err"]) for name, result in results.items()} == dict.fromkeys(
+        commands, (0, "")
+    )
+    assert f"{CLUSTER}: running, 3 nodes, 6 engines (docker)" in results["list"]["out"]
+    assert (tmp_path / "back").read_text() == "from Windows"
+    assert results["connect"]["out"] == "6\n"
+    assert answer["noted"] == [0x08000200], "the tunnel's process, which outlives the command"
 
 
 def test_an_extra_user_gets_in_with_the_key_that_was_downloaded(story):

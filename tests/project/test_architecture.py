@@ -110,7 +110,7 @@ BREAKS = [
     ("config", "clusterctl.config.settings", "clusterctl.config.loading"),
     ("config", "clusterctl.config.ini", "clusterctl.config.starcluster"),
     ("login", "clusterctl.remote.gateways", "clusterctl.remote.login"),
-    ("login", "clusterctl.remote.files", "clusterctl.remote.gateways"),
+    ("login", "clusterctl.remote.transfer", "clusterctl.remote.gateways"),
     ("node", "clusterctl.node.systemd", "clusterctl.node.supervisord"),
     ("ec2", "clusterctl.providers.ec2.launch.fleets", "clusterctl.providers.ec2.pricing.quotas"),
     ("ec2", "clusterctl.providers.ec2.tags", "clusterctl.providers.ec2.images"),
@@ -140,7 +140,7 @@ BREAKS = [
     ("pure", "clusterctl.config.loading", "clusterctl.tunnel.publish"),
     ("pure", "clusterctl.planning", "clusterctl.plugin.host"),
     ("connectors", "clusterctl.cluster", "clusterctl.remote.ssh"),
-    ("connectors", "clusterctl.operations.access", "clusterctl.remote.files"),
+    ("connectors", "clusterctl.operations.access", "clusterctl.remote.transfer"),
     *(
         ("outside", importer, library)
         for importer, library in [
@@ -148,7 +148,7 @@ BREAKS = [
             ("clusterctl.cluster", "fabric"),
             ("clusterctl.remote.base", "paramiko"),
             ("clusterctl.remote.ssh", "fabric"),
-            ("clusterctl.remote.files", "paramiko"),
+            ("clusterctl.remote.transfer", "paramiko"),
             ("clusterctl.providers.static.hosts", "asyncssh"),
             ("clusterctl.tunnel.process", "asyncssh"),
             ("clusterctl.cluster", "pluggy"),

@@ -24,7 +24,13 @@ HEAVY = {
 }
 MODELS = {"jinja2", "rich", "pydantic", "pydantic_core", "clusterctl_plugins"}
 """What a command needs once it reads a config or acts, and takes as long to load as all the rest."""
-LISTING = {"clusterctl.cli", "clusterctl.cli.commands", "clusterctl.errors"}
+LISTING = {
+    "clusterctl.cli",
+    "clusterctl.cli.commands",
+    "clusterctl.errors",
+    "clusterctl.laptop",
+    "clusterctl.laptop.signals",
+}
 """Our modules that know which commands there are, besides the program itself."""
 
 

@@ -14,7 +14,7 @@ from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_heal
 from clusterctl.text import plural
 from clusterctl.wiring.client import warn_of_other_python
 from clusterctl.wiring.clusters import known_clusters, resolve_cluster
-from clusterctl.wiring.context import lenient_context
+from clusterctl.wiring.context import lenient_context, readable_contexts
 
 if TYPE_CHECKING:
     from clusterctl.operations.status import ClusterStatus
@@ -28,8 +28,7 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
     """List the clusters and their nodes."""
     with Output(as_json=as_json) as output:
         chosen = [resolve_cluster(name) for name in names] or list(known_clusters(output))
-        contexts = [lenient_context(name, config_file=ctx.obj.config, report=output)[0] for name in chosen]
-        statuses = list_clusters(contexts)
+        statuses = list_clusters(readable_contexts(chosen, config_file=ctx.obj.config, report=output))
     if as_json:
         show_json([_status_json(status) for status in statuses])
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import utc_now
-from clusterctl.errors import ProviderError
+from clusterctl.errors import NewerFormatError, ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
 from clusterctl.providers.docker.networks import label_filters
@@ -58,7 +58,11 @@ def container_name(owner: str, cluster: str, alias: str) -> str:
 
 
 def find_containers(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
-    """Return the existing containers, found by their labels, masters first."""
+    """Return the existing containers, found by their labels, masters first.
+
+    Raises:
+        NewerFormatError: a newer version made one of this cluster. Without a cluster such containers are left out.
+    """
     from docker.errors import APIError
 
     containers = []
@@ -67,6 +71,9 @@ def find_containers(api: APIClient, owner: str, cluster: str | None = None) -> l
             try:
                 # The list does not have the start time.
                 containers.append(parse_container(api.inspect_container(listed["Id"])))
+            except NewerFormatError:
+                if cluster is not None:
+                    raise
             except APIError as exc:
                 if not is_missing(exc):
                     raise

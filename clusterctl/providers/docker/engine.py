@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clusterctl.errors import ProviderError
+from clusterctl.laptop.places import DOCKER_INSTALL, DOCKER_PIPE, DOCKER_SOCKETS, DOCKER_START, WITHOUT_LOCAL_NODES
 from clusterctl.model import Problem
 
 if TYPE_CHECKING:
@@ -20,15 +21,12 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-_DEFAULT_SOCKET = "/var/run/docker.sock"
-_DESKTOP_SOCKETS = (".docker/run/docker.sock", ".docker/desktop/docker.sock")
-"""Sockets of Docker Desktop, relative to the user's home."""
 _ANSWER_S = 60
 _PROBE_S = 5
 _POOL = 16
 """Number of connections kept: one for each thread that may call at once."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-NO_ENGINE = "PROVIDER = local needs no Docker"
+NO_ENGINE = f"PROVIDER = {'static' if WITHOUT_LOCAL_NODES else 'local'} needs no Docker"
 
 
 class Engine:
@@ -125,8 +123,8 @@ def engine_address(environ: Mapping[str, str]) -> str:
     if named:
         return named
     home = Path(environ.get("HOME") or "~").expanduser()
-    places = [Path(_DEFAULT_SOCKET), *(home / place for place in _DESKTOP_SOCKETS)]
-    return f"unix://{next((place for place in places if place.exists()), places[0])}"
+    places = [home / place for place in DOCKER_SOCKETS]  # an absolute one stays as it is
+    return DOCKER_PIPE or f"unix://{next((place for place in places if place.exists()), places[0])}"
 
 
 def _context_address(environ: Mapping[str, str]) -> str:
@@ -150,6 +148,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _refuse_unreachable(address: str) -> None:
     """Raise ProviderError at once, without the SDK, for an address that cannot work."""
     parts = urlsplit(address)
+    if DOCKER_PIPE and parts.scheme == "npipe":
+        return  # the SDK knows what it answers
     if parts.scheme not in {"unix", "http+unix"}:
         if parts.hostname not in _LOOPBACK_NAMES:
             raise ProviderError(
@@ -160,7 +160,7 @@ def _refuse_unreachable(address: str) -> None:
         return
     try:
         Path(parts.path).stat()
-        with socket.socket(socket.AF_UNIX) as probe:
+        with socket.socket(getattr(socket, "AF_UNIX", socket.AF_INET)) as probe:
             probe.settimeout(_PROBE_S)
             probe.connect(parts.path)
     except FileNotFoundError:
@@ -175,13 +175,10 @@ def _refuse_unreachable(address: str) -> None:
 
 
 def _no_answer_error(where: str, exc: BaseException) -> ProviderError:
-    start = "open Docker Desktop" if sys.platform == "darwin" else "`sudo systemctl start docker`"
     return ProviderError(
-        f"the Docker engine {where} does not answer: {error_text(exc)}", remedy=f"start it: {start}; {NO_ENGINE}"
+        f"the Docker engine {where} does not answer: {error_text(exc)}", remedy=f"start it: {DOCKER_START}; {NO_ENGINE}"
     )
 
 
 def _install_advice() -> str:
-    if sys.platform == "darwin":
-        return f"install Docker Desktop (https://docs.docker.com/desktop/) and open it; {NO_ENGINE}"
-    return f"install one: `sudo apt-get install docker.io`, or Docker Desktop; {NO_ENGINE}"
+    return f"{DOCKER_INSTALL}; {NO_ENGINE}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.formats import VERSION, Format
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.providers.base import machine_layout
 
@@ -16,6 +17,8 @@ FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Face
 LOOPBACK = "127.0.0.1"
 OWNER = "clusterctl.owner"
 CLUSTER = "clusterctl.cluster"
+_FORMAT = Format("the container", 1)
+_FORMAT_LABEL, _VERSION_LABEL = "clusterctl.format", "clusterctl.version"
 _KEYS = ("alias", "user", "host-key", "port", "address", "cores", "image")
 _STATES = {
     "running": NodeState.RUNNING,
@@ -50,11 +53,18 @@ class Record:
         """Return the record as labels of a container."""
         values = (self.alias, self.user, self.host_key, str(self.port), self.address, str(self.cores), self.image)
         own = {f"clusterctl.{key}": value for key, value in zip(_KEYS, values, strict=True)}
-        return {OWNER: self.owner, CLUSTER: self.cluster, **own}
+        stamp = {_FORMAT_LABEL: str(_FORMAT.number), _VERSION_LABEL: VERSION}
+        return {OWNER: self.owner, CLUSTER: self.cluster, **stamp, **own}
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Record:
-        """Return the record that these labels hold."""
+        """Return the record that these labels hold.
+
+        Raises:
+            NewerFormatError: a newer version made the container.
+        """
+        place = f"{labels.get('clusterctl.alias')} of {labels.get(CLUSTER)}"
+        _FORMAT.check(labels.get(_FORMAT_LABEL), labels.get(_VERSION_LABEL), place)
         alias, user, host_key, port, address, cores, image = (labels[f"clusterctl.{key}"] for key in _KEYS)
         owner, cluster = labels[OWNER], labels[CLUSTER]
         return cls(owner, cluster, alias, user, host_key, int(port), address, int(cores), image)
@@ -62,7 +72,8 @@ class Record:
 
 def blank_labels() -> dict[str, str]:
     """Return empty labels for an image made of a node: it inherits the labels of the node, but is not a node."""
-    return dict.fromkeys((OWNER, CLUSTER, *(f"clusterctl.{key}" for key in _KEYS)), "")
+    own = (f"clusterctl.{key}" for key in _KEYS)
+    return dict.fromkeys((OWNER, CLUSTER, _FORMAT_LABEL, _VERSION_LABEL, *own), "")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from clusterctl.formats import VERSION, Format
 from clusterctl.model import MASTER, Access, Facet, Node, NodeState
 from clusterctl.providers.base import machine_layout
 from clusterctl.providers.ec2 import tags
@@ -25,6 +26,9 @@ _STATES = {
     "stopping": NodeState.STOPPED,
     "stopped": NodeState.STOPPED,
 }
+_FORMAT = Format("the instance", 1)
+STAMP = {tags.FORMAT: str(_FORMAT.number), tags.VERSION: VERSION}
+"""Tags of every new instance, and of what is made with it."""
 
 
 def make_node(
@@ -83,9 +87,16 @@ def ssm_command(instance: str, cli_options: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING_STATES) -> list[Instance]:
-    """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000."""
+    """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000.
+
+    Raises:
+        NewerFormatError: a newer version made one of this cluster. Of all clusters none is refused.
+    """
     cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
-    return read_instances(aws, cluster_filter, states=states)
+    found = read_instances(aws, cluster_filter, states=states)
+    for instance in found if cluster else ():
+        _FORMAT.check(instance.tags.get(tags.FORMAT), instance.tags.get(tags.VERSION), f"{instance.id} of {cluster}")
+    return found
 
 
 class Named(Protocol):

@@ -13,11 +13,12 @@ import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_atomically
+from clusterctl.formats import Format
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
 from clusterctl.providers.local.processes import is_alive
 
@@ -29,6 +30,7 @@ FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 _BOOT_S = 5.0
 """Seconds that a node without a process counts as booting while its launcher is not recorded yet."""
 _MAX_BASE_LENGTH = 60
+_FORMATS = {"node.json": Format("the record of the node", 1), "pid": Format("the record of the node's processes", 1)}
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,18 @@ class Running:
 
 def write_json(path: Path, value: Record | Running) -> None:
     """Write a file atomically, readable by its owner only."""
-    write_atomically(path, json.dumps(asdict(value), indent=1))
+    write_atomically(path, json.dumps(_FORMATS[path.name].stamp(asdict(value)), indent=1))
 
 
 def read_record(folder: Path) -> Record | None:
     """Return the record of the node in this folder, or None if there is none.
 
     Raises:
+        NewerFormatError: a newer version wrote the record.
         ProviderError: the record cannot be read.
     """
     try:
-        return Record(**json.loads((folder / "node.json").read_text(encoding="utf-8")))
+        return Record(**_read_json(folder / "node.json"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as exc:
@@ -90,10 +93,15 @@ def read_record(folder: Path) -> Record | None:
 def read_running(folder: Path, boot: str) -> Running | None:
     """Return the processes of this boot of the node, or None if there are none yet."""
     try:
-        running = Running(**json.loads((folder / "pid").read_text(encoding="utf-8")))
+        running = Running(**_read_json(folder / "pid"))
     except (OSError, ValueError, TypeError):
         return None
     return running if running.boot == boot else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return the content of a record without the stamp of its format."""
+    return _FORMATS[path.name].unstamp(json.loads(path.read_text(encoding="utf-8")), path)
 
 
 def state_of(folder: Path, record: Record) -> NodeState:

@@ -17,6 +17,7 @@ from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.files import write_atomically
+from clusterctl.formats import read_known
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.local import machine, processes
@@ -118,8 +119,12 @@ class LocalProvider:
         """Return the nodes that have a record. Their state is read from their processes."""
         names = [cluster] if cluster is not None else _list_subfolders(self._root)
         paths = [folder for name in names for folder in node_folders(self._cluster_folder(name))]
-        records = [(folder, read_record(folder)) for folder in paths]
-        return [node_of(folder, record, cache=self._cache) for folder, record in records if record]
+        nodes = [*map(self._read_node, paths)] if cluster is not None else read_known(self._read_node, paths)
+        return [node for node in nodes if node]
+
+    def _read_node(self, folder: Path) -> Node | None:
+        record = read_record(folder)
+        return node_of(folder, record, cache=self._cache) if record else None
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End these nodes and delete their folders, or the whole cluster with the shared home."""

@@ -68,7 +68,7 @@ class StaticProvider:
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the hosts that are taken. A host that accepts no connection counts as stopped."""
-        records = self._records.read_all() if cluster is None else [self._records.read_cluster(cluster)]
+        records = self._records.read_known() if cluster is None else [self._records.read_cluster(cluster)]
         unprobed = [_make_node(record, alias) for record in records if record for alias in record.members]
         with ThreadPoolExecutor(min(len(unprobed), _MAX_THREADS) or 1) as pool:
             states = list(pool.map(_probe_state, unprobed))

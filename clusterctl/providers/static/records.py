@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_atomically
+from clusterctl.formats import Format, read_known
+from clusterctl.laptop import locks
 from clusterctl.providers.static.hosts import Host
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FORMAT = Format("the record of the hosts", 1)
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,35 @@ class Records:
         except OSError as exc:
             raise _write_error(self._root, exc) from exc
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            locks.lock(lock)
             yield
 
     def read_all(self) -> list[Record]:
-        """Return the records of all clusters."""
+        """Return the records of all clusters.
+
+        Raises:
+            NewerFormatError: a newer version wrote one of them.
+        """
+        return [record for name in self._names() if (record := self.read_cluster(name))]
+
+    def read_known(self) -> list[Record]:
+        """Return the records of all clusters, without those that a newer version wrote."""
+        return [record for record in read_known(self.read_cluster, self._names()) if record]
+
+    def _names(self) -> list[str]:
         files = sorted(self._root.glob("*.json")) if self._root.is_dir() else []
-        records = [self.read_cluster(file.stem) for file in files if _NAME.fullmatch(file.stem)]
-        return [record for record in records if record]
+        return [file.stem for file in files if _NAME.fullmatch(file.stem)]
 
     def read_cluster(self, cluster: str) -> Record | None:
         """Return a cluster's record, or None if it has no hosts.
 
         Raises:
+            NewerFormatError: a newer version wrote it.
             ProviderError: the file of the record cannot be read.
         """
         path = self._record_path(cluster)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = _FORMAT.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
             members = {
                 alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()
             }
@@ -93,7 +106,7 @@ class Records:
             if not record.members:
                 path.unlink(missing_ok=True)
                 return
-            write_atomically(path, json.dumps(asdict(record), indent=1))
+            write_atomically(path, json.dumps(_FORMAT.stamp(asdict(record)), indent=1))
         except OSError as exc:
             raise _write_error(path, exc) from exc
 

@@ -165,6 +165,10 @@ class TestJoin:
         without, having = (ran.text for ran in cluster.ran)
         assert "[program:notebook]" not in without
         assert "[program:notebook]" in having
+        # A word of it that differs restarts those that 0.1 has started, and their kernels are gone.
+        profile = cluster.master.layout.state / "ipython"
+        assert f"-m jupyterlab --config={profile}/jupyter_server_config.py\n" in having
+        assert f'"config": "{profile}/jupyter_server_config.json"' in having
         assert "/fake/lab/master/home/my notes" in having
 
 

@@ -89,6 +89,36 @@ class TestMade:
         assert sh('made_in="$PWD/state"\nwas_made "user me" && echo yes\nwas_made "user m" || echo no\n') == "yes\nno\n"
 
 
+class TestFormat:
+    """What a machine is set up in, at the place that the pieces know, moved to where a test may write."""
+
+    @pytest.fixture
+    def claim(self, tmp_path, allow_subprocess):
+        def claim(call="claim mark yes"):
+            text = (render_text(PIECES) + call + "\necho done\n").replace("/var/lib/clusterctl", str(tmp_path))
+            return subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True)
+
+        return claim
+
+    @pytest.mark.parametrize("text", ["", "1 0.2.0\n", "0 0.1.0\n"])
+    def test_one_of_this_version_or_an_older_one_is_taken(self, claim, tmp_path, text):
+        (tmp_path / "format").write_text(text)
+        assert claim().stdout == "done\n"
+
+    def test_one_without_a_number_is_taken(self, claim):
+        assert claim().stdout == claim("unless_others mark").stdout == "done\n"
+
+    @pytest.mark.parametrize("call", ["claim mark yes", "claim mark no", "unless_others mark"])
+    def test_one_of_a_newer_version_is_refused_with_what_to_install(self, claim, tmp_path, call):
+        (tmp_path / "format").write_text("2 0.9.1\n")
+        done = claim(call)
+        assert (done.returncode, done.stdout) == (65, "")
+        assert done.stderr == (
+            "error: clusterctl 0.9.1 has set this machine up in format 2, and this one knows 1 at most\n"
+            "try: install what did it, or a newer one: pip install 'clusterctl>=0.9.1'\n"
+        )
+
+
 @pytest.mark.parametrize("call", ["echo x | put_block hosts names", "drop_block hosts names", "made x", "was_made x"])
 def test_what_a_piece_needs_and_was_not_told_ends_the_script(call, tmp_path, allow_subprocess):
     (tmp_path / "hosts").write_text("x\n")

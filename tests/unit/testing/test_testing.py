@@ -77,9 +77,16 @@ class TestFakeRemote:
         remote = connector(fake_node())
         remote.get(PurePosixPath("/a/b"), tmp_path / "back")
         assert (tmp_path / "back").read_text() == "x"
-        assert remote.is_folder(PurePosixPath("/a"))
-        assert [str(relative) for _, relative, _ in remote.walk(PurePosixPath("/a"))] == [".", "b"]
         assert remote.shell("ls") == 0
+
+    def test_a_started_command_answers_once_it_has_its_input(self):
+        remote = FakeConnector({"cat": Result(3, "out", "err")})(fake_node())
+        running = remote.start_command("cat")
+        running.write(b"in")
+        running.end_input()
+        assert (running.read(2), running.read(), running.read(), running.read_errors()) == (b"ou", b"t", b"", b"err")
+        assert running.wait() == 3
+        assert remote.ran[-1].stdin == "in"
 
 
 def test_a_cluster_for_a_plugins_tests(tmp_path):

@@ -75,6 +75,7 @@ class Transaction:
             tags.CLUSTER: self._context.cluster,
             tags.UUID: self._context.journal.ensure_identity(self._context.aws.region, known),
             tags.OWNER: self._context.owner,
+            **ec2_instances.STAMP,
         }
 
     def _provide_nodes(self, existing: Sequence[Instance], fleets: Fleets) -> dict[str, Instance]:

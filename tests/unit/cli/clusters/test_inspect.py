@@ -60,6 +60,22 @@ class TestList:
         assert [cluster["name"] for cluster in run("list", "other", "--json").json] == ["other"]
         assert run("list", "nope").status == 2
 
+    def test_one_that_a_newer_version_wrote_hides_no_other_and_is_left_alone(self, run, up):
+        run("start", "other", "-s", "1")
+        with (up.home / "clusters" / "other" / "journal.jsonl").open("a") as journal:
+            journal.write('{"event": "format", "format": 99, "written_by": "0.9.1"}\n')
+        said = run("list", "--json")
+        assert [cluster["name"] for cluster in said.json] == ["lab"]
+        assert "WARNING - other is left out: the journal" in said.err
+        assert "pip install 'clusterctl>=0.9.1'" in said.err
+        nodes = up.provider.nodes("other")
+        for command in (["start"], ["stop", "--yes"], ["terminate", "--yes"], ["status"], ["exec"], ["addnode"]):
+            said = run(*command, "other", *(["true"] if command == ["exec"] else []))
+            assert said.status == 1
+            assert "which clusterctl 0.9.1 wrote" in said.err
+            assert "try: install what wrote it, or a newer one: `pip install 'clusterctl>=0.9.1'`" in said.err
+        assert up.provider.nodes("other") == nodes
+
 
 class TestStatus:
     def test_all_is_well(self, run, up):

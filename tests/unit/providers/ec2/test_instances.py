@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl.errors import ProviderError
+from clusterctl import __version__
+from clusterctl.errors import NewerFormatError, ProviderError
 from clusterctl.model import NodeState
 from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2.aws import Aws, Credentials
@@ -19,6 +20,31 @@ from ....support.ec2_lab import SPOT, plan_of
 
 def ids(nodes):
     return {node.alias: node.id for node in nodes}
+
+
+class TestFormats:
+    def relabel(self, lab, node, **values):
+        pairs = [{"Key": f"clusterctl:{key}", "Value": value} for key, value in values.items()]
+        lab.ec2.create_tags(Resources=[node.id.partition("@")[0]], Tags=pairs)
+
+    def test_instances_of_the_first_version_which_have_no_number_are_known(self, lab):
+        (node,) = lab.create(plan_of(1))
+        tagged = {tag["Key"]: tag["Value"] for tag in lab.instances()[0]["Tags"]}
+        assert (tagged["clusterctl:format"], tagged["clusterctl:version"]) == ("1", __version__)
+        ours = [{"Key": "clusterctl:format"}, {"Key": "clusterctl:version"}]
+        lab.ec2.delete_tags(Resources=[node.id.partition("@")[0]], Tags=ours)
+        assert lab.provider().nodes("lab") == lab.create(plan_of(1)) == [node]
+
+    def test_those_of_a_newer_version_are_refused_by_name_and_hide_no_others(self, lab):
+        node = lab.create(plan_of(1))[0]
+        self.relabel(lab, node, format="2", version="0.9.1")
+        for act in (lambda: lab.provider().nodes("lab"), lambda: lab.create(plan_of(2))):
+            with pytest.raises(NewerFormatError, match=r"of lab has format 2, which clusterctl 0\.9\.1 wrote"):
+                act()
+        with pytest.raises(NewerFormatError):
+            lab.provider().destroy("lab")
+        assert [node.cluster for node in lab.provider().nodes()] == ["lab"]
+        assert len(lab.instances()) == 1
 
 
 class TestNames:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import stat
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusterctl.files import open_draft
+from clusterctl.files import open_atomically
+from clusterctl.laptop.places import permissions_of
 from clusterctl.remote.running import ErrorReader
 
 if TYPE_CHECKING:
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
 
     from clusterctl.remote.base import RunningCommand
 
@@ -21,12 +22,13 @@ _CHUNK = 1 << 17
 
 def put_command(local: Path, remote: PurePosixPath) -> str:
     """Return the command that takes a file in over stdin: whole, under another name, and then renamed."""
-    status = local.stat()
+    mode = permissions_of(local)
     draft = shlex.quote(str(remote.with_name(f".{remote.name}.{secrets.token_hex(4)}")))
+    chmod = "chmod go= " if mode is None else f"chmod {mode:o} "
     # The connection may break in the middle, which is an end for `cat`: the size tells.
     return (
         f"mkdir -p {shlex.quote(str(remote.parent))} && (umask 077 && cat > {draft})"
-        f' && [ "$(wc -c < {draft})" -eq {status.st_size} ] && chmod {stat.S_IMODE(status.st_mode):o} {draft}'
+        f' && [ "$(wc -c < {draft})" -eq {local.stat().st_size} ] && {chmod}{draft}'
         f" && mv -f {draft} {shlex.quote(str(remote))} || {{ rm -f {draft}; exit 1; }}"
     )
 
@@ -64,15 +66,15 @@ def receive_file(running: RunningCommand, local: Path) -> None:
     while b"\n" not in head and len(head) < _CHUNK and (chunk := running.read()):
         head += chunk
     line, _, chunk = head.partition(b"\n")
-    mode, _, told = line.decode(errors="replace").partition(" ")
-    with open_draft(local) as file:
+    with open_atomically(local) as file:
         file.write(chunk)
         while chunk := running.read():
             file.write(chunk)
         _check_end(running, errors)
-        if told != str(file.tell()):
-            raise OSError(0, f"{file.tell()} bytes came of {told}")
-    local.chmod(int(mode, 8) & 0o777)
+        mode, _, size = line.decode(errors="replace").partition(" ")
+        if size != str(file.tell()):
+            raise OSError(0, f"{file.tell()} bytes came of {size}")
+        Path(file.name).chmod(int(mode, 8) & 0o777)
 
 
 def _check_end(running: RunningCommand, errors: ErrorReader) -> None:
