@@ -153,7 +153,8 @@ class Story:
 
     def await_engines(self, poll: Callable[..., object]) -> None:
         """Wait until all of them are back by themselves."""
-        poll(self.is_whole, "all engines are back", deadline_s=_AFTER_REBOOT_S, every_s=1)
+        # Each question is work for a machine that has enough to do, above all where it is emulated.
+        poll(self.is_whole, "all engines are back", deadline_s=_AFTER_REBOOT_S, every_s=5)
 
     def assert_as_before(self) -> None:
         """The machines are what they were; but for what the image had from us before there was a cluster."""
