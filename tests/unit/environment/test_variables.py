@@ -1,9 +1,12 @@
 """What the user's Python is told does not change what ours does."""
 
+import io
+
 import pytest
 
 from clusterctl.environment import lock
 from clusterctl.environment.variables import own_process_environment
+from clusterctl.laptop import processes
 from clusterctl.tunnel import process
 
 TOLD = {
@@ -26,10 +29,10 @@ class FakeProcess:
     """A process that ends at once."""
 
     returncode = 0
-    stdout = ""
 
     def __init__(self, *_, env, **__):
         self.env = dict(env)
+        self.stdin, self.stdout = io.BytesIO(), io.BytesIO()
         started.append(self)
 
     def kill(self):
@@ -47,7 +50,7 @@ def _fake_processes(monkeypatch):
     started.clear()
     for name, value in TOLD.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(process.subprocess, "Popen", FakeProcess)
+    monkeypatch.setattr(processes.subprocess, "Popen", FakeProcess)
     monkeypatch.setattr(lock.subprocess, "run", FakeProcess)
 
 
