@@ -114,7 +114,7 @@ COMMANDS = {
     "docker": ["start", "-c", "box", "a"],
     "static plan": ["start", "--dry-run", "-c", "lab", "a"],
     "local": ["start", "-c", "here", "a"],
-    "terminate": ["terminate", "--yes", "a"],
+    "terminate": ["terminate", "--yes", "ended"],
     "locks": LOCKS,
     "program": PROGRAM,
     "folder": FOLDER,
@@ -127,6 +127,7 @@ def shown(tmp_path_factory):
     """What came of each of the commands, in one process: it takes seconds to load all that they need."""
     home = tmp_path_factory.mktemp("home")
     (home / "config").write_text(CONFIG)
+    (home / "ended.txt").write_text("ended\n")
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CLUSTERCTL_", "DOCKER_"))
     }
@@ -173,9 +174,8 @@ def test_all_that_runs_on_a_laptop_is_imported_and_only_that_is_left_out(shown):
         ("plugins", "ipcluster"),
         ("ec2 plan", "a: 3 nodes from the provider ec2"),
         ("ec2 zones", "us-east-1a"),
-        ("docker plan", "a: 3 nodes from the provider docker"),
         ("static plan", "a: 1 node from the provider static"),
-        ("terminate", "there is no a: nothing to end"),
+        ("terminate", "there is no ended any more: nothing to end"),
     ],
 )
 def test_commands_that_need_no_node_work(shown, command, words):
@@ -193,8 +193,9 @@ def test_local_nodes_are_refused_in_one_sentence_with_what_to_do(shown):
     )
 
 
-def test_docker_is_looked_for_where_docker_desktop_listens(shown):
-    result = shown.results["docker"]
+@pytest.mark.parametrize("command", ["docker", "docker plan"])
+def test_docker_is_looked_for_where_docker_desktop_listens(shown, command):
+    result = shown.results[command]
     assert result.status == 1
     assert "the Docker engine npipe:////./pipe/docker_engine does not answer" in result.err
     assert "try: start it: open Docker Desktop; PROVIDER = static needs no Docker" in result.err
