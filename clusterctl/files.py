@@ -58,5 +58,9 @@ def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as exc:
+        if exc.filename is None:  # of a disk that became full it is not told which file was written
+            exc.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)

@@ -155,16 +155,15 @@ def _required(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """How many processes share the tests out: one for each core, and four at most.
+    """How many processes share the tests out: one more than there are cores, and four at most.
 
-    Containers wait for each other's boots and ends half of their time: there is one process more for them. None of
-    their own have files that were named, and virtual machines, each of which has use for all cores.
+    Tests with nodes wait for boots and for ends much of their time. No processes of their own have files that were
+    named, and virtual machines, each of which has use for all cores.
     """
     all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    required = _required(config)
-    if not all_tests or "vm" in required:
+    if not all_tests or "vm" in _required(config):
         return 0
-    return min((os.cpu_count() or 1) + ("docker" in required), 4)
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,7 @@ by one, in INI order. pluggy still checks the name and the arguments of every ho
 
 from __future__ import annotations
 
+import errno
 import inspect
 import sys
 import traceback
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Request
     from clusterctl.options import Section
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a disk of this computer, which are no fault of whoever writes to it."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,15 @@ class PluginHost:
             answer = as_list(hook, results[0]) if results else None
         except ClusterctlError as exc:
             raise PluginError(f"plugin {name}: {exc.message}", remedy=exc.remedy) from exc
-        except (Exception, SystemExit) as exc:  # a plugin must not end the program half-way
-            line = _name_line(exc, type(loaded.plugin))
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise _fault_error(name, loaded.plugin, exc) from exc
             raise PluginError(
-                f"plugin {name}: {type(exc).__name__}: {exc}",
-                remedy=f"this is a fault of the plugin{line}: its author wants to know;"
-                " leave it out of PLUGINS to go on",
+                f"plugin {name}: {exc.filename or 'this computer'}: {exc.strerror}",
+                remedy="free some space there, or set CLUSTERCTL_HOME to a folder on another disk",
             ) from exc
+        except (Exception, SystemExit) as exc:  # a plugin must not end the program half-way
+            raise _fault_error(name, loaded.plugin, exc) from exc
         fault = check_value(hook, answer)
         if fault:
             raise PluginError(
@@ -144,6 +150,15 @@ def _fits(signature: inspect.Signature, *arguments: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _fault_error(name: str, plugin: object, error: BaseException) -> PluginError:
+    """Return the error for an exception that a plugin should have caught or made sense of."""
+    return PluginError(
+        f"plugin {name}: {type(error).__name__}: {error}",
+        remedy=f"this is a fault of the plugin{_name_line(error, type(plugin))}: its author wants to know;"
+        " leave it out of PLUGINS to go on",
+    )
 
 
 def _name_line(error: BaseException, plugin_class: type) -> str:

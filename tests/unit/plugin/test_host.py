@@ -149,6 +149,12 @@ class TestCall:
         [
             (RemoteError("node001: no space", remedy="free some"), "plugin p: node001: no space", "free some"),
             (ZeroDivisionError("oh"), "plugin p: ZeroDivisionError: oh", "fault of the plugin"),
+            (
+                OSError(2, "No such file", "/x"),
+                "plugin p: FileNotFoundError: [Errno 2] No such file: '/x'",
+                "fault of the plugin",
+            ),
+            (OSError(28, "No space left", "/x"), "plugin p: /x: No space left", "free some space"),
         ],
     )
     def test_the_one_that_failed_is_named_and_a_users_remedy_is_kept(self, error, message, remedy):
