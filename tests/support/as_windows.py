@@ -143,7 +143,7 @@ def all_below(package):
 
 def run(words):
     """Run a command line, or code; returns its status and what it said."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     status = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -157,7 +157,8 @@ def run(words):
         except BaseException:  # noqa: BLE001  whatever it is, it is the answer
             traceback.print_exc()
             status = -1
-    return {"status": status, "out": out.getvalue(), "err": err.getvalue()}
+    texts = {name: stream.buffer.getvalue().decode() for name, stream in (("out", out), ("err", err))}
+    return {"status": status, **texts}
 
 
 def main():
