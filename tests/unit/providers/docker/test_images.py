@@ -83,11 +83,9 @@ class TestImages:
         assert not {*built} & {image["Id"] for image in docker_api.images(all=True)}
 
     def test_a_build_that_fails_says_why(self, provider):
-        said = []
+        source = ImageSource(base="clusterctl.invalid/none:1", name="clusterctl-test-never")
         with pytest.raises(ProviderError, match="could not") as caught:
-            provider.build_image(
-                ImageSource(base="clusterctl.invalid/none:1", name="clusterctl-test-never"), said.append
-            )
+            provider.build_image(source, SILENT)
         assert "--rootfs" in caught.value.remedy
 
     def test_a_file_that_is_no_root_file_system_is_refused(self, provider, tmp_path):
