@@ -7,6 +7,7 @@ import os
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
     from clusterctl.events import Reporter
@@ -202,7 +203,7 @@ class TunnelState:
 
     cluster: str
     forwards: tuple[process.Forward, ...]
-    """None where the cluster needs no tunnel."""
+    """None of them where the cluster needs no tunnel."""
     up: bool
     published: tuple[publish.LocalEndpoint, ...]
     """The connections of the cluster, which go through it."""
@@ -257,7 +258,7 @@ def copy_to_nodes(
 
 
 def copy_from_nodes(
-    context: RunContext, aliases: Sequence[str], sources: Sequence[str], target: Path, *, user: str | None = None
+    context: RunContext, aliases: Sequence[str], sources: Sequence[str], target: str, *, user: str | None = None
 ) -> dict[str, Copied]:
     """Copy files and folders from nodes, side by side. Return what was copied from each.
 
@@ -265,14 +266,14 @@ def copy_from_nodes(
         context: the context of the run.
         aliases: the nodes, or `ALL`. What comes from several goes into a folder for each, by its alias.
         sources: paths on the nodes; relative paths start at the cluster user's home, the nodes expand wildcards.
-        target: path on this computer.
+        target: path on this computer, as it was typed: a `Path` would have no slash at its end.
         user: the user that reads the files; default: the cluster user, where nodes are machines.
     """
     several = len(aliases) > 1 or ALL in aliases
-    into = several or len(sources) > 1 or any(map(glob.has_magic, sources)) or _names_a_folder(str(target))
+    into = several or len(sources) > 1 or any(map(glob.has_magic, sources)) or _names_a_folder(target)
 
     def copy(remote: Remote, on_progress: copying.OnProgress) -> Copied:
-        goal = copying.Target(target / remote.node.alias if several else target, into)
+        goal = copying.Target(Path(target, remote.node.alias) if several else Path(target), into)
         paths = [_absolute_path(remote.node, source) for source in sources]
         return copying.copy_from_node(remote, paths, goal, on_progress)
 

@@ -134,9 +134,7 @@ def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     """
 
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
-        # A Path has no slash at its end.
-        target = Path(paths[-1], ".") if paths[-1].endswith("/") else Path(paths[-1])
-        return access.copy_from_nodes(context, aliases, paths[:-1], target, user=options["user"])
+        return access.copy_from_nodes(context, aliases, paths[:-1], paths[-1], user=options["user"])
 
     return _copy(ctx, name, paths, nodes, copy, to="from", as_json=options["as_json"])
 

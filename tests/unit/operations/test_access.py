@@ -135,17 +135,26 @@ class TestPutAndGet:
         access.copy_to_nodes(parts, ["master"], [tmp_path / "l"], "x")
         assert len(copies) == 1
 
-    @pytest.mark.parametrize(("sources", "into"), [(["a"], False), (["*.log"], True), (["a", "b"], True)])
-    def test_one_becomes_the_target_and_what_may_be_many_goes_into_it(self, parts, copies, tmp_path, sources, into):
-        access.copy_from_nodes(parts, ["master"], sources, tmp_path / "x")
+    @pytest.mark.parametrize(
+        ("sources", "target", "into"),
+        [
+            (["a"], "x", False),
+            (["a"], "x/", True),
+            (["a"], "x/..", True),
+            (["*.log"], "x", True),
+            (["a", "b"], "x", True),
+        ],
+    )
+    def test_one_becomes_the_target_and_what_may_be_many_goes_into_it(self, parts, copies, sources, target, into):
+        access.copy_from_nodes(parts, ["master"], sources, target)
         paths = [f"/fake/lab/master/home/{name}" for name in sources]
-        assert [copy[2:] for copy in copies] == [(paths, str(tmp_path / "x"), into)]
+        assert [copy[2:] for copy in copies] == [(paths, target.rstrip("/"), into)]
 
     @pytest.mark.parametrize("aliases", [["master", "1", "2", "1"], [access.ALL]])
     def test_to_and_from_several_nodes_each_once(self, parts, copies, source, tmp_path, aliases):
         nodes = ["master", "node001", "node002"]
         assert [*access.copy_to_nodes(parts, aliases, [source], "x")] == nodes
-        assert [*access.copy_from_nodes(parts, aliases, ["x"], tmp_path)] == nodes
+        assert [*access.copy_from_nodes(parts, aliases, ["x"], str(tmp_path))] == nodes
         assert {copy[3] for copy in copies[3:]} == {f"{tmp_path}/{alias}" for alias in nodes}
 
     def test_a_long_one_shows_how_far_it_is(self, lab, parts, copies, source):
@@ -205,7 +214,7 @@ class TestOnMachines:
         (tmp_path / "a").write_text("a")
         access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
         assert self.last(lab) == ("ada", Access(jump="gate"))
-        access.copy_from_nodes(parts, ["master"], ["a"], tmp_path / "b")
+        access.copy_from_nodes(parts, ["master"], ["a"], str(tmp_path / "b"))
         assert self.last(lab) == ("ada", Access(jump="gate"))
         access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a", user="root")
         assert self.last(lab)[0] == "root"
