@@ -6,6 +6,7 @@ import base64
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -47,11 +48,13 @@ def _send_input(running: RunningCommand) -> None:
     """Send stdin as it comes. It may stay open for ever: the command's end ends the process and this thread."""
     try:
         # Not by sys.stdin: a thread that waits in there may not be left alone at the end of Python.
-        while chunk := os.read(sys.stdin.fileno(), _CHUNK):
+        descriptor = sys.stdin.fileno() if sys.stdin else None
+    except (OSError, ValueError):
+        descriptor = None
+    with suppress(OSError, EOFError):  # the command wants no more
+        while descriptor is not None and (chunk := os.read(descriptor, _CHUNK)):
             running.write(chunk)
         running.end_input()
-    except (OSError, ValueError, EOFError):
-        return  # there is no stdin, or the command wants no more
 
 
 def _pump(read: Callable[[int], bytes], target: IO[bytes]) -> None:
