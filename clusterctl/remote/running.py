@@ -76,14 +76,16 @@ class ErrorReader:
     def __init__(self, read: Callable[[int], bytes], *, keep: int | None = None) -> None:
         self._read = read
         self._keep = keep
-        self._text = b""
+        self._text = bytearray()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
             while chunk := self._read(_CHUNK):
-                self._text = (self._text + chunk)[-self._keep if self._keep else 0 :]
+                self._text += chunk
+                if self._keep is not None:
+                    del self._text[: -self._keep]
         except OSError:
             return  # the command was closed, and its owner knows
 
