@@ -2,7 +2,8 @@
 
 Needs Python 3.10 or newer and an index of packages, and nothing else: no pip, no venv package, no rights. Debian and
 Ubuntu refuse pip outside a virtual environment, and leave out what makes one; this makes one all the same, in `.venv`
-beside this file. Inside a virtual environment it installs there.
+beside this file. Inside a virtual environment it installs there. uv does the work, with the index, the certificates and
+the other settings that pip has here; where uv fails, pip does.
 
     python3 install.py                      only install
     python3 install.py clusterctl ARGS      install, then run clusterctl
@@ -25,15 +26,14 @@ import urllib.parse
 import urllib.request
 import venv
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CONSTRAINTS = HERE / "constraints.txt"
 WINDOWS = os.name == "nt"
 BIN, PYTHON, PROGRAM = ("Scripts", "python.exe", "clusterctl.exe") if WINDOWS else ("bin", "python", "clusterctl")
+QUIET = ["--quiet", "--disable-pip-version-check"]
+SILENT: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
 EXTRAS = {"pytest": "[test]", "mkdocs": "[docs]"}
 EXTRAS |= dict.fromkeys(("ruff", "mypy", "lint-imports", "pre-commit", "towncrier"), "[lint]")
 
@@ -59,28 +59,57 @@ def install(folder: Path, extra: str) -> None:
         return
     say(f"Installing clusterctl{extra} into {folder}")
     python = str(folder / BIN / PYTHON)
-    for command in installers(python):
+    pins = ["-c", str(CONSTRAINTS)] if extra else []
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = find_pip(python, Path(scratch))
         # setuptools warns of what an editable install is; whoever runs this did not ask.
         quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        pins = ["-c", str(CONSTRAINTS)] if extra else []
-        result = subprocess.run([*command, *pins, "-e", f"{HERE}{extra}"], env=quiet, check=False)
-        if result.returncode == 0:
-            stamp.write_text(state)
-            return
-    sys.exit("error: the installation failed, see above\ntry: check that the package index can be reached, then again")
+        project = ["pip", "-e", f"{HERE}{extra}"]
+        if not install_by_uv(python, pip, [*pins, *project], quiet):
+            result = subprocess.run([*pip, "install", *QUIET, *pins, *project], env=quiet, check=False)
+            if result.returncode:
+                sys.exit(
+                    "error: the installation failed, see above\n"
+                    "try: check that the package index can be reached, then again"
+                )
+    stamp.write_text(state)
 
 
-def installers(python: str) -> Iterator[list[str]]:
-    """Ways to install into the environment, the usual one first."""
-    quiet = ["--quiet", "--disable-pip-version-check"]
+def install_by_uv(python: str, pip: list[str], wanted: list[str], environment: dict[str, str]) -> bool:
+    """Install by uv, which takes a fourth of pip's time. False if that does not work here: pip then tells why."""
+    pins = wanted[: wanted.index("pip")]
+    got = subprocess.run([*pip, "install", *QUIET, "--only-binary", ":all:", *pins, "uv"], **SILENT)
+    if got.returncode:
+        return False
+    settings = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout
+    command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, *wanted]
+    return subprocess.run(command, env=uv_settings(settings) | environment, **SILENT).returncode == 0
+
+
+def uv_settings(pip_settings: str) -> dict[str, str]:
+    """What uv calls pip's settings, as `pip config list` prints them."""
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "find-links": "UV_FIND_LINKS",
+        "constraint": "UV_CONSTRAINT",
+        "cert": "SSL_CERT_FILE",
+    }
+    # pip takes the best version of all indexes; uv takes the first index that has the name, unless it is told.
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for line in pip_settings.splitlines():
+        key, _, value = line.partition("=")
+        name = names.get(key.rpartition(".")[2])
+        if name:
+            found[name] = value.strip("'\"").replace("\\n", " ").strip()
+    return found
+
+
+def find_pip(python: str, scratch: Path) -> list[str]:
+    """Return the command of pip: the environment's own, else a wheel of it, which runs without being installed."""
     if subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
-        yield [python, "-m", "pip", "install", *quiet]
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        wheel = download_pip(Path(scratch))
-        # A wheel of pip runs without being installed, and installs pip itself for the next time.
-        subprocess.run([python, f"{wheel}/pip", "install", *quiet, "pip"], check=True)
-        yield [python, "-m", "pip", "install", *quiet]
+        return [python, "-m", "pip"]
+    return [python, f"{download_pip(scratch)}/pip"]
 
 
 def download_pip(folder: Path) -> Path:

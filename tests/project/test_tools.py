@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -77,24 +76,6 @@ def test_the_command_that_makes_the_constraints_is_the_documented_one():
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (written,) = re.findall(r"^#    (uv pip compile .*)$", CONSTRAINTS, re.MULTILINE)
     assert written in guide.replace("compile --upgrade", "compile")
-
-
-@pytest.mark.parametrize(("command", "pinned"), [([], False), (["clusterctl", "list"], False), (["pytest"], True)])
-def test_contributors_get_the_pinned_versions_and_users_do_not(command, pinned, monkeypatch, tmp_path):
-    spec = importlib.util.spec_from_file_location("install", ROOT / "install.py")
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    calls = []
-
-    def record(call, **_):
-        calls.append(call)
-        return subprocess.CompletedProcess(call, 0)
-
-    monkeypatch.setattr(program.subprocess, "run", record)
-    program.install(tmp_path, program.EXTRAS.get(command[0], "") if command else "")
-    assert ("-c" in calls[-1]) == pinned
-    assert (str(ROOT / "constraints.txt") in calls[-1]) == pinned
-    assert calls[-1][-2] == "-e"
 
 
 def test_ci_installs_the_pinned_versions():
