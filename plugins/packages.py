@@ -217,7 +217,7 @@ class Packages(Plugin[Options]):
 
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
-        cache = locks.cache_folder() / f"{locks.key(wanted, self._index)}.txt"
+        cache = locks.cache_file(locks.key(wanted, self._index))
         age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
         if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache)) is not None:
             return kept

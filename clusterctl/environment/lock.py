@@ -94,9 +94,14 @@ def uv_version() -> str:
     return version("uv")
 
 
-def cache_folder() -> Path:
-    """Return the folder that keeps the locks of all clusters."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
+def cache_file(name: str) -> Path:
+    """Return the file that keeps a lock for all clusters of this computer, by the name that `key` gives.
+
+    0.1 named it ``NAME.txt``. It takes every line for a requirement, the one about the format too, and must
+    not find it.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
+    return folder / f"{name}.lock"
 
 
 def write_lock(path: Path, lock: str) -> None:

@@ -64,6 +64,8 @@ def upgraded(request, first_clusterctl, laptop_class, tmp_path_factory):
     name = f"old{secrets.token_hex(3)}"
     laptop = laptop_class(home)
     try:
+        # Somebody has both versions, and this one has written first what all clusters of a computer share.
+        laptop.run("start", "--dry-run", "-c", template, name)
         # From a folder without sources: its tunnel is a `python -m`, which would find ours in this one.
         start = [*first_clusterctl, "start", "-c", template, name]
         done = subprocess.run(start, cwd=home, env=laptop.env, capture_output=True, text=True, timeout=300)
