@@ -140,7 +140,7 @@ BREAKS = [
     ("pure", "clusterctl.config.loading", "clusterctl.tunnel.publish"),
     ("pure", "clusterctl.planning", "clusterctl.plugin.host"),
     ("connectors", "clusterctl.cluster", "clusterctl.remote.ssh"),
-    ("connectors", "clusterctl.operations.access", "clusterctl.remote.transfer"),
+    ("connectors", "clusterctl.operations.copies", "clusterctl.remote.transfer"),
     *(
         ("outside", importer, library)
         for importer, library in [

@@ -11,7 +11,7 @@ import click
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
-from clusterctl.operations import access
+from clusterctl.operations import access, copies
 from clusterctl.text import clean_text, plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context
@@ -114,7 +114,7 @@ def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     """
 
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
-        return access.copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
+        return copies.copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
 
     return _copy(ctx, name, paths, nodes, copy, to="to", as_json=options["as_json"])
 
@@ -134,7 +134,7 @@ def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     """
 
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
-        return access.copy_from_nodes(context, aliases, paths[:-1], paths[-1], user=options["user"])
+        return copies.copy_from_nodes(context, aliases, paths[:-1], paths[-1], user=options["user"])
 
     return _copy(ctx, name, paths, nodes, copy, to="from", as_json=options["as_json"])
 

@@ -10,7 +10,7 @@ from clusterctl.errors import ClusterctlError, RemoteError, UsageError
 from clusterctl.events import EventKind
 from clusterctl.model import Access, Facet
 from clusterctl.node import copying
-from clusterctl.operations import access
+from clusterctl.operations import access, copies
 from clusterctl.operations.start import start_cluster
 from clusterctl.remote.base import Result
 
@@ -80,7 +80,7 @@ class TestExecute:
 
 
 @pytest.fixture
-def copies(monkeypatch):
+def copied(monkeypatch):
     """What is copied where, in place of copying: by node, user, sources and target."""
     made = []
 
@@ -96,7 +96,7 @@ def copies(monkeypatch):
 
 
 class TestPutAndGet:
-    """The copies themselves: tests/unit/node/test_copying.py."""
+    """The copied themselves: tests/unit/node/test_copying.py."""
 
     @pytest.fixture
     def source(self, tmp_path):
@@ -116,24 +116,24 @@ class TestPutAndGet:
             ("a/..", "/fake/lab/master/home/a/..", True),
         ],
     )
-    def test_a_target_is_a_name_or_a_folder_to_put_into(self, parts, copies, source, target, path, into):
-        assert access.copy_to_nodes(parts, ["master"], [source], target) == {"master": (1, 9_000_000, [])}
-        assert [copy[3:] for copy in copies] == [(path, into)]
+    def test_a_target_is_a_name_or_a_folder_to_put_into(self, parts, copied, source, target, path, into):
+        assert copies.copy_to_nodes(parts, ["master"], [source], target) == {"master": (1, 9_000_000, [])}
+        assert [copy[3:] for copy in copied] == [(path, into)]
 
-    def test_several_go_into_a_folder(self, parts, copies, source):
-        access.copy_to_nodes(parts, ["1"], [source, source.parent], "all")
+    def test_several_go_into_a_folder(self, parts, copied, source):
+        copies.copy_to_nodes(parts, ["1"], [source, source.parent], "all")
         names = [str(source), str(source.parent)]
-        assert copies == [("node001", copies[0][1], names, "/fake/lab/node001/home/all", True)]
+        assert copied == [("node001", copied[0][1], names, "/fake/lab/node001/home/all", True)]
 
-    def test_what_is_not_there_is_named_before_anything_is_copied(self, parts, copies, source):
+    def test_what_is_not_there_is_named_before_anything_is_copied(self, parts, copied, source):
         with pytest.raises(UsageError, match=r"no such file: .*nope"):
-            access.copy_to_nodes(parts, ["master"], [source, source.with_name("nope")], "x")
-        assert copies == []
+            copies.copy_to_nodes(parts, ["master"], [source, source.with_name("nope")], "x")
+        assert copied == []
 
-    def test_a_link_to_nowhere_is_there(self, parts, copies, tmp_path):
+    def test_a_link_to_nowhere_is_there(self, parts, copied, tmp_path):
         (tmp_path / "l").symlink_to("nowhere")
-        access.copy_to_nodes(parts, ["master"], [tmp_path / "l"], "x")
-        assert len(copies) == 1
+        copies.copy_to_nodes(parts, ["master"], [tmp_path / "l"], "x")
+        assert len(copied) == 1
 
     @pytest.mark.parametrize(
         ("sources", "target", "into"),
@@ -145,20 +145,20 @@ class TestPutAndGet:
             (["a", "b"], "x", True),
         ],
     )
-    def test_one_becomes_the_target_and_what_may_be_many_goes_into_it(self, parts, copies, sources, target, into):
-        access.copy_from_nodes(parts, ["master"], sources, target)
+    def test_one_becomes_the_target_and_what_may_be_many_goes_into_it(self, parts, copied, sources, target, into):
+        copies.copy_from_nodes(parts, ["master"], sources, target)
         paths = [f"/fake/lab/master/home/{name}" for name in sources]
-        assert [copy[2:] for copy in copies] == [(paths, target.rstrip("/"), into)]
+        assert [copy[2:] for copy in copied] == [(paths, target.rstrip("/"), into)]
 
-    @pytest.mark.parametrize("aliases", [["master", "1", "2", "1"], [access.ALL]])
-    def test_to_and_from_several_nodes_each_once(self, parts, copies, source, tmp_path, aliases):
+    @pytest.mark.parametrize("aliases", [["master", "1", "2", "1"], [copies.ALL]])
+    def test_to_and_from_several_nodes_each_once(self, parts, copied, source, tmp_path, aliases):
         nodes = ["master", "node001", "node002"]
-        assert [*access.copy_to_nodes(parts, aliases, [source], "x")] == nodes
-        assert [*access.copy_from_nodes(parts, aliases, ["x"], str(tmp_path))] == nodes
-        assert {copy[3] for copy in copies[3:]} == {f"{tmp_path}/{alias}" for alias in nodes}
+        assert [*copies.copy_to_nodes(parts, aliases, [source], "x")] == nodes
+        assert [*copies.copy_from_nodes(parts, aliases, ["x"], str(tmp_path))] == nodes
+        assert {copy[3] for copy in copied[3:]} == {f"{tmp_path}/{alias}" for alias in nodes}
 
-    def test_a_long_one_shows_how_far_it_is(self, lab, parts, copies, source):
-        access.copy_to_nodes(parts, ["master"], [source], "x")
+    def test_a_long_one_shows_how_far_it_is(self, lab, parts, copied, source):
+        copies.copy_to_nodes(parts, ["master"], [source], "x")
         (event,) = [event for event in lab.events if event.text.startswith("Copying")]
         assert (event.kind, event.text, event.done, event.total) == (EventKind.PROGRESS, "Copying to master, MB", 9, 9)
 
@@ -170,7 +170,7 @@ class TestPutAndGet:
 
         monkeypatch.setattr(copying, "copy_to_node", copy)
         with pytest.raises(RemoteError, match="no"):
-            access.copy_to_nodes(parts, [access.ALL], [source], "x")
+            copies.copy_to_nodes(parts, [copies.ALL], [source], "x")
         assert all(remote.closed for remote in lab.connector.remotes)
 
 
@@ -210,13 +210,13 @@ class TestOnMachines:
             cluster.on(node).run("id")
             assert self.last(lab) == (user, Access(key="/key", jump="gate"))
 
-    def test_files_are_the_cluster_users_unless_another_is_named(self, lab, parts, copies, tmp_path):
+    def test_files_are_the_cluster_users_unless_another_is_named(self, lab, parts, copied, tmp_path):
         (tmp_path / "a").write_text("a")
-        access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
+        copies.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
         assert self.last(lab) == ("ada", Access(jump="gate"))
-        access.copy_from_nodes(parts, ["master"], ["a"], str(tmp_path / "b"))
+        copies.copy_from_nodes(parts, ["master"], ["a"], str(tmp_path / "b"))
         assert self.last(lab) == ("ada", Access(jump="gate"))
-        access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a", user="root")
+        copies.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a", user="root")
         assert self.last(lab)[0] == "root"
 
     def test_logs_are_read_as_root(self, lab, parts):
@@ -224,9 +224,9 @@ class TestOnMachines:
         assert lab.connector.ran[-1].sudo
 
 
-def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, copies, tmp_path):
+def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, copied, tmp_path):
     (tmp_path / "a").write_text("a")
-    access.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
+    copies.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
     assert lab.connector.remotes[-1].node.user == lab.provider.nodes("lab")[0].user
 
 
