@@ -82,7 +82,10 @@ def install_by_uv(python: str, pip: list[str], wanted: list[str], environment: d
     if got.returncode:
         return False
     settings = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout
-    command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, *wanted]
+    command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
+    if sys.dont_write_bytecode:  # else each Python keeps what it compiles, and most of it is never needed
+        command.append("--compile-bytecode")
+    command += wanted
     return subprocess.run(command, env=uv_settings(settings) | environment, **SILENT).returncode == 0
 
 

@@ -31,6 +31,10 @@ from .support.sharing import Sharing, in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Some shells forbid it. Tests start hundreds of Pythons, and each would compile anew all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 _PROCESS = frozenset(
     {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
 )

@@ -74,6 +74,15 @@ def test_where_both_fail_nothing_counts_as_installed(program, monkeypatch, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_all_is_compiled_where_nothing_may_be_later(forbidden, program, monkeypatch, tmp_path):
+    calls = Calls()
+    monkeypatch.setattr(program.subprocess, "run", calls.run)
+    monkeypatch.setattr(program.sys, "dont_write_bytecode", forbidden)
+    program.install(tmp_path, "")
+    assert ("--compile-bytecode" in calls[-1]) == forbidden
+
+
 def test_a_second_time_nothing_is_run(program, monkeypatch, tmp_path):
     calls = Calls()
     monkeypatch.setattr(program.subprocess, "run", calls.run)

@@ -23,6 +23,14 @@ _TOGETHER = {
 }
 
 
+_LONGEST = (
+    *("main", "cold"),
+    *(f"tests/e2e/{name}.py" for name in ("test_virtual_machines", "test_ec2", "test_selftest", "test_containers")),
+    *(f"tests/e2e/{name}.py" for name in ("test_systemd_hosts", "test_ec2_volume", "test_standin_containers")),
+)
+"""They begin first, in this order: what takes longest must not begin when all else is done."""
+
+
 def group_of(nodeid: str) -> str:
     """What is done by one process, without anything else in between."""
     file = nodeid.partition("::")[0]
@@ -30,16 +38,19 @@ def group_of(nodeid: str) -> str:
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Group by group, those that start real nodes first: they take long, and the short ones even it out at the end."""
+    """Group by group, those that take long first: the short ones even it out at the end."""
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
         groups.setdefault(group_of(item.nodeid), []).append(item)
     for group in groups.values():
         # One group has several files, whose tests stay in their order.
         group.sort(key=lambda item: MAIN.index(item.path.stem) if item.path.stem in MAIN else 0)
-    long = ("main", "cold")
-    with_nodes = {name: any(item.get_closest_marker("e2e") for item in group) for name, group in groups.items()}
-    names = sorted(groups, key=lambda name: (name not in long, not with_nodes[name]))
+    real = ("e2e", "docker", "vm")
+    on_nodes = {
+        name: any(item.get_closest_marker(kind) for item in group for kind in real) for name, group in groups.items()
+    }
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    names = sorted(groups, key=lambda name: (ranks.get(name, len(ranks)), not on_nodes[name]))
     return [item for name in names for item in groups[name]]
 
 
