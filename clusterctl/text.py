@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 
@@ -27,9 +28,17 @@ def format_age(passed: timedelta) -> str:
     return plural(seconds // 86400, "day")
 
 
+_LINE_END = re.compile(r"\r*\n")
+
+
 def clean_text(text: str) -> str:
-    """Return a text as a terminal may be given it: what would move its cursor or change it is written out.
+    """Return a line as a terminal may be given it: what would move its cursor or change it is written out.
 
     Tabs stay. A node decides what it is called, what it prints and which error it reports; a terminal obeys all of it.
     """
     return "".join(letter if letter.isprintable() or letter == "\t" else repr(letter)[1:-1] for letter in text)
+
+
+def clean_lines(text: str) -> str:
+    """Return lines as a terminal may be given them; see `clean_text`."""
+    return "\n".join(map(clean_text, _LINE_END.split(text)))

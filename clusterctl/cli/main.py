@@ -19,6 +19,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
+from clusterctl.cli.output import echo
 from clusterctl.errors import ClusterctlError, DeclinedError
 from clusterctl.laptop.signals import END_SIGNALS
 
@@ -116,7 +117,7 @@ def main() -> NoReturn:
         status = cli.main(prog_name="clusterctl", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except DeclinedError as exc:
-        click.echo(exc.message, err=True)
+        echo(exc.message, err=True)
         sys.exit(exc.exit_code)
     except ClusterctlError as exc:
         _print_error(exc, debug=debug)
@@ -125,15 +126,15 @@ def main() -> NoReturn:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
         ctx = getattr(exc, "ctx", None)
-        click.echo(f"error: {exc.format_message()}", err=True)
-        click.echo(f"try: `{ctx.command_path if ctx else 'clusterctl'} --help`", err=True)
+        echo(f"error: {exc.format_message()}", err=True)
+        echo(f"try: `{ctx.command_path if ctx else 'clusterctl'} --help`", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort) as exc:
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         # click raises its own Abort from the KeyboardInterrupt, and the KeyboardInterrupt carries the notes.
         for cause in (exc, exc.__cause__):
             for note in getattr(cause, "__notes__", ()):
-                click.echo(f"note: {note}", err=True)
+                echo(f"note: {note}", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone. Python would report this once more when it flushes at the end.
@@ -153,25 +154,25 @@ def _wants_debug(words: list[str]) -> bool:
 
 def _print_error(exc: ClusterctlError, *, debug: bool) -> None:
     if debug:
-        traceback.print_exception(exc)
+        echo("".join(traceback.format_exception(exc)).rstrip("\n"), err=True)
     lines = exc.message.splitlines() or [""]
     for line in lines if exc.exit_code == 2 else lines[:1]:
-        click.echo(f"error: {line}", err=True)
+        echo(f"error: {line}", err=True)
     for line in () if exc.exit_code == 2 else lines[1:]:
-        click.echo(f"       {line}", err=True)
+        echo(f"       {line}", err=True)
     for note in getattr(exc, "__notes__", ()):
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"try: {exc.remedy}", err=True)
+        echo(f"note: {note}", err=True)
+    echo(f"try: {exc.remedy}", err=True)
 
 
 def _report_bug(exc: Exception, *, debug: bool) -> None:
-    if debug:
-        traceback.print_exception(exc)
     text = "".join(traceback.format_exception(exc))
+    if debug:
+        echo(text.rstrip("\n"), err=True)
     with tempfile.NamedTemporaryFile("w", prefix="clusterctl-bug-", suffix=".txt", delete=False) as log:
         log.write(f"clusterctl {__version__}, Python {sys.version}\n{text}")
-    click.echo(f"error: this is a bug in clusterctl: {type(exc).__name__}: {exc}", err=True)
-    click.echo(f"try: report it with {Path(log.name)}, which has the traceback", err=True)
+    echo(f"error: this is a bug in clusterctl: {type(exc).__name__}: {exc}", err=True)
+    echo(f"try: report it with {Path(log.name)}, which has the traceback", err=True)
 
 
 if __name__ == "__main__":

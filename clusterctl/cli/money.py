@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from clusterctl.cli.output import confirm_or_decline, format_table
+from clusterctl.cli.output import confirm_or_decline, echo, format_table
 from clusterctl.model import Market
 from clusterctl.text import plural
 
@@ -34,7 +32,7 @@ class CostPrompt:
         """Show the estimate and ask. A no, or no terminal to answer on, ends the command."""
         self.estimate = estimate
         for line in estimate_lines(estimate):
-            click.echo(line, err=self._as_json)
+            echo(line, err=self._as_json)
         count = sum(group.count for group in estimate.groups)
         price = f" for {_hourly_text(estimate)}" if estimate.is_complete else ""
         confirm_or_decline(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)

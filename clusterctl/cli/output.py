@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import DeclinedError
 from clusterctl.events import Event, EventKind, Reporter
 from clusterctl.secret import Secret
+from clusterctl.text import clean_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from clusterctl.tunnel.publish import LocalEndpoint
 
 _PLAIN_EVERY_S = 5.0
+
+
+def echo(text: object = "", *, err: bool = False, file: IO[Any] | None = None) -> None:
+    """Print lines. Names, errors and logs in them may come from a node: no terminal obeys what they say.
+
+    The only way for commands to print text. What is exact goes by `show_json`, or as bytes.
+
+    Args:
+        text: the lines; a newline follows.
+        err: print on stderr.
+        file: where to print instead.
+    """
+    click.echo(clean_lines(str(text)), err=err, file=file)
 
 
 class Output(Reporter):
@@ -60,9 +74,9 @@ class Output(Reporter):
 
     def _print_line(self, text: str, *, err: bool = False) -> None:
         if self._progress is not None:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(clean_lines(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(text, file=sys.stderr if err else self._file)
+            echo(text, file=sys.stderr if err else self._file)
 
     def _show_progress(self, event: Event) -> None:
         if not self._file.isatty():
@@ -72,7 +86,7 @@ class Output(Reporter):
             self._progress = _make_progress(self._file)
             self._progress.start()
         if event.text not in self._bars:
-            self._bars[event.text] = self._progress.add_task(f">>> {event.text}", total=event.total)
+            self._bars[event.text] = self._progress.add_task(f">>> {clean_lines(event.text)}", total=event.total)
         self._progress.update(self._bars[event.text], completed=event.done, total=event.total)
 
     def _show_plain(self, event: Event) -> None:
@@ -93,7 +107,7 @@ def _make_progress(file: Any) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(file=file))
 
 
@@ -119,13 +133,13 @@ def connections_json(published: Sequence[LocalEndpoint]) -> list[dict[str, objec
 def show_connections(published: Sequence[LocalEndpoint]) -> None:
     """Print where each connection of a plugin is."""
     for one in published:
-        click.echo(f"  {one.name}: {one.place}")
+        echo(f"  {one.name}: {one.place}")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns at any width of the terminal: one line a row, so that grep works."""
     for line in format_table(headings, rows):
-        click.echo(line)
+        echo(line)
 
 
 def format_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -147,7 +161,7 @@ def show_items(items: Sequence[Any], columns: Mapping[str, str], *, as_json: boo
     if as_json:
         show_json([asdict(item) for item in items])
     elif not items:
-        click.echo(none)
+        echo(none)
     else:
         rows = [[getattr(item, name) or "-" for name in columns] for item in items]
         show_table(list(columns.values()), rows)
@@ -165,5 +179,5 @@ def confirm_or_decline(question: str, *, yes: bool, err: bool = False) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer: add --yes to say so beforehand.")
-    if not click.confirm(question, err=err):
+    if not click.confirm(clean_lines(question), err=err):
         raise DeclinedError("nothing was changed", remedy="run the same command again, and answer y")

@@ -70,10 +70,25 @@ def names_a_note_by_a_text(node: ast.AST) -> bool:
     return method in {"recall", "remember"} and isinstance(node.args[0], ast.Constant)
 
 
+def prints(node: ast.AST) -> bool:
+    """Text on the terminal, by click or by Python."""
+    name = dotted_name(node)
+    return name in {"click.echo", "click.secho", "print", "traceback.print_exception", "traceback.print_exc"}
+
+
 RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "only the writer of files renames a draft over a file": (replaces_a_file, {"clusterctl/files.py"}),
     "only the clock knows the time": (reads_a_clock, {"clusterctl/clock.py"}),
     "notes have a type": (names_a_note_by_a_text, set()),
+    # The completion is a program for a shell, and the guardian of local nodes writes a log.
+    "only the output prints, for a node may have said it": (
+        prints,
+        {
+            "clusterctl/cli/output.py",
+            "clusterctl/cli/setup/completion.py",
+            "clusterctl/providers/local/guardian.py",
+        },
+    ),
     "only one reader knows what DescribeInstances answers": (
         reads_instances,
         {"clusterctl/providers/ec2/instance_reader.py"},
@@ -92,6 +107,10 @@ def test_it_is_in_one_place(rule, sources):
 
 
 BREAKS = [
+    ("only the output prints, for a node may have said it", "click.echo(exc.message, err=True)"),
+    ("only the output prints, for a node may have said it", "show_logs(show=click.echo)"),
+    ("only the output prints, for a node may have said it", "print(name)"),
+    ("only the output prints, for a node may have said it", "traceback.print_exception(exc)"),
     ("only the writer of files renames a draft over a file", "os.replace(draft, path)"),
     ("only the writer of files renames a draft over a file", "draft.rename(path)"),
     ("only the writer of files renames a draft over a file", "path.with_name('x').replace(path)"),

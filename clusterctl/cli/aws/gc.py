@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
-from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json, show_table
 from clusterctl.clock import utc_now
 from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural
@@ -53,9 +53,9 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
         _show_as_json(findings, doomed=[] if dry_run else doomed, left=left)
     for leftover in left:
         resource = leftover.resource
-        click.echo(f"*** WARNING - {resource.region}: {_resource_label(resource)} is left: {leftover.reason}", err=True)
+        echo(f"*** WARNING - {resource.region}: {_resource_label(resource)} is left: {leftover.reason}", err=True)
     if left and not as_json:
-        click.echo("try: run `clusterctl gc` again in some minutes", err=True)
+        echo("try: run `clusterctl gc` again in some minutes", err=True)
     return 1 if left or findings.failures else 0
 
 
@@ -71,11 +71,11 @@ def _resource_label(resource: Any) -> str:
 
 def _show_findings(findings: GcFindings, doomed: Sequence[UnneededResource]) -> None:
     for text in findings.failures:
-        click.echo(f"*** WARNING - not looked at: {text}", err=True)
+        echo(f"*** WARNING - not looked at: {text}", err=True)
     for text in findings.notes:
-        click.echo(f"note: {text}", err=True)
+        echo(f"note: {text}", err=True)
     if not findings.unneeded:
-        click.echo(f">>> nothing that no cluster needs, in {plural(findings.regions, 'region')}")
+        echo(f">>> nothing that no cluster needs, in {plural(findings.regions, 'region')}")
         return
     now, doomed_keys = utc_now(), {item.resource.key for item in doomed}
     rows = []
@@ -98,7 +98,7 @@ def _show_findings(findings: GcFindings, doomed: Sequence[UnneededResource]) -> 
     show_table(("KIND", "ID", "REGION", "CLUSTER", "AGE", "MADE BY", "$/H", "WHAT", "WHY"), rows)
     total = sum(findings.hourly_usd.get(item.resource.id, 0) for item in doomed)
     bill = f", {total:.4f} USD an hour as far as prices are known" if total else ""
-    click.echo(f">>> {len(doomed)} of {plural(len(rows), 'thing')} to end{bill}")
+    echo(f">>> {len(doomed)} of {plural(len(rows), 'thing')} to end{bill}")
 
 
 def _show_as_json(findings: GcFindings, *, doomed: Sequence[UnneededResource], left: Sequence[Leftover]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
-from clusterctl.cli.output import Output, show_items
+from clusterctl.cli.output import Output, echo, show_items
 from clusterctl.operations.account.console import find_instance
 from clusterctl.providers.ec2.account import listing
 from clusterctl.wiring import ec2
@@ -77,4 +77,4 @@ def showconsole(ctx: click.Context, name: str, node: str | None, region: str | N
         place = find_instance(context, node or "master")
         instance, aws = place.id, ec2.account_of_section(context.settings.aws, region or place.region)
     text = listing.read_console(aws, instance)
-    click.echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")
+    echo(text or f"{instance} has written nothing yet: its console is seen some minutes after the boot.")

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_decline, show_items
+from clusterctl.cli.output import confirm_or_decline, echo, show_items
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.account.key_pairs import KeyRequest, add_key_pair, select_existing
 from clusterctl.providers.ec2.account import key_pairs
@@ -75,10 +75,8 @@ def createkey(
     aws = ec2.open_account(ctx.obj.config, region)
     private = add_key_pair(aws, KeyRequest(name, kind, source=source, output=output), owner=ec2.owner_tag())
     if private:
-        click.echo(private.reveal().rstrip("\n"))
-    click.echo(
-        f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True
-    )
+        echo(private.reveal().rstrip("\n"))
+    echo(f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True)
 
 
 @click.command()
@@ -96,4 +94,4 @@ def removekey(ctx: click.Context, names: Sequence[str], region: str | None, *, y
     for name in names:
         if name in known:
             key_pairs.delete_key_pair(aws, name)
-        click.echo(f">>> {name} is gone" if name in known else f">>> there is no key pair {name} in {aws.region}")
+        echo(f">>> {name} is gone" if name in known else f">>> there is no key pair {name} in {aws.region}")

@@ -9,7 +9,7 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import CheckContext
 from clusterctl.operations.selftest.run import estimate_selftest
@@ -58,7 +58,7 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     if as_json:
         show_json({"name": name, "ok": not broken, "checks": [_verdict_json(verdict) for verdict in verdicts]})
     else:
-        click.echo(f">>> {name}: " + (f"{plural(broken, 'check')} failed" if broken else "all is as promised"))
+        echo(f">>> {name}: " + (f"{plural(broken, 'check')} failed" if broken else "all is as promised"))
     return 1 if broken else 0
 
 
@@ -72,7 +72,7 @@ def _ask_approval(context: RunContext, *, as_json: bool) -> None:
 
 def _show_verdict(verdict: CheckResult, *, as_json: bool) -> None:
     line = f"{'ok' if verdict.ok else 'FAILED':6}  {verdict.promise} ({verdict.seconds:.0f} s)"
-    click.echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
+    echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
 
 
 def _verdict_json(verdict: CheckResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from clusterctl.cli.arguments import json_option, region_option
 from clusterctl.cli.charts import text as price_text
 from clusterctl.cli.charts.svg import render_price_svg
-from clusterctl.cli.output import show_json
+from clusterctl.cli.output import echo, show_json
 from clusterctl.clock import utc_now
 from clusterctl.errors import UsageError
 from clusterctl.providers.ec2.pricing.spot_history import list_price_histories
@@ -79,7 +79,7 @@ def spothistory(
     else:
         _show_prices(histories, place=aws.region, start=began, end=ended)
         if file:
-            click.echo(f"drawn: {file}")
+            echo(f"drawn: {file}")
 
 
 def _parse_period(days: int | None, start: str | None, end: str | None) -> tuple[datetime, datetime]:
@@ -120,12 +120,12 @@ def _draw_plot(file: Path, histories: Sequence[PriceHistory], *, place: str, sta
 
 
 def _show_prices(histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
-    click.echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
+    echo(f"{place}, spot prices in USD an hour, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC\n")
     if _is_terminal():
         for line in price_text.draw_charts(histories, start=start, end=end):
-            click.echo(line)
+            echo(line)
     for line in price_text.format_prices(histories):
-        click.echo(line)
+        echo(line)
 
 
 def _is_terminal() -> bool:

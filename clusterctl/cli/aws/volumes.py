@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_decline, show_items, show_json
+from clusterctl.cli.output import confirm_or_decline, echo, show_items, show_json
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.account.volumes import add_volume, list_matching, refuse_reserved_tags, select_deletable
 from clusterctl.providers.ec2.account import volumes
@@ -106,10 +106,10 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
         return
-    click.echo(f">>> {made.id} is made: {size} GB {made.type} in {zone}. To have it on a cluster:")
+    echo(f">>> {made.id} is made: {size} GB {made.type} in {zone}. To have it on a cluster:")
     section = chosen["name"] if chosen["name"].isidentifier() else "data"
-    click.echo(f"\n[volume {section}]\nVOLUME_ID = {made.id}\nMOUNT_PATH = /{section}\nFORMAT = yes\n")
-    click.echo(f"and `VOLUMES = {section}` in its [cluster NAME] section.")
+    echo(f"\n[volume {section}]\nVOLUME_ID = {made.id}\nMOUNT_PATH = /{section}\nFORMAT = yes\n")
+    echo(f"and `VOLUMES = {section}` in its [cluster NAME] section.")
 
 
 @click.command()
@@ -120,8 +120,8 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
 def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
     """Let an EBS volume grow to SIZE GB where it is, while it is used. What is on it stays."""
     before = volumes.resize_volume(ec2.open_account(ctx.obj.config, region), volume_id, size)
-    click.echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
-    click.echo(_explain_growth(before))
+    echo(f">>> {volume_id} has {size} GB ({before.size_gb} before)")
+    echo(_explain_growth(before))
 
 
 def _explain_growth(volume: ListedVolume) -> str:
@@ -149,4 +149,4 @@ def removevolume(ctx: click.Context, ids: Sequence[str], region: str | None, *, 
     for id_ in ids:
         if id_ in existing:
             volumes.delete_volume(aws, id_)
-        click.echo(f">>> {id_} is gone" if id_ in existing else f">>> there is no volume {id_} in {aws.region}")
+        echo(f">>> {id_} is gone" if id_ in existing else f">>> there is no volume {id_} in {aws.region}")

@@ -8,7 +8,7 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
-from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
+from clusterctl.cli.output import Output, connections_json, echo, show_connections, show_json, show_table
 from clusterctl.operations.access import read_command_log, show_service_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
 from clusterctl.text import plural
@@ -33,7 +33,7 @@ def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -
         show_json([_status_json(status) for status in statuses])
         return
     if not statuses:
-        click.echo("No clusters. `clusterctl start NAME` makes one.")
+        echo("No clusters. `clusterctl start NAME` makes one.")
     for status in statuses:
         _show_status(status)
 
@@ -69,11 +69,11 @@ def _show_status(status: ClusterStatus) -> None:
     engines = "unknown" if status.engines is None else "no" if status.lacks_engines else status.engines
     others = [f"{status.count_all(item)} {item}" for item in status.counted_items() if item != ENGINES_ITEM]
     what = ", ".join([plural(len(status.nodes), "node"), f"{engines} {ENGINES_ITEM}", *others])
-    click.echo(f"{status.name}: {status.state}, {what} ({status.provider})")
+    echo(f"{status.name}: {status.state}, {what} ({status.provider})")
     if status.spending:
-        click.echo(f"  cost of what is there: {spending_text(status.spending)}")
+        echo(f"  cost of what is there: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
-        click.echo(f"  note: {note}")
+        echo(f"  note: {note}")
     show_connections(status.published)
     items = status.counted_items()
     rows = []
@@ -109,20 +109,18 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
         show_json({**_status_json(health.status), **answer})
     else:
         _show_status(health.status)
-        click.echo(f"tunnel: {health.tunnel}")
+        echo(f"tunnel: {health.tunnel}")
         show_table(("NODE", "WHAT", "STATE", ""), [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in rows])
         _show_warnings(*trouble.splitlines(), warn_of_other_python(cluster))
         if not health.healthy:
-            click.echo(
-                f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why"
-            )
+            echo(f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why")
     return 0 if health.healthy else 1
 
 
 def _show_warnings(*troubles: str) -> None:
     for trouble in troubles:
         if trouble:
-            click.echo(f"*** WARNING - {trouble}", err=True)
+            echo(f"*** WARNING - {trouble}", err=True)
 
 
 @click.command()
@@ -139,6 +137,11 @@ def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, 
     with Output() as output:
         context, _ = lenient_context(cluster, config_file=ctx.obj.config, report=output)
         if commands:
-            click.echo(read_command_log(context, node or "master", lines=lines))
+            show_log(read_command_log(context, node or "master", lines=lines))
         else:
-            show_service_logs(context, node or "master", lines=lines, show=click.echo)
+            show_service_logs(context, node or "master", lines=lines, show=show_log)
+
+
+def show_log(text: str) -> None:
+    """Print a log without its colours."""
+    echo(click.unstyle(text))

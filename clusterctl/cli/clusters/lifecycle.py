@@ -9,7 +9,7 @@ import click
 from clusterctl.cli.arguments import ClusterName, yes_option
 from clusterctl.cli.clusters.questions import ask_stop, ask_terminate
 from clusterctl.cli.clusters.start_report import show_started
-from clusterctl.cli.output import Output, confirm_or_decline
+from clusterctl.cli.output import Output, confirm_or_decline, echo
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural
@@ -40,7 +40,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
             context.warn_of(trouble)
             context.report.say(f"Stopping {name}")
             stopped = stop_cluster(context)
-        click.echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
+        echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
 
 
 @click.command()
@@ -82,7 +82,7 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: boo
                 context.report.say(f"Terminating {name}")
             ended = terminate_cluster(context, force=force)
         if name in existing:
-            click.echo(f">>> {name} is gone ({plural(len(ended), 'node')})")
+            echo(f">>> {name} is gone ({plural(len(ended), 'node')})")
         elif name not in misspelt:
-            click.echo(f">>> there is no {name} any more: nothing to end")
+            echo(f">>> there is no {name} any more: nothing to end")
     refuse_misspelt(misspelt)

@@ -9,7 +9,7 @@ import click
 from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.clusters.questions import ask_remove
 from clusterctl.cli.money import CostPrompt, estimate_json
-from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json
 from clusterctl.model import Market, NodeOverrides
 from clusterctl.operations.leave import count_losses, remove_nodes
 from clusterctl.operations.start import add_nodes
@@ -84,7 +84,7 @@ def addnode(
         show_json({**answer, "estimate": estimate_json(asking.estimate)})
     else:
         summary = next((c.summary for c in started.published if c.name == "client"), plural(len(started.nodes), "node"))
-        click.echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
+        echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
     return 0 if started.ok else 1
 
 
@@ -127,4 +127,4 @@ def removenode(
     if as_json:
         show_json({"name": name, "removed": removed})
     else:
-        click.echo(f">>> {', '.join(removed)} left {name}")
+        echo(f">>> {', '.join(removed)} left {name}")

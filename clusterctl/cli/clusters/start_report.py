@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import click
-
 from clusterctl.cli.money import estimate_json, estimate_lines
-from clusterctl.cli.output import connections_json, show_json, show_table
+from clusterctl.cli.output import connections_json, echo, show_json, show_table
 from clusterctl.operations.start import timings_document
 from clusterctl.text import plural
 
@@ -24,19 +22,19 @@ def show_plan(preview: StartPreview, *, as_json: bool) -> None:
     if as_json:
         show_json({**asdict(plan), "existing": preview.existing, "estimate": estimate_json(estimate)})
         return
-    click.echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
+    echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
     show_table(
         ("NODE", "TYPE", "MARKET", "IMAGE"),
         [(n.alias, " | ".join(n.types) or "-", n.market or "-", n.image or "-") for n in plan.nodes],
     )
-    click.echo(f"plugins:   {', '.join(plan.plugins)}")
-    click.echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
-    click.echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
+    echo(f"plugins:   {', '.join(plan.plugins)}")
+    echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
+    echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
     if preview.existing:
-        click.echo(f"there already: {', '.join(preview.existing)}")
+        echo(f"there already: {', '.join(preview.existing)}")
     for line in estimate_lines(estimate) if estimate else ():
-        click.echo(line)
-    click.echo("nothing was created: this was a dry run")
+        echo(line)
+    echo("nothing was created: this was a dry run")
 
 
 def show_started(started: StartResult, estimate: Estimate | None = None, *, as_json: bool, timings: bool) -> None:
@@ -71,16 +69,16 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
     if not started.ok:
         what = f"{started.name} is not complete ({', '.join(started.failed) or 'see the warnings'})"
     summary = "; ".join(one.summary for one in started.published if one.summary)
-    click.echo(f">>> {what}: {summary or plural(len(started.nodes), 'node')}, in {started.seconds:.1f} s")
+    echo(f">>> {what}: {summary or plural(len(started.nodes), 'node')}, in {started.seconds:.1f} s")
     if started.failed:
-        click.echo(f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them.")
+        echo(f">>> Its nodes stay for the next `clusterctl start {started.name}`, which goes on with them.")
     for connection in started.published:
         if not connection.usage:
-            click.echo(f">>> {connection.name[:1].upper()}{connection.name[1:]}: {connection.place}")
+            echo(f">>> {connection.name[:1].upper()}{connection.name[1:]}: {connection.place}")
     for connection in started.published:
         if connection.usage:
-            click.echo(f">>> {connection.usage.rstrip()}\n")
-    click.echo(
+            echo(f">>> {connection.usage.rstrip()}\n")
+    echo(
         ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in ("connect", "sshmaster", "terminate"))
     )
 
@@ -100,4 +98,4 @@ def _show_timings(started: StartResult) -> None:
     ]
     show_table(("NODE", "ACT", "WAITED FOR", "QUEUED S", "BEGAN S", "ENDED S", "COMMANDS"), rows)
     most = max(started.commands.values(), default=0)
-    click.echo(f"remote commands: {sum(started.commands.values())}, at most {most} on a node")
+    echo(f"remote commands: {sum(started.commands.values())}, at most {most} on a node")

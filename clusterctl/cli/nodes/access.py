@@ -10,9 +10,9 @@ import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
-from clusterctl.cli.output import Output, show_json
+from clusterctl.cli.output import Output, echo, show_json
 from clusterctl.operations import access, copies
-from clusterctl.text import clean_text, plural
+from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context
 
@@ -82,7 +82,7 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
         show_json([{"node": alias, "status": status, **printed.of(alias)} for alias, status in statuses.items()])
     failed = [alias for alias, status in statuses.items() if status]
     if failed and not as_json:
-        click.echo(f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True)
+        echo(f"failed on {', '.join(f'{alias} (status {statuses[alias]})' for alias in failed)}", err=True)
     return max(statuses.values(), default=0)
 
 
@@ -158,9 +158,9 @@ def _copy(
     if as_json:
         show_json([{"node": alias, **_describe(part)} for alias, part in copied.items()])
     for alias, part in copied.items() if not as_json else ():
-        click.echo(f">>> {plural(part.files, 'file')} copied {to} {alias}")
+        echo(f">>> {plural(part.files, 'file')} copied {to} {alias}")
         for path, why in part.omitted:
-            click.echo(f"{alias}: left out: {clean_text(path)}: {clean_text(why)}", err=True)
+            echo(f"{alias}: left out: {path}: {why}", err=True)
     return 1 if any(part.omitted for part in copied.values()) else 0
 
 

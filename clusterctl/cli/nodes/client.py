@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
-from clusterctl.cli.output import connections_json, show_connections, show_json
+from clusterctl.cli.output import connections_json, echo, show_connections, show_json
 from clusterctl.operations.access import open_notebook, renew_tunnel
 from clusterctl.wiring.client import connect_client
 from clusterctl.wiring.clusters import cluster_folder
@@ -24,9 +24,9 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
         show_json({**answer, "connections": connections_json(state.published)})
         return
     if not state.forwards:
-        click.echo(f">>> {state.cluster} needs no tunnel: its ports are on this computer")
+        echo(f">>> {state.cluster} needs no tunnel: its ports are on this computer")
     else:
-        click.echo(f">>> the tunnel of {state.cluster} is {'up' if state.up else 'down'}: {len(state.forwards)} ports")
+        echo(f">>> the tunnel of {state.cluster} is {'up' if state.up else 'down'}: {len(state.forwards)} ports")
     show_connections(state.published)
 
 
@@ -46,7 +46,7 @@ def connect(name: str | None, execute: str | None) -> None:
     config = Config()
     config.TerminalIPythonApp.display_banner = False
     config.InteractiveShellApp.exec_lines = ["client.activate()"]
-    click.echo(f">>> client, view ({len(client)} engines), lview and %px are ready")
+    echo(f">>> client, view ({len(client)} engines), lview and %px are ready")
     start_ipython(argv=[], user_ns=names, config=config)
 
 
@@ -61,6 +61,6 @@ def notebook(name: str | None, *, open_: bool, as_json: bool) -> None:
     if as_json:
         show_json({"name": folder.name, "url": url})
     else:
-        click.echo(url.reveal())
+        echo(url.reveal())
     if open_:
         click.launch(url.reveal())

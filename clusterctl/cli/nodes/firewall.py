@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
-from clusterctl.cli.output import Output, show_json
+from clusterctl.cli.output import Output, echo, show_json
 from clusterctl.operations.firewall import allow_this_computer as operation
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
@@ -27,7 +27,7 @@ def allow_me(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
         show_json({"name": cluster, "allowed": allowed.current, "before": allowed.previous})
     else:
         gone = [network for network in allowed.previous if network not in allowed.current]
-        click.echo(
+        echo(
             f">>> {cluster} lets in {', '.join(allowed.current) or 'nobody by SSH'}"
             + (f", and no more {', '.join(gone)}" if gone else "")
         )

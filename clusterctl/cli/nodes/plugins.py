@@ -7,7 +7,7 @@ import inspect
 import click
 
 from clusterctl.cli.arguments import PluginName, json_option, optional_cluster
-from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.cli.output import Output, echo, show_json, show_table
 from clusterctl.operations.run_plugin import run_plugin
 from clusterctl.plugin import hookspecs
 from clusterctl.wiring.clusters import resolve_cluster
@@ -24,7 +24,7 @@ def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
     with Output() as output:
         context = load_context(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
         problems = run_plugin(context, plugin)
-    click.echo(f">>> {plugin} ran on {cluster}")
+    echo(f">>> {plugin} ran on {cluster}")
     return 1 if problems else 0
 
 

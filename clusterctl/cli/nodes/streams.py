@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from clusterctl.cli.output import echo
 from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def pass_bytes_on(running: RunningCommand) -> int:
     finally:
         running.close()
     if status < 0:
-        click.echo("the connection was lost", err=True)
+        echo("the connection was lost", err=True)
     return status if status >= 0 else _LOST
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import TemplateName, json_option
-from clusterctl.cli.output import show_json
+from clusterctl.cli.output import echo, show_json
 from clusterctl.config.example import render_example, write_config
 from clusterctl.config.settings import list_chosen_options
 from clusterctl.plugin import loader
@@ -38,8 +38,8 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
     path = (target or (Path(explicit) if explicit else home_folder() / "config")).expanduser()
     write_config(path, render_example(loader.installed_plugins()), force=force)
-    click.echo(f"written: {path}")
-    click.echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
+    echo(f"written: {path}")
+    echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
 
 
 @config.command()
@@ -57,13 +57,13 @@ def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
     path = file.expanduser() if file else config_path(ctx.obj.config)
     checked = check_config(path, template)
     for note in checked.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     if path is None:
-        click.echo("there is no config file; the built-in template is used")
+        echo("there is no config file; the built-in template is used")
     which = f"{'checked' if template else 'default'} {checked.template}"
     if not checked.template:
         which = f"none of them the default: name {' or '.join(checked.templates)} with `clusterctl start -c`"
-    click.echo(f"ok: {plural(len(checked.templates), 'cluster template')}, {which}")
+    echo(f"ok: {plural(len(checked.templates), 'cluster template')}, {which}")
 
 
 @config.command()
@@ -78,10 +78,10 @@ def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:
         show_json(_settings_json(settings, options))
         return
     file = settings.path or "none: built in"
-    click.echo(f"template {settings.template} (provider {provider_of(settings)}; file {file})")
+    echo(f"template {settings.template} (provider {provider_of(settings)}; file {file})")
     width = max(len(option.key) for option in options)
     for option in options:
-        click.echo(f"{option.key:<{width}}  {_value_text(option.value)}  ({describe_origin(option.origin)})")
+        echo(f"{option.key:<{width}}  {_value_text(option.value)}  ({describe_origin(option.origin)})")
 
 
 def describe_origin(origin: Origin) -> str:

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json, show_table
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.image import BUILDER_PREFIX, bake_image, build_base_image, list_baked_images
 from clusterctl.providers.base import ImageSource
@@ -64,7 +64,7 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
     if as_json:
         show_json({"image": built, "seconds": round(seconds, 3)})
     else:
-        click.echo(f">>> {built} is built ({seconds:.0f} s)")
+        echo(f">>> {built} is built ({seconds:.0f} s)")
 
 
 @image.command()
@@ -91,9 +91,9 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:
-        click.echo(f">>> {baked.image} is baked ({baked.seconds:.0f} s); `clusterctl start` uses it where it matches")
+        echo(f">>> {baked.image} is baked ({baked.seconds:.0f} s); `clusterctl start` uses it where it matches")
     else:
-        click.echo(f">>> {baked.image} has all of it already; nothing to do")
+        echo(f">>> {baked.image} has all of it already; nothing to do")
 
 
 @image.command("list")
@@ -116,7 +116,7 @@ def list_(*, as_json: bool) -> None:
             ]
         )
     elif not listed:
-        click.echo("No baked images. `clusterctl image bake NAME` makes one.")
+        echo("No baked images. `clusterctl image bake NAME` makes one.")
     else:
         rows = [(b.image.name, b.provider, f"{b.image.size_gb:.2f} GB", b.image.made) for b in listed]
         show_table(("IMAGE", "PROVIDER", "SIZE", "MADE"), rows)
@@ -135,8 +135,8 @@ def remove(names: Sequence[str], *, yes: bool) -> None:
     for name in names:
         if name in holders:
             holders[name].remove_image(name)
-        click.echo(f">>> {name} is gone" if name in holders else f">>> there is no baked image {name}")
+        echo(f">>> {name} is gone" if name in holders else f">>> there is no baked image {name}")
 
 
 def _show_warning(text: str) -> None:
-    click.echo(f"*** WARNING - {text}", err=True)
+    echo(f"*** WARNING - {text}", err=True)

@@ -32,6 +32,36 @@ def test_steps_and_notes_are_lines_and_warnings_go_to_stderr(capsys):
     assert said.err == "*** WARNING - careful\n"
 
 
+ESCAPE = "\x1b]0;owned\x07[b]"
+SHOWN = r"\x1b]0;owned\x07[b]"
+
+
+def test_what_a_node_says_is_shown_and_not_obeyed(capsys):
+    with Output() as show:
+        for tell in (show.say, show.note, show.detail, show.warn):
+            tell(ESCAPE)
+        show.progress(ESCAPE, done=1, total=1)
+    show_table([ESCAPE], [[ESCAPE]])
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert (said.out + said.err).count(SHOWN) == 7
+
+
+def test_nor_is_it_beside_a_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with Output() as show:
+        show.progress(ESCAPE, done=1, total=3)
+        show.warn(ESCAPE)
+    assert "\x1b]0" not in terminal.getvalue()
+    assert terminal.getvalue().count(SHOWN) >= 2
+
+
+def test_json_keeps_what_a_node_said(capsys):
+    show_json({"name": ESCAPE})
+    assert json.loads(capsys.readouterr().out) == {"name": ESCAPE}
+
+
 def test_with_json_stdout_holds_nothing_but_the_answer(capsys):
     with Output(as_json=True) as show:
         show.say("Starting")

@@ -185,6 +185,10 @@ class TestAccess:
         assert run("logs", "lab").out == "==> engine-0.log\nhello\n"
         assert run("logs", "lab", "1", "--commands").status == 0
 
+    def test_logs_have_no_colours_and_no_commands_for_a_terminal(self, run, up):
+        up.connector.answers = {"cd *": "\x1b[32mgreen\x1b[0m\n\x1b]0;owned\x07\n"}
+        assert run("logs", "lab").out == "green\n" + r"\x1b]0;owned\x07" + "\n"
+
 
 class TestClient:
     def test_a_cluster_without_a_tunnel_says_so(self, run, up):
