@@ -84,3 +84,8 @@ def pause(seconds: float) -> None:
 def utc_now() -> datetime:
     """Return the time of the wall clock, in UTC."""
     return datetime.fromtimestamp(time.time(), timezone.utc)
+
+
+def log_stamp() -> str:
+    """Return the time for a line of a log, in the laptop's time zone: ``2025-06-10T09:00:00+0200``."""
+    return utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z")

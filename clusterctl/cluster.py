@@ -6,9 +6,12 @@ import base64
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from clusterctl.clock import log_stamp
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Node
 
@@ -155,6 +158,21 @@ class Cluster:
         """Report a problem that leaves the cluster usable. `start` then exits with 1."""
         self.problems.append(text)
         self._report.warn(text)
+
+    def log_fault(self, text: str, traceback: str, *, node: Node | None = None) -> None:
+        """Keep the traceback of a plugin's fault in the log of the node, or of the cluster's plugins.
+
+        Args:
+            text: which plugin and hook failed.
+            traceback: the lines of the traceback.
+            node: the node that the hook was called for.
+        """
+        log = self.folder / "logs" / f"{node.alias if node else 'plugins'}.log"
+        with suppress(OSError):  # a full disk must not hide the fault
+            log.parent.mkdir(exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{log_stamp()} {text}\n" + indent(traceback.rstrip("\n"), "    ") + "\n")
+        self._report.trace(f"{text}\n{traceback.rstrip()}")
 
     @overload
     def recall(self, key: Note[T]) -> T | None: ...

@@ -23,6 +23,8 @@ class EventKind(str, Enum):
     """A line of what another program says."""
     WARNING = "warning"
     """A warning that the user should see."""
+    TRACE = "trace"
+    """The traceback of a plugin's fault, for who looks for it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Reporter:
     def warn(self, text: str) -> None:
         """Warn of a fault that is not fatal."""
         self._show(Event(EventKind.WARNING, text))
+
+    def trace(self, text: str) -> None:
+        """Give the traceback of a fault that is told in a line elsewhere."""
+        self._show(Event(EventKind.TRACE, text))
 
     def progress(self, text: str, *, done: int, total: int, node: str = "") -> None:
         """Show how far the step `text` is, and which node brought it there."""

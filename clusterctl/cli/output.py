@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any
 
@@ -40,6 +42,25 @@ def echo(text: object = "", *, err: bool = False, file: IO[Any] | None = None) -
     click.echo(clean_lines(str(text)), err=err, file=file)
 
 
+class _KeptForTheAnswer:
+    """Sends to stderr whatever plugins, and programs that they start, print on stdout meanwhile."""
+
+    def begin(self) -> None:
+        self._stream, sys.stdout = sys.stdout, sys.stderr
+        self._copy = None
+        with suppress(OSError, ValueError):  # a stream of a test, or none at all
+            descriptor, other = self._stream.fileno(), sys.stderr.fileno()
+            self._stream.flush()
+            self._copy = os.dup(descriptor)
+            os.dup2(other, descriptor)
+
+    def end(self) -> None:
+        if self._copy is not None:
+            os.dup2(self._copy, self._stream.fileno())
+            os.close(self._copy)
+        sys.stdout = self._stream
+
+
 class Output(Reporter):
     """Shows the events of an operation. Use it as a context manager around the operation.
 
@@ -49,17 +70,24 @@ class Output(Reporter):
     def __init__(self, *, as_json: bool = False) -> None:
         super().__init__(self._show_event)
         self._file = sys.stderr if as_json else sys.stdout
+        context = click.get_current_context(silent=True)
+        self._debug = context is not None and context.obj is not None and context.obj.debug
+        self._answer = _KeptForTheAnswer() if as_json else None
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._quiet_until: dict[str, Deadline] = {}
 
     def __enter__(self) -> Output:
+        if self._answer:
+            self._answer.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         with self._lock:
             self._stop_bars()
+        if self._answer:
+            self._answer.end()
 
     def _show_event(self, event: Event) -> None:
         with self._lock:
@@ -67,6 +95,9 @@ class Output(Reporter):
                 self._show_progress(event)
             elif event.kind == EventKind.WARNING:
                 self._print_line(f"*** WARNING - {event.text}", err=True)
+            elif event.kind == EventKind.TRACE:
+                if self._debug:
+                    self._print_line(event.text, err=True)
             elif event.kind == EventKind.DETAIL:
                 self._print_line(f"    {event.text}")
             else:

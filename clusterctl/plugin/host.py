@@ -22,7 +22,7 @@ from clusterctl.plugin.checks import check_plugin_class, locate_name
 from clusterctl.plugin.returns import as_list, check_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.model import Request
     from clusterctl.options import Section
@@ -104,13 +104,13 @@ class PluginHost:
             raise PluginError(f"plugin {name}: {exc.message}", remedy=exc.remedy) from exc
         except OSError as exc:
             if exc.errno not in _FULL:
-                raise _fault_error(name, loaded.plugin, exc) from exc
+                raise _fault_error(loaded, hook, exc, arguments) from exc
             raise PluginError(
                 f"plugin {name}: {exc.filename or 'this computer'}: {exc.strerror}",
                 remedy="free some space there, or set CLUSTERCTL_HOME to a folder on another disk",
             ) from exc
         except (Exception, SystemExit) as exc:  # a plugin must not end the program half-way
-            raise _fault_error(name, loaded.plugin, exc) from exc
+            raise _fault_error(loaded, hook, exc, arguments) from exc
         fault = check_value(hook, answer)
         if fault:
             raise PluginError(
@@ -152,11 +152,15 @@ def _fits(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
-def _fault_error(name: str, plugin: object, error: BaseException) -> PluginError:
-    """Return the error for an exception that a plugin should have caught or made sense of."""
+def _fault_error(loaded: LoadedPlugin, hook: str, error: BaseException, arguments: Mapping[str, Any]) -> PluginError:
+    """Return the error for an exception that a plugin should have caught or made sense of. Its traceback is kept."""
+    cluster = arguments.get("cluster")
+    if cluster is not None:
+        lines = "".join(traceback.format_exception(error))
+        cluster.log_fault(f"plugin {loaded.name}: {hook} failed", lines, node=arguments.get("node"))
     return PluginError(
-        f"plugin {name}: {type(error).__name__}: {error}",
-        remedy=f"this is a fault of the plugin{_name_line(error, type(plugin))}: its author wants to know;"
+        f"plugin {loaded.name}: {type(error).__name__}: {error}",
+        remedy=f"this is a fault of the plugin{_name_line(error, type(loaded.plugin))}: its author wants to know;"
         " leave it out of PLUGINS to go on",
     )
 

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Stopwatch, utc_now
+from clusterctl.clock import Stopwatch, log_stamp
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.model import Facet
 from clusterctl.remote import transfer
@@ -257,12 +257,11 @@ class SSHRemote:
         )
 
     def _write_log(self, name: str, status: int, out: str, err: str, seconds: float) -> None:
-        stamp = utc_now().astimezone().strftime("%Y-%m-%dT%H:%M:%S%z")
         with (
             suppress(OSError),
             self._log.open("a", encoding="utf-8") as log,
         ):  # a full disk must not hide the result
-            log.write(f"{stamp} {name} -> {status} ({seconds:.2f} s)\n")
+            log.write(f"{log_stamp()} {name} -> {status} ({seconds:.2f} s)\n")
             log.writelines(f"    {line}\n" for line in (out + err).splitlines())
 
 

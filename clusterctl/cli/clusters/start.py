@@ -137,10 +137,12 @@ def start(
         for note in context.notes:
             output.note(f"note: {note}")
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
-        if dry_run:
-            show_plan(preview_start(context, explicit_size=size), as_json=as_json)
-            return 0
-        started = start_cluster(context, explicit_size=size, approve=None if yes else asking)
+        preview = preview_start(context, explicit_size=size) if dry_run else None
+        started = None if dry_run else start_cluster(context, explicit_size=size, approve=None if yes else asking)
+    if preview:
+        show_plan(preview, as_json=as_json)
+    if not started:
+        return 0
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
     if login_master:
         return log_in(ctx, name, "master", user=None, command=())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 
 import click
 import pytest
 
 from clusterctl.cli import output as output_module
+from clusterctl.cli.main import GlobalOptions
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.errors import DeclinedError
 from clusterctl.secret import Secret
@@ -124,3 +126,40 @@ class TestConfirm:
         else:
             with pytest.raises(DeclinedError, match="nothing was changed"):
                 confirm_or_decline("Sure?", yes=False)
+
+
+PRINTING = """
+import os
+from clusterctl.cli.output import Output, show_json
+with Output(as_json=True):
+    print("by a plugin", flush=True)
+    os.write(1, b"by a program that it started\\n")
+show_json({"ok": True})
+"""
+
+
+def test_what_a_plugin_prints_does_not_get_into_the_answer(allow_subprocess):
+    said = subprocess.run([sys.executable, "-c", PRINTING], capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout) == {"ok": True}
+    assert said.stderr == "by a plugin\nby a program that it started\n"
+
+
+def test_nor_where_stdout_is_no_file(capsys):
+    with Output(as_json=True):
+        print("by a plugin")
+    show_json({"ok": True})
+    said = capsys.readouterr()
+    assert (json.loads(said.out), said.err) == ({"ok": True}, "by a plugin\n")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_traceback_of_a_plugin_is_for_who_asked(debug, capsys):
+    @click.command()
+    @click.pass_context
+    def command(ctx):
+        ctx.obj = GlobalOptions(debug=debug)
+        with Output() as show:
+            show.trace("plugin mine: clusterctl_join failed\nTraceback: ...")
+
+    command.main([], standalone_mode=False)
+    assert ("Traceback" in capsys.readouterr().err) == debug

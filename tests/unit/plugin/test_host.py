@@ -18,8 +18,10 @@ from clusterctl.api import (
     StatusRow,
     hookimpl,
 )
+from clusterctl.events import EventKind
 from clusterctl.plugin.base import NoOptions
 from clusterctl.plugin.host import PluginHost
+from clusterctl.testing import fake_cluster
 
 
 class Base:
@@ -248,3 +250,38 @@ class TestCall:
 
         with pytest.raises(KeyboardInterrupt):
             host(p=Interrupted).call_hook("p", "clusterctl_members", cluster=None)
+
+
+class TestTracebacks:
+    """A line is not enough for who writes a plugin."""
+
+    class Failing(Base):
+        @hookimpl
+        def clusterctl_join(self, node):
+            return 1 // 0
+
+        @hookimpl
+        def clusterctl_members(self):
+            return 1 // 0
+
+    def test_it_is_in_the_log_of_the_node_and_told(self, tmp_path):
+        cluster = fake_cluster(tmp_path)
+        with pytest.raises(PluginError):
+            host(p=self.Failing).call_hook("p", "clusterctl_join", cluster=cluster, node=cluster.node("1"))
+        log = (tmp_path / "logs" / "node001.log").read_text()
+        assert "plugin p: clusterctl_join failed" in log
+        assert "return 1 // 0" in log
+        (event,) = cluster.events
+        assert (event.kind, "ZeroDivisionError" in event.text) == (EventKind.TRACE, True)
+
+    def test_it_is_in_a_log_of_plugins_where_no_node_was_named(self, tmp_path):
+        cluster = fake_cluster(tmp_path)
+        with pytest.raises(PluginError):
+            host(p=self.Failing).call_hook("p", "clusterctl_members", cluster=cluster)
+        assert "ZeroDivisionError" in (tmp_path / "logs" / "plugins.log").read_text()
+
+    def test_a_log_that_cannot_be_written_hides_no_fault(self, tmp_path):
+        cluster = fake_cluster(tmp_path)
+        (tmp_path / "logs").write_text("a file where the folder should be")
+        with pytest.raises(PluginError, match="ZeroDivisionError"):
+            host(p=self.Failing).call_hook("p", "clusterctl_members", cluster=cluster)
