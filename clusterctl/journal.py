@@ -174,6 +174,18 @@ class ClusterFolder:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
+    def unfinished_additions(self) -> tuple[str, ...]:
+        """Return the aliases of nodes that an `addnode` began to add, and that neither it nor a `start` completed."""
+        begun: dict[str, None] = {}
+        for event in self.events():
+            if event["event"] == "create":
+                begun |= dict.fromkeys(str(alias) for alias in event.get("adding") or ())
+            elif event["event"] == "remove":
+                begun = {alias: None for alias in begun if alias not in event["nodes"]}
+            elif event["event"] == "completed":
+                begun.clear()
+        return tuple(begun)
+
     def node_overrides(self) -> dict[str, NodeOverrides]:
         """Return what was requested for single nodes, by alias."""
         overrides: dict[str, dict[str, Any]] = {}

@@ -34,6 +34,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "terminate": CommandEntry("clusters.lifecycle", "terminate", "End the nodes and everything on them, for good."),
     "addnode": CommandEntry("clusters.members", "addnode", "Let more nodes join.", ("an",)),
     "removenode": CommandEntry("clusters.members", "removenode", "Let workers leave, and end them.", ("rn",)),
+    "resize": CommandEntry(
+        "clusters.members", "resize", "Have so many nodes: let more join, or let the last ones leave."
+    ),
     "listclusters": CommandEntry(
         "clusters.inspect", "listclusters", "List the clusters and their nodes.", ("list", "lc")
     ),
@@ -177,11 +180,10 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "python": ("connect",),
     "quit": ("stop", "terminate"),
     "remove": ("terminate", "removenode"),
-    "resize": ("addnode", "removenode"),
     "resume": ("start",),
     "rm": ("terminate", "removenode"),
     "run": ("exec", "runplugin"),
-    "scale": ("addnode", "removenode"),
+    "scale": ("resize", "addnode", "removenode"),
     "scp": ("put", "get"),
     "show": ("status",),
     "shrink": ("removenode",),

@@ -19,7 +19,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
-from clusterctl.cli.output import echo
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError, DeclinedError
 from clusterctl.laptop.signals import END_SIGNALS
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.cli.output import confirm_or_decline, echo, format_table
+from clusterctl.cli.output import confirm_or_decline, format_table
+from clusterctl.cli.terminal import echo
 from clusterctl.model import Market
 from clusterctl.text import plural
 

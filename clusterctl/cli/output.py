@@ -8,10 +8,11 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from clusterctl.cli.terminal import echo
 from clusterctl.clock import Deadline
 from clusterctl.errors import DeclinedError
 from clusterctl.events import Event, EventKind, Reporter
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
     from clusterctl.tunnel.publish import LocalEndpoint
 
 _PLAIN_EVERY_S = 5.0
-
-
-def echo(text: object = "", *, err: bool = False, file: IO[Any] | None = None) -> None:
-    """Print lines. Names, errors and logs in them may come from a node: no terminal obeys what they say.
-
-    The only way for commands to print text. What is exact goes by `show_json`, or as bytes.
-
-    Args:
-        text: the lines; a newline follows.
-        err: print on stderr.
-        file: where to print instead.
-    """
-    click.echo(clean_lines(str(text)), err=err, file=file)
 
 
 class _KeptForTheAnswer:

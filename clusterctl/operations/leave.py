@@ -94,7 +94,7 @@ def count_losses(context: RunContext, aliases: Sequence[str] | None = None, *, c
     """
     nodes = context.provider.nodes(context.name)
     existing = [node.alias for node in nodes]
-    leaving = existing if aliases is None else _choose_leaving(context.name, existing, aliases, count)
+    leaving = existing if aliases is None else _choose_leaving(context, existing, aliases, count)
     engine_ids = hub.engine_ids(context.make_cluster(nodes))
     return Losses(
         cluster=context.name,
@@ -155,16 +155,18 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
     """
     with context.folder.exclusive_lock():
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
-        leaving = _choose_leaving(context.name, list(nodes), aliases, count)
+        leaving = _choose_leaving(context, list(nodes), aliases, count)
+        ending = [alias for alias in leaving if alias in nodes]
         cluster = context.make_cluster(nodes.values())
         # Written before the machines go: a command that is cut off here must not bring them back later.
         context.folder.record("remove", nodes=leaving)
         try:
             cluster.each(
                 lambda node: _run_leave_if_up(context, cluster, node),
-                [nodes[alias] for alias in leaving],
+                [nodes[alias] for alias in ending],
             )
-            context.provider.destroy(context.name, leaving)
+            if ending:
+                context.provider.destroy(context.name, ending)
             cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
             run_members(context, cluster)
         finally:
@@ -172,8 +174,10 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
     return leaving
 
 
-def _choose_leaving(name: str, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
-    unknown = [alias for alias in aliases if alias not in existing]
+def _choose_leaving(context: RunContext, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
+    """Return the workers that leave. One that is wanted and was lost can be named: then it is wanted no more."""
+    name, known = context.name, {*existing, *context.folder.wanted_nodes()}
+    unknown = [alias for alias in aliases if alias not in known]
     if unknown:
         raise UsageError(
             f"{name} has no node {', '.join(unknown)}", remedy=f"its nodes: {', '.join(existing) or 'none'}"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.errors import ClusterctlError, ProviderError, UsageError
+from clusterctl.errors import ClusterctlError, ProviderError
 from clusterctl.formats import Format
 from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
@@ -69,59 +69,37 @@ def start_cluster(
         ClusterctlError: nothing was created, or the master did not join. The message says which.
     """
     planning.check_name(context.name)
-    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
+    with context.folder.exclusive_lock(), prepare_tunnel(context) as waiting:
         wanted, before = find_wanted_nodes(context, explicit_size)
-        return _bring_up(context, wanted, before, waiting, approve=approve)
+        return bring_up(context, wanted, before, waiting, approve=approve)
 
 
-def add_nodes(
-    context: RunContext,
-    aliases: Sequence[str],
-    count: int,
-    *,
-    differing: NodeOverrides | None = None,
-    approve: Approve | None = None,
-) -> StartResult:
-    """Let new nodes join an existing cluster. This is `start` with more nodes wanted.
-
-    Args:
-        context: the context of the run.
-        aliases: the names of the new nodes; empty for the next free numbers.
-        count: how many nodes, where no aliases are given.
-        differing: what these nodes have in place of the template's.
-        approve: as for `start`.
-    """
-    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
-        before = context.provider.nodes(context.name)
-        present = context.folder.wanted_nodes() or tuple(node.alias for node in before)
-        if not present:
-            raise UsageError(
-                f"there is no cluster {context.name}", remedy=f"`clusterctl start {context.name}` makes one"
-            )
-        taken = sorted(set(aliases) & set(present))
-        if taken:
-            raise UsageError(
-                f"{', '.join(taken)} exists in {context.name}", remedy="choose another alias, or leave -a out"
-            )
-        new = tuple(planning.check_name(alias) for alias in aliases) or planning.next_aliases(present, count)
-        node_overrides = dict.fromkeys(new, differing) if differing else {}
-        return _bring_up(context, (*present, *new), before, waiting, node_overrides, approve=approve)
-
-
-def _prepare_tunnel(context: RunContext) -> AbstractContextManager[StandbyProcess | None]:
+def prepare_tunnel(context: RunContext) -> AbstractContextManager[StandbyProcess | None]:
     """Load the tunnel's libraries from the beginning: a start leaves a core of this computer idle."""
     return publish.prepare_tunnel(context.folder, context.provider.facets, mode=context.settings.cluster.tunnel)
 
 
-def _bring_up(
+def bring_up(
     context: RunContext,
     wanted: Sequence[str],
     before: Sequence[Node],
     waiting: StandbyProcess | None,
     node_overrides: Mapping[str, NodeOverrides] | None = None,
     *,
+    adding: Sequence[str] = (),
     approve: Approve | None,
 ) -> StartResult:
+    """Bring up the nodes that are wanted. The caller holds the cluster's lock.
+
+    Args:
+        context: the context of the run.
+        wanted: aliases of all nodes that there shall be.
+        before: the nodes that exist.
+        waiting: a process for the tunnel, if one was prepared.
+        node_overrides: what single new nodes have in place of the template's.
+        adding: those of `wanted` that the user asked for by a number, not by their names.
+        approve: as for `start_cluster`.
+    """
     timer = StepTimer()
     new = not context.folder.exists and not before
     try:
@@ -136,12 +114,19 @@ def _bring_up(
     try:
         with timer.time_step("create"):
             _announce_start(context, plan, before)
-            nodes = _create_nodes(context, plan, public_key, node_overrides=node_overrides or {}, new=new)
+            nodes = _create_nodes(
+                context, plan, public_key, node_overrides=node_overrides or {}, adding=adding, new=new
+            )
         outcome = _let_join(context, cluster, plan, nodes, timer)
         return _finish_start(context, cluster, plan, outcome, timer, waiting)
     except (KeyboardInterrupt, SystemExit):
         if new:
             _undo_start(context)
+        else:
+            context.report.warn(
+                f"{context.name} is left as it is: `clusterctl start {context.name}` completes it"
+                + (f", `removenode -a {','.join(adding)}` ends what was added" if adding else "")
+            )
         raise
     finally:
         cluster.close()
@@ -158,7 +143,13 @@ def _pausing(timer: StepTimer, approve: Approve) -> Approve:
 
 
 def _create_nodes(
-    context: RunContext, plan: Plan, public_key: str, *, node_overrides: Mapping[str, NodeOverrides], new: bool
+    context: RunContext,
+    plan: Plan,
+    public_key: str,
+    *,
+    node_overrides: Mapping[str, NodeOverrides],
+    adding: Sequence[str],
+    new: bool,
 ) -> list[Node]:
     """Request the machines, after writing the request to the journal.
 
@@ -173,6 +164,7 @@ def _create_nodes(
         overrides=dict(context.overrides),
         config=str(context.named_config.absolute()) if context.named_config else None,
         nodes=[spec.alias for spec in plan.nodes],
+        adding=list(adding),
         special={alias: describe_overrides(own) for alias, own in node_overrides.items()},
     )
     try:
@@ -245,6 +237,7 @@ def _finish_start(
         seconds=timer.elapsed_s(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
+    context.folder.record("completed")
     context.folder.write_file("timings.json", json.dumps(_TIMINGS.stamp(timings_document(started)), indent=1))
     return started
 

@@ -52,7 +52,7 @@ def find_wanted_nodes(context: RunContext, explicit_size: int | None) -> tuple[t
     if explicit_size is not None and explicit_size != len(wanted):
         raise UsageError(
             f"{context.name} exists and has {len(wanted)} nodes",
-            remedy=_resize_command(context.name, explicit_size - len(wanted)),
+            remedy=f"`clusterctl resize -s {explicit_size} {context.name}`",
         )
     return wanted, before
 
@@ -130,8 +130,3 @@ def _estimate_leniently(context: RunContext, plan: Plan, before: Sequence[Node])
     except ProviderError as exc:
         context.report.warn(f"what it would cost is not known: {exc.message}")
         return None
-
-
-def _resize_command(name: str, difference: int) -> str:
-    command = f"addnode -n {difference}" if difference > 0 else f"removenode -n {-difference}"
-    return f"`clusterctl {command} {name}`"

@@ -142,5 +142,5 @@ def test_start_on_a_running_cluster_says_so_and_changes_nothing(laptop, cluster,
 
 
 def test_start_with_another_size_on_a_running_cluster_names_addnode(laptop, cluster):
-    laptop.refuse("start", "-s", "5", cluster.name, status=2, says=["has 3 nodes", "addnode -n 2 mycluster"])
-    laptop.refuse("start", "-s", "2", cluster.name, status=2, says=["removenode -n 1 mycluster"])
+    laptop.refuse("start", "-s", "5", cluster.name, status=2, says=["has 3 nodes", "resize -s 5 mycluster"])
+    laptop.refuse("start", "-s", "2", cluster.name, status=2, says=["resize -s 2 mycluster"])

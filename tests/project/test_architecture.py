@@ -101,7 +101,7 @@ BREAKS = [
     ("wiring", "clusterctl.wiring.a_new_file", "clusterctl.model"),
     ("operations", "clusterctl.operations.joining.join", "clusterctl.operations.start"),
     ("operations", "clusterctl.operations.context", "clusterctl.operations.joining.wavefront"),
-    ("operations", "clusterctl.operations.status", "clusterctl.operations.access"),
+    ("operations", "clusterctl.operations.status", "clusterctl.operations.nodes.access"),
     ("operations", "clusterctl.operations.a_new_file", "clusterctl.model"),
     ("operations", "clusterctl.operations.account.volumes", "clusterctl.operations.selftest.run"),
     ("cli-composes", "clusterctl.cli.clusters.lifecycle", "clusterctl.journal"),
@@ -140,7 +140,7 @@ BREAKS = [
     ("pure", "clusterctl.config.loading", "clusterctl.tunnel.publish"),
     ("pure", "clusterctl.planning", "clusterctl.plugin.host"),
     ("connectors", "clusterctl.cluster", "clusterctl.remote.ssh"),
-    ("connectors", "clusterctl.operations.copies", "clusterctl.remote.transfer"),
+    ("connectors", "clusterctl.operations.nodes.copies", "clusterctl.remote.transfer"),
     *(
         ("outside", importer, library)
         for importer, library in [

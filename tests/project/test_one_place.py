@@ -85,6 +85,7 @@ RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
         prints,
         {
             "clusterctl/cli/output.py",
+            "clusterctl/cli/terminal.py",
             "clusterctl/cli/setup/completion.py",
             "clusterctl/providers/local/guardian.py",
         },

@@ -27,9 +27,11 @@ MODELS = {"jinja2", "rich", "pydantic", "pydantic_core", "clusterctl_plugins"}
 LISTING = {
     "clusterctl.cli",
     "clusterctl.cli.commands",
+    "clusterctl.cli.terminal",
     "clusterctl.errors",
     "clusterctl.laptop",
     "clusterctl.laptop.signals",
+    "clusterctl.text",
 }
 """Our modules that know which commands there are, besides the program itself."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import json_option, yes_option
-from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.cli.terminal import echo
 from clusterctl.clock import utc_now
 from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
 from clusterctl.text import format_age, format_utc, plural

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
-from clusterctl.cli.output import Output, echo, show_items
+from clusterctl.cli.output import Output, show_items
+from clusterctl.cli.terminal import echo
 from clusterctl.operations.account.console import find_instance
 from clusterctl.providers.ec2.account import listing
 from clusterctl.wiring import ec2

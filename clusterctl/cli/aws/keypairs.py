@@ -9,7 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_decline, echo, show_items
+from clusterctl.cli.output import confirm_or_decline, show_items
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.account.key_pairs import KeyRequest, add_key_pair, select_existing
 from clusterctl.providers.ec2.account import key_pairs

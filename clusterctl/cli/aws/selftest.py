@@ -9,7 +9,8 @@ import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import CheckContext
 from clusterctl.operations.selftest.run import estimate_selftest

@@ -12,7 +12,8 @@ import click
 from clusterctl.cli.arguments import json_option, region_option
 from clusterctl.cli.charts import text as price_text
 from clusterctl.cli.charts.svg import render_price_svg
-from clusterctl.cli.output import echo, show_json
+from clusterctl.cli.output import show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.clock import utc_now
 from clusterctl.errors import UsageError
 from clusterctl.providers.ec2.pricing.spot_history import list_price_histories

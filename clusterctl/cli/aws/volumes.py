@@ -8,7 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
-from clusterctl.cli.output import confirm_or_decline, echo, show_items, show_json
+from clusterctl.cli.output import confirm_or_decline, show_items, show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.account.volumes import add_volume, list_matching, refuse_reserved_tags, select_deletable
 from clusterctl.providers.ec2.account import volumes

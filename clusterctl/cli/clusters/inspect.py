@@ -8,8 +8,9 @@ import click
 
 from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
-from clusterctl.cli.output import Output, connections_json, echo, show_connections, show_json, show_table
-from clusterctl.operations.access import read_command_log, show_service_logs
+from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
+from clusterctl.cli.terminal import echo
+from clusterctl.operations.nodes.access import read_command_log, show_service_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
 from clusterctl.text import plural
 from clusterctl.wiring.client import warn_of_other_python

@@ -9,7 +9,8 @@ import click
 from clusterctl.cli.arguments import ClusterName, yes_option
 from clusterctl.cli.clusters.questions import ask_stop, ask_terminate
 from clusterctl.cli.clusters.start_report import show_started
-from clusterctl.cli.output import Output, confirm_or_decline, echo
+from clusterctl.cli.output import Output, confirm_or_decline
+from clusterctl.cli.terminal import echo
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural

@@ -1,4 +1,4 @@
-"""The commands `addnode` and `removenode`."""
+"""The commands `addnode`, `removenode` and `resize`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import click
 from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.clusters.questions import ask_remove
 from clusterctl.cli.money import CostPrompt, estimate_json
-from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json
+from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.model import Market, NodeOverrides
+from clusterctl.operations.growing import add_nodes, grow_to, plan_resize
 from clusterctl.operations.leave import count_losses, remove_nodes
-from clusterctl.operations.start import add_nodes
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context, load_context
@@ -20,6 +21,8 @@ from clusterctl.wiring.context import lenient_context, load_context
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
+
+    from clusterctl.operations.start import StartResult
 
 MARKETS = tuple(market.value for market in Market if market != Market.NONE)
 
@@ -79,12 +82,18 @@ def addnode(
             differing=_read_overrides(**differing),
             approve=None if yes else asking,
         )
+    return _show_joined(started, asking, as_json=as_json)
+
+
+def _show_joined(started: StartResult, asking: CostPrompt, *, as_json: bool) -> int:
+    """Tell who joined. Return the status of the command."""
     if as_json:
-        answer = {"name": name, "ok": started.ok, "joined": started.joined, "failed": started.failed}
+        answer = {"name": started.name, "ok": started.ok, "joined": started.joined, "failed": started.failed}
         show_json({**answer, "estimate": estimate_json(asking.estimate)})
     else:
         summary = next((c.summary for c in started.published if c.name == "client"), plural(len(started.nodes), "node"))
-        echo(f">>> {', '.join(started.joined) or 'nobody'} joined {name}: {summary}, in {started.seconds:.1f} s")
+        joined = ", ".join(started.joined) or "nobody"
+        echo(f">>> {joined} joined {started.name}: {summary}, in {started.seconds:.1f} s")
     return 0 if started.ok else 1
 
 
@@ -115,16 +124,46 @@ def removenode(
 ) -> None:
     """Let workers leave, and end them. The master stays."""
     resolve_cluster(name)
-    chosen = _split_aliases(aliases)
+    _remove(ctx, name, _split_aliases(aliases), num_nodes, yes=yes, as_json=as_json)
+
+
+def _remove(ctx: click.Context, name: str, aliases: Sequence[str], count: int, *, yes: bool, as_json: bool) -> None:
+    """Ask, let workers leave, and tell who left."""
     output = Output(as_json=as_json)
     with output:
         context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
     if not yes:
-        confirm_or_decline(ask_remove(count_losses(context, chosen, count=num_nodes)), yes=False, err=as_json)
+        confirm_or_decline(ask_remove(count_losses(context, aliases, count=count)), yes=False, err=as_json)
     with output:
         context.warn_of(trouble)
-        removed = remove_nodes(context, chosen, num_nodes)
+        removed = remove_nodes(context, aliases, count)
     if as_json:
         show_json({"name": name, "removed": removed})
     else:
         echo(f">>> {', '.join(removed)} left {name}")
+
+
+@click.command()
+@cluster_argument
+@click.option(
+    "-s", "--cluster-size", "size", required=True, type=click.IntRange(min=1), help="How many nodes, with the master."
+)
+@buy_option
+@json_option
+@click.pass_context
+def resize(ctx: click.Context, name: str, size: int, *, yes: bool, as_json: bool) -> int:
+    """Have so many nodes: let more join, or let the last ones leave.
+
+    Whoever repeats it changes nothing more, also after it was killed half-way.
+    """
+    resolve_cluster(name)
+    with Output(as_json=as_json) as output:
+        resizing = plan_resize(lenient_context(name, config_file=ctx.obj.config, report=output)[0], size)
+    if resizing.leaving:
+        _remove(ctx, name, resizing.leaving, len(resizing.leaving), yes=yes, as_json=as_json)
+        return 0
+    with Output(as_json=as_json) as output:
+        context = load_context(name, config_file=ctx.obj.config, report=output)
+        asking = CostPrompt(as_json=as_json)
+        started = grow_to(context, size, approve=None if yes else asking)
+    return _show_joined(started, asking, as_json=as_json)

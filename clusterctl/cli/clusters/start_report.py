@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from clusterctl.cli.money import estimate_json, estimate_lines
-from clusterctl.cli.output import connections_json, echo, show_json, show_table
+from clusterctl.cli.output import connections_json, show_json, show_table
+from clusterctl.cli.terminal import echo
 from clusterctl.operations.start import timings_document
 from clusterctl.text import plural
 

@@ -10,8 +10,9 @@ import click
 
 from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
-from clusterctl.cli.output import Output, echo, show_json
-from clusterctl.operations import access, copies
+from clusterctl.cli.output import Output, show_json
+from clusterctl.cli.terminal import echo
+from clusterctl.operations.nodes import access, copies
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context

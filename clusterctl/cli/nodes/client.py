@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
-from clusterctl.cli.output import connections_json, echo, show_connections, show_json
-from clusterctl.operations.access import open_notebook, renew_tunnel
+from clusterctl.cli.output import connections_json, show_connections, show_json
+from clusterctl.cli.terminal import echo
+from clusterctl.operations.nodes.access import open_notebook, renew_tunnel
 from clusterctl.wiring.client import connect_client
 from clusterctl.wiring.clusters import cluster_folder
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import json_option, optional_cluster
-from clusterctl.cli.output import Output, echo, show_json
-from clusterctl.operations.firewall import allow_this_computer as operation
+from clusterctl.cli.output import Output, show_json
+from clusterctl.cli.terminal import echo
+from clusterctl.operations.nodes.firewall import allow_this_computer as operation
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
 

@@ -7,7 +7,8 @@ import inspect
 import click
 
 from clusterctl.cli.arguments import PluginName, json_option, optional_cluster
-from clusterctl.cli.output import Output, echo, show_json, show_table
+from clusterctl.cli.output import Output, show_json, show_table
+from clusterctl.cli.terminal import echo
 from clusterctl.operations.run_plugin import run_plugin
 from clusterctl.plugin import hookspecs
 from clusterctl.wiring.clusters import resolve_cluster

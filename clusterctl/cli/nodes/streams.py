@@ -11,13 +11,13 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.output import echo
+from clusterctl.cli.terminal import echo
 from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clusterctl.operations.access import OutputLine
+    from clusterctl.operations.nodes.access import OutputLine
     from clusterctl.remote.base import RunningCommand
 
 _CHUNK = 65536

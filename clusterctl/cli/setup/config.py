@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import TemplateName, json_option
-from clusterctl.cli.output import echo, show_json
+from clusterctl.cli.output import show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.config.example import render_example, write_config
 from clusterctl.config.settings import list_chosen_options
 from clusterctl.plugin import loader

@@ -10,7 +10,8 @@ from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
 from clusterctl.cli.money import CostPrompt
-from clusterctl.cli.output import Output, confirm_or_decline, echo, show_json, show_table
+from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.image import BUILDER_PREFIX, bake_image, build_base_image, list_baked_images
 from clusterctl.providers.base import ImageSource

@@ -17,10 +17,11 @@ from clusterctl.clock import Deadline
 from clusterctl.model import Facet, NodeState
 from clusterctl.node.programs import run_program
 from clusterctl.node.run_as import as_user
+from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.leave import remove_nodes, stop_cluster
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.operations.run_plugin import run_plugin
-from clusterctl.operations.start import StartResult, add_nodes, start_cluster
+from clusterctl.operations.start import StartResult, start_cluster
 from clusterctl.providers.base import Audited, Firewall
 
 if TYPE_CHECKING:

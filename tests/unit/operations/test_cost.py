@@ -6,8 +6,9 @@ import pytest
 
 from clusterctl.errors import UsageError
 from clusterctl.operations.cost import estimate_cost
+from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.start import start_cluster
 from clusterctl.operations.timing import StepTimer
 from clusterctl.testing import FakeClock
 

@@ -7,8 +7,9 @@ import pytest
 from clusterctl.api import Request, hookimpl
 from clusterctl.errors import PluginError, ProviderError, UsageError
 from clusterctl.model import Problem
+from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.image import bake_image
-from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
 from ...support.priced import PricedImageProvider

@@ -259,7 +259,7 @@ class TestRemoveNodes:
         assert parts.folder.wanted_nodes() == ("master", "node001", "node002")
 
     def test_their_numbers_are_free_for_the_next(self, lab, log, up):
-        from clusterctl.operations.start import add_nodes
+        from clusterctl.operations.growing import add_nodes
 
         leave.remove_nodes(up(), ["node001"], 1)
         assert add_nodes(lab.parts(recording(log)), [], 1).joined == ("node001",)

@@ -8,7 +8,8 @@ from clusterctl.api import Request, hookimpl
 from clusterctl.errors import ConfigError, PluginError, ProviderError, UsageError
 from clusterctl.events import EventKind, Reporter
 from clusterctl.model import Problem
-from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.growing import add_nodes
+from clusterctl.operations.start import start_cluster
 
 from ...support.recording import of, recording
 

@@ -159,10 +159,10 @@ def test_another_size_of_a_cluster_that_exists_is_refused_with_the_way_to_get_it
     assert start_cluster(lab.parts(recording(log)), explicit_size=3).ok
     with pytest.raises(UsageError, match="lab exists and has 3 nodes") as caught:
         start_cluster(lab.parts(recording(log)), explicit_size=5)
-    assert "addnode -n 2 lab" in caught.value.remedy
+    assert "resize -s 5 lab" in caught.value.remedy
     with pytest.raises(UsageError) as caught:
         start_cluster(lab.parts(recording(log)), explicit_size=1)
-    assert "removenode -n 2 lab" in caught.value.remedy
+    assert "resize -s 1 lab" in caught.value.remedy
 
 
 def test_another_process_at_work_is_named_and_nothing_is_done(lab, log):

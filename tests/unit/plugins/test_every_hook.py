@@ -12,9 +12,10 @@ from clusterctl.api import PluginError
 from clusterctl.errors import ConfigError
 from clusterctl.model import Facet
 from clusterctl.operations import leave
+from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.run_plugin import run_plugin
-from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.start import start_cluster
 from clusterctl.operations.status import query_status
 from clusterctl.plugin import hookspecs, host, loader
 from clusterctl.testing import fake_cluster

@@ -50,7 +50,7 @@ class TestStart:
     def test_another_size_is_refused(self, run, up):
         said = run("start", "lab", "-s", "5")
         assert said.status == 2
-        assert "addnode -n 2 lab" in said.err
+        assert "resize -s 5 lab" in said.err
 
     @pytest.mark.parametrize("size", ["0", "-1", "x", "1.5"])
     def test_a_size_that_is_none_is_an_error_and_nothing_is_created(self, run, laptop, size):
@@ -202,6 +202,24 @@ class TestTerminate:
 
 
 class TestMembers:
+    def test_resize_adds_what_lacks_and_removes_what_is_too_much(self, run, up, laptop):
+        assert "node003, node004 joined lab" in run("resize", "lab", "-s", "5").out.replace(
+            "node004, node003", "node003, node004"
+        )
+        assert "nobody joined lab" in run("resize", "-s", "5", "lab").out
+        refused = run("resize", "lab", "-s", "2")
+        assert "node002, node003, node004" in refused.err
+        assert len(laptop.provider.nodes("lab")) == 5
+        assert run("resize", "lab", "-s", "2", "--yes", "--json").json == {
+            "name": "lab",
+            "removed": ["node002", "node003", "node004"],
+        }
+        assert len(laptop.provider.nodes("lab")) == 2
+
+    @pytest.mark.parametrize("size", ["0", "-1", "x"])
+    def test_resize_takes_a_number_of_nodes(self, run, up, size):
+        assert run("resize", "lab", "-s", size).status == 2
+
     def test_addnode(self, run, up, laptop):
         said = run("addnode", "lab", "-n", "2")
         assert said.status == 0

@@ -10,7 +10,7 @@ import pytest
 
 from clusterctl.cli.nodes import streams
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
-from clusterctl.operations.access import OutputLine
+from clusterctl.operations.nodes.access import OutputLine
 from clusterctl.remote.base import Result
 from clusterctl.testing import FakeConnector, fake_node
 

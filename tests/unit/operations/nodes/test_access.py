@@ -10,7 +10,7 @@ from clusterctl.errors import ClusterctlError, RemoteError, UsageError
 from clusterctl.events import EventKind
 from clusterctl.model import Access, Facet
 from clusterctl.node import copying
-from clusterctl.operations import access, copies
+from clusterctl.operations.nodes import access, copies
 from clusterctl.operations.start import start_cluster
 from clusterctl.remote.base import Result
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import UsageError
 from clusterctl.model import Facet
 from clusterctl.node import copying
-from clusterctl.operations.access import MAX_THREADS, choose_node
+from clusterctl.operations.nodes.access import MAX_THREADS, choose_node
 from clusterctl.text import plural
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.errors import UsageError
-from clusterctl.operations.firewall import AllowedNetworks, allow_this_computer
+from clusterctl.operations.nodes.firewall import AllowedNetworks, allow_this_computer
 
 
 def test_a_provider_without_a_firewall_says_so(lab):
