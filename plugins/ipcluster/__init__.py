@@ -128,8 +128,10 @@ class IPCluster(Plugin[Options]):
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
         with self._lock:
             ids = hub.engine_ids(cluster)
-            # In the order of the nodes, whichever asks first: ids then run from the master to the last worker.
-            for member in [*(other for other in cluster.nodes if other.cores), node]:
+            # In the order of the nodes, whichever asks first: ids then run from the master to the last worker. How many
+            # engines a machine has may not be known before it has answered; whoever asks before that has lower ids.
+            counted = self.options.engines_per_node != "auto"
+            for member in [*(other for other in cluster.nodes if counted or other.cores), node]:
                 count = self._count_engines(cluster, member)
                 if len(ids.get(member.alias, ())) != count:
                     ids.pop(member.alias, None)

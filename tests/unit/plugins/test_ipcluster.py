@@ -71,6 +71,13 @@ class TestEngineNumbers:
             one.clusterctl_join(cluster, cluster.node(alias))
         assert hub.engine_ids(cluster) == {"master": range(2), "node001": range(2, 4), "node002": range(4, 6)}
 
+    def test_so_they_do_where_the_cores_are_not_known_but_the_number_of_engines_is(self, tmp_path):
+        machines = frozenset({Facet.MACHINE})
+        cluster, one = lab(tmp_path, facets=machines, cores=None), plugin(engines_per_node=2)
+        for alias in ("master", "node002", "node001"):
+            one.clusterctl_join(cluster, cluster.node(alias))
+        assert hub.engine_ids(cluster) == {"master": range(2), "node001": range(2, 4), "node002": range(4, 6)}
+
     def test_workers_that_join_at_once_share_no_id(self, tmp_path):
         cluster, one = lab(tmp_path, nodes=17), plugin(engines_per_node=3)
         one.clusterctl_join(cluster, cluster.master)
