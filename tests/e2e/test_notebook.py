@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -78,3 +79,18 @@ def test_the_starter_notebooks_cells_run_on_every_engine(laptop, base, token, en
         for number in numbers:
             assert f"{node} {pids[number]}" in magics
     assert squares == str([x**2 for x in range(10)])
+
+
+def test_a_report_has_the_logs_of_all_nodes_and_neither_token_nor_key(laptop, cluster, token, tmp_path):
+    packed = laptop.json("report", "--json", "-o", str(tmp_path / "report.tar.gz"), cluster.name)
+    assert packed["missing"] == []
+    with tarfile.open(packed["file"]) as archive:
+        texts = {member.name: archive.extractfile(member).read().decode() for member in archive.getmembers()}
+    assert any("==> controller-0.log" in text for name, text in texts.items() if name.endswith("nodes/master.txt"))
+    folder = laptop.folder(cluster.name)
+    client = json.loads((folder / "client.json").read_text())
+    secrets = [token, *(str(value) for name, value in client.items() if "key" in name and value)]
+    secrets += [line for line in (folder / "id_ed25519").read_text().splitlines() if not line.startswith("-----")]
+    assert len(secrets) > 4
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
