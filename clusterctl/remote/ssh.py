@@ -16,6 +16,7 @@ from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
+from clusterctl.remote.owner import NOT_OWNED, SHELL, prepare, refusal
 from clusterctl.remote.quoting import quote_for_login_shell
 from clusterctl.remote.running import ErrorReader, SSHCommand
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from clusterctl.model import Node
+    from clusterctl.remote.owner import Owner
 
-_SHELL = "sh -s"
 _TAIL_LINES = 12
 _IDLE_S = 120.0
 """How long a transfer may stand still."""
@@ -38,7 +39,14 @@ class SSHRemote:
     """`Remote` through fabric. One connection, made when first needed; several threads may run commands."""
 
     def __init__(
-        self, node: Node, *, key: Path, known_hosts: Path, log: Path, gateways: Gateways | None = None
+        self,
+        node: Node,
+        *,
+        key: Path,
+        known_hosts: Path,
+        log: Path,
+        gateways: Gateways | None = None,
+        owner: Callable[[], Owner | None] = lambda: None,
     ) -> None:
         """Prepare the connection. Nothing is sent yet.
 
@@ -48,6 +56,7 @@ class SSHRemote:
             known_hosts: the file with the pinned host keys.
             log: the file that gets each command with its output.
             gateways: the connections to jump hosts, shared with the other nodes of the cluster.
+            owner: who sends scripts now; None for commands that only read.
         """
         self.node = node
         self.commands = 0
@@ -55,6 +64,7 @@ class SSHRemote:
         self._known_hosts = known_hosts
         self._log = log
         self._gateways = gateways or Gateways()
+        self._owner = owner
         self._lock = threading.Lock()
         self._connection: Any = None
         self._closed = False
@@ -107,11 +117,12 @@ class SSHRemote:
         timeout_s: float | None = None,
         secret: bool = False,
         sudo: bool = False,
+        reads: bool = False,
     ) -> Result:
-        # The shell reads the whole function before it runs it, and exits without an end of input.
-        text = f"clusterctl_script() {{\n{script}\n}}\necho {self._mark}\nclusterctl_script\nexit $?\n"
+        owner = None if reads else self._owner()
+        shell, text = prepare(script, owner, self.node, sudo=sudo, word=self._mark)
         return self._run_line(
-            self._sudo_prefix(sudo) + _SHELL,
+            self._sudo_prefix(sudo) + shell,
             name,
             text,
             check=True,
@@ -165,6 +176,8 @@ class SSHRemote:
         if status == -1:  # for paramiko: the channel closed without an exit status
             late = timeout_s is not None and watch.elapsed_s >= timeout_s
             raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
+        if status == NOT_OWNED and (refused := refusal(err, self.node, word=self._mark)):
+            raise refused
         if check and status != 0:
             raise self._failure_error(name, status, err.strip() or ("" if secret else out))
         return Result(status, out, err)
@@ -182,7 +195,7 @@ class SSHRemote:
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     running.write(stdin.encode())
-            if stdin and not command.endswith(_SHELL):
+            if stdin and not command.endswith(SHELL):
                 # Sent only where the command waits for it: paramiko may send it after the other side has closed the
                 # channel, and a message to a channel that is gone ends the whole connection.
                 running.end_input()
