@@ -180,7 +180,7 @@ owner_main() {
             exit 73
         fi
     fi
-    [ -d "$owner_place" ] || mkdir -p -m 755 "$owner_place" || exit 73
+    [ -d "$owner_place" ] || (umask 022 && mkdir -p "$owner_place") || exit 73
     owner_place=$owner_place/owner
     [ -d "$owner_place" ] || mkdir -m 700 "$owner_place" 2>/dev/null || [ -d "$owner_place" ] || exit 73
     owner_stat $$ || exit 73

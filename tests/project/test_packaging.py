@@ -87,7 +87,7 @@ def test_every_template_is_used_by_the_program(template):
 
 def test_every_template_that_is_named_exists():
     texts = [path.read_text(encoding="utf-8") for path in SOURCES]
-    named = {name for text in texts for name in re.findall(r'"([\w.]+\.j2)"|include "([\w.]+)"', text) for name in name}
+    named = {name for text in texts for name in re.findall(r'"([\w.]+\.(?:j2|sh))"|include "([\w.]+)"', text) for name in name}
     assert named - {""} == set(TEMPLATES)
 
 
