@@ -95,6 +95,7 @@ owner_refuse() { # WORD WHO WHAT SINCE DETAIL: what remote/owner.py reads, and t
 }
 owner_take() { # become the owner, unless this run is
     owner_tries=0
+    owner_patience=10
     while [ "$owner_tries" -lt 100 ]; do
         owner_tries=$((owner_tries + 1))
         owner_epoch=0 its_run='' its_home='' its_since='' its_who='' its_what='' its_past=''
@@ -127,7 +128,11 @@ owner_take() { # become the owner, unless this run is
         done
         # That a former command of one home is over is known there: it would hold the lock of the cluster.
         if [ -n "$its_run" ] && [ "$its_home" != "$owner_home" ] && owner_is_at_work "$its_run"; then
-            owner_refuse busy "$its_who" "$its_what" "$its_since" "$its_ssh"
+            # A command that has just ended may not have left yet.
+            [ "$owner_patience" -gt 0 ] || owner_refuse busy "$its_who" "$its_what" "$its_since" "$its_ssh"
+            owner_patience=$((owner_patience - 1))
+            sleep 0.1
+            continue
         fi
         printf '%s\n' "$owner_run" "$owner_home" "$owner_since" "$owner_who" "$owner_what" \
             "$owner_past $owner_home:$owner_turn:$owner_run" > "$owner_place/new.$CLUSTERCTL_SCRIPT" || exit 73
@@ -183,7 +188,10 @@ owner_main() {
     [ -d "$owner_place" ] || (umask 022 && mkdir -p "$owner_place") || exit 73
     owner_place=$owner_place/owner
     [ -d "$owner_place" ] || mkdir -m 700 "$owner_place" 2>/dev/null || [ -d "$owner_place" ] || exit 73
-    owner_stat $$ || exit 73
+    if ! owner_stat $$; then
+        echo "neither /proc nor ps tells of processes here" >&2
+        exit 73
+    fi
     owner_shell="$$ $owner_born $owner_session"
     owner_ssh=
     while [ "$owner_parent" -gt 1 ] && [ -z "$owner_ssh" ]; do

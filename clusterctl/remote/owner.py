@@ -48,7 +48,10 @@ class Owner:
 
 @cache
 def _node_side() -> str:
-    return files("clusterctl_templates").joinpath("owner.sh").read_text(encoding="utf-8")
+    """Return the text of `owner.sh` without its comments and indents, which would go to the node with every script."""
+    text = files("clusterctl_templates").joinpath("owner.sh").read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if not line.startswith("#"))
 
 
 def prepare(script: str, owner: Owner | None, node: Node, *, sudo: bool, word: str) -> tuple[str, str]:
