@@ -84,10 +84,10 @@ PROGRAMS = ("mkdir", "mv", "cp", "ln", "rm", "cat", "touch", "find", "readlink",
 class Disk:
     """A node's disk, on which scripts can be killed at their n-th program."""
 
-    def __init__(self, folder):
-        self.node_folder, self.cache, self._bin = folder / "node", folder / "cache", folder / "bin"
+    def __init__(self, folder, cache=None):
+        self.node_folder, self.cache, self._bin = folder / "node", cache or folder / "cache", folder / "bin"
         for path in (self.node_folder / "run", self.cache, self._bin):
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
         made, place = fake_node(), PurePosixPath(self.node_folder)
         paths = {name: place / name for name in ("env", "state", "run")}
         self.node = replace(made, layout=replace(made.layout, **paths, cache=PurePosixPath(self.cache)))
@@ -104,22 +104,43 @@ class Disk:
             values = {"path": os.environ["PATH"], "count": count, "last": kill_at, "before": before}
             (self._bin / name).write_text(STEP.format(program=program, **values))
             (self._bin / name).chmod(0o755)
+        with self.begin(script) as process:
+            return self.end(process)
+
+    def begin(self, script):
         owner = Owner("home", self.turn, f"run{self.turn}", "2026-01-02T03:04:05Z", "me@host", "clusterctl start lab")
         command, text = prepare(script, owner, self.node, sudo=True, word="word")
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command.split(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
             env={**os.environ, "PATH": f"{self._bin}{os.pathsep}{os.environ['PATH']}"},
-        ) as process:
-            process.stdin.write(text.encode())
-            process.stdin.flush()
-            said = process.stderr.read().decode()
-            process.stdin.close()
-            assert process.wait() in {0, -9}, said
+        )
+        process.stdin.write(text.encode())
+        process.stdin.flush()
+        return process
+
+    def end(self, process):
+        said = process.stderr.read().decode()
+        process.stdin.close()
+        assert process.wait() in {0, -9}, said
         return process.returncode
+
+    def python(self):
+        """Which environment the node's Python says it is of."""
+        python = [str(self.node_folder / "env" / "bin" / "python"), "-c", "import sys; print(sys.prefix)"]
+        return subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip()
+
+    def let_uv_wait(self, for_file):
+        """Have its packages come once this file is there."""
+        uv = self._bin / "uv"
+        waiting = (
+            f'[ "$1" != pip ] || : > {for_file}.waits; until [ "$1" != pip ] || [ -e {for_file} ]; do sleep 0.02; done'
+        )
+        uv.write_text(f'#!/bin/sh\n{waiting}\nexec {shutil.which("uv")} "$@"\n')
+        uv.chmod(0o755)
 
 
 def environment_script(node):
@@ -147,10 +168,24 @@ def test_wherever_a_script_is_killed_the_same_one_is_well_the_next_time(tmp_path
             break
         killed += 1
         assert disk.run(script) == 0, f"killed at {step}"
-        env = disk.node_folder / "env"
-        python = [str(env / "bin" / "python"), "-c", "import sys; print(sys.prefix)"]
-        assert subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip() == str(env)
+        assert disk.python() == str(disk.node_folder / "env")
         assert sorted(path.name for path in disk.node_folder.glob("env*")) == ["env", "env-0123456789abcdef"]
         assert [path.name for path in (disk.cache / "envs").iterdir()] == ["0123456789abcdef"], f"killed at {step}"
         shutil.rmtree(tmp_path / str(step))
     assert killed > 4
+
+
+def test_two_that_build_in_one_cold_cache_have_the_environment_of_the_first(tmp_path):
+    first, second = (Disk(tmp_path / name, tmp_path / "cache") for name in ("first", "second"))
+    go = tmp_path / "go"
+    second.let_uv_wait(go)
+    with second.begin(environment_script(second.node)) as late:
+        poll((tmp_path / "go.waits").exists, "the second builds", process=late)
+        with first.begin(environment_script(first.node)) as early:
+            assert first.end(early) == 0
+        (built,) = (path for path in (tmp_path / "cache" / "envs").iterdir() if not path.name.startswith("."))
+        before = built.stat().st_ino
+        go.touch()
+        assert second.end(late) == 0
+    assert [path.stat().st_ino for path in built.parent.iterdir()] == [before]
+    assert (first.python(), second.python()) == tuple(str(disk.node_folder / "env") for disk in (first, second))
