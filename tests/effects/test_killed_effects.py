@@ -34,40 +34,74 @@ echo 0 > /shim/.last"""
 SEED, SAMPLES = 3, 6
 
 
-@pytest.fixture
-def machine(lab):
-    """A host that lasts, and one cluster with an act that kills the join at its n-th program."""
-    lab.boot(MASTER, facets=LASTING)
-    lab.sh(MASTER, SHIM.format(programs=PROGRAMS))
-    cluster = lab.cluster()
-    base = plugin("base", sudo=True, root_ssh=True, keep_home=False)
-    remote = cluster.on(cluster.master)
-    real = remote.run_script
+class Machine:
+    """A host that lasts, whose scripts can be killed at their n-th program."""
 
-    def join_until(step):
-        lab.sh(MASTER, f"rm -f /shim/.count; echo {step} > /shim/.last")
+    def __init__(self, lab):
+        self.lab = lab
+        lab.boot(MASTER, facets=LASTING)
+        lab.sh(MASTER, SHIM.format(programs=PROGRAMS))
+        self.cluster = lab.cluster()
+        self.base = plugin("base", sudo=True, root_ssh=True, keep_home=False)
+        self.before = self.look()
+
+    def look(self):
+        return kept(self.lab, MASTER), tree(self.lab, MASTER)
+
+    def join(self):
+        self.base.clusterctl_join(self.cluster, self.cluster.master)
+
+    def undo(self):
+        self.base.clusterctl_undo(self.cluster, self.cluster.master)
+
+    def steps(self, act):
+        """How many programs an act takes."""
+        self._until(act, 0)
+        return int(self.lab.sh(MASTER, "wc -l < /shim/.count"))
+
+    def kill(self, act, step):
+        with pytest.raises(RemoteError, match="status 137"):
+            self._until(act, step)
+
+    def _until(self, act, step):
+        self.lab.sh(MASTER, f"rm -f /shim/.count; echo {step} > /shim/.last")
+        remote = self.cluster.on(self.cluster.master)
+        real = remote.run_script
         remote.run_script = lambda script, **about: real(f"PATH=/shim:$PATH\nexport PATH\n{script}", **about)
         try:
-            base.clusterctl_join(cluster, cluster.master)
+            act()
         finally:
             remote.run_script = real
-        return int(lab.sh(MASTER, "wc -l < /shim/.count"))
 
-    return lab, cluster, base, join_until
+
+@pytest.fixture
+def machine(lab):
+    return Machine(lab)
+
+
+def sample(steps):
+    assert steps > 20
+    return sorted(random.Random(SEED).sample(range(1, steps), SAMPLES))
 
 
 def test_a_join_that_is_killed_anywhere_is_whole_after_the_next_and_undone_without_a_trace(machine):
-    lab, cluster, base, join_until = machine
-    before, files = kept(lab, MASTER), tree(lab, MASTER)
-    steps = join_until(0)
-    base.clusterctl_undo(cluster, cluster.master)
-    assert steps > 50
-    for step in sorted(random.Random(SEED).sample(range(1, steps), SAMPLES)):
-        with pytest.raises(RemoteError, match="status 137"):
-            join_until(step)
-        assert join(base, cluster)[MASTER], f"killed at {step} of {steps}"
-        assert join(base, cluster) == {MASTER: []}, f"killed at {step} of {steps}"
-        assert lab.sh(MASTER, "find / -xdev -name '*clusterctl-new*' -not -path '/proc/*'") == ""
-        assert lab.sh(MASTER, "sudo -n id -u", user="me") == "0"
-        base.clusterctl_undo(cluster, cluster.master)
-        assert (kept(lab, MASTER), tree(lab, MASTER)) == (before, files), f"killed at {step} of {steps}"
+    steps = machine.steps(machine.join)
+    machine.undo()
+    for step in sample(steps):
+        machine.kill(machine.join, step)
+        assert join(machine.base, machine.cluster)[MASTER], f"killed at {step} of {steps}"
+        assert join(machine.base, machine.cluster) == {MASTER: []}, f"killed at {step} of {steps}"
+        assert machine.lab.sh(MASTER, "find / -xdev -name '*clusterctl-new*' -not -path '/proc/*'") == ""
+        assert machine.lab.sh(MASTER, "sudo -n id -u", user="me") == "0"
+        machine.undo()
+        assert machine.look() == machine.before, f"killed at {step} of {steps}"
+
+
+def test_an_undo_that_is_killed_anywhere_is_completed_by_the_next(machine):
+    machine.join()
+    steps = machine.steps(machine.undo)
+    for step in sample(steps):
+        machine.join()
+        machine.kill(machine.undo, step)
+        machine.undo()
+        assert machine.look() == machine.before, f"killed at {step} of {steps}"
