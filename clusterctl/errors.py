@@ -66,6 +66,10 @@ class LostError(RemoteError):
     """A connection broke, or a command did not begin or end in time. A second try may succeed."""
 
 
+class OwnerError(RemoteError):
+    """Another run of clusterctl is at work on the node, or has taken it over."""
+
+
 class PluginError(ClusterctlError):
     """A plugin cannot be loaded, or its work on a node failed."""
 

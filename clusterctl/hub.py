@@ -88,6 +88,7 @@ def ask(
         timeout_s=max(2.0, wait_s) + 30,
         secret=True,
         sudo=True,
+        reads=True,
     )
     answer = json.loads(result.stdout.splitlines()[-1])
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
@@ -160,7 +161,9 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
     """Return whether a service of this node has stopped for good, or the node does not answer."""
     node = cluster.node(alias)
     try:
-        output = cluster.on(node).run_script(services.status(node), name="services: status", sudo=True).stdout
+        output = (
+            cluster.on(node).run_script(services.status(node), name="services: status", sudo=True, reads=True).stdout
+        )
     except RemoteError:
         return True
     return any(state.detail.startswith("fatal") for state in services.parse_status(output))

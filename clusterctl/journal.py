@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import threading
 from contextlib import contextmanager, nullcontext, suppress
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 CONFIG_COPY = "config.json"
 """The file with a copy of the config of the last start: what ends the cluster if the config is broken by then."""
+TURN_FILE = "turn.json"
+"""The file that counts the runs that change nodes (wiring/owner.py)."""
 JOURNAL_FORMAT = Format("the journal", 1)
 _FORMAT_EVENT = "format"
 
@@ -47,6 +50,8 @@ class ClusterFolder:
         self.name = name
         self.path = home / "clusters" / name
         self._lock = threading.Lock()
+        self.run = ""
+        """The name of the run that holds the lock through this object, another one each time; else empty."""
         self._stamped = False
         """True if the journal is known to have the number of today's format."""
 
@@ -303,9 +308,11 @@ class ClusterFolder:
             with suppress(OSError):  # on a full disk the lock is still held
                 os.ftruncate(lock.fileno(), 0)
                 os.write(lock.fileno(), str(os.getpid()).encode())
+            self.run = secrets.token_hex(6)
             try:
                 yield
             finally:
+                self.run = ""
                 self._drop_if_empty()
         if KEEPS_OPEN_FILES:
             self._drop_if_empty()
@@ -315,8 +322,8 @@ class ClusterFolder:
         return self.exclusive_lock() if self.path.is_dir() else nullcontext()
 
     def _drop_if_empty(self) -> None:
-        """Remove a folder that holds only the lock: a command on an unknown name must leave no folder."""
-        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock"}:
+        """Remove a folder that holds only the lock and the turn: a command on an unknown name must leave no folder."""
+        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {"lock", TURN_FILE}:
             self.delete_folder()
 
 

@@ -107,8 +107,8 @@ class Spot(Plugin[Options]):
             return []
         master = cluster.master
         script = as_user(master, cluster.user, render("spot_status.sh.j2", folder=_notices_folder(master)))
-        said = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True).stdout
-        notices = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        asked = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True, reads=True)
+        notices = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
         return [
             StatusRow(node.alias, _NAME, f"will be taken at {_time_of_day(notices[mark])}", healthy=False)
             for mark, node in watched.items()

@@ -52,7 +52,7 @@ class Volumes(Plugin[NoOptions]):
         """Unmount what was mounted on the master. What is on the disks stays."""
         if not node.is_master:
             return
-        script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark)
+        script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, run=node.layout.run)
         run_reported(cluster, node, script, name="volumes: leave")
 
 

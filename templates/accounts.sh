@@ -5,13 +5,15 @@ another_number() { # what to do about numbers that clash
 }
 ensure_account() { # NAME UID GID HOME SHELL
     if account=$(getent passwd "$1"); then
-        IFS=: read -r _ _ has_uid has_gid _ has_home has_shell <<ACCOUNT
+        IFS=: read -r _ _ has_uid has_gid has_comment has_home has_shell <<ACCOUNT
 $account
 ACCOUNT
         if [ "$has_uid:$has_gid:$has_home" != "$2:$3:$4" ]; then
             fail "the user $1 is there already with number, group and home $has_uid:$has_gid:$has_home, and should have $2:$3:$4 as on the master" \
                 "$(another_number)"
         fi
+        # Made by a script that was killed before it could note it: nobody else calls an account so.
+        [ "$has_comment" != clusterctl ] || was_made "user $1" || made "user $1"
         if was_made "user $1" && [ "$has_shell" != "$5" ]; then
             usermod -s "$5" "$1"
             echo "changed: shell of $1"

@@ -47,12 +47,18 @@ ensure_home() { # NAME HOME
     if [ -d "$2" ] && { [ "$(stat -c %u "$2")" -ne 0 ] || ! is_empty "$2"; }; then
         return 0
     fi
-    [ -d "$2" ] || made "home $2"
+    home_new=$2
+    if [ ! -d "$2" ]; then
+        made "home $2"
+        home_new=$2.clusterctl-new
+        rm -rf --one-file-system "$home_new" # of a script that was killed
+    fi
     mode=$(sed -n 's/^HOME_MODE[[:space:]]*\([0-7]*\)$/\1/p' /etc/login.defs 2>/dev/null)
     mode=${mode:-$(sed -n 's/^DIR_MODE=\([0-7]*\)$/\1/p' /etc/adduser.conf 2>/dev/null)}
     mkdir -p "${2%/*}"
-    install -d -m "${mode:-0700}" -o "$1" -g "$(id -g "$1")" "$2"
-    [ ! -d /etc/skel ] || cp -rT /etc/skel "$2"
-    find "$2" -mindepth 1 ! -name lost+found -exec chown -h "$1:$(id -g "$1")" {} +
+    install -d -m "${mode:-0700}" -o "$1" -g "$(id -g "$1")" "$home_new"
+    [ ! -d /etc/skel ] || cp -rT /etc/skel "$home_new"
+    find "$home_new" -mindepth 1 ! -name lost+found -exec chown -h "$1:$(id -g "$1")" {} +
+    [ "$home_new" = "$2" ] || mv "$home_new" "$2"
     echo "changed: $2"
 }

@@ -9,10 +9,14 @@ fail() { # ERROR REMEDY
 }
 replace() { # FILE NEW
     # In a container some files are mounts, which can be written but not replaced.
-    mv -f "$2" "$1" 2>/dev/null || { cat "$2" > "$1" && rm -f "$2"; }
+    mv -f "$2" "$1" 2>/dev/null || { mv -f "$2" "$1.clusterctl-whole" && restore "$1"; }
+}
+restore() { # FILE: write what a script had whole for it, also one that was killed meanwhile
+    [ ! -e "$1.clusterctl-whole" ] || { cat "$1.clusterctl-whole" > "$1" && rm -f "$1.clusterctl-whole"; }
 }
 put_file() { # FILE MODE < content: whole or not at all, and only if it differs
     content=$(cat)
+    restore "$1"
     if [ -f "$1" ] && [ "$(cat "$1")" = "$content" ] && [ "$(stat -c %a "$1")" = "$2" ]; then
         return 0
     fi
@@ -51,6 +55,7 @@ put_block() { # FILE PART < lines
     block="$begin
 $lines
 # clusterctl ${block_name:?} $2 end"
+    restore "$1"
     [ -e "$1" ] || : > "$1"
     case "$(cat "$1")" in
         "$block"*"$begin"*) ;; # a second one goes
@@ -66,14 +71,17 @@ $lines
     swap "$file"
 }
 drop_block() { # FILE PART [empty]: with the third word a file in which nothing is left goes too
+    restore "$1"
     [ -e "$1" ] || return 0
     grep -qxF "# clusterctl ${block_name:?} $2 begin" "$1" || return 0
     file=$(readlink -f "$1")
     cp -p "$file" "$file.clusterctl-new"
     without_block "$file" "$2" > "$file.clusterctl-new"
-    swap "$file"
-    if [ "${3-}" = empty ] && [ ! -s "$file" ]; then
-        rm -f "$file"
+    if [ "${3-}" = empty ] && [ ! -s "$file.clusterctl-new" ]; then
+        rm -f "$file.clusterctl-new" "$file"
+        echo "changed: $file is gone"
+    else
+        swap "$file"
     fi
 }
 check_format() { # end the script where a newer clusterctl has set the machine up

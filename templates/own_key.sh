@@ -5,7 +5,10 @@ own_key() { # CLUSTER [PUBLIC_KEY]: as the user, in the home ($HOME, $USER); the
     umask 077
     mkdir -p "$HOME/.ssh"
     if [ ! -e "$HOME/.ssh/id_ed25519" ]; then
-        ssh-keygen -q -t ed25519 -N "" -C "$USER@$1" -f "$HOME/.ssh/id_ed25519" </dev/null
+        rm -f "$HOME/.ssh/id_ed25519.clusterctl-new" "$HOME/.ssh/id_ed25519.clusterctl-new.pub"
+        ssh-keygen -q -t ed25519 -N "" -C "$USER@$1" -f "$HOME/.ssh/id_ed25519.clusterctl-new" </dev/null
+        mv -f "$HOME/.ssh/id_ed25519.clusterctl-new.pub" "$HOME/.ssh/id_ed25519.pub"
+        mv "$HOME/.ssh/id_ed25519.clusterctl-new" "$HOME/.ssh/id_ed25519"
         echo "changed: $HOME/.ssh/id_ed25519"
     fi
     if ! own=$(ssh-keygen -y -P "" -f "$HOME/.ssh/id_ed25519" 2>/dev/null </dev/null); then

@@ -36,6 +36,9 @@ apt_install() { # PACKAGES that are missing
     apt_updated=
     apt_is_fresh || { apt_updated=yes && { apt_update || true; }; }
     if ! apt_get install install --no-install-recommends "$@"; then
+        # Of a dpkg that was killed the rest is to be done first.
+        ! grep -qs 'dpkg --configure -a' "$apt_log/install" ||
+            DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a </dev/null >> "$apt_log/update" 2>&1 || true
         [ -n "$apt_updated" ] || { apt_update || true; }
         apt_get install install --no-install-recommends "$@" || apt_refuse "$@"
     fi

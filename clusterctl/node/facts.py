@@ -35,7 +35,8 @@ def gather_facts(remote: Remote, node: Node) -> Facts:
     """
     # Without the comment, since the node compares it with its present key.
     born_with = " ".join(node.host_key.split()[:2]) if node.bootstrap_key else ""
-    output = remote.run_script(render("facts.sh.j2", born_with=born_with), name="facts", sudo=True).stdout
+    script = render("facts.sh.j2", born_with=born_with)
+    output = remote.run_script(script, name="facts", sudo=True, reads=not born_with).stdout
     facts = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
     if facts.get("id") != "0":
         raise RemoteError(

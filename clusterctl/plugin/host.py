@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from clusterctl.errors import ClusterctlError, PluginError
+from clusterctl.errors import ClusterctlError, OwnerError, PluginError
 from clusterctl.plugin import hookspecs
 from clusterctl.plugin.base import Order, Plugin, declared
 from clusterctl.plugin.checks import check_plugin_class, locate_name
@@ -91,6 +91,7 @@ class PluginHost:
         """Call the hook of one plugin. Return its result, or None if the plugin lacks the hook.
 
         Raises:
+            OwnerError: another run of clusterctl is at work, which is no plugin's fault.
             PluginError: the hook raised; the message names the plugin and the cause.
         """
         loaded = next(loaded for loaded in self.plugins if loaded.name == name)
@@ -100,6 +101,8 @@ class PluginHost:
         try:
             results = self._manager.subset_hook_caller(hook, others)(**arguments)
             answer = as_list(hook, results[0]) if results else None
+        except OwnerError:
+            raise
         except ClusterctlError as exc:
             raise PluginError(f"plugin {name}: {exc.message}", remedy=exc.remedy) from exc
         except OSError as exc:

@@ -89,8 +89,13 @@ class Remote(Protocol):
         timeout_s: float | None = None,
         secret: bool = False,
         sudo: bool = False,
+        reads: bool = False,
     ) -> Result:
-        """Run a POSIX shell script. It is sent over stdin, so its secrets show in no process list."""
+        """Run a POSIX shell script. It is sent over stdin, so its secrets show in no process list.
+
+        One run of clusterctl changes a node at a time: where another one is at work, OwnerError says who.
+        What only reads says so (`reads`), and runs beside another one's work. The other arguments are those of `run`.
+        """
 
     def start_command(self, command: str, *, idle_s: float | None = None) -> RunningCommand:
         """Start a command in the POSIX shell, for who passes its bytes on.

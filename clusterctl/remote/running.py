@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+A = TypeVar("A")
+T = TypeVar("T")
 _CHUNK = 65536
 _MOST_NOISE = 1 << 20
+_ANSWER_S = 60.0
+"""How long a server may take to answer: a machine may be very busy."""
 
 
 class SSHCommand:
@@ -17,11 +22,17 @@ class SSHCommand:
 
     Many login shells print something before they run a command. What comes before the mark is theirs and is dropped; of
     a command that never began there is no mark, and what came says why.
+
+    Args:
+        channel: the channel, whose timeout says how long it may be silent.
+        mark: see above.
+        answers: tells after each such silence whether to go on waiting; None to give up.
     """
 
-    def __init__(self, channel: Any, mark: bytes) -> None:
+    def __init__(self, channel: Any, mark: bytes, *, answers: Callable[[], bool] | None = None) -> None:
         self._channel = channel
         self._mark = mark
+        self._answers = answers
         self._pending = b""
         self._began = False
 
@@ -33,24 +44,36 @@ class SSHCommand:
         if self._pending:
             chunk, self._pending = self._pending[:size], self._pending[size:]
             return chunk
-        return bytes(self._channel.recv(size))
+        return bytes(self._wait_for(self._channel.recv, size))
+
+    def _wait_for(self, act: Callable[[A], T], argument: A) -> T:
+        while True:
+            try:
+                return act(argument)
+            except TimeoutError:
+                if self._answers is None:
+                    raise
+                if not self._answers():
+                    raise TimeoutError("its SSH server does not answer any more") from None
 
     def _skip_noise(self) -> bytes:
         received = b""
-        while len(received) < _MOST_NOISE and (chunk := self._channel.recv(_CHUNK)):
+        while len(received) < _MOST_NOISE and (chunk := self._wait_for(self._channel.recv, _CHUNK)):
             received += chunk
             _, mark, rest = received.partition(self._mark)
             if mark:
-                return rest or bytes(self._channel.recv(_CHUNK))
+                return rest or bytes(self._wait_for(self._channel.recv, _CHUNK))
         return received
 
     def read_errors(self, size: int = _CHUNK, /) -> bytes:
         """Do the same with stderr."""
-        return bytes(self._channel.recv_stderr(size))
+        return bytes(self._wait_for(self._channel.recv_stderr, size))
 
     def write(self, data: bytes) -> None:
         """Send input."""
-        self._channel.sendall(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._wait_for(self._channel.send, left) :]
 
     def end_input(self) -> None:
         """Say that no more input comes."""
@@ -93,3 +116,46 @@ class ErrorReader:
         """Wait for the end, and return the text."""
         self._thread.join()
         return self._text.decode(errors="replace")
+
+
+def answers(transport: Any, asking: threading.Lock) -> bool:
+    """Return whether an SSH server lives: one that is frozen keeps its connections. If it does not, end this one.
+
+    Args:
+        transport: the connection.
+        asking: is held meanwhile, since an answer does not say which question it is for.
+    """
+    with asking:
+        question = threading.Thread(
+            target=transport.global_request, args=("keepalive@openssh.com",), kwargs={"wait": True}, daemon=True
+        )
+        question.start()
+        question.join(_ANSWER_S)
+        if question.is_alive():
+            transport.close()
+        return not question.is_alive() and bool(transport.is_active())
+
+
+def close_late(running: SSHCommand) -> None:
+    """Give up a command whose time is over. A connection that has ended already is fine."""
+    with suppress(OSError, EOFError):
+        running.close()
+
+
+def _read_chunks(receive: Callable[[int], bytes]) -> list[bytes]:
+    return list(iter(lambda: receive(65536), b""))
+
+
+def read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
+    """Return all output, and tell each line as it comes."""
+    if on_line is None:
+        return b"".join(_read_chunks(receive)).decode(errors="replace")
+    seen, pending = [], b""
+    for chunk in iter(lambda: receive(65536), b""):
+        seen.append(chunk)
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            on_line(line.decode(errors="replace"))
+    if pending:
+        on_line(pending.decode(errors="replace"))
+    return b"".join(seen).decode(errors="replace")

@@ -16,19 +16,22 @@ from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
+from clusterctl.remote.owner import NOT_OWNED, SHELL, prepare, refusal
 from clusterctl.remote.quoting import quote_for_login_shell
-from clusterctl.remote.running import ErrorReader, SSHCommand
+from clusterctl.remote.running import ErrorReader, SSHCommand, answers, close_late, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path, PurePosixPath
 
     from clusterctl.model import Node
+    from clusterctl.remote.owner import Owner
 
-_SHELL = "sh -s"
 _TAIL_LINES = 12
 _IDLE_S = 120.0
 """How long a transfer may stand still."""
+_SILENT_S = 60.0
+"""How long a command may be silent before the node's SSH server is asked whether it lives."""
 _CHANNEL_TIMEOUT_S = 60.0
 """Seconds until a command begins after the login: a node that still boots is busy. A dead connection is noticed
 earlier."""
@@ -38,7 +41,14 @@ class SSHRemote:
     """`Remote` through fabric. One connection, made when first needed; several threads may run commands."""
 
     def __init__(
-        self, node: Node, *, key: Path, known_hosts: Path, log: Path, gateways: Gateways | None = None
+        self,
+        node: Node,
+        *,
+        key: Path,
+        known_hosts: Path,
+        log: Path,
+        gateways: Gateways | None = None,
+        owner: Callable[[], Owner | None] = lambda: None,
     ) -> None:
         """Prepare the connection. Nothing is sent yet.
 
@@ -48,6 +58,7 @@ class SSHRemote:
             known_hosts: the file with the pinned host keys.
             log: the file that gets each command with its output.
             gateways: the connections to jump hosts, shared with the other nodes of the cluster.
+            owner: who sends scripts now; None for commands that only read.
         """
         self.node = node
         self.commands = 0
@@ -55,8 +66,10 @@ class SSHRemote:
         self._known_hosts = known_hosts
         self._log = log
         self._gateways = gateways or Gateways()
+        self._owner = owner
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._asking = threading.Lock()
         self._closed = False
         self._mark = f"clusterctl-{secrets.token_hex(8)}"
 
@@ -107,11 +120,12 @@ class SSHRemote:
         timeout_s: float | None = None,
         secret: bool = False,
         sudo: bool = False,
+        reads: bool = False,
     ) -> Result:
-        # The shell reads the whole function before it runs it, and exits without an end of input.
-        text = f"clusterctl_script() {{\n{script}\n}}\necho {self._mark}\nclusterctl_script\nexit $?\n"
+        owner = None if reads else self._owner()
+        shell, text = prepare(script, owner, self.node, sudo=sudo, word=self._mark)
         return self._run_line(
-            self._sudo_prefix(sudo) + _SHELL,
+            self._sudo_prefix(sudo) + shell,
             name,
             text,
             check=True,
@@ -130,14 +144,16 @@ class SSHRemote:
         except Exception as exc:
             raise self._lost_error(command.partition("\n")[0][:80], str(exc) or type(exc).__name__) from exc
 
-    def _open_command(self, line: str, *, idle_s: float | None = None) -> SSHCommand:
+    def _open_command(
+        self, line: str, *, idle_s: float | None = None, still: Callable[[], bool] | None = None
+    ) -> SSHCommand:
         """Start a command whose own output begins with the mark: what comes before is the login shell's."""
         with self._lock:
             self.commands += 1
             channel = self._connection.transport.open_session(timeout=_CHANNEL_TIMEOUT_S)
         channel.settimeout(idle_s)
         channel.exec_command(line)
-        return SSHCommand(channel, f"{self._mark}\n".encode())
+        return SSHCommand(channel, f"{self._mark}\n".encode(), answers=still)
 
     def _sudo_prefix(self, sudo: bool) -> str:  # noqa: FBT001  private, and named like the option
         """Return the prefix that runs a command as root; empty if the login is root or owns the whole node."""
@@ -165,6 +181,8 @@ class SSHRemote:
         if status == -1:  # for paramiko: the channel closed without an exit status
             late = timeout_s is not None and watch.elapsed_s >= timeout_s
             raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
+        if status == NOT_OWNED and (refused := refusal(err, self.node, word=self._mark)):
+            raise refused
         if check and status != 0:
             raise self._failure_error(name, status, err.strip() or ("" if secret else out))
         return Result(status, out, err)
@@ -172,8 +190,10 @@ class SSHRemote:
     def _run_on_channel(
         self, command: str, stdin: str, on_line: Callable[[str], None] | None, timeout_s: float | None
     ) -> tuple[int, str, str]:
-        running = self._open_command(command)
-        timer = threading.Timer(timeout_s, _close_late, [running]) if timeout_s is not None else None
+        running = self._open_command(
+            command, idle_s=_SILENT_S, still=lambda: answers(self._connection.transport, self._asking)
+        )
+        timer = threading.Timer(timeout_s, close_late, [running]) if timeout_s is not None else None
         try:
             if timer:
                 timer.daemon = True
@@ -182,11 +202,11 @@ class SSHRemote:
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     running.write(stdin.encode())
-            if stdin and not command.endswith(_SHELL):
+            if stdin and not command.endswith(SHELL):
                 # Sent only where the command waits for it: paramiko may send it after the other side has closed the
                 # channel, and a message to a channel that is gone ends the whole connection.
                 running.end_input()
-            out = _read_lines(running.read, on_line)
+            out = read_lines(running.read, on_line)
             err = errors.finish()
             return running.wait(), out, err
         finally:
@@ -263,27 +283,3 @@ class SSHRemote:
         ):  # a full disk must not hide the result
             log.write(f"{log_stamp()} {name} -> {status} ({seconds:.2f} s)\n")
             log.writelines(f"    {line}\n" for line in (out + err).splitlines())
-
-
-def _close_late(running: SSHCommand) -> None:
-    """Give up a command whose time is over. A connection that has ended already is fine."""
-    with suppress(OSError, EOFError):
-        running.close()
-
-
-def _read_chunks(receive: Callable[[int], bytes]) -> list[bytes]:
-    return list(iter(lambda: receive(65536), b""))
-
-
-def _read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
-    if on_line is None:
-        return b"".join(_read_chunks(receive)).decode(errors="replace")
-    seen, pending = [], b""
-    for chunk in iter(lambda: receive(65536), b""):
-        seen.append(chunk)
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            on_line(line.decode(errors="replace"))
-    if pending:
-        on_line(pending.decode(errors="replace"))
-    return b"".join(seen).decode(errors="replace")

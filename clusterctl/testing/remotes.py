@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import RemoteError
+from clusterctl.errors import OwnerError, RemoteError
 from clusterctl.remote.base import Result
 from clusterctl.testing.nodes import fake_node
 
@@ -31,6 +31,8 @@ class Ran:
     secret: bool = False
     timeout_s: float | None = None
     sudo: bool = False
+    owned: bool = False
+    """It may run only where no other run of clusterctl is at work."""
 
 
 Answer = Result | str | BaseException
@@ -50,6 +52,7 @@ class FakeRemote:
         files: content by path; `put` and `get` use it.
         refusals: number of logins that it still refuses, like a machine that boots.
         down: it does not answer at all.
+        owner: another run of clusterctl that is at work there: scripts that change the node are refused.
     """
 
     def __init__(self, node: Node, answers: Answers | None = None) -> None:
@@ -59,6 +62,7 @@ class FakeRemote:
         self.files: dict[PurePosixPath, bytes] = {}
         self.refusals = 0
         self.down = False
+        self.owner = ""
         self.closed = False
         self._answers: Answers = answers or {}
         self._lock = threading.Lock()
@@ -102,9 +106,16 @@ class FakeRemote:
         timeout_s: float | None = None,
         secret: bool = False,
         sudo: bool = False,
+        reads: bool = False,
     ) -> Result:
-        """Answer a script."""
-        call = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo)
+        """Answer a script. One that changes the node is refused while the node has another owner."""
+        if self.owner and not reads:
+            raise OwnerError(
+                f"{self.node.alias}: another clusterctl is at work there: {self.owner}",
+                remedy="it is a fake: let it have no owner",
+                node=self.node.alias,
+            )
+        call = Ran(self.node.alias, name, script, "", secret, timeout_s, sudo, owned=not reads)
         return self._answer_call(call, check=True, on_line=on_line)
 
     def start_command(self, command: str, *, idle_s: float | None = None) -> FakeCommand:
@@ -223,12 +234,14 @@ class FakeConnector:
         answers: of every remote.
         down: aliases that do not answer.
         refusals: number of logins to refuse first, by alias.
+        owners: other runs of clusterctl that are at work, by alias.
     """
 
     def __init__(self, answers: Answers | None = None) -> None:
         self.answers = answers
         self.down: set[str] = set()
         self.refusals: dict[str, int] = {}
+        self.owners: dict[str, str] = {}
         self.files: dict[str, dict[PurePosixPath, bytes]] = {}
         self.remotes: list[FakeRemote] = []
         self._lock = threading.Lock()
@@ -238,6 +251,7 @@ class FakeConnector:
         """Return a new connection to a node. The node keeps its files."""
         remote = FakeRemote(node, self._record_call)
         remote.down = node.alias in self.down
+        remote.owner = self.owners.get(node.alias, "")
         with self._lock:
             remote.refusals = self.refusals.pop(node.alias, 0)
             remote.files = self.files.setdefault(node.alias, {})

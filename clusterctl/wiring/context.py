@@ -14,6 +14,7 @@ from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.clusters import find_provider
 from clusterctl.wiring.local_paths import config_path, home_folder
+from clusterctl.wiring.owner import OwnerOfNodes
 from clusterctl.wiring.providers import make_provider, usual_provider
 
 if TYPE_CHECKING:
@@ -166,10 +167,12 @@ def readable_contexts(names: Iterable[str], *, config_file: str | None, report: 
 def make_connector(folder: ClusterFolder) -> Callable[[Node], SSHRemote]:
     """Return a function that makes the remote of a node of this cluster."""
     gateways = Gateways()
+    owner = OwnerOfNodes(folder)
     return lambda node: SSHRemote(
         node,
         key=folder.private_key_file,
         known_hosts=folder.known_hosts_file,
         log=folder.log_file(node.alias),
         gateways=gateways,
+        owner=owner.current,
     )

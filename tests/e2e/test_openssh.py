@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import getpass
 import subprocess
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 
 from clusterctl.errors import RemoteError
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.model import Access
+from clusterctl.testing import fake_node
 
 from ..support.openssh import HOST, locked_key
+from ..support.two_laptops import TwoLaptops, check_one_owner_at_a_time
 
 pytestmark = pytest.mark.e2e
 
@@ -118,3 +122,11 @@ class TestHostKeys:
         assert "shows another host key than the one that was pinned" in said
         assert "HOST_KEY" in said
         assert "shows another host key" in login.refusal(host.node(), RemoteError)
+
+
+def test_two_laptops_change_one_machine_one_after_the_other(host, login, tmp_path):
+    node = host.node(layout=replace(fake_node().layout, run=PurePosixPath(tmp_path / "run")))
+    login.pin(node)
+    host.allow(login.public_key)
+    files = {"key": tmp_path / "id", "known_hosts": tmp_path / "pinned", "log": tmp_path / "log"}
+    check_one_owner_at_a_time(TwoLaptops(node, files, tmp_path))

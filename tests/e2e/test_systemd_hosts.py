@@ -11,8 +11,13 @@ import urllib.request
 
 import pytest
 
-from ..support.hosts import USER, started
+from clusterctl.model import Facet
+from clusterctl.providers.base import machine_layout
+from clusterctl.testing import fake_node
+
+from ..support.hosts import LOGIN, USER, started
 from ..support.systemd_hosts import COUNT
+from ..support.two_laptops import TwoLaptops, check_one_owner_at_a_time
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -30,6 +35,7 @@ ENABLE_NOTEBOOK = True
 NOTEBOOK_DIRECTORY = notebooks
 ENGINES_PER_NODE = 1
 """
+LAYOUT = machine_layout(USER)
 MASTER, NODE001, NODE002 = range(COUNT)
 
 
@@ -119,6 +125,19 @@ def test_an_engine_that_is_killed_comes_back_with_its_id(story, poll):
     story.hosts.on(NODE001, "systemctl kill --signal=KILL clusterctl-engine@1")
     poll(lambda: process() not in ("0", before), "systemd has started another one", deadline_s=60, every_s=0.5)
     story.await_engines(poll)
+
+
+def test_two_laptops_change_a_host_one_after_the_other_and_the_clusters_own_goes_on(story, tmp_path):
+    host = story.hosts.all[NODE001]
+    facets = frozenset({Facet.MACHINE, Facet.INIT})
+    node = fake_node(
+        "node001", address=host.address, port=22, user=LOGIN, host_key=host.host_key, facets=facets, layout=LAYOUT
+    )
+    (tmp_path / "pinned").write_text(f"{host.address} {host.host_key}\n")
+    files = {"key": story.hosts.key, "known_hosts": tmp_path / "pinned", "log": tmp_path / "log"}
+    check_one_owner_at_a_time(TwoLaptops(node, files, tmp_path))
+    story.laptop.run("runplugin", "ippackages", "lab")
+    assert story.is_whole()
 
 
 def test_after_a_workers_reboot_its_engine_is_back_by_itself(story, poll):

@@ -48,7 +48,7 @@ class Machine:
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip() if check else done
 
-    def run_script(self, script, *, name="script", on_line=None, timeout_s=None, secret=False, sudo=False):
+    def run_script(self, script, *, name="script", on_line=None, timeout_s=None, secret=False, sudo=False, reads=False):
         assert sudo
         self.commands += 1
         done = self.sh(f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n", check=False)

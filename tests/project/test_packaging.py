@@ -87,7 +87,8 @@ def test_every_template_is_used_by_the_program(template):
 
 def test_every_template_that_is_named_exists():
     texts = [path.read_text(encoding="utf-8") for path in SOURCES]
-    named = {name for text in texts for name in re.findall(r'"([\w.]+\.j2)"|include "([\w.]+)"', text) for name in name}
+    naming = re.compile(r'"([\w.]+\.j2)"|include "([\w.]+)"|joinpath\("([\w.]+\.sh)"\)')
+    named = {name for text in texts for names in naming.findall(text) for name in names}
     assert named - {""} == set(TEMPLATES)
 
 

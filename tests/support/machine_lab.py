@@ -34,7 +34,7 @@ class ExecRemote:
         self.node = node
         self.commands = 0
 
-    def run_script(self, script, *, name="script", on_line=None, timeout_s=None, secret=False, sudo=False):
+    def run_script(self, script, *, name="script", on_line=None, timeout_s=None, secret=False, sudo=False, reads=False):
         assert sudo, f"{name} changes a machine and does not ask to be root"
         whole = f"clusterctl_script() {{\n{script}\n}}\nclusterctl_script\nexit $?\n"
         return self._exec(["sh", "-s"], whole, name)

@@ -40,6 +40,12 @@ def test_it_is_one_command_on_the_master_whose_answer_stays_out_of_the_log(tmp_p
         assert part in ran.text
 
 
+def test_questions_are_asked_beside_anybodys_work(tmp_path):
+    cluster = fake_cluster(tmp_path, answers={ASK: answer()})
+    hub.ask(cluster)
+    assert [ran.owned for ran in cluster.ran] == [False]
+
+
 def test_the_answer_itself_is_always_given_two_seconds(tmp_path):
     cluster = fake_cluster(tmp_path, answers={ASK: answer()})
     hub.ask(cluster, wait_s=-5)

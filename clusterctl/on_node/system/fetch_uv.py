@@ -142,7 +142,7 @@ def install(wheel: bytes, version: str, target: Path) -> None:
     """Write the program of a wheel, whole or not at all."""
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         program = archive.read(f"uv-{version}.data/scripts/uv")
-    draft = target.with_name(f"{target.name}.{os.getpid()}")
+    draft = target.with_name(f"{target.name}.draft")  # one script at a time: that of a killed one is written over
     draft.write_bytes(program)
     draft.chmod(0o755)
     draft.replace(target)

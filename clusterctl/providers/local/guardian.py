@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 import psutil
 
@@ -39,6 +39,7 @@ def run_guardian(
     record: Record,
     *,
     listener: socket.socket,
+    launch: IO[bytes],
     serve: Callable[[Record, Path, socket.socket], None],
     ready: int,
 ) -> NoReturn:
@@ -48,6 +49,7 @@ def run_guardian(
         folder: the node's folder, which gets the ``pid`` file.
         record: the record of the node.
         listener: the listening socket of the server.
+        launch: what says that the node is being launched; closed once the ``pid`` file exists.
         serve: the server; it runs until the node is powered off.
         ready: a descriptor that is closed once the ``pid`` file exists.
     """
@@ -58,11 +60,13 @@ def run_guardian(
         server = os.fork()
         if server == 0:
             os.close(ready)
+            launch.close()
             _be_server(lambda: serve(record, folder, listener), guardian=guardian)
         listener.close()
         # A power-off signal is passed on to the server, whose end then ends the node.
         signal.signal(signal.SIGTERM, lambda *_: _send_power_off(server))
         write_json(folder / "pid", _describe_processes(record, server=server, guardian=guardian))
+        launch.close()
         os.close(ready)
         killed = os.WIFSIGNALED(_wait_for_server(server))
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

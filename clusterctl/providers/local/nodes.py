@@ -13,12 +13,12 @@ import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_atomically
 from clusterctl.formats import Format
+from clusterctl.laptop.locks import is_locked, lock
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
 from clusterctl.providers.local.processes import is_alive
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 
-_BOOT_S = 5.0
-"""Seconds that a node without a process counts as booting while its launcher is not recorded yet."""
+_LAUNCH_LOCK = "launch.lock"
 _MAX_BASE_LENGTH = 60
+_FORMER_FIELDS = ("launcher", "launcher_mark")
 _FORMATS = {"node.json": Format("the record of the node", 1), "pid": Format("the record of the node's processes", 1)}
 
 
@@ -51,8 +51,6 @@ class Record:
     """A new text at each start."""
     booted_s: float
     """The time of the last start, in seconds of the wall clock."""
-    launcher: int = 0
-    launcher_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,10 @@ def read_record(folder: Path) -> Record | None:
         ProviderError: the record cannot be read.
     """
     try:
-        return Record(**_read_json(folder / "node.json"))
+        content = _read_json(folder / "node.json")
+        for name in _FORMER_FIELDS:
+            content.pop(name, None)
+        return Record(**content)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as exc:
@@ -104,13 +105,31 @@ def _read_json(path: Path) -> dict[str, Any]:
     return _FORMATS[path.name].unstamp(json.loads(path.read_text(encoding="utf-8")), path)
 
 
+def hold_launch(folder: Path) -> IO[bytes]:
+    """Return an open file that says that this node is being launched, for as long as any process has it open.
+
+    It goes from the command to the launcher and to the guardian, which closes it once the ``pid`` file exists. So a
+    launch whose command was killed goes on, and one whose last process was killed is over.
+    """
+    file = (folder / _LAUNCH_LOCK).open("ab")
+    lock(file)  # who looks whether it is locked has it for a moment
+    return file
+
+
+def is_launching(folder: Path) -> bool:
+    """Return whether a launch of this node is under way."""
+    try:
+        with (folder / _LAUNCH_LOCK).open("rb") as file:
+            return is_locked(file)
+    except OSError:
+        return False
+
+
 def state_of(folder: Path, record: Record) -> NodeState:
-    """Return the node's state by looking at its processes: running, booting (its launcher works), or off."""
+    """Return the node's state by looking at its processes: running, booting (it is being launched), or off."""
     running = read_running(folder, record.boot)
     if running is None:
-        if record.launcher and is_alive(record.launcher, record.launcher_mark):
-            return NodeState.PENDING
-        if not record.launcher and utc_now().timestamp() - record.booted_s < _BOOT_S:
+        if is_launching(folder):
             return NodeState.PENDING
         running = read_running(folder, record.boot)  # it may have started between the two checks
     return NodeState.RUNNING if running and is_alive(running.pid, running.mark) else NodeState.STOPPED

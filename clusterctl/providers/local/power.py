@@ -7,19 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import clusterctl
+from clusterctl.clock import Deadline
 from clusterctl.environment.variables import own_process_environment
-from clusterctl.providers.local.nodes import Record, read_record, read_running, write_json
+from clusterctl.providers.local.nodes import Record, is_launching, read_record, read_running
 from clusterctl.providers.local.processes import (
     await_end,
     find_processes,
     is_alive,
     kill_node_processes,
-    process_identity,
     signal_all,
 )
 
@@ -28,34 +27,32 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _LAUNCH_S = 20.0
+_POLL_S = 0.02
 _DOWN_S = 8.0
 """Seconds: more than a guardian needs for its grace period and its rounds of SIGKILL."""
 _KILL_S = 2.0
 
 
-def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mapping[str, str]) -> None:
-    """Start nodes, given as folder to record and listening socket. They outlive this process and share no pipe with it.
+def power_on(starts: Mapping[Path, tuple[socket.socket, IO[bytes]]], environ: Mapping[str, str]) -> None:
+    """Start nodes, given as folder to listening socket and `hold_launch`. They outlive this process and share no pipe.
 
     Raises:
         OSError: the launcher cannot be started.
     """
-    descriptors = {folder: listener.fileno() for folder, (_, listener) in starts.items()}
+    descriptors = {folder: (listener.fileno(), launch.fileno()) for folder, (listener, launch) in starts.items()}
     with open(next(iter(starts)) / "logs" / "node.log", "ab") as log:  # noqa: PTH123  # binary append
         launcher = subprocess.Popen(
             [sys.executable, "-m", "clusterctl.providers.local.server"]
-            + [f"{descriptor}={folder}" for folder, descriptor in descriptors.items()],
+            + [f"{listener},{launch}={folder}" for folder, (listener, launch) in descriptors.items()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             cwd="/",
             env=_launcher_environment(environ),
-            pass_fds=list(descriptors.values()),
+            pass_fds=[number for numbers in descriptors.values() for number in numbers],
             start_new_session=True,
         )
     try:
-        mark = process_identity(launcher.pid)
-        for folder, (record, _) in starts.items():
-            write_json(folder / "node.json", replace(record, launcher=launcher.pid, launcher_mark=mark))
         # The launcher ends when its nodes are up. A thread reaps it, so that this function need not wait.
         threading.Thread(target=launcher.wait, name="local-launcher", daemon=True).start()
     except BaseException:
@@ -81,9 +78,10 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
         gently: send SIGTERM first. Not needed for a node that is deleted: its processes have nothing to save.
     """
     records = {folder: record for folder in folders if (record := _try_read_record(folder))}
-    launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
     # A node that is starting cannot be powered off yet.
-    await_end(find_processes(launchers), timeout_s=_LAUNCH_S)
+    for _ in Deadline.after(_LAUNCH_S).polls(_POLL_S):
+        if not any(is_launching(folder) for folder in folders):
+            break
     pids: set[int] = set()
     servers: set[int] = set()
     for folder, record in records.items():

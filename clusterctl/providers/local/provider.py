@@ -9,7 +9,7 @@ import re
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import uv
 
@@ -26,6 +26,7 @@ from clusterctl.providers.local.nodes import (
     FACETS,
     Record,
     ensure_folders,
+    hold_launch,
     node_folders,
     node_of,
     read_record,
@@ -164,9 +165,7 @@ class LocalProvider:
                     processes.kill_node_processes(known, timeout_s=_KILL_S)
                 starts = {}
                 for folder, record in missing.items():
-                    prepared, listener = _prepare_node(folder, record, public_key=public_key, cores=cores)
-                    opened.enter_context(listener)
-                    starts[folder] = (prepared, listener)
+                    starts[folder] = _prepare_node(opened, folder, record, public_key=public_key, cores=cores)
                 power_on(starts, self._env)
             except BaseException as cause:
                 error = _explain_error(cause, self._root)
@@ -176,34 +175,33 @@ class LocalProvider:
                 raise error from cause
 
 
-def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores: int) -> tuple[Record, socket.socket]:
-    """Prepare a node before its processes start. Return its record and its listening socket."""
+def _prepare_node(
+    opened: contextlib.ExitStack, folder: Path, record: Record | None, *, public_key: str, cores: int
+) -> tuple[socket.socket, IO[bytes]]:
+    """Prepare a node before its processes start. Return its listening socket, and what says that it is launched."""
     run = Path(record.run) if record else run_folder(folder)
     ensure_folders(folder, run)
+    launch = opened.enter_context(hold_launch(folder))
     _link_programs(folder / "bin")
     host_key = record.host_key if record else _new_host_key(folder)
     wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
-    listener = machine.open_listener(*wanted)
-    try:
-        address, port = listener.getsockname()
-        prepared = Record(
-            cluster=folder.parent.name,
-            alias=folder.name,
-            user=user_name(),
-            address=address,
-            port=port,
-            host_key=host_key,
-            public_key=public_key,
-            cores=cores,
-            run=str(run),
-            boot=secrets.token_hex(4),
-            booted_s=utc_now().timestamp(),
-        )
-        write_json(folder / "node.json", prepared)
-    except BaseException:
-        listener.close()
-        raise
-    return prepared, listener
+    listener = opened.enter_context(machine.open_listener(*wanted))
+    address, port = listener.getsockname()
+    prepared = Record(
+        cluster=folder.parent.name,
+        alias=folder.name,
+        user=user_name(),
+        address=address,
+        port=port,
+        host_key=host_key,
+        public_key=public_key,
+        cores=cores,
+        run=str(run),
+        boot=secrets.token_hex(4),
+        booted_s=utc_now().timestamp(),
+    )
+    write_json(folder / "node.json", prepared)
+    return listener, launch
 
 
 def _new_host_key(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The SSH server of a node, and the launcher of servers, which takes ``FD=FOLDER`` for each node."""
+"""The SSH server of a node, and the launcher of servers, which takes ``SOCKET,LAUNCH=FOLDER`` for each node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 import asyncssh
 
@@ -106,27 +106,36 @@ def _run_server(record: Record, folder: Path, listener: socket.socket) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Start a guardian for each node. Return when each has written its ``pid`` file or has ended."""
     pairs = [argument.partition("=") for argument in arguments]
-    nodes = [(Path(folder), socket.socket(fileno=int(number))) for number, _, folder in pairs]
+    nodes = [(Path(folder), *_open_both(numbers)) for numbers, _, folder in pairs]
     reading, ready = os.pipe()
-    for folder, listener in nodes:
+    for folder, listener, launch in nodes:
         if os.fork() == 0:
-            for _, other in nodes:
+            for _, other, launch_of_other in nodes:
                 if other is not listener:
                     other.close()  # else the port would stay open as long as any of the nodes
+                    launch_of_other.close()
             os.close(reading)
-            _become_guardian(folder, listener, ready=ready)
+            _become_guardian(folder, listener, launch, ready=ready)
         listener.close()
+        launch.close()
     os.close(ready)
     os.read(reading, 1)
 
 
-def _become_guardian(folder: Path, listener: socket.socket, *, ready: int) -> NoReturn:
+def _open_both(numbers: str) -> tuple[socket.socket, IO[bytes]]:
+    """Return the listening socket and the file that holds the launch, as `power_on` passes them."""
+    listener, launch = (int(number) for number in numbers.split(","))
+    return socket.socket(fileno=listener), os.fdopen(launch, "ab")
+
+
+def _become_guardian(folder: Path, listener: socket.socket, launch: IO[bytes], *, ready: int) -> NoReturn:
     try:
         listener.set_inheritable(False)
+        os.set_inheritable(launch.fileno(), False)  # noqa: FBT003  by position only
         record = read_record(folder)
         if record is None:  # destroyed in the meantime
             os._exit(0)
-        run_guardian(folder, record, listener=listener, serve=_run_server, ready=ready)
+        run_guardian(folder, record, listener=listener, launch=launch, serve=_run_server, ready=ready)
     finally:  # a forked child must not return into its parent's code
         os._exit(1)
 

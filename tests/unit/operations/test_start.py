@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from clusterctl.api import hookimpl
-from clusterctl.errors import PluginError, StateError, UsageError
+from clusterctl.api import Plugin, hookimpl
+from clusterctl.errors import OwnerError, PluginError, StateError, UsageError
 from clusterctl.model import NodeState
 from clusterctl.operations import leave, status
 from clusterctl.operations.start import start_cluster
@@ -170,6 +170,23 @@ def test_another_process_at_work_is_named_and_nothing_is_done(lab, log):
     with parts.folder.exclusive_lock(), pytest.raises(StateError, match="another clusterctl is at work on lab"):
         start_cluster(lab.parts(recording(log)))
     assert lab.provider.calls == []
+
+
+def test_another_laptop_at_work_on_the_nodes_is_named(lab):
+    class Sets(Plugin):
+        @hookimpl
+        def clusterctl_join(self, cluster, node):
+            cluster.on(node).run_script("x", name="sets: up", sudo=True)
+
+    lab.connector.owners["master"] = "ada@laptop, clusterctl start lab"
+    with pytest.raises(
+        OwnerError, match="master: another clusterctl is at work there: ada@laptop, clusterctl start lab"
+    ):
+        start_cluster(lab.parts({"sets": Sets}))
+    lab.connector.owners = {"node001": "ada@laptop"}
+    started = start_cluster(lab.parts({"sets": Sets}))
+    assert started.joined == ("master", "node002")
+    assert any("node001: another clusterctl is at work there: ada@laptop" in each for each in started.problems)
 
 
 def test_members_that_fail_are_reported_and_the_others_are_told(lab, log):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -11,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from clusterctl.errors import RemoteError
+from clusterctl.errors import LostError, RemoteError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.local import LocalProvider
-from clusterctl.remote import ssh
+from clusterctl.remote import running, ssh
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import fake_node
 
@@ -32,14 +34,14 @@ class TestReading:
     )
     def test_lines_are_told_whole_however_they_arrive(self, chunks):
         lines = []
-        assert ssh._read_lines(self.feed(*chunks), lines.append) == "a\nb\nc"
+        assert running.read_lines(self.feed(*chunks), lines.append) == "a\nb\nc"
         assert lines == ["a", "b", "c"]
 
     def test_a_letter_of_several_bytes_may_arrive_in_parts(self):
         lines, text = [], "Zürich\n".encode()
-        assert ssh._read_lines(self.feed(text[:2], text[2:]), lines.append) == "Zürich\n"
+        assert running.read_lines(self.feed(text[:2], text[2:]), lines.append) == "Zürich\n"
         assert lines == ["Zürich"]
-        assert ssh._read_lines(self.feed(text[:2], text[2:]), None) == "Zürich\n"
+        assert running.read_lines(self.feed(text[:2], text[2:]), None) == "Zürich\n"
 
 
 def test_a_port_that_nobody_listens_on_is_an_error_with_a_remedy(tmp_path, allow_loopback):
@@ -141,6 +143,17 @@ class TestOverSSH:
             remote.run_script("sleep 60", name="mine", timeout_s=0.3)
         assert time.monotonic() - began < 10
         assert caught.value.status is None
+
+    def test_a_server_that_is_frozen_is_noticed_and_its_connection_ended(self, remote, lab, monkeypatch):
+        monkeypatch.setattr(ssh, "_SILENT_S", 0.05)
+        assert remote.run("sleep 0.3; echo late").stdout == "late\n"  # it answers meanwhile
+        monkeypatch.setattr(running, "_ANSWER_S", 0.3)
+        server = json.loads((Path(lab[1][0].layout.state).parent / "pid").read_text())["pid"]
+        try:
+            with pytest.raises(LostError, match="master: mine: its SSH server does not answer any more"):
+                remote.run_script(f"kill -STOP {server}; sleep 60", name="mine")
+        finally:
+            os.kill(server, signal.SIGCONT)
 
     def test_secrets_in_a_script_are_in_no_process_list_and_no_log(self, remote, lab):
         word = "hunter-and-gatherer"

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.errors import ProviderError, RemoteError
+from clusterctl.errors import OwnerError, ProviderError, RemoteError
 from clusterctl.providers.base import Power
 from clusterctl.remote.base import Result
 from clusterctl.remote.ssh import SSHRemote
@@ -54,6 +54,16 @@ class TestFakeRemote:
         assert [ran.name for ran in remote.ran] == ["mine: x", "f", "anything", "fail", "fail"]
         assert remote.ran[2].stdin == "in"
         assert remote.commands == 5
+
+    def test_a_node_that_another_run_owns_takes_no_script_that_changes_it(self):
+        connector = FakeConnector()
+        connector.owners["master"] = "ada@laptop"
+        remote = connector(fake_node())
+        with pytest.raises(OwnerError, match="another clusterctl is at work there: ada@laptop"):
+            remote.run_script("x", name="change")
+        remote.run_script("x", name="question", reads=True)
+        remote.run("x")
+        assert [(ran.name, ran.owned) for ran in connector.ran] == [("question", False), ("x", False)]
 
     def test_an_answer_may_be_an_error(self):
         remote = FakeRemote(fake_node(), lambda ran: RemoteError("gone", remedy="x"))
