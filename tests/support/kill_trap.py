@@ -69,11 +69,11 @@ class Trap:
 
     @staticmethod
     def _kind(event: str, arguments: tuple[object, ...]) -> str | None:
+        if arguments and any(noise in str(arguments[0]) for noise in _NOISE):
+            return None
         if event == "open":
-            path, _, flags = arguments
-            if not isinstance(flags, int) or not flags & _WRITES or not isinstance(path, str):
-                return None
-            return None if any(noise in path for noise in _NOISE) else "write"
+            flags = arguments[2]
+            return "write" if isinstance(flags, int) and flags & _WRITES else None
         return _ACTIONS.get(event)
 
 
