@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Node, Service, hub, node_program, notes
+from clusterctl.api import Cluster, Node, Probe, Service, hub, node_program, notes
 
 if TYPE_CHECKING:
     from pathlib import PurePath
@@ -40,6 +40,7 @@ def controller_service(cluster: Cluster, node: Node, options: Options) -> Servic
         whole_group=True,
         environment=process_environment(node),
         version=_restart_token(cluster, options),
+        probe=Probe(f"{ON_NODE}.probe_controller", {"profile": hub.profile(node)}),
     )
 
 

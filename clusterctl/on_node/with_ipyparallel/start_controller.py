@@ -21,11 +21,12 @@ def prepare() -> None:
     gc.enable()
     from ipyparallel.controller.app import Session
 
-    from .patches import database_wait, heartbeats, hub, signing_notice
+    from .patches import database_wait, heartbeats, hub, parts, signing_notice
 
     database_wait.apply()
     hub.apply()
     heartbeats.apply()
+    parts.apply()
     signing_notice.apply(Session)
 
 

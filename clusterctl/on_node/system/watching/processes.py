@@ -1,0 +1,91 @@
+"""Processes of this machine, as /proc tells. Elsewhere nothing is known of them, and nothing is done to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+_PROC = Path("/proc")
+_TICKS_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process from its state on; empty if there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()  # its name may hold anything
+
+
+def started(pid: int) -> str:
+    """Return when a process began, which tells it from another one of its number; empty if there is none."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def tree(root: int) -> list[int]:
+    """Return a process and all of its descendants, the root first."""
+    parents: dict[int, list[int]] = {}
+    for folder in _PROC.glob("[0-9]*"):
+        fields = _stat(int(folder.name))
+        if fields:
+            parents.setdefault(int(fields[1]), []).append(int(folder.name))
+    found = [root] if started(root) else []
+    for pid in found:
+        found += parents.get(pid, [])
+    return found
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Return the processor time that these processes have used."""
+    fields = [_stat(pid) for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in fields if each) / _TICKS_S
+
+
+def wake(pids: list[int]) -> list[int]:
+    """Have those go on that were stopped (SIGSTOP); return them."""
+    stopped = [pid for pid in pids if _stat(pid)[:1] == ["T"]]
+    for pid in stopped:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGCONT)
+    return stopped
+
+
+def kill(pids: list[int]) -> None:
+    """End processes at once, the first ones first."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def listeners(port: int) -> set[int]:
+    """Return the processes that listen on a TCP port, as far as this user may see them."""
+    wanted = _listening_inodes(port)
+    found = set()
+    for folder in _PROC.glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):
+            for link in folder.iterdir():
+                if wanted & {_target(link)}:
+                    found.add(int(folder.parent.name))
+    return found
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{words[9]}]")
+    return found
