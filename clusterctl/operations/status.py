@@ -98,9 +98,10 @@ class ClusterHealth:
 def query_health(context: RunContext) -> ClusterHealth:
     """Ask for the status, and look whether the tunnel is up."""
     status = query_status(context)
-    forwards = process.read_forwards(context.folder.path)
-    up = "up" if process.is_up(context.folder.path) else "down"
-    return ClusterHealth(status, up if forwards else "not needed")
+    # A description that cannot be read is one all the same: nobody knows that none is needed.
+    needed = (context.folder.path / process.TUNNEL_FILE).exists()
+    up = "up" if process.answers(context.folder.path) else "down"
+    return ClusterHealth(status, up if needed else "not needed")
 
 
 def query_status(context: RunContext) -> ClusterStatus:
