@@ -10,7 +10,6 @@ runs in the client's own thread of input and output.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,22 +28,13 @@ LOST = "ConnectionLostError"
 """The name of the error, as `RemoteError.ename` has it."""
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """A message that waits for its answer."""
-
-    socket: object
-    engines: frozenset[str]
-    """The uuids of those that a broadcast needs an answer from; of other messages the client knows itself."""
-
-
 class ClientWatch:
     """The watch of one client, by the name of its cluster."""
 
     def __init__(self, client: Client, name: str) -> None:
         self._client: Any = client
         self._name = name
-        self._sent: dict[str, _Sent] = {}
+        self._sent: dict[str, object] = {}
         self._unanswered = 0
         self._absent: dict[int, int] = {}
         self._send: Callable[..., Any] = self._client._send
@@ -65,9 +55,14 @@ class ClientWatch:
         future = self._send(socket, kind, *args, **about)
         if future is not None:
             metadata = about.get("metadata") or {}
-            targets = metadata.get("targets", ()) if metadata.get("is_broadcast") else ()
-            self._sent[future.msg_id] = _Sent(socket, frozenset(uuid for uuid, _ in targets))
-            future.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
+            waiting = [future]
+            if metadata.get("is_broadcast") and not metadata.get("is_coalescing"):  # it has an answer of each engine
+                numbers = (f"{future.msg_id}_{uuid}" for uuid, _ in metadata["targets"])
+                waiting = [each for each in map(self._client._futures.get, numbers) if each is not None]
+            for each in waiting:
+                # Views send by a stream, the client itself by a socket.
+                self._sent[each.msg_id] = getattr(socket, "socket", socket)
+                each.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
         return future
 
     def close(self, *args: Any, **about: Any) -> None:
@@ -91,7 +86,7 @@ class ClientWatch:
 
     def hear_disconnect(self, socket: object) -> None:
         """Let all fail that was asked through a connection that has ended: no answer finds its way back."""
-        lost = [msg_id for msg_id, sent in list(self._sent.items()) if sent.socket is socket]
+        lost = [msg_id for msg_id, through in list(self._sent.items()) if through is socket]
         self._fail(lost, f"the connection to the controller of {self._name} was lost before the answer came")
 
     def _ask(self) -> None:
@@ -101,7 +96,7 @@ class ClientWatch:
         self._client._io_loop.call_later(_EVERY_S, self._ask)
         self._unanswered += 1
         if self._unanswered > _SILENT_ASKS:
-            seconds = self._unanswered * _EVERY_S
+            seconds = (self._unanswered - 1) * _EVERY_S
             self._fail(list(self._sent), f"the controller of {self._name} has not answered for {seconds:.0f} s")
         while len(self._questions) > _SILENT_ASKS:
             question = self._questions.popleft()
@@ -112,7 +107,7 @@ class ClientWatch:
         future.add_done_callback(lambda done: self._client._io_loop.add_callback(self.hear_engines, done))
 
     def hear_engines(self, answer: Any) -> None:
-        """Bring the client's list of engines up to date, and let broadcasts fail whose engines are gone."""
+        """Bring the client's list of engines up to date: what was given to those that are gone fails."""
         engines = {} if answer.exception() else answer.result()["content"].get("engines")
         if not isinstance(engines, dict):
             return
@@ -126,9 +121,6 @@ class ClientWatch:
         for number, uuid in listed.items():
             if self._client._engines.get(number) != uuid:
                 self._tell(self._client._register_engine, number, uuid)
-        alive = set(self._client._engines.values())
-        cut = [msg_id for msg_id, sent in list(self._sent.items()) if sent.engines - alive]
-        self._fail(cut, "an engine of this broadcast ended before it answered")
 
     @staticmethod
     def _tell(act: Callable[[Any], object], number: int, uuid: str) -> None:

@@ -68,9 +68,9 @@ def start_programs(node: Node, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
-    # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
-    # forgiven.
-    engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
+    # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
+    # minutes without a beat are forgiven.
+    engine = {"timeout": 120, "max_heartbeat_misses": max(50, 1_200_000 // period), "wait_for_url_file": 120}
     values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:

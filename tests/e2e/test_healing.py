@@ -89,6 +89,16 @@ def test_a_part_of_the_controller_that_is_killed_is_back_with_all_others_and_eng
     assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
 
 
+def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts, poll, tries):
+    with laptop.console() as console:
+        console.run("import clusterctl, time\nclient = clusterctl.connect()")
+        for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
+            console.run(f"pending = {view}.apply_async(time.sleep, 2)")
+            os.kill(parts()["task scheduler"], signal.SIGKILL)
+            assert "ConnectionLostError" in console.value("repr(pending.exception(timeout=60))")
+            poll(tries, "engines answer again")
+
+
 @pytest.mark.usefixtures("silent")
 def test_a_part_that_is_stopped_goes_on_and_nothing_starts_anew(parts, tries, poll):
     before, engines = parts(), poll(tries, "engines answer")

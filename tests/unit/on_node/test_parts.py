@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .test_starters import CONTROLLER, HEARTS, HUB, ON_NODE, says, servers  # noqa: F401  fixtures
+from .test_starters import CONTROLLER, ENGINE, HEARTS, HUB, ON_NODE, says, servers  # noqa: F401  fixtures
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only there a process can be killed with its parent")
 PARTS = f"""
@@ -196,3 +196,16 @@ one.handle_new_heart(b"engine1")
 print(json.dumps(uuids(one)))
 """
         assert self.then(says, code) == {}
+
+
+@pytest.mark.parametrize("start", [CONTROLLER, ENGINE], ids=["controller", "engine"])
+def test_a_connection_that_a_network_has_swallowed_is_noticed(says, start):  # noqa: F811
+    code = """
+import zmq
+context = zmq.Context()
+made = context.socket(zmq.SUB)
+options = [zmq.TCP_KEEPALIVE, zmq.TCP_KEEPALIVE_IDLE, zmq.CONNECT_TIMEOUT]
+print(json.dumps([made.getsockopt(option) for option in options]))
+context.destroy(0)
+"""
+    assert says(start, code) == [1, 30, 10_000]
