@@ -6,6 +6,7 @@ tests/e2e/test_virtual_machines.py.
 
 from __future__ import annotations
 
+import json
 import sys
 import urllib.request
 
@@ -119,6 +120,26 @@ def test_an_engine_that_is_killed_comes_back_with_its_id(story, poll):
     story.hosts.on(NODE001, "systemctl kill --signal=KILL clusterctl-engine@1")
     poll(lambda: process() not in ("0", before), "systemd has started another one", deadline_s=60, every_s=0.5)
     story.await_engines(poll)
+
+
+def test_the_node_itself_brings_back_what_is_dead_or_stopped(story, poll):
+    def rows():
+        said = story.laptop.json("status", "lab", "--json", status=None)
+        return {row["item"]: row["value"] for row in said["rows"] if row["node"] == "master"}
+
+    def controller():
+        return story.hosts.on(MASTER, "systemctl show --property=ExecMainPID --value clusterctl-controller@0")
+
+    before = controller()
+    find = "find / -xdev -name parts.json -path '*profile_cluster*' -exec cat {} +"
+    parts = json.loads(story.hosts.on(MASTER, find))["parts"]
+    story.hosts.on(MASTER, f"kill -KILL {parts['task scheduler']}")
+    poll(lambda: controller() not in ("0", before), "systemd has started another one", deadline_s=60, every_s=0.5)
+    story.await_engines(poll)
+    assert (rows()["controller"], rows()["notebook"]) == ("answers", "answers")
+    story.hosts.on(MASTER, "systemctl kill --signal=STOP clusterctl-notebook@0")
+    poll(lambda: rows()["notebook"] == "answers", "the notebook answers", deadline_s=60, every_s=0.5)
+    assert "was stopped, and goes on" in story.laptop.run("logs", "lab").stdout
 
 
 def test_after_a_workers_reboot_its_engine_is_back_by_itself(story, poll):

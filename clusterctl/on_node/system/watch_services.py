@@ -76,7 +76,6 @@ class Watch:
         """Leave word for `status`."""
         count = self._restarts.get(name, {}).get("count", 0) + 1
         self._restarts[name] = {"count": count, "at": time.time(), "why": why}
-        self._told.parent.mkdir(parents=True, exist_ok=True)  # a boot may have emptied the folder above
         draft = self._told.with_name(f"{self._told.name}.new")
         draft.write_text(json.dumps(self._restarts), encoding="utf-8")
         draft.replace(self._told)

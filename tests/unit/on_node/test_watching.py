@@ -87,7 +87,7 @@ class TestWatch:
 
         def watch(**found):
             finds.update({name.replace("_", "-"): list(each) for name, each in found.items()})
-            values = {"probes": tmp_path / "probes", "told": tmp_path / "run" / "told.json"}
+            values = {"probes": tmp_path / "probes", "told": tmp_path / "told.json"}
             made = watch_services.Watch(values, Manager(**dict.fromkeys(found, 7)))
             probes = [probing.Probed(name.partition("-")[0], 0, lambda pid: WELL) for name in finds]
             monkeypatch.setattr(watch_services, "load_probes", lambda folder: probes)
@@ -100,7 +100,7 @@ class TestWatch:
         for _ in range(3):
             made.look()
         assert machine.killed == [7, 8]
-        told = json.loads((tmp_path / "run" / "told.json").read_text())
+        told = json.loads((tmp_path / "told.json").read_text())
         assert (told["web-0"]["count"], told["web-0"]["why"]) == (1, "b is deaf")
 
     def test_what_was_stopped_goes_on_and_is_not_ended(self, watch, machine):
