@@ -138,7 +138,8 @@ def wait(
         over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
-        if answer.notebook.get("late") or not answer.answered:
+        waits_for_notebook = answer.notebook.get("late") and not answer.notebook.get("foreign")
+        if waits_for_notebook or not answer.answered:
             late.add(cluster.master.alias)
         if over or all(_gave_up(cluster, alias) for alias in late):
             break

@@ -113,6 +113,13 @@ def test_a_notebook_that_is_stopped_goes_on(pid_of, poll):
     poll(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED, "the notebook goes on")
 
 
+def test_an_ssh_server_that_is_stopped_goes_on(laptop, cluster, poll):
+    pid = laptop.running(cluster.name, "node001")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    poll(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED, "it goes on")
+    assert laptop.run("exec", "-n", "node001", cluster.name, "true").returncode == 0
+
+
 def test_the_watch_and_supervisord_look_after_each_other(pid_of, poll, rows, tries):
     for node, word in (("master", "services/watch.py"), ("node001", "supervisor.supervisord")):
         pid = pid_of(node, word)

@@ -21,6 +21,8 @@ from .watching.probing import Probed, load_probes
 from .watching.succession import succeed
 
 _EVERY_S = 3.0
+_SSH_EVERY = 5
+"""Looks: to find it costs more than all else."""
 _FIRST_S = 2.0
 """Services that start want the processor for themselves."""
 
@@ -36,6 +38,7 @@ class Watch:
         self._seen: object = None
         self._judges: dict[str, Judge] = {}
         self._restarts: dict[str, dict[str, Any]] = {}
+        self._looks = 0
 
     def look(self) -> None:
         """Probe all services once, side by side, and end those that must start anew.
@@ -44,6 +47,9 @@ class Watch:
             OSError: the service manager does not answer.
         """
         self._load()
+        self._looks += 1
+        if self._looks % _SSH_EVERY == 0:
+            self._wake("the SSH server", processes.ssh_servers())
         states = self._manager.states()
         self._manager.revive()
         running = [(probed, pid) for probed in self._probes if (pid := states.get(probed.name, {}).get("pid", 0))]
@@ -61,16 +67,19 @@ class Watch:
 
     def _look_at(self, probed: Probed, pid: int) -> None:
         found = probed.find(pid)
-        if any(part["trouble"] for part in found["parts"]):
-            woken = processes.wake(processes.tree(pid))
-            if woken:
-                self._say(f"{probed.name}: was stopped, and goes on: {', '.join(map(str, woken))}")
-                return
+        if any(part["trouble"] for part in found["parts"]) and self._wake(probed.name, processes.tree(pid)):
+            return
         why = self._judges.setdefault(probed.name, Judge()).hear(pid, found)
         if why:
             self._say(f"{probed.name}: {why}: it starts anew")
             processes.kill(processes.tree(pid))
             self._tell(probed.name, why)
+
+    def _wake(self, name: str, pids: list[int]) -> bool:
+        woken = processes.wake(pids)
+        if woken:
+            self._say(f"{name}: was stopped, and goes on: {', '.join(map(str, woken))}")
+        return bool(woken)
 
     def _tell(self, name: str, why: str) -> None:
         """Leave word for `status`."""

@@ -29,13 +29,14 @@ def main(values):
 @pytest.fixture
 def machine(monkeypatch):
     """Processes that never change, and a clock."""
-    made = SimpleNamespace(now=100.0, cpu=0.0, stopped=[], killed=[], woken=[])
+    made = SimpleNamespace(now=100.0, cpu=0.0, stopped=[], killed=[], ssh=[], said=[])
     monkeypatch.setattr(judging, "time", SimpleNamespace(monotonic=lambda: made.now))
     monkeypatch.setattr(processes, "started", lambda pid: f"birth of {pid}")
     monkeypatch.setattr(processes, "tree", lambda pid: [pid, pid + 1])
     monkeypatch.setattr(processes, "cpu_s", lambda pids: made.cpu)
     monkeypatch.setattr(processes, "wake", lambda pids: [pid for pid in pids if pid in made.stopped])
     monkeypatch.setattr(processes, "kill", made.killed.extend)
+    monkeypatch.setattr(processes, "ssh_servers", lambda: made.ssh)
     return made
 
 
@@ -109,6 +110,13 @@ class TestWatch:
         for _ in range(4):
             made.look()
         assert machine.killed == []
+
+    def test_an_ssh_server_that_was_stopped_goes_on(self, watch, machine, capsys):
+        made = watch(web_0=[WELL] * 9)
+        machine.ssh = machine.stopped = [4]
+        for _ in range(9):
+            made.look()
+        assert capsys.readouterr().out.count("the SSH server: was stopped, and goes on: 4") == 1
 
     def test_what_does_not_run_is_left_to_the_service_manager(self, watch, machine):
         made = watch(web_0=[])

@@ -191,6 +191,27 @@ class TestConnect:
         assert client.summary == "5 engines on 3 nodes for me"
         assert cluster.problems == ["node002: 1 of 2 engines did not register; see `clusterctl logs lab node002`"]
 
+    def test_a_part_that_is_deaf_and_a_task_that_failed_are_problems(self, tmp_path):
+        for changes, problem in (
+            ({"trouble": ["hub is deaf"]}, "controller: the hub is deaf; see `clusterctl logs lab master`"),
+            ({"task": "engine 0 has not answered"}, "engine 0 has not answered"),
+        ):
+            cluster = lab(tmp_path, Controller(range(6), **changes), notes=IDS)
+            plugin().clusterctl_connect(cluster)
+            assert cluster.problems == [problem]
+
+    def test_that_all_engines_are_at_work_is_none(self, tmp_path):
+        cluster = lab(tmp_path, Controller(range(6), task="busy"), notes=IDS)
+        plugin().clusterctl_connect(cluster)
+        assert cluster.problems == []
+
+    def test_the_url_of_a_notebook_whose_port_somebody_else_has_is_not_given(self, tmp_path):
+        notebook = {"port": 80, "token": "t", "late": True, "foreign": True}
+        cluster = lab(tmp_path, Controller(range(6), notebook=notebook), notes=IDS)
+        (client,) = plugin().clusterctl_connect(cluster)
+        assert client.name == "client"
+        assert "another program listens on the notebook's port" in cluster.problems[0]
+
     def test_or_once_time_is_up(self, tmp_path):
         cluster = lab(tmp_path, Controller([0]), notes={"engine_ids": {"master": [0, 2]}}, nodes=1)
         (client,) = plugin(engine_timeout=0.1).clusterctl_connect(cluster)

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 _PROC = Path("/proc")
+_LOCAL_SERVER = b"clusterctl.providers.local.server"
 _TICKS_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -52,6 +53,22 @@ def wake(pids: list[int]) -> list[int]:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGCONT)
     return stopped
+
+
+def ssh_servers() -> list[int]:
+    """Return the processes that let others log in to this node: sshd, or a local node's server of this user."""
+    found = []
+    for folder in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
+            if name.startswith("sshd") or (name.startswith("python") and _is_local_server(folder)):
+                found.append(int(folder.name))
+    return found
+
+
+def _is_local_server(folder: Path) -> bool:
+    words = (folder / "cmdline").read_bytes().split(b"\0")
+    return _LOCAL_SERVER in words and folder.stat().st_uid == os.getuid()
 
 
 def kill(pids: list[int]) -> None:
