@@ -47,7 +47,7 @@ async def _keep_forwards_up(folder: Path, description: str, ready: _ReadyPipe, *
     forwards = process.read_forwards(folder)
     deadline = Deadline.after(process.READY_TIMEOUT_S)
     tries = 0
-    while process.read_or_empty(folder / process.TUNNEL_FILE) == description:
+    while process.is_wanted(folder, description):
         try:
             async with AsyncExitStack() as opened:
                 connection = await _connect_to_target(target, opened)
@@ -135,7 +135,7 @@ async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientCon
 
 async def _beat(folder: Path, description: str, ready: _ReadyPipe, *, patient: bool) -> None:
     """Show that this process works, and look after the one that minds it. End when the tunnel's file differs."""
-    while process.read_or_empty(folder / process.TUNNEL_FILE) == description:
+    while process.is_wanted(folder, description):
         holders.beat(folder)
         if ready.is_sent or patient:
             process.ensure_minder(folder)

@@ -42,6 +42,8 @@ class Minder:
         if alive and self._silent < _SILENT_LOOKS:
             return True
         self._silent = 0
+        if not process.can_be_opened(self._folder):
+            return True  # the next `start` writes it anew
         holders.end_holder(forwarder)
         holders.beat(self._folder)
         self._start(self._folder)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.environment.variables import own_process_environment
-from clusterctl.errors import RemoteError, StateError
+from clusterctl.errors import NewerFormatError, RemoteError, StateError
 from clusterctl.files import write_atomically
 from clusterctl.formats import Format
 from clusterctl.laptop.processes import start_apart
@@ -180,11 +180,16 @@ def reopen_tunnel(folder: Path) -> bool:
 
     Raises:
         NewerFormatError: a newer version has opened it.
+        StateError: its description is damaged.
     """
     if not (folder / TUNNEL_FILE).exists():
         return False
-    _read_description(folder)
+    description = _read_description(folder)
     if not is_up(folder):
+        if not description:
+            raise StateError(
+                f"{folder / TUNNEL_FILE} is damaged", remedy=f"`clusterctl start {folder.name}` makes the tunnel anew"
+            )
         stop_process(folder)
         StandbyProcess(folder).become_tunnel()
     return True
@@ -229,6 +234,23 @@ def _goes_through(port: int) -> bool:
         return True  # it waits for the client's first word
     except OSError:
         return False
+
+
+def is_wanted(folder: Path, description: str) -> bool:
+    """Return whether a running tunnel with this description is still wanted. A file that was damaged says nothing."""
+    try:
+        if read_or_empty(folder / TUNNEL_FILE) == description:
+            return True
+        return (folder / TUNNEL_FILE).exists() and not _read_description(folder)
+    except NewerFormatError:
+        return False  # its own tunnel is on its way
+
+
+def can_be_opened(folder: Path) -> bool:
+    """Return whether there is a description of the tunnel that this version can read."""
+    with contextlib.suppress(NewerFormatError):
+        return bool(_read_description(folder))
+    return False
 
 
 def read_forwards(folder: Path) -> list[Forward]:

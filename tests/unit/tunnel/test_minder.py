@@ -17,7 +17,7 @@ def tunnel(tmp_path, monkeypatch):
     class Tunnel:
         def __init__(self):
             self.alive, self.now, self.started, self.ended = True, 1000.0, [], []
-            (tmp_path / process.TUNNEL_FILE).touch()
+            (tmp_path / process.TUNNEL_FILE).write_text('{"format": 1, "forwards": []}')
             self.minder = Minder(tmp_path, self.started.append)
 
         def beat(self):
@@ -65,6 +65,12 @@ def test_a_computer_that_slept_for_hours_is_no_frozen_process(tunnel):
 
 def test_one_of_an_older_version_never_beats_and_is_left_alone(tunnel):
     assert tunnel.look(20, beats=False) == 0
+
+
+def test_one_whose_description_is_damaged_waits_for_the_next_start(tunnel, tmp_path):
+    (tmp_path / process.TUNNEL_FILE).write_text("{")
+    tunnel.alive = False
+    assert tunnel.look(3, beats=False) == 0
 
 
 def test_where_no_tunnel_is_wanted_any_more_it_ends(tunnel, tmp_path):
