@@ -35,6 +35,7 @@ def program_values(node: Node) -> dict[str, object]:
     """Return what the watch, and whoever probes by hand, must know of a node."""
     folder = node.layout.state / "services"
     values: dict[str, object] = {"probes": probes_folder(node), "told": folder / "restarts.json"}
+    values["beat"] = folder / "watch.beat"
     values["log"] = node.layout.logs / f"{NAME}-0.log"
     if Facet.INIT in node.facets:
         return values

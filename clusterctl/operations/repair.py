@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.node import services
+from clusterctl.model import PartHealth, ServiceHealth
+from clusterctl.node import services, watch
 from clusterctl.operations.status import look_at_services
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
-    from clusterctl.model import ServiceHealth
     from clusterctl.operations.context import RunContext
 
 
@@ -22,15 +22,18 @@ def find_healthy(context: RunContext, cluster: Cluster) -> bool:
     rows, found = look_at_services(context, cluster)
     if all(row.healthy for row in rows):
         return True
+    failed = []
     if any(each.trouble for each in found.services):
         _, again = look_at_services(context, cluster)
-        _restart(cluster, [each for each in again.services if each.trouble])
+        failed = [each for each in again.services if each.trouble]
+    if found.services and not (found.watched or found.manager):
+        failed.append(ServiceHealth(watch.NAME, 0, (PartHealth("it", "does not work"),)))
+    if failed:
+        _restart(cluster, failed)
     return False
 
 
 def _restart(cluster: Cluster, failed: list[ServiceHealth]) -> None:
-    if not failed:
-        return
     for each in failed:
         cluster.say(f"Restarting the {each.service} on {cluster.master.alias}: {each.trouble}")
     script = services.restart(cluster.master, [services.instance(each.service, each.number) for each in failed])

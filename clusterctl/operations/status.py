@@ -153,7 +153,7 @@ def _service_rows(found: NodeHealth) -> list[StatusRow]:
         return [StatusRow(MASTER, "services", f"the service manager {found.manager}", healthy=False)]
     rows = [_service_row(each) for each in found.services]
     if found.services and not found.watched:
-        rows.append(StatusRow(MASTER, "watch", "does not run: what fails is not restarted", healthy=False))
+        rows.append(StatusRow(MASTER, "watch", "does not work: what fails is not restarted", healthy=False))
     return rows
 
 

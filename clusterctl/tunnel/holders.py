@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from typing import TYPE_CHECKING
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, utc_now
 from clusterctl.laptop import locks
 from clusterctl.laptop.processes import end_process, kill_process
 
@@ -67,7 +66,7 @@ def last_beat(folder: Path) -> float | None:
 def is_deaf(folder: Path) -> bool:
     """Return whether the forwarding process is frozen: it has not beaten for a while."""
     beaten = last_beat(folder)
-    return beaten is not None and time.time() - beaten > _DEAF_S
+    return beaten is not None and utc_now().timestamp() - beaten > _DEAF_S
 
 
 def end_holder(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 from .watching.managers import find_manager
 from .watching.probing import Probed, load_probes
 
+_FROZEN_S = 60.0
+
 
 def main(values: dict[str, Any]) -> None:
-    """Probe: `probes`, `told`, `socket` and `login` are as for the watch."""
+    """Probe: `probes`, `told`, `beat`, `socket` and `login` are as for the watch."""
     try:
         states = find_manager(values).states()
     except OSError as exc:
@@ -24,7 +27,7 @@ def main(values: dict[str, Any]) -> None:
     told = _read(Path(values["told"]))
     for each in found:
         each["restarts"] = told.get(f"{each['service']}-{each['number']}", {})
-    print(json.dumps({"manager": "", "services": found, "watched": _watched(states)}))
+    print(json.dumps({"manager": "", "services": found, "watched": _is_watched(states, Path(values["beat"]))}))
 
 
 def _look_at(probed: Probed, state: dict[str, Any]) -> dict[str, Any]:
@@ -37,9 +40,14 @@ def _look_at(probed: Probed, state: dict[str, Any]) -> dict[str, Any]:
     return {"service": probed.service, "number": probed.number, "detail": state.get("detail", ""), **found}
 
 
-def _watched(states: dict[str, dict[str, Any]]) -> bool:
-    """Return whether the watch runs."""
-    return any(name.rpartition("-")[0] == "watch" and state["pid"] for name, state in states.items())
+def _is_watched(states: dict[str, dict[str, Any]], beat: Path) -> bool:
+    """Return whether the watch runs, and has looked not long ago; or has just begun."""
+    if not states.get("watch-0", {}).get("pid"):
+        return False
+    try:
+        return time.time() - beat.stat().st_mtime < _FROZEN_S
+    except OSError:
+        return True
 
 
 def _read(path: Path) -> dict[str, Any]:

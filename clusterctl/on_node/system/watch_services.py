@@ -33,6 +33,7 @@ class Watch:
     def __init__(self, values: dict[str, Any], manager: Manager) -> None:
         self._folder = Path(values["probes"])
         self._told = Path(values["told"])
+        self._beat = Path(values["beat"])
         self._manager = manager
         self._probes: list[Probed] = []
         self._seen: object = None
@@ -47,6 +48,7 @@ class Watch:
             OSError: the service manager does not answer.
         """
         self._load()
+        self._beat.touch()
         self._looks += 1
         if self._looks % _SSH_EVERY == 0:
             self._wake("the SSH server", processes.ssh_servers())
@@ -102,9 +104,10 @@ def _write_to(log: Path) -> None:
 
 
 def main(values: dict[str, Any]) -> None:
-    """Watch for ever: `probes` is the folder of the probes, `told` the file of what was restarted, `log` of all else.
+    """Watch for ever: `probes` is the folder of the probes.
 
-    `socket` and `login` are supervisord's, and `start` its command; without them systemd is asked.
+    `told` is the file of what was restarted, `beat` one that is touched at each look, `log` that of all else. `socket`
+    and `login` are supervisord's, and `start` its command; without them systemd is asked.
     """
     os.umask(0o077)
     _write_to(Path(values["log"]))

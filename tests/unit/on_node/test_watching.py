@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xmlrpc.client
 from pathlib import PurePosixPath
 from types import SimpleNamespace
@@ -88,7 +89,7 @@ class TestWatch:
 
         def watch(**found):
             finds.update({name.replace("_", "-"): list(each) for name, each in found.items()})
-            values = {"probes": tmp_path / "probes", "told": tmp_path / "told.json"}
+            values = {"probes": tmp_path / "probes", "told": tmp_path / "told.json", "beat": tmp_path / "beat"}
             made = watch_services.Watch(values, Manager(**dict.fromkeys(found, 7)))
             probes = [probing.Probed(name.partition("-")[0], 0, lambda pid: WELL) for name in finds]
             monkeypatch.setattr(watch_services, "load_probes", lambda folder: probes)
@@ -169,7 +170,7 @@ class TestAskServices:
     def ask(self, monkeypatch, capsys, tmp_path, manager, *probes):
         monkeypatch.setattr(ask_services, "find_manager", lambda values: manager)
         monkeypatch.setattr(ask_services, "load_probes", lambda folder: probes)
-        ask_services.main({"probes": "/x", "told": tmp_path / "told.json"})
+        ask_services.main({"probes": "/x", "told": tmp_path / "told.json", "beat": tmp_path / "beat"})
         return json.loads(capsys.readouterr().out)
 
     def test_it_says_what_each_probe_found_and_what_was_restarted(self, monkeypatch, capsys, tmp_path):
@@ -180,6 +181,12 @@ class TestAskServices:
         web, gone = said["services"]
         assert (web["parts"], web["restarts"]["count"]) == (WELL["parts"], 2)
         assert gone["parts"] == [{"part": "gone", "pid": 0, "trouble": "does not run"}]
+
+    def test_a_watch_that_is_frozen_watches_nothing(self, monkeypatch, capsys, tmp_path):
+        (tmp_path / "beat").touch()
+        assert self.ask(monkeypatch, capsys, tmp_path, Manager(watch_0=8))["watched"]
+        os.utime(tmp_path / "beat", (0, 0))
+        assert not self.ask(monkeypatch, capsys, tmp_path, Manager(watch_0=8))["watched"]
 
     def test_a_service_manager_that_is_deaf_is_said(self, monkeypatch, capsys, tmp_path):
         class Deaf(Manager):

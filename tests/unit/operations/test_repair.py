@@ -55,6 +55,11 @@ class TestStart:
         assert "web:web-0" in next(ran.text for ran in lab.connector.ran if ran.name == RESTART)
         assert "Restarting the web on master: part 1 is deaf" in lab.said
 
+    def test_a_watch_that_does_not_work_is_restarted(self, lab, cluster):
+        start_cluster(cluster(found("", watched=False)))
+        assert names(lab) == [PROBE, RESTART]
+        assert "watch:watch-0" in next(ran.text for ran in lab.connector.ran if ran.name == RESTART)
+
     def test_a_restart_that_fails_is_no_end(self, lab, cluster):
         context = cluster(found("is deaf"))
         lab.connector.answers[RESTART] = RemoteError("no", remedy="none")
@@ -75,7 +80,7 @@ class TestStatus:
 
     def test_services_that_nobody_watches_are_not_well(self, cluster):
         rows = self.rows(cluster(found("", watched=False)))
-        assert rows[1] == ("watch", "does not run: what fails is not restarted", False)
+        assert rows[1] == ("watch", "does not work: what fails is not restarted", False)
 
     def test_a_service_manager_that_is_deaf_is_not_well(self, cluster):
         assert self.rows(cluster(found(manager="timed out"))) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 
 import pytest
 
@@ -92,7 +93,8 @@ class TestHolders:
         assert not holders.is_deaf(tmp_path)
         holders.beat(tmp_path)
         beaten = holders.last_beat(tmp_path)
-        monkeypatch.setattr(holders.time, "time", lambda: beaten + age_s)
+        now = datetime.fromtimestamp(beaten + age_s, tz=timezone.utc)
+        monkeypatch.setattr(holders, "utc_now", lambda: now)
         assert holders.is_deaf(tmp_path) is deaf
 
     def test_one_that_does_not_end_when_it_is_told_to_is_killed(self, tmp_path, monkeypatch):
