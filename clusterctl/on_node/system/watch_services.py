@@ -40,6 +40,8 @@ class Watch:
         self._judges: dict[str, Judge] = {}
         self._restarts: dict[str, dict[str, Any]] = {}
         self._looks = 0
+        self.known: dict[int, str] = {}
+        """The processes of the services, and when each began."""
 
     def look(self) -> None:
         """Probe all services once, side by side, and end those that must start anew.
@@ -53,6 +55,7 @@ class Watch:
         if self._looks % _SSH_EVERY == 0:
             self._wake("the SSH server", processes.ssh_servers())
         states = self._manager.states()
+        self.known = {state["pid"]: processes.started(state["pid"]) for state in states.values() if state["pid"]}
         self._manager.revive()
         running = [(probed, pid) for probed in self._probes if (pid := states.get(probed.name, {}).get("pid", 0))]
         looks = [threading.Thread(target=self._look_at, args=each, daemon=True) for each in running]
@@ -123,5 +126,5 @@ def main(values: dict[str, Any]) -> None:
             deaf += 1
             print(f"the service manager does not answer: {exc}", flush=True)
         if values.get("start") and (os.getppid() != parent or deaf > 1):
-            sys.exit(succeed(values, parent))
+            sys.exit(succeed(values, parent, watch.known))
         threading.Event().wait(max(0.5, _EVERY_S - (time.monotonic() - began)))

@@ -238,7 +238,6 @@ class TestSuccession:
             began = []
             monkeypatch.setattr(succession.os, "getppid", lambda: now)
             monkeypatch.setattr(succession.os, "getpid", lambda: 31)
-            monkeypatch.setattr(succession, "_started_by", lambda socket: [20, 30])
             done = SimpleNamespace(returncode=0)
             monkeypatch.setattr(succession.subprocess, "run", lambda words, **_: began.append(words) or done)
             return began
@@ -246,22 +245,23 @@ class TestSuccession:
         return parent
 
     VALUES = {"socket": "/x", "start": ["supervisord"]}
+    KNOWN = {20: "birth of 20", 30: "birth of 30", 31: "birth of 31", 40: "birth of another one"}
 
     def test_one_that_is_stopped_goes_on(self, parent, machine):
         began = parent(10)
         machine.stopped = [10]
-        succession.succeed(self.VALUES, 10)
+        succession.succeed(self.VALUES, 10, self.KNOWN)
         assert (began, machine.killed) == ([], [])
 
     def test_one_that_is_deaf_ends_first_and_its_services_with_it_but_not_the_watch(self, parent, machine):
         began = parent(10)
-        succession.succeed(self.VALUES, 10)
+        succession.succeed(self.VALUES, 10, self.KNOWN)
         assert machine.killed == [10, 20, 21, 30]
         assert began == [["supervisord"]]
 
     def test_of_one_that_is_gone_only_the_services_are_left(self, parent, machine):
         began = parent(1)
-        succession.succeed(self.VALUES, 10)
+        succession.succeed(self.VALUES, 10, self.KNOWN)
         assert machine.killed == [20, 21, 30]
         assert began == [["supervisord"]]
 
@@ -269,7 +269,7 @@ class TestSuccession:
 class TestHttp:
     @pytest.fixture
     def server(self, machine, monkeypatch):
-        def server(*, listening=(7,), status=200, error=None):
+        def server(*, listening=(7,), users=(1000,), status=200, error=None):
             class Connection:
                 def __init__(self, *_, **__):
                     pass
@@ -285,6 +285,8 @@ class TestHttp:
                     pass
 
             monkeypatch.setattr(processes, "listeners", lambda port: set(listening))
+            monkeypatch.setattr(processes, "listening_users", lambda port: set(users))
+            monkeypatch.setattr(processes, "owner", lambda pid: 1000)
             monkeypatch.setattr(probe_http.http.client, "HTTPConnection", Connection)
             found = probe_http.main({"part": "page", "port": 80, "path": "/"})(7)
             return found["parts"][0]["trouble"]
@@ -300,6 +302,11 @@ class TestHttp:
 
     def test_anybody_else_on_its_port_is_trouble_whatever_he_says(self, server):
         assert server(listening=(66,)) == "is not what listens on its port 80: process 66 does"
+
+    def test_where_processes_are_hidden_the_user_tells(self, server):
+        assert server(listening=()) == ""
+        said = "is not what listens on its port 80: a process of user 66 does"
+        assert server(listening=(), users=(66,)) == server(users=(66, 1000)) == said
 
     def test_one_that_hangs_or_fails(self, server):
         assert server(error=TimeoutError("timed out")) == "does not answer on port 80 (timed out)"

@@ -78,9 +78,22 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def owner(pid: int) -> int:
+    """Return the user of a process; -1 if there is none."""
+    try:
+        return (_PROC / str(pid)).stat().st_uid
+    except OSError:
+        return -1
+
+
+def listening_users(port: int) -> set[int]:
+    """Return the users whose processes listen on a TCP port."""
+    return {uid for _, uid in _listening(port)}
+
+
 def listeners(port: int) -> set[int]:
-    """Return the processes that listen on a TCP port, as far as this user may see them."""
-    wanted = _listening_inodes(port)
+    """Return the processes that listen on a TCP port. A container's root may see none of other users'."""
+    wanted = {socket for socket, _ in _listening(port)}
     found = set()
     for folder in _PROC.glob("[0-9]*/fd"):
         with contextlib.suppress(OSError):
@@ -97,12 +110,13 @@ def _target(link: Path) -> str:
         return ""
 
 
-def _listening_inodes(port: int) -> set[str]:
+def _listening(port: int) -> set[tuple[str, int]]:
+    """Return the sockets that listen on a TCP port, each with its user."""
     found = set()
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
                 words = line.split()
                 if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{words[9]}]")
+                    found.add((f"socket:[{words[9]}]", int(words[7])))
     return found
