@@ -300,31 +300,18 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
-class PartHealth:
-    """What a probe found of one part of a service."""
-
-    part: str
-    trouble: str
-    """Empty where it works."""
-
-
-@dataclass(frozen=True)
 class ServiceHealth:
     """What the probe of one instance of a service found."""
 
     service: str
     number: int
-    parts: tuple[PartHealth, ...]
+    trouble: str
+    """What is wrong, by the names of the parts; empty where all works."""
     facts: Mapping[str, object] = field(default_factory=dict)
     restarts: int = 0
     """How often the node's watch has restarted it."""
     last_restart: str = ""
     """Why it did so the last time."""
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong, part by part; empty where all works."""
-        return "; ".join(f"{each.part} {each.trouble}" for each in self.parts if each.trouble)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.model import PartHealth, ServiceHealth
+from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
 from clusterctl.node.programs import run_program
 
@@ -70,7 +70,7 @@ def _parse_service(said: dict[str, Any]) -> ServiceHealth:
     return ServiceHealth(
         str(said["service"]),
         int(said["number"]),
-        tuple(PartHealth(str(each["part"]), str(each["trouble"])) for each in said["parts"]),
+        str(said["trouble"]),
         dict(said["facts"]),
         int(restarts.get("count", 0)),
         str(restarts.get("why", "")),

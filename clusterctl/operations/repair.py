@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.model import PartHealth, ServiceHealth
+from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
 from clusterctl.operations.status import look_at_services
 
@@ -27,7 +27,7 @@ def find_healthy(context: RunContext, cluster: Cluster) -> bool:
         _, again = look_at_services(context, cluster)
         failed = [each for each in again.services if each.trouble]
     if found.services and not (found.watched or found.manager):
-        failed.append(ServiceHealth(watch.NAME, 0, (PartHealth("it", "does not work"),)))
+        failed.append(ServiceHealth(watch.NAME, 0, "it does not work"))
     if failed:
         _restart(cluster, failed)
     return False

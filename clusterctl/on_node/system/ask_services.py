@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .watching.judging import describe
 from .watching.managers import find_manager
 from .watching.probing import Probed, load_probes
 
@@ -37,7 +38,8 @@ def _look_at(probed: Probed, state: dict[str, Any]) -> dict[str, Any]:
     else:
         trouble = "does not run"
         found = {"parts": [{"part": probed.service, "pid": 0, "trouble": trouble}], "facts": {}}
-    return {"service": probed.service, "number": probed.number, "detail": state.get("detail", ""), **found}
+    trouble = describe([(part["part"], part["trouble"]) for part in found["parts"] if part["trouble"]])
+    return {"service": probed.service, "number": probed.number, "trouble": trouble, **found}
 
 
 def _is_watched(states: dict[str, dict[str, Any]], beat: Path) -> bool:

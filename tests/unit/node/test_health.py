@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.model import Facet, PartHealth, Probe, Service
+from clusterctl.model import Facet, Probe, Service
 from clusterctl.node import health, services, watch
 from clusterctl.testing import fake_node
 
@@ -20,7 +20,7 @@ PROBE = Probe("clusterctl.on_node.system.probe_http", {"part": "page", "port": 8
 FOUND = {
     "service": "web",
     "number": 0,
-    "parts": [{"part": "page", "trouble": "is deaf"}, {"part": "door", "trouble": ""}],
+    "trouble": "page is deaf",
     "facts": {"visits": 3},
     "restarts": {"count": 2, "why": "page is deaf"},
 }
@@ -31,7 +31,6 @@ def test_what_was_found_is_read():
     found = health.parse(f"a line of somebody's profile\n{json.dumps(said)}\n")
     (web,) = found.services
     assert (found.manager, found.watched) == ("", True)
-    assert web.parts == (PartHealth("page", "is deaf"), PartHealth("door", ""))
     assert (web.trouble, web.facts, web.restarts) == ("page is deaf", {"visits": 3}, 2)
 
 
@@ -44,7 +43,7 @@ def test_what_was_found_is_read():
         "{}",
         '{"manager": "", "services": 3}',
         '{"manager": "", "services": [3]}',
-        json.dumps({"manager": "", "services": [{**FOUND, "parts": None}]}),
+        json.dumps({"manager": "", "services": [{"service": "web", "number": 0, "facts": {}}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "number": "x"}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "facts": 3}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "restarts": "x"}]}),

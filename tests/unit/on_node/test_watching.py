@@ -63,6 +63,11 @@ class TestJudge:
         assert not any(self.hear(machine, *[DEAF] * 10))
         assert any(self.hear(machine, *[DEAF] * 12))
 
+    def test_of_many_parts_with_the_same_trouble_the_first_are_named(self):
+        bad = [("a", "is deaf"), ("x", "is ill"), ("b", "is deaf"), ("c", "is deaf"), ("d", "is deaf")]
+        assert judging.describe(bad) == "a, b and 2 more is deaf; x is ill"
+        assert judging.describe([]) == ""
+
     def test_a_new_process_has_a_clean_sheet(self, machine):
         judge = judging.Judge()
         judge.hear(7, WELL)
@@ -180,7 +185,7 @@ class TestAskServices:
         assert (said["manager"], said["watched"]) == ("", True)
         web, gone = said["services"]
         assert (web["parts"], web["restarts"]["count"]) == (WELL["parts"], 2)
-        assert gone["parts"] == [{"part": "gone", "pid": 0, "trouble": "does not run"}]
+        assert (web["trouble"], gone["trouble"]) == ("", "gone does not run")
 
     def test_a_watch_that_is_frozen_watches_nothing(self, monkeypatch, capsys, tmp_path):
         (tmp_path / "beat").touch()

@@ -16,9 +16,9 @@ PROBE, RESTART = "services: probe", "services: restart"
 
 
 def found(*troubles, watched=True, manager="", restarts=0):
-    parts = [{"part": f"part {number}", "trouble": trouble} for number, trouble in enumerate(troubles)]
+    trouble = "; ".join(f"part {number} {trouble}" for number, trouble in enumerate(troubles) if trouble)
     told = {"count": restarts, "why": "x"} if restarts else {}
-    service = {"service": "web", "number": 0, "parts": parts, "facts": {}, "restarts": told}
+    service = {"service": "web", "number": 0, "trouble": trouble, "facts": {}, "restarts": told}
     return json.dumps({"manager": manager, "services": [service] if troubles else [], "watched": watched})
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
-from clusterctl.model import PartHealth, ServiceHealth
+from clusterctl.model import ServiceHealth
 from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster, fake_node
@@ -312,13 +312,13 @@ class TestStatus:
 
     def test_a_row_a_node_from_what_the_controllers_probe_found(self, tmp_path):
         cluster = lab(tmp_path, Controller(), notes=IDS)
-        found = ServiceHealth("controller", 0, (), {"engines": {"0": "a", "1": "b", "2": "c"}})
+        found = ServiceHealth("controller", 0, "", {"engines": {"0": "a", "1": "b", "2": "c"}})
         assert self.rows(cluster, found) == [*self.ROWS]
         assert cluster.ran == []
 
     @pytest.mark.parametrize("said", [None, 3, ["0"]])
     def test_a_controller_that_is_silent_knows_no_engines(self, tmp_path, said):
-        found = ServiceHealth("controller", 0, (PartHealth("hub", "does not answer"),), {"engines": said})
+        found = ServiceHealth("controller", 0, "hub does not answer", {"engines": said})
         rows = self.rows(lab(tmp_path, Controller([0, 1]), notes=IDS), found)
         assert [row[2] for row in rows] == ["0 of 2", "0 of 2", "0 of 2"]
 

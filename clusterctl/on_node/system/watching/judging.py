@@ -13,8 +13,21 @@ _BUSY_FAILURES = 20
 """In a row, of one that works hard: a queue of a million tasks is no fault."""
 _BUSY = 0.3
 """The share of a core that is hard work."""
+_NAMED = 2
 _YOUNG_S = 30.0
 """How long an instance may need until its first good probe."""
+
+
+def describe(bad: list[tuple[str, str]]) -> str:
+    """Return which parts have which trouble; of many that have the same, the first ones."""
+    names: dict[str, list[str]] = {}
+    for part, trouble in bad:
+        names.setdefault(trouble, []).append(part)
+    said = []
+    for trouble, parts in names.items():
+        more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+        said.append(f"{', '.join(parts[:_NAMED])}{more} {trouble}")
+    return "; ".join(said)
 
 
 class Judge:
@@ -46,7 +59,7 @@ class Judge:
         if self._failures < (_BUSY_FAILURES if busy else _FAILURES):
             return ""
         self._failures = 0
-        return "; ".join(f"{part['part']} {part['trouble']}" for part in bad)
+        return describe([(part["part"], part["trouble"]) for part in bad])
 
     def _is_busy(self, pids: list[int], now: float) -> bool:
         used = processes.cpu_s(pids)
