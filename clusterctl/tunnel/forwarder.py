@@ -54,6 +54,7 @@ async def _keep_forwards_up(folder: Path, description: str, ready: _ReadyPipe, *
                 for forward in forwards:
                     await connection.forward_local_port("127.0.0.1", forward.local_port, forward.host, forward.port)
                 tries = 0
+                process.ensure_minder(folder)
                 ready.send_word("ready")
                 await connection.wait_closed()
         except (OSError, asyncssh.Error) as exc:

@@ -209,8 +209,10 @@ def stop_process(folder: Path) -> None:
             holders.end_holder(place)
         if not any(map(holders.owner, places)):
             break
-    for place in (*places, folder / holders.BEAT_FILE):
-        place.unlink(missing_ok=True)
+    for place in places:
+        if place.exists():
+            holders.release(place)
+    (folder / holders.BEAT_FILE).unlink(missing_ok=True)
 
 
 def is_up(folder: Path) -> bool:

@@ -95,7 +95,7 @@ def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts
         for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
             console.run(f"pending = {view}.apply_async(time.sleep, 2)")
             os.kill(parts()["task scheduler"], signal.SIGKILL)
-            assert "ConnectionLostError" in console.value("repr(pending.exception(timeout=60))")
+            assert "ConnectionLostError" in console.value("str(pending.exception(timeout=60))")
             poll(tries, "engines answer again")
 
 

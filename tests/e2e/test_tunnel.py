@@ -84,6 +84,7 @@ def test_a_tunnel_that_is_killed_or_frozen_is_made_anew_by_itself(far, poll, num
     with far.console() as console:
         console.run(ASK.partition("print")[0])
         pid = tunnel_pid(far)
+        poll(lambda: holders.owner(far.folder("mycluster") / "tunnel.minder"), "the tunnel is minded")
         os.kill(pid, number)
         place = far.folder("mycluster")
         poll(

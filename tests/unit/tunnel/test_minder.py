@@ -88,6 +88,28 @@ class TestHolders:
             assert holders.owner(path) == os.getpid()
         assert holders.owner(path) is None
 
+    def test_one_that_was_deleted_before_it_was_locked_is_nobodys(self, tmp_path, monkeypatch):
+        path, locked = tmp_path / "x", []
+        own = holders.locks.try_lock
+
+        def try_lock(file):
+            if not locked:
+                path.unlink()
+            locked.append(file)
+            return own(file)
+
+        monkeypatch.setattr(holders.locks, "try_lock", try_lock)
+        with holders.hold(path) as mine:
+            assert (mine, len(locked), path.exists()) == (True, 2, True)
+
+    def test_one_that_is_held_is_not_deleted(self, tmp_path):
+        path = tmp_path / "x"
+        with holders.hold(path):
+            holders.release(path)
+            assert path.exists()
+        holders.release(path)
+        assert not path.exists()
+
     @pytest.mark.parametrize(("age_s", "deaf"), [(0, False), (15, False), (60, True), (-600, False)])
     def test_one_that_has_not_beaten_for_long_is_deaf(self, tmp_path, monkeypatch, age_s, deaf):
         assert not holders.is_deaf(tmp_path)
