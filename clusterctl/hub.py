@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Node
+    from clusterctl.model import Node, ServiceHealth
 
+BUSY = "busy"
+"""What is said of a task that found no idle engine."""
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
 _SLICE_S = 10.0
 """The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
@@ -36,7 +38,12 @@ class HubAnswer:
     client: Mapping[str, Any] = field(default_factory=dict)
     """The content of the connection file for clients, as seen from the master."""
     notebook: Mapping[str, Any] = field(default_factory=dict)
-    """The port and token of the notebook; empty where none is set up."""
+    """The port and token of the notebook; empty where none is set up. ``late``: it does not answer; ``foreign``:
+    another program has its port."""
+    trouble: Sequence[str] = ()
+    """The parts of the controller that do not answer; only where engines were waited for."""
+    task: str = ""
+    """What went wrong with a task that was run on an idle engine; BUSY where no engine is idle."""
 
 
 def profile(node: Node) -> PurePosixPath:
@@ -132,7 +139,8 @@ def wait(
         over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
-        if answer.notebook.get("late") or not answer.answered:
+        waits_for_notebook = answer.notebook.get("late") and not answer.notebook.get("foreign")
+        if waits_for_notebook or not answer.answered:
             late.add(cluster.master.alias)
         if over or all(_gave_up(cluster, alias) for alias in late):
             break
@@ -166,7 +174,20 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
         )
     except RemoteError:
         return True
-    return any(state.detail.startswith("fatal") for state in services.parse_status(output))
+    # One that ends each time it has started is in one of both: the watch lets it try again, without an end.
+    return any(state.detail.startswith(("fatal", "backoff")) for state in services.parse_status(output))
+
+
+def registered(found: Sequence[ServiceHealth]) -> set[int] | None:
+    """Return the ids of the engines that the controller knows, by what its probe found; None where it has no probe.
+
+    One that does not answer knows none.
+    """
+    controller = next((each for each in found if each.service == "controller"), None)
+    if controller is None:
+        return None
+    engines = controller.facts.get("engines")
+    return {int(number) for number in engines} if isinstance(engines, dict) else set()
 
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:

@@ -36,6 +36,12 @@ if sys.platform == "win32":
         with suppress(OSError):
             os.kill(pid, signal.SIGTERM)
 
+    kill_process = end_process
+    """On this system nothing is asked first."""
+
+    def forget_children() -> None:
+        """Let go of child processes that have ended. On this system nothing is left of them."""
+
     def on_end(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
         """Call `act` in an event loop when the process is told to end. This system ends it at once instead."""
         del loop, act
@@ -106,6 +112,17 @@ else:
         """Tell a process to end. One that has ended already is fine."""
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+
+    def forget_children() -> None:
+        """Let go of child processes that have ended, for a process that waits for none of them."""
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+
+    def kill_process(pid: int) -> None:
+        """End a process at once. One that has ended already is fine."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     def on_end(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
         """Call `act` in an event loop when the process is told to end."""

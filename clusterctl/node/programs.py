@@ -83,7 +83,9 @@ def _pack(module: str | Path) -> str:
     """The part of a program that its values do not change: the carrier and what it carries."""
     folder, name = _place(module)
     sources = dict(sorted(_sources(folder, name).items()))
-    text = f"{_source(*_place(_CARRIER))}\nprogram = load({sources!r}, {name!r})\n"
+    text = (
+        f"{_source(*_place(_CARRIER))}\nprogram = load({sources!r}, {name!r}, globals().get('CARRIED_AS', PACKAGE))\n"
+    )
     packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
     return "\n".join(packed[start : start + _WIDTH] for start in range(0, len(packed), _WIDTH))
 

@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from clusterctl.model import Facet, ServiceState
-from clusterctl.node import supervisord, systemd
+from clusterctl.node import supervisord, systemd, watch
 from clusterctl.node.render import render
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ def manager_runs(node: Node) -> str:
 
 
 def ensure(node: Node, services: Sequence[Service]) -> str:
-    """Return a script that makes these services run as described. It restarts only changed services."""
+    """Return a script that makes these services run as described, and watched. It restarts only changed services."""
     manager = _service_manager(node)
+    probes = watch.probe_files(services)
+    services = [*services, watch.service(node)]
     return render(
         manager.ENSURE,
         node=node,
@@ -43,6 +45,8 @@ def ensure(node: Node, services: Sequence[Service]) -> str:
         folder=node.layout.state / "services",
         manager_runs=manager_runs(node),
         services=services,
+        probes=probes,
+        watch=watch.program(node),
         programs={service.name: manager.service_definition(node, service) for service in services},
         **manager.ensure_values(node, services),
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ENSURE = "supervisord_ensure.sh.j2"
 CONTROL = "supervisord_control.sh.j2"
-_LOGIN = "clusterctl"
+LOGIN = "clusterctl"
 """Name and password of supervisord's socket. No secret: the mode of the socket is what keeps others out."""
 _UPDATE = "clusterctl.on_node.system.update_supervisord"
 
@@ -47,10 +47,10 @@ def ensure_values(node: Node, services: Sequence[Service]) -> dict[str, object]:
     """Return what its script needs besides: the piece that tells a supervisord which runs what has changed."""
     values = {
         "socket": node.layout.run / "s.sock",
-        "login": _LOGIN,
+        "login": LOGIN,
         "services": [service.name for service in services],
     }
-    return {"update": run_program(node.layout.env / "bin" / "python", _UPDATE, values), "login": _LOGIN}
+    return {"update": run_program(node.layout.env / "bin" / "python", _UPDATE, values), "login": LOGIN}
 
 
 def manager_name(name: str) -> str:

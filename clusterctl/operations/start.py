@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.errors import ClusterctlError, ProviderError
+from clusterctl.errors import ProviderError
 from clusterctl.formats import Format
 from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
+from clusterctl.operations import repair
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
@@ -192,7 +193,7 @@ def _let_join(
     cluster.set_nodes(nodes)
     aliases = [node.alias for node in nodes if members.get(node.alias) != (node.id, plan.digest)]
     # Members of a master that is gone must join the new one. A join may also repair an unhealthy member.
-    if MASTER in aliases or (not aliases and not _is_healthy(context, cluster)):
+    if MASTER in aliases or (not aliases and not repair.find_healthy(context, cluster)):
         aliases = [node.alias for node in nodes]
     _run_leave_for_replaced(context, cluster, members, aliases)
     if aliases:
@@ -258,19 +259,6 @@ def _announce_start(context: RunContext, plan: Plan, before: Sequence[Node]) -> 
         context.report.say(
             f"Starting {plural(len(missing), 'node')} of {context.name} ({plan.provider}): {_shorten_list(missing)}"
         )
-
-
-def _is_healthy(context: RunContext, cluster: Cluster) -> bool:
-    """Return whether every plugin reports its service healthy on every node."""
-    try:
-        for name in context.plugin_host.plugins_with("clusterctl_status"):
-            if not all(
-                row.healthy for row in context.plugin_host.call_hook(name, "clusterctl_status", cluster=cluster) or ()
-            ):
-                return False
-    except ClusterctlError:
-        return False
-    return True
 
 
 def _run_leave_for_replaced(

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
+from clusterctl.node import health
 from clusterctl.providers.base import Priced
+from clusterctl.text import plural
 from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clusterctl.cluster import Cluster
+    from clusterctl.model import ServiceHealth
+    from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending
     from clusterctl.tunnel.publish import LocalEndpoint
@@ -93,9 +98,10 @@ class ClusterHealth:
 def query_health(context: RunContext) -> ClusterHealth:
     """Ask for the status, and look whether the tunnel is up."""
     status = query_status(context)
-    forwards = process.read_forwards(context.folder.path)
-    up = "up" if process.is_up(context.folder.path) else "down"
-    return ClusterHealth(status, up if forwards else "not needed")
+    # A description that cannot be read is one all the same: nobody knows that none is needed.
+    needed = (context.folder.path / process.TUNNEL_FILE).exists()
+    up = "up" if process.answers(context.folder.path) else "down"
+    return ClusterHealth(status, up if needed else "not needed")
 
 
 def query_status(context: RunContext) -> ClusterStatus:
@@ -119,23 +125,53 @@ def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None
 
 
 def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
-    rows: list[StatusRow] = []
-    if any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        cluster = context.make_cluster(nodes)
-        try:
-            for name in context.plugin_host.plugins_with("clusterctl_status"):
-                rows += _plugin_rows(context, name, cluster)
-        finally:
-            cluster.close()
+    if not any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
+        return []
+    cluster = context.make_cluster(nodes)
+    try:
+        return look_at_services(context, cluster)[0]
+    finally:
+        cluster.close()
+
+
+def look_at_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
+    """Return the rows of a cluster's services, and what the probes on the master found. One remote command for all."""
+    names = context.plugin_host.plugins_with("clusterctl_status")
+    try:
+        found = health.ask(cluster, cluster.master)
+        rows = _service_rows(found)
+    except ClusterctlError as exc:
+        found = health.NodeHealth(())
+        rows = [StatusRow(MASTER, "services", f"{_UNKNOWN}{exc.message}", healthy=False)]
+    for name in names:
+        rows += _plugin_rows(context, name, cluster, found)
+    return rows, found
+
+
+def _service_rows(found: NodeHealth) -> list[StatusRow]:
+    if found.manager:
+        return [StatusRow(MASTER, "services", f"the service manager {found.manager}", healthy=False)]
+    rows = [_service_row(each) for each in found.services]
+    if found.services and not found.watched:
+        rows.append(StatusRow(MASTER, "watch", "does not work: what fails is not restarted", healthy=False))
     return rows
 
 
-def _plugin_rows(context: RunContext, plugin: str, cluster: object) -> Sequence[StatusRow]:
+def _service_row(found: ServiceHealth) -> StatusRow:
+    value = found.trouble or "answers"
+    if found.restarts:
+        value += f" ({plural(found.restarts, 'restart')}, the last: {found.last_restart})"
+    return StatusRow(MASTER, found.service, value, healthy=not found.trouble)
+
+
+def _plugin_rows(context: RunContext, plugin: str, cluster: Cluster, found: NodeHealth) -> Sequence[StatusRow]:
     try:
-        rows: Sequence[StatusRow] = context.plugin_host.call_hook(plugin, "clusterctl_status", cluster=cluster) or ()
+        rows: Sequence[StatusRow] | None = context.plugin_host.call_hook(
+            plugin, "clusterctl_status", cluster=cluster, services=found.services
+        )
     except ClusterctlError as exc:
         return [StatusRow(MASTER, plugin, f"{_UNKNOWN}{exc.message}", healthy=False)]
-    return rows
+    return rows or ()
 
 
 def list_clusters(contexts: Sequence[RunContext]) -> list[ClusterStatus]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Connection, Node, Plan, Request, StatusRow
+    from clusterctl.model import Connection, Node, Plan, Request, ServiceHealth, StatusRow
     from clusterctl.options import Section
 
 PROJECT = "clusterctl"
@@ -112,9 +112,10 @@ def clusterctl_run(cluster: Cluster) -> None:
 
 
 @hookspec
-def clusterctl_status(cluster: Cluster) -> Sequence[StatusRow]:
-    """Return what you see of your service, a row a node.
+def clusterctl_status(cluster: Cluster, services: Sequence[ServiceHealth]) -> Sequence[StatusRow]:
+    """Return what you see besides the probes of your services: those have rows already.
 
-    When: `clusterctl status` and `list`, in INI order. If it raises: shown as unknown.
+    `services` is what the probes of all services on the master have just found, with their facts.
+    When: `clusterctl status` and `list`, in INI order; `start`, of a cluster that runs. If it raises: shown as unknown.
     """
     raise NotImplementedError

@@ -40,8 +40,11 @@ Answer = Result | str | BaseException
 Answers = Mapping[str, "Answer | Callable[[Ran], Answer | None]"] | Callable[[Ran], "Answer | None"]
 """Answers by name of script or command, or a function.
 
-Names may have wildcards; the first match counts. Without a match the answer is an empty success.
+Names may have wildcards; the first match counts. Without a match the answer is an empty success; of probes, which say
+what they found, it is that nothing is wrong.
 """
+_PROBE = "services: probe"
+_NOTHING_WRONG = '{"manager": "", "services": [], "watched": true}'
 
 
 class FakeRemote:
@@ -150,6 +153,8 @@ class FakeRemote:
         answer = self._find_answer(call)
         if isinstance(answer, BaseException):
             raise answer
+        if call.name == _PROBE and answer == "":
+            answer = _NOTHING_WRONG
         result = Result(0, answer, "") if isinstance(answer, str) else answer
         for line in result.stdout.splitlines() if on_line else ():
             on_line(line)  # type: ignore[misc]  # the loop is empty without it

@@ -20,11 +20,10 @@ import asyncssh
 
 from clusterctl.clock import Deadline
 from clusterctl.identity import endpoints, known_hosts
-from clusterctl.laptop.locks import try_lock
 from clusterctl.laptop.places import agent_address
 from clusterctl.laptop.processes import on_end
 from clusterctl.remote import proxy_command
-from clusterctl.tunnel import process
+from clusterctl.tunnel import holders, process
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -42,24 +41,24 @@ class _ReadyPipe:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # closes it there
 
 
-async def _keep_forwards_up(folder: Path, ready: _ReadyPipe) -> None:
+async def _keep_forwards_up(folder: Path, description: str, ready: _ReadyPipe, *, patient: bool) -> None:
     """Keep the forwards up while the tunnel's file is unchanged."""
-    description = process.read_or_empty(folder / process.TUNNEL_FILE)
     target = process.Target(**json.loads(description)["target"])
     forwards = process.read_forwards(folder)
     deadline = Deadline.after(process.READY_TIMEOUT_S)
     tries = 0
-    while process.read_or_empty(folder / process.TUNNEL_FILE) == description:
+    while process.is_wanted(folder, description):
         try:
             async with AsyncExitStack() as opened:
                 connection = await _connect_to_target(target, opened)
                 for forward in forwards:
                     await connection.forward_local_port("127.0.0.1", forward.local_port, forward.host, forward.port)
                 tries = 0
+                process.ensure_minder(folder)
                 ready.send_word("ready")
                 await connection.wait_closed()
         except (OSError, asyncssh.Error) as exc:
-            if not ready.is_sent and deadline.is_over:
+            if not (ready.is_sent or patient) and deadline.is_over:
                 ready.send_word(str(exc))
                 return
         await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
@@ -129,35 +128,49 @@ async def _log_in(host: str, port: int, **options: Any) -> asyncssh.SSHClientCon
         port,
         config=None,
         compression_algs=None,
-        keepalive_interval=15,
+        keepalive_interval=5,
         keepalive_count_max=3,
         **{"connect_timeout": 10, **options},
     )
 
 
-async def _run_until_signal(folder: Path, ready: _ReadyPipe) -> None:
-    work = asyncio.ensure_future(_keep_forwards_up(folder, ready))
-    on_end(asyncio.get_running_loop(), work.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
+async def _beat(folder: Path, description: str, ready: _ReadyPipe, *, patient: bool) -> None:
+    """Show that this process works, and look after the one that minds it. End when the tunnel's file differs."""
+    while process.is_wanted(folder, description):
+        holders.beat(folder)
+        if ready.is_sent or patient:
+            process.ensure_minder(folder)
+        await asyncio.sleep(holders.BEAT_S)
+
+
+async def _run_until_signal(folder: Path, ready: _ReadyPipe, *, patient: bool) -> None:
+    description = process.read_or_empty(folder / process.TUNNEL_FILE)
+    work = [
+        asyncio.ensure_future(task(folder, description, ready, patient=patient)) for task in (_keep_forwards_up, _beat)
+    ]
+    on_end(asyncio.get_running_loop(), lambda: [task.cancel() for task in work])
+    done, left = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    for task in done:
+        if not task.cancelled():
+            task.result()
 
 
 def main() -> None:
     """Run the tunnel of a folder once stdin gives a word: `python -m clusterctl.tunnel.forwarder FOLDER`."""
     folder, ready = Path(sys.argv[1]), _ReadyPipe()
-    if not os.read(sys.stdin.fileno(), 16):
+    told = os.read(sys.stdin.fileno(), 16)
+    if not told:
         return  # the tunnel is not needed any more
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    with os.fdopen(os.open(folder / process.PID_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+") as pid:
-        # The lock is held until this process ends, however it ends. Without it the number in the file is not valid.
-        if not try_lock(pid):
+    with holders.hold(folder / holders.FORWARDER_FILE) as mine:
+        if not mine:
             ready.send_word("another one is up")
             return
-        pid.truncate(0)
-        pid.write(str(os.getpid()))
-        pid.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_run_until_signal(folder, ready))
+            asyncio.run(_run_until_signal(folder, ready, patient=told == b"stay"))
 
 
 if __name__ == "__main__":

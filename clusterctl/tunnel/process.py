@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sys
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.environment.variables import own_process_environment
-from clusterctl.errors import RemoteError, StateError
+from clusterctl.errors import NewerFormatError, RemoteError, StateError
 from clusterctl.files import write_atomically
 from clusterctl.formats import Format
-from clusterctl.laptop import locks
-from clusterctl.laptop.processes import end_process, start_apart
+from clusterctl.laptop.processes import start_apart
+from clusterctl.tunnel import holders
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
     from pathlib import Path
 
     from clusterctl.model import Node
 
 READY_TIMEOUT_S = 30.0
+_ANSWER_S = 3.0
+_ROUNDS = 5
 TUNNEL_FILE = "tunnel.json"
-PID_FILE = "tunnel.pid"
 _FORMAT = Format("the description of the tunnel", 1)
 
 
@@ -95,8 +98,15 @@ class StandbyProcess:
                 f"the tunnel did not come up: {answer or 'its process ended'}",
                 remedy="see `clusterctl status`; `clusterctl tunnel` tries again",
             )
-        # The process outlives this command; without this line Python warns about a child that still runs.
-        self._process.returncode = 0
+        _leave(self._process)
+
+    def stay(self) -> None:
+        """Make the process open the tunnel, and try again for as long as it takes. Do not wait for it."""
+        told, said = self._pipes()
+        with contextlib.suppress(OSError), told:
+            told.write(b"stay")
+        said.close()
+        _leave(self._process)
 
     def end_unused(self) -> None:
         """End the process, unless it has become the tunnel."""
@@ -111,6 +121,11 @@ class StandbyProcess:
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("it was started with both")
         return self._process.stdin, self._process.stdout
+
+
+def _leave(process: subprocess.Popen[bytes]) -> None:
+    """Let a process outlive this one; without this Python warns about a child that still runs."""
+    process.returncode = 0
 
 
 def open_tunnel(
@@ -143,16 +158,39 @@ def open_tunnel(
     (standby or StandbyProcess(folder)).become_tunnel()
 
 
+def start_patient(folder: Path) -> None:
+    """Start a process that opens the tunnel whenever that may be possible. Do not wait for it."""
+    process = StandbyProcess(folder)
+    process.stay()
+
+
+def ensure_minder(folder: Path) -> None:
+    """Start the process that minds the tunnel, unless it runs."""
+    if holders.owner(folder / holders.MINDER_FILE) is None:
+        command = [sys.executable, "-m", "clusterctl.tunnel.minder", str(folder)]
+        process = start_apart(command, env=own_process_environment(os.environ))
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+        _leave(process)
+
+
 def reopen_tunnel(folder: Path) -> bool:
     """Open the last tunnel again if it is not up. Return False if this cluster never had a tunnel.
 
     Raises:
         NewerFormatError: a newer version has opened it.
+        StateError: its description is damaged.
     """
     if not (folder / TUNNEL_FILE).exists():
         return False
-    _read_description(folder)
+    description = _read_description(folder)
     if not is_up(folder):
+        if not description:
+            raise StateError(
+                f"{folder / TUNNEL_FILE} is damaged", remedy=f"`clusterctl start {folder.name}` makes the tunnel anew"
+            )
+        stop_process(folder)
         StandbyProcess(folder).become_tunnel()
     return True
 
@@ -165,16 +203,56 @@ def close_tunnel(folder: Path) -> None:
 
 def stop_process(folder: Path) -> None:
     """End the tunnel's process, but keep its file, so that it can be opened again. No tunnel is success."""
-    pid = _owner_pid(folder)
-    if pid:
-        end_process(pid)
-        _wait_for_release(folder)
-    (folder / PID_FILE).unlink(missing_ok=True)
+    places = [folder / name for name in (holders.MINDER_FILE, holders.FORWARDER_FILE)]
+    for _ in range(_ROUNDS):  # each starts the other anew while it lives
+        for place in places:
+            holders.end_holder(place)
+        if not any(map(holders.owner, places)):
+            break
+    for place in places:
+        if place.exists():
+            holders.release(place)
+    (folder / holders.BEAT_FILE).unlink(missing_ok=True)
 
 
 def is_up(folder: Path) -> bool:
-    """Return whether the tunnel's process runs. It may be reconnecting."""
-    return _owner_pid(folder) is not None
+    """Return whether the tunnel's process runs, and is not frozen. It may be reconnecting."""
+    return holders.owner(folder / holders.FORWARDER_FILE) is not None and not holders.is_deaf(folder)
+
+
+def answers(folder: Path) -> bool:
+    """Return whether the tunnel is up, and connected: each port of this computer is taken, and none is closed at once.
+
+    What is asked goes to the node and back where the service speaks first, as ipyparallel's sockets do.
+    """
+    return is_up(folder) and all(_goes_through(forward.local_port) for forward in read_forwards(folder)[:1])
+
+
+def _goes_through(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S) as probe:
+            return probe.recv(1) != b""
+    except TimeoutError:
+        return True  # it waits for the client's first word
+    except OSError:
+        return False
+
+
+def is_wanted(folder: Path, description: str) -> bool:
+    """Return whether a running tunnel with this description is still wanted. A file that was damaged says nothing."""
+    try:
+        if read_or_empty(folder / TUNNEL_FILE) == description:
+            return True
+        return (folder / TUNNEL_FILE).exists() and not _read_description(folder)
+    except NewerFormatError:
+        return False  # its own tunnel is on its way
+
+
+def can_be_opened(folder: Path) -> bool:
+    """Return whether there is a description of the tunnel that this version can read."""
+    with contextlib.suppress(NewerFormatError):
+        return bool(_read_description(folder))
+    return False
 
 
 def read_forwards(folder: Path) -> list[Forward]:
@@ -199,20 +277,3 @@ def read_or_empty(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def _owner_pid(folder: Path) -> int | None:
-    """Return the process id of the tunnel, or None. The number counts only while the process locks its pid file."""
-    try:
-        with (folder / PID_FILE).open() as file:
-            if locks.is_locked(file):
-                return int(file.read().strip() or 0) or None
-    except OSError:
-        return None
-    return None
-
-
-def _wait_for_release(folder: Path) -> None:
-    """Wait until the tunnel's process has ended, which releases its lock."""
-    with contextlib.suppress(FileNotFoundError), (folder / PID_FILE).open() as file:
-        locks.await_unlock(file)

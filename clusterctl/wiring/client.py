@@ -10,6 +10,7 @@ from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import PYTHON
 from clusterctl.tunnel import process, publish
+from clusterctl.wiring.client_watch import ClientWatch
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.local_paths import home_folder
 
@@ -52,9 +53,11 @@ def connect_client(name: str | None, **client_options: object) -> Client:
     if trouble:
         warnings.warn(trouble, stacklevel=3)
     try:
-        return ipyparallel.Client(str(path), **client_options)
+        client = ipyparallel.Client(str(path), **client_options)
     except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
         raise StateError(
             f"the controller of {path.parent.name} does not answer: {exc}",
             remedy=f"see `clusterctl status {path.parent.name}`; `clusterctl start {path.parent.name}` repairs it",
         ) from exc
+    ClientWatch(client, path.parent.name).begin()
+    return client

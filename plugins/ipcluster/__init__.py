@@ -19,6 +19,7 @@ from clusterctl.api import (
     Plugin,
     Request,
     Service,
+    ServiceHealth,
     StatusRow,
     as_user,
     hookimpl,
@@ -177,8 +178,16 @@ class IPCluster(Plugin[Options]):
             summary=summary,
             usage=_CLIENT_USAGE,
         )
-        if answer.notebook.get("late"):
+        if answer.notebook.get("foreign"):
+            cluster.problem("another program listens on the notebook's port; the same `start` chooses another one")
+        elif answer.notebook.get("late"):
             cluster.problem(f"the notebook does not answer yet; see `clusterctl logs {cluster.name} master`")
+        for trouble in answer.trouble:
+            cluster.problem(f"controller: the {trouble}; see `clusterctl logs {cluster.name} master`")
+        if answer.task == hub.BUSY:
+            cluster.say("All engines are at work: no task was tried")
+        elif answer.task:
+            cluster.problem(answer.task)
         return [client, *notebook_connection(answer.notebook)]
 
     @hookimpl
@@ -199,19 +208,22 @@ class IPCluster(Plugin[Options]):
             hub.keep_engine_ids(cluster, ids)
 
     @hookimpl
-    def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:
-        """The controller, and the engines that are registered, a row a node."""
-        answer = hub.ask(cluster)
-        says = "answers" if answer.answered else "does not answer"
-        rows = [StatusRow("master", "controller", says, answer.answered)]
+    def clusterctl_status(self, cluster: Cluster, services: Sequence[ServiceHealth]) -> Sequence[StatusRow]:
+        """The engines that are registered, a row a node."""
+        registered = hub.registered(services)
+        rows = []
+        if registered is None:  # a controller of an older version has no probe
+            answer = hub.ask(cluster)
+            rows = [
+                StatusRow("master", "controller", "answers" if answer.answered else "does not answer", answer.answered)
+            ]
+            registered = set(answer.engines)
         ids = hub.engine_ids(cluster)
         for node in cluster.nodes:
             numbers = ids.get(node.alias, range(0))
-            registered = len(set(numbers) & set(answer.engines))
-            value = f"{registered} of {len(numbers)}" if numbers else "never set up"
-            rows.append(
-                StatusRow(node.alias, "engines", value, bool(numbers) and registered == len(numbers), registered)
-            )
+            count = len(set(numbers) & registered)
+            value = f"{count} of {len(numbers)}" if numbers else "never set up"
+            rows.append(StatusRow(node.alias, "engines", value, bool(numbers) and count == len(numbers), count))
         return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Node, Service, hub, node_program, notes
+from clusterctl.api import Cluster, Node, Probe, Service, hub, node_program, notes
 
 if TYPE_CHECKING:
     from pathlib import PurePath
@@ -40,6 +40,7 @@ def controller_service(cluster: Cluster, node: Node, options: Options) -> Servic
         whole_group=True,
         environment=process_environment(node),
         version=_restart_token(cluster, options),
+        probe=Probe(f"{ON_NODE}.probe_controller", {"profile": hub.profile(node)}),
     )
 
 
@@ -67,9 +68,9 @@ def start_programs(node: Node, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
-    # An engine may be up before the controller, and outlives one that restarts: five minutes without a beat are
-    # forgiven.
-    engine = {"timeout": 120, "max_heartbeat_misses": max(50, 300_000 // period), "wait_for_url_file": 120}
+    # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
+    # minutes without a beat are forgiven.
+    engine = {"timeout": 120, "max_heartbeat_misses": max(50, 1_200_000 // period), "wait_for_url_file": 120}
     values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.api import Cluster, Connection, Facet, Node, Secret, Service, hub, notes
+from clusterctl.api import Cluster, Connection, Facet, Node, Probe, Secret, Service, hub, notes
 
 from .daemons import ON_NODE, process_environment, python_command
 
@@ -31,6 +31,10 @@ def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Se
             whole_group=True,
             environment=process_environment(node),
             version=f"{environment}",
+            probe=Probe(
+                "clusterctl.on_node.system.probe_http",
+                {"part": "notebook", "file": hub.profile(node) / "security" / "notebook.json", "path": "/api"},
+            ),
         )
     ]
 
@@ -59,7 +63,7 @@ def notebook_config(node: Node, options: Options) -> dict[str, object] | None:
 
 def notebook_connection(notebook: Mapping[str, Any]) -> list[Connection]:
     """Return how the laptop reaches it; nothing if none was set up."""
-    if not notebook:
+    if not notebook or notebook.get("foreign"):  # who opens the URL gives the token to whoever listens
         return []
     url = Secret("http://127.0.0.1:{notebook}/lab?token=" + notebook["token"])
     return [Connection("notebook", host="127.0.0.1", ports={"notebook": notebook["port"]}, url=url)]

@@ -42,6 +42,8 @@ def test_a_stopped_cluster_comes_back_as_it_was_even_where_a_port_is_taken(new_l
 
     laptop.run("stop", "--yes", "power")
     with socket.socket() as squatter:
+        # Connections to the controller that ended are remembered for a minute.
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind(("127.0.0.1", before["mux"]))
         squatter.listen()
         assert "power is up: 2 engines on 2 nodes" in laptop.run("start", "power").stdout

@@ -42,7 +42,7 @@ class Daemons:
 
         def find():
             states = services.parse_status(self.sh(services.status(self.node)))
-            running = [state for state in states if state.running]
+            running = [state for state in states if state.running and state.service != "watch"]
             return len(running) == count and {
                 f"{state.service}-{state.number}": int(re.search(r"pid (\d+)", state.detail)[1]) for state in running
             }

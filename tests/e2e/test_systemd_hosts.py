@@ -6,6 +6,7 @@ tests/e2e/test_virtual_machines.py.
 
 from __future__ import annotations
 
+import json
 import sys
 import urllib.request
 
@@ -138,6 +139,26 @@ def test_two_laptops_change_a_host_one_after_the_other_and_the_clusters_own_goes
     check_one_owner_at_a_time(TwoLaptops(node, files, tmp_path))
     story.laptop.run("runplugin", "ippackages", "lab")
     assert story.is_whole()
+
+
+def test_the_node_itself_brings_back_what_is_dead_or_stopped(story, poll):
+    def rows():
+        said = story.laptop.json("status", "lab", "--json", status=None)
+        return {row["item"]: row["value"] for row in said["rows"] if row["node"] == "master"}
+
+    def controller():
+        return story.hosts.on(MASTER, "systemctl show --property=ExecMainPID --value clusterctl-controller@0")
+
+    before = controller()
+    find = "find / -xdev -name parts.json -path '*profile_cluster*' -exec cat {} +"
+    parts = json.loads(story.hosts.on(MASTER, find))["parts"]
+    story.hosts.on(MASTER, f"kill -KILL {parts['task scheduler']}")
+    poll(lambda: controller() not in ("0", before), "systemd has started another one", deadline_s=60, every_s=0.5)
+    story.await_engines(poll)
+    assert (rows()["controller"], rows()["notebook"]) == ("answers", "answers")
+    story.hosts.on(MASTER, "systemctl kill --signal=STOP clusterctl-notebook@0")
+    poll(lambda: rows()["notebook"] == "answers", "the notebook answers", deadline_s=60, every_s=0.5)
+    assert "was stopped, and goes on" in story.laptop.run("logs", "lab").stdout
 
 
 def test_after_a_workers_reboot_its_engine_is_back_by_itself(story, poll):

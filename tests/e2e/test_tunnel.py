@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from clusterctl.tunnel import holders
 from clusterctl.tunnel import process as tunnel
 
 pytestmark = pytest.mark.e2e
@@ -22,6 +23,14 @@ pytestmark = pytest.mark.e2e
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 HELLO = ["hello"] * 6
 ASK = "import clusterctl\nclient = clusterctl.connect()\nprint(client[:].apply_sync(lambda: 'hello'))\nclient.close()"
+
+ANSWER = """
+def answer():
+    try:
+        return client[:].apply_async(lambda: 'hello').get(timeout=2)
+    except Exception as exc:
+        return None
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +61,7 @@ def test_the_client_goes_through_the_tunnel_and_through_nothing_else(far):
 
 def test_a_live_client_works_on_after_the_tunnel_was_closed_and_brought_back(far, poll):
     with far.console() as console:
-        console.run(ASK.partition("print")[0])
-        console.run(
-            "def answer():\n"
-            "    try:\n"
-            "        return client[:].apply_async(lambda: 'hello').get(timeout=2)\n"
-            "    except Exception as exc:\n"
-            "        return None"
-        )
+        console.run(f"{ASK.partition('print')[0]}\n{ANSWER}")
         assert console.value("answer()") == HELLO
         assert "is down" in far.run("tunnel", "--close").stdout
         assert console.value("answer()") is None
@@ -75,6 +77,28 @@ def test_connect_brings_back_a_tunnel_whose_process_was_killed(far, poll):
     poll(lambda: pid not in {process.pid for process in far.processes()}, "the tunnel's process is gone")
     assert far.python(ASK) == f"{HELLO}\n"
     assert tunnel_pid(far) != pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_tunnel_that_is_killed_or_frozen_is_made_anew_by_itself(far, poll, number):
+    with far.console() as console:
+        console.run(ASK.partition("print")[0])
+        pid = tunnel_pid(far)
+        poll(lambda: holders.owner(far.folder("mycluster") / "tunnel.minder"), "the tunnel is minded")
+        os.kill(pid, number)
+        place = far.folder("mycluster")
+        poll(
+            lambda: tunnel.is_up(place) and holders.owner(place / "tunnel.pid") not in {pid, None}, "another one is up"
+        )
+        poll(lambda: console.value("client[:].apply_async(lambda: 'hello').get(timeout=2)") == HELLO, "it carries")
+    assert pid not in {process.pid for process in far.processes()}
+
+
+def test_whoever_minds_it_is_minded(far, poll):
+    minder = far.folder("mycluster") / "tunnel.minder"
+    pid = poll(lambda: holders.owner(minder), "the tunnel is minded")
+    os.kill(pid, signal.SIGKILL)
+    poll(lambda: holders.owner(minder) not in {pid, None}, "another one minds it")
 
 
 def test_the_notebook_is_reached_through_the_tunnel(far, poll):

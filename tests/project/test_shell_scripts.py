@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from clusterctl.environment import lock
-from clusterctl.model import Facet, Service
+from clusterctl.model import Facet, Probe, Service
 from clusterctl.node import services, supervisord, systemd
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
@@ -34,6 +34,7 @@ SERVICE = Service("engine", ["python", "--id={number}", "it's 100%"], PurePosixP
 SERVICES = [
     SERVICE,
     Service("two", ["x"], PurePosixPath("/"), environment={"A": "it's"}, user="me", home=PurePosixPath("/home/me")),
+    Service("web", ["x"], PurePosixPath("/"), probe=Probe("clusterctl.on_node.system.probe_http", {"part": "it's"})),
 ]
 NOTEBOOK = {
     "folder": PurePosixPath("/home/my notes"),
@@ -73,6 +74,7 @@ RENDERED = {
         lambda: services.restart(SYSTEMD, [services.instance("engine", 3)]),
         lambda: services.stop(SYSTEMD, ["engine", "two"]),
     ],
+    "service_probes.sh.j2": [],
     "systemd_unit.j2": [lambda: systemd.service_definition(SYSTEMD, SERVICE)],
     "ipcluster_leave.sh.j2": [
         lambda lasting=lasting: render(

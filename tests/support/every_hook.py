@@ -23,6 +23,7 @@ from clusterctl.api import (
     Plan,
     Plugin,
     PluginError,
+    Probe,
     Request,
     Secret,
     Section,
@@ -156,7 +157,10 @@ class EveryHook(Plugin[Options]):
         port = str(self.options.port)
         command = [python, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(_site(node)), port]
         home = node.layout.home
-        return Service("every_hook", command, directory=home, user=cluster.user, home=home)
+        # What tells whether it works, by using it: the node asks every few seconds, and `status` and `start` do. This
+        # one is for all that speak HTTP; one of your own is a module, such as Path(__file__).with_name("probe.py").
+        probe = Probe("clusterctl.on_node.system.probe_http", {"part": "page", "port": self.options.port, "path": "/"})
+        return Service("every_hook", command, directory=home, user=cluster.user, home=home, probe=probe)
 
 
 def _site(node: Node) -> PurePosixPath:

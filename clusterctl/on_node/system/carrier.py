@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PACKAGE = "clusterctl_node"
+"""The package that the modules are in. A process that loads several programs gives each another one, as CARRIED_AS."""
 
 
 class CarriedModules:
     """Finds and loads modules by their sources; tracebacks in logs show their lines."""
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        self._sources = {f"{PACKAGE}.{name}" if name else PACKAGE: text for name, text in sources.items()}
+    def __init__(self, sources: Mapping[str, str], package: str) -> None:
+        self._sources = {f"{package}.{name}" if name else package: text for name, text in sources.items()}
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         """Return what the import system asks for; None for a module that is not ours."""
@@ -46,10 +47,10 @@ def _file(name: str) -> str:
     return f"{name.replace('.', '/')}.py"
 
 
-def load(sources: Mapping[str, str], main: str) -> ModuleType:
+def load(sources: Mapping[str, str], main: str, package: str) -> ModuleType:
     """Load the main module. Its `prepare` is called too, which child processes that load this file anew need."""
-    sys.meta_path.insert(0, CarriedModules(sources))
-    program = importlib.import_module(f"{PACKAGE}.{main}")
+    sys.meta_path.insert(0, CarriedModules(sources, package))
+    program = importlib.import_module(f"{package}.{main}")
     if hasattr(program, "prepare"):
         program.prepare()
     return program

@@ -6,28 +6,12 @@ services have run for a second.
 
 from __future__ import annotations
 
-import http.client
-import socket
 import xmlrpc.client
 from typing import Any
 
+from .watching.managers import LocalTransport
+
 _AT_REST = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
-
-
-class LocalTransport(xmlrpc.client.Transport):
-    """Connects to a socket of this machine."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        """Connect to the socket, whatever the host is called."""
-        name, self._extra_headers, _ = self.get_host_info(host)
-        connection = http.client.HTTPConnection(name)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self._path)
-        return connection
 
 
 def update(supervisor: Any, services: list[str]) -> None:

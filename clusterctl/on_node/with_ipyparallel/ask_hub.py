@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,11 @@ from typing import Any
 import zmq
 
 from .hub_client import Hub
+from .ports import is_open, listens
+from .probe_controller import Prober, load
+from .try_task import try_task
+
+_AGAIN_S = 0.3
 
 
 class Question:
@@ -29,14 +33,35 @@ class Question:
         self.notebook = load(security / "notebook.json")
         self.engines: dict[str, str] = {}
         self.answered = False
+        self.trouble: list[str] = []
+        """The parts of the controller that do not answer, where engines were waited for."""
+        self.task = ""
+        """What is wrong with a task that an idle engine was given, as `try_task` says it."""
+        self._prober = Prober(security.parent)
+        self._notebook_word = f"--config={security.parents[1] / 'jupyter_server_config.py'}"
 
     def ask(self) -> None:
-        """Ask until all engines are there or time is up, then look whether the notebook answers."""
+        """Ask until all engines are there or time is up, then look whether all works."""
         # A controller that does not run never comes, unless engines are waited for.
         if self.client and (self._wait_for or self._listens()):
             self._ask_hub()
+        if self.answered and self._wait_for:
+            self._try_out()
         if self.notebook and self._wait_for_notebook and not self._notebook_answers():
             self.notebook["late"] = True
+            self.notebook["foreign"] = is_open("127.0.0.1", self.notebook["port"])
+
+    def _try_out(self) -> None:
+        """Probe all parts until they answer or time is up: the node's watch restarts what does not. Then run a task."""
+        while True:
+            found = self._prober(0)
+            self.trouble = [f"{part['part']} {part['trouble']}" for part in found["parts"] if part["trouble"]]
+            if not self.trouble or time.monotonic() > self._deadline:
+                break
+            threading.Event().wait(_AGAIN_S)
+        engines = {str(number): self.engines[str(number)] for number in self._wait_for if str(number) in self.engines}
+        if engines and not self.trouble:
+            self.task = try_task(self.client, engines)
 
     def _listens(self) -> bool:
         return is_open(self.client["interface"].rpartition("/")[2], self.client["registration"])
@@ -77,25 +102,10 @@ class Question:
 
     def _notebook_answers(self) -> bool:
         while time.monotonic() < self._deadline:
-            if is_open("127.0.0.1", self.notebook["port"]):
+            if listens(self._notebook_word, self.notebook["port"]):
                 return True
             threading.Event().wait(0.1)
         return False
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Return what is in a file; nothing where it is not there or not whole."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
-
-
-def is_open(address: str, port: int) -> bool:
-    """Return whether there is anybody to ask."""
-    with socket.socket() as probe:
-        return probe.connect_ex((address, port)) == 0
 
 
 def main(values: dict[str, Any]) -> None:
@@ -103,4 +113,5 @@ def main(values: dict[str, Any]) -> None:
     question = Question(values)
     question.ask()
     answer = {"answered": question.answered, "engines": question.engines}
+    answer |= {"trouble": question.trouble, "task": question.task}
     print(json.dumps({**answer, "client": question.client, "notebook": question.notebook}))

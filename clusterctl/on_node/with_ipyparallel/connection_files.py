@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .ports import listens, processes_with
+
 _ENGINE = ("registration", "control", "mux", "task", "iopub", "hb_ping", "hb_pong")
 _CLIENT = ("control", "mux", "task", "iopub", "notification", "broadcast")
 _STARTS_S = 60
@@ -130,16 +132,7 @@ class Files:
 
     def _controllers(self) -> list[int]:
         """The processes of our controller; none where the system does not tell."""
-        program = str(self._profile / "ipcontroller.py")
-        processes = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                words = os.fsdecode((folder / "cmdline").read_bytes()).split("\0")
-            except OSError:
-                continue
-            if program in words:
-                processes.append(int(folder.name))
-        return processes
+        return processes_with(str(self._profile / "ipcontroller.py"))
 
 
 def write_private(path: Path, content: object) -> None:
@@ -162,18 +155,28 @@ def is_free(address: str, port: int) -> bool:
 
 
 def settle_notebook(files: Files, wanted: dict[str, Any] | None) -> None:
-    """Keep, make or remove the notebook's port and token; `wanted` says what its configuration is, and where."""
+    """Keep, make or remove the notebook's port and token; `wanted` says what its configuration is, and where.
+
+    They are kept while the server runs that has them. Somebody else may have got the port since, and with it the token
+    of whoever opened the former URL.
+    """
     notebook = files.load("notebook")
     if wanted is None:
         if notebook:
             files.remove("notebook")
         return
-    if not notebook:
-        notebook = {"port": files.choose_ports(_LOOPBACK, 1)[0], "token": secrets.token_urlsafe(24)}
+    if not (notebook and _is_ours(notebook["port"], f"--config={Path(wanted['config']).with_suffix('.py')}")):
+        port = notebook["port"] if notebook and is_free(_LOOPBACK, notebook["port"]) else None
+        notebook = {"port": port or files.choose_ports(_LOOPBACK, 1)[0], "token": secrets.token_urlsafe(24)}
         files.save("notebook", notebook)
     server = {**wanted["server"], "ip": _LOOPBACK, "port": notebook["port"], "port_retries": 0, "open_browser": False}
     config = {"IdentityProvider": {"token": notebook["token"]}, "ServerApp": server}
     write_private(Path(wanted["config"]), config)
+
+
+def _is_ours(port: int, word: str) -> bool:
+    """Return whether our server runs with this port, or is about to: one that just starts does not listen yet."""
+    return listens(word, port) or (bool(processes_with(word)) and is_free(_LOOPBACK, port))
 
 
 def main(values: dict[str, Any]) -> None:

@@ -23,9 +23,10 @@ def load() -> None:
 
     gc.freeze()
     gc.enable()
-    from .patches import nanny, signing_notice
+    from .patches import nanny, short_cuts, signing_notice
 
     nanny.apply()
+    short_cuts.apply()
     signing_notice.apply(app.Session)
 
 

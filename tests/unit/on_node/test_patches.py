@@ -25,6 +25,12 @@ SOURCES = {
     "ipyparallel.controller.hub:Hub.handle_new_heart": "917ed8f9aa21",
     "ipyparallel.controller.hub:Hub.unregister_engine": "caab2bd9a3b1",
     "ipyparallel.controller.hub:Hub.finish_registration": "9d941edbe6eb",
+    "ipyparallel.controller.hub:Hub.handle_stopped_heart": "dfcdfef90666",
+    "ipyparallel.controller.hub:Hub.dispatch_monitor_traffic": "f833e99375ae",
+    "ipyparallel.controller.hub:Hub.dispatch_query": "fade79daa44c",
+    "ipyparallel.controller.app:IPController.init_signal": "57b68013a4fc",
+    "ipyparallel.controller.app:IPController.handle_signal": "bd428fa430c5",
+    "ipyparallel.controller.app:IPController.start": "82b8bc14e3bb",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
 }
@@ -59,7 +65,7 @@ print(json.dumps([ipyparallel.__version__, hashes]))
     assert hashes == SOURCES
 
 
-@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny"])
+@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny", "parts"])
 def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch):
     """A version that has not been read may still be as expected."""
     codes = {
@@ -67,6 +73,7 @@ def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch)
         "heartbeats": "from ipyparallel.controller.heartmonitor import HeartMonitor as H; print(H.start.__module__)",
         "hub": "from ipyparallel.controller import app; print(app.Hub.__module__)",
         "nanny": "from ipyparallel.engine import app; print(app.start_nanny.__module__)",
+        "parts": "from ipyparallel.controller import app; print(app.IPController.init_signal.__module__)",
     }
     said = {"database_wait": "SimpleNamespace"}.get(patch, f"{PATCHES}.{patch}")
     if patch == "nanny" and sys.platform != "linux":
@@ -111,12 +118,16 @@ def test_what_is_not_as_expected_is_left_alone_and_said_once(python, patch):
     assert f"({reason}): {consequence}\n" in log
 
 
-def test_a_controller_with_another_hub_does_not_start(python):
-    """It would count engines that ended."""
-    change = "from ipyparallel.controller.hub import Hub\ndel Hub._save_engine_state"
-    status, _, log = python(f"{change}\nfrom {PATCHES} import hub\nhub.apply()")
+@pytest.mark.parametrize(
+    ("patch", "lacks"), [("hub", "hub:Hub._save_engine_state"), ("parts", "app:IPController.handle_signal")]
+)
+def test_a_controller_with_another_hub_or_other_parts_does_not_start(python, patch, lacks):
+    """It would count engines that ended, or miss a part that did."""
+    module, _, name = lacks.partition(":")
+    change = f"from ipyparallel.controller import {module}\ndel {module}.{name}"
+    status, _, log = python(f"{change}\nfrom {PATCHES} import {patch}\n{patch}.apply()")
     assert status == 1
-    assert "there is no Hub._save_engine_state" in log
+    assert f"there is no {name}" in log
     assert "try: install the newest clusterctl" in log
 
 

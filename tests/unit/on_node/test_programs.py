@@ -6,6 +6,7 @@ import email.message
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import runpy
 import socket
@@ -221,7 +222,12 @@ class TestAskHub:
         client = {"interface": "tcp://127.0.0.1", "registration": 1}
         (tmp_path / "ipcontroller-client.json").write_text(json.dumps(client))
 
-        def question(*lists, listens=True, **about):
+        def question(*lists, listens=True, foreign=False, found=((),), task="", **about):
+            finds = ([{"part": part, "trouble": "is deaf"} for part in parts] for parts in found)
+            monkeypatch.setattr(ask_hub, "Prober", lambda _: lambda pid: {"parts": next(finds)})
+            monkeypatch.setattr(ask_hub, "try_task", lambda client, engines: f"{task}{sorted(engines)}")
+            monkeypatch.setattr(ask_hub, "listens", lambda word, port: False)
+            monkeypatch.setattr(ask_hub, "_AGAIN_S", 0)
             told, said = iter(lists), []
             socket, news = object(), type("News", (), {"subscribe": lambda *_: None})()
             hub = SimpleNamespace(
@@ -233,7 +239,7 @@ class TestAskHub:
             poller = SimpleNamespace(register=lambda *_: None, poll=lambda _: [(socket, 1)])
             monkeypatch.setattr(ask_hub, "Hub", lambda _: hub)
             monkeypatch.setattr(ask_hub, "zmq", SimpleNamespace(Poller=lambda: poller, SUB=2, POLLIN=1))
-            monkeypatch.setattr(ask_hub, "is_open", lambda *_: listens)
+            monkeypatch.setattr(ask_hub, "is_open", lambda _, port: foreign if port == 4711 else listens)
             values = {"wait_for": [], "wait_s": 60, "but_not": {}, "forget": [], "notebook": False, **about}
             made = ask_hub.Question({"security": str(tmp_path), **values})
             made.ask()
@@ -265,9 +271,26 @@ class TestAskHub:
 
     @pytest.mark.parametrize("wanted", [True, False])
     def test_a_notebook_that_does_not_answer_is_late_where_it_is_waited_for(self, question, tmp_path, wanted):
-        (tmp_path / "notebook.json").write_text('{"port": 1}')
+        (tmp_path / "notebook.json").write_text('{"port": 4711}')
         made, _ = question({}, listens=False, notebook=wanted, wait_s=0)
-        assert made.notebook == ({"port": 1, "late": True} if wanted else {"port": 1})
+        assert made.notebook == ({"port": 4711, "late": True, "foreign": False} if wanted else {"port": 4711})
+
+    def test_another_program_on_its_port_is_no_notebook(self, question, tmp_path):
+        (tmp_path / "notebook.json").write_text('{"port": 4711}')
+        made, _ = question({}, listens=False, notebook=True, wait_s=0, foreign=True)
+        assert made.notebook["foreign"]
+
+    def test_once_all_engines_are_there_parts_are_probed_until_they_answer_and_a_task_is_run(self, question):
+        made, _ = question({"0": "a", "7": "b"}, wait_for=[0], found=(["hub", "task"], ["task"], []))
+        assert (made.trouble, made.task) == ([], "['0']")
+
+    def test_a_part_that_stays_deaf_is_named_and_no_task_is_run(self, question):
+        made, _ = question({"0": "a"}, wait_for=[0], wait_s=0.2, found=itertools.repeat(["task"]))
+        assert (made.trouble, made.task) == (["task is deaf"], "")
+
+    def test_who_only_asks_runs_no_task(self, question):
+        made, _ = question({"0": "a"})
+        assert (made.trouble, made.task) == ([], "")
 
     def test_files_that_are_not_whole_are_none(self, tmp_path):
         (tmp_path / "half.json").write_text("{")
@@ -280,10 +303,44 @@ class TestNotebook:
         (tmp_path / "security").mkdir()
         files = connection_files.Files(tmp_path, "127.0.0.1", curve=True)
         monkeypatch.setattr(files, "choose_ports", lambda address, count: [4711], raising=False)
+        monkeypatch.setattr(connection_files, "is_free", lambda address, port: port not in self.taken)
+        monkeypatch.setattr(connection_files, "processes_with", lambda word: [1] if word in self.words else [])
+        monkeypatch.setattr(
+            connection_files, "listens", lambda word, port: word in self.words and port in self.taken.get("ours", ())
+        )
         return files
+
+    @pytest.fixture(autouse=True)
+    def machine(self):
+        self.taken, self.words = {}, []
+
+    def settle(self, files, tmp_path):
+        connection_files.settle_notebook(files, {"config": str(tmp_path / "config.json"), "server": {}})
+        return files.load("notebook")
+
+    def test_while_its_server_runs_or_starts_both_are_kept(self, files, tmp_path):
+        self.words = [f"--config={tmp_path / 'config.py'}"]
+        first = self.settle(files, tmp_path)
+        assert self.settle(files, tmp_path) == first
+        self.taken = {4711: True, "ours": [4711]}
+        assert self.settle(files, tmp_path) == first
+
+    def test_without_it_the_token_is_a_new_one_and_the_port_is_kept_if_it_is_free(self, files, tmp_path):
+        first = self.settle(files, tmp_path)
+        second = self.settle(files, tmp_path)
+        assert (second["port"], second["token"] != first["token"]) == (4711, True)
+
+    def test_where_another_program_has_its_port_it_gets_another_one(self, files, tmp_path, monkeypatch):
+        self.words = [f"--config={tmp_path / 'config.py'}"]
+        first = self.settle(files, tmp_path)
+        self.taken = {4711: True}
+        monkeypatch.setattr(files, "choose_ports", lambda address, count: [4712], raising=False)
+        second = self.settle(files, tmp_path)
+        assert (second["port"], second["token"] != first["token"]) == (4712, True)
 
     def test_its_port_and_token_are_made_once_and_are_its_owners_alone(self, files, tmp_path):
         wanted = {"config": str(tmp_path / "config.json"), "server": {"root_dir": "/it's", "allow_root": True}}
+        self.words = [f"--config={tmp_path / 'config.py'}"]
         connection_files.settle_notebook(files, wanted)
         first = json.loads((tmp_path / "config.json").read_text())
         assert first["ServerApp"] == {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from clusterctl.api import Connection, hookimpl
 from clusterctl.errors import PluginError
 from clusterctl.model import StatusRow
 from clusterctl.operations.start import start_cluster
-from clusterctl.operations.status import ClusterStatus, list_clusters, query_status
+from clusterctl.operations.status import ClusterStatus, list_clusters, query_health, query_status
 from clusterctl.testing import fake_node
 
 from ...support.recording import recording
@@ -94,3 +96,13 @@ def test_many_clusters_are_listed_in_their_order(lab, log):
         start_cluster(lab.parts(recording(log), name=name, cluster_size=1))
     assert [found.name for found in list_clusters([lab.parts(recording(log), name=name) for name in names])] == names
     assert list_clusters([]) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_description_of_a_tunnel_that_is_not_whole_is_no_tunnel_that_is_not_needed(lab, log, text):
+    start_cluster(lab.parts(recording(log)))
+    context = lab.parts(recording(log))
+    (context.folder.path / "tunnel.json").unlink(missing_ok=True)
+    assert query_health(context).tunnel == "not needed"
+    context.folder.write_file("tunnel.json", text)
+    assert query_health(context).tunnel == "down"

@@ -54,7 +54,7 @@ class TestEachHook:
         arguments = set(inspect.signature(HOOKS[name]).parameters)
         asks = name in {"clusterctl_settings", "clusterctl_request", "clusterctl_connect", "clusterctl_status"}
         assert (returns != "None") == asks
-        assert arguments <= {"cluster", "node", "plan"}
+        assert arguments <= {"cluster", "node", "plan", "services"}
 
     def test_is_in_the_sample_plugin_and_in_its_docs(self, name):
         text = (OLD_SAMPLE if name == "clusterctl_settings" else SAMPLE).read_text(encoding="utf-8")

@@ -222,6 +222,7 @@ class TestCall:
 
         made = host(p=type("Returning", (Base,), {hook: hookimpl(method)}))
         given = {} if hook == "clusterctl_request" else {"cluster": None}
+        given |= {"services": ()} if hook == "clusterctl_status" else {}
         if words is None:
             made.call_hook("p", hook, **given)
             return

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
+from clusterctl.model import ServiceHealth
 from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.remote.base import Result
 from clusterctl.testing import fake_cluster, fake_node
@@ -197,6 +198,27 @@ class TestConnect:
         assert client.summary == "5 engines on 3 nodes for me"
         assert cluster.problems == ["node002: 1 of 2 engines did not register; see `clusterctl logs lab node002`"]
 
+    def test_a_part_that_is_deaf_and_a_task_that_failed_are_problems(self, tmp_path):
+        for changes, problem in (
+            ({"trouble": ["hub is deaf"]}, "controller: the hub is deaf; see `clusterctl logs lab master`"),
+            ({"task": "engine 0 has not answered"}, "engine 0 has not answered"),
+        ):
+            cluster = lab(tmp_path, Controller(range(6), **changes), notes=IDS)
+            plugin().clusterctl_connect(cluster)
+            assert cluster.problems == [problem]
+
+    def test_that_all_engines_are_at_work_is_none(self, tmp_path):
+        cluster = lab(tmp_path, Controller(range(6), task="busy"), notes=IDS)
+        plugin().clusterctl_connect(cluster)
+        assert cluster.problems == []
+
+    def test_the_url_of_a_notebook_whose_port_somebody_else_has_is_not_given(self, tmp_path):
+        notebook = {"port": 80, "token": "t", "late": True, "foreign": True}
+        cluster = lab(tmp_path, Controller(range(6), notebook=notebook), notes=IDS)
+        (client,) = plugin().clusterctl_connect(cluster)
+        assert client.name == "client"
+        assert "another program listens on the notebook's port" in cluster.problems[0]
+
     def test_or_once_time_is_up(self, tmp_path):
         cluster = lab(tmp_path, Controller([0]), notes={"engine_ids": {"master": [0, 2]}}, nodes=1)
         (client,) = plugin(engine_timeout=0.1).clusterctl_connect(cluster)
@@ -285,18 +307,33 @@ class TestLeave:
 
 
 class TestStatus:
-    def test_a_row_a_node(self, tmp_path):
-        rows = plugin().clusterctl_status(lab(tmp_path, Controller([0, 1, 2]), notes=IDS))
-        assert [(row.node, row.item, row.value, row.healthy, row.count) for row in rows] == [
-            ("master", "controller", "answers", True, None),
-            ("master", "engines", "2 of 2", True, 2),
-            ("node001", "engines", "1 of 2", False, 1),
-            ("node002", "engines", "0 of 2", False, 0),
-        ]
+    ROWS = (
+        ("master", "engines", "2 of 2", True, 2),
+        ("node001", "engines", "1 of 2", False, 1),
+        ("node002", "engines", "0 of 2", False, 0),
+    )
 
-    def test_a_controller_that_is_silent(self, tmp_path):
-        row = plugin().clusterctl_status(lab(tmp_path, Controller(answered=False), notes=IDS))[0]
-        assert (row.value, row.healthy) == ("does not answer", False)
+    def rows(self, cluster, *services):
+        rows = plugin().clusterctl_status(cluster, services)
+        return [(row.node, row.item, row.value, row.healthy, row.count) for row in rows]
+
+    def test_a_row_a_node_from_what_the_controllers_probe_found(self, tmp_path):
+        cluster = lab(tmp_path, Controller(), notes=IDS)
+        found = ServiceHealth("controller", 0, "", {"engines": {"0": "a", "1": "b", "2": "c"}})
+        assert self.rows(cluster, found) == [*self.ROWS]
+        assert cluster.ran == []
+
+    @pytest.mark.parametrize("said", [None, 3, ["0"]])
+    def test_a_controller_that_is_silent_knows_no_engines(self, tmp_path, said):
+        found = ServiceHealth("controller", 0, "hub does not answer", {"engines": said})
+        rows = self.rows(lab(tmp_path, Controller([0, 1]), notes=IDS), found)
+        assert [row[2] for row in rows] == ["0 of 2", "0 of 2", "0 of 2"]
+
+    def test_one_of_an_older_version_has_no_probe_and_is_asked(self, tmp_path):
+        cluster = lab(tmp_path, Controller([0, 1, 2]), notes=IDS)
+        assert self.rows(cluster) == [("master", "controller", "answers", True, None), *self.ROWS]
+        silent = lab(tmp_path, Controller(answered=False), notes=IDS)
+        assert self.rows(silent)[0] == ("master", "controller", "does not answer", False, None)
 
 
 def test_a_change_of_the_environment_restarts_what_runs(tmp_path):
@@ -308,7 +345,8 @@ def test_a_change_of_the_environment_restarts_what_runs(tmp_path):
         scripts.append(cluster.ran[0].text)
     assert scripts[0] != scripts[1]
     marks = [re.findall(r"CLUSTERCTL_VERSION=\w+", script) for script in scripts]
-    assert len(marks[0]) == len(marks[1]) == 2
-    assert not set(marks[0]) & set(marks[1])
+    assert len(marks[0]) == len(marks[1]) == 3
+    (watch,) = set(marks[0]) & set(marks[1])
+    assert marks[0][2] == watch
     bare = [re.sub(r"CLUSTERCTL_VERSION=\w+", "", script) for script in scripts]
     assert bare[0] == bare[1]

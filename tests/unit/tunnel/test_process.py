@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import socket
+import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from clusterctl.errors import StateError
 from clusterctl.model import Access
 from clusterctl.testing import fake_node
 from clusterctl.tunnel import process
@@ -98,3 +103,69 @@ def test_one_that_holds_its_lock_is_up_and_left_alone_if_it_does_what_is_wanted(
 def test_a_plan_that_is_not_whole_is_none(tmp_path, text):
     (tmp_path / "tunnel.json").write_text(text)
     assert process.read_forwards(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}"])
+def test_one_that_is_damaged_ends_no_tunnel_that_runs_and_opens_none(tmp_path, spawned, text):
+    process.open_tunnel(tmp_path, TARGET, [Forward(1, "127.0.0.1", 2)])
+    description = (tmp_path / "tunnel.json").read_text()
+    assert process.is_wanted(tmp_path, description)
+    (tmp_path / "tunnel.json").write_text(text)
+    assert process.is_wanted(tmp_path, description)
+    with pytest.raises(StateError, match="is damaged") as caught:
+        process.reopen_tunnel(tmp_path)
+    assert "clusterctl start" in caught.value.remedy
+    (tmp_path / "tunnel.json").write_text(description.replace("10.0.0.1", "10.0.0.2"))
+    assert not process.is_wanted(tmp_path, description)
+    (tmp_path / "tunnel.json").unlink()
+    assert not process.is_wanted(tmp_path, description)
+    assert len(spawned) == 1
+
+
+class TestAnswers:
+    """What goes in at this computer's end must come out at the other one."""
+
+    @pytest.fixture
+    def port(self, tmp_path, monkeypatch, allow_loopback):
+        """Opens the first port of a tunnel that runs; the other side of it is played by a thread."""
+        monkeypatch.setattr(process, "is_up", lambda folder: True)
+        monkeypatch.setattr(process, "_ANSWER_S", 0.2)
+        opened = []
+
+        def port(play):
+            listener = socket.create_server(("127.0.0.1", 0))
+            number = listener.getsockname()[1]
+            forwards = [asdict(Forward(number, "127.0.0.1", 2))]
+            (tmp_path / "tunnel.json").write_text(json.dumps({"format": 1, "target": {}, "forwards": forwards}))
+            if play is None:
+                listener.close()
+                return
+            opened.append(listener)
+            thread = threading.Thread(target=lambda: opened.append(play(listener.accept()[0])), daemon=True)
+            thread.start()
+
+        yield port
+        for each in opened:
+            if each is not None:
+                each.close()
+
+    def test_a_service_that_speaks_first_is_heard(self, port, tmp_path):
+        def speak(end):
+            end.sendall(b"\xff")
+            return end
+
+        port(speak)
+        assert process.answers(tmp_path)
+
+    def test_one_that_waits_is_believed(self, port, tmp_path):
+        port(lambda end: end)
+        assert process.answers(tmp_path)
+
+    def test_a_port_that_is_closed_or_closes_at_once_leads_nowhere(self, port, tmp_path):
+        port(None)
+        assert not process.answers(tmp_path)
+        port(lambda end: end.close())
+        assert not process.answers(tmp_path)
+
+    def test_without_its_process_nothing_is_asked(self, tmp_path):
+        assert not process.answers(tmp_path)

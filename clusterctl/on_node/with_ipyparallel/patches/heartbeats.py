@@ -10,6 +10,7 @@ from typing import Any
 from ipyparallel.controller.heartmonitor import HeartMonitor
 from tornado.ioloop import PeriodicCallback
 
+from .. import probes
 from . import guards
 
 _HURRY_MS = 100
@@ -35,7 +36,10 @@ def apply() -> None:
 
 
 def handle_pong(monitor: Any, message: list[bytes]) -> None:
-    """Tell the hub of a new engine when it has answered."""
+    """Tell the hub of a new engine when it has answered. Return a probe to its sender: it is no heart."""
+    if message[0].startswith(probes.NAME):
+        monitor.pong_stream.send_multipart(message)
+        return
     _OWN["handle_pong"](monitor, message)
     heart = message[0]
     if heart in monitor.responses and heart not in monitor.hearts:

@@ -1,7 +1,8 @@
-"""An engine of an earlier controller is on the list again when it is heard.
+"""An engine that was taken off the list is on it again when it is heard, and probes are no clients.
 
 ipyparallel's controller that starts anew puts every engine of its file back onto its list, and never finds one dead
-that it has not heard: what ended while it was away would stay, be waited for and be given work.
+that it has not heard: what ended while it was away would stay, be waited for and be given work. One that was silent too
+long is forgotten, and never learns: it hears the beats, and its own are a stranger's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import ipyparallel.controller.hub
 from ipyparallel.controller import app
 
+from .. import probes
 from . import guards
 
 _OWN = ipyparallel.controller.hub.Hub
@@ -23,6 +25,9 @@ _EXPECTED = (
     guards.Expected(_OWN, "handle_new_heart", ("self", "heart"), ("incoming_registrations", "finish_registration")),
     guards.Expected(_OWN, "unregister_engine", ("self", "ident", "msg"), ("engines", "incoming_registrations")),
     guards.Expected(_OWN, "finish_registration", ("self", "heart"), ("incoming_registrations", "_save_engine_state")),
+    guards.Expected(_OWN, "handle_stopped_heart", ("self", "heart"), ("hearts", "unregister_engine")),
+    guards.Expected(_OWN, "dispatch_monitor_traffic", ("self", "msg"), ("monitor_handlers",)),
+    guards.Expected(_OWN, "dispatch_query", ("self", "msg"), ("query_handlers",)),
     guards.Expected(app.IPController, "init_hub", ("self",), ("Hub", "engine_state_file", "_load_engine_state")),
 )
 
@@ -72,6 +77,30 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
                 id=number, uuid=heart.decode(), ident=heart
             )
         super().handle_new_heart(heart)
+
+    def handle_stopped_heart(self, heart: bytes) -> None:
+        """Take an engine that is silent off the list, and expect it: it may be frozen, or cut off."""
+        number = self.hearts.get(heart)
+        super().handle_stopped_heart(heart)
+        if number is not None:
+            self.expected[heart] = number
+            self._save_engine_state()
+
+    def dispatch_monitor_traffic(self, msg: list[bytes]) -> None:
+        """Pass over what the relays tell of probes."""
+        if not (len(msg) > 1 and msg[1].startswith(probes.NAME)):
+            super().dispatch_monitor_traffic(msg)
+
+    def dispatch_query(self, msg: list[bytes]) -> Any:
+        """Answer a probe as `connection_request` answers a client, without a line in the log each time."""
+        if not msg[0].startswith(probes.NAME):
+            return super().dispatch_query(msg)
+        idents, frames = self.session.feed_identities(msg)
+        question = self.session.deserialize(frames)
+        engines = {str(number): engine.uuid for number, engine in self.engines.items()}
+        content = {"status": "ok", "engines": engines}
+        self.session.send(self.query, "connection_reply", content, parent=question, ident=idents)
+        return None
 
     def unregister_engine(self, ident: Any, msg: Any) -> None:
         """Expect it no more."""

@@ -1,0 +1,122 @@
+"""Processes of this machine, as /proc tells. Elsewhere nothing is known of them, and nothing is done to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+_PROC = Path("/proc")
+_LOCAL_SERVER = b"clusterctl.providers.local.server"
+_TICKS_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process from its state on; empty if there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()  # its name may hold anything
+
+
+def started(pid: int) -> str:
+    """Return when a process began, which tells it from another one of its number; empty if there is none."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def tree(root: int) -> list[int]:
+    """Return a process and all of its descendants, the root first."""
+    parents: dict[int, list[int]] = {}
+    for folder in _PROC.glob("[0-9]*"):
+        fields = _stat(int(folder.name))
+        if fields:
+            parents.setdefault(int(fields[1]), []).append(int(folder.name))
+    found = [root] if started(root) else []
+    for pid in found:
+        found += parents.get(pid, [])
+    return found
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Return the processor time that these processes have used."""
+    fields = [_stat(pid) for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in fields if each) / _TICKS_S
+
+
+def wake(pids: list[int]) -> list[int]:
+    """Have those go on that were stopped (SIGSTOP); return them."""
+    stopped = [pid for pid in pids if _stat(pid)[:1] == ["T"]]
+    for pid in stopped:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGCONT)
+    return stopped
+
+
+def ssh_servers() -> list[int]:
+    """Return the processes that let others log in to this node: sshd, or a local node's server of this user."""
+    found = []
+    for folder in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
+            if name.startswith("sshd") or (name.startswith("python") and _is_local_server(folder)):
+                found.append(int(folder.name))
+    return found
+
+
+def _is_local_server(folder: Path) -> bool:
+    words = (folder / "cmdline").read_bytes().split(b"\0")
+    return _LOCAL_SERVER in words and folder.stat().st_uid == os.getuid()
+
+
+def kill(pids: list[int]) -> None:
+    """End processes at once, the first ones first."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def owner(pid: int) -> int:
+    """Return the user of a process; -1 if there is none."""
+    try:
+        return (_PROC / str(pid)).stat().st_uid
+    except OSError:
+        return -1
+
+
+def listening_users(port: int) -> set[int]:
+    """Return the users whose processes listen on a TCP port."""
+    return {uid for _, uid in _listening(port)}
+
+
+def listeners(port: int) -> set[int]:
+    """Return the processes that listen on a TCP port. A container's root may see none of other users'."""
+    wanted = {socket for socket, _ in _listening(port)}
+    found = set()
+    for folder in _PROC.glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):
+            for link in folder.iterdir():
+                if wanted & {_target(link)}:
+                    found.add(int(folder.parent.name))
+    return found
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def _listening(port: int) -> set[tuple[str, int]]:
+    """Return the sockets that listen on a TCP port, each with its user."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                    found.add((f"socket:[{words[9]}]", int(words[7])))
+    return found

@@ -1,0 +1,143 @@
+"""Watches a client's connections, so that each of its calls ends: with a result, or with an error that says why.
+
+A plain ipyparallel client waits for ever for what cannot come any more: an answer goes back through the connection that
+asked, and is dropped when that is a new one. It also misses what is told of engines while it is cut off. All of this
+runs in the client's own thread of input and output.
+"""
+
+# ruff: noqa: SLF001  ipyparallel's client has no other way in
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ipyparallel import Client
+
+_SOCKETS = ("_query_socket", "_control_socket", "_mux_socket", "_task_socket", "_broadcast_socket")
+_EVERY_S = 5.0
+_SILENT_ASKS = 9
+"""In a row, without an answer of the controller: 45 seconds."""
+_GONE_ASKS = 3
+"""In a row that do not list an engine: a controller that starts anew lists them one by one."""
+LOST = "ConnectionLostError"
+"""The name of the error, as `RemoteError.ename` has it."""
+
+
+class ClientWatch:
+    """The watch of one client, by the name of its cluster."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client: Any = client
+        self._name = name
+        self._sent: dict[str, object] = {}
+        self._unanswered = 0
+        self._absent: dict[int, int] = {}
+        self._send: Callable[..., Any] = self._client._send
+        self._close: Callable[..., Any] = self._client.close
+        self._monitors: list[Any] = []
+        self._questions: deque[Any] = deque()
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Watch from now on, until the client is closed."""
+        self._client._send = self.send
+        self._client.close = self.close
+        self._client._io_loop.add_callback(self._listen)
+        self._client._io_loop.add_callback(self._ask)
+
+    def send(self, socket: Any, kind: str, *args: Any, **about: Any) -> Any:
+        """Send as the client does, and remember what waits for an answer."""
+        future = self._send(socket, kind, *args, **about)
+        if future is not None:
+            metadata = about.get("metadata") or {}
+            waiting = [future]
+            if metadata.get("is_broadcast") and not metadata.get("is_coalescing"):  # it has an answer of each engine
+                numbers = (f"{future.msg_id}_{uuid}" for uuid, _ in metadata["targets"])
+                waiting = [each for each in map(self._client._futures.get, numbers) if each is not None]
+            for each in waiting:
+                # Views send by a stream, the client itself by a socket.
+                self._sent[each.msg_id] = getattr(socket, "socket", socket)
+                each.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
+        return future
+
+    def close(self, *args: Any, **about: Any) -> None:
+        """Close the client, as it does itself."""
+        self._is_over = True
+        self._close(*args, **about)
+
+    def _listen(self) -> None:
+        """Have each socket say when its connection ends."""
+        import zmq
+        from zmq.eventloop.zmqstream import ZMQStream
+
+        for name in _SOCKETS:
+            socket = getattr(self._client, name)
+            stream = ZMQStream(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED), self._client._io_loop)
+            stream.on_recv(partial(self._hear, socket))
+            self._monitors.append(stream)
+
+    def _hear(self, socket: object, _frames: object) -> None:
+        self.hear_disconnect(socket)
+
+    def hear_disconnect(self, socket: object) -> None:
+        """Let all fail that was asked through a connection that has ended: no answer finds its way back."""
+        lost = [msg_id for msg_id, through in list(self._sent.items()) if through is socket]
+        self._fail(lost, f"the connection to the controller of {self._name} was lost before the answer came")
+
+    def _ask(self) -> None:
+        """Ask the controller who is registered, again and again."""
+        if self._is_over or self._client._closed:
+            return
+        self._client._io_loop.call_later(_EVERY_S, self._ask)
+        self._unanswered += 1
+        if self._unanswered > _SILENT_ASKS:
+            seconds = (self._unanswered - 1) * _EVERY_S
+            self._fail(list(self._sent), f"the controller of {self._name} has not answered for {seconds:.0f} s")
+        while len(self._questions) > _SILENT_ASKS:
+            question = self._questions.popleft()
+            if not question.done():
+                question.set_exception(TimeoutError(self._name))
+        future = self._send(self._client._query_socket, "connection_request")
+        self._questions.append(future)
+        future.add_done_callback(lambda done: self._client._io_loop.add_callback(self.hear_engines, done))
+
+    def hear_engines(self, answer: Any) -> None:
+        """Bring the client's list of engines up to date: what was given to those that are gone fails."""
+        engines = {} if answer.exception() else answer.result()["content"].get("engines")
+        if not isinstance(engines, dict):
+            return
+        self._unanswered = 0
+        listed = {int(number): uuid for number, uuid in engines.items()}
+        known = dict(self._client._engines)
+        for number, uuid in known.items():
+            self._absent[number] = self._absent.get(number, 0) + 1 if number not in listed else 0
+            if self._absent[number] >= _GONE_ASKS or listed.get(number, uuid) != uuid:
+                self._tell(self._client._unregister_engine, number, uuid)
+        for number, uuid in listed.items():
+            if self._client._engines.get(number) != uuid:
+                self._tell(self._client._register_engine, number, uuid)
+
+    @staticmethod
+    def _tell(act: Callable[[Any], object], number: int, uuid: str) -> None:
+        act({"content": {"id": number, "uuid": uuid}})
+
+    def _fail(self, messages: Iterable[str], why: str) -> None:
+        """End calls with an error, as the client does itself when an engine died."""
+        from ipyparallel import error
+
+        for msg_id in messages:
+            remedy = f"see `clusterctl status {self._name}`; what was sent may have been done"
+            content = {"status": "error", "ename": LOST, "evalue": f"{why} (try: {remedy})", "traceback": []}
+            if msg_id in self._client.outstanding:
+                reply = self._client.session.msg("apply_reply", content=content)
+                reply["parent_header"]["msg_id"] = msg_id
+                self._client._handle_apply_reply(reply)
+            else:
+                future = self._client._futures.get(msg_id)
+                if future is not None and not future.done():
+                    future.set_exception(error.RemoteError(LOST, content["evalue"], ""))

@@ -1,0 +1,147 @@
+"""What is dead or deaf on a node comes back without the laptop, and says so; nobody calls well what does not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from contextlib import suppress
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.e2e
+SILENT = 5
+"""The engine that is frozen while some of the tests run."""
+
+
+@pytest.fixture(scope="module")
+def parts(laptop, cluster):
+    """The pids of the controller's processes, by the names of its parts."""
+    state = laptop.node_folder(cluster.name, "master") / "state"
+    file = state / "ipython" / "profile_cluster" / "pid" / "parts.json"
+    return lambda: json.loads(file.read_text())["parts"]
+
+
+@pytest.fixture(scope="module")
+def tries(client):
+    """The pids that all engines but the silent one answer with, through the task scheduler and all others; or None."""
+    client.run(
+        "def tries(ids):\n"
+        "    try:\n"
+        "        found = client[ids].apply_async(os.getpid).get(timeout=2)\n"
+        "        client.load_balanced_view(targets=ids).apply_async(os.getpid).get(timeout=2)\n"
+        "        client.broadcast_view(targets=ids).apply_async(os.getpid).get(timeout=2)\n"
+        "        return found\n"
+        "    except Exception:\n"
+        "        return None"
+    )
+    return lambda: client.value(f"tries({[number for number in range(6) if number != SILENT]})")
+
+
+@pytest.fixture(scope="module")
+def silent(cluster, client):
+    """An engine that is frozen until the last test: the controller gives it up after 20 s."""
+    pid = client.value("pids()")[str(SILENT)]
+    os.kill(pid, signal.SIGSTOP)
+    yield pid
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def rows(laptop, cluster):
+    """What `status` says of each service on the master."""
+
+    def rows():
+        found = laptop.json("status", cluster.name, "--json", status=None)
+        return {row["item"]: row["value"] for row in found["rows"] if row["node"] == "master"}
+
+    return rows
+
+
+@pytest.fixture(scope="module")
+def pid_of(laptop, cluster, poll):
+    """The pid of a node's process with this word in its command line, another one than before."""
+
+    def pid_of(node, word, before=0):
+        place = str(laptop.node_folder(cluster.name, node))
+
+        def find():
+            lines = {process.pid: " ".join(process.cmdline()) for process in laptop.processes()}
+            found = [pid for pid, line in lines.items() if place in line and word in line and pid != before]
+            return found[0] if len(found) == 1 else None
+
+        return poll(find, f"{word} runs on {node}")
+
+    return pid_of
+
+
+@pytest.mark.parametrize(
+    "part", ["task scheduler", "direct scheduler", "broadcast scheduler 1", "heart monitor", "hub"]
+)
+def test_a_part_of_the_controller_that_is_killed_is_back_with_all_others_and_engines_live(parts, tries, poll, part):
+    before, engines = parts(), poll(tries, "engines answer")
+    os.kill(before[part], signal.SIGKILL)
+    poll(lambda: not set(before.values()) & set(parts().values()), "all parts are new ones")
+    assert poll(tries, "engines answer again") == engines
+    assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
+
+
+def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts, poll, tries):
+    with laptop.console() as console:
+        console.run("import clusterctl, time\nclient = clusterctl.connect()")
+        for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
+            console.run(f"pending = {view}.apply_async(time.sleep, 2)")
+            os.kill(parts()["task scheduler"], signal.SIGKILL)
+            assert "ConnectionLostError" in console.value("str(pending.exception(timeout=60))")
+            poll(tries, "engines answer again")
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_part_that_is_stopped_goes_on_and_nothing_starts_anew(parts, tries, poll):
+    before, engines = parts(), poll(tries, "engines answer")
+    os.kill(before["task scheduler"], signal.SIGSTOP)
+    assert poll(tries, "engines answer again") == engines
+    assert parts() == before
+
+
+def test_a_notebook_that_is_stopped_goes_on(pid_of, poll):
+    pid = pid_of("master", "jupyterlab")
+    os.kill(pid, signal.SIGSTOP)
+    poll(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED, "the notebook goes on")
+
+
+def test_an_ssh_server_that_is_stopped_goes_on(laptop, cluster, poll):
+    pid = laptop.running(cluster.name, "node001")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    poll(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED, "it goes on")
+    assert laptop.run("exec", "-n", "node001", cluster.name, "true").returncode == 0
+
+
+def test_the_watch_and_supervisord_look_after_each_other(pid_of, poll, rows, tries):
+    for node, word in (("master", "services/watch.py"), ("node001", "supervisor.supervisord")):
+        pid = pid_of(node, word)
+        os.kill(pid, signal.SIGKILL)
+        pid_of(node, word, before=pid)
+    poll(tries, "new engines answer under the ids of the old ones")
+    assert rows()["controller"] == "answers"
+
+
+def test_an_engine_that_was_frozen_until_it_was_given_up_is_the_same_afterwards(client, silent, poll):
+    poll(lambda: SILENT not in client.value("client.ids"), "it is given up")
+    os.kill(silent, signal.SIGCONT)
+    poll(lambda: SILENT in client.value("client.ids"), "it is listed again")
+    assert client.value(f"client[{SILENT}].apply_sync(os.getpid)") == silent
+
+
+def test_a_listener_on_a_stopped_notebooks_port_gets_neither_visit_nor_token(laptop, cluster):
+    before = laptop.run("notebook", cluster.name).stdout.strip()
+    laptop.run("stop", "--yes", cluster.name)
+    port = int(before.split(":")[2].split("/")[0])
+    with socket.create_server(("127.0.0.1", port)):
+        laptop.run("start", cluster.name)
+        after = laptop.run("notebook", cluster.name).stdout.strip()
+    assert f":{port}/" not in after
+    assert after.rpartition("=")[2] != before.rpartition("=")[2]
