@@ -51,7 +51,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "Show the logs of the services on a node (default: the master), or what was run there.",
     ),
     "report": CommandEntry(
-        "nodes.report", "report", "Pack logs, journal, options and versions into an archive for who helps."
+        "nodes.report",
+        "report",
+        "Pack logs, journal, options and versions into an archive for who helps, without secrets.",
     ),
     "runplugin": CommandEntry(
         "nodes.plugins", "runplugin", "Run one plugin on a cluster; without a name, on the one that is up.", ("rp",)

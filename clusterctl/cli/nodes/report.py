@@ -23,7 +23,7 @@ from clusterctl.wiring.plugins import shown_plugins
 @json_option
 @click.pass_context
 def report(ctx: click.Context, name: str | None, file: Path | None, *, as_json: bool) -> None:
-    """Pack logs, journal, options and versions of a cluster into an archive for who helps, without secrets."""
+    """Pack logs, journal, options and versions into an archive for who helps, without secrets."""
     cluster = resolve_cluster(name)
     target = file or Path(f"clusterctl-report-{cluster}-{utc_now():%Y%m%d-%H%M%S}.tar.gz")
     with Output(as_json=as_json) as output:

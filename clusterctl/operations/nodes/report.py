@@ -9,6 +9,7 @@ import platform
 import re
 import shlex
 import sys
+import sysconfig
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -123,7 +124,7 @@ def _versions() -> dict[str, Any]:
     return {
         "clusterctl": VERSION,
         "python": sys.version,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{sysconfig.get_platform()} {platform.release()}",
         "time": utc_now().isoformat(timespec="seconds"),
         "libraries": libraries,
     }

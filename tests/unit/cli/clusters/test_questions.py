@@ -22,6 +22,7 @@ ASKING = {
     "stop": ["lab"],
     "terminate": ["lab"],
     "removenode": ["lab"],
+    "resize": ["-s", "2", "lab"],
     "image bake": ["mine"],
     "image remove": ["IMAGE"],
 }
