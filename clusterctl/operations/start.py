@@ -14,6 +14,7 @@ from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
+from clusterctl.operations.proof import refuse_unproven
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
@@ -69,7 +70,7 @@ def start_cluster(
         ClusterctlError: nothing was created, or the master did not join. The message says which.
     """
     planning.check_name(context.name)
-    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
+    with context.lock(), _prepare_tunnel(context) as waiting:
         wanted, before = find_wanted_nodes(context, explicit_size)
         return _bring_up(context, wanted, before, waiting, approve=approve)
 
@@ -91,8 +92,9 @@ def add_nodes(
         differing: what these nodes have in place of the template's.
         approve: as for `start`.
     """
-    with context.folder.exclusive_lock(), _prepare_tunnel(context) as waiting:
+    with context.lock(), _prepare_tunnel(context) as waiting:
         before = context.provider.nodes(context.name)
+        refuse_unproven(context, before)
         present = context.folder.wanted_nodes() or tuple(node.alias for node in before)
         if not present:
             raise UsageError(
@@ -166,6 +168,7 @@ def _create_nodes(
     """
     wanted = context.folder.wanted_nodes()
     context.folder.write_file(CONFIG_COPY, context.settings.copy)
+    context.folder.ensure_id()
     context.folder.record(
         "create",
         provider=plan.provider,

@@ -253,8 +253,8 @@ class TestContainer:
             inspect_container=lambda _: {**inspected(), "Config": {"Labels": labels}},
         )
         with pytest.raises(NewerFormatError, match="the container node001 of lab has format 2"):
-            containers.find_containers(api, "me", "lab")
-        assert containers.find_containers(api, "me") == []
+            containers.find_containers(api, docker_records.Scope("me", "lab"))
+        assert containers.find_containers(api, docker_records.Scope("me")) == []
 
 
 class TestLock:
