@@ -68,6 +68,17 @@ def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
         draft.unlink(missing_ok=True)
 
 
+def write_own(path: Path, content: str) -> None:
+    """Write a file of ours, as `write_atomically` does. A folder that has taken its name is set aside.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path.is_dir() and not path.is_symlink():
+        set_aside(path)
+    write_atomically(path, content)
+
+
 def append_lines(path: Path, text: str) -> None:
     """Add lines to a file that only its owner can read. They are on the disk when this returns.
 
@@ -101,7 +112,9 @@ def _open_own(path: Path, flags: int) -> int:
         return os.open(path, flags, 0o600)
     except PermissionError:
         path.chmod(0o600)
-        return os.open(path, flags, 0o600)
+    except IsADirectoryError:
+        set_aside(path)
+    return os.open(path, flags, 0o600)
 
 
 def set_aside(path: Path) -> Path | None:

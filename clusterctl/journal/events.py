@@ -28,7 +28,6 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "note": {"key": _TEXTS},
     "host_key": {"id": _TEXTS, "key": _TEXTS},
     "host_key_made": {"id": _TEXTS, "key": _TEXTS},
-    "hosts": {"record": (dict,)},
     IDENTITY: {"id": _TEXTS},
     "ec2": {"uuid": _TEXTS, "region": _TEXTS},
     "launch": {

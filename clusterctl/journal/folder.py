@@ -14,7 +14,7 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.files import append_lines, set_aside, write_atomically
+from clusterctl.files import append_lines, set_aside, write_own
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.journal import events as journal_events
@@ -75,7 +75,10 @@ class ClusterFolder(History):
     def ensure_exists(self) -> str:
         """Make the folder and the cluster's key pair. Return the public key. May run twice."""
         try:
-            (self.path / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+            logs = self.path / "logs"
+            if logs.exists() and not logs.is_dir():
+                set_aside(logs)
+            logs.mkdir(parents=True, exist_ok=True, mode=0o700)
             close_to_others(self.path)
             return ensure_key_pair(self.private_key_file)
         except OSError as exc:
@@ -85,7 +88,7 @@ class ClusterFolder(History):
         """Write a file atomically, readable by its owner only. Return its path."""
         target = self.path / name
         try:
-            write_atomically(target, text)
+            write_own(target, text)
         except OSError as exc:
             raise write_error(target, exc) from exc
         return target

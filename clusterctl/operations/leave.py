@@ -10,7 +10,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
-from clusterctl.operations.proof import take_proof
+from clusterctl.operations.owning.proof import take_proof
 from clusterctl.providers.base import Power
 from clusterctl.tunnel import publish
 
@@ -130,9 +130,16 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
         publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
         if nodes or existed:
-            context.folder.remember_end()
+            _remember_end(context)
         context.folder.delete_folder()
     return nodes
+
+
+def _remember_end(context: RunContext) -> None:
+    try:
+        context.folder.remember_end()
+    except StateError as exc:  # it has ended all the same
+        context.report.warn(exc.message)
 
 
 def stop_cluster(context: RunContext) -> list[Node]:

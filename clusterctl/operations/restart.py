@@ -8,7 +8,7 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
 from clusterctl.operations.leave import stop_cluster
-from clusterctl.operations.proof import take_proof
+from clusterctl.operations.owning.proof import take_proof
 from clusterctl.operations.start import start_cluster
 from clusterctl.providers.base import Rebooting
 

@@ -14,8 +14,8 @@ from clusterctl.errors import ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.cost import estimate_cost, request_approval
 from clusterctl.operations.image_lookup import use_baked_images
+from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
-from clusterctl.operations.proof import refuse_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

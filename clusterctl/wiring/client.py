@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import warnings
 from typing import TYPE_CHECKING
@@ -53,8 +54,24 @@ def connect_client(name: str | None, **client_options: object) -> Client:
         warnings.warn(trouble, stacklevel=3)
     try:
         return ipyparallel.Client(str(path), **client_options)
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        if _is_whole(path):
+            raise  # an option of the caller's
+        raise StateError(
+            f"the connection file {path} is damaged",
+            remedy=f"`clusterctl start {path.parent.name}` writes it anew",
+        ) from exc
     except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
         raise StateError(
             f"the controller of {path.parent.name} does not answer: {exc}",
             remedy=f"see `clusterctl status {path.parent.name}`; `clusterctl start {path.parent.name}` repairs it",
         ) from exc
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a connection file has what a client needs."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"interface", "key", "registration"} <= content.keys()

@@ -13,7 +13,7 @@ from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.errors import DeclinedError, UnprovenError
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
-from clusterctl.operations.proof import check_proof
+from clusterctl.operations.owning.proof import check_proof
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import refuse_misspelt, resolve_cluster, split_known

@@ -15,6 +15,7 @@ import clusterctl
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.providers.local.nodes import Record, read_record, read_running, write_json
 from clusterctl.providers.local.processes import (
+    SERVER_MODULE,
     await_end,
     find_processes,
     is_alive,
@@ -42,7 +43,7 @@ def power_on(starts: Mapping[Path, tuple[Record, socket.socket]], environ: Mappi
     descriptors = {folder: listener.fileno() for folder, (_, listener) in starts.items()}
     with open(next(iter(starts)) / "logs" / "node.log", "ab") as log:  # noqa: PTH123  # binary append
         launcher = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.providers.local.server"]
+            [sys.executable, "-m", SERVER_MODULE]
             + [f"{descriptor}={folder}" for folder, descriptor in descriptors.items()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -80,7 +81,7 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
         folders: the folders of the nodes.
         gently: send SIGTERM first. Not needed for a node that is deleted: its processes have nothing to save.
     """
-    records = {folder: record for folder in folders if (record := _try_read_record(folder))}
+    records = {folder: record for folder in folders if (record := read_record(folder))}
     launchers = {record.launcher for record in records.values() if is_alive(record.launcher, record.launcher_mark)}
     # A node that is starting cannot be powered off yet.
     await_end(find_processes(launchers), timeout_s=_LAUNCH_S)
@@ -102,10 +103,3 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
     signal_all(alive, signal.SIGKILL)
     stuck = [process.pid for process in await_end(alive, timeout_s=_KILL_S)]
     return stuck + kill_node_processes({str(folder) for folder in folders}, timeout_s=_KILL_S)
-
-
-def _try_read_record(folder: Path) -> Record | None:
-    try:
-        return read_record(folder)
-    except Exception:  # noqa: BLE001  # a damaged record must not keep a cluster from being destroyed
-        return None
