@@ -63,6 +63,8 @@ class Cluster:
         self._remotes: dict[str, Remote] = {}
         self._lock = threading.RLock()
         self.problems: list[str] = []
+        self.record = ""
+        """What the master keeps, so that another laptop can take the cluster over; empty where nothing is started."""
         self.ending = False
         """True while the cluster ends together with its machines: what ends with a node need not be undone."""
         self.all_leave = False

@@ -195,14 +195,19 @@ class Packages(Plugin[Options]):
         self._install_script(cluster, node, compiled=True)
 
     def _install_script(self, cluster: Cluster, node: Node, *, files: str = "", compiled: bool = False) -> None:
+        shared = cluster.recall(notes.SHARED_KEYS)
         script = render(
             "packages_join.sh.j2",
             machine=Facet.MACHINE in node.facets,
+            keys=shared if shared and not compiled else (),
+            user=node.user,
+            state=node.layout.state,
             # An image has its environment in itself.
             common={Facet.MACHINE, Facet.SHARED_CACHE} <= node.facets and not compiled,
             layout=node.layout,
             folder=node.layout.env.parent,
             files=files,
+            record="" if compiled or not node.is_master else cluster.record,
             python=locks.python(),
             lock=self._lock,
             digest=locks.digest(self._lock),

@@ -32,6 +32,12 @@ COMMANDS: dict[str, CommandEntry] = {
         ("reboot",),
     ),
     "terminate": CommandEntry("clusters.lifecycle", "terminate", "End the nodes and everything on them, for good."),
+    "attach": CommandEntry(
+        "clusters.attach", "attach", "Take a cluster over whose files are not on this computer, or not any more."
+    ),
+    "share": CommandEntry(
+        "clusters.attach", "share", "Let another person's key in, so that they can attach the cluster."
+    ),
     "addnode": CommandEntry("clusters.members", "addnode", "Let more nodes join.", ("an",)),
     "removenode": CommandEntry("clusters.members", "removenode", "Let workers leave, and end them.", ("rn",)),
     "listclusters": CommandEntry(
@@ -137,6 +143,7 @@ def all_names() -> list[str]:
 
 
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "adopt": ("attach",),
     "apply": ("start",),
     "boot": ("start",),
     "cat": ("get", "logs"),
@@ -158,7 +165,9 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "halt": ("stop",),
     "info": ("status",),
     "init": ("config init",),
+    "import": ("attach",),
     "instances": ("listinstances",),
+    "invite": ("share",),
     "jupyter": ("notebook",),
     "keys": ("listkeypairs",),
     "kill": ("terminate",),
@@ -179,6 +188,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "remove": ("terminate", "removenode"),
     "resize": ("addnode", "removenode"),
     "resume": ("start",),
+    "recover": ("attach", "start"),
     "rm": ("terminate", "removenode"),
     "run": ("exec", "runplugin"),
     "scale": ("addnode", "removenode"),

@@ -14,7 +14,9 @@ from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
-from clusterctl.operations.proof import refuse_unproven
+from clusterctl.operations.owning.keys import ensure_key
+from clusterctl.operations.owning.proof import refuse_unproven
+from clusterctl.operations.owning.record import make_record
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
@@ -130,7 +132,7 @@ def _bring_up(
         with timer.time_step("plan"):
             ask = _pausing(timer, approve) if approve else None
             plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
-            public_key = context.folder.ensure_exists()
+            public_key = ensure_key(context, before)
     except BaseException:
         if new:
             context.folder.delete_folder()  # nothing was created, so nothing is remembered
@@ -139,6 +141,7 @@ def _bring_up(
         with timer.time_step("create"):
             _announce_start(context, plan, before)
             nodes = _create_nodes(context, plan, public_key, node_overrides=node_overrides or {}, new=new)
+        cluster.record = make_record(context, [spec.alias for spec in plan.nodes])
         outcome = _let_join(context, cluster, plan, nodes, timer)
         return _finish_start(context, cluster, plan, outcome, timer, waiting)
     except (KeyboardInterrupt, SystemExit):

@@ -131,6 +131,15 @@ class Shared(Protocol):
 
 
 @runtime_checkable
+class Admitting(Protocol):
+    """A provider whose own rights are enough to let a key log in to its nodes: whoever has these needs no other key."""
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in to all nodes of a cluster. One that may already is success."""
+        ...
+
+
+@runtime_checkable
 class Power(Protocol):
     """A provider whose nodes can be stopped and started again with their disks."""
 

@@ -180,6 +180,29 @@ def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
     return buffer.getvalue()
 
 
+def admit_key(api: APIClient, container: Container, public_key: str) -> None:
+    """Let a key log in to a node, whether it runs or not.
+
+    Raises:
+        ProviderError: the engine refuses.
+    """
+    path = "/root/.ssh/authorized_keys"
+    with translate_errors(f"let a key log in to {container.record.alias} of {container.record.cluster}"):
+        packed, _ = api.get_archive(container.id, path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
+            file = tar.extractfile(tar.next() or "")
+            lines = file.read().decode("utf-8", "replace").splitlines() if file else []
+        if public_key in lines:
+            return
+        content = "".join(f"{line}\n" for line in [*lines, public_key]).encode()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo(path.removeprefix("/"))
+            member.size, member.mode, member.mtime = len(content), 0o600, int(utc_now().timestamp())
+            tar.addfile(member, io.BytesIO(content))
+        api.put_archive(container.id, "/", buffer.getvalue())
+
+
 def start_container(api: APIClient, container: Container) -> None:
     """Start a stopped node with everything it had.
 

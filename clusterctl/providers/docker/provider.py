@@ -112,6 +112,17 @@ class DockerProvider:
         scope = Scope(self._owner, cluster)
         return group_nodes(container.to_node() for container in containers.find_containers(self._engine.api, scope))
 
+    def find_anybodys(self, cluster: str) -> list[Node]:
+        """Return all nodes of this name on the engine, whoever made them. Who may use the engine may take them over."""
+        scope = Scope(None, cluster)
+        return [container.to_node() for container in containers.find_containers(self._engine.api, scope)]
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in to all nodes."""
+        scope = self._prove(cluster)
+        for container in containers.find_containers(self._engine.api, scope) if scope else ():
+            containers.admit_key(self._engine.api, container, public_key)
+
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Remove these nodes, or the whole cluster with its network and home. Named volumes stay."""
         api = self._engine.api
@@ -186,7 +197,7 @@ class DockerProvider:
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
         return ContainerSpec(
-            owner=scope.owner,
+            owner=scope.owner or self._owner,
             cluster=plan.cluster,
             cluster_id=scope.id,
             alias=spec.alias,

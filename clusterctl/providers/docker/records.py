@@ -79,7 +79,8 @@ class Record:
 class Scope:
     """Which things of the engine are meant: those of one cluster by its id, or all of an owner."""
 
-    owner: str
+    owner: str | None
+    """None: of all owners."""
     cluster: str | None = None
     """None: every cluster of the owner."""
     id: str = ""
@@ -88,7 +89,7 @@ class Scope:
     @property
     def labels(self) -> dict[str, str]:
         """The labels by which everything of the cluster is found again."""
-        return {OWNER: self.owner, CLUSTER: self.cluster or "", ID: self.id}
+        return {OWNER: self.owner or "", CLUSTER: self.cluster or "", ID: self.id}
 
     @property
     def filters(self) -> dict[str, list[str]]:
@@ -96,7 +97,8 @@ class Scope:
         if self.id and not self.id.startswith(_OF_EARLIER_VERSIONS):
             # Whoever took the cluster over may be another owner than the one who made it.
             return {"label": [f"{ID}={self.id}", f"{CLUSTER}={self.cluster}"]}
-        return {"label": [f"{OWNER}={self.owner}", CLUSTER if self.cluster is None else f"{CLUSTER}={self.cluster}"]}
+        owner = OWNER if self.owner is None else f"{OWNER}={self.owner}"
+        return {"label": [owner, CLUSTER if self.cluster is None else f"{CLUSTER}={self.cluster}"]}
 
     def owns(self, labels: Mapping[str, str] | None) -> bool:
         """Return whether a thing with these labels is meant."""
