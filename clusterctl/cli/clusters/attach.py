@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import buy_option, cluster_argument, json_option
+from clusterctl.cli.arguments import cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_started
-from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, show_json
 from clusterctl.errors import DeclinedError, UsageError
 from clusterctl.operations.owning.attach import Rights, choose_nodes, take_over
@@ -34,7 +33,6 @@ _KEY = click.Path(path_type=Path)
     "--fingerprint", default="", metavar="SHA256:...", help="Of the master's host key, as `share` printed it."
 )
 @json_option
-@buy_option
 @click.pass_context
 def attach(
     ctx: click.Context,
@@ -45,7 +43,6 @@ def attach(
     fingerprint: str,
     *,
     as_json: bool,
-    yes: bool,
 ) -> int:
     """Take a cluster over whose files are not on this computer, or not any more.
 
@@ -54,7 +51,6 @@ def attach(
     """
     from clusterctl.wiring import attaching  # late: see wiring/settings.py
 
-    asking = CostPrompt(as_json=as_json)
     with Output(as_json=as_json) as output:
         context, there = attaching.attach_context(name, provider, config_file=ctx.obj.config, report=output)
         nodes = choose_nodes(name, there, chosen)
@@ -63,8 +59,8 @@ def attach(
         for warning in take_over(context, nodes, rights, attaching.render_config):
             output.warn(warning)
         taken = load_context(name, config_file=ctx.obj.config, report=output)
-        started = start_cluster(taken, approve=None if yes else asking)
-    show_started(started, asking.estimate, as_json=as_json, timings=False)
+        started = start_cluster(taken)  # no node is missing, so nothing new is bought
+    show_started(started, as_json=as_json, timings=False)
     return 0 if started.ok else 1
 
 
