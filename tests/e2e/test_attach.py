@@ -7,6 +7,10 @@ import shutil
 
 import pytest
 
+from clusterctl.journal.ids import fingerprint
+from clusterctl.remote.host_key import fetch_host_key
+from clusterctl.testing import fake_node
+
 pytestmark = pytest.mark.e2e
 
 
@@ -40,7 +44,11 @@ def test_with_the_folder_deleted_the_same_engines_go_on_and_terminate_leaves_not
 
     key = tmp_path / "id_ed25519.pub"
     key.write_text((laptop.folder("lab") / "id_ed25519.pub").read_text())
+    record = json.loads((laptop.node_folder("lab", "master") / "node.json").read_text())
+    shown = fetch_host_key(fake_node(address=record["address"], port=record["port"]))
+    assert shown.split() == record["host_key"].split()[:2]
     shared = laptop.json("share", "--json", "lab", str(key))
+    assert shared["host_fingerprint"] == fingerprint(shown)
     assert (shared["id"], sorted(shared["nodes"])) == (known, sorted(aliases))
     laptop.run("addnode", "lab")
     admitted = (laptop.node_folder("lab", "node001") / "authorized_keys").read_text()
