@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,8 +50,11 @@ class Cluster:
         report: Reporter,
         notes: Mapping[str, object],
         remember: Memory,
+        cluster_id: Callable[[], str],
     ) -> None:
         self.name = name
+        self._find_id = cluster_id
+        self._id = ""
         self.machines = machines
         self.folder = folder
         self.request = request
@@ -65,6 +66,8 @@ class Cluster:
         self._remotes: dict[str, Remote] = {}
         self._lock = threading.RLock()
         self.problems: list[str] = []
+        self.record = ""
+        """What the master keeps, so that another laptop can take the cluster over; empty where nothing is started."""
         self.ending = False
         """True while the cluster ends together with its machines: what ends with a node need not be undone."""
         self.all_leave = False
@@ -81,10 +84,16 @@ class Cluster:
         return (self.folder / "id_ed25519.pub").read_text(encoding="utf-8").strip()
 
     @property
+    def id(self) -> str:
+        """The id that tells this cluster from all others of its name. It stays the same until the cluster ends."""
+        if not self._id:  # asked for many times, of a journal with many lines
+            self._id = self._find_id()
+        return self._id
+
+    @property
     def mark(self) -> str:
-        """The text that marks a machine as a member of this cluster: the cluster's name and its key's fingerprint."""
-        blob = base64.b64decode(self.public_key.split()[1] + "==")
-        return f"{self.name} SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
+        """The text that marks a machine as a member of this cluster: the cluster's name and its id."""
+        return f"{self.name} {self.id}"
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -20,6 +20,10 @@ class UsageError(ClusterctlError):
     exit_code = 2
 
 
+class UnprovenError(UsageError):
+    """Machines have the name of a cluster, and nothing here proves that they are of this one."""
+
+
 class DeclinedError(ClusterctlError):
     """The user answered no to a question: nothing was changed."""
 

@@ -1,6 +1,6 @@
 """Paths as people write them, and the writer of files that must never be seen half written.
 
-It is the only place that renames a draft over a file.
+It is the only place that renames a draft over a file, that adds to a file, and that sets a broken one aside.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from clusterctl.clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,3 +66,66 @@ def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_own(path: Path, content: str) -> None:
+    """Write a file of ours, as `write_atomically` does. A folder that has taken its name is set aside.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path.is_dir() and not path.is_symlink():
+        set_aside(path)
+    write_atomically(path, content)
+
+
+def append_lines(path: Path, text: str) -> None:
+    """Add lines to a file that only its owner can read. They are on the disk when this returns.
+
+    A line that a crash cut short is ended first, or the new line would be lost too. A file of ours that somebody made
+    read-only is made writable.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with os.fdopen(_open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        whole = file.read(1) in {b"", b"\n"}
+        file.seek(0, os.SEEK_END)
+        file.write((b"" if whole else b"\n") + text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_lock(path: Path) -> IO[str]:
+    """Open a lock file of ours, which is made if it is missing.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    return os.fdopen(_open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
+
+
+def _open_own(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags, 0o600)
+    except PermissionError:
+        path.chmod(0o600)
+    except IsADirectoryError:
+        set_aside(path)
+    return os.open(path, flags, 0o600)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a broken file or folder, so that a new one can take its name and somebody can look at the old one.
+
+    Returns:
+        The new path; None if there is nothing of that name, or it cannot be renamed.
+    """
+    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.name}.broken-{stamp}-{secrets.token_hex(2)}")
+    try:
+        return path.rename(aside)
+    except OSError:
+        return None

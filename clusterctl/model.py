@@ -126,6 +126,11 @@ class Node:
     """A text that differs from boot to boot of this machine; empty if the provider does not notice boots."""
     launched_at: datetime | None = None
     """When this boot was requested, in UTC; None if the provider does not know."""
+    cluster_id: str = ""
+    """The id of the cluster that the machine was made for, as the machine itself or its provider has it; empty where
+    that is not kept."""
+    owner: str = ""
+    """Who made the machine, as its provider has it; empty where that is not kept."""
     reachable: bool = True
     """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from clusterctl.api import (
     Cluster,
@@ -18,6 +19,7 @@ from clusterctl.api import (
     Field,
     Flag,
     Node,
+    Note,
     Order,
     PathList,
     Plan,
@@ -39,6 +41,11 @@ from clusterctl.api import (
     utc_now,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOCKS = Note("packages locks", dict[str, str])
+"""The digest of each lock, by the name of its file."""
 _COMPILE_AFTER_S = 15
 """By then the engines are up, which have better uses for the processor."""
 
@@ -153,9 +160,14 @@ class Packages(Plugin[Options]):
             cluster.problem(warning)
         # Members keep their versions though the index changes: only other packages make them join again.
         kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
-        if not kept.exists():
-            locks.write_lock(kept, self._find_lock(cluster, plan.request.pip))
-        self._lock = locks.read_lock(kept)
+        lock = self._read_kept(cluster, kept)
+        if lock is None:
+            lock = self._find_lock(cluster, plan.request.pip)
+            locks.write_lock(kept, lock)
+            lock = locks.read_lock(kept)
+        self._lock = lock or ""
+        digests = cluster.recall(_LOCKS) or {}
+        cluster.remember(_LOCKS, {**digests, kept.name: locks.digest(self._lock)})
         local = locks.local_lines(self._lock) if plan.provider != "local" else []
         if local:
             raise PluginError(
@@ -183,14 +195,19 @@ class Packages(Plugin[Options]):
         self._install_script(cluster, node, compiled=True)
 
     def _install_script(self, cluster: Cluster, node: Node, *, files: str = "", compiled: bool = False) -> None:
+        shared = cluster.recall(notes.SHARED_KEYS)
         script = render(
             "packages_join.sh.j2",
             machine=Facet.MACHINE in node.facets,
+            keys=shared if shared and not compiled else (),
+            user=node.user,
+            state=node.layout.state,
             # An image has its environment in itself.
             common={Facet.MACHINE, Facet.SHARED_CACHE} <= node.facets and not compiled,
             layout=node.layout,
             folder=node.layout.env.parent,
             files=files,
+            record="" if compiled or not node.is_master else cluster.record,
             python=locks.python(),
             lock=self._lock,
             digest=locks.digest(self._lock),
@@ -214,6 +231,21 @@ class Packages(Plugin[Options]):
         folder = node.layout.env.parent
         script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
         run_reported(cluster, node, script, name="packages: remove")
+
+    def _read_kept(self, cluster: Cluster, kept: Path) -> str | None:
+        """The lock that the cluster has had, as it was written; None if there is none, or it was damaged."""
+        if not kept.exists():
+            return None
+        digests = cluster.recall(_LOCKS) or {}
+        known = digests.get(kept.name)
+        if known is None and not digests:  # of an earlier version, which remembered the last one alone
+            known = cluster.recall(notes.ENVIRONMENT)
+            lock = locks.read_lock(kept) or locks.read_lock(kept, known)
+        else:
+            lock = locks.read_lock(kept, known)
+        if lock is None:
+            cluster.say(f"{kept} is damaged: the packages are resolved anew")
+        return lock
 
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""

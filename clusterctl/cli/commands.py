@@ -32,6 +32,12 @@ COMMANDS: dict[str, CommandEntry] = {
         ("reboot",),
     ),
     "terminate": CommandEntry("clusters.lifecycle", "terminate", "End the nodes and everything on them, for good."),
+    "attach": CommandEntry(
+        "clusters.attach", "attach", "Take a cluster over whose files are not on this computer, or not any more."
+    ),
+    "share": CommandEntry(
+        "clusters.attach", "share", "Let another person's key in, so that they can attach the cluster."
+    ),
     "addnode": CommandEntry("clusters.members", "addnode", "Let more nodes join.", ("an",)),
     "removenode": CommandEntry("clusters.members", "removenode", "Let workers leave, and end them.", ("rn",)),
     "resize": CommandEntry(
@@ -145,6 +151,7 @@ def all_names() -> list[str]:
 
 
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "adopt": ("attach",),
     "apply": ("start",),
     "boot": ("start",),
     "cat": ("get", "logs"),
@@ -166,7 +173,9 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "halt": ("stop",),
     "info": ("status",),
     "init": ("config init",),
+    "import": ("attach",),
     "instances": ("listinstances",),
+    "invite": ("share",),
     "jupyter": ("notebook",),
     "keys": ("listkeypairs",),
     "kill": ("terminate",),
@@ -186,6 +195,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "quit": ("stop", "terminate"),
     "remove": ("terminate", "removenode"),
     "resume": ("start",),
+    "recover": ("attach", "start"),
     "rm": ("terminate", "removenode"),
     "run": ("exec", "runplugin"),
     "scale": ("resize", "addnode", "removenode"),

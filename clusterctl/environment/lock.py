@@ -110,26 +110,36 @@ def write_lock(path: Path, lock: str) -> None:
     write_atomically(path, lock + ("" if lock.endswith("\n") or not lock else "\n") + stamp)
 
 
-def read_lock(path: Path) -> str:
-    """Return the lock that a file holds, without the line about its format.
+def read_lock(path: Path, known_digest: str | None = None) -> str | None:
+    """Return the lock that a file holds, without the line about its format; None if the file is missing or damaged.
+
+    A file that was cut short lacks that last line. Those of the first version have none: they are believed if their
+    content is known to be right.
+
+    Args:
+        path: the file.
+        known_digest: the digest of the right content, if it is known.
 
     Raises:
         NewerFormatError: a newer version wrote it.
-        OSError: the file cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
     stamp = _STAMP.search(text)
     if stamp is None:
-        return text
+        return text if known_digest is not None and digest(text) == known_digest else None
     _FORMAT.check(stamp["number"], stamp["writer"], path)
-    return text[: stamp.start()]
+    lock = text[: stamp.start()]
+    return lock if known_digest in {None, digest(lock)} else None
 
 
 def read_cached(path: Path) -> str | None:
     """Return the lock in a file of the cache; None if there is none that this version can read."""
     try:
         return read_lock(path)
-    except (OSError, NewerFormatError):
+    except NewerFormatError:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from clusterctl.cluster import Cluster
 from clusterctl.model import Machines, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from clusterctl.config.settings import Settings
@@ -55,6 +56,18 @@ class RunContext:
         cluster = self.settings.cluster
         return provider_name(cluster), machine_settings(cluster, self.settings.volumes)
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock of the cluster's folder, and mend what a crash or a full disk has left in it.
+
+        Raises:
+            StateError: another process holds the lock, or the folder cannot be written.
+        """
+        with self.folder.exclusive_lock():
+            for done in self.folder.set_aside_broken():
+                self.report.warn(done)
+            yield
+
     def warn_of(self, trouble: str) -> None:
         """Warn the user of each line of a text; of nothing if it is empty."""
         for line in trouble.splitlines():
@@ -75,5 +88,6 @@ class RunContext:
             connector=self.connector,
             report=self.report,
             notes=self.folder.plugin_notes(),
+            cluster_id=lambda: self.folder.cluster_id,
             remember=lambda key, value: self.folder.record("note", key=key, value=value),
         )

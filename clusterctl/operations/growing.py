@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl import planning
 from clusterctl.errors import UsageError
 from clusterctl.model import MASTER
+from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.start import StartResult, bring_up, prepare_tunnel
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_nodes(
         differing: what these nodes have in place of the template's.
         approve: as for `start`.
     """
-    with context.folder.exclusive_lock(), prepare_tunnel(context) as waiting:
+    with context.lock(), prepare_tunnel(context) as waiting:
         before, present = _find_present(context)
         begun = context.folder.unfinished_additions()
         taken = sorted(set(aliases) & set(present) - set(begun))
@@ -84,7 +85,7 @@ def grow_to(context: RunContext, size: int, *, approve: Approve | None = None) -
         size: how many nodes there shall be, at least as many as there are.
         approve: as for `start`.
     """
-    with context.folder.exclusive_lock(), prepare_tunnel(context) as waiting:
+    with context.lock(), prepare_tunnel(context) as waiting:
         before, present = _find_present(context)
         lacking = size - len(present)
         new = planning.next_aliases(present, lacking) if lacking > 0 else ()
@@ -94,6 +95,7 @@ def grow_to(context: RunContext, size: int, *, approve: Approve | None = None) -
 def _find_present(context: RunContext) -> tuple[list[Node], tuple[str, ...]]:
     """Return the nodes that exist, and the aliases of those that are wanted. Raises UsageError if there are none."""
     before = context.provider.nodes(context.name)
+    refuse_unproven(context, before)
     present = context.folder.wanted_nodes() or tuple(node.alias for node in before)
     if not present:
         raise UsageError(f"there is no cluster {context.name}", remedy=f"`clusterctl start {context.name}` makes one")

@@ -102,7 +102,7 @@ def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeRe
             remedy="choose a template of another provider with -c, such as one with PROVIDER = docker",
         )
     watch = Stopwatch()
-    with context.folder.exclusive_lock():
+    with context.lock():
         plan = replace(make_plan(context, (MASTER,)), volumes=())
         refuse_problems(context, plan)
         public_key = context.folder.ensure_exists()
@@ -127,6 +127,7 @@ def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeRe
 
 def _prepare_builder(context: RunContext, cluster: Cluster, plan: Plan, public_key: str) -> None:
     """Start a builder node and install the content of the image, and nothing else."""
+    context.folder.ensure_id()
     context.provider.destroy(context.name)  # the leftovers of a bake that was killed
     _start_builder(context, cluster, plan, public_key)
     _install_content(context, cluster)

@@ -10,6 +10,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
+from clusterctl.operations.owning.proof import take_proof
 from clusterctl.providers.base import Power
 from clusterctl.tunnel import publish
 
@@ -81,18 +82,21 @@ class Losses:
     """Names of volumes with data, which stay in any case."""
 
 
-def count_losses(context: RunContext, aliases: Sequence[str] | None = None, *, count: int = 0) -> Losses:
+def count_losses(
+    context: RunContext, aliases: Sequence[str] | None = None, *, count: int = 0, chosen_id: str = ""
+) -> Losses:
     """Return what goes when these nodes leave. Asks the provider, and no node.
 
     Args:
         context: the context of the run.
         aliases: nodes that leave; empty for the last `count` workers, None for all nodes.
         count: how many workers, where `aliases` is empty.
+        chosen_id: the id that the user named, where this computer does not know the cluster's.
 
     Raises:
         UsageError: there are no such nodes.
     """
-    nodes = context.provider.nodes(context.name)
+    nodes = [node for node in context.provider.nodes(context.name) if chosen_id in {"", node.cluster_id}]
     existing = [node.alias for node in nodes]
     leaving = existing if aliases is None else _choose_leaving(context, existing, aliases, count)
     engine_ids = hub.engine_ids(context.make_cluster(nodes))
@@ -105,27 +109,37 @@ def count_losses(context: RunContext, aliases: Sequence[str] | None = None, *, c
     )
 
 
-def terminate_cluster(context: RunContext, *, force: bool = False) -> list[Node]:
+def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: str = "") -> list[Node]:
     """End the cluster and forget it. Return the nodes that were ended. A cluster that does not exist is success.
 
     Args:
         context: the context of the run.
         force: do not call the plugins.
+        chosen_id: the id that the user named, where this computer does not know the cluster's.
 
     Raises:
+        UnprovenError: nothing proves which cluster of the name is meant.
         ProviderError: names what may be left. The laptop's files then stay, so that the user can try again.
     """
     existed = context.folder.exists
-    with context.folder.exclusive_lock():
+    with context.lock():
+        take_proof(context, "terminate", chosen_id)
         nodes = context.provider.nodes(context.name)
         if nodes and not force:
             _let_all_leave(context, nodes)
         publish.withdraw_connections(context.folder)
         context.provider.destroy(context.name)
         if nodes or existed:
-            context.folder.remember_end()
+            _remember_end(context)
         context.folder.delete_folder()
     return nodes
+
+
+def _remember_end(context: RunContext) -> None:
+    try:
+        context.folder.remember_end()
+    except StateError as exc:  # it has ended all the same
+        context.report.warn(exc.message)
 
 
 def stop_cluster(context: RunContext) -> list[Node]:
@@ -135,7 +149,8 @@ def stop_cluster(context: RunContext) -> list[Node]:
             f"nodes of the provider {context.provider.name} cannot be stopped",
             remedy=f"`clusterctl terminate {context.name}` ends them",
         )
-    with context.folder.exclusive_lock():
+    with context.lock():
+        take_proof(context, "stop")
         nodes = context.provider.nodes(context.name)
         running = [node for node in nodes if node.state == NodeState.RUNNING]
         if running:
@@ -153,7 +168,8 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
         aliases: the workers; empty for the last `count` by number.
         count: how many workers, where no aliases are given.
     """
-    with context.folder.exclusive_lock():
+    with context.lock():
+        take_proof(context, "removenode")
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
         leaving = _choose_leaving(context, list(nodes), aliases, count)
         ending = [alias for alias in leaving if alias in nodes]

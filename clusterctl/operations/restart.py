@@ -8,6 +8,7 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
 from clusterctl.operations.leave import stop_cluster
+from clusterctl.operations.owning.proof import take_proof
 from clusterctl.operations.start import start_cluster
 from clusterctl.providers.base import Rebooting
 
@@ -34,7 +35,8 @@ def restart_cluster(context: RunContext) -> StartResult:
     if not isinstance(context.provider, Rebooting):
         stop_cluster(context)
         return start_cluster(context)
-    with context.folder.exclusive_lock():
+    with context.lock():
+        take_proof(context, "restart")
         running = [node for node in context.provider.nodes(context.name) if node.state == NodeState.RUNNING]
         before = _read_boot_ids(context, running)
         context.provider.reboot(context.name)

@@ -22,7 +22,7 @@ def run_plugin(context: RunContext, plugin: str) -> list[str]:
         context: the context of the run; its plugins contain `plugin`.
         plugin: the INI name of the plugin.
     """
-    with context.folder.exclusive_lock():
+    with context.lock():
         nodes = require_running(context)
         plan = make_plan(context, [node.alias for node in nodes])
         cluster = context.make_cluster(nodes, plan.request)

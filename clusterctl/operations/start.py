@@ -15,6 +15,8 @@ from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations import repair
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
+from clusterctl.operations.owning.keys import ensure_key
+from clusterctl.operations.owning.record import make_record
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
@@ -70,7 +72,7 @@ def start_cluster(
         ClusterctlError: nothing was created, or the master did not join. The message says which.
     """
     planning.check_name(context.name)
-    with context.folder.exclusive_lock(), prepare_tunnel(context) as waiting:
+    with context.lock(), prepare_tunnel(context) as waiting:
         wanted, before = find_wanted_nodes(context, explicit_size)
         return bring_up(context, wanted, before, waiting, approve=approve)
 
@@ -107,7 +109,7 @@ def bring_up(
         with timer.time_step("plan"):
             ask = _pausing(timer, approve) if approve else None
             plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
-            public_key = context.folder.ensure_exists()
+            public_key = ensure_key(context, before)
     except BaseException:
         if new:
             context.folder.delete_folder()  # nothing was created, so nothing is remembered
@@ -118,6 +120,7 @@ def bring_up(
             nodes = _create_nodes(
                 context, plan, public_key, node_overrides=node_overrides or {}, adding=adding, new=new
             )
+        cluster.record = make_record(context, [spec.alias for spec in plan.nodes])
         outcome = _let_join(context, cluster, plan, nodes, timer)
         return _finish_start(context, cluster, plan, outcome, timer, waiting)
     except (KeyboardInterrupt, SystemExit):
@@ -158,6 +161,7 @@ def _create_nodes(
     """
     wanted = context.folder.wanted_nodes()
     context.folder.write_file(CONFIG_COPY, context.settings.copy)
+    context.folder.ensure_id()
     context.folder.record(
         "create",
         provider=plan.provider,

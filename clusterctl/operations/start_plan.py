@@ -14,6 +14,7 @@ from clusterctl.errors import ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.cost import estimate_cost, request_approval
 from clusterctl.operations.image_lookup import use_baked_images
+from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ def find_wanted_nodes(context: RunContext, explicit_size: int | None) -> tuple[t
     """Return the aliases that the cluster should have, and the nodes that exist.
 
     Raises:
-        UsageError: the cluster exists and has another size.
+        UsageError: the cluster exists and has another size, or may be somebody else's.
     """
     before = context.provider.nodes(context.name)
+    refuse_unproven(context, before)
     # The journal may have been lost.
     wanted = context.folder.wanted_nodes() or tuple(node.alias for node in before)
     wanted = wanted or planning.node_aliases(context.settings.cluster.cluster_size)

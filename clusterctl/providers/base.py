@@ -12,6 +12,7 @@ from clusterctl.model import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from clusterctl.events import Reporter
@@ -55,14 +56,26 @@ class Provider(Protocol):
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End these nodes, or the whole cluster with everything that belongs to it. Finding nothing is success.
 
+        What has the cluster's name and another id stays.
+
         Raises:
+            UnprovenError: this laptop does not know the cluster's id, and there is something of its name.
             ProviderError: a part could not be ended; the message names what may be left.
         """
         ...
 
 
 class Journal(Protocol):
-    """The requests made to a provider for one cluster, kept on the laptop: see journal.py."""
+    """The requests made to a provider for one cluster, kept on the laptop: see journal/."""
+
+    @property
+    def cluster_id(self) -> str:
+        """The id that tells the cluster from all others of its name; empty if this laptop does not know it."""
+        ...
+
+    def ensure_id(self) -> str:
+        """Return the cluster's id. A new cluster gets one, which is on the disk when this returns."""
+        ...
 
     def record(self, event: str, **facts: object) -> None:
         """Append an event. It is on the disk when this returns."""
@@ -88,6 +101,42 @@ def machine_layout(user: str) -> Layout:
         home=PurePosixPath("/home") / user,
         cache=PurePosixPath("/var/cache/clusterctl"),
     )
+
+
+@dataclass(frozen=True)
+class Namesake:
+    """What a provider has under the name of a cluster, and under one id."""
+
+    id: str
+    owner: str
+    """Who made it, as the provider has it."""
+    nodes: tuple[str, ...]
+    """Aliases of its nodes."""
+    since: datetime | None
+    """When its oldest node was launched, in UTC; None if that is not known."""
+    others: tuple[str, ...] = ()
+    """What there is besides nodes."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A provider whose machines other people and other computers see, end and name too.
+
+    Only a cluster's id proves whose its nodes are. `destroy`, `stop` and `reboot` touch nothing that has another id.
+    """
+
+    def namesakes(self, cluster: str) -> list[Namesake]:
+        """Return all that has the name of this cluster, by its id, whoever made it."""
+        ...
+
+
+@runtime_checkable
+class Admitting(Protocol):
+    """A provider whose own rights are enough to let a key log in to its nodes: whoever has these needs no other key."""
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in to all nodes of a cluster. One that may already is success."""
+        ...
 
 
 @runtime_checkable

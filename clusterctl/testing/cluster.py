@@ -76,6 +76,7 @@ def fake_cluster(
         report=Reporter(events.append),
         notes=notes or {},
         remember=remembered.__setitem__,
+        cluster_id=lambda: "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
     )
     cluster.connector, cluster.events, cluster.remembered = connector, events, remembered
     return cluster

@@ -30,6 +30,7 @@ class FakeProvider:
         refusal: the error that the next `create` raises; it then makes nothing.
         stuck: aliases that `destroy` cannot end.
         machines: by cluster and alias.
+        admitted: keys that were let in besides those that nodes were made with.
     """
 
     facets: frozenset[Facet] = frozenset({Facet.DIRECT})
@@ -41,6 +42,7 @@ class FakeProvider:
     scarce: set[str] = field(default_factory=set)
     stuck: tuple[str, ...] = ()
     machines: dict[tuple[str, str], Node] = field(default_factory=dict)
+    admitted: list[str] = field(default_factory=list)
     _boots: int = 0
 
     def check(self, plan: Plan) -> list[Problem]:
@@ -85,6 +87,11 @@ class FakeProvider:
         self.calls.append(f"stop {cluster}")
         for node in self.nodes(cluster):
             self.power_off(cluster, node.alias)
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in."""
+        self.calls.append(f"admit {cluster}")
+        self.admitted.append(public_key)
 
     def power_off(self, cluster: str, alias: str) -> None:
         """Stop a machine, as if it had shut down by itself; its disk stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -107,19 +107,26 @@ def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
     """
     content = folder.read_json(_FILE)
     if isinstance(content, dict):
-        content = _FORMAT.unstamp(content, folder.path / _FILE).get("connections")
+        try:
+            content = _FORMAT.unstamp(content, folder.path / _FILE).get("connections")
+        except ValueError:  # damaged: `start` writes it anew
+            return []
     entries = content if isinstance(content, list) else []  # format 0 is a list
-    return [
-        LocalEndpoint(
-            name=entry["name"],
-            file=folder.path / entry["file"] if entry["file"] else None,
-            url=Secret(entry["url"]) if entry["url"] else None,
-            summary=entry["summary"],
-            usage=entry.get("usage", ""),
-            ports=entry.get("ports", {}),
-        )
-        for entry in entries
-    ]
+    found = (_parse_entry(folder, entry) for entry in entries)
+    return [endpoint for endpoint in found if endpoint]
+
+
+def _parse_entry(folder: ClusterFolder, entry: object) -> LocalEndpoint | None:
+    """Return a published connection; None if this is none: then `start` publishes it anew."""
+    if not isinstance(entry, dict):
+        return None
+    name, file, url, summary = (entry.get(key) for key in ("name", "file", "url", "summary"))
+    usage, ports = entry.get("usage", ""), entry.get("ports", {})
+    texts = all(isinstance(text, str) for text in (name, file or "", url or "", summary, usage))
+    if not texts or not name or not isinstance(ports, dict) or "/" in (file or ""):
+        return None
+    path = folder.path / file if file else None
+    return LocalEndpoint(name, path, Secret(url) if url else None, str(summary), usage, ports)
 
 
 def withdraw_connections(folder: ClusterFolder) -> None:
@@ -127,8 +134,14 @@ def withdraw_connections(folder: ClusterFolder) -> None:
     process.close_tunnel(folder.path)
     for connection in read_published(folder):
         if connection.file:
-            connection.file.unlink(missing_ok=True)
-    (folder.path / _FILE).unlink(missing_ok=True)
+            _delete(connection.file)
+    _delete(folder.path / _FILE)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file. A folder that has taken its name stays: it goes with the cluster's folder."""
+    with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        path.unlink()
 
 
 def _is_direct(facets: Collection[Facet], mode: str) -> bool:

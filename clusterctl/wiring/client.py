@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import warnings
 from typing import TYPE_CHECKING
@@ -54,6 +55,13 @@ def connect_client(name: str | None, **client_options: object) -> Client:
         warnings.warn(trouble, stacklevel=3)
     try:
         client = ipyparallel.Client(str(path), **client_options)
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        if _is_whole(path):
+            raise  # an option of the caller's
+        raise StateError(
+            f"the connection file {path} is damaged",
+            remedy=f"`clusterctl start {path.parent.name}` writes it anew",
+        ) from exc
     except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
         raise StateError(
             f"the controller of {path.parent.name} does not answer: {exc}",
@@ -61,3 +69,12 @@ def connect_client(name: str | None, **client_options: object) -> Client:
         ) from exc
     ClientWatch(client, path.parent.name).begin()
     return client
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a connection file has what a client needs."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"interface", "key", "registration"} <= content.keys()

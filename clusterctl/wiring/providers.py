@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
 
+
+def _journal_of(cluster: str) -> ClusterFolder:
+    return ClusterFolder(home_folder(), cluster)
+
+
 # Each provider is imported when it is made: a start with one provider does not wait for the libraries of the others,
 # and the tunnel of a start loads while this computer waits: `python tests/benchmarks/startup.py` shows what they cost.
 
@@ -37,7 +42,7 @@ def _make_docker(settings: Settings | None) -> Provider:
     from clusterctl.providers.docker import DockerProvider  # late: see above
 
     prefix = bool(settings and settings.cluster.dns_prefix)
-    return DockerProvider(os.environ, owner=docker_owner(), cache=login_name(), dns_prefix=prefix)
+    return DockerProvider(os.environ, owner=docker_owner(), journal=_journal_of, cache=login_name(), dns_prefix=prefix)
 
 
 def _make_static(settings: Settings | None) -> Provider:

@@ -183,3 +183,6 @@ def test_runplugin_restarts_the_engines(story):
 def test_terminate_leaves_the_hosts_on_and_as_they_were(story):
     story.laptop.run("terminate", "--yes", "lab")
     story.assert_as_before()
+    # An engine that ends with a status stays listed, as `not-found failed`, if nobody takes it off.
+    listed = story.hosts.everywhere("systemctl list-units --all --plain --no-legend 'clusterctl-*'")
+    assert [text.strip() for text in listed] == [""] * COUNT

@@ -41,6 +41,7 @@ NOTEBOOK = {
     "startup": PROFILE.parent / "startup",
     "startup_code": "client = 1\n",
 }
+KEYS = ("ssh-ed25519 AAAA", "ssh-ed25519 it's")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
 ENGINE = node_program(f"{ON_NODE}.start_engine", {"it's": "a \\ value"})
 
@@ -113,11 +114,21 @@ RENDERED = {
             compile_after_s=15,
             uv="0.8.0",
             fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", {"version": "0.8.0"}),
+            record='{"it\'s": "$(a) record"}' if machine else "",
+            keys=KEYS if common else (),
+            user="me",
+            state=NODE.layout.state,
         )
         for machine, compiled, common in (
             *((False, False, False), (True, False, False)),
             *((True, True, False), (True, False, True)),
         )
+    ],
+    "admit_keys.sh.j2": [
+        lambda machine=machine: render(
+            "admit_keys.sh.j2", keys=KEYS, user="it's me", state=NODE.layout.state, machine=machine
+        )
+        for machine in (False, True)
     ],
     "image_clean.sh.j2": [lambda: render("image_clean.sh.j2", layout=NODE.layout)],
     "packages_machine.sh.j2": [],

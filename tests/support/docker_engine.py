@@ -13,6 +13,7 @@ import pytest
 from clusterctl_standin.bodies.cache import CERTIFICATES, one_at_a_time, remove_others, root_file_system
 
 from clusterctl.events import SILENT
+from clusterctl.journal import ClusterFolder
 from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
@@ -41,7 +42,7 @@ def docker_image(docker_api):
     with one_at_a_time("node-image"):
         if find_image(docker_api, name) is None:
             source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
-            DockerProvider(os.environ, owner="tests").build_image(source, SILENT)
+            DockerProvider(os.environ, owner="tests", journal=no_journal).build_image(source, SILENT)
             remove_others(docker_api, name)
     return name
 
@@ -63,10 +64,23 @@ def docker_image_with_lists(docker_api, docker_image):
     return name
 
 
+def no_journal(cluster):
+    """For what asks for no cluster."""
+    raise AssertionError(f"the journal of {cluster} was asked for")
+
+
 @pytest.fixture
-def docker_provider(docker_image):
+def docker_provider(docker_image, tmp_path_factory):
     """A provider whose nodes nobody else sees. All that it made is gone afterwards."""
-    provider = DockerProvider(os.environ, owner=f"test-{secrets.token_hex(4)}", cache="test", image=docker_image)
+    home = tmp_path_factory.mktemp("journals")
+
+    def journal(cluster):
+        folder = ClusterFolder(home, cluster)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    owner = f"test-{secrets.token_hex(4)}"
+    provider = DockerProvider(os.environ, owner=owner, journal=journal, cache="test", image=docker_image)
     yield provider
     for cluster in {node.cluster for node in provider.nodes()}:
         provider.destroy(cluster)

@@ -21,7 +21,7 @@ def test_a_remedy_is_required(kind):
 
 def test_what_is_to_be_fixed_in_file_or_command_line_exits_with_2_a_no_with_3_and_the_rest_with_1():
     codes = {kind.__name__: kind.exit_code for kind in KINDS}
-    assert {name for name, code in codes.items() if code == 2} == {"UsageError", "ConfigError"}
+    assert {name for name, code in codes.items() if code == 2} == {"UsageError", "ConfigError", "UnprovenError"}
     assert {name for name, code in codes.items() if code == 3} == {"DeclinedError"}
     assert set(codes.values()) == {1, 2, 3}
 

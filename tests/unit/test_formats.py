@@ -253,8 +253,8 @@ class TestContainer:
             inspect_container=lambda _: {**inspected(), "Config": {"Labels": labels}},
         )
         with pytest.raises(NewerFormatError, match="the container node001 of lab has format 2"):
-            containers.find_containers(api, "me", "lab")
-        assert containers.find_containers(api, "me") == []
+            containers.find_containers(api, docker_records.Scope("me", "lab"))
+        assert containers.find_containers(api, docker_records.Scope("me")) == []
 
 
 class TestLock:
@@ -268,7 +268,9 @@ class TestLock:
 
     def test_one_of_the_first_version_is_read(self, tmp_path):
         (tmp_path / "lock.txt").write_text(self.TEXT)
-        assert locks.read_lock(tmp_path / "lock.txt") == locks.read_cached(tmp_path / "lock.txt") == self.TEXT
+        path = tmp_path / "lock.txt"
+        assert locks.read_lock(path, locks.digest(self.TEXT)) == self.TEXT
+        assert locks.read_lock(path) is locks.read_cached(path) is None  # it may have been cut short
 
     def test_one_of_a_newer_version_is_refused_and_in_a_cache_made_anew(self, tmp_path):
         (tmp_path / "lock.txt").write_text(self.TEXT + "# clusterctl format 2 written by 0.9.1\n")

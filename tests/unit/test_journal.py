@@ -76,12 +76,18 @@ class TestWrite:
         assert path.read_text() == "old"
 
     def test_what_cannot_be_written_is_an_error_with_a_remedy_and_leaves_nothing(self, folder):
-        (folder.path / "client.json").mkdir()  # stands for whatever keeps it from being written
-        (folder.path / "client.json" / "x").touch()
-        with pytest.raises(StateError, match=r"cannot write .*client\.json") as caught:
-            folder.write_file("client.json", "x")
+        name = f"{'x' * 300}.json"  # stands for whatever keeps it from being written
+        with pytest.raises(StateError, match=r"cannot write .*\.json") as caught:
+            folder.write_file(name, "x")
         assert "CLUSTERCTL_HOME" in caught.value.remedy
-        assert [entry.name for entry in folder.path.iterdir()] == ["client.json"]
+        assert list(folder.path.iterdir()) == []
+
+    def test_a_folder_that_has_the_files_name_is_set_aside(self, folder):
+        (folder.path / "client.json").mkdir()
+        (folder.path / "client.json" / "x").touch()
+        assert folder.write_file("client.json", "new").read_text() == "new"
+        (aside,) = folder.path.glob("client.json.broken-*")
+        assert (aside / "x").exists()
 
 
 def test_a_home_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):

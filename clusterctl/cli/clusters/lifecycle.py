@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,9 @@ from clusterctl.cli.clusters.questions import ask_stop, ask_terminate
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.terminal import echo
+from clusterctl.errors import DeclinedError, UnprovenError
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
+from clusterctl.operations.owning.proof import check_proof
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import refuse_misspelt, resolve_cluster, split_known
@@ -19,6 +22,8 @@ from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from clusterctl.operations.context import RunContext
 
 
 @click.command()
@@ -64,26 +69,51 @@ def restart(ctx: click.Context, names: Sequence[str]) -> int:
 @click.command()
 @click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
 @click.option("-f", "--force", is_flag=True, help="Do not let the plugins say goodbye; end the machines.")
+@click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name, if its files here are lost.")
 @yes_option
 @click.pass_context
-def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, yes: bool) -> None:
-    """End the nodes and everything on them, for good. A cluster that was ended before is success."""
+def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: str, yes: bool) -> None:
+    """End the nodes and everything on them, for good. A cluster that was ended before is success.
+
+    What ends is proved to be this cluster's by its id. Where this computer has lost the id, the command shows what has
+    the name, by owner and age, and asks for one.
+    """
+    if chosen and len(names) > 1:
+        raise click.UsageError("--id is of one cluster: name that one alone.")
     existing, misspelt = split_known(names)
     output = Output()
     with output:
         contexts = {
             name: lenient_context(name, config_file=ctx.obj.config, report=output, ending=True) for name in names
         }
+    ids = {name: _find_id(contexts[name][0], chosen, yes=yes) for name in existing}
     if existing and not yes:
-        confirm_or_decline(ask_terminate([count_losses(contexts[name][0]) for name in existing]), yes=False)
+        losses = [count_losses(contexts[name][0], chosen_id=ids[name]) for name in existing]
+        confirm_or_decline(ask_terminate(losses), yes=False)
     for name, (context, trouble) in contexts.items():
         with output:
             context.warn_of(trouble)
             if name in existing:
                 context.report.say(f"Terminating {name}")
-            ended = terminate_cluster(context, force=force)
+            ended = terminate_cluster(context, force=force, chosen_id=ids.get(name, chosen))
         if name in existing:
             echo(f">>> {name} is gone ({plural(len(ended), 'node')})")
         elif name not in misspelt:
             echo(f">>> there is no {name} any more: nothing to end")
     refuse_misspelt(misspelt)
+
+
+def _find_id(context: RunContext, chosen: str, *, yes: bool) -> str:
+    """Return the id that the user named, or names now; empty where this computer knows it."""
+    try:
+        check_proof(context, "terminate", chosen)
+    except UnprovenError as exc:
+        if yes or not sys.stdin.isatty():
+            raise
+        echo(exc.message)
+        answer: str = click.prompt("Which id? Nothing ends without one", default="", show_default=False)
+        if not answer:
+            raise DeclinedError("nothing was changed", remedy="run the same command again, and name an id") from exc
+        check_proof(context, "terminate", answer)
+        return answer
+    return chosen

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import utc_now
-from clusterctl.journal import ClusterFolder
+from clusterctl.journal import ClusterFolder, find_id, known_ids
 from clusterctl.providers.ec2 import instances as records
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import gc, inventory, resource_costs
@@ -16,7 +16,7 @@ from clusterctl.providers.ec2.account.resources import ResourceKind, select_kind
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -66,7 +66,7 @@ class UnneededResource:
     resource: Resource
     reason: str
     foreign: bool = False
-    """Another owner made it. This computer cannot know whether they need it."""
+    """Another owner or another home made it. This computer cannot know whether they need it."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ def end_resources(
 def _select_with_journals(resources: Sequence[Resource], scope: GcScope) -> list[UnneededResource]:
     # The journals are read after the cloud: they contain a cluster that was started in between.
     known = read_known_clusters(scope.home)
-    return select_unneeded(resources, known, now=utc_now(), owner=scope.owner, images=scope.images)
+    own_ids = known_ids(scope.home) | {cluster.uuid for cluster in known}
+    return select_unneeded(resources, known, now=utc_now(), owner=scope.owner, own_ids=own_ids, images=scope.images)
 
 
 def read_known_clusters(home: Path) -> list[KnownCluster]:
@@ -172,7 +173,7 @@ def _read_cluster(folder: ClusterFolder) -> KnownCluster:
     launches = ledger.open_launches()
     return KnownCluster(
         name=folder.name,
-        uuid=ledger.read_identity()[0],
+        uuid=find_id(folder.events()),
         wanted_aliases=frozenset(folder.wanted_nodes()),
         alias_by_id=ledger.aliases_by_id(),
         tokens=frozenset(launch.token for launch in launches),
@@ -182,7 +183,13 @@ def _read_cluster(folder: ClusterFolder) -> KnownCluster:
 
 
 def select_unneeded(
-    resources: Sequence[Resource], known: Sequence[KnownCluster], *, now: datetime, owner: str, images: bool = False
+    resources: Sequence[Resource],
+    known: Sequence[KnownCluster],
+    *,
+    now: datetime,
+    owner: str,
+    own_ids: Container[str],
+    images: bool = False,
 ) -> list[UnneededResource]:
     """Return the resources that may be ended, and why. A known cluster keeps what it needs, unless that has expired.
 
@@ -191,7 +198,9 @@ def select_unneeded(
         known: the clusters of this laptop. Read them after `resources`, else a cluster that was started in between is
             missing.
         now: the present time, with a time zone.
-        owner: the owner that asks, as the tags name it.
+        owner: the owner that asks, as the tags name it. Two computers may have the same, so it proves nothing of what
+            has the id of a cluster.
+        own_ids: the ids of all clusters that this home has made.
         images: include baked images.
     """
     nodes = _node_instances(resources, known)
@@ -205,13 +214,17 @@ def select_unneeded(
     instances = select_kind(resources, ResourceKind.INSTANCE)
     # Resources of a cluster whose instances stay are kept, even where its journal is lost.
     staying = {instance.uuid for instance in instances if instance.key not in reasons}
-    foreign = {instance.uuid for instance in instances if instance.owner != owner} - {""}
     return [
-        UnneededResource(item, reasons[item.key], foreign=item.owner != owner or item.uuid in foreign)
+        UnneededResource(item, reasons[item.key], foreign=not _is_own(item, owner, own_ids))
         for item in sort_for_deletion(resources)
         if item.key in reasons
         and not (item.kind in _CLUSTER_KINDS and item.uuid in staying and not _expiry_reason(item, now))
     ]
+
+
+def _is_own(resource: Resource, owner: str, own_ids: Container[str]) -> bool:
+    """Return whether a resource was made by this home: by its cluster's id; by its owner where it is of no cluster."""
+    return resource.uuid in own_ids if resource.uuid else resource.owner == owner
 
 
 def _expiry_reason(resource: Resource, now: datetime) -> str:

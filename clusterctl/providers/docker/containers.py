@@ -11,7 +11,6 @@ from clusterctl.clock import utc_now
 from clusterctl.errors import NewerFormatError, ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
-from clusterctl.providers.docker.networks import label_filters
 from clusterctl.providers.docker.ports import PortAllocator, is_port_conflict
 from clusterctl.providers.docker.records import LOOPBACK, Container, Record, parse_container, sort_containers
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from clusterctl.providers.docker.networks import Network
+    from clusterctl.providers.docker.records import Scope
     from clusterctl.secret import Secret
 
 _PORT_TRIES = 5
@@ -40,6 +40,7 @@ class ContainerSpec:
 
     owner: str
     cluster: str
+    cluster_id: str
     alias: str
     user: str
     host_name: str
@@ -57,7 +58,7 @@ def container_name(owner: str, cluster: str, alias: str) -> str:
     return f"clusterctl-{owner}-{cluster}-{alias}"
 
 
-def find_containers(api: APIClient, owner: str, cluster: str | None = None) -> list[Container]:
+def find_containers(api: APIClient, scope: Scope) -> list[Container]:
     """Return the existing containers, found by their labels, masters first.
 
     Raises:
@@ -67,12 +68,14 @@ def find_containers(api: APIClient, owner: str, cluster: str | None = None) -> l
 
     containers = []
     with translate_errors("list the nodes"):
-        for listed in api.containers(all=True, filters=label_filters(owner, cluster)):
+        for listed in api.containers(all=True, filters=scope.filters):
+            if not scope.owns(listed.get("Labels")):
+                continue
             try:
                 # The list does not have the start time.
                 containers.append(parse_container(api.inspect_container(listed["Id"])))
             except NewerFormatError:
-                if cluster is not None:
+                if scope.cluster is not None:
                     raise
             except APIError as exc:
                 if not is_missing(exc):
@@ -101,6 +104,7 @@ def create_container(api: APIClient, wanted: ContainerSpec, *, network: Network,
             address=private_address,
             cores=wanted.cores,
             image=wanted.image,
+            cluster_id=wanted.cluster_id,
         )
         with translate_errors(f"make {wanted.alias} of {wanted.cluster}"):
             container_id = _create_from_record(api, wanted, record, network.name)
@@ -174,6 +178,29 @@ def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def admit_key(api: APIClient, container: Container, public_key: str) -> None:
+    """Let a key log in to a node, whether it runs or not.
+
+    Raises:
+        ProviderError: the engine refuses.
+    """
+    path = "/root/.ssh/authorized_keys"
+    with translate_errors(f"let a key log in to {container.record.alias} of {container.record.cluster}"):
+        packed, _ = api.get_archive(container.id, path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
+            file = tar.extractfile(tar.next() or "")
+            lines = file.read().decode("utf-8", "replace").splitlines() if file else []
+        if public_key in lines:
+            return
+        content = "".join(f"{line}\n" for line in [*lines, public_key]).encode()
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo(path.removeprefix("/"))
+            member.size, member.mode, member.mtime = len(content), 0o600, int(utc_now().timestamp())
+            tar.addfile(member, io.BytesIO(content))
+        api.put_archive(container.id, "/", buffer.getvalue())
 
 
 def start_container(api: APIClient, container: Container) -> None:

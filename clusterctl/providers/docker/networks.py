@@ -5,16 +5,17 @@ from __future__ import annotations
 import ipaddress
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
-from clusterctl.providers.docker.records import CLUSTER, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from docker import APIClient
+
+    from clusterctl.providers.docker.records import Scope
 
 VOLUME_LABEL = "clusterctl.volume"
 """The label of a volume that outlives clusters."""
@@ -46,28 +47,22 @@ class Network:
         raise ProviderError(f"the network {self.name} ({self.subnet}) is full", remedy="ask for fewer nodes")
 
 
-def cluster_labels(owner: str, cluster: str) -> dict[str, str]:
-    """Return the labels by which everything of a cluster is found again."""
-    return {OWNER: owner, CLUSTER: cluster}
-
-
-def label_filters(owner: str, cluster: str | None) -> dict[str, list[str]]:
-    """Return the engine's filter for these labels; for all clusters if `cluster` is None."""
-    return {"label": [f"{OWNER}={owner}", CLUSTER if cluster is None else f"{CLUSTER}={cluster}"]}
-
-
-def find_network(api: APIClient, owner: str, cluster: str, taken: Iterable[str]) -> Network | None:
+def find_network(api: APIClient, scope: Scope, taken: Iterable[str]) -> Network | None:
     """Return the cluster's network, or None. `taken` are the addresses of its nodes."""
-    with translate_errors(f"list the networks of {cluster}"):
-        networks = api.networks(filters=label_filters(owner, cluster))
-    for network in networks:
+    for network in _list_networks(api, scope):
         pools = [pool for pool in network["IPAM"]["Config"] or () if pool.get("Gateway")]
         if pools:
             return Network(network["Name"], pools[0]["Subnet"], pools[0]["Gateway"], set(taken))
     return None
 
 
-def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network:
+def _list_networks(api: APIClient, scope: Scope) -> list[dict[str, Any]]:
+    with translate_errors(f"list the networks of {scope.cluster}"):
+        networks = api.networks(filters=scope.filters)
+    return [network for network in networks if scope.owns(network.get("Labels"))]
+
+
+def make_network(api: APIClient, name: str, scope: Scope) -> Network:
     """Make a bridge network for a cluster. Containers keep their addresses only if the subnet is given explicitly.
 
     Raises:
@@ -76,11 +71,10 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
     from docker.errors import APIError
     from docker.types import IPAMConfig, IPAMPool
 
-    own = cluster_labels(owner, cluster)
     for attempt in range(1, _TRIES + 1):
-        with translate_errors(f"make a network for {cluster}", remedy=_REMEDY):
+        with translate_errors(f"make a network for {scope.cluster}", remedy=_REMEDY):
             # Docker knows the free addresses here: a probe network shows its choice, which is then given explicitly.
-            probe = api.create_network(f"{name}-probe", driver="bridge", labels=own)["Id"]
+            probe = api.create_network(f"{name}-probe", driver="bridge", labels=scope.labels)["Id"]
             try:
                 pool = api.inspect_network(probe)["IPAM"]["Config"][0]
             finally:
@@ -90,7 +84,7 @@ def make_network(api: APIClient, name: str, owner: str, cluster: str) -> Network
             gateway = gateway or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
             ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=pool["Subnet"], gateway=gateway)])
             try:
-                api.create_network(name, driver="bridge", ipam=ipam, labels=own, check_duplicate=True)
+                api.create_network(name, driver="bridge", ipam=ipam, labels=scope.labels, check_duplicate=True)
             except APIError as exc:
                 if attempt == _TRIES or "overlap" not in error_text(exc):
                     raise
@@ -119,22 +113,25 @@ def kept_labels(name: str) -> dict[str, str]:
     return {VOLUME_LABEL: name}
 
 
-def remove_networks(api: APIClient, owner: str, cluster: str) -> list[str]:
+def remove_networks(api: APIClient, scope: Scope) -> list[str]:
     """Remove the networks of a cluster. Return those that could not be removed, with the reason."""
-    with translate_errors(f"list the networks of {cluster}"):
-        networks = api.networks(filters=label_filters(owner, cluster))
     return [
         trouble
-        for network in networks
+        for network in _list_networks(api, scope)
         for trouble in _remove_resource(api.remove_network, network["Id"], network["Name"])
     ]
 
 
-def remove_home(api: APIClient, owner: str, cluster: str) -> list[str]:
+def find_homes(api: APIClient, scope: Scope) -> list[str]:
+    """Return the names of the volumes with the home of a cluster: one, once the cluster was made."""
+    with translate_errors(f"list the volumes of {scope.cluster}"):
+        volumes = api.volumes(filters=scope.filters)["Volumes"] or []
+    return [str(volume["Name"]) for volume in volumes if scope.owns(volume.get("Labels"))]
+
+
+def remove_home(api: APIClient, scope: Scope) -> list[str]:
     """Remove the home volume of a cluster. Return those that could not be removed, with the reason."""
-    with translate_errors(f"list the volumes of {cluster}"):
-        volumes = api.volumes(filters=label_filters(owner, cluster))["Volumes"] or []
-    return [trouble for volume in volumes for trouble in remove_volume(api, volume["Name"])]
+    return [trouble for name in find_homes(api, scope) for trouble in remove_volume(api, name)]
 
 
 def remove_volume(api: APIClient, name: str) -> list[str]:

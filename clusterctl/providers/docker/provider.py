@@ -13,17 +13,19 @@ from clusterctl.providers.docker.containers import ContainerSpec
 from clusterctl.providers.docker.engine import Engine, translate_errors
 from clusterctl.providers.docker.images import NODE_IMAGE
 from clusterctl.providers.docker.ports import PortAllocator
-from clusterctl.providers.docker.records import FACETS, UNFINISHED
+from clusterctl.providers.docker.records import FACETS, ID, UNFINISHED, Scope
 from clusterctl.providers.docker.transaction import Transaction, collect_failures, run_parallel
+from clusterctl.providers.namesakes import describe_namesake, group_nodes, unproven_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from docker import APIClient
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan, Problem
-    from clusterctl.providers.base import Image, ImageSource
+    from clusterctl.providers.base import Image, ImageSource, Journal, Namesake
+    from clusterctl.providers.docker.records import Container
 
 _TRIES, _BETWEEN_S = 10, 0.3
 
@@ -39,6 +41,7 @@ class DockerProvider:
         environ: Mapping[str, str],
         *,
         owner: str,
+        journal: Callable[[str], Journal],
         cache: str = "",
         dns_prefix: bool = False,
         image: str = NODE_IMAGE,
@@ -48,12 +51,14 @@ class DockerProvider:
         Args:
             environ: the variables that Docker's own tools read, such as DOCKER_HOST.
             owner: the owner of the nodes; nodes of other owners are not seen. Letters, digits, ``.``, ``_``, ``-``.
+            journal: returns the journal of a cluster, by its name.
             cache: the name under which downloads and environments are shared; they outlive clusters. Default: owner.
             dns_prefix: put the cluster's name before the host names.
             image: the image of nodes whose plan names none.
         """
         self._engine = Engine(environ)
         self._owner = owner
+        self._journal = journal
         self._dns_prefix = dns_prefix
         self._image = image
         self._cache = f"clusterctl-{cache or owner}-cache"
@@ -67,44 +72,66 @@ class DockerProvider:
         api = self._engine.api
         problems += checks.check_limits(plan, _engine_cores(api))
         problems += checks.check_images(api, {spec.image or self._image for spec in plan.nodes}, default=self._image)
-        existing = containers.find_containers(api, self._owner, plan.cluster) if plan.volumes else []
+        existing = containers.find_containers(api, self._scope(plan.cluster)) if plan.volumes else []
         return problems + checks.check_mounts(plan, existing)
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Start the nodes of `plan` that do not run. They keep their addresses, port and host key."""
         del report  # it takes seconds
         api = self._engine.api
-        all_containers = containers.find_containers(api, self._owner)
-        existing = [container for container in all_containers if container.record.cluster == plan.cluster]
+        own_id = self._journal(plan.cluster).ensure_id()
+        all_containers = containers.find_containers(api, Scope(self._owner))
+        _refuse_namesakes(plan.cluster, own_id, all_containers)
+        existing = containers.find_containers(api, Scope(self._owner, plan.cluster, own_id))
+        # A cluster that was taken over keeps the owner that it had.
+        scope = Scope(existing[0].record.owner if existing else self._owner, plan.cluster, own_id)
         usable = {c.record.alias: c for c in existing if c.state not in UNFINISHED}
         aliases = {spec.alias for spec in plan.nodes}
         missing = [spec for spec in plan.nodes if spec.alias not in usable]
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
-            ports = PortAllocator(container.record.port for container in all_containers)
-            wanted = [self._container_spec(plan, spec, public_key, cores=_engine_cores(api)) for spec in missing]
+            ports = PortAllocator(container.record.port for container in [*all_containers, *existing])
+            wanted = [self._container_spec(plan, spec, public_key, scope, _engine_cores(api)) for spec in missing]
             volumes = {
-                self._home_volume(plan.cluster): networks.cluster_labels(self._owner, plan.cluster),
+                _home_volume(scope): scope.labels,
                 self._cache: networks.kept_labels(self._cache),
                 **{volume.id: networks.kept_labels(volume.name) for volume in plan.volumes},
             }
-            attempt = Transaction(api, self._owner, plan.cluster, existing)
+            attempt = Transaction(api, scope, existing)
             attempt.provision(wanted, stopped, volumes=volumes, ports=ports)
-            existing = containers.find_containers(api, self._owner, plan.cluster)
+            existing = containers.find_containers(api, scope)
         return [container.to_node() for container in existing if container.record.alias in aliases]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the nodes that have a container, as the engine knows them now."""
-        return [container.to_node() for container in containers.find_containers(self._engine.api, self._owner, cluster)]
+        scope = Scope(self._owner) if cluster is None else self._scope(cluster)
+        return [container.to_node() for container in containers.find_containers(self._engine.api, scope)]
+
+    def namesakes(self, cluster: str) -> list[Namesake]:
+        """Return all of this owner that has the name of this cluster, by its id."""
+        scope = Scope(self._owner, cluster)
+        return group_nodes(container.to_node() for container in containers.find_containers(self._engine.api, scope))
+
+    def find_anybodys(self, cluster: str) -> list[Node]:
+        """Return all nodes of this name on the engine, whoever made them. Who may use the engine may take them over."""
+        scope = Scope(None, cluster)
+        return [container.to_node() for container in containers.find_containers(self._engine.api, scope)]
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in to all nodes."""
+        scope = self._prove(cluster)
+        for container in containers.find_containers(self._engine.api, scope) if scope else ():
+            containers.admit_key(self._engine.api, container, public_key)
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Remove these nodes, or the whole cluster with its network and home. Named volumes stay."""
         api = self._engine.api
+        scope = self._prove(cluster)
         leftovers: list[str] = []
         for attempt in range(_TRIES):
             if attempt:
                 pause(_BETWEEN_S)  # the engine releases networks and volumes a moment later
-            leftovers = self._remove_once(api, cluster, aliases)
+            leftovers = _remove_once(api, scope, aliases) if scope else []
             if not leftovers:
                 return
         raise ProviderError(
@@ -115,9 +142,9 @@ class DockerProvider:
     def stop(self, cluster: str) -> None:
         """Stop the nodes and keep their disks."""
         api = self._engine.api
-        running = [
-            container for container in containers.find_containers(api, self._owner, cluster) if container.is_running
-        ]
+        scope = self._prove(cluster)
+        existing = containers.find_containers(api, scope) if scope else []
+        running = [container for container in existing if container.is_running]
         # The master last: the others report to it when they stop.
         for last in (False, True):
             run_parallel(
@@ -131,7 +158,7 @@ class DockerProvider:
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only node. The node is stopped for this."""
         api = self._engine.api
-        (builder,) = containers.find_containers(api, self._owner, cluster)
+        (builder,) = containers.find_containers(api, self._scope(cluster))
         containers.stop_container(api, builder)
         return images.save_baked(api, builder, base=base or self._image, content=content)
 
@@ -147,13 +174,32 @@ class DockerProvider:
         """Build the image that nodes start from."""
         return images.build_node_image(self._engine.api, source, report=report, default=self._image)
 
-    def _container_spec(self, plan: Plan, spec: NodeSpec, public_key: str, *, cores: int) -> ContainerSpec:
-        share = max(1, cores // len(plan.nodes))
+    def _scope(self, cluster: str) -> Scope:
+        return Scope(self._owner, cluster, self._journal(cluster).cluster_id)
+
+    def _prove(self, cluster: str) -> Scope | None:
+        """Return what is to end or change; None if there is nothing of that name.
+
+        Raises:
+            UnprovenError: its id is not known here, and something has its name.
+        """
+        scope = self._scope(cluster)
+        if scope.id:
+            return scope
+        if named := self.namesakes(cluster):
+            raise unproven_error(cluster, named)
+        return None
+
+    def _container_spec(
+        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, engine_cores: int
+    ) -> ContainerSpec:
+        share = max(1, engine_cores // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
         return ContainerSpec(
-            owner=self._owner,
+            owner=scope.owner or self._owner,
             cluster=plan.cluster,
+            cluster_id=scope.id,
             alias=spec.alias,
             user=plan.user,
             host_name=f"{prefix}{spec.alias}",
@@ -161,22 +207,37 @@ class DockerProvider:
             cores=share if spec.vcpus is None else max(1, int(spec.vcpus)),
             vcpus=spec.vcpus,
             memory_gb=spec.memory_gb,
-            volumes={"/home": self._home_volume(plan.cluster), str(machine_layout("").cache): self._cache, **kept},
+            volumes={"/home": _home_volume(scope), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
         )
 
-    def _home_volume(self, cluster: str) -> str:
-        return f"clusterctl-{self._owner}-{cluster}-home"
 
-    def _remove_once(self, api: APIClient, cluster: str, aliases: Sequence[str] | None) -> list[str]:
-        """Try once to remove everything. Return what is left, with the reasons."""
-        existing = containers.find_containers(api, self._owner, cluster)
-        to_remove = [c for c in existing if aliases is None or c.record.alias in aliases]
-        leftovers = collect_failures(lambda container: containers.remove_container(api, container), to_remove)
-        if aliases is None:
-            leftovers += networks.remove_networks(api, self._owner, cluster)
-            leftovers += networks.remove_home(api, self._owner, cluster)
-        return leftovers
+def _home_volume(scope: Scope) -> str:
+    return f"clusterctl-{scope.owner}-{scope.cluster}-home"
+
+
+def _refuse_namesakes(cluster: str, own_id: str, existing: Sequence[Container]) -> None:
+    """Raise an error if this owner has containers of the same name that are another cluster's."""
+    own = Scope("", cluster, own_id)
+    named = [each for each in existing if each.record.cluster == cluster]
+    others = [each.to_node() for each in named if not own.owns({ID: each.record.cluster_id})]
+    if others:
+        raise ProviderError(
+            f"{cluster} is there already: {describe_namesake(group_nodes(others)[0])}",
+            remedy=f"choose another name; if it is yours, `clusterctl attach {cluster}` takes it over where this"
+            " computer has lost its files",
+        )
+
+
+def _remove_once(api: APIClient, scope: Scope, aliases: Sequence[str] | None) -> list[str]:
+    """Try once to remove everything. Return what is left, with the reasons."""
+    existing = containers.find_containers(api, scope)
+    to_remove = [c for c in existing if aliases is None or c.record.alias in aliases]
+    leftovers = collect_failures(lambda container: containers.remove_container(api, container), to_remove)
+    if aliases is None:
+        leftovers += networks.remove_networks(api, scope)
+        leftovers += networks.remove_home(api, scope)
+    return leftovers
 
 
 def _engine_cores(api: APIClient) -> int:

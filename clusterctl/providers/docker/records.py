@@ -17,6 +17,10 @@ FACETS = frozenset({Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Face
 LOOPBACK = "127.0.0.1"
 OWNER = "clusterctl.owner"
 CLUSTER = "clusterctl.cluster"
+ID = "clusterctl.id"
+"""The cluster's id. What earlier versions made has none: its owner and its name say whose it is."""
+_OF_EARLIER_VERSIONS = "SHA256:"
+"""The beginning of the id of a cluster that an earlier version made."""
 _FORMAT = Format("the container", 1)
 _FORMAT_LABEL, _VERSION_LABEL = "clusterctl.format", "clusterctl.version"
 _KEYS = ("alias", "user", "host-key", "port", "address", "cores", "image")
@@ -48,13 +52,14 @@ class Record:
     cores: int
     image: str
     """The image name as it was requested."""
+    cluster_id: str = ""
 
     def to_labels(self) -> dict[str, str]:
         """Return the record as labels of a container."""
         values = (self.alias, self.user, self.host_key, str(self.port), self.address, str(self.cores), self.image)
         own = {f"clusterctl.{key}": value for key, value in zip(_KEYS, values, strict=True)}
         stamp = {_FORMAT_LABEL: str(_FORMAT.number), _VERSION_LABEL: VERSION}
-        return {OWNER: self.owner, CLUSTER: self.cluster, **stamp, **own}
+        return {OWNER: self.owner, CLUSTER: self.cluster, ID: self.cluster_id, **stamp, **own}
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Record:
@@ -67,13 +72,44 @@ class Record:
         _FORMAT.check(labels.get(_FORMAT_LABEL), labels.get(_VERSION_LABEL), place)
         alias, user, host_key, port, address, cores, image = (labels[f"clusterctl.{key}"] for key in _KEYS)
         owner, cluster = labels[OWNER], labels[CLUSTER]
-        return cls(owner, cluster, alias, user, host_key, int(port), address, int(cores), image)
+        return cls(owner, cluster, alias, user, host_key, int(port), address, int(cores), image, labels.get(ID, ""))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which things of the engine are meant: those of one cluster by its id, or all of an owner."""
+
+    owner: str | None
+    """None: of all owners."""
+    cluster: str | None = None
+    """None: every cluster of the owner."""
+    id: str = ""
+    """The cluster's id; empty: whatever has the name, to look at it alone."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels by which everything of the cluster is found again."""
+        return {OWNER: self.owner or "", CLUSTER: self.cluster or "", ID: self.id}
+
+    @property
+    def filters(self) -> dict[str, list[str]]:
+        """The engine's filter. What it lets through is still to be looked at: see `owns`."""
+        if self.id and not self.id.startswith(_OF_EARLIER_VERSIONS):
+            # Whoever took the cluster over may be another owner than the one who made it.
+            return {"label": [f"{ID}={self.id}", f"{CLUSTER}={self.cluster}"]}
+        owner = OWNER if self.owner is None else f"{OWNER}={self.owner}"
+        return {"label": [owner, CLUSTER if self.cluster is None else f"{CLUSTER}={self.cluster}"]}
+
+    def owns(self, labels: Mapping[str, str] | None) -> bool:
+        """Return whether a thing with these labels is meant."""
+        made_for = (labels or {}).get(ID, "")
+        return not self.id or made_for == self.id or (not made_for and self.id.startswith(_OF_EARLIER_VERSIONS))
 
 
 def blank_labels() -> dict[str, str]:
     """Return empty labels for an image made of a node: it inherits the labels of the node, but is not a node."""
     own = (f"clusterctl.{key}" for key in _KEYS)
-    return dict.fromkeys((OWNER, CLUSTER, _FORMAT_LABEL, _VERSION_LABEL, *own), "")
+    return dict.fromkeys((OWNER, CLUSTER, ID, _FORMAT_LABEL, _VERSION_LABEL, *own), "")
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,8 @@ class Container:
             facets=FACETS,
             cores=record.cores,
             type=record.image,
+            cluster_id=record.cluster_id,
+            owner=record.owner,
         )
 
 

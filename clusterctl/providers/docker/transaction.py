@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.docker.containers import ContainerSpec
     from clusterctl.providers.docker.ports import PortAllocator
-    from clusterctl.providers.docker.records import Container
+    from clusterctl.providers.docker.records import Container, Scope
 
 T = TypeVar("T")
 _THREADS = 8
@@ -26,10 +26,9 @@ _THREADS = 8
 class Transaction:
     """Creates and starts nodes of one cluster, and knows what existed before."""
 
-    def __init__(self, api: APIClient, owner: str, cluster: str, existing: Sequence[Container]) -> None:
+    def __init__(self, api: APIClient, scope: Scope, existing: Sequence[Container]) -> None:
         self._api = api
-        self._owner = owner
-        self._cluster = cluster
+        self._scope = scope
         self._existing = existing
         self._new_volumes: list[str] = []
         self._new_network = False
@@ -72,18 +71,18 @@ class Transaction:
 
     def _ensure_network(self) -> networks.Network:
         taken = [container.record.address for container in self._existing]
-        network = networks.find_network(self._api, self._owner, self._cluster, taken)
+        network = networks.find_network(self._api, self._scope, taken)
         if network:
             return network
         self._new_network = True
-        name = f"clusterctl-{self._owner}-{self._cluster}"
-        return networks.make_network(self._api, name, self._owner, self._cluster)
+        name = f"clusterctl-{self._scope.owner}-{self._scope.cluster}"
+        return networks.make_network(self._api, name, self._scope)
 
     def _roll_back(self, started: set[str], cause: BaseException) -> None:
         """Restore the state from before. What cannot be undone is noted on the error."""
         before = {container.id for container in self._existing}
         try:
-            current = containers.find_containers(self._api, self._owner, self._cluster)
+            current = containers.find_containers(self._api, self._scope)
             run_parallel(
                 lambda c: containers.remove_container(self._api, c), [c for c in current if c.id not in before]
             )
@@ -95,14 +94,13 @@ class Transaction:
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is reported
             left = [str(exc) or type(exc).__name__]
         if left and hasattr(cause, "add_note"):  # Python 3.11
-            cause.add_note(
-                f"not all could be undone ({', '.join(left)}): `clusterctl terminate {self._cluster}` ends what is left"
-            )
+            command = f"`clusterctl terminate {self._scope.cluster}` ends what is left"
+            cause.add_note(f"not all could be undone ({', '.join(left)}): {command}")
 
     def _remove_new_resources(self) -> list[str]:
         left = []
         if self._new_network:
-            left += networks.remove_networks(self._api, self._owner, self._cluster)
+            left += networks.remove_networks(self._api, self._scope)
         for volume in self._new_volumes:
             left += networks.remove_volume(self._api, volume)
         return left

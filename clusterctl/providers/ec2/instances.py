@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.tags import ClusterKey
 
 LOGIN_USER = "clusterctl"
 """The user that clusterctl logs in as, on every image. cloud-init makes it, with sudo and the cluster's own key."""
@@ -70,6 +71,8 @@ def make_node(
         type=instance.type,
         market=instance.market,
         zone=instance.zone,
+        cluster_id=instance.tags.get(tags.UUID, ""),
+        owner=instance.tags.get(tags.OWNER, ""),
         access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
     )
 
@@ -86,16 +89,28 @@ def ssm_command(instance: str, cli_options: Sequence[str]) -> tuple[str, ...]:
     return (*start, "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 
 
-def find_instances(aws: Aws, cluster: str | None = None, *, states: Iterable[str] = LIVING_STATES) -> list[Instance]:
+def find_instances(
+    aws: Aws, cluster: ClusterKey | str | None = None, *, states: Iterable[str] = LIVING_STATES
+) -> list[Instance]:
     """Return the instances of a cluster, or of all clusters, the oldest first. One call for 1000.
+
+    Args:
+        aws: the account.
+        cluster: the cluster; or its name alone, for the instances of all clusters of that name. They may be other
+            users': only look at them.
+        states: only instances in these states, as EC2 names them.
 
     Raises:
         NewerFormatError: a newer version made one of this cluster. Of all clusters none is refused.
     """
-    cluster_filter = tags.filter_by(tags.CLUSTER, cluster) if cluster else {"Name": "tag-key", "Values": [tags.CLUSTER]}
-    found = read_instances(aws, cluster_filter, states=states)
+    if isinstance(cluster, tags.ClusterKey):
+        filters = cluster.filters
+    else:
+        filters = [tags.filter_by(tags.CLUSTER, *([cluster] if cluster else []))]
+    found = read_instances(aws, *filters, states=states)
     for instance in found if cluster else ():
-        _FORMAT.check(instance.tags.get(tags.FORMAT), instance.tags.get(tags.VERSION), f"{instance.id} of {cluster}")
+        place = f"{instance.id} of {instance.cluster}"
+        _FORMAT.check(instance.tags.get(tags.FORMAT), instance.tags.get(tags.VERSION), place)
     return found
 
 

@@ -7,7 +7,6 @@ token launches nothing twice (https://docs.aws.amazon.com/ec2/latest/devguide/ec
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +45,16 @@ class LaunchJournal:
         self._journal = journal
 
     def read_identity(self) -> tuple[str, str]:
-        """Return the cluster's uuid and region; empty before the cluster was made."""
-        entries = [event for event in self._journal.events() if event["event"] == _IDENTITY]
-        return (str(entries[-1]["uuid"]), str(entries[-1]["region"])) if entries else ("", "")
+        """Return the cluster's id and region; empty before the cluster was made."""
+        regions = [str(event["region"]) for event in self._journal.events() if event["event"] == _IDENTITY]
+        return self._journal.cluster_id, regions[-1] if regions else ""
 
-    def ensure_identity(self, region: str, known: str = "") -> str:
-        """Return the cluster's uuid: that of the journal, else the `known` one of its instances, else a new one."""
-        own_uuid, own_region = self.read_identity()
-        chosen = own_uuid or known or uuid.uuid4().hex
-        if (chosen, region) != (own_uuid, own_region):
-            self._journal.record(_IDENTITY, uuid=chosen, region=region)
-        return chosen
+    def ensure_identity(self, region: str) -> str:
+        """Return the cluster's id: that of the journal, else a new one. Record the region with it."""
+        own_uuid, own_region = self._journal.ensure_id(), self.read_identity()[1]
+        if region != own_region:
+            self._journal.record(_IDENTITY, uuid=own_uuid, region=region)
+        return own_uuid
 
     def new_token(self, role: str, market: Market) -> str:
         """Return a new client token, made of the cluster, the number of the launch, the role and the market."""

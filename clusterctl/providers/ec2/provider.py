@@ -5,6 +5,7 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
 from clusterctl.providers.ec2.pricing import estimates, spending
+from clusterctl.providers.namesakes import group_nodes, unproven_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
-    from clusterctl.providers.base import Image, Journal
+    from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
@@ -125,14 +127,17 @@ class Ec2Provider:
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End these instances, or the whole cluster and all its resources, and wait until they have ended."""
+        key = self._prove(cluster)
+        if key is None:
+            return
         aws = self._aws_for(cluster)
         launch_journal = LaunchJournal(self._journal(cluster))
         if aliases is not None:
             existing = self._find_by_alias(cluster)
-            teardown.end_instances(aws, cluster, [existing[alias].id for alias in aliases if alias in existing])
+            teardown.end_instances(aws, key, [existing[alias].id for alias in aliases if alias in existing])
             return
         leftovers = teardown.end_cluster(
-            aws, cluster, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
+            aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
         )
         if leftovers:
             raise ProviderError(
@@ -142,15 +147,20 @@ class Ec2Provider:
 
     def stop(self, cluster: str) -> None:
         """Stop instances that keep their disks. Spot instances are terminated; `start` launches them anew."""
+        key = self._prove(cluster)
+        if key is None:
+            return
         aws = self._aws_for(cluster)
         running = [
             instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
         ]
-        teardown.end_instances(aws, cluster, [instance.id for instance in running if instance.market == Market.SPOT])
+        teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""
+        if self._prove(cluster) is None:
+            return
         running = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
         for start in range(0, len(running), BATCH_SIZE):
             self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=running[start : start + BATCH_SIZE])
@@ -197,15 +207,15 @@ class Ec2Provider:
         """
         aws = self._aws_for(cluster)
         networks = find_allowed_networks(self._options, find_subnets(aws, self._options))
-        return networks, security_groups.replace_ssh_rules(aws, cluster, networks)
+        return networks, security_groups.replace_ssh_rules(aws, self._key(cluster), networks)
 
     def audit(self, cluster: str) -> Audit:
         """Return the settings of the cluster's instances, disks and security group that matter for safety."""
-        return audit.audit_cluster(self._aws_for(cluster), cluster)
+        return audit.audit_cluster(self._aws_for(cluster), self._key(cluster))
 
     def leftovers(self, cluster: str) -> list[str]:
         """Return the ids of resources that have the cluster's tag and still exist."""
-        return audit.list_leftovers(self._aws_for(cluster), cluster)
+        return audit.list_leftovers(self._aws_for(cluster), self._key(cluster))
 
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""
@@ -237,7 +247,36 @@ class Ec2Provider:
         return self._inputs[key]
 
     def _find_by_alias(self, cluster: str) -> dict[str, Instance]:
-        return self._by_alias(cluster, instances.find_instances(self._aws_for(cluster), cluster))
+        known = LaunchJournal(self._journal(cluster)).read_identity()[0]
+        sought = tags.ClusterKey(cluster, known) if known else cluster
+        return self._by_alias(cluster, instances.find_instances(self._aws_for(cluster), sought))
+
+    def _key(self, cluster: str) -> tags.ClusterKey:
+        return tags.ClusterKey(cluster, LaunchJournal(self._journal(cluster)).read_identity()[0])
+
+    def _prove(self, cluster: str) -> tags.ClusterKey | None:
+        """Return the name and id of a cluster that is to end or change; None if there is nothing of that name.
+
+        Raises:
+            UnprovenError: its id is not known here, and something has its name.
+        """
+        if LaunchJournal(self._journal(cluster)).read_identity()[0]:
+            return self._key(cluster)
+        if found := self.namesakes(cluster):
+            raise unproven_error(cluster, found)
+        return None
+
+    def namesakes(self, cluster: str) -> list[Namesake]:
+        """Return all of the region that has the name of this cluster, by its id, whoever made it."""
+        named = instances.find_instances(self._here, cluster)
+        groups = security_groups.list_groups(self._here, cluster)
+        others: dict[str, list[str]] = {}
+        for group, group_tags in groups.items():
+            others.setdefault(group_tags.get(tags.UUID, ""), []).append(group)
+        nodes = self._nodes_of(cluster, self._by_alias(cluster, named))
+        owners = {group_tags.get(tags.UUID, ""): group_tags.get(tags.OWNER, "") for group_tags in groups.values()}
+        found = group_nodes(nodes, others)
+        return [replace(each, owner=each.owner or owners.get(each.id, "")) for each in found]
 
     def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
         return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())

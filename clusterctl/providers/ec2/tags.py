@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from clusterctl.errors import UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +44,31 @@ NAME = "Name"
 
 MASTER = "master"
 WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class ClusterKey:
+    """The name and the id of a cluster. Whatever ends or changes resources finds them by both."""
+
+    name: str
+    uuid: str
+
+    def __post_init__(self) -> None:
+        """Refuse an empty id, which would stand for the clusters of all users."""
+        if not self.name or not self.uuid:
+            raise UnprovenError(
+                f"the id of the cluster {self.name} is not known on this computer",
+                remedy=f"`clusterctl terminate {self.name}` shows what there is, with the ids",
+            )
+
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """Entries of `Filters` that match the resources of this cluster and of no other."""
+        return [filter_by(CLUSTER, self.name), filter_by(UUID, self.uuid)]
+
+    def owns(self, resource_tags: Mapping[str, str]) -> bool:
+        """Return whether these are tags of a resource of this cluster."""
+        return (resource_tags.get(CLUSTER), resource_tags.get(UUID)) == (self.name, self.uuid)
 
 
 def tag_list(mapping: Mapping[str, str]) -> list[dict[str, str]]:

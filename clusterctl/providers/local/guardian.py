@@ -78,8 +78,12 @@ def run_guardian(
 
 
 def _detach_from_terminal(folder: Path) -> None:
-    """Leave the terminal, ignore hang-ups and Ctrl-C, and send stderr to the node's log."""
+    """Leave the terminal, ignore hang-ups and Ctrl-C, and send stderr to the node's log.
+
+    The current folder becomes the node's: it says which node this process and the server belong to.
+    """
     os.setsid()
+    os.chdir(folder)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     log = os.open(folder / "logs" / "node.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -10,13 +10,13 @@ import re
 import shutil
 import stat
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from clusterctl.errors import ProviderError
-from clusterctl.files import write_atomically
+from clusterctl.files import append_lines, write_own
 from clusterctl.formats import Format
 from clusterctl.laptop.locks import is_locked, lock
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
@@ -25,11 +25,14 @@ from clusterctl.providers.local.processes import is_alive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ADMITTED = "authorized_keys"
+"""The file in a node's folder with the keys that may log in besides the one in the record."""
 FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 
 _LAUNCH_LOCK = "launch.lock"
 _MAX_BASE_LENGTH = 60
-_FORMER_FIELDS = ("launcher", "launcher_mark")
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+"""By the type of a field in a record, what JSON may have for it."""
 _FORMATS = {"node.json": Format("the record of the node", 1), "pid": Format("the record of the node's processes", 1)}
 
 
@@ -65,44 +68,73 @@ class Running:
     guardian_mark: str
 
 
+R = TypeVar("R", Record, Running)
+
+
 def write_json(path: Path, value: Record | Running) -> None:
     """Write a file atomically, readable by its owner only."""
-    write_atomically(path, json.dumps(_FORMATS[path.name].stamp(asdict(value)), indent=1))
+    write_own(path, json.dumps(_FORMATS[path.name].stamp(asdict(value)), indent=1))
 
 
 def read_record(folder: Path) -> Record | None:
-    """Return the record of the node in this folder, or None if there is none.
+    """Return the record of the node in this folder, or None if there is none that can be read.
+
+    A node whose record is damaged is one without a record: its next start makes it anew, and its end needs none.
 
     Raises:
         NewerFormatError: a newer version wrote the record.
-        ProviderError: the record cannot be read.
     """
     try:
-        content = _read_json(folder / "node.json")
-        for name in _FORMER_FIELDS:
-            content.pop(name, None)
-        return Record(**content)
-    except (FileNotFoundError, NotADirectoryError):
+        return _parse(Record, folder / "node.json")
+    except (OSError, ValueError):
         return None
-    except (OSError, ValueError, TypeError) as exc:
-        raise ProviderError(
-            f"{folder / 'node.json'} cannot be read: {exc}",
-            remedy=f"terminate the cluster {folder.parent.name}, or delete {folder}",
-        ) from exc
+
+
+def admit_key(folder: Path, public_key: str) -> None:
+    """Let one more key log in to a node. Its server looks at each login.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if public_key not in read_admitted(folder):
+        append_lines(folder / ADMITTED, f"{public_key}\n")
+
+
+def read_admitted(folder: Path) -> list[str]:
+    """Return the keys that may log in besides the one in the record."""
+    try:
+        text = (folder / ADMITTED).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def read_running(folder: Path, boot: str) -> Running | None:
     """Return the processes of this boot of the node, or None if there are none yet."""
     try:
-        running = Running(**_read_json(folder / "pid"))
-    except (OSError, ValueError, TypeError):
+        running = _parse(Running, folder / "pid")
+    except (OSError, ValueError):
         return None
     return running if running.boot == boot else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a record without the stamp of its format."""
-    return _FORMATS[path.name].unstamp(json.loads(path.read_text(encoding="utf-8")), path)
+def _parse(kind: type[R], path: Path) -> R:
+    """Return the record in a file. Fields that this version does not know are left out.
+
+    Raises:
+        ValueError: it is no such record.
+    """
+    content = _FORMATS[path.name].unstamp(json.loads(path.read_text(encoding="utf-8")), path)
+    wanted = {field.name: field for field in fields(kind)}
+    known = {name: value for name, value in content.items() if name in wanted}
+    for name, value in known.items():
+        types = _TYPES[str(wanted[name].type)]
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ValueError(f"{path}: {name} is {value!r}")  # noqa: TRY004  one of the ways to be damaged
+    try:
+        return kind(**known)
+    except TypeError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
 
 
 def hold_launch(folder: Path) -> IO[bytes]:
@@ -216,6 +248,9 @@ def remove_tree(path: Path) -> None:
         OSError: a part could not be deleted.
     """
     with contextlib.suppress(FileNotFoundError):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            path.unlink()
+            return
         try:
             shutil.rmtree(path)
         except PermissionError:

@@ -13,8 +13,9 @@ from typing import IO, TYPE_CHECKING
 import clusterctl
 from clusterctl.clock import Deadline
 from clusterctl.environment.variables import own_process_environment
-from clusterctl.providers.local.nodes import Record, is_launching, read_record, read_running
+from clusterctl.providers.local.nodes import is_launching, read_record, read_running
 from clusterctl.providers.local.processes import (
+    SERVER_MODULE,
     await_end,
     find_processes,
     is_alive,
@@ -42,7 +43,7 @@ def power_on(starts: Mapping[Path, tuple[socket.socket, IO[bytes]]], environ: Ma
     descriptors = {folder: (listener.fileno(), launch.fileno()) for folder, (listener, launch) in starts.items()}
     with open(next(iter(starts)) / "logs" / "node.log", "ab") as log:  # noqa: PTH123  # binary append
         launcher = subprocess.Popen(
-            [sys.executable, "-m", "clusterctl.providers.local.server"]
+            [sys.executable, "-m", SERVER_MODULE]
             + [f"{listener},{launch}={folder}" for folder, (listener, launch) in descriptors.items()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -77,7 +78,7 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
         folders: the folders of the nodes.
         gently: send SIGTERM first. Not needed for a node that is deleted: its processes have nothing to save.
     """
-    records = {folder: record for folder in folders if (record := _try_read_record(folder))}
+    records = {folder: record for folder in folders if (record := read_record(folder))}
     # A node that is starting cannot be powered off yet.
     for _ in Deadline.after(_LAUNCH_S).polls(_POLL_S):
         if not any(is_launching(folder) for folder in folders):
@@ -100,10 +101,3 @@ def power_off(folders: Collection[Path], *, gently: bool) -> list[int]:
     signal_all(alive, signal.SIGKILL)
     stuck = [process.pid for process in await_end(alive, timeout_s=_KILL_S)]
     return stuck + kill_node_processes({str(folder) for folder in folders}, timeout_s=_KILL_S)
-
-
-def _try_read_record(folder: Path) -> Record | None:
-    try:
-        return read_record(folder)
-    except Exception:  # noqa: BLE001  # a damaged record must not keep a cluster from being destroyed
-        return None

@@ -16,10 +16,12 @@ import psutil
 from clusterctl.clock import Deadline, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 NODE_ROOT = "CLUSTERCTL_NODE_ROOT"
 """Variable with the node's folder, set in every process of a session. It finds processes that left their guardian."""
+SERVER_MODULE = "clusterctl.providers.local.server"
+"""What the launcher, the guardians and the servers run. Their further arguments are ``FD=FOLDER``."""
 _ROUNDS = 50
 _POLL_S = 0.02
 
@@ -77,19 +79,60 @@ def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[
 
 def find_node_processes(roots: Collection[str]) -> list[psutil.Process]:
     """Return this user's processes that belong to nodes with these folders, whatever their parent is."""
-    return [process for process in psutil.process_iter() if _node_root_of(process) in roots and _is_running(process)]
+    return _find_where(lambda found: found <= set(roots))
+
+
+def find_cluster_processes(cluster: str) -> list[psutil.Process]:
+    """Return this user's processes that belong to any node below a cluster's folder, whether that is there or not."""
+    return _find_where(lambda found: all(root.startswith(f"{cluster}{os.sep}") for root in found))
+
+
+def roots_of(process: psutil.Process) -> frozenset[str]:
+    """Return the folder of the node that a process belongs to; empty for other users' processes and for this one.
+
+    A process of a session has it in its environment. The node's server and its guardian, which are older than that,
+    have it as their current folder, and among the words of their command line. Those of an earlier version have it
+    among these words only, with the folders of all nodes that were started together.
+    """
+    try:
+        if process.pid == os.getpid() or process.uids().real != os.getuid():
+            return frozenset()
+        if root := str(process.environ().get(NODE_ROOT, "")):
+            return frozenset({root})
+        words = process.cmdline()
+        if SERVER_MODULE not in words:
+            return frozenset()
+        folders = frozenset(word.partition("=")[2] for word in words if "=" in word)
+        own = process.cwd()
+        return frozenset({own}) if own in folders else folders
+    except (psutil.Error, OSError):  # it has ended, or access is denied
+        return frozenset()
+
+
+def _find_where(is_meant: Callable[[frozenset[str]], bool]) -> list[psutil.Process]:
+    found = ((process, roots_of(process)) for process in psutil.process_iter())
+    return [process for process, roots in found if roots and is_meant(roots) and _is_running(process)]
 
 
 def kill_node_processes(roots: Collection[str], *, timeout_s: float) -> list[int]:
     """Kill all processes of these nodes. Return the ids of those that did not end."""
+    return _kill_all(lambda: find_node_processes(roots), timeout_s=timeout_s)
+
+
+def kill_cluster_processes(cluster: str, *, timeout_s: float) -> list[int]:
+    """Kill all processes of nodes below a cluster's folder. Return the ids of those that did not end."""
+    return _kill_all(lambda: find_cluster_processes(cluster), timeout_s=timeout_s)
+
+
+def _kill_all(find: Callable[[], list[psutil.Process]], *, timeout_s: float) -> list[int]:
     for _ in range(_ROUNDS):  # a process that forks meanwhile is killed in the next round
-        left = find_node_processes(roots)
+        left = find()
         if not left:
             return []
         signal_all(left, signal.SIGKILL)
         if alive := await_end(left, timeout_s=timeout_s):
             return [process.pid for process in alive]
-    return [process.pid for process in find_node_processes(roots)]
+    return [process.pid for process in find()]
 
 
 def _find_process(pid: int) -> psutil.Process | None:
@@ -104,16 +147,6 @@ def _is_running(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
-
-
-def _node_root_of(process: psutil.Process) -> str:
-    """Return the folder of the node that a process belongs to; empty for other users' processes and for this one."""
-    try:
-        if process.pid == os.getpid() or process.uids().real != os.getuid():
-            return ""
-        return str(process.environ().get(NODE_ROOT, ""))
-    except (psutil.Error, OSError):  # it has ended, or access is denied
-        return ""
 
 
 def _await_one(pid: int, timeout_s: float) -> None:

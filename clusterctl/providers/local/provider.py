@@ -16,7 +16,7 @@ import uv
 from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
-from clusterctl.files import write_atomically
+from clusterctl.files import set_aside, write_own
 from clusterctl.formats import read_known
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
@@ -25,6 +25,7 @@ from clusterctl.providers.local.environment import cache_folder, user_name
 from clusterctl.providers.local.nodes import (
     FACETS,
     Record,
+    admit_key,
     ensure_folders,
     hold_launch,
     node_folders,
@@ -103,7 +104,6 @@ class LocalProvider:
 
         Clients can connect at once: the sockets listen before the servers run.
         """
-        del report  # it takes no time
         cluster = self._cluster_folder(plan.cluster)
         aliases = [spec.alias for spec in plan.nodes]
         before = {folder: read_record(folder) for folder in map(cluster.joinpath, aliases)}
@@ -112,6 +112,10 @@ class LocalProvider:
             for folder, record in before.items()
             if record is None or state_of(folder, record) is NodeState.STOPPED
         }
+        for folder in [folder for folder, record in before.items() if record is None and folder.is_dir()]:
+            if os.path.lexists(folder / "node.json"):
+                aside = set_aside(folder / "node.json")
+                report.warn(f"the record of {folder.name} was damaged, so the node is made anew: see {aside or folder}")
         if missing:
             self._start_nodes(cluster, missing, public_key=public_key, size=len(aliases))
         return [node for node in self.nodes(plan.cluster) if node.alias in aliases]
@@ -133,8 +137,9 @@ class LocalProvider:
         present = [name for name in _list_subfolders(folder) if name != _HOME]
         to_remove = [folder / name for name in present if aliases is None or name in aliases]
         _power_off_all(cluster, to_remove, gently=False)
+        lost = self._kill_lost(folder) if aliases is None else []
         try:
-            for node in to_remove:
+            for node in [*to_remove, *lost]:
                 _remove_node(node)
             if aliases is None:
                 remove_tree(folder)
@@ -142,6 +147,27 @@ class LocalProvider:
             raise ProviderError(
                 f"the nodes have ended, but not all of {folder} could be deleted: {exc}",
                 remedy=f"delete {folder} by hand",
+            ) from exc
+
+    def _kill_lost(self, cluster: Path) -> list[Path]:
+        """End the processes of nodes whose folders are gone. Return these folders."""
+        left = processes.find_cluster_processes(str(cluster))
+        if not left:
+            return []
+        roots = {root for process in left for root in processes.roots_of(process)}
+        stuck = processes.kill_cluster_processes(str(cluster), timeout_s=_KILL_S)
+        if stuck:
+            raise _stuck_error(cluster.name, stuck)
+        return [Path(root) for root in sorted(roots) if Path(root).parent == cluster]
+
+    def admit(self, cluster: str, public_key: str) -> None:
+        """Let a key log in to all nodes."""
+        try:
+            for folder in node_folders(self._cluster_folder(cluster)):
+                admit_key(folder, public_key)
+        except OSError as exc:
+            raise ProviderError(
+                f"{exc.filename or cluster} cannot be written: {exc.strerror or exc}", remedy="fix its permissions"
             ) from exc
 
     def stop(self, cluster: str) -> None:
@@ -159,8 +185,8 @@ class LocalProvider:
         cores = max(1, machine.usable_cores() // size)
         with contextlib.ExitStack() as opened:
             try:
-                # Processes that a killed guardian left behind would disturb the new boot.
-                known = {str(folder) for folder, record in missing.items() if record}
+                # Processes that a killed guardian left behind, or a lost folder, would disturb the new boot.
+                known = {str(folder) for folder in missing if folder.exists() or run_folder(folder).exists()}
                 if known:
                     processes.kill_node_processes(known, timeout_s=_KILL_S)
                 starts = {}
@@ -206,7 +232,7 @@ def _prepare_node(
 
 def _new_host_key(folder: Path) -> str:
     private, public = new_key_pair("")
-    write_atomically(folder / "host_key", private.reveal())
+    write_own(folder / "host_key", private.reveal())
     return public
 
 
@@ -238,19 +264,20 @@ def _list_subfolders(folder: Path) -> list[str]:
 def _power_off_all(cluster: str, folders: Sequence[Path], *, gently: bool) -> None:
     stuck = power_off(folders, gently=gently) if folders else []
     if stuck:
-        numbers = " ".join(str(pid) for pid in stuck)
-        raise ProviderError(
-            f"processes of {cluster} would not end: {numbers}",
-            remedy=f"try once more, or kill them: kill -9 {numbers}",
-        )
+        raise _stuck_error(cluster, stuck)
+
+
+def _stuck_error(cluster: str, stuck: Sequence[int]) -> ProviderError:
+    numbers = " ".join(str(pid) for pid in stuck)
+    return ProviderError(
+        f"processes of {cluster} would not end: {numbers}",
+        remedy=f"try once more, or kill them: kill -9 {numbers}",
+    )
 
 
 def _remove_node(node: Path) -> None:
     """Delete a node's folders. The record is deleted last, so that a second try still finds the rest."""
-    try:
-        record = read_record(node)
-    except ProviderError:
-        record = None
+    record = read_record(node)
     run = Path(record.run) if record else run_folder(node)
     remove_tree(run)
     with contextlib.suppress(OSError):  # other nodes still have folders there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -16,11 +17,11 @@ import asyncssh
 
 from clusterctl.providers.local.environment import node_environment
 from clusterctl.providers.local.guardian import run_guardian
-from clusterctl.providers.local.nodes import Record, read_record
+from clusterctl.providers.local.nodes import Record, read_admitted, read_record
 from clusterctl.providers.local.session import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 # Ciphers that paramiko and OpenSSH both have, and that do most of their work outside Python.
 _CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"]
@@ -29,19 +30,27 @@ _CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 class _NodeServer(asyncssh.SSHServer):
     """Accepts the node's user with the cluster's key, and forwards to loopback only."""
 
-    def __init__(self, record: Record, keys: Sequence[asyncssh.SSHKey]) -> None:
+    def __init__(self, record: Record, folder: Path) -> None:
         self._user = record.user
-        self._keys = [key.public_data for key in keys]
+        self._texts = [record.public_key, *read_admitted(folder)]
 
     def public_key_auth_supported(self) -> bool:
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == self._user and key.public_data in self._keys
+        return username == self._user and key.public_data in _parse_keys(self._texts)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         del dest_port, orig_host, orig_port
         return is_loopback(dest_host)
+
+
+def _parse_keys(texts: Iterable[str]) -> list[bytes]:
+    keys = []
+    for text in texts:
+        with contextlib.suppress(asyncssh.KeyImportError):
+            keys.append(asyncssh.import_public_key(text).public_data)
+    return keys
 
 
 def is_loopback(host: str) -> bool:
@@ -69,7 +78,6 @@ class _NodeFiles(asyncssh.SFTPServer):
 async def _serve_node(record: Record, folder: Path, listener: socket.socket) -> None:
     home = folder.parent / "home"
     sessions = Sessions(node_environment(os.environ, record, folder), home)
-    keys = [asyncssh.import_public_key(record.public_key)]
     files = type("_FilesOfNode", (_NodeFiles,), {"home": os.fsencode(home)})
     loop = asyncio.get_running_loop()
     off = asyncio.Event()
@@ -77,7 +85,7 @@ async def _serve_node(record: Record, folder: Path, listener: socket.socket) -> 
         loop.add_signal_handler(number, off.set)
     acceptor = await asyncssh.listen(
         sock=listener,
-        server_factory=lambda: _NodeServer(record, keys),
+        server_factory=lambda: _NodeServer(record, folder),
         server_host_keys=[str(folder / "host_key")],
         process_factory=sessions.serve_client,
         sftp_factory=files,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
-from clusterctl.files import write_atomically
+from clusterctl.files import write_own
 from clusterctl.formats import Format, read_known
 from clusterctl.laptop import locks
 from clusterctl.providers.static.hosts import Host
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FORMAT = Format("the record of the hosts", 1)
+_COPY = ".copy"
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,23 @@ class Records:
         Raises:
             NewerFormatError: a newer version wrote one of them.
         """
-        return [record for name in self._names() if (record := self.read_cluster(name))]
+        return [record for name in self._names() if (record := self._read_whole(name))]
 
     def read_known(self) -> list[Record]:
-        """Return the records of all clusters, without those that a newer version wrote."""
-        return [record for record in read_known(self.read_cluster, self._names()) if record]
+        """Return the records of all clusters, without those that a newer version wrote, or that are damaged."""
+        return [record for record in read_known(self._read_whole, self._names()) if record]
+
+    def _read_whole(self, cluster: str) -> Record | None:
+        """Return a cluster's record; None if it is damaged: other clusters go on. Its hosts say whose they are."""
+        try:
+            return self.read_cluster(cluster)
+        except ProviderError:
+            return None
 
     def _names(self) -> list[str]:
-        files = sorted(self._root.glob("*.json")) if self._root.is_dir() else []
-        return [file.stem for file in files if _NAME.fullmatch(file.stem)]
+        found = [*self._root.glob("*.json"), *self._root.glob(f"*{_COPY}")] if self._root.is_dir() else []
+        names = {file.name.removesuffix(_COPY).removesuffix(".json") for file in found}
+        return sorted(name for name in names if _NAME.fullmatch(name))
 
     def read_cluster(self, cluster: str) -> Record | None:
         """Return a cluster's record, or None if it has no hosts.
@@ -85,28 +94,33 @@ class Records:
             ProviderError: the file of the record cannot be read.
         """
         path = self._record_path(cluster)
-        try:
-            content = _FORMAT.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
-            members = {
-                alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()
-            }
-            return Record(cluster, content["user"], content["shared_home"], members)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-            raise ProviderError(
-                f"the record of the hosts of {cluster} cannot be read: {path}: {exc}",
-                remedy=f"delete {path}: the hosts are then free, and what was set up on them stays",
-            ) from exc
+        first: ProviderError | None = None
+        for place in (path, _copy_of(path)):
+            try:
+                return _parse_record(cluster, place)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+                first = first or ProviderError(
+                    f"the record of the hosts of {cluster} cannot be read: {path}: {exc}",
+                    remedy=f"delete {path} and {_copy_of(path).name}: the hosts are then free, and what was set up on"
+                    " them stays",
+                )
+        if first:
+            raise first
+        return None
 
     def write_record(self, record: Record) -> None:
         """Write a cluster's record. A record without members is deleted."""
         path = self._record_path(record.cluster)
         try:
             if not record.members:
-                path.unlink(missing_ok=True)
+                for place in (path, _copy_of(path)):
+                    place.unlink(missing_ok=True)
                 return
-            write_atomically(path, json.dumps(_FORMAT.stamp(asdict(record)), indent=1))
+            text = json.dumps(_FORMAT.stamp(asdict(record)), indent=1)
+            for place in (_copy_of(path), path):
+                write_own(place, text)
         except OSError as exc:
             raise _write_error(path, exc) from exc
 
@@ -114,6 +128,17 @@ class Records:
         if not _NAME.fullmatch(cluster):
             raise ProviderError(f"{cluster!r} cannot be a cluster's name", remedy="use letters, digits, - and _")
         return self._root / f"{cluster}.json"
+
+
+def _copy_of(path: Path) -> Path:
+    """Return the second file of a record. If one is damaged the other counts: nobody else knows the hosts."""
+    return path.with_name(f"{path.stem}{_COPY}")
+
+
+def _parse_record(cluster: str, path: Path) -> Record:
+    content = _FORMAT.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
+    members = {alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()}
+    return Record(cluster, content["user"], content["shared_home"], members)
 
 
 def _write_error(path: Path, exc: OSError) -> ProviderError:

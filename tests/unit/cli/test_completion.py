@@ -10,6 +10,10 @@ from clusterctl.cli.commands import COMMANDS
 from clusterctl.cli.main import cli
 
 FREE = {
+    "terminate chosen",
+    "attach chosen",
+    "attach provider",
+    "attach fingerprint",
     *("cluster_size", "min_size", "spot_bid", "cluster_user", "cluster_shell", "availability_zone", "subnet_id"),
     *("master_image_id", "node_image_id", "master_instance_type", "node_instance_type", "start_timeout"),
     *("user", "command", "execute", "name", "zone", "region", "snapshot_id", "marks", "start", "end", "types"),

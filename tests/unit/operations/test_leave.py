@@ -160,7 +160,7 @@ class TestTerminate:
         parts.folder.journal_file.unlink()
         parts.folder.journal_file.mkdir()
         assert len(leave.terminate_cluster(parts)) == 3
-        assert any("cannot write" in warning for warning in lab.warnings)
+        assert any("journal.jsonl is no file" in warning for warning in lab.warnings)
         assert not parts.folder.path.exists()
 
     def test_what_cannot_be_ended_is_named_and_its_files_stay_for_another_try(self, lab, log, up):

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
+    from clusterctl.providers.ec2.tags import ClusterKey
 
 _OUR_TAGS = frozenset({tags.CLUSTER, tags.UUID, tags.OWNER})
 _DISKS_AT_ONCE = 200
 """Most values that EC2 takes in one filter."""
 
 
-def audit_cluster(aws: Aws, cluster: str) -> Audit:
+def audit_cluster(aws: Aws, cluster: ClusterKey) -> Audit:
     """Return the settings of the cluster's instances, disks and security groups. Three calls."""
-    cluster_filter = tags.filter_by(tags.CLUSTER, cluster)
-    instances = read_instances(aws, cluster_filter)
-    groups = aws.call("ec2", "describe_security_groups", Filters=[cluster_filter])["SecurityGroups"]
+    instances = read_instances(aws, *cluster.filters)
+    groups = aws.call("ec2", "describe_security_groups", Filters=cluster.filters)["SecurityGroups"]
     return Audit(
         machines=tuple(_audit_machine(instance) for instance in instances),
         disks=tuple(_audit_disk(raw) for raw in _attached_disks(aws, [instance.id for instance in instances])),
@@ -34,10 +34,10 @@ def audit_cluster(aws: Aws, cluster: str) -> Audit:
     )
 
 
-def list_leftovers(aws: Aws, cluster: str) -> list[str]:
-    """Return resources with the cluster's tag that still exist, and notes on what could not be listed."""
+def list_leftovers(aws: Aws, cluster: ClusterKey) -> list[str]:
+    """Return resources with the cluster's tags that still exist, and notes on what could not be listed."""
     region = inventory.list_region_resources(aws)
-    lines = [f"{resource.kind.value} {resource.id}" for resource in region.resources if resource.cluster == cluster]
+    lines = [f"{resource.kind.value} {resource.id}" for resource in region.resources if cluster.owns(resource.tags)]
     return [*lines, *region.failures, *region.notes]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clusterctl.providers.ec2.tags import ClusterKey
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -44,3 +46,8 @@ class LaunchContext:
     def cluster(self) -> str:
         """The name of the cluster."""
         return self.plan.cluster
+
+    @property
+    def key(self) -> ClusterKey:
+        """The name and the id of the cluster."""
+        return ClusterKey(self.cluster, self.journal.read_identity()[0])

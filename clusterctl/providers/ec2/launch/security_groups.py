@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.tags import ClusterKey
 
 SSH_DESCRIPTION = "clusterctl: ssh"
 """Description of the rules for SSH; `allow-me` replaces these rules and no others."""
 _LET_GO_S = 300.0
+_KINDS = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
+"""By the end of their operations: the key of the answer, and what identifies one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def ensure_security_group(
     except AwsError as exc:
         if exc.code != "InvalidGroup.Duplicate":
             raise
-        described = _find_own_group(aws, cluster, vpc, owner=resource_tags.get(tags.OWNER))
+        described = _find_own_group(aws, cluster, vpc, uuid=resource_tags[tags.UUID])
         group, existing = described["GroupId"], described["IpPermissions"]
     missing = _missing_permissions(str(group), existing, rules)
     for permission in _one_by_one(missing) if existing else [missing]:
@@ -84,24 +87,25 @@ def ensure_security_group(
     return str(group)
 
 
-def _find_own_group(aws: Aws, cluster: str, vpc: str, *, owner: str | None) -> dict[str, Any]:
-    """Return the group with the cluster's name. Raise ProviderError if it is not the cluster's, or another owner's."""
+def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str, Any]:
+    """Return the group with the cluster's name. Raise ProviderError if it is another cluster's, or nobody's of ours."""
     name = group_name(cluster)
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
     (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
     group = described["GroupId"]
-    if tags.tags_of(described).get(tags.CLUSTER) != cluster:
+    found = tags.tags_of(described)
+    if found.get(tags.CLUSTER) != cluster:
         raise ProviderError(
             f"the security group {name} ({group}) was not made by clusterctl",
             remedy="choose another name for the cluster, or delete that group",
         )
     # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
-    group_owner = tags.tags_of(described).get(tags.OWNER, "")
-    if owner is not None and group_owner != owner:
+    if found.get(tags.UUID) != uuid:
         raise ProviderError(
-            f"{cluster} is being started in {aws.region} by {group_owner or 'somebody else'},"
+            f"{cluster} is being started in {aws.region} by {found.get(tags.OWNER) or 'somebody else'},"
             f" or has left {name} ({group})",
-            remedy=f"choose another name, or end it: `clusterctl terminate {cluster}`",
+            remedy="choose another name; or, if that one is yours, end what is left of it in a home without files of"
+            f" {cluster}: `CLUSTERCTL_HOME=$(mktemp -d) clusterctl terminate --id {found.get(tags.UUID)} {cluster}`",
         )
     return dict(described)
 
@@ -146,7 +150,7 @@ def _has_rule(permissions: Iterable[Mapping[str, Any]], rule: IngressRule) -> bo
     return False
 
 
-def replace_ssh_rules(aws: Aws, cluster: str, networks: Sequence[str]) -> list[str]:
+def replace_ssh_rules(aws: Aws, cluster: ClusterKey, networks: Sequence[str]) -> list[str]:
     """Replace the networks that may reach SSH of a cluster's nodes; return the former ones.
 
     The new rules come first, so that a network in both lists never loses access.
@@ -154,10 +158,10 @@ def replace_ssh_rules(aws: Aws, cluster: str, networks: Sequence[str]) -> list[s
     Raises:
         ProviderError: the cluster has no security group in this region.
     """
-    answer = aws.call("ec2", "describe_security_groups", Filters=[tags.filter_by(tags.CLUSTER, cluster)])
+    answer = aws.call("ec2", "describe_security_groups", Filters=cluster.filters)
     if not answer["SecurityGroups"]:
         raise ProviderError(
-            f"there is no security group of {cluster} in {aws.region}",
+            f"there is no security group of {cluster.name} in {aws.region}",
             remedy="check the name with `clusterctl list`, and AWS_REGION_NAME in [aws]",
         )
     former: list[str] = []
@@ -210,19 +214,25 @@ def ensure_placement_group(aws: Aws, cluster: str, *, resource_tags: Mapping[str
     return name
 
 
-def delete_groups(aws: Aws, cluster: str, *, uuid: str = "") -> list[str]:
-    """Delete the cluster's placement group and security group; return those that are left, with the reason.
+def list_groups(aws: Aws, cluster: str) -> dict[str, dict[str, str]]:
+    """Return the tags of all security groups and placement groups of a name, by id, whoever made them."""
+    filters = [tags.filter_by(tags.CLUSTER, cluster)]
+    return {
+        str(group[name]): tags.tags_of(group)
+        for kind, key, name in _KINDS
+        for group in aws.call("ec2", f"describe_{kind}s", Filters=filters)[key]
+    }
 
-    With a `uuid`, only the groups of the cluster with this uuid are deleted.
+
+def delete_groups(aws: Aws, cluster: ClusterKey) -> list[str]:
+    """Delete the cluster's placement group and security group; return those that are left, with the reason.
 
     EC2 keeps a security group in use for some time after its instances have ended.
     """
     leftovers = []
-    filters = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
-    kinds = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
-    for kind, key, name in kinds:
+    for kind, key, name in _KINDS:
         try:
-            groups = aws.call("ec2", f"describe_{kind}s", Filters=filters)[key]
+            groups = aws.call("ec2", f"describe_{kind}s", Filters=cluster.filters)[key]
         except AwsError as exc:  # a missing right to list one kind shall not keep the other
             leftovers.append(f"{kind.replace('_', ' ')}s ({exc.code})")
             continue

@@ -15,34 +15,31 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch_journal import Launch
+    from clusterctl.providers.ec2.tags import ClusterKey
 
 
 def end_cluster(
-    aws: Aws, cluster: str, *, open_launches: Sequence[Launch] = (), fleet_ids: Sequence[str] = (), uuid: str = ""
+    aws: Aws, cluster: ClusterKey, *, open_launches: Sequence[Launch] = (), fleet_ids: Sequence[str] = ()
 ) -> list[str]:
     """End a cluster and wait until it has ended; return what is left, with the reason.
 
     Args:
         aws: the account.
-        cluster: its name.
+        cluster: its name and id. What another user made under the same name stays.
         open_launches: launches without a known result. Their instances are waited for, and ended too.
         fleet_ids: ids of the fleets that launched instances.
-        uuid: end only the cluster with this uuid, and keep what another user made under the same name.
     """
-    cluster_instances = _find_with_late(aws, cluster, [launch.token for launch in open_launches])
-    ids = [instance.id for instance in cluster_instances if instance.tags.get(tags.UUID, "") == uuid or not uuid]
+    ids = [instance.id for instance in _find_with_late(aws, cluster, [launch.token for launch in open_launches])]
     fleet_requests.terminate_instances(aws, ids)
-    only_ids = ids if uuid else None
-    leftovers = (
-        [f"{instance} (has not ended)" for instance in waiters.wait_until_ended(aws, cluster, only_ids)] if ids else []
-    )
-    for name in _template_names(aws, cluster, uuid):
+    slow = waiters.wait_until_ended(aws, cluster, ids) if ids else []
+    leftovers = [f"{instance} (has not ended)" for instance in slow]
+    for name in _template_names(aws, cluster):
         fleet_requests.delete_template(aws, name)
     _delete_fleets(aws, fleet_ids)
-    return leftovers + security_groups.delete_groups(aws, cluster, uuid=uuid)
+    return leftovers + security_groups.delete_groups(aws, cluster)
 
 
-def end_instances(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
+def end_instances(aws: Aws, cluster: ClusterKey, ids: Sequence[str]) -> None:
     """Terminate these instances and wait until they have ended: their addresses and names are free then."""
     if ids:
         fleet_requests.terminate_instances(aws, ids)
@@ -50,7 +47,12 @@ def end_instances(aws: Aws, cluster: str, ids: Sequence[str]) -> None:
 
 
 def undo_launches(
-    aws: Aws, cluster: str, *, launched_ids: Sequence[str], open_launches: Sequence[Launch], started_ids: Sequence[str]
+    aws: Aws,
+    cluster: ClusterKey,
+    *,
+    launched_ids: Sequence[str],
+    open_launches: Sequence[Launch],
+    started_ids: Sequence[str],
 ) -> list[str]:
     """Undo one transaction: terminate new instances, stop started ones; return what is left."""
     ids = {*launched_ids}
@@ -67,7 +69,7 @@ def undo_launches(
     return []
 
 
-def _find_with_late(aws: Aws, cluster: str, tokens: Sequence[str] | set[str]) -> list[Instance]:
+def _find_with_late(aws: Aws, cluster: ClusterKey, tokens: Sequence[str] | set[str]) -> list[Instance]:
     """Return the instances of a cluster. Those of a request without an answer may appear some seconds later."""
     cluster_instances = instances.find_instances(aws, cluster)
     if tokens:
@@ -81,9 +83,8 @@ def stop_instances(aws: Aws, ids: Sequence[str]) -> None:
         aws.call("ec2", "stop_instances", InstanceIds=list(ids[start : start + fleet_requests.BATCH_SIZE]))
 
 
-def _template_names(aws: Aws, cluster: str, uuid: str) -> list[str]:
-    filters = [tags.filter_by(tags.CLUSTER, cluster), *([tags.filter_by(tags.UUID, uuid)] if uuid else [])]
-    templates = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=filters)
+def _template_names(aws: Aws, cluster: ClusterKey) -> list[str]:
+    templates = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=cluster.filters)
     return [template["LaunchTemplateName"] for template in templates]
 
 

@@ -59,21 +59,21 @@ class Transaction:
             raise
 
     def _identity_tags(self, existing: Sequence[Instance]) -> dict[str, str]:
-        """Return the tags of all new resources. A cluster of another user with the same name is an error."""
+        """Return the tags of all new resources. Instances of the same name that are another cluster's are an error."""
         own_uuid, _ = self._context.journal.read_identity()
         for instance in existing:
             cluster_uuid, cluster_owner = instance.tags.get(tags.UUID, ""), instance.tags.get(tags.OWNER, "")
-            if cluster_uuid != own_uuid and (own_uuid or cluster_owner != self._context.owner):
+            if not own_uuid or cluster_uuid != own_uuid:
                 raise ProviderError(
                     f"{self._context.cluster} is there in {self._context.aws.region} already,"
-                    f" started by {cluster_owner or 'somebody else'}",
-                    remedy="choose another name",
+                    f" started by {cluster_owner or 'somebody else'} (id {cluster_uuid or 'unknown'})",
+                    remedy=f"choose another name; if it is yours, `clusterctl attach {self._context.cluster}` takes it"
+                    " over where this computer has lost its files",
                 )
-        known = existing[0].tags.get(tags.UUID, "") if existing else ""
         return {
             **self._context.options.tags,
             tags.CLUSTER: self._context.cluster,
-            tags.UUID: self._context.journal.ensure_identity(self._context.aws.region, known),
+            tags.UUID: self._context.journal.ensure_identity(self._context.aws.region),
             tags.OWNER: self._context.owner,
             **ec2_instances.STAMP,
         }
@@ -127,7 +127,7 @@ class Transaction:
         stopped = [instance.id for instance in instances if instance.state in {"stopping", "stopped"}]
         if not stopped:
             return
-        waiters.wait_until_stopped(self._context.aws, self._context.cluster)
+        waiters.wait_until_stopped(self._context.aws, self._context.key)
         self._context.report.say(f"Starting {plural(len(stopped), 'stopped instance')}")
         self._started = stopped
         self._allow_caller()
@@ -218,7 +218,7 @@ class Transaction:
         data_disks = data_volumes.find_data_volumes(self._context.aws, self._context.plan.volumes)
         master = nodes[MASTER].id
         if any(master not in disk.attached_to for disk in data_disks):
-            waiters.wait_until_running(self._context.aws, self._context.cluster, master)
+            waiters.wait_until_running(self._context.aws, self._context.key, master)
             data_volumes.attach_data_volumes(self._context.aws, data_disks, master)
 
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
@@ -228,7 +228,7 @@ class Transaction:
         try:
             leftovers = teardown.undo_launches(
                 self._context.aws,
-                self._context.cluster,
+                self._context.key,
                 launched_ids=fleets.launched_ids,
                 open_launches=fleets.open_launches,
                 started_ids=self._started,
@@ -236,9 +236,8 @@ class Transaction:
             for launch in fleets.open_launches:
                 self._context.journal.record_result(launch, {})
             if new and not leftovers:
-                own_uuid, _ = self._context.journal.read_identity()
                 leftovers = teardown.end_cluster(
-                    self._context.aws, self._context.cluster, fleet_ids=self._context.journal.fleet_ids(), uuid=own_uuid
+                    self._context.aws, self._context.key, fleet_ids=self._context.journal.fleet_ids()
                 )
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is the one to tell
             leftovers = [str(exc) or type(exc).__name__]

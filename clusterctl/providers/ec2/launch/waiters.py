@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.context import LaunchContext
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.tags import ClusterKey
 
 _UNKNOWN_S = 60.0
 """EC2 may not know an instance for this long after its launch ("eventual consistency")."""
@@ -48,7 +49,7 @@ def wait_until_reachable(context: LaunchContext, ids: Sequence[str]) -> list[Ins
     listed = Deadline.after(_UNKNOWN_S)
     for _ in _polls_for(_REACHABLE_S):
         by_id = {
-            instance.id: instance for instance in instances.find_instances(context.aws, context.cluster, states=states)
+            instance.id: instance for instance in instances.find_instances(context.aws, context.key, states=states)
         }
         ready = [id_ for id_ in ids if id_ in by_id and _is_ready(by_id[id_], context.options)]
         ended = [id_ for id_ in ids if id_ in by_id and by_id[id_].state in ENDED_STATES]
@@ -74,7 +75,7 @@ def _is_ready(instance: Instance, options: Options) -> bool:
     return bool(instance.choose_address(wanted))
 
 
-def wait_until_running(aws: Aws, cluster: str, id_: str) -> None:
+def wait_until_running(aws: Aws, cluster: ClusterKey, id_: str) -> None:
     """Wait until an instance runs.
 
     Raises:
@@ -87,11 +88,11 @@ def wait_until_running(aws: Aws, cluster: str, id_: str) -> None:
         if id_ not in states:
             break
     raise ProviderError(
-        f"the instance {id_} of {cluster} does not run", remedy=f"see why: `clusterctl showconsole {id_}`"
+        f"the instance {id_} of {cluster.name} does not run", remedy=f"see why: `clusterctl showconsole {id_}`"
     )
 
 
-def wait_until_stopped(aws: Aws, cluster: str) -> None:
+def wait_until_stopped(aws: Aws, cluster: ClusterKey) -> None:
     """Wait until no instance of the cluster is stopping: only then a stopped one can be started.
 
     Raises:
@@ -101,12 +102,12 @@ def wait_until_stopped(aws: Aws, cluster: str) -> None:
         if not any(instance.state == "stopping" for instance in instances.find_instances(aws, cluster)):
             return
     raise ProviderError(
-        f"instances of {cluster} are still stopping, after {_STOP_S:.0f} s",
-        remedy=f"wait a while, then run `clusterctl start {cluster}`",
+        f"instances of {cluster.name} are still stopping, after {_STOP_S:.0f} s",
+        remedy=f"wait a while, then run `clusterctl start {cluster.name}`",
     )
 
 
-def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -> list[str]:
+def wait_until_ended(aws: Aws, cluster: ClusterKey, ids: Sequence[str] | None = None) -> list[str]:
     """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
     states = (*LIVING_STATES, "shutting-down")
     remaining: list[str] = []
@@ -118,7 +119,7 @@ def wait_until_ended(aws: Aws, cluster: str, ids: Sequence[str] | None = None) -
     return remaining
 
 
-def wait_until_listed(aws: Aws, cluster: str) -> list[Instance]:
+def wait_until_listed(aws: Aws, cluster: ClusterKey) -> list[Instance]:
     """Wait long enough for EC2 to list all recent launches; return the instances of the cluster."""
     by_id: dict[str, Instance] = {}
     for _ in _polls_for(_LATE_S):

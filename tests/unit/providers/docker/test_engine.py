@@ -11,6 +11,7 @@ import pytest
 from clusterctl.errors import ProviderError
 from clusterctl.providers.docker import DockerProvider, engine
 
+from ....support.docker_engine import no_journal
 from ....support.provider_contract import plan_for
 
 
@@ -36,7 +37,7 @@ class TestWhereTheEngineIs:
 
     @pytest.mark.parametrize("where", ["tcp://192.0.2.1:2375", "ssh://me@elsewhere", "tcp://elsewhere:2376"])
     def test_one_on_another_computer_is_refused(self, where):
-        provider = DockerProvider({"DOCKER_HOST": where}, owner="me")
+        provider = DockerProvider({"DOCKER_HOST": where}, owner="me", journal=no_journal)
         (problem,) = provider.check(plan_for("master"))
         assert "is not on this computer" in problem.message
         assert "DOCKER_HOST" in problem.remedy
@@ -44,7 +45,7 @@ class TestWhereTheEngineIs:
             provider.nodes()
 
     def test_without_one_the_error_says_how_to_get_one_and_that_local_needs_none(self, tmp_path):
-        provider = DockerProvider({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, owner="me")
+        provider = DockerProvider({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, owner="me", journal=no_journal)
         (problem,) = provider.check(plan_for("master"))
         assert f"there is no Docker engine here: no {tmp_path}/none.sock" in problem.message
         assert "Docker Desktop" in problem.remedy
@@ -66,7 +67,9 @@ class TestWhereTheEngineIs:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(engine.socket.socket, "connect", closed)
-        (problem,) = DockerProvider({"DOCKER_HOST": f"unix://{path}"}, owner="me").check(plan_for("master"))
+        (problem,) = DockerProvider({"DOCKER_HOST": f"unix://{path}"}, owner="me", journal=no_journal).check(
+            plan_for("master")
+        )
         assert f"{path} is closed to you" in problem.message
         assert "usermod -aG docker" in problem.remedy
         assert "local" in problem.remedy
@@ -75,6 +78,8 @@ class TestWhereTheEngineIs:
         path = tmp_path / "docker.sock"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
-        (problem,) = DockerProvider({"DOCKER_HOST": f"unix://{path}"}, owner="me").check(plan_for("master"))
+        (problem,) = DockerProvider({"DOCKER_HOST": f"unix://{path}"}, owner="me", journal=no_journal).check(
+            plan_for("master")
+        )
         assert "does not answer" in problem.message
         assert problem.remedy.startswith("start it: ")

@@ -17,6 +17,7 @@ from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.images import NODE_IMAGE
 
 from ....support.containers import run
+from ....support.docker_engine import no_journal
 from ....support.provider_contract import plan_for
 
 
@@ -24,14 +25,14 @@ from ....support.provider_contract import plan_for
 @pytest.mark.timeout(600)  # the image is made by whoever needs it first
 class TestImages:
     def test_an_image_that_is_not_there_or_not_ours_is_refused_with_what_makes_it(self, docker_image, docker_api):
-        usual = DockerProvider(os.environ, owner="test", image="clusterctl-node-test:none")
+        usual = DockerProvider(os.environ, owner="test", journal=no_journal, image="clusterctl-node-test:none")
         (problem,) = usual.check(plan_for("master"))
         assert problem.remedy == "make it: `clusterctl image build`"
         foreign = bare_image(docker_api)
         try:
             plan = plan_for("master")
             plan = replace(plan, nodes=(replace(plan.nodes[0], image=foreign),))
-            (problem,) = DockerProvider(os.environ, owner="test", image=docker_image).check(plan)
+            (problem,) = DockerProvider(os.environ, owner="test", journal=no_journal, image=docker_image).check(plan)
         finally:
             docker_api.remove_image(foreign)
         assert "was not made for nodes" in problem.message

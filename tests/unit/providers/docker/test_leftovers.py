@@ -7,13 +7,14 @@ import threading
 
 import pytest
 
-from clusterctl.errors import ProviderError
+from clusterctl.errors import ProviderError, UnprovenError
+from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.providers.docker import DockerProvider, containers
 
 from ....support.containers import run, volume
 from ....support.docker_engine import things_of
-from ....support.provider_contract import ids
+from ....support.provider_contract import ids, plan_for
 
 
 @pytest.mark.docker
@@ -91,9 +92,33 @@ class TestNothingIsLeft:
         provider.destroy("lab")
         assert things_of(docker_api, provider._owner) == []
 
-    def test_nodes_of_another_owner_are_not_seen(self, make, provider, docker_image):
+    def test_of_two_homes_with_one_owner_each_ends_its_own_and_neither_without_an_id(
+        self, make, provider, docker_image, docker_api, tmp_path
+    ):
+        (node,) = make("master")
+        folder = ClusterFolder(tmp_path, "lab")
+        folder.path.mkdir(parents=True)
+        twin = DockerProvider(os.environ, owner=provider._owner, journal=lambda _: folder, image=docker_image)
+        for act in (twin.destroy, twin.stop):
+            with pytest.raises(UnprovenError, match=f"id {node.cluster_id}: 1 node"):
+                act("lab")
+        folder.ensure_id()
+        twin.destroy("lab")
+        twin.stop("lab")
+        assert twin.nodes("lab") == []
+        with pytest.raises(ProviderError, match="is there already"):
+            twin.create(plan_for("master"), public_key="ssh-ed25519 AAAA")
+        assert [each.state for each in provider.nodes("lab")] == [NodeState.RUNNING]
+        folder.take_id(node.cluster_id)
+        twin.destroy("lab")
+        assert things_of(docker_api, provider._owner) == []
+
+    def test_nodes_of_another_owner_are_not_seen(self, make, provider, docker_image, tmp_path):
         make("master")
-        other = DockerProvider(os.environ, owner=f"{provider._owner}-other", image=docker_image)
+        owner = f"{provider._owner}-other"
+        other = DockerProvider(
+            os.environ, owner=owner, journal=lambda name: ClusterFolder(tmp_path, name), image=docker_image
+        )
         assert other.nodes() == []
         other.destroy("lab")
         assert len(provider.nodes()) == 1

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from clusterctl import __version__
-from clusterctl.errors import NewerFormatError, ProviderError
+from clusterctl.errors import NewerFormatError, ProviderError, UnprovenError
 from clusterctl.model import NodeState
 from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2.aws import Aws, Credentials
@@ -66,7 +66,7 @@ class TestNames:
         assert again["node002"] != before["node002"]
 
     @pytest.mark.parametrize("tagged", [0, 20])
-    def test_without_the_files_all_are_found_and_named_and_can_be_ended(self, lab, monkeypatch, tagged):
+    def test_without_the_files_all_are_found_and_named_and_are_ended_by_their_id(self, lab, monkeypatch, tagged):
         monkeypatch.setattr(fleets, "_TAGGED", tagged)
         made = ids(lab.create(plan_of(4)))
         shutil.rmtree(lab.home)
@@ -75,13 +75,19 @@ class TestNames:
         assert set(ids(found).values()) == set(made.values())
         if tagged:
             assert ids(found) == made
+        with pytest.raises(UnprovenError, match="made by me@here"):
+            lab.provider().destroy("lab")
+        lab.journal("lab").take_id(found[0].cluster_id)
         lab.provider().destroy("lab")
         assert lab.cloud.left() == []
 
-    def test_without_the_files_a_start_goes_on_with_what_there_is(self, lab):
-        made = ids(lab.create(plan_of(3)))
+    def test_without_the_files_a_start_adds_to_nothing(self, lab):
+        lab.create(plan_of(3))
         shutil.rmtree(lab.home)
-        assert ids(lab.create(plan_of(3))) == made
+        with pytest.raises(ProviderError, match="started by me@here") as caught:
+            lab.create(plan_of(3))
+        assert "clusterctl attach lab" in caught.value.remedy
+        assert len(lab.instances()) == 3
 
 
 class TestOwners:

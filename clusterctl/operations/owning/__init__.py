@@ -1,0 +1,1 @@
+"""Whose a cluster is: its id, its keys, the record on its master, and another laptop that takes it over."""

@@ -1,0 +1,228 @@
+"""`attach`: take a cluster over whose files are not on this computer, from what its provider and its master know."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.environment import lock as package_locks
+from clusterctl.errors import ClusterctlError, StateError, UsageError
+from clusterctl.identity.keys import extract_public_key
+from clusterctl.model import MASTER, Access, NodeState
+from clusterctl.node import services
+from clusterctl.notes import ENGINE_IDS
+from clusterctl.operations.owning.record import MasterRecord, parse_record, record_path
+from clusterctl.operations.owning.share import admit_by_ssh
+from clusterctl.providers.base import Admitting
+from clusterctl.providers.namesakes import describe_namesake, group_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from clusterctl.cluster import Cluster
+    from clusterctl.model import Node
+    from clusterctl.operations.context import RunContext
+
+    RenderConfig = Callable[[object, str], tuple[str, list[str]]]
+    """Returns the text of a config file, made of the copy that a master keeps; and what it left out."""
+
+CONFIG_FILE = "attached.ini"
+"""The config of a cluster that was taken over, in its folder: what its master said, and this computer may use."""
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the user who attaches has besides the rights to the provider."""
+
+    key: Path | None = None
+    """A private key that the nodes accept, since somebody has shared the cluster with it; None if none is needed."""
+    confirm_host: Callable[[Node], str] | None = None
+    """Returns the host key of the master once the user has compared its fingerprint."""
+
+
+def choose_nodes(name: str, nodes: Sequence[Node], chosen_id: str = "") -> list[Node]:
+    """Return the nodes of the cluster that is meant, of all that have its name.
+
+    Raises:
+        UsageError: there are none, or they are of several clusters.
+    """
+    found = group_nodes(nodes)
+    ids = [each.id for each in found if chosen_id in {"", each.id}]
+    if len(ids) == 1:
+        return [node for node in nodes if node.cluster_id == ids[0]]
+    there = "\n".join(describe_namesake(each) for each in found)
+    if not found or not ids:
+        text = f"there is no cluster {name}" + (f" with the id {chosen_id}" if chosen_id else "")
+        raise UsageError(f"{text}\n{there}".strip(), remedy="name one that `clusterctl list` shows, or its provider")
+    raise UsageError(
+        f"several clusters are called {name}:\n{there}", remedy=f"name one: `clusterctl attach --id ID {name}`"
+    )
+
+
+def take_over(context: RunContext, nodes: Sequence[Node], rights: Rights, render_config: RenderConfig) -> list[str]:
+    """Make this computer's files of a cluster anew. Then `start` brings up what is missing. Return the warnings.
+
+    Args:
+        context: the context of the run, with the provider of the nodes.
+        nodes: the nodes of the cluster, as the provider has them.
+        rights: of the user.
+        render_config: makes a config of what the master says.
+
+    Raises:
+        ClusterctlError: the cluster cannot be taken over. Nothing is left on this computer.
+    """
+    folder = context.folder
+    if folder.exists and folder.cluster_id and folder.private_key_file.exists() and folder.wanted_nodes():
+        raise UsageError(
+            f"{context.name} is this computer's already", remedy=f"`clusterctl start {context.name}` completes it"
+        )
+    master = next((node for node in nodes if node.alias == MASTER), None)
+    if master is None or master.state != NodeState.RUNNING:
+        raise StateError(
+            f"the master of {context.name} does not run, and it alone knows what the cluster is",
+            remedy=f"`clusterctl terminate {context.name}` ends it",
+        )
+    with context.lock(), _deleting_on_failure(context):
+        public_key = folder.ensure_exists()
+        if master.cluster_id:
+            folder.take_id(master.cluster_id)
+        if isinstance(context.provider, Admitting):
+            context.provider.admit(context.name, public_key)
+            known = list(nodes)
+        else:
+            known = _introduce(context, nodes, master, public_key, rights)
+        folder.pin_host_keys(known)
+        cluster = context.make_cluster(known)
+        try:
+            return _rebuild(context, cluster, render_config)
+        finally:
+            cluster.close()
+
+
+def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_key: str, rights: Rights) -> list[Node]:
+    """Let this computer's key in by a key that the nodes let in already. Return the nodes with their own host keys.
+
+    The user has compared the master's host key. The master says those of the others, which are its own cluster's.
+    """
+    if rights.key is None or rights.confirm_host is None:
+        raise UsageError(
+            f"nodes of the provider {context.provider.name} let in no key of this computer",
+            remedy="name one that they let in, --key FILE; whoever has the cluster adds yours:"
+            f" `clusterctl share {context.name} FILE.pub`",
+        )
+    trusted = replace(master, host_key=rights.confirm_host(master), bootstrap_key=False)
+    others = [node for node in nodes if not node.is_master]
+    access = Access(key=str(rights.key), jump=master.access.jump)
+    context.folder.pin_host_keys([trusted])
+    cluster = context.make_cluster([replace(trusted, access=access)])
+    try:
+        keys = _read_member_keys(cluster)
+        known = [trusted, *(replace(node, host_key=keys.get(node.private_address, node.host_key)) for node in others)]
+        for node in known:
+            if node.is_master or node.private_address in keys:
+                context.folder.record(
+                    "host_key", node=node.alias, id=node.id, machine=node.machine_id, key=node.host_key
+                )
+        context.folder.pin_host_keys(known)
+        cluster.set_nodes(replace(node, access=access) for node in known)
+        admit_by_ssh(cluster, [public_key], [node for node in cluster.nodes if node.state == NodeState.RUNNING])
+    finally:
+        cluster.close()
+    own = [replace(node, bootstrap_key=node.bootstrap_key and node.private_address not in keys) for node in known]
+    return [trusted, *(node for node in own if not node.is_master)]
+
+
+def _read_member_keys(cluster: Cluster) -> dict[str, str]:
+    """Return the host keys of the members as the master knows them, by their private address."""
+    result = cluster.on(cluster.master).run("cat /etc/ssh/ssh_known_hosts", check=False, sudo=True)
+    keys: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        words = line.split()
+        if len(words) < 3 or line.startswith(("#", "@")):
+            continue
+        try:
+            key = extract_public_key(" ".join(words[1:3]))
+        except ValueError:
+            continue
+        keys |= dict.fromkeys(words[0].split(","), key)
+    return keys
+
+
+@contextmanager
+def _deleting_on_failure(context: RunContext) -> Iterator[None]:
+    new = not context.folder.exists
+    try:
+        yield
+    except BaseException:
+        if new:
+            context.folder.delete_folder()
+        raise
+
+
+def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig) -> list[str]:
+    """Write the files of the cluster from the words of its master, each of which is checked."""
+    folder, aliases = context.folder, [node.alias for node in cluster.nodes]
+    record = _read_record(cluster)
+    if folder.cluster_id not in {"", record.id}:
+        raise StateError(
+            f"the master says that its cluster has the id {record.id}, and its provider says {folder.cluster_id}",
+            remedy=f"do not trust this master; `clusterctl terminate {context.name}` ends it",
+        )
+    folder.take_id(record.id)
+    text, dropped = render_config(record.config, record.template)
+    if not text:
+        raise StateError(
+            f"the master of {context.name} does not say how its cluster was started",
+            remedy="name the config file that it was started with: `clusterctl -c FILE attach ...`",
+        )
+    config = context.named_config or folder.write_file(CONFIG_FILE, text)
+    warnings = [f"not taken over, as the master may not decide it: {', '.join(dropped)}"] if dropped else []
+    for name, content in record.locks.items():
+        path = folder.path / name
+        if name.startswith("lock-") and name.endswith(".txt") and "/" not in name and len(content) < 1_000_000:
+            folder.write_file(name, content)
+            if package_locks.read_cached(path) is None:
+                path.unlink()
+    folder.record(
+        "create",
+        provider=context.provider.name,
+        template=record.template,
+        overrides={},
+        config=str(config.absolute()),
+        nodes=aliases,
+        special={},
+    )
+    ids = _read_engine_ids(cluster)
+    if ids:
+        cluster.remember(ENGINE_IDS, ids)
+    return warnings
+
+
+def _read_record(cluster: Cluster) -> MasterRecord:
+    command = f"cat '{record_path(cluster.master)}'"
+    try:
+        text = cluster.on(cluster.master).run(command, secret=True, sudo=True).stdout
+    except ClusterctlError as exc:
+        raise StateError(
+            f"the record of {cluster.name} cannot be read from its master: {exc.message}",
+            remedy="whoever has the cluster runs `clusterctl start` once with this version, which writes it",
+        ) from exc
+    return parse_record(text, cluster.name)
+
+
+def _read_engine_ids(cluster: Cluster) -> dict[str, tuple[int, int]]:
+    """Return the ids of each node's engines, as its service manager has them: the first one, and how many."""
+
+    def read(node: Node) -> tuple[int, int] | None:
+        try:
+            output = cluster.on(node).run_script(services.status(node), name="services: status", sudo=True).stdout
+        except ClusterctlError:
+            return None
+        numbers = sorted(state.number for state in services.parse_status(output) if state.service == "engine")
+        whole = bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        return (numbers[0], len(numbers)) if whole else None
+
+    found: dict[str, Any] = cluster.each(read, [node for node in cluster.nodes if node.state == NodeState.RUNNING])
+    return {alias: ids for alias, ids in found.items() if ids}
