@@ -119,7 +119,7 @@ def _fenced(_unchanged, request):
 
 @pytest.fixture(autouse=True)
 def _own_home(_unchanged, request, tmp_path_factory):
-    """Nothing of the developer's own clusterctl is read or written."""
+    """Nothing of the developer's own clusterctl is read or written, nor of its cache."""
     if _is_real(request.node):
         yield
         return
@@ -127,6 +127,7 @@ def _own_home(_unchanged, request, tmp_path_factory):
         for name in [name for name in os.environ if name.startswith("CLUSTERCTL_")]:
             patch.delenv(name)
         patch.setenv("CLUSTERCTL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("XDG_CACHE_HOME", f"{os.environ['CLUSTERCTL_HOME']}/cache")
         patch.setenv("DOCKER_HOST", f"unix://{os.environ['CLUSTERCTL_HOME']}/no-engine.sock")
         yield
 

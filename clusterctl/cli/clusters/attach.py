@@ -11,10 +11,12 @@ import click
 from clusterctl.cli.arguments import cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, show_json
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import DeclinedError, UsageError
 from clusterctl.operations.owning.attach import Rights, choose_nodes, take_over
 from clusterctl.operations.owning.share import share_cluster
 from clusterctl.operations.start import start_cluster
+from clusterctl.text import clean_lines
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
 
@@ -75,7 +77,7 @@ def _confirm_host_key(node: Node, key: str, shown: str, expected: str) -> str:
         question = f"The master {node.address}:{node.port} shows the host key {shown}. Did `share` print the same?"
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Nobody is here to answer: add --fingerprint to say so beforehand.")
-        if not click.confirm(question, err=True):
+        if not click.confirm(clean_lines(question), err=True):
             raise DeclinedError("nothing was changed", remedy="ask whoever shared the cluster for the fingerprint")
     return key
 
@@ -112,6 +114,6 @@ def share(ctx: click.Context, name: str, key: Path, *, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f">>> {', '.join(shared.nodes)} of {name} let the key in, and so will nodes that join later")
-    click.echo(f">>> On the other computer: clusterctl attach --id {shared.id} --key FILE {name}")
-    click.echo(f">>> The master there: {shared.address}, host key {shared.host_fingerprint}")
+    echo(f">>> {', '.join(shared.nodes)} of {name} let the key in, and so will nodes that join later")
+    echo(f">>> On the other computer: clusterctl attach --id {shared.id} --key FILE {name}")
+    echo(f">>> The master there: {shared.address}, host key {shared.host_fingerprint}")

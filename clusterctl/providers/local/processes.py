@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NODE_ROOT = "CLUSTERCTL_NODE_ROOT"
 """Variable with the node's folder, set in every process of a session. It finds processes that left their guardian."""
 SERVER_MODULE = "clusterctl.providers.local.server"
-"""What the launcher, the guardians and the servers run. Their further arguments are ``FD=FOLDER``."""
+"""What the launcher, the guardians and the servers run. Their further arguments are ``SOCKET,LAUNCH=FOLDER``."""
 _ROUNDS = 50
 _POLL_S = 0.02
 

@@ -8,8 +8,9 @@ import pytest
 
 from clusterctl.errors import UnprovenError, UsageError
 from clusterctl.operations import leave
+from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.restart import restart_cluster
-from clusterctl.operations.start import add_nodes, start_cluster
+from clusterctl.operations.start import start_cluster
 
 from ...support.shared_provider import SharedProvider, stranger
 
