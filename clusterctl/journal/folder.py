@@ -1,8 +1,8 @@
 """A cluster's folder on the laptop, with the journal of requests, each written before the request is sent.
 
 `clusters/NAME/` holds `journal.jsonl`, `id`, `config.json`, `known_hosts`, `id_ed25519`, the connection files,
-`timings.json` and `logs/`. If it is lost, the machines can still be found and ended: the provider has the record of
-what exists.
+`timings.json`, `turn.json` and `logs/`. If it is lost, the machines can still be found and ended: the provider has the
+record of what exists.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def ask(cluster: Cluster, node: Node) -> NodeHealth:
     Raises:
         RemoteError: the node does not answer.
     """
-    result = cluster.on(node).run_script(script(node), name=SCRIPT, timeout_s=_WAIT_S, sudo=True)
+    result = cluster.on(node).run_script(script(node), name=SCRIPT, timeout_s=_WAIT_S, sudo=True, reads=True)
     return parse(result.stdout)
 
 

@@ -217,7 +217,8 @@ def _read_engine_ids(cluster: Cluster) -> dict[str, tuple[int, int]]:
 
     def read(node: Node) -> tuple[int, int] | None:
         try:
-            output = cluster.on(node).run_script(services.status(node), name="services: status", sudo=True).stdout
+            script = services.status(node)
+            output = cluster.on(node).run_script(script, name="services: status", sudo=True, reads=True).stdout
         except ClusterctlError:
             return None
         numbers = sorted(state.number for state in services.parse_status(output) if state.service == "engine")
