@@ -18,7 +18,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.files import set_aside, write_own
 from clusterctl.formats import read_known
-from clusterctl.identity.keys import new_key_pair
+from clusterctl.identity.keys import extract_public_key, new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder, user_name
@@ -207,7 +207,7 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
     run = Path(record.run) if record else run_folder(folder)
     ensure_folders(folder, run)
     _link_programs(folder / "bin")
-    host_key = record.host_key if record else _new_host_key(folder)
+    host_key = record.host_key if record and _has_host_key(folder, record.host_key) else _new_host_key(folder)
     wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
     listener = machine.open_listener(*wanted)
     try:
@@ -230,6 +230,15 @@ def _prepare_node(folder: Path, record: Record | None, *, public_key: str, cores
         listener.close()
         raise
     return prepared, listener
+
+
+def _has_host_key(folder: Path, public: str) -> bool:
+    """Return whether the node has the private half of this key: the file may have been damaged."""
+    try:
+        found = extract_public_key((folder / "host_key").read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return False
+    return found.split()[:2] == public.split()[:2]
 
 
 def _new_host_key(folder: Path) -> str:
