@@ -18,7 +18,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.files import set_aside, write_own
 from clusterctl.formats import read_known
-from clusterctl.identity.keys import new_key_pair
+from clusterctl.identity.keys import extract_public_key, new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder, user_name
@@ -209,7 +209,7 @@ def _prepare_node(
     ensure_folders(folder, run)
     launch = opened.enter_context(hold_launch(folder))
     _link_programs(folder / "bin")
-    host_key = record.host_key if record else _new_host_key(folder)
+    host_key = record.host_key if record and _has_host_key(folder, record.host_key) else _new_host_key(folder)
     wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
     listener = opened.enter_context(machine.open_listener(*wanted))
     address, port = listener.getsockname()
@@ -228,6 +228,15 @@ def _prepare_node(
     )
     write_json(folder / "node.json", prepared)
     return listener, launch
+
+
+def _has_host_key(folder: Path, public: str) -> bool:
+    """Return whether the node has the private half of this key: the file may have been damaged."""
+    try:
+        found = extract_public_key((folder / "host_key").read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return False
+    return found.split()[:2] == public.split()[:2]
 
 
 def _new_host_key(folder: Path) -> str:
