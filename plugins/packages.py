@@ -240,7 +240,7 @@ class Packages(Plugin[Options]):
         known = digests.get(kept.name)
         if known is None and not digests:  # of an earlier version, which remembered the last one alone
             known = cluster.recall(notes.ENVIRONMENT)
-            lock = locks.read_lock(kept) or locks.read_lock(kept, known)
+            lock = locks.read_lock(kept, known) or locks.read_lock(kept)
         else:
             lock = locks.read_lock(kept, known)
         if lock is None:
@@ -249,15 +249,16 @@ class Packages(Plugin[Options]):
 
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
+        known = cluster.recall(notes.ENVIRONMENT)
         cache = locks.cache_file(locks.key(wanted, self._index))
         age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
-        if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache)) is not None:
+        if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache, known)) is not None:
             return kept
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")
         try:
             lock = locks.resolve(wanted, self._index)
         except locks.IndexOutOfReachError:
-            kept = locks.read_cached(cache)
+            kept = locks.read_cached(cache, known)
             if kept is None:
                 raise
             cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")

@@ -128,17 +128,25 @@ def read_lock(path: Path, known_digest: str | None = None) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     stamp = _STAMP.search(text)
+    if stamp:
+        _FORMAT.check(stamp["number"], stamp["writer"], path)
+    if known_digest is not None and digest(text) == known_digest:
+        return text  # the first version took a last line of ours, found in the cache, for a part of the lock
     if stamp is None:
-        return text if known_digest is not None and digest(text) == known_digest else None
-    _FORMAT.check(stamp["number"], stamp["writer"], path)
+        return None
     lock = text[: stamp.start()]
     return lock if known_digest in {None, digest(lock)} else None
 
 
-def read_cached(path: Path) -> str | None:
-    """Return the lock in a file of the cache; None if there is none that this version can read."""
+def read_cached(path: Path, known_digest: str | None = None) -> str | None:
+    """Return the lock in a file of the cache; None if there is none that this version can read.
+
+    Args:
+        path: the file.
+        known_digest: the digest of a lock that the cluster has already: a file with this content is whole.
+    """
     try:
-        return read_lock(path)
+        return read_lock(path) or (read_lock(path, known_digest) if known_digest else None)
     except NewerFormatError:
         return None
 
