@@ -155,6 +155,8 @@ def environment_script(node):
         digest="0123456789abcdef",
         index=locks.Index(),
         sync="--offline --allow-empty-requirements",
+        record="{}",
+        keys=("ssh-ed25519 AAAA somebody",),
     )
 
 

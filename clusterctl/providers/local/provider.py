@@ -194,6 +194,7 @@ class LocalProvider:
                     starts[folder] = _prepare_node(opened, folder, record, public_key=public_key, cores=cores)
                 power_on(starts, self._env)
             except BaseException as cause:
+                opened.close()  # else our own hold on a launch would be waited for
                 error = _explain_error(cause, self._root)
                 _roll_back(cluster, missing, fresh=fresh, error=error)
                 if error is cause:
