@@ -245,6 +245,7 @@ SCENES = {
     "start again": Scene(("start", NAME), _whole, lambda ground: ground.is_whole(2)),
     "addnode": Scene(("addnode", "--yes", NAME), _whole, lambda ground: ground.is_whole(3)),
     "resize": Scene(("resize", "-s", "3", "--yes", NAME), _whole, lambda ground: ground.is_whole(3)),
+    "removenode by number": Scene(("removenode", "--yes", NAME), _three, lambda ground: ground.is_whole(2)),
     "removenode": Scene(("removenode", "--yes", "-a", "node002", NAME), _three, lambda ground: ground.is_whole(2)),
     "restart": Scene(("restart", NAME), _whole, lambda ground: ground.is_whole(2)),
     "runplugin": Scene(("runplugin", "ipclusterrestart", NAME), _whole, lambda ground: ground.is_whole(2)),

@@ -54,6 +54,20 @@ class History:
                 begun.clear()
         return tuple(begun)
 
+    def unfinished_removals(self) -> tuple[str, ...]:
+        """Return the aliases of nodes that a `removenode` chose by a number, and that it did not get to the end of."""
+        begun: dict[str, None] = {}
+        for event in self.events():
+            if event["event"] == "remove" and event.get("counted"):
+                begun |= dict.fromkeys(str(alias) for alias in event["nodes"])
+            elif event["event"] in {"completed", "create"}:
+                begun.clear()
+        return tuple(begun)
+
+    def removed_nodes(self) -> set[str]:
+        """Return the aliases of all nodes that were removed at some time."""
+        return {str(alias) for event in self.events() if event["event"] == "remove" for alias in event["nodes"]}
+
     def node_overrides(self) -> dict[str, NodeOverrides]:
         """Return what was requested for single nodes, by alias."""
         overrides: dict[str, dict[str, Any]] = {}

@@ -163,6 +163,8 @@ def stop_cluster(context: RunContext) -> list[Node]:
 def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> list[str]:
     """Let workers leave, and end them. Return their aliases.
 
+    Whoever repeats a call that was killed has the same workers leave, and no others.
+
     Args:
         context: the context of the run.
         aliases: the workers; empty for the last `count` by number.
@@ -175,7 +177,7 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
         ending = [alias for alias in leaving if alias in nodes]
         cluster = context.make_cluster(nodes.values())
         # Written before the machines go: a command that is cut off here must not bring them back later.
-        context.folder.record("remove", nodes=leaving)
+        context.folder.record("remove", nodes=leaving, counted=not aliases)
         try:
             cluster.each(
                 lambda node: _run_leave_if_up(context, cluster, node),
@@ -185,14 +187,16 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
                 context.provider.destroy(context.name, ending)
             cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
             run_members(context, cluster)
+            context.folder.record("completed")
         finally:
             cluster.close()
     return leaving
 
 
 def _choose_leaving(context: RunContext, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:
-    """Return the workers that leave. One that is wanted and was lost can be named: then it is wanted no more."""
-    name, known = context.name, {*existing, *context.folder.wanted_nodes()}
+    """Return the workers that leave. One that is wanted and was lost, or that left before, can be named, too."""
+    name = context.name
+    known = {*existing, *context.folder.wanted_nodes(), *context.folder.removed_nodes()}
     unknown = [alias for alias in aliases if alias not in known]
     if unknown:
         raise UsageError(
@@ -200,9 +204,13 @@ def _choose_leaving(context: RunContext, existing: Sequence[str], aliases: Seque
         )
     if MASTER in aliases:
         raise UsageError("the master cannot be removed", remedy=f"`clusterctl terminate {name}` ends the whole cluster")
-    workers = [alias for alias in existing if alias != MASTER]
-    if not aliases and count > len(workers):
+    if aliases:
+        return list(aliases)
+    begun = context.folder.unfinished_removals()
+    workers = [alias for alias in existing if alias != MASTER and alias not in begun]
+    more = max(0, count - len(begun))
+    if more > len(workers):
         raise UsageError(
             f"{name} has only {len(workers)} workers", remedy=f"`clusterctl terminate {name}` ends it whole"
         )
-    return list(aliases) or workers[len(workers) - count :]
+    return [*begun, *workers[len(workers) - more :]]

@@ -242,8 +242,8 @@ def _finish_start(
         seconds=timer.elapsed_s(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
-    context.folder.record("completed")
     context.folder.write_file("timings.json", json.dumps(_TIMINGS.stamp(timings_document(started)), indent=1))
+    context.folder.record("completed")  # last: who is killed before it is repeated, and not done twice
     return started
 
 

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 import psutil
 import pytest
+from uv import find_uv_bin
 
 from clusterctl.environment import lock as locks
 from clusterctl.node.render import render
@@ -139,7 +140,7 @@ class Disk:
         waiting = (
             f'[ "$1" != pip ] || : > {for_file}.waits; until [ "$1" != pip ] || [ -e {for_file} ]; do sleep 0.02; done'
         )
-        uv.write_text(f'#!/bin/sh\n{waiting}\nexec {shutil.which("uv")} "$@"\n')
+        uv.write_text(f'#!/bin/sh\n{waiting}\nexec {find_uv_bin()} "$@"\n')
         uv.chmod(0o755)
 
 
@@ -156,7 +157,7 @@ def environment_script(node):
         index=locks.Index(),
         sync="--offline --allow-empty-requirements",
         record="{}",
-        keys=("ssh-ed25519 AAAA somebody",),
+        keys=(),
     )
 
 

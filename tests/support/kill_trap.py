@@ -49,6 +49,7 @@ class Trap:
         self._at = at
         self._group = group
         self._count = 0
+        self._removed = 0
         self._lock = threading.RLock()  # to kill is an action, too
         self._log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._pid = os.getpid()
@@ -58,6 +59,9 @@ class Trap:
         if kind is None or os.getpid() != self._pid:
             return
         with self._lock:
+            self._removed = self._removed + 1 if kind == "remove" else 0
+            if self._removed > 3 and self._removed % 500:
+                return  # the files of an environment are thousands
             self._count += 1
             if self._count > self._at > 0:
                 return

@@ -271,3 +271,31 @@ def test_a_goodbye_is_recorded_so_that_the_machine_joins_again(lab, log, up):
     leave.run_leave(parts, cluster, "node001", reachable=True)
     assert set(parts.folder.joined_members()) == {"master", "node002"}
     assert lab.provider.nodes("lab")[1].state == NodeState.RUNNING
+
+
+class KilledError(BaseException):
+    """Nothing of the program runs after it, as after SIGKILL."""
+
+
+@pytest.mark.parametrize("place", ["destroy", "members"])
+def test_a_removal_by_number_that_was_killed_is_completed_and_not_done_twice(lab, log, monkeypatch, place):
+    start_cluster(lab.parts(recording(log), cluster_size=4))
+
+    def die(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        owner, name = {"destroy": (lab.provider, "destroy"), "members": (leave, "run_members")}[place]
+        patch.setattr(owner, name, die)
+        with pytest.raises(KilledError):
+            leave.remove_nodes(lab.parts(recording(log)), [], 1)
+    assert leave.remove_nodes(lab.parts(recording(log)), [], 1) == ["node003"]
+    assert [node.alias for node in lab.provider.nodes("lab")] == ["master", "node001", "node002"]
+    assert leave.remove_nodes(lab.parts(recording(log)), [], 1) == ["node002"]
+
+
+def test_a_node_that_has_left_may_be_told_to_leave_again(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=3))
+    for _ in range(2):
+        assert leave.remove_nodes(lab.parts(recording(log)), ["node002"], 0) == ["node002"]
+    assert [node.alias for node in lab.provider.nodes("lab")] == ["master", "node001"]
