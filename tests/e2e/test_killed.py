@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import psutil
 import pytest
@@ -79,6 +79,8 @@ if [ "$(wc -l < {count})" -eq {last} ]; then
 fi
 exec {program} "$@"
 """
+PATH = f"{Path(find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
+"""Whoever names no environment has no uv in it."""
 PROGRAMS = ("mkdir", "mv", "cp", "ln", "rm", "cat", "touch", "find", "readlink", "uname", "python3", "uv")
 
 
@@ -100,9 +102,9 @@ class Disk:
         count = self._bin / f"count{self.turn}"
         count.touch()
         for name in PROGRAMS:
-            program = shutil.which(name)
+            program = shutil.which(name, path=PATH)
             before = f'{program} "$@"' if after else ":"
-            values = {"path": os.environ["PATH"], "count": count, "last": kill_at, "before": before}
+            values = {"path": PATH, "count": count, "last": kill_at, "before": before}
             (self._bin / name).write_text(STEP.format(program=program, **values))
             (self._bin / name).chmod(0o755)
         with self.begin(script) as process:
@@ -117,7 +119,7 @@ class Disk:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "PATH": f"{self._bin}{os.pathsep}{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{self._bin}{os.pathsep}{PATH}"},
         )
         process.stdin.write(text.encode())
         process.stdin.flush()
