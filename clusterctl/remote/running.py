@@ -13,6 +13,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 _CHUNK = 65536
 _MOST_NOISE = 1 << 20
+MOST_OUTPUT = 64 << 20
+"""The most bytes that a script or a question may answer; what a user's own command prints is passed on without end."""
 _ANSWER_S = 60.0
 """How long a server may take to answer: a machine may be very busy."""
 
@@ -142,20 +144,22 @@ def close_late(running: SSHCommand) -> None:
         running.close()
 
 
-def _read_chunks(receive: Callable[[int], bytes]) -> list[bytes]:
-    return list(iter(lambda: receive(65536), b""))
-
-
 def read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
-    """Return all output, and tell each line as it comes."""
-    if on_line is None:
-        return b"".join(_read_chunks(receive)).decode(errors="replace")
-    seen, pending = [], b""
-    for chunk in iter(lambda: receive(65536), b""):
+    """Return all output, and tell each line as it comes.
+
+    Raises:
+        OSError: there is no end of it. A node that floods us must not fill this computer's memory.
+    """
+    seen, pending, size = [], b"", 0
+    while chunk := receive(_CHUNK):
+        size += len(chunk)
+        if size > MOST_OUTPUT:
+            raise OSError(f"more than {MOST_OUTPUT >> 20} MiB of output")
         seen.append(chunk)
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            on_line(line.decode(errors="replace"))
-    if pending:
+        if on_line:
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                on_line(line.decode(errors="replace"))
+    if on_line and pending:
         on_line(pending.decode(errors="replace"))
     return b"".join(seen).decode(errors="replace")

@@ -18,7 +18,7 @@ from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
 from clusterctl.remote.owner import NOT_OWNED, SHELL, prepare, refusal
 from clusterctl.remote.quoting import quote_for_login_shell
-from clusterctl.remote.running import ErrorReader, SSHCommand, answers, close_late, read_lines
+from clusterctl.remote.running import MOST_OUTPUT, ErrorReader, SSHCommand, answers, close_late, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +198,7 @@ class SSHRemote:
             if timer:
                 timer.daemon = True
                 timer.start()
-            errors = ErrorReader(running.read_errors)
+            errors = ErrorReader(running.read_errors, keep=MOST_OUTPUT)
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     running.write(stdin.encode())

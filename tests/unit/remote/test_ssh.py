@@ -37,6 +37,12 @@ class TestReading:
         assert running.read_lines(self.feed(*chunks), lines.append) == "a\nb\nc"
         assert lines == ["a", "b", "c"]
 
+    @pytest.mark.parametrize("on_line", [None, lambda _: None])
+    def test_output_without_end_is_given_up(self, on_line, monkeypatch):
+        monkeypatch.setattr(running, "MOST_OUTPUT", 1 << 20)
+        with pytest.raises(OSError, match="more than 1 MiB of output"):
+            running.read_lines(lambda size: b"x" * size, on_line)
+
     def test_a_letter_of_several_bytes_may_arrive_in_parts(self):
         lines, text = [], "Zürich\n".encode()
         assert running.read_lines(self.feed(text[:2], text[2:]), lines.append) == "Zürich\n"
