@@ -11,7 +11,7 @@ import pytest
 
 from ..damage import DAMAGES, Bench, Case
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 CASES = 20
 
 
