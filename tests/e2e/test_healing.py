@@ -69,7 +69,10 @@ def pid_of(laptop, cluster, poll):
         place = str(laptop.node_folder(cluster.name, node))
 
         def find():
-            lines = {process.pid: " ".join(process.cmdline()) for process in laptop.processes()}
+            lines = {}
+            for process in laptop.processes():
+                with suppress(psutil.NoSuchProcess):  # it has just ended
+                    lines[process.pid] = " ".join(process.cmdline())
             found = [pid for pid, line in lines.items() if place in line and word in line and pid != before]
             return found[0] if len(found) == 1 else None
 

@@ -30,5 +30,5 @@ def test_the_first_repeat_ends_well(ground, name, points):
 
 
 def test_the_trap_sees_each_kind_of_action(ground):
-    kinds = {*kill.count_actions(ground, "start")}
+    kinds = {*kill.count_actions(ground, "restart")}
     assert {"write", "rename", "process", "connect", "remote command begins", "remote command has ended"} <= kinds

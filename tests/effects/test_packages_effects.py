@@ -73,6 +73,7 @@ class Machine:
             report=Reporter(lambda event: self.said.append(event.text)),
             notes={},
             remember=self.notes.__setitem__,
+            cluster_id=lambda: "0123456789abcdef",
         )
         section = ClusterSection(cluster_user="me")
         plan = build_plan(

@@ -81,6 +81,7 @@ def bake_script(folder: Path) -> str:
         report=Reporter(events.append),
         notes={},
         remember=lambda *_: None,
+        cluster_id=lambda: "",
     )
     run_prepare(parts, cluster, plan)
     parts.plugin_host.call_hook("packages", "clusterctl_bake", cluster=cluster, node=node)

@@ -102,6 +102,7 @@ class Lab:
             report=Reporter(lambda event: self.said.append(event.text)),
             notes=self.notes,
             remember=self.notes.__setitem__,
+            cluster_id=lambda: "0123456789abcdef",
         )
 
     def sh(self, alias, command, user="", check=True):
