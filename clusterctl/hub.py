@@ -178,12 +178,12 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
     return any(state.detail.startswith(("fatal", "backoff")) for state in services.parse_status(output))
 
 
-def registered(found: Sequence[ServiceHealth]) -> set[int] | None:
+def registered(instances: Sequence[ServiceHealth]) -> set[int] | None:
     """Return the ids of the engines that the controller knows, by what its probe found; None where it has no probe.
 
     One that does not answer knows none.
     """
-    controller = next((each for each in found if each.service == "controller"), None)
+    controller = next((instance for instance in instances if instance.service == "controller"), None)
     if controller is None:
         return None
     engines = controller.facts.get("engines")

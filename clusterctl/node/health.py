@@ -60,8 +60,8 @@ def parse(output: str) -> NodeHealth:
     """Parse the output of `script`. It is a node's word: what is not as agreed is trouble."""
     with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError):
         said = json.loads(output.splitlines()[-1])
-        found = tuple(_parse_service(each) for each in said["services"])
-        return NodeHealth(found, str(said["manager"]), bool(said.get("watched")))
+        instances = tuple(_parse_service(entry) for entry in said["services"])
+        return NodeHealth(instances, str(said["manager"]), bool(said.get("watched")))
     return NodeHealth((), "gave an answer that cannot be read")
 
 

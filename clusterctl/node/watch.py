@@ -54,7 +54,7 @@ def service(node: Node) -> Service:
 
 def probe_files(wanted: Sequence[Service]) -> dict[str, str]:
     """Return the files of the services' probes, by the services' names; empty ones for services without."""
-    return {each.name: _describe_probe(each) for each in wanted}
+    return {wanted_service.name: _describe_probe(wanted_service) for wanted_service in wanted}
 
 
 def _describe_probe(wanted: Service) -> str:

@@ -41,8 +41,8 @@ def attach_context(
         UsageError: no provider has such nodes.
     """
     folder = ClusterFolder(home_folder(), planning.check_name(name))
-    for each in [provider_name] if provider_name else queried_providers():
-        provider = make_provider(each)
+    for candidate in [provider_name] if provider_name else queried_providers():
+        provider = make_provider(candidate)
         with suppress(*(() if provider_name else (ConfigError, ProviderError))):
             nodes = _find_nodes(provider, name)
             if nodes:
@@ -63,8 +63,8 @@ def read_host_key(node: Node) -> tuple[str, str]:
 
 def _find_nodes(provider: Provider, name: str) -> list[Node]:
     find = getattr(provider, "find_anybodys", None)
-    found: list[Node] = find(name) if find else provider.nodes(name)
-    return found
+    nodes: list[Node] = find(name) if find else provider.nodes(name)
+    return nodes
 
 
 def render_config(document: object, template: str) -> tuple[str, list[str]]:

@@ -48,16 +48,16 @@ def choose_nodes(name: str, nodes: Sequence[Node], chosen_id: str = "") -> list[
     Raises:
         UsageError: there are none, or they are of several clusters.
     """
-    found = group_nodes(nodes)
-    ids = [each.id for each in found if chosen_id in {"", each.id}]
+    namesakes = group_nodes(nodes)
+    ids = [namesake.id for namesake in namesakes if chosen_id in {"", namesake.id}]
     if len(ids) == 1:
         return [node for node in nodes if node.cluster_id == ids[0]]
-    there = "\n".join(describe_namesake(each) for each in found)
-    if not found or not ids:
+    listing = "\n".join(map(describe_namesake, namesakes))
+    if not namesakes or not ids:
         text = f"there is no cluster {name}" + (f" with the id {chosen_id}" if chosen_id else "")
-        raise UsageError(f"{text}\n{there}".strip(), remedy="name one that `clusterctl list` shows, or its provider")
+        raise UsageError(f"{text}\n{listing}".strip(), remedy="name one that `clusterctl list` shows, or its provider")
     raise UsageError(
-        f"several clusters are called {name}:\n{there}", remedy=f"name one: `clusterctl attach --id ID {name}`"
+        f"several clusters are called {name}:\n{listing}", remedy=f"name one: `clusterctl attach --id ID {name}`"
     )
 
 
@@ -225,5 +225,5 @@ def _read_engine_ids(cluster: Cluster) -> dict[str, tuple[int, int]]:
         whole = bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         return (numbers[0], len(numbers)) if whole else None
 
-    found: dict[str, Any] = cluster.each(read, [node for node in cluster.nodes if node.state == NodeState.RUNNING])
-    return {alias: ids for alias, ids in found.items() if ids}
+    answers: dict[str, Any] = cluster.each(read, [node for node in cluster.nodes if node.state == NodeState.RUNNING])
+    return {alias: ids for alias, ids in answers.items() if ids}

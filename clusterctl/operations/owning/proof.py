@@ -36,14 +36,14 @@ def check_proof(context: RunContext, act: str, chosen: str = "") -> None:
         )
     if known or not isinstance(context.provider, Shared):
         return
-    found = context.provider.namesakes(context.name)
-    if chosen and chosen not in {each.id for each in found}:
+    namesakes = context.provider.namesakes(context.name)
+    if chosen and chosen not in {namesake.id for namesake in namesakes}:
         raise UsageError(
             f"there is no {context.name} with the id {chosen}",
-            remedy="; ".join(describe_namesake(each) for each in found) or "there is none of this name at all",
+            remedy="; ".join(map(describe_namesake, namesakes)) or "there is none of this name at all",
         )
-    if found and not chosen:
-        raise unproven_error(context.name, found, act=act)
+    if namesakes and not chosen:
+        raise unproven_error(context.name, namesakes, act=act)
 
 
 def take_proof(context: RunContext, act: str, chosen: str = "") -> None:

@@ -262,8 +262,8 @@ class Ec2Provider:
         """
         if LaunchJournal(self._journal(cluster)).read_identity()[0]:
             return self._key(cluster)
-        if found := self.namesakes(cluster):
-            raise unproven_error(cluster, found)
+        if namesakes := self.namesakes(cluster):
+            raise unproven_error(cluster, namesakes)
         return None
 
     def namesakes(self, cluster: str) -> list[Namesake]:
@@ -275,8 +275,8 @@ class Ec2Provider:
             others.setdefault(group_tags.get(tags.UUID, ""), []).append(group)
         nodes = self._nodes_of(cluster, self._by_alias(cluster, named))
         owners = {group_tags.get(tags.UUID, ""): group_tags.get(tags.OWNER, "") for group_tags in groups.values()}
-        found = group_nodes(nodes, others)
-        return [replace(each, owner=each.owner or owners.get(each.id, "")) for each in found]
+        namesakes = group_nodes(nodes, others)
+        return [replace(namesake, owner=namesake.owner or owners.get(namesake.id, "")) for namesake in namesakes]
 
     def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
         return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())

@@ -234,10 +234,10 @@ def _prepare_node(
 def _has_host_key(folder: Path, public: str) -> bool:
     """Return whether the node has the private half of this key: the file may have been damaged."""
     try:
-        found = extract_public_key((folder / "host_key").read_text(encoding="utf-8", errors="replace"))
+        derived = extract_public_key((folder / "host_key").read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError):
         return False
-    return found.split()[:2] == public.split()[:2]
+    return derived.split()[:2] == public.split()[:2]
 
 
 def _new_host_key(folder: Path) -> str:
