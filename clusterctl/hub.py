@@ -97,7 +97,11 @@ def ask(
         sudo=True,
         reads=True,
     )
-    answer = json.loads(result.stdout.splitlines()[-1])
+    return _parse_answer(result.stdout)
+
+
+def _parse_answer(output: str) -> HubAnswer:
+    answer = json.loads(output.splitlines()[-1])
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
     return HubAnswer(**answer)
 

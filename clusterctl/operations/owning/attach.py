@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from clusterctl.providers.base import Admitting
 from clusterctl.providers.namesakes import describe_namesake, group_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clusterctl.cluster import Cluster
@@ -84,7 +83,7 @@ def take_over(context: RunContext, nodes: Sequence[Node], rights: Rights, render
             f"the master of {context.name} does not run, and it alone knows what the cluster is",
             remedy=f"`clusterctl terminate {context.name}` ends it",
         )
-    with context.lock(), _deleting_on_failure(context):
+    with context.lock(), context.forget_on_failure(new=not folder.exists):
         public_key = folder.ensure_exists()
         if master.cluster_id:
             folder.take_id(master.cluster_id)
@@ -148,17 +147,6 @@ def _read_member_keys(cluster: Cluster) -> dict[str, str]:
             continue
         keys |= dict.fromkeys(words[0].split(","), key)
     return keys
-
-
-@contextmanager
-def _deleting_on_failure(context: RunContext) -> Iterator[None]:
-    new = not context.folder.exists
-    try:
-        yield
-    except BaseException:
-        if new:
-            context.folder.delete_folder()
-        raise
 
 
 def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig) -> list[str]:
