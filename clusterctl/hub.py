@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Node, ServiceHealth
+    from clusterctl.model import Node
+    from clusterctl.service import ServiceHealth
 
 BUSY = "busy"
 """What is said of a task that found no idle engine."""

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
 from clusterctl.node.programs import run_program
+from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster

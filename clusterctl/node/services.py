@@ -9,16 +9,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from clusterctl.model import Facet, ServiceState
+from clusterctl.model import Facet
 from clusterctl.node import supervisord, systemd, watch
 from clusterctl.node.render import render
+from clusterctl.service import ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
     from clusterctl.errors import RemoteError
-    from clusterctl.model import Node, Service
+    from clusterctl.model import Node
+    from clusterctl.service import Service
 
 REQUIREMENT = "supervisor>=4.2.5"
 """The package from PyPI that a node without systemd needs."""

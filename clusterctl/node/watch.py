@@ -6,9 +6,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from clusterctl.model import Facet, Service
+from clusterctl.model import Facet
 from clusterctl.node import supervisord
 from clusterctl.node.programs import node_program
+from clusterctl.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

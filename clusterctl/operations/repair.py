@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
 from clusterctl.operations.status import look_at_services
+from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import ServiceHealth
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending
+    from clusterctl.service import ServiceHealth
     from clusterctl.tunnel.publish import LocalEndpoint
 
 ENGINES_ITEM = "engines"

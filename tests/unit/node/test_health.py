@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.model import Facet, Probe, Service
+from clusterctl.model import Facet
 from clusterctl.node import health, services, watch
+from clusterctl.service import Probe, Service
 from clusterctl.testing import fake_node
 
 NODE = fake_node()
