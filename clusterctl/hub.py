@@ -174,13 +174,11 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
     """Return whether a service of this node has stopped for good, or the node does not answer."""
     node = cluster.node(alias)
     try:
-        output = (
-            cluster.on(node).run_script(services.status(node), name="services: status", sudo=True, reads=True).stdout
-        )
+        states = services.ask_states(cluster, node)
     except RemoteError:
         return True
     # One that ends each time it has started is in one of both: the watch lets it try again, without an end.
-    return any(state.detail.startswith(("fatal", "backoff")) for state in services.parse_status(output))
+    return any(state.detail.startswith(("fatal", "backoff")) for state in states)
 
 
 def registered(instances: Sequence[ServiceHealth]) -> set[int] | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
+    from clusterctl.cluster import Cluster
     from clusterctl.errors import RemoteError
     from clusterctl.model import Node
     from clusterctl.service import Service
@@ -84,6 +85,16 @@ def parse_status(output: str) -> tuple[ServiceState, ...]:
         if number.isdecimal():
             states.append(ServiceState(service, int(number), state == "RUNNING", f"{state.lower()} {detail}".strip()))
     return tuple(states)
+
+
+def ask_states(cluster: Cluster, node: Node) -> tuple[ServiceState, ...]:
+    """Return the state of every service of a node. One remote command.
+
+    Raises:
+        RemoteError: the node does not answer, or runs no service.
+    """
+    result = cluster.on(node).run_script(status(node), name="services: status", sudo=True, reads=True)
+    return parse_status(result.stdout)
 
 
 def is_missing(error: RemoteError) -> bool:

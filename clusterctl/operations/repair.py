@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.node import services, watch
-from clusterctl.operations.status import look_at_services
+from clusterctl.operations.status import probe_services
 from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ def find_healthy(context: RunContext, cluster: Cluster) -> bool:
 
     The joins that follow where it is not start what does not run; what runs they leave alone.
     """
-    rows, node_health = look_at_services(context, cluster)
+    rows, node_health = probe_services(context, cluster)
     if all(row.healthy for row in rows):
         return True
     failed = []
     if any(instance.trouble for instance in node_health.services):
-        _, second = look_at_services(context, cluster)
+        _, second = probe_services(context, cluster)
         failed = [instance for instance in second.services if instance.trouble]
     if node_health.services and not (node_health.watched or node_health.manager):
         failed.append(ServiceHealth(watch.NAME, 0, "it does not work"))

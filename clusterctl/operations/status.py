@@ -129,12 +129,12 @@ def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
         return []
     cluster = context.make_cluster(nodes)
     try:
-        return look_at_services(context, cluster)[0]
+        return probe_services(context, cluster)[0]
     finally:
         cluster.close()
 
 
-def look_at_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
+def probe_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
     """Return the rows of a cluster's services, and what the probes on the master found. One remote command for all."""
     names = context.plugin_host.plugins_with("clusterctl_status")
     try:

@@ -205,11 +205,10 @@ def _read_engine_ids(cluster: Cluster) -> dict[str, tuple[int, int]]:
 
     def read(node: Node) -> tuple[int, int] | None:
         try:
-            script = services.status(node)
-            output = cluster.on(node).run_script(script, name="services: status", sudo=True, reads=True).stdout
+            states = services.ask_states(cluster, node)
         except ClusterctlError:
             return None
-        numbers = sorted(state.number for state in services.parse_status(output) if state.service == "engine")
+        numbers = sorted(state.number for state in states if state.service == "engine")
         whole = bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         return (numbers[0], len(numbers)) if whole else None
 

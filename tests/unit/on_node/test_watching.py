@@ -291,7 +291,7 @@ class TestHttp:
 
             monkeypatch.setattr(processes, "listeners", lambda port: set(listening))
             monkeypatch.setattr(processes, "listening_users", lambda port: set(users))
-            monkeypatch.setattr(processes, "owner", lambda pid: 1000)
+            monkeypatch.setattr(processes, "user_of", lambda pid: 1000)
             monkeypatch.setattr(probe_http.http.client, "HTTPConnection", Connection)
             found = probe_http.main({"part": "page", "port": 80, "path": "/"})(7)
             return found["parts"][0]["trouble"]

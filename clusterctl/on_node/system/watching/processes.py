@@ -78,7 +78,7 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def owner(pid: int) -> int:
+def user_of(pid: int) -> int:
     """Return the user of a process; -1 if there is none."""
     try:
         return (_PROC / str(pid)).stat().st_uid
