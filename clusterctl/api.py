@@ -9,22 +9,7 @@ from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
 from clusterctl.files import write_atomically
-from clusterctl.model import (
-    Connection,
-    Facet,
-    Layout,
-    Machines,
-    Market,
-    Node,
-    Plan,
-    Probe,
-    Request,
-    Service,
-    ServiceHealth,
-    ServiceState,
-    StatusRow,
-    Volume,
-)
+from clusterctl.model import Connection, Facet, Layout, Machines, Market, Node, Plan, Request, StatusRow, Volume
 from clusterctl.node import services
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
@@ -36,6 +21,7 @@ from clusterctl.plugin.base import NoOptions, Order, Plugin
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
 from clusterctl.secret import Secret
+from clusterctl.service import Probe, Service, ServiceHealth, ServiceState
 from clusterctl.text import plural
 
 __all__ = [

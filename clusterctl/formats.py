@@ -59,16 +59,16 @@ class Format:
             NewerFormatError: this version does not know the format.
             ValueError: the number is none.
         """
-        found = int(str(number)) if number not in (None, "") else 0
-        if found > self.number:
+        record_format = int(str(number)) if number not in (None, "") else 0
+        if record_format > self.number:
             version = str(writer or "")
             raise NewerFormatError(
-                f"{self.kind} {place} has format {found}, which clusterctl {version or 'of a newer version'} wrote, and"
-                f" this clusterctl {VERSION} knows {self.number} at most",
+                f"{self.kind} {place} has format {record_format}, which clusterctl"
+                f" {version or 'of a newer version'} wrote, and this clusterctl {VERSION} knows {self.number} at most",
                 remedy="install what wrote it, or a newer one: "
                 + (f"`pip install 'clusterctl>={version}'`" if version else "`pip install --upgrade clusterctl`"),
             )
-        return found
+        return record_format
 
 
 def read_known(read: Callable[[A], T], sources: Iterable[A]) -> list[T]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Node, ServiceHealth
+    from clusterctl.model import Node
+    from clusterctl.service import ServiceHealth
 
 BUSY = "busy"
 """What is said of a task that found no idle engine."""
@@ -97,7 +98,11 @@ def ask(
         sudo=True,
         reads=True,
     )
-    answer = json.loads(result.stdout.splitlines()[-1])
+    return _parse_answer(result.stdout)
+
+
+def _parse_answer(output: str) -> HubAnswer:
+    answer = json.loads(output.splitlines()[-1])
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
     return HubAnswer(**answer)
 
@@ -169,21 +174,19 @@ def _gave_up(cluster: Cluster, alias: str) -> bool:
     """Return whether a service of this node has stopped for good, or the node does not answer."""
     node = cluster.node(alias)
     try:
-        output = (
-            cluster.on(node).run_script(services.status(node), name="services: status", sudo=True, reads=True).stdout
-        )
+        states = services.ask_states(cluster, node)
     except RemoteError:
         return True
     # One that ends each time it has started is in one of both: the watch lets it try again, without an end.
-    return any(state.detail.startswith(("fatal", "backoff")) for state in services.parse_status(output))
+    return any(state.detail.startswith(("fatal", "backoff")) for state in states)
 
 
-def registered(found: Sequence[ServiceHealth]) -> set[int] | None:
+def registered(instances: Sequence[ServiceHealth]) -> set[int] | None:
     """Return the ids of the engines that the controller knows, by what its probe found; None where it has no probe.
 
     One that does not answer knows none.
     """
-    controller = next((each for each in found if each.service == "controller"), None)
+    controller = next((instance for instance in instances if instance.service == "controller"), None)
     if controller is None:
         return None
     engines = controller.facts.get("engines")

@@ -130,14 +130,14 @@ def render_received(
         taken = {key: text for key, text in values.items() if _is_taken(kind, key, text, model)}
         dropped += [f"{str(key)[:40].upper()} of [{title}]" for key in values.keys() - taken.keys()]
         if kind == "cluster" and "plugins" in taken:
-            named = [each.strip() for each in taken["plugins"].split(",") if each.strip()]
-            known = [each for each in named if find_options(each) is not None]
-            dropped += [f"plugin {each[:40]}" for each in named if each not in known]
+            named = [plugin.strip() for plugin in taken["plugins"].split(",") if plugin.strip()]
+            known = [plugin for plugin in named if find_options(plugin) is not None]
+            dropped += [f"plugin {plugin[:40]}" for plugin in named if plugin not in known]
             taken["plugins"] = ", ".join(known)
         lines += [f"[{title}]", *(f"{key.upper()} = {text}" for key, text in taken.items()), ""]
     if not any(line.startswith(f"[cluster {template}]") for line in lines):
         return "", dropped
-    return "\n".join(lines), [each for each in dropped if each.isprintable()]
+    return "\n".join(lines), [item for item in dropped if item.isprintable()]
 
 
 def _is_section(section: object) -> bool:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.files import append_lines, set_aside, write_own
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
+from clusterctl.journal import ended, ids
 from clusterctl.journal import events as journal_events
-from clusterctl.journal import ids
 from clusterctl.journal.history import History
 from clusterctl.journal.lock import LOCK_FILE, open_locked, write_error
 from clusterctl.laptop.locks import KEEPS_OPEN_FILES
@@ -229,30 +229,15 @@ class ClusterFolder(History):
     @property
     def was_ended(self) -> bool:
         """Whether a cluster of this name was ended from this laptop before."""
-        return self.name in self._ended_names()
+        return ended.was_ended(self._home, self.name)
 
     def remember_end(self) -> None:
-        """Remember that a cluster of this name was ended, so that to end it again is a success and no misspelt name."""
-        if self.was_ended:
-            return
-        try:
-            append_lines(self._ended_file, f"{self.name}\n")
-        except OSError as exc:
-            raise write_error(self._ended_file, exc) from exc
+        """Remember that a cluster of this name was ended."""
+        ended.remember_end(self._home, self.name)
 
     @property
     def _home(self) -> Path:
         return self.path.parent.parent
-
-    @property
-    def _ended_file(self) -> Path:
-        return self._home / "ended.txt"
-
-    def _ended_names(self) -> list[str]:
-        try:
-            return self._ended_file.read_text(encoding="utf-8", errors="replace").split()
-        except OSError:
-            return []
 
     def delete_folder(self) -> None:
         """Delete the folder of the cluster. The lock file is last: once it is gone another command may begin."""

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
 from clusterctl.node.programs import run_program
+from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
@@ -60,8 +60,8 @@ def parse(output: str) -> NodeHealth:
     """Parse the output of `script`. It is a node's word: what is not as agreed is trouble."""
     with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError):
         said = json.loads(output.splitlines()[-1])
-        found = tuple(_parse_service(each) for each in said["services"])
-        return NodeHealth(found, str(said["manager"]), bool(said.get("watched")))
+        instances = tuple(_parse_service(entry) for entry in said["services"])
+        return NodeHealth(instances, str(said["manager"]), bool(said.get("watched")))
     return NodeHealth((), "gave an answer that cannot be read")
 
 

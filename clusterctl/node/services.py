@@ -9,16 +9,19 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from clusterctl.model import Facet, ServiceState
+from clusterctl.model import Facet
 from clusterctl.node import supervisord, systemd, watch
 from clusterctl.node.render import render
+from clusterctl.service import ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
+    from clusterctl.cluster import Cluster
     from clusterctl.errors import RemoteError
-    from clusterctl.model import Node, Service
+    from clusterctl.model import Node
+    from clusterctl.service import Service
 
 REQUIREMENT = "supervisor>=4.2.5"
 """The package from PyPI that a node without systemd needs."""
@@ -82,6 +85,16 @@ def parse_status(output: str) -> tuple[ServiceState, ...]:
         if number.isdecimal():
             states.append(ServiceState(service, int(number), state == "RUNNING", f"{state.lower()} {detail}".strip()))
     return tuple(states)
+
+
+def ask_states(cluster: Cluster, node: Node) -> tuple[ServiceState, ...]:
+    """Return the state of every service of a node. One remote command.
+
+    Raises:
+        RemoteError: the node does not answer, or runs no service.
+    """
+    result = cluster.on(node).run_script(status(node), name="services: status", sudo=True, reads=True)
+    return parse_status(result.stdout)
 
 
 def is_missing(error: RemoteError) -> bool:

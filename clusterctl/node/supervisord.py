@@ -14,7 +14,8 @@ from clusterctl.node.render import render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.model import Node, Service
+    from clusterctl.model import Node
+    from clusterctl.service import Service
 
 ENSURE = "supervisord_ensure.sh.j2"
 CONTROL = "supervisord_control.sh.j2"

@@ -9,7 +9,8 @@ from clusterctl.node.render import render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.model import Node, Service
+    from clusterctl.model import Node
+    from clusterctl.service import Service
 
 ENSURE = "systemd_ensure.sh.j2"
 CONTROL = "systemd_control.sh.j2"

@@ -6,9 +6,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from clusterctl.model import Facet, Service
+from clusterctl.model import Facet
 from clusterctl.node import supervisord
 from clusterctl.node.programs import node_program
+from clusterctl.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def service(node: Node) -> Service:
 
 def probe_files(wanted: Sequence[Service]) -> dict[str, str]:
     """Return the files of the services' probes, by the services' names; empty ones for services without."""
-    return {each.name: _describe_probe(each) for each in wanted}
+    return {wanted_service.name: _describe_probe(wanted_service) for wanted_service in wanted}
 
 
 def _describe_probe(wanted: Service) -> str:

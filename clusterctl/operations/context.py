@@ -68,6 +68,16 @@ class RunContext:
                 self.report.warn(done)
             yield
 
+    @contextmanager
+    def forget_on_failure(self, *, new: bool) -> Iterator[None]:
+        """Delete the cluster's folder if the block fails and the cluster is new: nothing was made of it yet."""
+        try:
+            yield
+        except BaseException:
+            if new:
+                self.folder.delete_folder()
+            raise
+
     def warn_of(self, trouble: str) -> None:
         """Warn the user of each line of a text; of nothing if it is empty."""
         for line in trouble.splitlines():

@@ -1,4 +1,4 @@
-"""More nodes for a cluster that exists: `start` with more nodes wanted. And the one number that needs no arithmetic."""
+"""More nodes for a cluster that exists: `start` with more nodes wanted, by their number or by the size of all."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.model import ServiceHealth
 from clusterctl.node import services, watch
-from clusterctl.operations.status import look_at_services
+from clusterctl.operations.status import probe_services
+from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
@@ -19,14 +19,14 @@ def find_healthy(context: RunContext, cluster: Cluster) -> bool:
 
     The joins that follow where it is not start what does not run; what runs they leave alone.
     """
-    rows, found = look_at_services(context, cluster)
+    rows, node_health = probe_services(context, cluster)
     if all(row.healthy for row in rows):
         return True
     failed = []
-    if any(each.trouble for each in found.services):
-        _, again = look_at_services(context, cluster)
-        failed = [each for each in again.services if each.trouble]
-    if found.services and not (found.watched or found.manager):
+    if any(instance.trouble for instance in node_health.services):
+        _, second = probe_services(context, cluster)
+        failed = [instance for instance in second.services if instance.trouble]
+    if node_health.services and not (node_health.watched or node_health.manager):
         failed.append(ServiceHealth(watch.NAME, 0, "it does not work"))
     if failed:
         _restart(cluster, failed)
@@ -34,9 +34,10 @@ def find_healthy(context: RunContext, cluster: Cluster) -> bool:
 
 
 def _restart(cluster: Cluster, failed: list[ServiceHealth]) -> None:
-    for each in failed:
-        cluster.say(f"Restarting the {each.service} on {cluster.master.alias}: {each.trouble}")
-    script = services.restart(cluster.master, [services.instance(each.service, each.number) for each in failed])
+    for instance in failed:
+        cluster.say(f"Restarting the {instance.service} on {cluster.master.alias}: {instance.trouble}")
+    names = [services.instance(instance.service, instance.number) for instance in failed]
+    script = services.restart(cluster.master, names)
     try:
         cluster.on(cluster.master).run_script(script, name="services: restart", sudo=True)
     except ClusterctlError as exc:

@@ -105,15 +105,10 @@ def bring_up(
     """
     timer = StepTimer()
     new = not context.folder.exists and not before
-    try:
-        with timer.time_step("plan"):
-            ask = _pausing(timer, approve) if approve else None
-            plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
-            public_key = ensure_key(context, before)
-    except BaseException:
-        if new:
-            context.folder.delete_folder()  # nothing was created, so nothing is remembered
-        raise
+    with timer.time_step("plan"), context.forget_on_failure(new=new):
+        ask = _pausing(timer, approve) if approve else None
+        plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
+        public_key = ensure_key(context, before)
     try:
         with timer.time_step("create"):
             _announce_start(context, plan, before)

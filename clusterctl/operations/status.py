@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import ServiceHealth
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending
+    from clusterctl.service import ServiceHealth
     from clusterctl.tunnel.publish import LocalEndpoint
 
 ENGINES_ITEM = "engines"
@@ -129,45 +129,45 @@ def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
         return []
     cluster = context.make_cluster(nodes)
     try:
-        return look_at_services(context, cluster)[0]
+        return probe_services(context, cluster)[0]
     finally:
         cluster.close()
 
 
-def look_at_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
+def probe_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
     """Return the rows of a cluster's services, and what the probes on the master found. One remote command for all."""
     names = context.plugin_host.plugins_with("clusterctl_status")
     try:
-        found = health.ask(cluster, cluster.master)
-        rows = _service_rows(found)
+        node_health = health.ask(cluster, cluster.master)
+        rows = _service_rows(node_health)
     except ClusterctlError as exc:
-        found = health.NodeHealth(())
+        node_health = health.NodeHealth(())
         rows = [StatusRow(MASTER, "services", f"{_UNKNOWN}{exc.message}", healthy=False)]
     for name in names:
-        rows += _plugin_rows(context, name, cluster, found)
-    return rows, found
+        rows += _plugin_rows(context, name, cluster, node_health)
+    return rows, node_health
 
 
-def _service_rows(found: NodeHealth) -> list[StatusRow]:
-    if found.manager:
-        return [StatusRow(MASTER, "services", f"the service manager {found.manager}", healthy=False)]
-    rows = [_service_row(each) for each in found.services]
-    if found.services and not found.watched:
+def _service_rows(node_health: NodeHealth) -> list[StatusRow]:
+    if node_health.manager:
+        return [StatusRow(MASTER, "services", f"the service manager {node_health.manager}", healthy=False)]
+    rows = [_service_row(instance) for instance in node_health.services]
+    if node_health.services and not node_health.watched:
         rows.append(StatusRow(MASTER, "watch", "does not work: what fails is not restarted", healthy=False))
     return rows
 
 
-def _service_row(found: ServiceHealth) -> StatusRow:
-    value = found.trouble or "answers"
-    if found.restarts:
-        value += f" ({plural(found.restarts, 'restart')}, the last: {found.last_restart})"
-    return StatusRow(MASTER, found.service, value, healthy=not found.trouble)
+def _service_row(instance: ServiceHealth) -> StatusRow:
+    value = instance.trouble or "answers"
+    if instance.restarts:
+        value += f" ({plural(instance.restarts, 'restart')}, the last: {instance.last_restart})"
+    return StatusRow(MASTER, instance.service, value, healthy=not instance.trouble)
 
 
-def _plugin_rows(context: RunContext, plugin: str, cluster: Cluster, found: NodeHealth) -> Sequence[StatusRow]:
+def _plugin_rows(context: RunContext, plugin: str, cluster: Cluster, node_health: NodeHealth) -> Sequence[StatusRow]:
     try:
         rows: Sequence[StatusRow] | None = context.plugin_host.call_hook(
-            plugin, "clusterctl_status", cluster=cluster, services=found.services
+            plugin, "clusterctl_status", cluster=cluster, services=node_health.services
         )
     except ClusterctlError as exc:
         return [StatusRow(MASTER, plugin, f"{_UNKNOWN}{exc.message}", healthy=False)]

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster import Cluster
-    from clusterctl.model import Connection, Node, Plan, Request, ServiceHealth, StatusRow
+    from clusterctl.model import Connection, Node, Plan, Request, StatusRow
     from clusterctl.options import Section
+    from clusterctl.service import ServiceHealth
 
 PROJECT = "clusterctl"
 hookspec = pluggy.HookspecMarker(PROJECT)

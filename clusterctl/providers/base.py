@@ -140,6 +140,15 @@ class Admitting(Protocol):
 
 
 @runtime_checkable
+class Transferable(Protocol):
+    """A provider that lists the nodes of one owner, and whose nodes anybody who may use it may take over."""
+
+    def find_anybodys(self, cluster: str) -> list[Node]:
+        """Return all nodes of this name, whoever made them."""
+        ...
+
+
+@runtime_checkable
 class Power(Protocol):
     """A provider whose nodes can be stopped and started again with their disks."""
 

@@ -23,7 +23,7 @@ def group_nodes(nodes: Iterable[Node], others: Mapping[str, Sequence[str]] | Non
     by_id: dict[str, list[Node]] = {id_: [] for id_ in others or ()}
     for node in nodes:
         by_id.setdefault(node.cluster_id, []).append(node)
-    found = [
+    namesakes = [
         Namesake(
             id=id_,
             owner=next((node.owner for node in members if node.owner), ""),
@@ -33,7 +33,7 @@ def group_nodes(nodes: Iterable[Node], others: Mapping[str, Sequence[str]] | Non
         )
         for id_, members in by_id.items()
     ]
-    return sorted(found, key=lambda each: (str(each.since or ""), each.id))
+    return sorted(namesakes, key=lambda namesake: (str(namesake.since or ""), namesake.id))
 
 
 def unproven_error(cluster: str, namesakes: Sequence[Namesake], *, act: str = "terminate") -> UnprovenError:
@@ -45,7 +45,7 @@ def unproven_error(cluster: str, namesakes: Sequence[Namesake], *, act: str = "t
         act: the command that was given.
     """
     lines = [f"the id of {cluster} is not known on this computer, and its name alone proves nothing; there is:"]
-    lines += [describe_namesake(each) for each in namesakes]
+    lines += map(describe_namesake, namesakes)
     remedy = f"name the one that is meant: `clusterctl {act} --id ID {cluster}`"
     if act != "terminate":
         remedy = f"`clusterctl attach {cluster}` takes a cluster of yours over; then {act} it"

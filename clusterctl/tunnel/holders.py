@@ -58,7 +58,7 @@ def release(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def owner(path: Path) -> int | None:
+def holder_pid(path: Path) -> int | None:
     """Return the process of this file, or None."""
     try:
         with path.open() as file:
@@ -90,11 +90,11 @@ def is_deaf(folder: Path) -> bool:
 
 def end_holder(path: Path) -> None:
     """End the process of this file, at once if it does not end by itself, and wait until it has."""
-    pid = owner(path)
+    pid = holder_pid(path)
     if not pid:
         return
     end_process(pid)
-    if not any(owner(path) is None for _ in Deadline.after(_END_S).polls(0.02)):
+    if not any(holder_pid(path) is None for _ in Deadline.after(_END_S).polls(0.02)):
         kill_process(pid)  # one that is stopped hears nothing else
         with contextlib.suppress(FileNotFoundError), path.open() as file:
             locks.await_unlock(file)

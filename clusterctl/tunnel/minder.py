@@ -38,7 +38,7 @@ class Minder:
         beaten = holders.last_beat(self._folder)
         self._silent = self._silent + 1 if beaten is not None and beaten == self._last else 0
         self._last = beaten
-        alive = holders.owner(forwarder) is not None
+        alive = holders.holder_pid(forwarder) is not None
         if alive and self._silent < _SILENT_LOOKS:
             return True
         self._silent = 0

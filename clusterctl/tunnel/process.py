@@ -160,13 +160,12 @@ def open_tunnel(
 
 def start_patient(folder: Path) -> None:
     """Start a process that opens the tunnel whenever that may be possible. Do not wait for it."""
-    process = StandbyProcess(folder)
-    process.stay()
+    StandbyProcess(folder).stay()
 
 
 def ensure_minder(folder: Path) -> None:
     """Start the process that minds the tunnel, unless it runs."""
-    if holders.owner(folder / holders.MINDER_FILE) is None:
+    if holders.holder_pid(folder / holders.MINDER_FILE) is None:
         command = [sys.executable, "-m", "clusterctl.tunnel.minder", str(folder)]
         process = start_apart(command, env=own_process_environment(os.environ))
         for pipe in (process.stdin, process.stdout):
@@ -207,7 +206,7 @@ def stop_process(folder: Path) -> None:
     for _ in range(_ROUNDS):  # each starts the other anew while it lives
         for place in places:
             holders.end_holder(place)
-        if not any(map(holders.owner, places)):
+        if not any(map(holders.holder_pid, places)):
             break
     for place in places:
         if place.exists():
@@ -217,7 +216,7 @@ def stop_process(folder: Path) -> None:
 
 def is_up(folder: Path) -> bool:
     """Return whether the tunnel's process runs, and is not frozen. It may be reconnecting."""
-    return holders.owner(folder / holders.FORWARDER_FILE) is not None and not holders.is_deaf(folder)
+    return holders.holder_pid(folder / holders.FORWARDER_FILE) is not None and not holders.is_deaf(folder)
 
 
 def answers(folder: Path) -> bool:

@@ -112,8 +112,8 @@ def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
         except ValueError:  # damaged: `start` writes it anew
             return []
     entries = content if isinstance(content, list) else []  # format 0 is a list
-    found = (_parse_entry(folder, entry) for entry in entries)
-    return [endpoint for endpoint in found if endpoint]
+    parsed = (_parse_entry(folder, entry) for entry in entries)
+    return [endpoint for endpoint in parsed if endpoint]
 
 
 def _parse_entry(folder: ClusterFolder, entry: object) -> LocalEndpoint | None:

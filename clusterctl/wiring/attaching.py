@@ -13,6 +13,7 @@ from clusterctl.journal import ClusterFolder, ids
 from clusterctl.operations.context import RunContext
 from clusterctl.plugin import loader
 from clusterctl.plugin.host import PluginHost
+from clusterctl.providers.base import Transferable
 from clusterctl.remote.host_key import fetch_host_key
 from clusterctl.wiring.context import make_connector
 from clusterctl.wiring.local_paths import home_folder, named_config
@@ -41,8 +42,8 @@ def attach_context(
         UsageError: no provider has such nodes.
     """
     folder = ClusterFolder(home_folder(), planning.check_name(name))
-    for each in [provider_name] if provider_name else queried_providers():
-        provider = make_provider(each)
+    for candidate in [provider_name] if provider_name else queried_providers():
+        provider = make_provider(candidate)
         with suppress(*(() if provider_name else (ConfigError, ProviderError))):
             nodes = _find_nodes(provider, name)
             if nodes:
@@ -62,9 +63,7 @@ def read_host_key(node: Node) -> tuple[str, str]:
 
 
 def _find_nodes(provider: Provider, name: str) -> list[Node]:
-    find = getattr(provider, "find_anybodys", None)
-    found: list[Node] = find(name) if find else provider.nodes(name)
-    return found
+    return provider.find_anybodys(name) if isinstance(provider, Transferable) else provider.nodes(name)
 
 
 def render_config(document: object, template: str) -> tuple[str, list[str]]:

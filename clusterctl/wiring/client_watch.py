@@ -58,11 +58,11 @@ class ClientWatch:
             waiting = [future]
             if metadata.get("is_broadcast") and not metadata.get("is_coalescing"):  # it has an answer of each engine
                 numbers = (f"{future.msg_id}_{uuid}" for uuid, _ in metadata["targets"])
-                waiting = [each for each in map(self._client._futures.get, numbers) if each is not None]
-            for each in waiting:
+                waiting = [pending for pending in map(self._client._futures.get, numbers) if pending is not None]
+            for pending in waiting:
                 # Views send by a stream, the client itself by a socket.
-                self._sent[each.msg_id] = getattr(socket, "socket", socket)
-                each.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
+                self._sent[pending.msg_id] = getattr(socket, "socket", socket)
+                pending.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
         return future
 
     def close(self, *args: Any, **about: Any) -> None:

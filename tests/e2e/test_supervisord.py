@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from clusterctl.model import Service
 from clusterctl.node import services
+from clusterctl.service import Service
 from clusterctl.testing import fake_node
 
 pytestmark = pytest.mark.e2e

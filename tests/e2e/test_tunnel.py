@@ -84,11 +84,12 @@ def test_a_tunnel_that_is_killed_or_frozen_is_made_anew_by_itself(far, poll, num
     with far.console() as console:
         console.run(ASK.partition("print")[0])
         pid = tunnel_pid(far)
-        poll(lambda: holders.owner(far.folder("mycluster") / "tunnel.minder"), "the tunnel is minded")
+        poll(lambda: holders.holder_pid(far.folder("mycluster") / "tunnel.minder"), "the tunnel is minded")
         os.kill(pid, number)
         place = far.folder("mycluster")
         poll(
-            lambda: tunnel.is_up(place) and holders.owner(place / "tunnel.pid") not in {pid, None}, "another one is up"
+            lambda: tunnel.is_up(place) and holders.holder_pid(place / "tunnel.pid") not in {pid, None},
+            "another one is up",
         )
         poll(lambda: console.value("client[:].apply_async(lambda: 'hello').get(timeout=2)") == HELLO, "it carries")
     assert pid not in {process.pid for process in far.processes()}
@@ -96,9 +97,9 @@ def test_a_tunnel_that_is_killed_or_frozen_is_made_anew_by_itself(far, poll, num
 
 def test_whoever_minds_it_is_minded(far, poll):
     minder = far.folder("mycluster") / "tunnel.minder"
-    pid = poll(lambda: holders.owner(minder), "the tunnel is minded")
+    pid = poll(lambda: holders.holder_pid(minder), "the tunnel is minded")
     os.kill(pid, signal.SIGKILL)
-    poll(lambda: holders.owner(minder) not in {pid, None}, "another one minds it")
+    poll(lambda: holders.holder_pid(minder) not in {pid, None}, "another one minds it")
 
 
 def test_the_notebook_is_reached_through_the_tunnel(far, poll):

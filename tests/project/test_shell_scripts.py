@@ -13,12 +13,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from clusterctl.environment import lock
-from clusterctl.model import Facet, Probe, Service
+from clusterctl.model import Facet
 from clusterctl.node import services, supervisord, systemd
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
 from clusterctl.secret import Secret
+from clusterctl.service import Probe, Service
 from clusterctl.testing import fake_node
 
 from ..support import machine_scripts

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl import clock, events, model, notes
+from clusterctl import clock, events, model, notes, service
 from clusterctl.config import ini, settings, starcluster, validation
 from clusterctl.environment import lock
 from clusterctl.identity import endpoints, known_hosts
@@ -23,6 +23,7 @@ MODULES = (
     events,
     model,
     notes,
+    service,
     ini,
     settings,
     starcluster,
@@ -72,5 +73,5 @@ def test_a_layout_is_paths_of_the_node_not_of_the_laptop():
 
 
 def test_a_service_is_one_instance_with_the_number_0_unless_it_says_more():
-    service = model.Service("x", ("program",), PurePosixPath("/srv"))
-    assert (service.count, service.first, service.whole_group) == (1, 0, False)
+    described = service.Service("x", ("program",), PurePosixPath("/srv"))
+    assert (described.count, described.first, described.whole_group) == (1, 0, False)

@@ -12,7 +12,7 @@ from clusterctl.cli.money import CostPrompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.selftest import run as operation
-from clusterctl.operations.selftest.checks import CheckContext
+from clusterctl.operations.selftest.context import CheckContext
 from clusterctl.operations.selftest.run import estimate_selftest
 from clusterctl.text import plural
 from clusterctl.wiring.client import connect_client

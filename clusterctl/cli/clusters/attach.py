@@ -54,8 +54,8 @@ def attach(
     from clusterctl.wiring import attaching  # late: see wiring/settings.py
 
     with Output(as_json=as_json) as output:
-        context, there = attaching.attach_context(name, provider, config_file=ctx.obj.config, report=output)
-        nodes = choose_nodes(name, there, chosen)
+        context, candidates = attaching.attach_context(name, provider, config_file=ctx.obj.config, report=output)
+        nodes = choose_nodes(name, candidates, chosen)
         rights = Rights(key, lambda node: _confirm_host_key(node, *attaching.read_host_key(node), fingerprint))
         output.say(f"Taking {name} over ({context.provider.name})")
         for warning in take_over(context, nodes, rights, attaching.render_config):

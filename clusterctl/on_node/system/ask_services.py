@@ -24,22 +24,22 @@ def main(values: dict[str, Any]) -> None:
         return
     probes = load_probes(Path(values["probes"]))
     with ThreadPoolExecutor(max(1, len(probes))) as pool:
-        found = list(pool.map(lambda probed: _look_at(probed, states.get(probed.name, {})), probes))
+        instances = list(pool.map(lambda probed: _look_at(probed, states.get(probed.name, {})), probes))
     told = _read(Path(values["told"]))
-    for each in found:
-        each["restarts"] = told.get(f"{each['service']}-{each['number']}", {})
-    print(json.dumps({"manager": "", "services": found, "watched": _is_watched(states, Path(values["beat"]))}))
+    for instance in instances:
+        instance["restarts"] = told.get(f"{instance['service']}-{instance['number']}", {})
+    print(json.dumps({"manager": "", "services": instances, "watched": _is_watched(states, Path(values["beat"]))}))
 
 
 def _look_at(probed: Probed, state: dict[str, Any]) -> dict[str, Any]:
     pid = state.get("pid", 0)
     if pid:
-        found = probed.find(pid)
+        findings = probed.find(pid)
     else:
         trouble = "does not run"
-        found = {"parts": [{"part": probed.service, "pid": 0, "trouble": trouble}], "facts": {}}
-    trouble = describe([(part["part"], part["trouble"]) for part in found["parts"] if part["trouble"]])
-    return {"service": probed.service, "number": probed.number, "trouble": trouble, **found}
+        findings = {"parts": [{"part": probed.service, "pid": 0, "trouble": trouble}], "facts": {}}
+    trouble = describe([(part["part"], part["trouble"]) for part in findings["parts"] if part["trouble"]])
+    return {"service": probed.service, "number": probed.number, "trouble": trouble, **findings}
 
 
 def _is_watched(states: dict[str, dict[str, Any]], beat: Path) -> bool:

@@ -30,7 +30,7 @@ def find_trouble(values: dict[str, Any], pid: int) -> str:
     listening = processes.listeners(port)
     if listening and not listening & set(processes.tree(pid)):
         return f"is not what listens on its port {port}: process {min(listening)} does"
-    others = processes.listening_users(port) - {processes.owner(pid)}
+    others = processes.listening_users(port) - {processes.user_of(pid)}
     if others:
         return f"is not what listens on its port {port}: a process of user {min(others)} does"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_WAIT_S)

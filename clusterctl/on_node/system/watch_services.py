@@ -58,7 +58,7 @@ class Watch:
         self.known = {state["pid"]: processes.started(state["pid"]) for state in states.values() if state["pid"]}
         self._manager.revive()
         running = [(probed, pid) for probed in self._probes if (pid := states.get(probed.name, {}).get("pid", 0))]
-        looks = [threading.Thread(target=self._look_at, args=each, daemon=True) for each in running]
+        looks = [threading.Thread(target=self._look_at, args=instance, daemon=True) for instance in running]
         for look in looks:
             look.start()
         for look in looks:
@@ -71,10 +71,10 @@ class Watch:
             self._seen, self._probes = seen, load_probes(self._folder)
 
     def _look_at(self, probed: Probed, pid: int) -> None:
-        found = probed.find(pid)
-        if any(part["trouble"] for part in found["parts"]) and self._wake(probed.name, processes.tree(pid)):
+        findings = probed.find(pid)
+        if any(part["trouble"] for part in findings["parts"]) and self._wake(probed.name, processes.tree(pid)):
             return
-        why = self._judges.setdefault(probed.name, Judge()).hear(pid, found)
+        why = self._judges.setdefault(probed.name, Judge()).hear(pid, findings)
         if why:
             self._say(f"{probed.name}: {why}: it starts anew")
             processes.kill(processes.tree(pid))

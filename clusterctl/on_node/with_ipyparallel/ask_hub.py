@@ -54,8 +54,8 @@ class Question:
     def _try_out(self) -> None:
         """Probe all parts until they answer or time is up: the node's watch restarts what does not. Then run a task."""
         while True:
-            found = self._prober(0)
-            self.trouble = [f"{part['part']} {part['trouble']}" for part in found["parts"] if part["trouble"]]
+            findings = self._prober(0)
+            self.trouble = [f"{part['part']} {part['trouble']}" for part in findings["parts"] if part["trouble"]]
             if not self.trouble or time.monotonic() > self._deadline:
                 break
             threading.Event().wait(_AGAIN_S)

@@ -13,14 +13,14 @@ _PROC = Path("/proc")
 
 def processes_with(word: str) -> list[int]:
     """Return the processes of this user that have this word in their command lines; none where none can be seen."""
-    found = []
+    pids = []
     for folder in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if folder.stat().st_uid == os.getuid() and word in os.fsdecode((folder / "cmdline").read_bytes()).split(
                 "\0"
             ):
-                found.append(int(folder.name))
-    return found
+                pids.append(int(folder.name))
+    return pids
 
 
 def is_open(address: str, port: int) -> bool:
@@ -41,20 +41,20 @@ def listens(word: str, port: int) -> bool:
 
 
 def _listening(port: int) -> set[str]:
-    found = set()
+    sockets = set()
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
                 words = line.split()
                 if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{words[9]}]")
-    return found
+                    sockets.add(f"socket:[{words[9]}]")
+    return sockets
 
 
 def _sockets(pid: int) -> set[str]:
-    found = set()
+    sockets = set()
     with contextlib.suppress(OSError):
         for link in (_PROC / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
-                found.add(str(link.readlink()))
-    return found
+                sockets.add(str(link.readlink()))
+    return sockets

@@ -83,7 +83,7 @@ def pack_report(
         ]
     )
     texts = {
-        "options.txt": "".join(f"{one.key} = {one.value}  ({one.origin.where})\n" for one in options),
+        "options.txt": "".join(f"{option.key} = {option.value}  ({option.origin.where})\n" for option in options),
         "versions.json": json.dumps(_versions(), indent=1),
         **dict(_laptop_texts(context.folder)),
     }
@@ -151,7 +151,7 @@ def _state(context: RunContext) -> dict[str, object]:
         "tunnel": health.tunnel,
         "healthy": health.healthy,
         "rows": [asdict(row) for row in status.rows],
-        "connections": [{"name": one.name, "ports": dict(one.ports)} for one in status.published],
+        "connections": [{"name": endpoint.name, "ports": dict(endpoint.ports)} for endpoint in status.published],
         "nodes": [
             {"alias": node.alias, "state": node.state.value, "type": node.type, "cores": node.cores}
             for node in status.nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from clusterctl.providers.base import Admitting
 from clusterctl.providers.namesakes import describe_namesake, group_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clusterctl.cluster import Cluster
@@ -48,16 +47,16 @@ def choose_nodes(name: str, nodes: Sequence[Node], chosen_id: str = "") -> list[
     Raises:
         UsageError: there are none, or they are of several clusters.
     """
-    found = group_nodes(nodes)
-    ids = [each.id for each in found if chosen_id in {"", each.id}]
+    namesakes = group_nodes(nodes)
+    ids = [namesake.id for namesake in namesakes if chosen_id in {"", namesake.id}]
     if len(ids) == 1:
         return [node for node in nodes if node.cluster_id == ids[0]]
-    there = "\n".join(describe_namesake(each) for each in found)
-    if not found or not ids:
+    listing = "\n".join(map(describe_namesake, namesakes))
+    if not namesakes or not ids:
         text = f"there is no cluster {name}" + (f" with the id {chosen_id}" if chosen_id else "")
-        raise UsageError(f"{text}\n{there}".strip(), remedy="name one that `clusterctl list` shows, or its provider")
+        raise UsageError(f"{text}\n{listing}".strip(), remedy="name one that `clusterctl list` shows, or its provider")
     raise UsageError(
-        f"several clusters are called {name}:\n{there}", remedy=f"name one: `clusterctl attach --id ID {name}`"
+        f"several clusters are called {name}:\n{listing}", remedy=f"name one: `clusterctl attach --id ID {name}`"
     )
 
 
@@ -84,7 +83,7 @@ def take_over(context: RunContext, nodes: Sequence[Node], rights: Rights, render
             f"the master of {context.name} does not run, and it alone knows what the cluster is",
             remedy=f"`clusterctl terminate {context.name}` ends it",
         )
-    with context.lock(), _deleting_on_failure(context):
+    with context.lock(), context.forget_on_failure(new=not folder.exists):
         public_key = folder.ensure_exists()
         if master.cluster_id:
             folder.take_id(master.cluster_id)
@@ -150,17 +149,6 @@ def _read_member_keys(cluster: Cluster) -> dict[str, str]:
     return keys
 
 
-@contextmanager
-def _deleting_on_failure(context: RunContext) -> Iterator[None]:
-    new = not context.folder.exists
-    try:
-        yield
-    except BaseException:
-        if new:
-            context.folder.delete_folder()
-        raise
-
-
 def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig) -> list[str]:
     """Write the files of the cluster from the words of its master, each of which is checked."""
     folder, aliases = context.folder, [node.alias for node in cluster.nodes]
@@ -217,13 +205,12 @@ def _read_engine_ids(cluster: Cluster) -> dict[str, tuple[int, int]]:
 
     def read(node: Node) -> tuple[int, int] | None:
         try:
-            script = services.status(node)
-            output = cluster.on(node).run_script(script, name="services: status", sudo=True, reads=True).stdout
+            states = services.ask_states(cluster, node)
         except ClusterctlError:
             return None
-        numbers = sorted(state.number for state in services.parse_status(output) if state.service == "engine")
+        numbers = sorted(state.number for state in states if state.service == "engine")
         whole = bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         return (numbers[0], len(numbers)) if whole else None
 
-    found: dict[str, Any] = cluster.each(read, [node for node in cluster.nodes if node.state == NodeState.RUNNING])
-    return {alias: ids for alias, ids in found.items() if ids}
+    answers: dict[str, Any] = cluster.each(read, [node for node in cluster.nodes if node.state == NodeState.RUNNING])
+    return {alias: ids for alias, ids in answers.items() if ids}

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterctl import hub
 from clusterctl.clock import Deadline
@@ -21,16 +20,15 @@ from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.leave import remove_nodes, stop_cluster
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.operations.selftest.context import CheckContext, CheckFailedError, require_that
 from clusterctl.operations.start import StartResult, start_cluster
-from clusterctl.providers.base import Audited, Firewall
+from clusterctl.providers.base import Firewall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node
-    from clusterctl.operations.context import RunContext
-    from clusterctl.providers.audits import Audit
 
 _WORLD = ("0.0.0.0/0", "::/0")
 _ANSWER_S = 60.0
@@ -39,20 +37,6 @@ _RESTART = "ipclusterrestart"
 _ADDED = "added"
 _TELL_INSTANCE = "clusterctl.on_node.system.tell_instance"
 _METADATA = "http://169.254.169.254"
-
-
-class CheckFailedError(Exception):
-    """A promise does not hold. The message says how."""
-
-
-@dataclass(frozen=True)
-class CheckContext:
-    """The context of the checks."""
-
-    make_context: Callable[[str | None], RunContext]
-    """Makes a new run context for each operation, as each command does; the argument adds one more plugin."""
-    connect_client: Callable[[], Any]
-    """Makes an ipyparallel client as the user gets it: from this computer, through the tunnel."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +49,6 @@ class Check:
     """If this check fails, the checks after it have no meaning and are skipped."""
 
 
-def require_that(condition: object, text: str) -> None:
-    """Raise a failed check with this text unless the condition holds."""
-    if not condition:
-        raise CheckFailedError(text)
-
-
 def cluster_starts(check_context: CheckContext) -> None:
     """All nodes are created and join."""
     _require_complete(start_cluster(check_context.make_context(None)))
@@ -78,7 +56,7 @@ def cluster_starts(check_context: CheckContext) -> None:
 
 def tags_are_on_everything(check_context: CheckContext) -> None:
     """Instances and disks have the cluster's tags."""
-    audit = _audit_cluster(check_context)
+    audit = check_context.audit()
     untagged = [machine.id for machine in audit.machines if not machine.tagged]
     untagged += [disk.id for disk in audit.disks if not disk.tagged]
     require_that(audit.machines and audit.disks, "there are no machines, or no disks")
@@ -87,13 +65,13 @@ def tags_are_on_everything(check_context: CheckContext) -> None:
 
 def tokens_are_required(check_context: CheckContext) -> None:
     """The metadata service requires a token (IMDSv2)."""
-    without_tokens = [machine.id for machine in _audit_cluster(check_context).machines if not machine.requires_token]
+    without_tokens = [machine.id for machine in check_context.audit().machines if not machine.requires_token]
     require_that(not without_tokens, f"IMDSv1 answers on {', '.join(without_tokens)}")
 
 
 def disks_are_encrypted(check_context: CheckContext) -> None:
     """Every disk is encrypted."""
-    plain = [disk.id for disk in _audit_cluster(check_context).disks if not disk.encrypted]
+    plain = [disk.id for disk in check_context.audit().disks if not disk.encrypted]
     require_that(not plain, f"not encrypted: {', '.join(plain)}")
 
 
@@ -104,7 +82,7 @@ def firewall_is_closed(check_context: CheckContext) -> None:
         raise CheckFailedError("this provider has no firewall of ours")
     wanted, before = context.provider.allow_ssh(context.name)
     require_that(set(before) == set(wanted), f"SSH was open to {before}, and shall be to {wanted}")
-    rules = _audit_cluster(check_context).ingress_rules
+    rules = check_context.audit().ingress_rules
     others = [
         rule for rule in rules if rule.sources != "members" and (rule.ports, rule.sources in wanted) != ("tcp 22", True)
     ]
@@ -115,7 +93,7 @@ def firewall_is_closed(check_context: CheckContext) -> None:
 
 def host_keys_are_the_nodes_own(check_context: CheckContext) -> None:
     """No node shows the bootstrap host key, and every node has a key of its own."""
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         born = [node.alias for node in cluster.nodes if node.bootstrap_key]
         require_that(not born, f"still with the key of its birth: {', '.join(born)}")
         keys = {node.host_key for node in cluster.nodes}
@@ -126,7 +104,7 @@ def host_keys_are_the_nodes_own(check_context: CheckContext) -> None:
 def metadata_is_for_root(check_context: CheckContext) -> None:
     """The metadata service answers root. It answers the cluster user only if the template says so."""
     open_to_user = check_context.make_context(None).settings.cluster.metadata_for_user
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         for node in cluster.nodes:
             instance_id = node.id.partition("@")[0]
             root = _ask_metadata(cluster, node, as_root=True)
@@ -142,7 +120,7 @@ def metadata_is_for_root(check_context: CheckContext) -> None:
 
 def user_is_the_same(check_context: CheckContext) -> None:
     """The cluster user exists and has the same uid on every node."""
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         numbers = cluster.each(lambda node: _run_as_user(cluster, node, "id -u"))
     require_that(len(set(numbers.values())) == 1, f"the user has several numbers: {numbers}")
     require_that("0" not in numbers.values(), "the user is root")
@@ -150,7 +128,7 @@ def user_is_the_same(check_context: CheckContext) -> None:
 
 def home_is_shared(check_context: CheckContext) -> None:
     """A file that an engine on a worker writes into its home is readable on the master."""
-    with _open_cluster(check_context) as cluster, _open_client(check_context) as client:
+    with check_context.open_cluster() as cluster, check_context.open_client() as client:
         worker = cluster.workers[0]
         engine = hub.engine_ids(cluster)[worker.alias][0]
         file = str(worker.layout.home / "selftest.txt")
@@ -163,7 +141,7 @@ def home_is_shared(check_context: CheckContext) -> None:
 
 def members_log_in_to_each_other(check_context: CheckContext) -> None:
     """The cluster user logs in from each node to each other node, without a password or a question."""
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         for node in cluster.nodes:
             for other in cluster.nodes:
                 host_name = _run_as_user(cluster, node, f"ssh -o BatchMode=yes {other.alias} hostname")
@@ -172,12 +150,12 @@ def members_log_in_to_each_other(check_context: CheckContext) -> None:
 
 def engines_answer(check_context: CheckContext) -> None:
     """Every engine answers this computer, and no others are registered."""
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         nodes = {node.alias for node in cluster.nodes}
         by_alias = hub.engine_ids(cluster).items()
         ids = sorted(number for alias, numbers in by_alias if alias in nodes for number in numbers)
     require_that(ids, "no engines were set up")
-    with _open_client(check_context) as client:
+    with check_context.open_client() as client:
         # The controller notices engines whose machines ended suddenly by their missing heartbeats.
         for _ in Deadline.after(_SETTLED_S).polls(_LOOK_S):
             if sorted(client.ids) == ids:
@@ -191,11 +169,11 @@ def engines_answer(check_context: CheckContext) -> None:
 
 def engines_restart(check_context: CheckContext) -> None:
     """`runplugin ipclusterrestart` replaces every engine with a new one."""
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         before = dict(hub.ask(cluster).engines)
     problems = run_plugin(check_context.make_context(_RESTART), _RESTART)
     require_that(not problems, "; ".join(problems))
-    with _open_cluster(check_context) as cluster:
+    with check_context.open_cluster() as cluster:
         after = dict(hub.ask(cluster).engines)
     same = [number for number in before if after.get(number) == before[number]]
     require_that(before.keys() == after.keys() and not same, f"engines before: {before}, after: {after}")
@@ -211,7 +189,7 @@ def node_is_added(check_context: CheckContext) -> None:
 def node_is_removed(check_context: CheckContext) -> None:
     """`removenode` ends the added node, and the others go on."""
     remove_nodes(check_context.make_context(None), [_ADDED], 1)
-    left = [node.alias for node in _list_nodes(check_context)]
+    left = [node.alias for node in check_context.nodes()]
     require_that(_ADDED not in left and len(left) == 2, f"there are {', '.join(left)}")
     engines_answer(check_context)
 
@@ -219,7 +197,7 @@ def node_is_removed(check_context: CheckContext) -> None:
 def cluster_stops_and_starts(check_context: CheckContext) -> None:
     """After a stop no node runs, and `start` brings everything back."""
     stop_cluster(check_context.make_context(None))
-    running = [node.alias for node in _list_nodes(check_context) if node.state == NodeState.RUNNING]
+    running = [node.alias for node in check_context.nodes() if node.state == NodeState.RUNNING]
     require_that(not running, f"still running: {', '.join(running)}")
     _require_complete(start_cluster(check_context.make_context(None)))
     engines_answer(check_context)
@@ -254,38 +232,6 @@ CHECKS = (
 def _require_complete(started: StartResult) -> None:
     wrong = [*(f"{alias} did not join" for alias in started.failed), *started.problems]
     require_that(started.ok and not wrong, "; ".join(wrong) or "it is not complete")
-
-
-def _list_nodes(check_context: CheckContext) -> list[Node]:
-    context = check_context.make_context(None)
-    return context.provider.nodes(context.name)
-
-
-def _audit_cluster(check_context: CheckContext) -> Audit:
-    context = check_context.make_context(None)
-    if not isinstance(context.provider, Audited):
-        raise CheckFailedError("this provider does not tell how it keeps nodes")
-    return context.provider.audit(context.name)
-
-
-@contextmanager
-def _open_cluster(check_context: CheckContext) -> Iterator[Cluster]:
-    """Open the cluster with connections of its own, and close them at the end."""
-    context = check_context.make_context(None)
-    cluster = context.make_cluster(context.provider.nodes(context.name))
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-
-
-@contextmanager
-def _open_client(check_context: CheckContext) -> Iterator[Any]:
-    client = check_context.connect_client()
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def _run_as_user(cluster: Cluster, node: Node, command: str) -> str:

@@ -12,7 +12,8 @@ from clusterctl.model import Market
 from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
-from clusterctl.operations.selftest.checks import CHECKS, Check, CheckFailedError, require_that
+from clusterctl.operations.selftest.checks import CHECKS, Check
+from clusterctl.operations.selftest.context import CheckFailedError, require_that
 from clusterctl.providers.base import Audited
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Plan
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.selftest.checks import CheckContext
+    from clusterctl.operations.selftest.context import CheckContext
     from clusterctl.providers.money import Estimate
 
 NAME_PREFIX = "selftest-"

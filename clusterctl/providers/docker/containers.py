@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.secret import Secret
 
 _PORT_TRIES = 5
+_AUTHORIZED_KEYS = "root/.ssh/authorized_keys"
 _STOP_S = 15
 """Seconds for the services of a node to end: more than its main process gives them."""
 _GB = 10**9
@@ -160,14 +161,19 @@ def resource_limits(vcpus: float | None, memory_gb: float | None) -> dict[str, i
 
 def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
     """Return a tar of the files that a node has before its first boot: its host key and the authorized key."""
+    return _pack_files(
+        ("etc/ssh/ssh_host_ed25519_key", private.reveal(), 0o600),
+        ("etc/ssh/ssh_host_ed25519_key.pub", f"{public}\n", 0o644),
+        ("root/.ssh", None, 0o700),
+        (_AUTHORIZED_KEYS, f"{authorized}\n", 0o600),
+    )
+
+
+def _pack_files(*files: tuple[str, str | None, int]) -> bytes:
+    """Return a tar of files, each given by its path, its text and its mode. One without a text is a folder."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text, mode in (
-            ("etc/ssh/ssh_host_ed25519_key", private.reveal(), 0o600),
-            ("etc/ssh/ssh_host_ed25519_key.pub", f"{public}\n", 0o644),
-            ("root/.ssh", None, 0o700),
-            ("root/.ssh/authorized_keys", f"{authorized}\n", 0o600),
-        ):
+        for path, text, mode in files:
             member = tarfile.TarInfo(path)
             member.mode, member.mtime = mode, int(utc_now().timestamp())
             if text is None:
@@ -186,21 +192,15 @@ def admit_key(api: APIClient, container: Container, public_key: str) -> None:
     Raises:
         ProviderError: the engine refuses.
     """
-    path = "/root/.ssh/authorized_keys"
     with translate_errors(f"let a key log in to {container.record.alias} of {container.record.cluster}"):
-        packed, _ = api.get_archive(container.id, path)
+        packed, _ = api.get_archive(container.id, f"/{_AUTHORIZED_KEYS}")
         with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
             file = tar.extractfile(tar.next() or "")
             lines = file.read().decode("utf-8", "replace").splitlines() if file else []
         if public_key in lines:
             return
-        content = "".join(f"{line}\n" for line in [*lines, public_key]).encode()
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            member = tarfile.TarInfo(path.removeprefix("/"))
-            member.size, member.mode, member.mtime = len(content), 0o600, int(utc_now().timestamp())
-            tar.addfile(member, io.BytesIO(content))
-        api.put_archive(container.id, "/", buffer.getvalue())
+        text = "".join(f"{line}\n" for line in [*lines, public_key])
+        api.put_archive(container.id, "/", _pack_files((_AUTHORIZED_KEYS, text, 0o600)))
 
 
 def start_container(api: APIClient, container: Container) -> None:

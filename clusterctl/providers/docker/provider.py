@@ -219,8 +219,8 @@ def _home_volume(scope: Scope) -> str:
 def _refuse_namesakes(cluster: str, own_id: str, existing: Sequence[Container]) -> None:
     """Raise an error if this owner has containers of the same name that are another cluster's."""
     own = Scope("", cluster, own_id)
-    named = [each for each in existing if each.record.cluster == cluster]
-    others = [each.to_node() for each in named if not own.owns({ID: each.record.cluster_id})]
+    named = [container for container in existing if container.record.cluster == cluster]
+    others = [container.to_node() for container in named if not own.owns({ID: container.record.cluster_id})]
     if others:
         raise ProviderError(
             f"{cluster} is there already: {describe_namesake(group_nodes(others)[0])}",

@@ -107,11 +107,11 @@ def find_instances(
         filters = cluster.filters
     else:
         filters = [tags.filter_by(tags.CLUSTER, *([cluster] if cluster else []))]
-    found = read_instances(aws, *filters, states=states)
-    for instance in found if cluster else ():
+    instances = read_instances(aws, *filters, states=states)
+    for instance in instances if cluster else ():
         place = f"{instance.id} of {instance.cluster}"
         _FORMAT.check(instance.tags.get(tags.FORMAT), instance.tags.get(tags.VERSION), place)
-    return found
+    return instances
 
 
 class Named(Protocol):

@@ -247,12 +247,12 @@ class Ec2Provider:
         return self._inputs[key]
 
     def _find_by_alias(self, cluster: str) -> dict[str, Instance]:
-        known = LaunchJournal(self._journal(cluster)).read_identity()[0]
+        known = self._journal(cluster).cluster_id
         sought = tags.ClusterKey(cluster, known) if known else cluster
         return self._by_alias(cluster, instances.find_instances(self._aws_for(cluster), sought))
 
     def _key(self, cluster: str) -> tags.ClusterKey:
-        return tags.ClusterKey(cluster, LaunchJournal(self._journal(cluster)).read_identity()[0])
+        return tags.ClusterKey(cluster, self._journal(cluster).cluster_id)
 
     def _prove(self, cluster: str) -> tags.ClusterKey | None:
         """Return the name and id of a cluster that is to end or change; None if there is nothing of that name.
@@ -260,10 +260,10 @@ class Ec2Provider:
         Raises:
             UnprovenError: its id is not known here, and something has its name.
         """
-        if LaunchJournal(self._journal(cluster)).read_identity()[0]:
+        if self._journal(cluster).cluster_id:
             return self._key(cluster)
-        if found := self.namesakes(cluster):
-            raise unproven_error(cluster, found)
+        if namesakes := self.namesakes(cluster):
+            raise unproven_error(cluster, namesakes)
         return None
 
     def namesakes(self, cluster: str) -> list[Namesake]:
@@ -275,8 +275,8 @@ class Ec2Provider:
             others.setdefault(group_tags.get(tags.UUID, ""), []).append(group)
         nodes = self._nodes_of(cluster, self._by_alias(cluster, named))
         owners = {group_tags.get(tags.UUID, ""): group_tags.get(tags.OWNER, "") for group_tags in groups.values()}
-        found = group_nodes(nodes, others)
-        return [replace(each, owner=each.owner or owners.get(each.id, "")) for each in found]
+        namesakes = group_nodes(nodes, others)
+        return [replace(namesake, owner=namesake.owner or owners.get(namesake.id, "")) for namesake in namesakes]
 
     def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
         return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())

@@ -79,12 +79,12 @@ def await_end(processes: Iterable[psutil.Process], *, timeout_s: float) -> list[
 
 def find_node_processes(roots: Collection[str]) -> list[psutil.Process]:
     """Return this user's processes that belong to nodes with these folders, whatever their parent is."""
-    return _find_where(lambda found: found <= set(roots))
+    return _find_where(lambda process_roots: process_roots <= set(roots))
 
 
 def find_cluster_processes(cluster: str) -> list[psutil.Process]:
     """Return this user's processes that belong to any node below a cluster's folder, whether that is there or not."""
-    return _find_where(lambda found: all(root.startswith(f"{cluster}{os.sep}") for root in found))
+    return _find_where(lambda process_roots: all(root.startswith(f"{cluster}{os.sep}") for root in process_roots))
 
 
 def roots_of(process: psutil.Process) -> frozenset[str]:
@@ -110,8 +110,8 @@ def roots_of(process: psutil.Process) -> frozenset[str]:
 
 
 def _find_where(is_meant: Callable[[frozenset[str]], bool]) -> list[psutil.Process]:
-    found = ((process, roots_of(process)) for process in psutil.process_iter())
-    return [process for process, roots in found if roots and is_meant(roots) and _is_running(process)]
+    candidates = ((process, roots_of(process)) for process in psutil.process_iter())
+    return [process for process, roots in candidates if roots and is_meant(roots) and _is_running(process)]
 
 
 def kill_node_processes(roots: Collection[str], *, timeout_s: float) -> list[int]:

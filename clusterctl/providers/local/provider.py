@@ -6,28 +6,20 @@ import contextlib
 import errno
 import os
 import re
-import secrets
-import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-import uv
-
-from clusterctl.clock import utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
-from clusterctl.files import set_aside, write_own
+from clusterctl.files import set_aside
 from clusterctl.formats import read_known
-from clusterctl.identity.keys import extract_public_key, new_key_pair
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.local import machine, processes
-from clusterctl.providers.local.environment import cache_folder, user_name
+from clusterctl.providers.local.environment import cache_folder
 from clusterctl.providers.local.nodes import (
     FACETS,
     Record,
     admit_key,
-    ensure_folders,
-    hold_launch,
     node_folders,
     node_of,
     read_record,
@@ -37,9 +29,9 @@ from clusterctl.providers.local.nodes import (
     write_json,
 )
 from clusterctl.providers.local.power import power_off, power_on
+from clusterctl.providers.local.preparation import prepare_node, uv_program
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping, Sequence
 
     from clusterctl.events import Reporter
@@ -95,7 +87,7 @@ class LocalProvider:
         existing = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             problems.append(Problem(f"{existing} cannot be written", _REMEDIES[errno.EACCES]))
-        if _uv_program() is None:
+        if uv_program() is None:
             problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
         return problems
 
@@ -191,7 +183,7 @@ class LocalProvider:
                     processes.kill_node_processes(known, timeout_s=_KILL_S)
                 starts = {}
                 for folder, record in missing.items():
-                    starts[folder] = _prepare_node(opened, folder, record, public_key=public_key, cores=cores)
+                    starts[folder] = prepare_node(opened, folder, record, public_key=public_key, cores=cores)
                 power_on(starts, self._env)
             except BaseException as cause:
                 opened.close()  # else our own hold on a launch would be waited for
@@ -200,69 +192,6 @@ class LocalProvider:
                 if error is cause:
                     raise
                 raise error from cause
-
-
-def _prepare_node(
-    opened: contextlib.ExitStack, folder: Path, record: Record | None, *, public_key: str, cores: int
-) -> tuple[socket.socket, IO[bytes]]:
-    """Prepare a node before its processes start. Return its listening socket, and what says that it is launched."""
-    run = Path(record.run) if record else run_folder(folder)
-    ensure_folders(folder, run)
-    launch = opened.enter_context(hold_launch(folder))
-    _link_programs(folder / "bin")
-    host_key = record.host_key if record and _has_host_key(folder, record.host_key) else _new_host_key(folder)
-    wanted = (record.address, record.port) if record else (machine.address_for(folder.parent, folder.name), 0)
-    listener = opened.enter_context(machine.open_listener(*wanted))
-    address, port = listener.getsockname()
-    prepared = Record(
-        cluster=folder.parent.name,
-        alias=folder.name,
-        user=user_name(),
-        address=address,
-        port=port,
-        host_key=host_key,
-        public_key=public_key,
-        cores=cores,
-        run=str(run),
-        boot=secrets.token_hex(4),
-        booted_s=utc_now().timestamp(),
-    )
-    write_json(folder / "node.json", prepared)
-    return listener, launch
-
-
-def _has_host_key(folder: Path, public: str) -> bool:
-    """Return whether the node has the private half of this key: the file may have been damaged."""
-    try:
-        found = extract_public_key((folder / "host_key").read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):
-        return False
-    return found.split()[:2] == public.split()[:2]
-
-
-def _new_host_key(folder: Path) -> str:
-    private, public = new_key_pair("")
-    write_own(folder / "host_key", private.reveal())
-    return public
-
-
-def _link_programs(folder: Path) -> None:
-    """Link uv and our base Python (not the virtual environment) into the node's search path."""
-    python = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
-    program = _uv_program()
-    if program is None:
-        raise ProviderError("uv is not installed beside clusterctl", remedy="pip install uv")
-    for name, target in (("uv", program), ("python3", python), ("python", python)):
-        link = folder / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
-
-
-def _uv_program() -> Path | None:
-    try:
-        return Path(uv.find_uv_bin())
-    except FileNotFoundError:
-        return None
 
 
 def _list_subfolders(folder: Path) -> list[str]:

@@ -82,8 +82,8 @@ class Records:
             return None
 
     def _names(self) -> list[str]:
-        found = [*self._root.glob("*.json"), *self._root.glob(f"*{_COPY}")] if self._root.is_dir() else []
-        names = {file.name.removesuffix(_COPY).removesuffix(".json") for file in found}
+        files = [*self._root.glob("*.json"), *self._root.glob(f"*{_COPY}")] if self._root.is_dir() else []
+        names = {file.name.removesuffix(_COPY).removesuffix(".json") for file in files}
         return sorted(name for name in names if _NAME.fullmatch(name))
 
     def read_cluster(self, cluster: str) -> Record | None:

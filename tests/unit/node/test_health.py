@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.model import Facet, Probe, Service
+from clusterctl.model import Facet
 from clusterctl.node import health, services, watch
+from clusterctl.service import Probe, Service
 from clusterctl.testing import fake_node
 
 NODE = fake_node()
@@ -76,10 +77,16 @@ class TestWatch:
     def test_a_probe_goes_to_the_node_and_one_that_is_gone_is_removed(self, node):
         file = f"{node.layout.state}/services/probes/web"
         svc = "$svc/probes/web"
-        assert f'> "{svc}.new"' in services.ensure(node, [replace(WEB, probe=PROBE)])
+        assert f'whole "{svc}.json"' in services.ensure(node, [replace(WEB, probe=PROBE)])
         assert f'rm "{svc}.json"' in services.ensure(node, [WEB])
         stop = services.stop(node, ["web"])
         assert f"{svc}.json" in stop or f"{file}.json" in stop or "probes/web.json" in stop
+
+    @pytest.mark.parametrize("node", [NODE, SYSTEMD])
+    def test_a_script_that_is_killed_leaves_no_half_of_its_program(self, node):
+        script = services.ensure(node, [WEB])
+        assert 'whole "$svc/watch.py"' in script
+        assert '> "$svc/watch.py"' not in script
 
     def test_another_probe_restarts_nothing(self):
         texts = [services.ensure(NODE, [replace(WEB, probe=probe)]) for probe in (None, PROBE)]

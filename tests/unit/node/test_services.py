@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusterctl.errors import RemoteError
-from clusterctl.model import Facet, Service, ServiceState
+from clusterctl.model import Facet
 from clusterctl.node import services, supervisord, systemd
+from clusterctl.service import Service, ServiceState
 from clusterctl.testing import fake_node
 
 NODE = fake_node()

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl.model import Probe, Service
 from clusterctl.node import watch as watch_files
 from clusterctl.on_node.system import ask_services, probe_http, watch_services
 from clusterctl.on_node.system.watching import judging, managers, probing, processes, succession
+from clusterctl.service import Probe, Service
 
 WELL = {"parts": [{"part": "a", "pid": 0, "trouble": ""}], "facts": {}}
 DEAF = {"parts": [{"part": "a", "pid": 0, "trouble": ""}, {"part": "b", "pid": 9, "trouble": "is deaf"}], "facts": {}}
@@ -291,7 +291,7 @@ class TestHttp:
 
             monkeypatch.setattr(processes, "listeners", lambda port: set(listening))
             monkeypatch.setattr(processes, "listening_users", lambda port: set(users))
-            monkeypatch.setattr(processes, "owner", lambda pid: 1000)
+            monkeypatch.setattr(processes, "user_of", lambda pid: 1000)
             monkeypatch.setattr(probe_http.http.client, "HTTPConnection", Connection)
             found = probe_http.main({"part": "page", "port": 80, "path": "/"})(7)
             return found["parts"][0]["trouble"]

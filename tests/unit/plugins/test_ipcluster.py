@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from clusterctl import hub
 from clusterctl.api import ClusterctlError, Facet
-from clusterctl.model import ServiceHealth
 from clusterctl.plugin.loader import find_plugin_class, options_model
 from clusterctl.remote.base import Result
+from clusterctl.service import ServiceHealth
 from clusterctl.testing import fake_cluster, fake_node
 
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")

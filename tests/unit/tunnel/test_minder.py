@@ -34,7 +34,7 @@ def tunnel(tmp_path, monkeypatch):
             return len(self.started)
 
     made = Tunnel()
-    monkeypatch.setattr(holders, "owner", lambda path: 7 if made.alive else None)
+    monkeypatch.setattr(holders, "holder_pid", lambda path: 7 if made.alive else None)
     monkeypatch.setattr(holders, "end_holder", made.ended.append)
     return made
 
@@ -85,8 +85,8 @@ class TestHolders:
         path = tmp_path / "x"
         with holders.hold(path) as mine, holders.hold(path) as others:
             assert (mine, others) == (True, False)
-            assert holders.owner(path) == os.getpid()
-        assert holders.owner(path) is None
+            assert holders.holder_pid(path) == os.getpid()
+        assert holders.holder_pid(path) is None
 
     def test_one_that_was_deleted_before_it_was_locked_is_nobodys(self, tmp_path, monkeypatch):
         path, locked = tmp_path / "x", []
@@ -121,7 +121,7 @@ class TestHolders:
 
     def test_one_that_does_not_end_when_it_is_told_to_is_killed(self, tmp_path, monkeypatch):
         told = []
-        monkeypatch.setattr(holders, "owner", lambda path: 7)
+        monkeypatch.setattr(holders, "holder_pid", lambda path: 7)
         monkeypatch.setattr(holders, "_END_S", 0)
         monkeypatch.setattr(holders, "end_process", lambda pid: told.append(("end", pid)))
         monkeypatch.setattr(holders, "kill_process", lambda pid: told.append(("kill", pid)))

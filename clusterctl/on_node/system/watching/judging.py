@@ -41,13 +41,13 @@ class Judge:
         self._failures = 0
         self._was_well = False
 
-    def hear(self, pid: int, found: dict[str, Any]) -> str:
+    def hear(self, pid: int, findings: dict[str, Any]) -> str:
         """Take in what a probe found of the process; return why the instance must be ended, or an empty text."""
         now = time.monotonic()
         since = processes.started(pid)
         if (pid, since) != (self.pid, self._since):
             self.pid, self._since, self._born, self._failures, self._was_well = pid, since, now, 0, False
-        bad = [part for part in found["parts"] if part["trouble"]]
+        bad = [part for part in findings["parts"] if part["trouble"]]
         if not bad:
             self._failures, self._was_well, self._looked = 0, True, now
             return ""

@@ -93,14 +93,14 @@ class Systemd:
             said = subprocess.run(words, capture_output=True, text=True, timeout=_WAIT_S, check=True).stdout
         except subprocess.SubprocessError as exc:
             raise OSError(str(exc)) from exc
-        found = {}
+        states = {}
         for block in said.split("\n\n"):
             facts = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
             unit = _UNIT.fullmatch(facts.get("Id", ""))
             if unit:
                 detail = f"{facts['ActiveState']} {facts['SubState']}"
-                found[f"{unit[1]}-{unit[2]}"] = {"pid": int(facts["MainPID"]), "detail": detail}
-        return found
+                states[f"{unit[1]}-{unit[2]}"] = {"pid": int(facts["MainPID"]), "detail": detail}
+        return states
 
     def revive(self) -> list[str]:
         """See Manager. Its units have no limit, so it never gives up."""

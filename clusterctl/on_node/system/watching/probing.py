@@ -27,19 +27,19 @@ class Probed:
     def find(self, pid: int) -> dict[str, Any]:
         """Return what its probe finds: ``parts`` with what is wrong with each, and ``facts``."""
         try:
-            found = self.probe(pid)
+            findings = self.probe(pid)
             parts = [
-                {"part": str(each["part"]), "pid": int(each.get("pid") or 0), "trouble": str(each["trouble"])}
-                for each in found["parts"]
+                {"part": str(part["part"]), "pid": int(part.get("pid") or 0), "trouble": str(part["trouble"])}
+                for part in findings["parts"]
             ]
-            return {"parts": parts, "facts": found.get("facts") or {}}
+            return {"parts": parts, "facts": findings.get("facts") or {}}
         except Exception as exc:  # noqa: BLE001  a probe is somebody's program: what it cannot do is what it found
             return {"parts": [{"part": self.service, "pid": 0, "trouble": str(exc) or repr(exc)}], "facts": {}}
 
 
 def load_probes(folder: Path) -> list[Probed]:
     """Return an entry for each instance of the services with a probe. A file that is not whole is left out."""
-    found = []
+    probes = []
     for path in sorted(folder.glob("*.json")):
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def load_probes(folder: Path) -> list[Probed]:
             scope: dict[str, Any] = {"__name__": name, "CARRIED_AS": name}
             exec(compile(about["program"], str(path), "exec", dont_inherit=True), scope)  # noqa: S102  a node's own file
             numbers = range(about["first"], about["first"] + about["count"])
-            found += [Probed(path.stem, number, scope["program"].main(about["values"])) for number in numbers]
+            probes += [Probed(path.stem, number, scope["program"].main(about["values"])) for number in numbers]
         except Exception as exc:  # noqa: BLE001  one that cannot be loaded keeps none of the others from it
             print(f"clusterctl: {path} cannot be loaded: {exc!r}", flush=True)
-    return found
+    return probes

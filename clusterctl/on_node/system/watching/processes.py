@@ -34,16 +34,16 @@ def tree(root: int) -> list[int]:
         fields = _stat(int(folder.name))
         if fields:
             parents.setdefault(int(fields[1]), []).append(int(folder.name))
-    found = [root] if started(root) else []
-    for pid in found:
-        found += parents.get(pid, [])
-    return found
+    pids = [root] if started(root) else []
+    for pid in pids:
+        pids += parents.get(pid, [])
+    return pids
 
 
 def cpu_s(pids: list[int]) -> float:
     """Return the processor time that these processes have used."""
-    fields = [_stat(pid) for pid in pids]
-    return sum(int(each[11]) + int(each[12]) for each in fields if each) / _TICKS_S
+    stats = [_stat(pid) for pid in pids]
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats if stat) / _TICKS_S
 
 
 def wake(pids: list[int]) -> list[int]:
@@ -57,13 +57,13 @@ def wake(pids: list[int]) -> list[int]:
 
 def ssh_servers() -> list[int]:
     """Return the processes that let others log in to this node: sshd, or a local node's server of this user."""
-    found = []
+    servers = []
     for folder in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
             if name.startswith("sshd") or (name.startswith("python") and _is_local_server(folder)):
-                found.append(int(folder.name))
-    return found
+                servers.append(int(folder.name))
+    return servers
 
 
 def _is_local_server(folder: Path) -> bool:
@@ -78,7 +78,7 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def owner(pid: int) -> int:
+def user_of(pid: int) -> int:
     """Return the user of a process; -1 if there is none."""
     try:
         return (_PROC / str(pid)).stat().st_uid
@@ -94,13 +94,13 @@ def listening_users(port: int) -> set[int]:
 def listeners(port: int) -> set[int]:
     """Return the processes that listen on a TCP port. A container's root may see none of other users'."""
     wanted = {socket for socket, _ in _listening(port)}
-    found = set()
+    pids = set()
     for folder in _PROC.glob("[0-9]*/fd"):
         with contextlib.suppress(OSError):
             for link in folder.iterdir():
                 if wanted & {_target(link)}:
-                    found.add(int(folder.parent.name))
-    return found
+                    pids.add(int(folder.parent.name))
+    return pids
 
 
 def _target(link: Path) -> str:
@@ -112,11 +112,11 @@ def _target(link: Path) -> str:
 
 def _listening(port: int) -> set[tuple[str, int]]:
     """Return the sockets that listen on a TCP port, each with its user."""
-    found = set()
+    sockets = set()
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
                 words = line.split()
                 if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    found.add((f"socket:[{words[9]}]", int(words[7])))
-    return found
+                    sockets.add((f"socket:[{words[9]}]", int(words[7])))
+    return sockets

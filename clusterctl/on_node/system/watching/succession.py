@@ -21,7 +21,7 @@ def succeed(values: dict[str, Any], former: int, known: dict[int, str]) -> int:
         return 0  # it starts the watch again
     left = [former] if os.getppid() == former else []
     for pid in (pid for pid, since in known.items() if pid != os.getpid() and processes.started(pid) == since):
-        left += [each for each in processes.tree(pid) if each not in left and each != os.getpid()]
+        left += [member for member in processes.tree(pid) if member not in left and member != os.getpid()]
     print(f"supervisord is gone or deaf: another one starts; {len(left)} processes end", flush=True)
     processes.kill(left)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}

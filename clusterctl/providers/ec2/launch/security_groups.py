@@ -93,19 +93,20 @@ def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str,
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
     (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
     group = described["GroupId"]
-    found = tags.tags_of(described)
-    if found.get(tags.CLUSTER) != cluster:
+    group_tags = tags.tags_of(described)
+    if group_tags.get(tags.CLUSTER) != cluster:
         raise ProviderError(
             f"the security group {name} ({group}) was not made by clusterctl",
             remedy="choose another name for the cluster, or delete that group",
         )
     # Two laptops may start clusters of one name at the same time. Neither sees the instances of the other yet.
-    if found.get(tags.UUID) != uuid:
+    other = group_tags.get(tags.UUID)
+    if other != uuid:
         raise ProviderError(
-            f"{cluster} is being started in {aws.region} by {found.get(tags.OWNER) or 'somebody else'},"
+            f"{cluster} is being started in {aws.region} by {group_tags.get(tags.OWNER) or 'somebody else'},"
             f" or has left {name} ({group})",
             remedy="choose another name; or, if that one is yours, end what is left of it in a home without files of"
-            f" {cluster}: `CLUSTERCTL_HOME=$(mktemp -d) clusterctl terminate --id {found.get(tags.UUID)} {cluster}`",
+            f" {cluster}: `CLUSTERCTL_HOME=$(mktemp -d) clusterctl terminate --id {other} {cluster}`",
         )
     return dict(described)
 

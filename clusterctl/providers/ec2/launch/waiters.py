@@ -107,13 +107,13 @@ def wait_until_stopped(aws: Aws, cluster: ClusterKey) -> None:
     )
 
 
-def wait_until_ended(aws: Aws, cluster: ClusterKey, ids: Sequence[str] | None = None) -> list[str]:
-    """Wait until these instances, or all of the cluster, have ended; return the ids of those that have not."""
+def wait_until_ended(aws: Aws, cluster: ClusterKey, ids: Sequence[str]) -> list[str]:
+    """Wait until these instances have ended; return the ids of those that have not."""
     states = (*LIVING_STATES, "shutting-down")
     remaining: list[str] = []
     for _ in _polls_for(_END_S):
         living = instances.find_instances(aws, cluster, states=states)
-        remaining = [instance.id for instance in living if ids is None or instance.id in ids]
+        remaining = [instance.id for instance in living if instance.id in ids]
         if not remaining:
             break
     return remaining

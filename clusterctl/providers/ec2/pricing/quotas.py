@@ -16,7 +16,7 @@ from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from clusterctl.providers.ec2.aws import Aws
 
@@ -103,8 +103,3 @@ def count_running_vcpus(aws: Aws) -> dict[str, int]:
         code = find_quota(instance.type, instance.market).code
         vcpus[code] = vcpus.get(code, 0) + instance.vcpus
     return vcpus
-
-
-def quota_codes(buckets: Iterable[Quota]) -> list[str]:
-    """Return each known code once."""
-    return sorted({quota.code for quota in buckets if quota.code})

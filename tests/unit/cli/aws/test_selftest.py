@@ -6,7 +6,8 @@ import pytest
 
 from clusterctl.events import Reporter
 from clusterctl.operations.selftest import run as operation
-from clusterctl.operations.selftest.checks import Check, require_that
+from clusterctl.operations.selftest.checks import Check
+from clusterctl.operations.selftest.context import require_that
 from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import providers
 from clusterctl.wiring.context import selftest_contexts

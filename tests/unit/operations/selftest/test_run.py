@@ -8,7 +8,8 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.operations.selftest import run as operation
-from clusterctl.operations.selftest.checks import CHECKS, Check, CheckContext, require_that
+from clusterctl.operations.selftest.checks import CHECKS, Check
+from clusterctl.operations.selftest.context import CheckContext, require_that
 from clusterctl.operations.selftest.run import plan_selftest, run_selftest, smallest_cluster_options
 from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeProvider
