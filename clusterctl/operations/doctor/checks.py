@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LIMIT_S = 15.0
 """How long a check, or a node, may take."""
-_AT_ONCE = 32
+_AT_ONCE = 128
+"""Those that wait for a dead node do nothing else."""
 
 
 class Outcome(str, Enum):

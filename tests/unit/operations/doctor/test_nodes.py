@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 
 from clusterctl import hub
 from clusterctl.errors import RemoteError
-from clusterctl.model import NodeState
+from clusterctl.model import Layout, NodeState
+from clusterctl.node.health import NodeHealth
 from clusterctl.operations.doctor import nodes
 from clusterctl.operations.doctor.checks import Outcome, run_checks
 from clusterctl.testing import FakeClock, fake_cluster, fake_node
@@ -182,3 +186,16 @@ class TestTask:
         cluster, finding = self.run(tmp_path, task(), controller)
         assert (finding.outcome, finding.detail) == (Outcome.SKIPPED, why)
         assert len(cluster.ran) == 1
+
+
+def test_the_script_says_on_a_real_shell_what_is_read(tmp_path, allow_subprocess):
+    folder = PurePosixPath(tmp_path)
+    layout = Layout(**dict.fromkeys(("env", "state", "logs", "run", "home", "cache"), folder / "missing"))
+    node = fake_node(layout=replace(layout, home=folder))
+    ran = subprocess.run(["sh", "-s"], input=nodes._script(node), capture_output=True, text=True)
+    answer = nodes._parse(ran.stdout, NOW_S, NOW_S)
+    assert answer.health == NodeHealth(())
+    assert answer.ahead_s is not None
+    ((where, free_mb),) = answer.disks
+    assert tmp_path.is_relative_to(where)
+    assert free_mb > 0
