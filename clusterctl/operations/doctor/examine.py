@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.events import SILENT
+from clusterctl.formats import VERSION
 from clusterctl.operations.doctor.checks import LIMIT_S, Check, Finding, Outcome, failure, run_checks, within
 from clusterctl.operations.doctor.laptop import checks_of_laptop
 from clusterctl.operations.doctor.nodes import (
@@ -18,6 +19,7 @@ from clusterctl.operations.doctor.nodes import (
     missing_nodes,
 )
 from clusterctl.operations.doctor.setup import checks_of_setup, look_at_config
+from clusterctl.operations.start import TIMINGS_FILE
 from clusterctl.text import plural
 from clusterctl.tunnel import process
 
@@ -104,6 +106,7 @@ def _ask(patient: Patient, name: str) -> tuple[RunContext, Sequence[Node], list[
     if warning:
         remedy = "install clusterctl under that version as well: `uv tool install --python VERSION clusterctl`"
         findings.append(Finding(CLUSTER, "python", Outcome.WARNING, warning, remedy))
+    findings.append(look_at_version(context))
     nodes = context.provider.nodes(name)
     if not nodes:
         findings.append(Finding(CLUSTER, "nodes", Outcome.FAILED, f"{name} has none", f"clusterctl start {name}"))
@@ -129,6 +132,19 @@ def _examine_nodes(context: RunContext, cluster: Cluster) -> list[Finding]:
     ):
         findings += run_checks([Check(cluster.master.alias, item, waits_for, look, remedy=remedy)])
     return findings
+
+
+def look_at_version(context: RunContext) -> Finding:
+    """Return which version of clusterctl has started the cluster last."""
+    kept = context.folder.read_json(TIMINGS_FILE)
+    writer = str(kept.get("written_by") or "") if isinstance(kept, dict) else ""
+    if not writer:
+        return Finding(CLUSTER, "version", Outcome.SKIPPED, "no file here says which clusterctl started it")
+    if writer == VERSION:
+        return Finding(CLUSTER, "version", Outcome.OK, "was started by this clusterctl")
+    text = f"was started by clusterctl {writer}, and this is {VERSION}"
+    remedy = f"clusterctl start {context.name}, which lets its nodes join again where this version needs it"
+    return Finding(CLUSTER, "version", Outcome.WARNING, text, remedy)
 
 
 def look_at_tunnel(name: str, folder: Path) -> Finding:

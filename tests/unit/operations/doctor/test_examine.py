@@ -10,6 +10,7 @@ import pytest
 
 from clusterctl.errors import ConfigError, ProviderError, UsageError
 from clusterctl.events import SILENT
+from clusterctl.formats import VERSION
 from clusterctl.operations.doctor import examine as module
 from clusterctl.operations.doctor.checks import Outcome
 from clusterctl.operations.doctor.examine import Patient, examine, look_at_tunnel
@@ -130,6 +131,22 @@ def test_a_config_that_is_broken_hides_no_cluster(lab, patient):
 def test_another_python_is_a_warning(patient):
     finding = look(replace(patient, compare_python=lambda name: "this is Python 3.9"))["cluster", "python"]
     assert (finding.outcome, finding.detail) == (Outcome.WARNING, "this is Python 3.9")
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"),
+    [
+        (json.dumps({"written_by": VERSION}), Outcome.OK),
+        ('{"written_by": "0.0.7"}', Outcome.WARNING),
+        *((text, Outcome.SKIPPED) for text in ("", "[]", "{}")),
+    ],
+)
+def test_the_version_that_started_the_cluster_is_this_one_or_another_or_unknown(lab, patient, kept, outcome):
+    assert look(patient)["cluster", "version"].outcome == Outcome.OK
+    lab.parts().folder.write_file("timings.json", kept)
+    finding = look(patient)["cluster", "version"]
+    assert finding.outcome == outcome
+    assert bool(finding.remedy) == (outcome == Outcome.WARNING)
 
 
 def test_a_tunnel_is_not_needed_or_up_or_down(tmp_path, monkeypatch):
