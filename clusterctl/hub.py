@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 BUSY = "busy"
 """What is said of a task that found no idle engine."""
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
+_ENGINE_ID = re.compile("[0-9]{1,9}")
 _SLICE_S = 10.0
 """The first interval of a wait, after which it checks for services that gave up. Each interval is twice the last."""
 
@@ -98,13 +100,21 @@ def ask(
         sudo=True,
         reads=True,
     )
-    return _parse_answer(result.stdout)
+    return _parse_answer(master, result.stdout)
 
 
-def _parse_answer(output: str) -> HubAnswer:
-    answer = json.loads(output.splitlines()[-1])
-    answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
-    return HubAnswer(**answer)
+def _parse_answer(master: Node, output: str) -> HubAnswer:
+    """Parse the output of the question. It is a node's word."""
+    try:
+        answer = json.loads(output.splitlines()[-1])
+        answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
+        return HubAnswer(**answer)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as exc:
+        raise RemoteError(
+            f"{master.alias}: the question to the controller got an answer that cannot be read",
+            remedy=f"log in there and see what prints: `clusterctl sshnode {master.cluster} {master.alias} true`",
+            node=master.alias,
+        ) from exc
 
 
 def _answer_without_controller(master: Node) -> str:
@@ -190,7 +200,9 @@ def registered(instances: Sequence[ServiceHealth]) -> set[int] | None:
     if controller is None:
         return None
     engines = controller.facts.get("engines")
-    return {int(number) for number in engines} if isinstance(engines, dict) else set()
+    if not isinstance(engines, dict):
+        return set()
+    return {int(number) for number in engines if isinstance(number, str) and _ENGINE_ID.fullmatch(number)}
 
 
 def engine_ids(cluster: Cluster) -> dict[str, range]:

@@ -104,7 +104,7 @@ class Packages(Plugin[Options]):
         self._notes: list[str] = []
         self._warnings: list[str] = []
         self._apt: tuple[str, ...] = ()
-        self._index = locks.Index(
+        self.index = locks.Index(
             default=options.index_url,
             extra=locks.split_urls(options.extra_index_urls) if options.extra_index_urls else (),
             find_links=options.find_links,
@@ -211,8 +211,8 @@ class Packages(Plugin[Options]):
             python=locks.python(),
             lock=self._lock,
             digest=locks.digest(self._lock),
-            index=self._index,
-            sync=" ".join(("--allow-empty-requirements", *self._index.arguments())),
+            index=self.index,
+            sync=" ".join(("--allow-empty-requirements", *self.index.arguments())),
             compile=compiled,
             compile_after_s=_COMPILE_AFTER_S,
             uv=locks.uv_version(),
@@ -223,7 +223,7 @@ class Packages(Plugin[Options]):
     def _uv_values(self, node: Node) -> dict[str, object]:
         """Which uv to fetch, and where to."""
         target = node.layout.env.parent / "bin" / "uv"
-        return {"version": locks.uv_version(), "only_links": self._index.only_links, "target": target}
+        return {"version": locks.uv_version(), "only_links": self.index.only_links, "target": target}
 
     @hookimpl
     def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
@@ -250,13 +250,13 @@ class Packages(Plugin[Options]):
     def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
         """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
         known = cluster.recall(notes.ENVIRONMENT)
-        cache = locks.cache_file(locks.key(wanted, self._index))
+        cache = locks.cache_file(locks.key(wanted, self.index))
         age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
         if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache, known)) is not None:
             return kept
         cluster.say(f"Resolving {plural(len(wanted), 'package')}")
         try:
-            lock = locks.resolve(wanted, self._index)
+            lock = locks.resolve(wanted, self.index)
         except locks.IndexOutOfReachError:
             kept = locks.read_cached(cache, known)
             if kept is None:

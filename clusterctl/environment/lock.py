@@ -60,13 +60,13 @@ class Index:
 
     def content(self) -> str:
         """Return everything that decides which versions exist, without credentials. Empty for uv's default."""
-        links = [_split_credentials(url)[1] for url in (*self._index_urls(), *self.find_links)]
+        links = [split_credentials(url)[1] for url in (*self._index_urls(), *self.find_links)]
         return "\n".join([*links, *self.arguments()])
 
     def hide(self, text: str) -> str:
         """Return a text of uv with the credentials replaced by ``***``."""
         for url in self._index_urls():
-            credentials, _ = _split_credentials(url)
+            credentials, _ = split_credentials(url)
             for secret in (credentials, *credentials.split(":", 1)[1:]):
                 text = text.replace(secret, "***") if secret else text
         return text
@@ -209,7 +209,7 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
     )
 
 
-def _split_credentials(url: str) -> tuple[str, str]:
+def split_credentials(url: str) -> tuple[str, str]:
     """Return the credentials in a URL, and the URL without them."""
     parts = urlsplit(url)
     credentials, at, host = parts.netloc.rpartition("@")

@@ -57,6 +57,11 @@ if sys.platform == "win32":
         del path
         return None
 
+    def is_own(path: Path) -> bool:
+        """Return whether a file is the user's. This system lets nobody else write in the user's folder."""
+        path.stat()
+        return True
+
 else:
     WITHOUT_LOCAL_NODES = ""
     """What is missing for the provider `local`; empty if nothing is."""
@@ -98,3 +103,7 @@ else:
     def permissions_of(path: Path) -> int | None:
         """Return the permissions of a file for its copy on a node; None where the system has none that compare."""
         return stat.S_IMODE(path.stat().st_mode)
+
+    def is_own(path: Path) -> bool:
+        """Return whether a file is the user's."""
+        return path.stat().st_uid == os.geteuid()

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 
 _TIMINGS = Format("the timings", 1)
+TIMINGS_FILE = "timings.json"
+"""The file with the times of the last start, and the version of clusterctl that made it."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def _finish_start(
         seconds=timer.elapsed_s(),
         ok=joined >= plan.min_size and missing.issuperset(cluster.problems),
     )
-    context.folder.write_file("timings.json", json.dumps(_TIMINGS.stamp(timings_document(started)), indent=1))
+    context.folder.write_file(TIMINGS_FILE, json.dumps(_TIMINGS.stamp(timings_document(started)), indent=1))
     context.folder.record("completed")  # last: who is killed before it is repeated, and not done twice
     return started
 

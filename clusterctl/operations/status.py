@@ -136,19 +136,29 @@ def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
 
 def probe_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRow], NodeHealth]:
     """Return the rows of a cluster's services, and what the probes on the master found. One remote command for all."""
-    names = context.plugin_host.plugins_with("clusterctl_status")
     try:
         node_health = health.ask(cluster, cluster.master)
-        rows = _service_rows(node_health)
+        rows = service_rows(node_health)
     except ClusterctlError as exc:
         node_health = health.NodeHealth(())
         rows = [StatusRow(MASTER, "services", f"{_UNKNOWN}{exc.message}", healthy=False)]
-    for name in names:
-        rows += _plugin_rows(context, name, cluster, node_health)
-    return rows, node_health
+    return rows + plugin_rows(context, cluster, node_health), node_health
 
 
-def _service_rows(node_health: NodeHealth) -> list[StatusRow]:
+def plugin_rows(context: RunContext, cluster: Cluster, health: NodeHealth) -> list[StatusRow]:
+    """Return what all plugins see of a cluster.
+
+    Args:
+        context: the context of the run.
+        cluster: the cluster.
+        health: what the probes on the master found.
+    """
+    names = context.plugin_host.plugins_with("clusterctl_status")
+    return [row for name in names for row in _rows_of_plugin(context, name, cluster, health)]
+
+
+def service_rows(node_health: NodeHealth) -> list[StatusRow]:
+    """Return what the probes of the master's services found, a row for each."""
     if node_health.manager:
         return [StatusRow(MASTER, "services", f"the service manager {node_health.manager}", healthy=False)]
     rows = [_service_row(instance) for instance in node_health.services]
@@ -164,7 +174,7 @@ def _service_row(instance: ServiceHealth) -> StatusRow:
     return StatusRow(MASTER, instance.service, value, healthy=not instance.trouble)
 
 
-def _plugin_rows(context: RunContext, plugin: str, cluster: Cluster, node_health: NodeHealth) -> Sequence[StatusRow]:
+def _rows_of_plugin(context: RunContext, plugin: str, cluster: Cluster, node_health: NodeHealth) -> Sequence[StatusRow]:
     try:
         rows: Sequence[StatusRow] | None = context.plugin_host.call_hook(
             plugin, "clusterctl_status", cluster=cluster, services=node_health.services

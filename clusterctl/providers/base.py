@@ -149,6 +149,19 @@ class Transferable(Protocol):
 
 
 @runtime_checkable
+class Identified(Protocol):
+    """A provider that only answers to somebody whom it knows."""
+
+    def identity(self) -> str:
+        """Return who it takes us for. Needs no rights.
+
+        Raises:
+            ProviderError: it does not answer, or does not know us.
+        """
+        ...
+
+
+@runtime_checkable
 class Power(Protocol):
     """A provider whose nodes can be stopped and started again with their disks."""
 

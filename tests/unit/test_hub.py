@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl import hub
+from clusterctl.errors import RemoteError
 from clusterctl.events import EventKind
+from clusterctl.service import ServiceHealth
 from clusterctl.testing import fake_cluster
 
 ASK = "ipcluster: count engines"
@@ -90,3 +92,17 @@ def test_ids_overlap_nobodys_and_are_the_lowest_that_fit(members, count):
     assert len(found) == count
     assert not used & set(found)
     assert all(used & set(range(start, start + count)) for start in range(found.start))
+
+
+@pytest.mark.parametrize(
+    "said", ["", "no\n", "[]\n", "{}\n", "[" * 100_000, answer(engines=[]), answer(engines={"x": 1}), answer(more=1)]
+)
+def test_an_answer_that_cannot_be_read_is_the_nodes_fault(tmp_path, said):
+    cluster = fake_cluster(tmp_path, answers={ASK: said})
+    with pytest.raises(RemoteError, match="master: the question to the controller got an answer that cannot be read"):
+        hub.ask(cluster)
+
+
+def test_ids_that_are_none_are_left_out():
+    facts = {"engines": {"0": "a", "x": "b", "9" * 5000: "c", "-1": "d"}}
+    assert hub.registered([ServiceHealth("controller", 0, "", facts)]) == {0}

@@ -79,6 +79,11 @@ class Ec2Provider:
             return [Problem(exc.message, exc.remedy)]
         return problems
 
+    def identity(self) -> str:
+        """Return the user or role that the keys belong to."""
+        caller = self._here.call("sts", "get_caller_identity")
+        return f"{caller['Arn']} in {self._here.region}"
+
     def estimate_nodes(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
         """Return what the instances that do not exist yet would cost."""
         known = {node.alias for node in existing}

@@ -34,3 +34,9 @@ def test_a_folder_is_closed_to_others_and_a_files_permissions_are_known(tmp_path
 def test_the_agent_is_the_one_of_the_environment_or_none():
     assert places.agent_address({"SSH_AUTH_SOCK": "/tmp/agent"}) == "/tmp/agent"
     assert places.agent_address({}) is None
+
+
+def test_a_file_is_the_users_or_somebody_elses(tmp_path, monkeypatch):
+    assert places.is_own(tmp_path)
+    monkeypatch.setattr(places.os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert not places.is_own(tmp_path)

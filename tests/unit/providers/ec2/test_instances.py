@@ -10,8 +10,9 @@ import pytest
 from clusterctl import __version__
 from clusterctl.errors import NewerFormatError, ProviderError, UnprovenError
 from clusterctl.model import NodeState
+from clusterctl.providers.base import Identified
 from clusterctl.providers.ec2 import images, tags
-from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.providers.ec2.aws import Aws, AwsError, Credentials
 from clusterctl.providers.ec2.launch import fleets
 from clusterctl.secret import Secret
 
@@ -236,3 +237,17 @@ class TestImages:
             (problem,) = lab.provider().check(replace(plan, nodes=(replace(plan.nodes[0], image=wrong),)))
             assert wrong in problem.message
             assert "debian-12" in problem.remedy
+
+
+def test_who_aws_takes_us_for_is_asked_and_refused_keys_are_an_error(lab, monkeypatch):
+    provider = lab.provider()
+    assert isinstance(provider, Identified)
+    assert provider.identity().startswith("arn:aws:")
+    assert provider.identity().endswith("in us-east-1")
+
+    def refuse(*_, **__):
+        raise AwsError("sts refused", remedy="check the keys", code="InvalidClientTokenId")
+
+    monkeypatch.setattr(Aws, "call", refuse)
+    with pytest.raises(ProviderError, match="sts refused"):
+        provider.identity()

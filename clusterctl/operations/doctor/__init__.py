@@ -1,0 +1,1 @@
+"""`doctor`: looks at laptop, config, credentials, network, nodes and services, and says what to type."""
