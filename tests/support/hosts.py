@@ -160,8 +160,10 @@ class Story:
         """The machines are what they were; but for what the image had from us before there was a cluster."""
         for was, number in zip(self.before, self.numbers, strict=True):
             now = self.hosts.on(number, _STATE)
-            assert set(now.splitlines()) - set(was.splitlines()) == set()
-            assert set(was.splitlines()) - set(now.splitlines()) <= {"/opt/clusterctl", "/var/cache/clusterctl"}
+            present, former = set(now.splitlines()), set(was.splitlines())
+            assert present <= former, f"not there before: {sorted(present - former)}"
+            gone = former - present
+            assert gone <= {"/opt/clusterctl", "/var/cache/clusterctl"}, f"there no more: {sorted(gone)}"
 
 
 @contextmanager
