@@ -275,6 +275,11 @@ class Audited(Protocol):
         """Return the cluster's machines, disks and ingress rules, as the cloud reports them."""
         ...
 
-    def leftovers(self, cluster: str) -> list[str]:
-        """Return the ids of everything that was made for a cluster and still exists; empty if all has ended."""
+    def leftovers(self, cluster: str, cluster_id: str) -> list[str]:
+        """Return the ids of everything that was made for a cluster and still exists; empty if all has ended.
+
+        Args:
+            cluster: the name of the cluster, which may have ended.
+            cluster_id: the id that it has or had.
+        """
         ...

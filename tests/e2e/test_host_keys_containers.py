@@ -27,7 +27,7 @@ class Born:
         self._provider = provider
         self._folder = folder
         self._private, self.throwaway = new_key_pair("")
-        self.facets = provider.facets
+        self.facets, self.name = provider.facets, provider.name
 
     def check(self, plan):
         return self._provider.check(plan)

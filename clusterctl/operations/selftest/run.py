@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
@@ -102,8 +103,10 @@ def run_selftest(
     except BaseException as cause:
         _end_after_error(check_context, cause)
         raise
+    cluster_id = check_context.make_context(None).folder.cluster_id  # gone with the cluster
     if run_and_report(Check("the cluster ends", _end_cluster)):
-        run_and_report(Check("nothing of it is left in the account", _require_no_leftovers))
+        look = partial(_require_no_leftovers, cluster_id=cluster_id)
+        run_and_report(Check("nothing of it is left in the account", look))
     return verdicts
 
 
@@ -125,14 +128,14 @@ def _end_cluster(check_context: CheckContext) -> None:
     terminate_cluster(check_context.make_context(None))
 
 
-def _require_no_leftovers(check_context: CheckContext) -> None:
+def _require_no_leftovers(check_context: CheckContext, *, cluster_id: str) -> None:
     """Wait until nothing is left: EC2 deletes disks and network cards some time after their instances."""
     context = check_context.make_context(None)
     if not isinstance(context.provider, Audited):
         return
     left: Sequence[str] = ()
     for _ in Deadline.after(_GONE_S).polls(_LOOK_S):
-        left = context.provider.leftovers(context.name)
+        left = context.provider.leftovers(context.name, cluster_id)
         if not left:
             break
     require_that(not left, f"still there: {', '.join(left)}")

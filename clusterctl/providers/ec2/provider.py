@@ -218,9 +218,9 @@ class Ec2Provider:
         """Return the settings of the cluster's instances, disks and security group that matter for safety."""
         return audit.audit_cluster(self._aws_for(cluster), self._key(cluster))
 
-    def leftovers(self, cluster: str) -> list[str]:
-        """Return the ids of resources that have the cluster's tag and still exist."""
-        return audit.list_leftovers(self._aws_for(cluster), self._key(cluster))
+    def leftovers(self, cluster: str, cluster_id: str) -> list[str]:
+        """Return the ids of resources that have the tags of a cluster, which may have ended, and still exist."""
+        return audit.list_leftovers(self._aws_for(cluster), tags.ClusterKey(cluster, cluster_id))
 
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""

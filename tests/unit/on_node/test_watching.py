@@ -60,8 +60,8 @@ class TestJudge:
         assert [number for number, why in enumerate(said) if why] == [20]
 
     def test_what_is_young_and_was_never_well_may_still_be_starting(self, machine):
-        assert not any(self.hear(machine, *[DEAF] * 10))
-        assert any(self.hear(machine, *[DEAF] * 12))
+        assert not any(self.hear(machine, *[DEAF] * 99))
+        assert any(self.hear(machine, *[DEAF] * 110))
 
     def test_of_many_parts_with_the_same_trouble_the_first_are_named(self):
         bad = [("a", "is deaf"), ("x", "is ill"), ("b", "is deaf"), ("c", "is deaf"), ("d", "is deaf")]

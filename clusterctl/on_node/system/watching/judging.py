@@ -14,8 +14,9 @@ _BUSY_FAILURES = 20
 _BUSY = 0.3
 """The share of a core that is hard work."""
 _NAMED = 2
-_YOUNG_S = 30.0
-"""How long an instance may need until its first good probe."""
+_YOUNG_S = 300.0
+"""How long an instance may need until its first good probe: on a node that is busy, or slow, a notebook takes minutes,
+and whoever is ended while it starts never starts."""
 
 
 def describe(bad: list[tuple[str, str]]) -> str:

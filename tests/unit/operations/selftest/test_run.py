@@ -26,7 +26,8 @@ class AuditedProvider(FakeProvider):
     def audit(self, cluster):
         raise NotImplementedError
 
-    def leftovers(self, cluster):
+    def leftovers(self, cluster, cluster_id):
+        assert cluster_id, "the cluster had one before it ended"
         found = list(self.remains)
         self.remains = {name: looks - 1 for name, looks in self.remains.items() if looks > 1}
         return found

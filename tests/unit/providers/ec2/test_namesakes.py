@@ -123,8 +123,9 @@ def test_the_firewall_of_ours_is_changed_and_audited_and_theirs_is_not(lab, thei
     lab.provider().allow_ssh("lab")
     assert state_of(lab, uuid) == before
     assert len(lab.provider().audit("lab").machines) == 2
+    own = lab.provider()._journal("lab").cluster_id
     lab.provider().destroy("lab")
-    assert lab.provider().leftovers("lab") == []
+    assert lab.provider().leftovers("lab", own) == []
     assert len(lab.instances()) == 2
 
 

@@ -49,16 +49,18 @@ def test_what_is_not_as_it_should_be_shows(up, lab):
 
 
 def test_all_of_a_cluster_is_left_before_its_end_and_nothing_after_it(up, lab):
-    left = up.leftovers("lab")
+    ids = {"lab": up._journal("lab").cluster_id}
+    left = up.leftovers("lab", ids["lab"])
     assert {f"instance {each['InstanceId']}" for each in lab.instances()} <= set(left)
     assert {name.rpartition(" ")[0] for name in left} >= {"instance", "volume", "security group"}
     up.destroy("lab")
-    assert up.leftovers("lab") == []
+    assert up.leftovers("lab", ids["lab"]) == []
 
 
 def test_another_cluster_is_not_looked_at(up, lab):
     lab.create(plan_of(1, cluster="other"))
     assert len(up.audit("lab").machines) == 2
+    ids = {name: up._journal(name).cluster_id for name in ("lab", "other")}
     up.destroy("lab")
-    assert up.leftovers("lab") == []
-    assert up.leftovers("other")
+    assert up.leftovers("lab", ids["lab"]) == []
+    assert up.leftovers("other", ids["other"])
