@@ -162,14 +162,13 @@ def _required(config: pytest.Config) -> list[str]:
 def pytest_xdist_auto_num_workers(config):
     """How many processes share the tests out: one more than there are cores, and four at most.
 
-    Tests with nodes wait for boots and for ends much of their time. The one with virtual machines does little else, and
-    is one more; alone it needs no process of its own, and neither do files that were named.
+    Tests with nodes wait for boots and for ends much of their time. No processes of their own have files that were
+    named, and virtual machines, each of which has use for all cores.
     """
     all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    with_machines = "vm" in _required(config)
-    if not all_tests or (with_machines and "docker" not in _required(config)):
+    if not all_tests or "vm" in _required(config):
         return 0
-    return min((os.cpu_count() or 1) + 1, 4) + with_machines
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 @pytest.hookimpl(optionalhook=True)

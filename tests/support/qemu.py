@@ -125,8 +125,6 @@ def power_on(guest: Guest, image: Image, *, port: str) -> None:
     command = [
         # A run of the tests that is killed leaves no machine behind.
         *("setpriv", "--pdeathsig", "KILL"),
-        # Other tests use what these machines leave of the processors. Slower than this they would miss deadlines.
-        *("nice", "-n", "-10"),
         # As much of a processor as packages with compiled parts expect, and no more: what newer ones do at once (long
         # copies, wide vectors) is slow where it is emulated.
         *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "Nehalem", "-smp", "1", "-m", str(_MEMORY_MIB)),

@@ -29,7 +29,7 @@ _LONGEST = (
         f"tests/e2e/{name}.py"
         for name in ("test_damage", "test_kill_points", "test_healing", "test_joins", "test_attach")
     ),
-    *(f"tests/e2e/{name}.py" for name in ("test_virtual_machines", "test_ec2", "test_selftest", "test_containers")),
+    *(f"tests/e2e/{name}.py" for name in ("test_ec2", "test_selftest", "test_containers")),
     *(f"tests/e2e/{name}.py" for name in ("test_systemd_hosts", "test_ec2_volume", "test_standin_containers")),
 )
 """They begin first, in this order: what takes longest must not begin when all else is done."""
