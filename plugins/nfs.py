@@ -139,7 +139,9 @@ class Nfs(Plugin[Options]):
     def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
         """Take mounts and exports off. Where the machine ends, `members` withdraws the export."""
         exports = node.is_master and not self.options.server
-        script = render("nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports)
+        script = render(
+            "nfs_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, exports=exports, run=node.layout.run
+        )
         run_reported(cluster, node, script, name="nfs: leave")
 
     def _shared_paths(self, cluster: Cluster) -> list[PurePosixPath]:
