@@ -96,7 +96,7 @@ def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts
     with laptop.console() as console:
         console.run("import clusterctl, time\nclient = clusterctl.connect()")
         for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
-            console.run(f"pending = {view}.apply_async(time.sleep, 2)")
+            console.run(f"pending = {view}.apply_async(time.sleep, 6)")  # longer than the way to the kill
             os.kill(parts()["task scheduler"], signal.SIGKILL)
             assert "ConnectionLostError" in console.value("str(pending.exception(timeout=60))")
             poll(tries, "engines answer again")
