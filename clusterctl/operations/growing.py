@@ -48,10 +48,7 @@ def add_nodes(
                 f"{', '.join(taken)} exists in {context.name}", remedy="choose another alias, or leave -a out"
             )
         more = max(0, count - len(begun))
-        new = tuple(planning.check_name(alias) for alias in aliases) or (
-            *begun,
-            *(planning.next_aliases(present, more) if more else ()),
-        )
+        new = tuple(map(planning.check_name, aliases)) or (*begun, *planning.next_aliases(present, more))
         if begun:
             context.report.say(f"Completing what an addnode began that was cut off: {', '.join(begun)}")
         asked_for = [alias for alias in new if alias not in begun]

@@ -84,3 +84,7 @@ def recording(log, **faults):
 
 def of(log, moment):
     return [entry for entry in log if entry[1] == moment]
+
+
+class KilledError(BaseException):
+    """Nothing of the program runs after it, as after SIGKILL: no `except` of ours is for it."""

@@ -11,7 +11,7 @@ from clusterctl.operations.growing import Resizing, add_nodes, grow_to, plan_res
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.start import start_cluster
 
-from ...support.recording import of, recording
+from ...support.recording import KilledError, of, recording
 
 
 class TestAddNodes:
@@ -62,36 +62,35 @@ def test_what_a_node_was_asked_for_with_is_remembered_until_it_is_removed(lab, l
     assert make_plan(parts, ("node003",)).nodes[0].types == ()
 
 
-class KilledError(BaseException):
-    """Nothing of the program runs after it, as after SIGKILL: no `except` of ours is for it."""
-
-
 PLACES = ("the provider is asked", "the provider has answered", "a node joins", "all have joined", "it is published")
 
 
 @pytest.fixture
-def kill_at(monkeypatch):
-    """Have the next command end at a place, without a word."""
+def kill_at(lab, log, monkeypatch):
+    """Have a command end at a place, without a word."""
 
-    def kill(parts, place):
+    def kill(place, command):
         def die(*_, **__):
             raise KilledError
 
-        if place == PLACES[0]:
-            monkeypatch.setattr(parts.provider, "create", die)
-        elif place == PLACES[1]:
-            create = parts.provider.create
-            monkeypatch.setattr(parts.provider, "create", lambda *a, **k: die(create(*a, **k)))
-        else:
-            owner, name = {
-                PLACES[2]: (start, "join_nodes"),
-                PLACES[3]: (start, "run_members"),
-                PLACES[4]: (start.publish, "publish_connections"),
-            }[place]
-            monkeypatch.setattr(owner, name, die)
+        parts = lab.parts(recording(log))
+        with monkeypatch.context() as patch:
+            if place == PLACES[0]:
+                patch.setattr(parts.provider, "create", die)
+            elif place == PLACES[1]:
+                create = parts.provider.create
+                patch.setattr(parts.provider, "create", lambda *a, **k: die(create(*a, **k)))
+            else:
+                owner, name = {
+                    PLACES[2]: (start, "join_nodes"),
+                    PLACES[3]: (start, "run_members"),
+                    PLACES[4]: (start.publish, "publish_connections"),
+                }[place]
+                patch.setattr(owner, name, die)
+            with pytest.raises(KilledError):
+                command(parts)
 
-    yield kill
-    monkeypatch.undo()
+    return kill
 
 
 def aliases(lab):
@@ -102,13 +101,9 @@ class TestRepeatedAfterAKill:
     """Whoever repeats a command that was killed wants what it was to do, and not twice as much."""
 
     @pytest.mark.parametrize("place", PLACES)
-    def test_what_was_begun_is_completed_and_said_and_no_more_is_added(self, lab, log, kill_at, monkeypatch, place):
+    def test_what_was_begun_is_completed_and_said_and_no_more_is_added(self, lab, log, kill_at, place):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, place)
-        with pytest.raises(KilledError):
-            add_nodes(parts, [], 2)
-        monkeypatch.undo()
+        kill_at(place, lambda parts: add_nodes(parts, [], 2))
         again = add_nodes(lab.parts(recording(log)), [], 2)
         assert aliases(lab) == ["master", "node001", "node002", "node003"]
         assert any("node002, node003" in event.text for event in lab.events if "cut off" in event.text)
@@ -116,46 +111,28 @@ class TestRepeatedAfterAKill:
         assert add_nodes(lab.parts(recording(log)), [], 1).joined == ("node004",)
 
     @pytest.mark.parametrize(("count", "size"), [(1, 4), (2, 4), (3, 5)])
-    def test_a_smaller_number_ends_nothing_and_a_greater_one_adds_the_rest(
-        self, lab, log, kill_at, monkeypatch, count, size
-    ):
+    def test_a_smaller_number_ends_nothing_and_a_greater_one_adds_the_rest(self, lab, log, kill_at, count, size):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, PLACES[2])
-        with pytest.raises(KilledError):
-            add_nodes(parts, [], 2)
-        monkeypatch.undo()
+        kill_at(PLACES[2], lambda parts: add_nodes(parts, [], 2))
         add_nodes(lab.parts(recording(log)), [], count)
         assert len(aliases(lab)) == size
 
-    def test_names_that_it_was_given_are_no_names_that_are_taken(self, lab, log, kill_at, monkeypatch):
+    def test_names_that_it_was_given_are_no_names_that_are_taken(self, lab, log, kill_at):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, PLACES[2])
-        with pytest.raises(KilledError):
-            add_nodes(parts, ["big"], 1)
-        monkeypatch.undo()
+        kill_at(PLACES[2], lambda parts: add_nodes(parts, ["big"], 1))
         assert add_nodes(lab.parts(recording(log)), ["big"], 1).ok
         with pytest.raises(UsageError, match="big exists"):
             add_nodes(lab.parts(recording(log)), ["big"], 1)
 
-    def test_a_start_completes_it_too_and_what_is_added_then_is_new(self, lab, log, kill_at, monkeypatch):
+    def test_a_start_completes_it_too_and_what_is_added_then_is_new(self, lab, log, kill_at):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, PLACES[2])
-        with pytest.raises(KilledError):
-            add_nodes(parts, [], 1)
-        monkeypatch.undo()
+        kill_at(PLACES[2], lambda parts: add_nodes(parts, [], 1))
         start_cluster(lab.parts(recording(log)))
         assert add_nodes(lab.parts(recording(log)), [], 1).joined == ("node003",)
 
-    def test_what_was_begun_and_removed_is_not_begun_again(self, lab, log, kill_at, monkeypatch):
+    def test_what_was_begun_and_removed_is_not_begun_again(self, lab, log, kill_at):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, PLACES[2])
-        with pytest.raises(KilledError):
-            add_nodes(parts, [], 1)
-        monkeypatch.undo()
+        kill_at(PLACES[2], lambda parts: add_nodes(parts, [], 1))
         leave.remove_nodes(lab.parts(recording(log)), ["node002"], 0)
         assert lab.parts(recording(log)).folder.unfinished_additions() == ()
 
@@ -169,13 +146,9 @@ class TestResize:
         assert plan_resize(lab.parts(recording(log)), size) == Resizing(lacking, leaving)
 
     @pytest.mark.parametrize("place", PLACES)
-    def test_a_number_is_reached_once_however_often_it_is_asked_for(self, lab, log, kill_at, monkeypatch, place):
+    def test_a_number_is_reached_once_however_often_it_is_asked_for(self, lab, log, kill_at, place):
         start_cluster(lab.parts(recording(log), cluster_size=2))
-        parts = lab.parts(recording(log))
-        kill_at(parts, place)
-        with pytest.raises(KilledError):
-            grow_to(parts, 4)
-        monkeypatch.undo()
+        kill_at(place, lambda parts: grow_to(parts, 4))
         assert grow_to(lab.parts(recording(log)), 4).ok
         assert grow_to(lab.parts(recording(log)), 4).joined == ()
         assert len(aliases(lab)) == 4

@@ -9,7 +9,7 @@ from clusterctl.model import Facet, NodeState
 from clusterctl.operations import leave
 from clusterctl.operations.start import start_cluster
 
-from ...support.recording import of, recording
+from ...support.recording import KilledError, of, recording
 
 
 @pytest.fixture
@@ -271,10 +271,6 @@ def test_a_goodbye_is_recorded_so_that_the_machine_joins_again(lab, log, up):
     leave.run_leave(parts, cluster, "node001", reachable=True)
     assert set(parts.folder.joined_members()) == {"master", "node002"}
     assert lab.provider.nodes("lab")[1].state == NodeState.RUNNING
-
-
-class KilledError(BaseException):
-    """Nothing of the program runs after it, as after SIGKILL."""
 
 
 @pytest.mark.parametrize("place", ["destroy", "members"])
