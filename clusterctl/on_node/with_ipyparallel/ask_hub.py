@@ -47,9 +47,10 @@ class Question:
             self._ask_hub()
         if self.answered and self._wait_for:
             self._try_out()
-        if self.notebook and self._wait_for_notebook and not self._notebook_answers():
-            self.notebook["late"] = True
-            self.notebook["foreign"] = is_open("127.0.0.1", self.notebook["port"])
+        if self.notebook and self._wait_for_notebook and not self._notebook_comes():
+            taken = is_open("127.0.0.1", self.notebook["port"])
+            if not (taken and self._notebook_listens()):  # ours may have come between the two questions
+                self.notebook |= {"late": True, "foreign": taken}
 
     def _try_out(self) -> None:
         """Probe all parts until they answer or time is up: the node's watch restarts what does not. Then run a task."""
@@ -100,12 +101,16 @@ class Question:
     def _is_registered(self, number: str) -> bool:
         return number in self.engines and self.engines[number] != self._but_not.get(number)
 
-    def _notebook_answers(self) -> bool:
-        while time.monotonic() < self._deadline:
-            if listens(self._notebook_word, self.notebook["port"]):
-                return True
+    def _notebook_comes(self) -> bool:
+        """Wait for the notebook. It is asked for once at least: the engines may have had all the time."""
+        while not self._notebook_listens():
+            if time.monotonic() > self._deadline:
+                return False
             threading.Event().wait(0.1)
-        return False
+        return True
+
+    def _notebook_listens(self) -> bool:
+        return listens(self._notebook_word, self.notebook["port"])
 
 
 def main(values: dict[str, Any]) -> None:

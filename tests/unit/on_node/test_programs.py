@@ -222,11 +222,12 @@ class TestAskHub:
         client = {"interface": "tcp://127.0.0.1", "registration": 1}
         (tmp_path / "ipcontroller-client.json").write_text(json.dumps(client))
 
-        def question(*lists, listens=True, foreign=False, found=((),), task="", **about):
+        def question(*lists, listens=True, foreign=False, ours=(), found=((),), task="", **about):
+            comes = iter(ours)
             finds = ([{"part": part, "trouble": "is deaf"} for part in parts] for parts in found)
             monkeypatch.setattr(ask_hub, "Prober", lambda _: lambda pid: {"parts": next(finds)})
             monkeypatch.setattr(ask_hub, "try_task", lambda client, engines: f"{task}{sorted(engines)}")
-            monkeypatch.setattr(ask_hub, "listens", lambda word, port: False)
+            monkeypatch.setattr(ask_hub, "listens", lambda word, port: next(comes, False))
             monkeypatch.setattr(ask_hub, "_AGAIN_S", 0)
             told, said = iter(lists), []
             socket, news = object(), type("News", (), {"subscribe": lambda *_: None})()
@@ -279,6 +280,12 @@ class TestAskHub:
         (tmp_path / "notebook.json").write_text('{"port": 4711}')
         made, _ = question({}, listens=False, notebook=True, wait_s=0, foreign=True)
         assert made.notebook["foreign"]
+
+    @pytest.mark.parametrize("ours", [[True], [False, True]], ids=["all the while", "since it was asked for"])
+    def test_one_that_listens_is_no_stranger_though_the_engines_took_all_the_time(self, question, tmp_path, ours):
+        (tmp_path / "notebook.json").write_text('{"port": 4711}')
+        made, _ = question({}, listens=False, notebook=True, wait_s=0, foreign=True, ours=ours)
+        assert made.notebook == {"port": 4711}
 
     def test_once_all_engines_are_there_parts_are_probed_until_they_answer_and_a_task_is_run(self, question):
         made, _ = question({"0": "a", "7": "b"}, wait_for=[0], found=(["hub", "task"], ["task"], []))
