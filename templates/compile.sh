@@ -17,7 +17,7 @@ compile_later() { # ENVIRONMENT SECONDS: so long after this
 }
 drop() { # ENVIRONMENT
     if is_compiling "$1"; then
-        kill -9 "-$compiling" "$compiling" || true # its group, if it has one by now; dash takes no -- here
+        kill -9 "-$compiling" "$compiling" 2>/dev/null || true # its group, if it has one by now; dash takes no -- here
     fi
     rm -rf "$1" 2>/dev/null || rm -rf "$1"
 }
