@@ -2,10 +2,11 @@
 # What a container lacks to be a machine that boots; then systemd, in this process's place.
 set -u
 
-# Docker mounts these files, so that nobody could replace them. Only the first boot takes them over.
+# Docker mounts these files, so that nobody could replace them. Only the first boot takes them over. There may be a second
+# mount below: of the copy that brought the seed, which Docker takes away a moment later.
 for file in hosts hostname resolv.conf; do
     cp "/etc/$file" "/run/$file.docker"
-    umount "/etc/$file" 2>/dev/null || continue
+    while umount "/etc/$file" 2>/dev/null; do :; done
     [ -s "/etc/$file" ] || cat "/run/$file.docker" >"/etc/$file"
 done
 
