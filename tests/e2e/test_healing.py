@@ -82,7 +82,14 @@ def pid_of(laptop, cluster, poll):
 
 
 @pytest.mark.parametrize(
-    "part", ["task scheduler", "direct scheduler", "broadcast scheduler 1", "heart monitor", "hub"]
+    "part",
+    [
+        "task scheduler",
+        *(
+            pytest.param(part, marks=pytest.mark.slow)
+            for part in ("direct scheduler", "broadcast scheduler 1", "heart monitor", "hub")
+        ),
+    ],
 )
 def test_a_part_of_the_controller_that_is_killed_is_back_with_all_others_and_engines_live(parts, tries, poll, part):
     before, engines = parts(), poll(tries, "engines answer")
@@ -92,6 +99,7 @@ def test_a_part_of_the_controller_that_is_killed_is_back_with_all_others_and_eng
     assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
 
 
+@pytest.mark.slow
 def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts, poll, tries):
     with laptop.console() as console:
         console.run("import clusterctl, time\nclient = clusterctl.connect()")
@@ -102,6 +110,7 @@ def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts
             poll(tries, "engines answer again")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("silent")
 def test_a_part_that_is_stopped_goes_on_and_nothing_starts_anew(parts, tries, poll):
     before, engines = parts(), poll(tries, "engines answer")
@@ -116,6 +125,7 @@ def test_a_notebook_that_is_stopped_goes_on(pid_of, poll):
     poll(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED, "the notebook goes on")
 
 
+@pytest.mark.slow
 def test_an_ssh_server_that_is_stopped_goes_on(laptop, cluster, poll):
     pid = laptop.running(cluster.name, "node001")["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -123,6 +133,7 @@ def test_an_ssh_server_that_is_stopped_goes_on(laptop, cluster, poll):
     assert laptop.run("exec", "-n", "node001", cluster.name, "true").returncode == 0
 
 
+@pytest.mark.slow
 def test_the_watch_and_supervisord_look_after_each_other(pid_of, poll, rows, tries):
     for node, word in (("master", "services/watch.py"), ("node001", "supervisor.supervisord")):
         pid = pid_of(node, word)
@@ -132,6 +143,7 @@ def test_the_watch_and_supervisord_look_after_each_other(pid_of, poll, rows, tri
     assert rows()["controller"] == "answers"
 
 
+@pytest.mark.slow
 def test_an_engine_that_was_frozen_until_it_was_given_up_is_the_same_afterwards(client, silent, poll):
     poll(lambda: SILENT not in client.value("client.ids"), "it is given up")
     os.kill(silent, signal.SIGCONT)
@@ -139,6 +151,7 @@ def test_an_engine_that_was_frozen_until_it_was_given_up_is_the_same_afterwards(
     assert client.value(f"client[{SILENT}].apply_sync(os.getpid)") == silent
 
 
+@pytest.mark.slow
 def test_a_listener_on_a_stopped_notebooks_port_gets_neither_visit_nor_token(laptop, cluster):
     before = laptop.run("notebook", cluster.name).stdout.strip()
     laptop.run("stop", "--yes", cluster.name)

@@ -79,7 +79,10 @@ def test_connect_brings_back_a_tunnel_whose_process_was_killed(far, poll):
     assert tunnel_pid(far) != pid
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGKILL, id="killed"), pytest.param(signal.SIGSTOP, id="frozen", marks=pytest.mark.slow)],
+)
 def test_a_tunnel_that_is_killed_or_frozen_is_made_anew_by_itself(far, poll, number):
     with far.console() as console:
         console.run(ASK.partition("print")[0])
