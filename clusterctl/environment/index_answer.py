@@ -102,7 +102,7 @@ def _no_answer(place: str, error: Exception) -> IndexOutOfReachError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return IndexOutOfReachError(
             f"{place}: this computer does not trust its certificate: {cause.verify_message}",
-            remedy="name the file of your authority's certificate in SSL_CERT_FILE",
+            remedy="have this computer trust your authority, or name the file of its certificate in SSL_CERT_FILE",
         )
     why = "it is no URL" if isinstance(cause, ValueError) else getattr(cause, "strerror", None) or type(cause).__name__
     return IndexOutOfReachError(

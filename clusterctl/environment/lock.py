@@ -22,12 +22,14 @@ from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import NewerFormatError, PluginError
 from clusterctl.files import write_atomically
 from clusterctl.formats import VERSION, Format
+from clusterctl.laptop.trust import system_trust
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OUT_OF_REACH = ("error sending request", "Failed to fetch", "dns error", "Connection refused", "timed out")
+_UNTRUSTED = "invalid peer certificate"
 _LOCAL = re.compile(r"^(-e\b|\.{0,2}/|\S+ @ (git\+)?file:|file:)")
 
 _FORMAT = Format("the lock of packages", 1)
@@ -191,12 +193,18 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
             text=True,
             env={
                 **own_process_environment(os.environ),
+                **system_trust(os.environ),
                 **{name: value.reveal() for name, value in index.environment().items()},
             },
         )
     if result.returncode == 0:
         return result.stdout
     output = index.hide(result.stderr.strip())
+    if _UNTRUSTED in output:
+        raise IndexOutOfReachError(
+            f"the certificate of the package index is not trusted here:\n{output}",
+            remedy="have this computer trust your authority, or name the file of its certificate in SSL_CERT_FILE",
+        )
     if any(sign in output for sign in _OUT_OF_REACH):
         raise IndexOutOfReachError(
             f"the package index is out of reach:\n{output}",

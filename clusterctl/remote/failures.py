@@ -15,6 +15,10 @@ _REMEDIES = (
     ("No space left on device", "free some space on that node's disk, then run the same command again"),
     ("Disk quota exceeded", "free some space in that user's quota, then run the same command again"),
     (
+        "invalid peer certificate",
+        "that node does not trust the index's certificate: name your authority's in CA_CERTIFICATES of [plugin base]",
+    ),
+    (
         "Failed to fetch",
         "the package index is out of reach from that node: check its network and proxy, or set UV_DEFAULT_INDEX",
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.environment.variables import PYTHON_PREFIX
+from clusterctl.laptop.trust import system_trust
 from clusterctl.providers.local.processes import NODE_ROOT
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def node_environment(inherited: Mapping[str, str], record: Record, folder: Path)
         NODE_ROOT: str(folder),
         "UV_CACHE_DIR": inherited.get("UV_CACHE_DIR") or str(cache_folder(inherited) / "uv"),
     }
-    return _laptop_files(inherited) | kept
+    return system_trust(inherited) | _laptop_files(inherited) | kept
 
 
 def session_environment(

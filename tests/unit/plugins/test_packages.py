@@ -132,6 +132,13 @@ def test_an_index_out_of_reach_is_an_error_with_a_remedy(packages, fake_uv, tmp_
     assert "UV_DEFAULT_INDEX" in caught.value.remedy
 
 
+def test_an_index_with_an_unknown_authority_is_not_a_network_that_is_down(packages, fake_uv, tmp_path):
+    fake_uv.answers("", status=2, errors="error sending request for url\ninvalid peer certificate: UnknownIssuer")
+    with pytest.raises(PluginError, match="certificate of the package index is not trusted") as caught:
+        packages().clusterctl_prepare(cluster_in(tmp_path), plan("numpy"))
+    assert "SSL_CERT_FILE" in caught.value.remedy
+
+
 def test_but_an_old_lock_is_better_than_none_and_it_is_said(packages, fake_uv, tmp_path):
     packages().clusterctl_prepare(cluster_in(tmp_path, "one"), plan("numpy"))
     (lock,) = (tmp_path / "cache" / "clusterctl" / "locks").iterdir()

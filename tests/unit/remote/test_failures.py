@@ -12,6 +12,7 @@ from clusterctl.remote.failures import remedy_for
     [
         ("cp: write error: No space left on device", "free some space"),
         ("error: Failed to fetch: https://pypi.org/", "package index is out of reach"),
+        ("error sending request: invalid peer certificate: UnknownIssuer", "CA_CERTIFICATES"),
         ("No interpreter found: python3.11", "same Python minor version"),
         ("sudo: a password is required", "`ann ALL=(ALL) NOPASSWD: ALL`"),
         ("me is not in the sudoers file.", "NOPASSWD"),
