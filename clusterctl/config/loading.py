@@ -249,6 +249,8 @@ def _note_idle_options(draft: Draft, diagnostics: Diagnostics) -> None:
     cluster = draft.cluster
     if cluster is None:
         return
+    if "plugins" not in draft.clusters[draft.template].values:
+        diagnostics.notes.append(f"[cluster {draft.template}] has no PLUGINS, so no engines: ipcluster sets them up")
     provider = provider_name(cluster)
     unused = options_without_effect(cluster, draft.clusters[draft.template].values)
     if unused:

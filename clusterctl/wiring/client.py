@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 def client_file(name: str | None) -> Path:
     """Return the connection file of a cluster's ipyparallel, with its tunnel up."""
     folder = ClusterFolder(home_folder(), resolve_cluster(name))
-    files = (connection.file for connection in publish.read_published(folder) if connection.name == "client")
-    path = next((file for file in files if file), None)
+    published = publish.read_published(folder)
+    path = next((connection.file for connection in published if connection.name == "client" and connection.file), None)
     if path is None or not path.exists():
-        raise StateError(
-            f"{folder.name} has no connection file", remedy=f"`clusterctl start {folder.name}` makes it anew"
-        )
+        remedy = f"`clusterctl start {folder.name}` makes it anew"
+        if path is None and folder.joined_members():
+            remedy += "; engines are set up where its template's PLUGINS have ipcluster"
+        raise StateError(f"{folder.name} has no connection file", remedy=remedy)
     process.reopen_tunnel(folder.path)
     return path
 

@@ -26,6 +26,8 @@ ALLOWED = {
     "operations/nodes/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
+    "config/loading.py": ({"ipcluster"}, "what a template without engines lacks"),
+    "wiring/client.py": ({"ipcluster"}, "what a cluster without engines lacks"),
     "hub.py": ({"ipcluster"}, "the name of a script: what every plugin may ask the controller, by clusterctl.api"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),

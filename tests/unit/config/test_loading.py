@@ -232,6 +232,14 @@ def test_what_has_no_effect_is_noted(file):
     assert any(note.startswith("CLUSTER_USER, KEYNAME: no effect") for note in notes)
 
 
+def test_a_template_that_names_no_plugin_is_noted_as_one_without_engines(file):
+    without = "[cluster a] has no PLUGINS, so no engines: ipcluster sets them up"
+    assert without in load(file, "[cluster a]\n").notes
+    assert without not in load(file, "[cluster a]\nplugins=\n").notes
+    inherited = "[cluster b]\nplugins=ipcluster\n[cluster a]\nextends=b\n[global]\ndefault_template=a\n"
+    assert load(file, inherited).notes == ()
+
+
 def test_root_is_the_cluster_user_only_of_root_on_this_computer(file, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     assert load(file, "[cluster a]\n").cluster.cluster_user == "root"

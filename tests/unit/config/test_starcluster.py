@@ -197,7 +197,7 @@ def test_a_cloud_that_is_not_aws_is_refused_rather_than_left_for_aws():
 
 def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
     file = tmp_path / "config"
-    file.write_text("[cluster a]\ncluster_user=me\n")
+    file.write_text("[cluster a]\ncluster_user=me\nplugins=\n")
     settings = loading.read_config(
         file, overrides={"node_instance_type": "c1.xlarge"}, environ={}, find_plugin=find_plugin
     )
