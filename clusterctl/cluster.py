@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,7 +14,7 @@ from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.model import MASTER, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from clusterctl.events import Reporter
@@ -66,6 +66,8 @@ class Cluster:
         self._remotes: dict[str, Remote] = {}
         self._lock = threading.RLock()
         self.problems: list[str] = []
+        self.endings: list[str] = []
+        """What of a cluster that runs ends when its nodes join as prepared; see `will_end`."""
         self.record = ""
         """What the master keeps, so that another laptop can take the cluster over; empty where nothing is started."""
         self.ending = False
@@ -168,6 +170,14 @@ class Cluster:
         self.problems.append(text)
         self._report.warn(text)
 
+    def will_end(self, text: str) -> None:
+        """Say in `clusterctl_prepare` what of a cluster that runs will end. The user is asked before anything changes.
+
+        Args:
+            text: what ends, such as ``6 engines with what is in memory``.
+        """
+        self.endings.append(text)
+
     def log_fault(self, text: str, traceback: str, *, node: Node | None = None) -> None:
         """Keep the traceback of a plugin's fault in the log of the node, or of the cluster's plugins.
 
@@ -216,6 +226,21 @@ class Cluster:
             if self._notes.get(name) != stored:
                 self._notes[name] = stored
                 self._remember(name, stored)
+
+    @contextmanager
+    def holding_notes(self) -> Iterator[None]:
+        """Store what is remembered in the body at its end, and nothing of it if the body fails."""
+        remember, before, held = self._remember, dict(self._notes), dict[str, object]()
+        self._remember = held.__setitem__
+        try:
+            yield
+        except BaseException:
+            self._notes = before
+            raise
+        finally:
+            self._remember = remember
+        for name, value in held.items():
+            remember(name, value)
 
     def close(self) -> None:
         """Log out of all nodes. Running commands are cut off."""

@@ -247,7 +247,7 @@ SCENES = {
     "resize": Scene(("resize", "-s", "3", "--yes", NAME), _whole, lambda ground: ground.is_whole(3)),
     "removenode by number": Scene(("removenode", "--yes", NAME), _three, lambda ground: ground.is_whole(2)),
     "removenode": Scene(("removenode", "--yes", "-a", "node002", NAME), _three, lambda ground: ground.is_whole(2)),
-    "restart": Scene(("restart", NAME), _whole, lambda ground: ground.is_whole(2)),
+    "restart": Scene(("restart", "--yes", NAME), _whole, lambda ground: ground.is_whole(2)),
     "runplugin": Scene(("runplugin", "ipclusterrestart", NAME), _whole, lambda ground: ground.is_whole(2)),
     "runplugin mine": Scene(("runplugin", "mine", NAME), _whole, lambda ground: ground.is_whole(2)),
     "stop": Scene(("stop", "--yes", NAME), _whole, _is_stopped),

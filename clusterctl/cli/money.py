@@ -1,15 +1,17 @@
-"""The display of prices, and the question before creating nodes that cost money."""
+"""The display of prices, and the questions before nodes cost money or engines end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from clusterctl.cli.output import confirm_or_decline, format_table
+from clusterctl.cli.questions import ask_anew
 from clusterctl.cli.terminal import echo
 from clusterctl.model import Market
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from clusterctl.providers.money import Estimate, PriceRange, QuotedGroup, Spending
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 _DAY = 24
 
 
-class CostPrompt:
-    """Shows the cost of new nodes, asks whether to start them, and keeps the estimate."""
+class Prompt:
+    """Asks before nodes cost money or engines end, and keeps the estimate. Implements `Approval`."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool = False) -> None:
         """Start without an estimate.
 
         Args:
@@ -29,7 +31,7 @@ class CostPrompt:
         self._as_json = as_json
         self.estimate: Estimate | None = None
 
-    def __call__(self, estimate: Estimate) -> None:
+    def allow_cost(self, estimate: Estimate) -> None:
         """Show the estimate and ask. A no, or no terminal to answer on, ends the command."""
         self.estimate = estimate
         for line in estimate_lines(estimate):
@@ -37,6 +39,10 @@ class CostPrompt:
         count = sum(group.count for group in estimate.groups)
         price = f" for {_hourly_text(estimate)}" if estimate.is_complete else ""
         confirm_or_decline(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
+
+    def allow_end(self, cluster: str, endings: Sequence[str]) -> None:
+        """Say what ends and ask. A no, or no terminal to answer on, ends the command."""
+        confirm_or_decline(ask_anew(cluster, endings), yes=False, err=self._as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clusterctl.providers.base import Priced
-from clusterctl.providers.money import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.model import Node, Plan
     from clusterctl.operations.context import RunContext
-
-Approve = Callable[[Estimate], None]
-"""Called with the estimate before anything is bought. It raises to refuse."""
+    from clusterctl.providers.money import Estimate
 
 
 def estimate_cost(context: RunContext, plan: Plan, existing: Sequence[Node] | None = None) -> Estimate | None:
@@ -36,17 +32,3 @@ def estimate_cost(context: RunContext, plan: Plan, existing: Sequence[Node] | No
     nodes = context.provider.nodes(context.name) if existing is None else existing
     known = {node.alias for node in nodes}
     return None if known.issuperset(spec.alias for spec in plan.nodes) else context.provider.estimate_nodes(plan, nodes)
-
-
-def request_approval(context: RunContext, plan: Plan, existing: Sequence[Node], approve: Approve | None) -> None:
-    """Call `approve` with the cost of the nodes of this plan that do not exist yet. It raises to refuse.
-
-    Args:
-        context: the context of the run.
-        plan: the plan of the cluster.
-        existing: the nodes that exist.
-        approve: called with the estimate; None skips the question and the prices.
-    """
-    estimate = estimate_cost(context, plan, existing) if approve else None
-    if approve and estimate:
-        approve(estimate)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.model import Node, NodeOverrides
+    from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.cost import Approve
 
 
 def add_nodes(
@@ -25,7 +25,7 @@ def add_nodes(
     count: int,
     *,
     differing: NodeOverrides | None = None,
-    approve: Approve | None = None,
+    approval: Approval | None = None,
 ) -> StartResult:
     """Let new nodes join an existing cluster.
 
@@ -37,7 +37,7 @@ def add_nodes(
         aliases: the names of the new nodes; empty for the next free numbers.
         count: how many nodes, where no aliases are given.
         differing: what these nodes have in place of the template's.
-        approve: as for `start`.
+        approval: as for `start`.
     """
     with context.lock(), prepare_tunnel(context) as waiting:
         before, present = _find_present(context)
@@ -54,7 +54,7 @@ def add_nodes(
         asked_for = [alias for alias in new if alias not in begun]
         node_overrides = dict.fromkeys(asked_for, differing) if differing else {}
         wanted = tuple(dict.fromkeys((*present, *new)))
-        return bring_up(context, wanted, before, waiting, node_overrides, adding=new, approve=approve)
+        return bring_up(context, wanted, before, waiting, node_overrides, adding=new, approval=approval)
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,19 @@ def plan_resize(context: RunContext, size: int) -> Resizing:
     return Resizing(max(0, size - len(present)), tuple(workers[size - 1 :]))
 
 
-def grow_to(context: RunContext, size: int, *, approve: Approve | None = None) -> StartResult:
+def grow_to(context: RunContext, size: int, *, approval: Approval | None = None) -> StartResult:
     """Let nodes join until there are so many, with the master. Complete those that are there already.
 
     Args:
         context: the context of the run.
         size: how many nodes there shall be, at least as many as there are.
-        approve: as for `start`.
+        approval: as for `start`.
     """
     with context.lock(), prepare_tunnel(context) as waiting:
         before, present = _find_present(context)
         lacking = size - len(present)
         new = planning.next_aliases(present, lacking) if lacking > 0 else ()
-        return bring_up(context, (*present, *new), before, waiting, approve=approve)
+        return bring_up(context, (*present, *new), before, waiting, approval=approval)
 
 
 def _find_present(context: RunContext) -> tuple[list[Node], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from clusterctl.clock import Stopwatch
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.model import MASTER
 from clusterctl.node.render import render
-from clusterctl.operations.cost import request_approval
+from clusterctl.operations.approval import request_cost
 from clusterctl.operations.image_lookup import content_hash
 from clusterctl.operations.joining.join import join_nodes
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.cluster import Cluster
     from clusterctl.events import Reporter
     from clusterctl.model import Plan
+    from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.cost import Approve
     from clusterctl.providers.base import BaseImages, Image, ImageSource
 
 BUILDER_PREFIX = "bake-"
@@ -85,12 +85,12 @@ def list_baked_images(owners: Mapping[str, Images], on_failure: Callable[[str], 
     return images
 
 
-def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeResult:
+def bake_image(context: RunContext, *, approval: Approval | None = None) -> BakeResult:
     """Make an image with everything that the nodes of this template need, unless there is one.
 
     Args:
         context: the context of the run; its cluster name is the builder's: the prefix "bake-" and the image's name.
-        approve: called before a builder is made that costs money; None skips the question and the prices.
+        approval: who is asked before a builder is made that costs money; None skips the question and the prices.
 
     Raises:
         ClusterctlError: no image was made, and the builder is gone.
@@ -113,7 +113,7 @@ def bake_image(context: RunContext, *, approve: Approve | None = None) -> BakeRe
             image = owner.find_image(base, content_key)
             new = not image
             if new:
-                request_approval(context, plan, (), approve)
+                request_cost(context, plan, (), approval)
                 _prepare_builder(context, cluster, plan, public_key)
                 image = owner.save_image(context.name, base, content_key)
         except BaseException as cause:

@@ -13,6 +13,7 @@ from clusterctl.formats import Format
 from clusterctl.journal import CONFIG_COPY, describe_overrides
 from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations import repair
+from clusterctl.operations.approval import tell_end
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
 from clusterctl.operations.owning.keys import ensure_key
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import NodeOverrides
+    from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.cost import Approve
     from clusterctl.operations.joining.wavefront import JoinOutcome
     from clusterctl.providers.money import Estimate
     from clusterctl.tunnel.process import StandbyProcess
@@ -61,14 +62,14 @@ class StartResult:
 
 
 def start_cluster(
-    context: RunContext, *, explicit_size: int | None = None, approve: Approve | None = None
+    context: RunContext, *, explicit_size: int | None = None, approval: Approval | None = None
 ) -> StartResult:
     """Bring the cluster up, complete it, or confirm that it runs.
 
     Args:
         context: the context of the run.
         explicit_size: the size that the user gave, if any; refused where an existing cluster has another size.
-        approve: called before nodes are made that cost money; None skips the question and the prices.
+        approval: who is asked before nodes are made that cost money, or engines end; None skips questions and prices.
 
     Raises:
         ClusterctlError: nothing was created, or the master did not join. The message says which.
@@ -76,7 +77,7 @@ def start_cluster(
     planning.check_name(context.name)
     with context.lock(), prepare_tunnel(context) as waiting:
         wanted, before = find_wanted_nodes(context, explicit_size)
-        return bring_up(context, wanted, before, waiting, approve=approve)
+        return bring_up(context, wanted, before, waiting, approval=approval)
 
 
 def prepare_tunnel(context: RunContext) -> AbstractContextManager[StandbyProcess | None]:
@@ -92,7 +93,7 @@ def bring_up(
     node_overrides: Mapping[str, NodeOverrides] | None = None,
     *,
     adding: Sequence[str] = (),
-    approve: Approve | None,
+    approval: Approval | None,
 ) -> StartResult:
     """Bring up the nodes that are wanted. The caller holds the cluster's lock.
 
@@ -103,17 +104,18 @@ def bring_up(
         waiting: a process for the tunnel, if one was prepared.
         node_overrides: what single new nodes have in place of the template's.
         adding: those of `wanted` that the user asked for by a number, not by their names.
-        approve: as for `start_cluster`.
+        approval: as for `start_cluster`.
     """
     timer = StepTimer()
     new = not context.folder.exists and not before
     with timer.time_step("plan"), context.forget_on_failure(new=new):
-        ask = _pausing(timer, approve) if approve else None
-        plan, cluster = plan_start(context, wanted, before, node_overrides, approve=ask)
+        asked = _Pausing(timer, approval) if approval else None
+        plan, cluster = plan_start(context, wanted, before, node_overrides, approval=asked)
         public_key = ensure_key(context, before)
     try:
         with timer.time_step("create"):
             _announce_start(context, plan, before)
+            tell_end(context, cluster, before)
             nodes = _create_nodes(
                 context, plan, public_key, node_overrides=node_overrides or {}, adding=adding, new=new
             )
@@ -133,14 +135,20 @@ def bring_up(
         cluster.close()
 
 
-def _pausing(timer: StepTimer, approve: Approve) -> Approve:
-    """Return `approve` with the timer stopped while the user thinks."""
+class _Pausing:
+    """An `Approval` with the timer stopped while the user thinks."""
 
-    def ask(estimate: Estimate) -> None:
-        with timer.pause_timer():
-            approve(estimate)
+    def __init__(self, timer: StepTimer, approval: Approval) -> None:
+        self._timer = timer
+        self._approval = approval
 
-    return ask
+    def allow_cost(self, estimate: Estimate) -> None:
+        with self._timer.pause_timer():
+            self._approval.allow_cost(estimate)
+
+    def allow_end(self, cluster: str, endings: Sequence[str]) -> None:
+        with self._timer.pause_timer():
+            self._approval.allow_end(cluster, endings)
 
 
 def _create_nodes(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from clusterctl import planning
 from clusterctl.errors import ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
-from clusterctl.operations.cost import estimate_cost, request_approval
+from clusterctl.operations.approval import asking_before_end, find_endings, request_cost
+from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.image_lookup import use_baked_images
 from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from clusterctl.cluster import Cluster
     from clusterctl.model import Node, NodeOverrides, Plan
+    from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.cost import Approve
     from clusterctl.providers.money import Estimate
 
 _NOT_COPIED = ("logs", "lock", "id_ed25519*", "*.pid")
@@ -38,6 +39,8 @@ class StartPreview:
     """Nodes of the plan that exist already."""
     estimate: Estimate | None
     """The cost of the nodes that do not exist yet; None where nothing costs money, or the prices cannot be had."""
+    endings: tuple[str, ...]
+    """What of a cluster that runs would end."""
 
 
 def find_wanted_nodes(context: RunContext, explicit_size: int | None) -> tuple[tuple[str, ...], list[Node]]:
@@ -65,25 +68,26 @@ def plan_start(
     before: Sequence[Node],
     node_overrides: Mapping[str, NodeOverrides] | None = None,
     *,
-    approve: Approve | None,
+    approval: Approval | None,
 ) -> tuple[Plan, Cluster]:
     """Return the plan for these nodes, and the cluster without nodes with which the plugins prepared.
 
     Everything that refuses a start before a node is asked for is called here: the merge of the plugins' requests, the
-    provider's checks, the user's answer, the plugins' preparations. The cluster's folder must exist.
+    provider's checks, the plugins' preparations, the user's answers. The cluster's folder must exist.
 
     Args:
         context: the context of the run.
         wanted: aliases of the nodes.
         before: the nodes that exist.
         node_overrides: overrides of the nodes that are requested now.
-        approve: called before nodes are made that cost money; None skips the question and the prices.
+        approval: who is asked before nodes are made that cost money, or engines end; None skips questions and prices.
     """
     plan = make_plan(context, wanted, node_overrides)
     refuse_problems(context, plan)
-    request_approval(context, plan, before, approve)
+    request_cost(context, plan, before, approval)
     cluster = context.make_cluster((), plan.request)
-    run_prepare(context, cluster, plan)
+    with asking_before_end(context, cluster, before, approval):
+        run_prepare(context, cluster, plan)
     known = {node.alias for node in before}
     return use_baked_images(context, cluster, plan, {spec.alias for spec in plan.nodes} - known), cluster
 
@@ -101,10 +105,11 @@ def preview_start(context: RunContext, *, explicit_size: int | None = None) -> S
     planning.check_name(context.name)
     with context.folder.lock_if_exists(), _scratch_context(context) as scratch:
         wanted, before = find_wanted_nodes(scratch, explicit_size)
-        plan, _ = plan_start(scratch, wanted, before, approve=None)
+        plan, cluster = plan_start(scratch, wanted, before, approval=None)
         present = {node.alias for node in before}
         existing = tuple(spec.alias for spec in plan.nodes if spec.alias in present)
-        return StartPreview(plan, existing, _estimate_leniently(context, plan, before))
+        estimate = _estimate_leniently(context, plan, before)
+        return StartPreview(plan, existing, estimate, tuple(find_endings(cluster, before)))
 
 
 @contextmanager

@@ -46,7 +46,8 @@ def clusterctl_prepare(cluster: Cluster, plan: Plan) -> None:
     """Do the work that needs no node: compute a lock, check that a package exists.
 
     When: before anything is created, in INI order; for `start --dry-run` too, with a copy of the cluster's folder that
-    is deleted afterwards. If it raises: error, nothing created.
+    is deleted afterwards. What ends on a cluster that runs, tell `cluster.will_end`: the user is asked. If he says no,
+    nothing that you remembered is kept. If it raises: error, nothing created.
     """
 
 

@@ -16,6 +16,7 @@ from clusterctl.api import (
     Connection,
     Facet,
     Node,
+    Note,
     Plugin,
     Request,
     Service,
@@ -37,6 +38,7 @@ from .daemons import (
     controller_service,
     engine_service,
     python_command,
+    restart_token,
     start_programs,
 )
 from .notebook import (
@@ -50,6 +52,8 @@ from .options import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_ENGINES_OF = Note("ipcluster engines of", str)
+"""What the engines that run were started for. Engines of anything else start anew."""
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 _CLIENT_USAGE = """\
@@ -71,6 +75,17 @@ class IPCluster(Plugin[Options]):
         """The laptop's own ipyparallel, and JupyterLab if asked for."""
         notebook = ("jupyterlab",) if self.options.enable_notebook else ()
         return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
+
+    @hookimpl
+    def clusterctl_prepare(self, cluster: Cluster) -> None:
+        """Say that engines which run start anew, if their packages or options are others now."""
+        started_for = cluster.recall(_ENGINES_OF)
+        if started_for is not None and started_for != self._engines_of(cluster):
+            count = sum(map(len, hub.engine_ids(cluster).values()))
+            cluster.will_end(f"{plural(count, 'engine')} with what is in memory")
+
+    def _engines_of(self, cluster: Cluster) -> str:
+        return f"{restart_token(cluster, self.options)} {self.options.engines_per_node}"
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -178,6 +193,7 @@ class IPCluster(Plugin[Options]):
             summary=summary,
             usage=_CLIENT_USAGE,
         )
+        cluster.remember(_ENGINES_OF, self._engines_of(cluster))
         if answer.notebook.get("foreign"):
             cluster.problem("another program listens on the notebook's port; the same `start` chooses another one")
         elif answer.notebook.get("late"):

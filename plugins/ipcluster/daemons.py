@@ -19,7 +19,7 @@ def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
 
 
-def _restart_token(cluster: Cluster, options: Options) -> str:
+def restart_token(cluster: Cluster, options: Options) -> str:
     """Return what changes with what a controller and its engines can only take over by starting anew."""
     environment = cluster.recall(notes.ENVIRONMENT)
     return f"{environment} {options.enable_curve} {options.heartbeat_period}"
@@ -39,7 +39,7 @@ def controller_service(cluster: Cluster, node: Node, options: Options) -> Servic
         # Its eight children hold the ports: left alive, they would keep the next controller from starting.
         whole_group=True,
         environment=process_environment(node),
-        version=_restart_token(cluster, options),
+        version=restart_token(cluster, options),
         probe=Probe(f"{ON_NODE}.probe_controller", {"profile": hub.profile(node)}),
     )
 
@@ -60,7 +60,7 @@ def engine_service(cluster: Cluster, node: Node, numbers: range, options: Option
         first=numbers.start,
         environment=process_environment(node),
         # Other packages, options or controller: the engines must start anew.
-        version=f"{_restart_token(cluster, options)} {version}",
+        version=f"{restart_token(cluster, options)} {version}",
     )
 
 

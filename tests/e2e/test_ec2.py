@@ -252,7 +252,7 @@ def test_a_node_that_boots_anew_comes_back_by_itself_and_knows_the_others(story,
 
 def test_restart_boots_all_of_them_and_ends_no_spot_instance(story):
     before = {alias: story.instance(alias)["InstanceId"] for alias in NODES}
-    story.laptop.run("restart", "demo", timeout=400)
+    story.laptop.run("restart", "--yes", "demo", timeout=400)
     assert story.is_whole(*NODES)
     assert {alias: story.instance(alias)["InstanceId"] for alias in NODES} == before
 

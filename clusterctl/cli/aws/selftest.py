@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
-from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.selftest import run as operation
@@ -66,7 +66,7 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
 def _ask_approval(context: RunContext, *, as_json: bool) -> None:
     estimate = estimate_selftest(context)
     if estimate:
-        CostPrompt(as_json=as_json)(estimate)
+        Prompt(as_json=as_json).allow_cost(estimate)
     else:
         confirm_or_decline(f"Start {plural(2, 'node')} for a test?", yes=False, err=as_json)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterctl.cli.arguments import ClusterName, yes_option
-from clusterctl.cli.clusters.questions import ask_stop, ask_terminate
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
+from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import DeclinedError, UnprovenError
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
@@ -51,15 +51,19 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 
 @click.command()
 @click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@yes_option
 @click.pass_context
-def restart(ctx: click.Context, names: Sequence[str]) -> int:
+def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
     """Boot the nodes anew, or power them off and on again, and let them join."""
+    output = Output()
+    with output:
+        contexts = [load_context(resolve_cluster(name), config_file=ctx.obj.config, report=output) for name in names]
+    if not yes:
+        confirm_or_decline(ask_restart([count_losses(context) for context in contexts]), yes=False)
     ok = True
-    for name in names:
-        resolve_cluster(name)
-        with Output() as output:
-            context = load_context(name, config_file=ctx.obj.config, report=output)
-            context.report.say(f"Restarting {name}")
+    for context in contexts:
+        with output:
+            context.report.say(f"Restarting {context.name}")
             started = restart_cluster(context)
         show_started(started, as_json=False, timings=False)
         ok = ok and started.ok

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
-from clusterctl.cli.clusters.questions import ask_remove
-from clusterctl.cli.money import CostPrompt, estimate_json
+from clusterctl.cli.money import Prompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
+from clusterctl.cli.questions import ask_remove
 from clusterctl.cli.terminal import echo
 from clusterctl.model import Market, NodeOverrides
 from clusterctl.operations.growing import add_nodes, grow_to, plan_resize
@@ -74,18 +74,18 @@ def addnode(
     resolve_cluster(name)
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, report=output)
-        asking = CostPrompt(as_json=as_json)
+        asking = Prompt(as_json=as_json)
         started = add_nodes(
             context,
             _split_aliases(aliases),
             num_nodes,
             differing=_read_overrides(**differing),
-            approve=None if yes else asking,
+            approval=None if yes else asking,
         )
     return _show_joined(started, asking, as_json=as_json)
 
 
-def _show_joined(started: StartResult, asking: CostPrompt, *, as_json: bool) -> int:
+def _show_joined(started: StartResult, asking: Prompt, *, as_json: bool) -> int:
     """Tell who joined. Return the status of the command."""
     if as_json:
         answer = {"name": started.name, "ok": started.ok, "joined": started.joined, "failed": started.failed}
@@ -164,6 +164,6 @@ def resize(ctx: click.Context, name: str, size: int, *, yes: bool, as_json: bool
         return 0
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, report=output)
-        asking = CostPrompt(as_json=as_json)
-        started = grow_to(context, size, approve=None if yes else asking)
+        asking = Prompt(as_json=as_json)
+        started = grow_to(context, size, approval=None if yes else asking)
     return _show_joined(started, asking, as_json=as_json)

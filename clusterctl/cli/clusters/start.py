@@ -15,7 +15,7 @@ from clusterctl.cli.arguments import (
     json_option,
 )
 from clusterctl.cli.clusters.start_report import show_plan, show_started
-from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.money import Prompt
 from clusterctl.cli.nodes.access import log_in
 from clusterctl.cli.output import Output
 from clusterctl.errors import UsageError
@@ -131,14 +131,14 @@ def start(
     if no_create:
         resolve_cluster(name)
     changes = _collect_overrides(overrides, settings)
-    asking = CostPrompt(as_json=as_json)
+    asking = Prompt(as_json=as_json)
     with Output(as_json=as_json) as output:
         context = load_context(name, config_file=ctx.obj.config, template=template, overrides=changes, report=output)
         for note in context.notes:
             output.note(f"note: {note}")
         size = int(changes["cluster_size"]) if "cluster_size" in changes else None
         preview = preview_start(context, explicit_size=size) if dry_run else None
-        started = None if dry_run else start_cluster(context, explicit_size=size, approve=None if yes else asking)
+        started = None if dry_run else start_cluster(context, explicit_size=size, approval=None if yes else asking)
     if preview:
         show_plan(preview, as_json=as_json)
     if not started:

@@ -21,7 +21,9 @@ def show_plan(preview: StartPreview, *, as_json: bool) -> None:
     """Show what `start` would do, and what it would cost."""
     plan, estimate = preview.plan, preview.estimate
     if as_json:
-        show_json({**asdict(plan), "existing": preview.existing, "estimate": estimate_json(estimate)})
+        show_json(
+            {**asdict(plan), "existing": preview.existing, "ends": preview.endings, "estimate": estimate_json(estimate)}
+        )
         return
     echo(f"{plan.cluster}: {plural(len(plan.nodes), 'node')} from the provider {plan.provider}, user {plan.user}")
     show_table(
@@ -31,6 +33,8 @@ def show_plan(preview: StartPreview, *, as_json: bool) -> None:
     echo(f"plugins:   {', '.join(plan.plugins)}")
     echo(f"packages:  {', '.join(plan.request.pip) or 'none'}")
     echo(f"open to the world: {', '.join(map(str, plan.request.ports)) or 'no port'}")
+    if preview.endings:
+        echo(f"start anew: {', '.join(preview.endings)}")
     if preview.existing:
         echo(f"there already: {', '.join(preview.existing)}")
     for line in estimate_lines(estimate) if estimate else ():
@@ -79,8 +83,9 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
     for connection in started.published:
         if connection.usage:
             echo(f">>> {connection.usage.rstrip()}\n")
+    connect = ("connect",) if client else ()
     echo(
-        ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in ("connect", "sshmaster", "terminate"))
+        ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in (*connect, "sshmaster", "terminate"))
     )
 
 

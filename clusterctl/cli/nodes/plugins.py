@@ -6,7 +6,8 @@ import inspect
 
 import click
 
-from clusterctl.cli.arguments import PluginName, json_option, optional_cluster
+from clusterctl.cli.arguments import PluginName, json_option, optional_cluster, yes_option
+from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.run_plugin import run_plugin
@@ -18,13 +19,14 @@ from clusterctl.wiring.context import load_context
 @click.command()
 @click.argument("plugin", type=PluginName())
 @optional_cluster
+@yes_option
 @click.pass_context
-def runplugin(ctx: click.Context, plugin: str, name: str | None) -> int:
+def runplugin(ctx: click.Context, plugin: str, name: str | None, *, yes: bool) -> int:
     """Run one plugin on a cluster; without a name, on the one that is up."""
     cluster = resolve_cluster(name)
     with Output() as output:
         context = load_context(cluster, config_file=ctx.obj.config, report=output, plugin=plugin)
-        problems = run_plugin(context, plugin)
+        problems = run_plugin(context, plugin, approval=None if yes else Prompt())
     echo(f">>> {plugin} ran on {cluster}")
     return 1 if problems else 0
 

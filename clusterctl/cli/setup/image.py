@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
-from clusterctl.cli.money import CostPrompt
+from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
@@ -88,7 +88,7 @@ def bake(ctx: click.Context, name: str, template: str | None, *, yes: bool, as_j
     builder = f"{BUILDER_PREFIX}{name}"
     with Output(as_json=as_json) as output:
         context = load_context(builder, config_file=ctx.obj.config, template=template, report=output)
-        baked = bake_image(context, approve=None if yes else CostPrompt(as_json=as_json))
+        baked = bake_image(context, approval=None if yes else Prompt(as_json=as_json))
     if as_json:
         show_json({"image": baked.image, "new": baked.new, "seconds": round(baked.seconds, 3)})
     elif baked.new:

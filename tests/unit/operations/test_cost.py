@@ -12,6 +12,7 @@ from clusterctl.operations.start import start_cluster
 from clusterctl.operations.timing import StepTimer
 from clusterctl.testing import FakeClock
 
+from ...support.approval import Asked, Refusing
 from ...support.priced import PricedProvider
 
 
@@ -21,29 +22,25 @@ def priced(lab):
     return lab
 
 
-def no(estimate):
-    raise UsageError("no", remedy="yes")
-
-
 class TestStart:
     def test_whoever_pays_is_asked_before_anything_is_made(self, priced):
         with pytest.raises(UsageError):
-            start_cluster(priced.parts(cluster_size=3), approve=no)
+            start_cluster(priced.parts(cluster_size=3), approval=Refusing())
         assert priced.provider.estimated == [["master", "node001", "node002"]]
         assert not any(call.startswith("create") for call in priced.provider.calls)
         assert not priced.parts().folder.exists
 
     def test_and_once_only(self, priced):
-        asked = []
-        assert start_cluster(priced.parts(cluster_size=3), approve=asked.append).ok
-        assert [estimate.groups[0].count for estimate in asked] == [3]
-        assert start_cluster(priced.parts(cluster_size=3), approve=no).ok
+        asked = Asked()
+        assert start_cluster(priced.parts(cluster_size=3), approval=asked).ok
+        assert [estimate.groups[0].count for estimate in asked.estimates] == [3]
+        assert start_cluster(priced.parts(cluster_size=3), approval=Refusing()).ok
 
     def test_only_what_is_missing_is_bought(self, priced):
-        asked = []
-        start_cluster(priced.parts(cluster_size=3), approve=asked.append)
+        asked = Asked()
+        start_cluster(priced.parts(cluster_size=3), approval=asked)
         priced.provider.destroy("lab", ["node002"])
-        start_cluster(priced.parts(cluster_size=3), approve=asked.append)
+        start_cluster(priced.parts(cluster_size=3), approval=asked)
         assert priced.provider.estimated[1:] == [["node002"]]
 
     def test_whoever_is_not_to_be_asked_waits_for_no_prices(self, priced):
@@ -51,7 +48,7 @@ class TestStart:
         assert priced.provider.estimated == []
 
     def test_nodes_that_cost_nothing_are_not_asked_about(self, lab):
-        assert start_cluster(lab.parts(cluster_size=2), approve=no).ok
+        assert start_cluster(lab.parts(cluster_size=2), approval=Refusing()).ok
 
 
 class TestAddNodes:
@@ -59,7 +56,7 @@ class TestAddNodes:
         parts = priced.parts(cluster_size=2)
         start_cluster(parts)
         with pytest.raises(UsageError):
-            add_nodes(parts, [], 2, approve=no)
+            add_nodes(parts, [], 2, approval=Refusing())
         assert priced.provider.estimated == [["node002", "node003"]]
         assert len(priced.provider.nodes("lab")) == 2
         assert parts.folder.wanted_nodes() == ("master", "node001")

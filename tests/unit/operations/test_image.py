@@ -12,6 +12,7 @@ from clusterctl.operations.image import bake_image
 from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeImageProvider, FakeProvider
 
+from ...support.approval import Asked, Refusing
 from ...support.priced import PricedImageProvider
 
 LOG: list[str] = []
@@ -149,19 +150,16 @@ class TestBake:
         assert not made.folder.path.exists()
 
     def test_a_builder_that_costs_is_asked_about_and_one_that_need_not_be_made_is_not(self, bakery):
-        def no(_):
-            raise UsageError("no", remedy="none")
-
         bakery.provider = PricedImageProvider()
         made = parts(bakery)
         with pytest.raises(UsageError, match="no"):
-            bake_image(made, approve=no)
+            bake_image(made, approval=Refusing())
         assert not bakery.provider.machines
         assert not made.folder.path.exists()
-        asked = []
-        assert bake_image(parts(bakery), approve=asked.append).new
-        assert len(asked) == 1
-        assert not bake_image(parts(bakery), approve=no).new
+        asked = Asked()
+        assert bake_image(parts(bakery), approval=asked).new
+        assert len(asked.estimates) == 1
+        assert not bake_image(parts(bakery), approval=Refusing()).new
 
     def test_a_provider_without_images_is_refused(self, bakery):
         bakery.provider = FakeProvider()

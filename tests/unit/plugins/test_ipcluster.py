@@ -127,6 +127,42 @@ class TestEngineNumbers:
         assert hub.engine_ids(cluster)["node003"] == range(6, 8)
 
 
+class TestPrepare:
+    """What a change of packages or options would end is said before it does."""
+
+    def prepared(self, folder, environment="one", notes=None, **options):
+        cluster = lab(folder, notes={**(notes or {}), "environment": environment})
+        plugin(**options).clusterctl_prepare(cluster)
+        return cluster
+
+    def started(self, folder, **options):
+        cluster = lab(folder, Controller(range(6)), notes={**IDS, "environment": "one"})
+        plugin(**options).clusterctl_connect(cluster)
+        return cluster.remembered
+
+    @pytest.mark.parametrize(
+        ("environment", "options"),
+        [
+            ("two", {}),
+            ("one", {"enable_curve": "no"}),
+            ("one", {"heartbeat_period": 600}),
+            ("one", {"engines_per_node": 1}),
+        ],
+        ids=str,
+    )
+    def test_other_packages_or_options_are_another_start_of_engines(self, tmp_path, environment, options):
+        before = self.started(tmp_path)
+        assert self.prepared(tmp_path, environment, before, **options).endings == ["6 engines with what is in memory"]
+
+    def test_the_same_ones_are_not(self, tmp_path):
+        before = self.started(tmp_path, engines_per_node=2)
+        assert self.prepared(tmp_path, "one", before, engines_per_node=2).endings == []
+
+    def test_nor_is_a_start_whose_engines_are_unknown_or_not_there(self, tmp_path):
+        assert self.prepared(tmp_path, "two", {}).endings == []
+        assert self.prepared(tmp_path, "two", {"engine_ids": IDS["engine_ids"]}).endings == []
+
+
 class TestJoin:
     def test_each_node_costs_one_command(self, tmp_path):
         cluster, one = lab(tmp_path), plugin()

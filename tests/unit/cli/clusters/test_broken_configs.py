@@ -84,7 +84,7 @@ USED = {
     "a misspelt header of a plugin that acts": GOOD.replace("[plugin packages]", "[plugn packages]"),
     "a plugin that nobody has": GOOD.replace("PLUGINS = packages", "PLUGINS = nobodys, packages"),
 }
-STRICT = (["start", "lab"], ["addnode", "lab"], ["restart", "lab"], ["runplugin", "mine", "lab"])
+STRICT = (["start", "lab"], ["addnode", "lab"], ["restart", "--yes", "lab"], ["runplugin", "mine", "lab"])
 
 
 @pytest.fixture

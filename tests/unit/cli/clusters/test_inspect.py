@@ -208,6 +208,14 @@ class TestClient:
         assert "lab has no connection file" in said.err
         assert "clusterctl start lab" in said.err
 
+    def test_connect_where_no_plugin_gives_a_client_says_which_one_does(self, run, laptop):
+        laptop.config.write_text(laptop.config.read_text().replace("packages, engines", "packages"))
+        said = run("start", "lab")
+        assert said.status == 0
+        assert "clusterctl sshmaster lab" in said.out
+        assert "clusterctl connect" not in said.out
+        assert "PLUGINS have ipcluster" in run("connect", "lab").err
+
     def test_no_cluster_is_up(self, run, laptop):
         for command in ("connect", "notebook", "tunnel", "status"):
             said = run(command)

@@ -119,19 +119,20 @@ class TestStopAndRestart:
         assert "start lab" in said.out
         assert run("start", "lab").status == 0
 
-    def test_it_asks_first(self, run, up, laptop):
-        said = run("stop", "lab")
+    @pytest.mark.parametrize("command", ["stop", "restart"])
+    def test_it_asks_first(self, run, up, laptop, command):
+        said = run(command, "lab")
         assert said.status == 2
         assert "--yes" in said.err
         assert all(node.state.value == "running" for node in laptop.provider.nodes())
 
     def test_restart_powers_off_and_on(self, run, up, laptop):
         before = {node.id for node in laptop.provider.nodes()}
-        assert run("restart", "lab").status == 0
+        assert run("restart", "lab", "--yes").status == 0
         assert not before & {node.id for node in laptop.provider.nodes()}
 
     def test_of_an_unknown_cluster_is_an_error(self, run, laptop):
-        for command in (["stop", "-y"], ["restart"]):
+        for command in (["stop", "-y"], ["restart", "-y"]):
             said = run(*command, "lab")
             assert said.status == 2
             assert "there is no cluster lab" in said.err

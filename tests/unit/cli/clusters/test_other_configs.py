@@ -41,7 +41,7 @@ def test_it_is_whole_from_elsewhere_and_a_file_that_is_gone_is_named(run, laptop
 
 def test_what_needs_the_config_itself_reads_its_file_or_names_it(run, laptop, other):
     assert run("-c", other, "start", "-c", "bare", "lab").status == 0
-    commands = (["start", "lab"], ["addnode", "lab"], ["restart", "lab"], ["runplugin", "packages", "lab"])
+    commands = (["start", "lab"], ["addnode", "lab"], ["restart", "--yes", "lab"], ["runplugin", "packages", "lab"])
     for command in commands:
         assert run(*command).status == 0
         said = run("-c", laptop.config, *command)

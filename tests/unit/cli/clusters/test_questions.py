@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 import pytest
 
-from clusterctl.cli.clusters.questions import ask_remove, ask_stop, ask_terminate
 from clusterctl.cli.commands import COMMANDS
 from clusterctl.cli.main import cli
+from clusterctl.cli.questions import ask_remove, ask_stop, ask_terminate
 from clusterctl.errors import DeclinedError
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import ENGINE_IDS
@@ -20,6 +20,7 @@ ASKING = {
     "start": ["new"],
     "addnode": ["lab"],
     "stop": ["lab"],
+    "restart": ["lab"],
     "terminate": ["lab"],
     "removenode": ["lab"],
     "resize": ["-s", "2", "lab"],
@@ -27,6 +28,8 @@ ASKING = {
     "image remove": ["IMAGE"],
 }
 """A command line for each command that asks."""
+ONLY_WHERE_ENGINES_END = {"runplugin"}
+"""See tests/unit/operations/test_approval.py."""
 OF_AN_ACCOUNT = {"gc", "removekey", "removevolume", "selftest ec2"}
 """They ask in the same way, and need an account."""
 
@@ -63,7 +66,7 @@ def commands():
 
 def test_every_command_that_asks_is_tried_here():
     asking = {words for words, command in commands() if any(option.name == "yes" for option in command.params)}
-    assert asking == {*ASKING, *OF_AN_ACCOUNT}
+    assert asking == {*ASKING, *ONLY_WHERE_ENGINES_END, *OF_AN_ACCOUNT}
 
 
 @pytest.mark.parametrize("words", ASKING)
@@ -88,6 +91,7 @@ HOMES = "the disks with the homes on them"
     [
         ("terminate lab", f"End lab? 3 nodes, 10 {ENGINES} and {HOMES} will be gone for good. Go on? [y/N]"),
         ("stop lab", f"Stop lab? 3 nodes and 10 {ENGINES} go off; {HOMES} stay. Go on? [y/N]"),
+        ("restart lab", f"Restart lab? 3 nodes and 10 {ENGINES} start anew. Go on? [y/N]"),
         ("removenode lab", f"Remove node002 from lab? 1 node, 4 {ENGINES} and the disks will be gone for good. Go on?"),
         ("removenode lab -a node001", "Remove node001 from lab? 1 node, 4 "),
     ],

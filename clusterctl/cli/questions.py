@@ -28,6 +28,17 @@ def ask_stop(losses: Sequence[Losses]) -> str:
     return _join_question("Stop", losses, texts)
 
 
+def ask_restart(losses: Sequence[Losses]) -> str:
+    """Return the question of `restart`."""
+    texts = [f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} start anew" for loss in losses]
+    return _join_question("Restart", losses, texts)
+
+
+def ask_anew(cluster: str, endings: Sequence[str]) -> str:
+    """Return the question of a command with which something starts anew on a cluster that runs."""
+    return f"Other packages or options for {cluster}: {_join_words(endings)} start anew. Go on?"
+
+
 def ask_remove(losses: Losses) -> str:
     """Return the question of `removenode`."""
     return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {_describe_end(losses, disks='the disks')}. Go on?"
