@@ -11,7 +11,7 @@ from clusterctl.journal.ids import fingerprint
 from clusterctl.remote.host_key import fetch_host_key
 from clusterctl.testing import fake_node
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def engines(laptop, aliases):

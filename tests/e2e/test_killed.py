@@ -163,6 +163,7 @@ def environment_script(node):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_wherever_a_script_is_killed_the_same_one_is_well_the_next_time(tmp_path, after):
     killed = 0

@@ -165,6 +165,7 @@ def test_one_that_was_taken_over_by_another_laptop_goes_on_nowhere(machine):
     assert machine.run(home="a", turn=2)[0] == 0
 
 
+@pytest.mark.slow
 def test_what_does_not_listen_is_killed(machine):
     first = machine.begin_long("trap '' TERM")
     assert machine.run(turn=2) == (0, "ran\n", None)

@@ -83,6 +83,7 @@ def test_the_guide_installs_what_the_stand_in_needs():
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_the_steps_of_the_guide_work_in_a_fresh_folder(tmp_path):
     files = read_files()
     assert list(files) == ["snapshots.py", "conftest.py", "test_snapshots.py"]
