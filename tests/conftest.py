@@ -160,15 +160,17 @@ def _required(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """How many processes share the tests out: one more than there are cores, and four at most.
+    """How many processes share the tests out: two more than there are cores, and four at most.
 
-    Tests with nodes wait for boots and for ends much of their time. No processes of their own have files that were
-    named, and virtual machines, each of which has use for all cores.
+    Tests with nodes wait for boots and for ends much of their time. One process less where slow ones and containers
+    are asked for, whose nodes have deadlines. No processes of their own have files that were named, and virtual
+    machines, each of which has use for all cores.
     """
     all_tests = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    if not all_tests or "vm" in _required(config):
+    required = _required(config)
+    if not all_tests or "vm" in required:
         return 0
-    return min((os.cpu_count() or 1) + 1, 4)
+    return min((os.cpu_count() or 1) + (1 if required else 2), 4)
 
 
 @pytest.hookimpl(optionalhook=True)

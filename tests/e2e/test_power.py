@@ -18,6 +18,7 @@ client.close()
 SIX = ("control", "mux", "task", "iopub", "notification", "broadcast")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cold_start")
 def test_a_stopped_cluster_comes_back_as_it_was_even_where_a_port_is_taken(new_laptop, tmp_path):
     laptop = new_laptop('it\'s "höme" 50%;#')

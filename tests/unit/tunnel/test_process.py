@@ -130,7 +130,7 @@ class TestAnswers:
         """Opens the first port of a tunnel that runs; the other side of it is played by a thread."""
         monkeypatch.setattr(process, "is_up", lambda folder: True)
         monkeypatch.setattr(process, "_ANSWER_S", 0.2)
-        opened = []
+        opened, playing = [], []
 
         def port(play):
             listener = socket.create_server(("127.0.0.1", 0))
@@ -143,8 +143,11 @@ class TestAnswers:
             opened.append(listener)
             thread = threading.Thread(target=lambda: opened.append(play(listener.accept()[0])), daemon=True)
             thread.start()
+            playing.append(thread)
 
         yield port
+        for thread in playing:
+            thread.join(5)
         for each in opened:
             if each is not None:
                 each.close()
