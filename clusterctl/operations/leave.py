@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ from clusterctl.providers.base import Power
 from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from clusterctl.cluster import Cluster
     from clusterctl.operations.context import RunContext
@@ -51,14 +53,37 @@ def _run_leave_if_up(context: RunContext, cluster: Cluster, node: Node) -> None:
     run_leave(context, cluster, node.alias, reachable=up)
 
 
+class _LeaveProgress:
+    """Shows how many nodes have left. Many threads may advance it."""
+
+    def __init__(self, context: RunContext, total: int) -> None:
+        self._context = context
+        self._total = total
+        self._left = 0
+        self._lock = threading.Lock()
+        self._show("")
+
+    def advance(self, node: Node) -> None:
+        with self._lock:
+            self._left += 1
+            self._show(node.alias)
+
+    def _show(self, alias: str) -> None:
+        text = f"Nodes of {self._context.name} leave"
+        self._context.report.progress(text, node=alias, done=self._left, total=self._total)
+
+
 def _let_all_leave(context: RunContext, nodes: Sequence[Node]) -> None:
     """Run the leave hooks for every node, the workers first: over SSH where the node runs, without SSH where not."""
     cluster = context.make_cluster(nodes)
     cluster.ending = Facet.LASTING not in context.provider.facets
     cluster.all_leave = True
 
+    shown = _LeaveProgress(context, len(cluster.nodes))
+
     def leave_if_up(node: Node) -> None:
         _run_leave_if_up(context, cluster, node)
+        shown.advance(node)
 
     try:
         cluster.each(leave_if_up, cluster.workers)
@@ -128,11 +153,23 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
         if nodes and not force:
             _let_all_leave(context, nodes)
         publish.withdraw_connections(context.folder)
-        context.provider.destroy(context.name)
+        with _showing_end(context, nodes):
+            context.provider.destroy(context.name)
         if nodes or existed:
             _remember_end(context)
         context.folder.delete_folder()
     return nodes
+
+
+@contextmanager
+def _showing_end(context: RunContext, nodes: Sequence[Node], verb: str = "Ending") -> Iterator[None]:
+    """Show a bar with a clock while machines end."""
+    text = f"{verb} nodes of {context.name}"
+    if nodes:
+        context.report.progress(text, done=0, total=len(nodes))
+    yield
+    if nodes:
+        context.report.progress(text, done=len(nodes), total=len(nodes))
 
 
 def _remember_end(context: RunContext) -> None:
@@ -156,7 +193,8 @@ def stop_cluster(context: RunContext) -> list[Node]:
         if running:
             _let_all_leave(context, running)
         publish.withdraw_connections(context.folder)
-        context.provider.stop(context.name)
+        with _showing_end(context, running, "Stopping"):
+            context.provider.stop(context.name)
     return running
 
 
@@ -183,8 +221,9 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
                 lambda node: _run_leave_if_up(context, cluster, node),
                 [nodes[alias] for alias in ending],
             )
-            if ending:
-                context.provider.destroy(context.name, ending)
+            with _showing_end(context, [nodes[alias] for alias in ending]):
+                if ending:
+                    context.provider.destroy(context.name, ending)
             cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
             run_members(context, cluster)
             context.folder.record("completed")

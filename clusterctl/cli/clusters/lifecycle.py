@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
 from clusterctl.cli.terminal import echo
-from clusterctl.errors import DeclinedError, UnprovenError
+from clusterctl.errors import ClusterctlError, DeclinedError, UnprovenError
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
 from clusterctl.operations.owning.proof import check_proof
 from clusterctl.operations.restart import restart_cluster
@@ -21,9 +22,12 @@ from clusterctl.wiring.clusters import refuse_misspelt, resolve_cluster, split_k
 from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from clusterctl.operations.context import RunContext
+
+_AT_ONCE = 8
+"""How many clusters end at the same time."""
 
 
 @click.command()
@@ -40,13 +44,16 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
         ]
     if not yes:
         confirm_or_decline(ask_stop([count_losses(context) for context, _ in contexts]), yes=False)
-    for context, trouble in contexts:
-        name = context.name
-        with output:
-            context.warn_of(trouble)
-            context.report.say(f"Stopping {name}")
-            stopped = stop_cluster(context)
-        echo(f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back")
+
+    def stop_one(name: str) -> str:
+        context, trouble = by_name[name]
+        context.warn_of(trouble)
+        context.report.say(f"Stopping {name}")
+        stopped = stop_cluster(context)
+        return f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back"
+
+    by_name = {context.name: (context, trouble) for context, trouble in contexts}
+    _side_by_side(stop_one, by_name, output)
 
 
 @click.command()
@@ -94,17 +101,49 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
     if existing and not yes:
         losses = [count_losses(contexts[name][0], chosen_id=ids[name]) for name in existing]
         confirm_or_decline(ask_terminate(losses), yes=False)
-    for name, (context, trouble) in contexts.items():
-        with output:
-            context.warn_of(trouble)
-            if name in existing:
-                context.report.say(f"Terminating {name}")
-            ended = terminate_cluster(context, force=force, chosen_id=ids.get(name, chosen))
+
+    def end(name: str) -> str:
+        context, trouble = contexts[name]
+        context.warn_of(trouble)
         if name in existing:
-            echo(f">>> {name} is gone ({plural(len(ended), 'node')})")
-        elif name not in misspelt:
-            echo(f">>> there is no {name} any more: nothing to end")
+            context.report.say(f"Terminating {name}")
+        ended = terminate_cluster(context, force=force, chosen_id=ids.get(name, chosen))
+        if name in existing:
+            return f">>> {name} is gone ({plural(len(ended), 'node')})"
+        return "" if name in misspelt else f">>> there is no {name} any more: nothing to end"
+
+    _side_by_side(end, names, output)
     refuse_misspelt(misspelt)
+
+
+def _side_by_side(act: Callable[[str], str], names: Iterable[str], output: Output) -> None:
+    """Do this with each cluster at the same time, and print what it returns.
+
+    One that fails keeps no other from its end; the first error is raised once all have ended, others are warnings.
+    """
+    failed: list[ClusterctlError] = []
+
+    def one(name: str) -> str:
+        try:
+            return act(name)
+        except ClusterctlError as exc:
+            failed.append(exc)
+            if len(failed) > 1:
+                output.warn(f"{name}: {exc.message}; {exc.remedy}")
+            return ""
+
+    each = list(dict.fromkeys(names))
+    with output:
+        if len(each) == 1:  # in this thread, which Ctrl-C interrupts
+            said = [one(each[0])]
+        else:
+            with ThreadPoolExecutor(min(len(each), _AT_ONCE)) as pool:
+                said = list(pool.map(one, each))
+    for text in said:
+        if text:
+            echo(text)
+    if failed:
+        raise failed[0]
 
 
 def _find_id(context: RunContext, chosen: str, *, yes: bool) -> str:

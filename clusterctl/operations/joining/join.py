@@ -119,6 +119,7 @@ class _Joiner:
         self._plan = plan
         self._total = total
         self._count = 0
+        self._show_progress()  # a bar and its clock from the beginning: the first node may take a minute
         self._pause_s = _ALIVE_EVERY_S
         self._next_check = Deadline.after(self._pause_s)
         self._alive: set[str] | None = None
@@ -196,7 +197,11 @@ class _Joiner:
         node = self._cluster.node(alias)
         self._context.folder.record("joined", node=alias, id=node.id, digest=self._plan.digest)
         self._count += 1
-        self._context.report.progress("Waiting for nodes to join", node=alias, done=self._count, total=self._total)
+        self._show_progress(alias)
+
+    def _show_progress(self, alias: str = "") -> None:
+        if self._total:
+            self._context.report.progress("Waiting for nodes to join", node=alias, done=self._count, total=self._total)
 
 
 def shift_steps(steps: Sequence[Step], by_s: float) -> list[Step]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from decimal import Decimal
 
 import pytest
 
+from clusterctl.errors import ProviderError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Market, NodeOverrides
 
@@ -136,6 +138,51 @@ class TestStopAndRestart:
             said = run(*command, "lab")
             assert said.status == 2
             assert "there is no cluster lab" in said.err
+
+
+class TestSideBySide:
+    """Clusters end at the same time, and one that fails keeps no other from its end."""
+
+    @pytest.fixture
+    def three(self, run, laptop):
+        for name in ("one", "two", "three"):
+            assert run("start", name).status == 0
+        return laptop
+
+    @pytest.mark.parametrize("command", ["stop", "terminate"])
+    def test_all_are_under_way_before_one_has_ended(self, run, three, monkeypatch, command):
+        meeting = threading.Barrier(3, timeout=30)
+        original = type(three.provider).stop if command == "stop" else type(three.provider).destroy
+
+        def together(provider, cluster, *more):
+            meeting.wait()
+            return original(provider, cluster, *more)
+
+        monkeypatch.setattr(type(three.provider), "stop" if command == "stop" else "destroy", together)
+        said = run(command, "--yes", "one", "two", "three", "one")
+        assert said.status == 0
+        words = "is stopped" if command == "stop" else "is gone"
+        assert [line.split()[1] for line in said.out.splitlines() if words in line] == ["one", "two", "three"]
+
+    def test_one_that_fails_keeps_no_other_and_all_faults_are_told(self, run, three, monkeypatch):
+        original = type(three.provider).destroy
+
+        def fail(provider, cluster, *more):
+            if cluster != "two":
+                raise ProviderError(f"{cluster} is stuck", remedy="push")
+            return original(provider, cluster, *more)
+
+        monkeypatch.setattr(type(three.provider), "destroy", fail)
+        said = run("terminate", "--yes", "one", "two", "three")
+        assert said.status == 1
+        assert ">>> two is gone (3 nodes)" in said.out
+        assert {f"{name} is stuck" in said.err for name in ("one", "three")} == {True}
+        assert {node.cluster for node in three.provider.nodes()} == {"one", "three"}
+
+    def test_how_far_it_is_is_shown(self, run, three):
+        said = run("terminate", "--yes", "one")
+        for line in ("Nodes of one leave: 3/3", "Ending nodes of one: 0/3", "Ending nodes of one: 3/3"):
+            assert f">>> {line}\n" in said.out
 
 
 class TestTerminate:
