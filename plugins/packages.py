@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from clusterctl.api import (
     hookimpl,
     installed,
     locks,
+    node_program,
     notes,
     plural,
     render,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 _LOCKS = Note("packages locks", dict[str, str])
 """The digest of each lock, by the name of its file."""
+_KEEP = "clusterctl.on_node.system.keep_environment"
 _COMPILE_AFTER_S = 15
 """By then the engines are up, which have better uses for the processor."""
 
@@ -101,6 +104,7 @@ class Packages(Plugin[Options]):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._lock = ""
+        self._command = secrets.token_hex(8)
         self._notes: list[str] = []
         self._warnings: list[str] = []
         self._apt: tuple[str, ...] = ()
@@ -212,13 +216,32 @@ class Packages(Plugin[Options]):
             lock=self._lock,
             digest=locks.digest(self._lock),
             index=self.index,
-            sync=" ".join(("--allow-empty-requirements", *self.index.arguments())),
+            sync=" ".join(self._sync_arguments()),
             compile=compiled,
             compile_after_s=_COMPILE_AFTER_S,
             uv=locks.uv_version(),
+            build=node_program("clusterctl.on_node.system.build_environment", self._build_values(node)),
+            look=node_program(_KEEP, {"act": "look", "command": self._command}),
+            seal=node_program(_KEEP, {"act": "seal"}),
             fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", self._uv_values(node)),
         )
         run_reported(cluster, node, script, name="packages: environment")
+
+    def _sync_arguments(self) -> tuple[str, ...]:
+        return ("--allow-empty-requirements", *self.index.arguments())
+
+    def _build_values(self, node: Node) -> dict[str, object]:
+        """Which environment to build where nodes share a cache, and what points to it."""
+        return {
+            "cache": node.layout.cache / "environments",
+            "name": locks.digest(self._lock),
+            # Hidden, so that no node can have its name.
+            "clones": node.layout.env.parent.parent / ".environments",
+            "env": node.layout.env,
+            "lock": self._lock,
+            "sync": self._sync_arguments(),
+            "command": self._command,
+        }
 
     def _uv_values(self, node: Node) -> dict[str, object]:
         """Which uv to fetch, and where to."""

@@ -23,6 +23,7 @@ ALLOWED = {
         "StarCluster's class paths and options, and what stands for them here",
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
+    "operations/doctor/nodes.py": ({"packages"}, "whose files are read, and what makes them anew"),
     "operations/nodes/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),

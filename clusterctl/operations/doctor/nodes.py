@@ -12,6 +12,7 @@ from clusterctl import hub
 from clusterctl.clock import utc_now
 from clusterctl.model import NodeState
 from clusterctl.node import health
+from clusterctl.node.programs import run_program
 from clusterctl.operations.doctor.checks import LIMIT_S, Check, Finding, Outcome
 from clusterctl.operations.doctor.laptop import space_finding
 from clusterctl.operations.status import plugin_rows, service_rows
@@ -30,7 +31,8 @@ SCRIPT = "doctor: look"
 CLOCK_S = 60
 """How far a node's clock may be from the laptop's."""
 _FACT = "clusterctl-fact"
-_FACTS = re.compile(rf"^{_FACT} (clock|disk) ([0-9]{{1,15}})(?: (.+))?$", re.MULTILINE)
+_FACTS = re.compile(rf"^{_FACT} (clock|disk|environment) ([0-9]{{1,15}})(?: (.+))?$", re.MULTILINE)
+_CHECK = "clusterctl.on_node.system.check_environment"
 _TASK_WAIT_S = 2.0
 _ROUNDING_S = 1
 
@@ -44,6 +46,8 @@ class NodeAnswer:
     """How far its clock is ahead of the laptop's, at least; None where it does not say."""
     disks: tuple[tuple[str, int], ...]
     """Its disks: where each is mounted, and how many MB are free."""
+    environment: str = ""
+    """What is wrong with the files of its packages, read one by one; empty if nothing is known to be."""
 
 
 def check_of_node(cluster: Cluster, node: Node, answers: dict[str, NodeAnswer]) -> Check:
@@ -70,6 +74,7 @@ def _look_at_node(cluster: Cluster, node: Node, answers: dict[str, NodeAnswer]) 
         Finding(node.alias, "answers", Outcome.OK, f"{node.address} runs commands"),
         *_findings_of_disks(cluster, node, answer),
         _finding_of_clock(cluster, node, answer),
+        *_findings_of_packages(cluster, node, answer),
         *(_findings_of_worker(cluster, node, answer) if not node.is_master else ()),
     ]
 
@@ -78,23 +83,26 @@ def _script(node: Node) -> str:
     """Return a script that prints facts, and then what the probes of the node's services say."""
     folders = " ".join(shlex.quote(str(folder)) for folder in (node.layout.state, node.layout.env, node.layout.home))
     # A file server that is gone holds `df` up for ever, and with it the probes.
+    check = run_program(node.layout.env / "bin" / "python", _CHECK, {"env": node.layout.env})
     limit = "$(command -v timeout >/dev/null && echo timeout -s KILL 5)"
     return (
         f"echo {_FACT} clock $(date +%s)\n"
         f"{limit} df -Pk {folders} 2>/dev/null | awk 'NR > 1 {{ print \"{_FACT} disk\", $4, $6 }}'\n"
-        f"{health.script(node)}"
+        f"{check}{health.script(node)}"
     )
 
 
 def _parse(output: str, began_s: float, ended_s: float) -> NodeAnswer:
     """Parse the output of the script. It is a node's word: what is not as agreed is left out."""
-    ahead_s, disks = None, {}
+    ahead_s, disks, environment = None, {}, ""
     for kind, number, where in _FACTS.findall(output):
         if kind == "clock":
             ahead_s = _difference(int(number), began_s, ended_s)
+        elif kind == "environment":
+            environment = where or "is damaged"
         elif where:
             disks[where] = int(number) * 1024 // 1_000_000
-    return NodeAnswer(health.parse(output), ahead_s, tuple(disks.items()))
+    return NodeAnswer(health.parse(output), ahead_s, tuple(disks.items()), environment)
 
 
 def _difference(said_s: int, began_s: float, ended_s: float) -> int:
@@ -110,6 +118,12 @@ def _findings_of_disks(cluster: Cluster, node: Node, answer: NodeAnswer) -> list
     if not answer.disks:
         return [Finding(node.alias, "disk", Outcome.WARNING, "it does not say how much space is left", remedy)]
     return [space_finding(node.alias, free_mb, where, remedy) for where, free_mb in answer.disks]
+
+
+def _findings_of_packages(cluster: Cluster, node: Node, answer: NodeAnswer) -> Iterator[Finding]:
+    if answer.environment:
+        text = f"their environment is damaged: {answer.environment}"
+        yield Finding(node.alias, "packages", Outcome.FAILED, text, f"clusterctl runplugin packages {cluster.name}")
 
 
 def _finding_of_clock(cluster: Cluster, node: Node, answer: NodeAnswer) -> Finding:

@@ -100,6 +100,16 @@ def test_a_clock_that_is_wrong_is_a_warning(tmp_path, clock, outcome, text):
     assert (finding.outcome, finding.detail) == (outcome, text)
 
 
+def test_packages_that_are_not_what_was_installed_are_named_with_what_mends_them(tmp_path):
+    fact = "clusterctl-fact environment 0 lib/numpy/core.py was changed\n"
+    _, _, findings = look(tmp_path, {nodes.SCRIPT: said(more=fact)})
+    finding = findings["master", "packages"]
+    assert finding.outcome == Outcome.FAILED
+    assert "lib/numpy/core.py was changed" in finding.detail
+    assert finding.remedy == "clusterctl runplugin packages lab"
+    assert ("master", "packages") not in look(tmp_path, {nodes.SCRIPT: said()})[2]
+
+
 def test_the_time_that_the_answer_took_is_no_difference_of_clocks():
     assert nodes._difference(1500, 1000.0, 2000.0) == 0
     assert nodes._difference(1000, 1000.9, 1001.0) == 0
