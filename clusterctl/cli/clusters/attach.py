@@ -17,6 +17,7 @@ from clusterctl.operations.owning.attach import Rights, choose_nodes, take_over
 from clusterctl.operations.owning.share import share_cluster
 from clusterctl.operations.start import start_cluster
 from clusterctl.text import clean_lines
+from clusterctl.wiring import attaching
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
 
@@ -51,8 +52,6 @@ def attach(
     Its provider says which nodes there are, and its master how it was started. What the master says is checked: it
     decides on nothing of this computer. Then the cluster is brought up as `start` does it.
     """
-    from clusterctl.wiring import attaching  # late: see wiring/settings.py
-
     with Output(as_json=as_json) as output:
         context, candidates = attaching.attach_context(name, provider, config_file=ctx.obj.config, report=output)
         nodes = choose_nodes(name, candidates, chosen)
