@@ -25,6 +25,13 @@ def main(values: dict[str, Any]) -> None:
     It is a clone of that in the folder `cache`, which is built if need be. `command` is an id of the command that asks,
     `lock` is the text of the lock, and `sync` has further arguments of ``uv pip sync``.
     """
+    try:
+        _give(values)
+    except OSError as exc:
+        sys.exit(f"the packages cannot be set up: {exc}")
+
+
+def _give(values: dict[str, Any]) -> None:
     cache, link, name = Cache(Path(values["cache"])), Path(values["env"]), values["name"]
     with locked(Path(values["clones"])) as clones:
         folder = clones / name

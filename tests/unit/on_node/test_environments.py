@@ -203,6 +203,17 @@ class TestClone:
         assert find_fault(cloned, hashes=True) == ""
         assert (cloned / CODE).stat().st_nlink == 1
 
+    def test_where_there_is_no_space_nothing_is_left_and_the_reason_is_said(self, cloned, tmp_path, monkeypatch):
+        def refuse(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        manifest.remove(cloned)
+        monkeypatch.setattr(os, "link", refuse)
+        monkeypatch.setattr(shutil, "copy2", refuse)
+        with pytest.raises(OSError, match="No space left on device"):
+            clone(tmp_path / "cache" / "name", cloned)
+        assert [*cloned.parent.iterdir()] == []
+
     def test_it_outlives_the_cache(self, cloned, tmp_path):
         manifest.remove(tmp_path / "cache" / "name")
         assert find_fault(cloned, hashes=True) == ""

@@ -94,10 +94,20 @@ def clone(folder: Path, target: Path) -> None:
     new = target.with_name(f"{target.name}.new")
     for old in (new, target):
         manifest.remove(old)
-    shutil.copytree(folder, new, symlinks=True, copy_function=_link)
+    try:
+        shutil.copytree(folder, new, symlinks=True, copy_function=_link)
+    except OSError as exc:
+        manifest.remove(new)  # the disk may be full
+        raise OSError(_first_reason(exc)) from exc
     new.chmod(0o700)  # to be renamed
     new.rename(target)
     manifest.copy(folder, target)
+
+
+def _first_reason(error: OSError) -> str:
+    """Return why a copy failed; of many files the first one's reason."""
+    faults = error.args[0] if isinstance(error, shutil.Error) else ()
+    return str(faults[0][2]) if faults else str(error)
 
 
 def _link(source: str, target: str) -> None:
