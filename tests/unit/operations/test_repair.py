@@ -10,7 +10,7 @@ from clusterctl.errors import RemoteError
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.status import query_status
 
-from ...support.recording import recording
+from ...support.recording import of, recording
 
 PROBE, RESTART = "services: probe", "services: restart"
 
@@ -45,9 +45,11 @@ class TestStart:
         start_cluster(cluster(found("")))
         assert names(lab) == [PROBE]
 
-    def test_one_failure_may_be_chance(self, lab, cluster):
+    def test_one_failure_may_be_chance_and_nobody_joins_anew_for_it(self, lab, cluster, log):
+        log.clear()
         start_cluster(cluster(found("is deaf"), found("")))
         assert names(lab) == [PROBE, PROBE]
+        assert of(log, "join") == []
 
     def test_what_fails_twice_is_restarted_and_named(self, lab, cluster):
         start_cluster(cluster(found("", "is deaf")))
@@ -57,7 +59,7 @@ class TestStart:
 
     def test_a_watch_that_does_not_work_is_restarted(self, lab, cluster):
         start_cluster(cluster(found("", watched=False)))
-        assert names(lab) == [PROBE, RESTART]
+        assert names(lab) == [PROBE, PROBE, RESTART]
         assert "watch:watch-0" in next(ran.text for ran in lab.connector.ran if ran.name == RESTART)
 
     def test_a_restart_that_fails_is_no_end(self, lab, cluster):
