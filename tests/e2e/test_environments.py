@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-def test_what_was_changed_in_place_is_found_by_the_next_join_and_by_doctor(new_laptop):
+def test_what_was_changed_in_place_is_found_by_the_next_join_and_by_doctor(new_laptop, tmp_path):
     laptop = new_laptop("home")
+    # The files are those of the cache: other tests have theirs.
+    downloads = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+    laptop.more.update({"XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": downloads})
     laptop.home.mkdir(exist_ok=True)
     (laptop.home / "config").write_text("[cluster bare]\nplugins = packages\n")
     laptop.run("start", "-s", "2", "lab")
