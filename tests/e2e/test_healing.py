@@ -102,8 +102,18 @@ def test_a_part_of_the_controller_that_is_killed_is_back_with_all_others_and_eng
 @pytest.mark.slow
 def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts, poll, tries):
     with laptop.console() as console:
-        console.run("import clusterctl, time\nclient = clusterctl.connect()")
+        console.run(
+            "import clusterctl, time\n"
+            "client = clusterctl.connect()\n"
+            "def is_connected(view):\n"
+            "    try:\n"
+            "        return view.apply_async(time.time).get(timeout=2) is not None\n"
+            "    except Exception:\n"
+            "        return False"
+        )
         for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
+            # What waits in a connection that is not there yet may reach a scheduler before its engine does.
+            poll(lambda view=view: console.value(f"is_connected({view})"), "this client is connected again")
             console.run(f"pending = {view}.apply_async(time.sleep, 6)")  # longer than the way to the kill
             os.kill(parts()["task scheduler"], signal.SIGKILL)
             assert "ConnectionLostError" in console.value("str(pending.exception(timeout=60))")
