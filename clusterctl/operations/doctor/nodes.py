@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl import hub
 from clusterctl.clock import utc_now
-from clusterctl.model import NodeState
+from clusterctl.model import Facet, NodeState
 from clusterctl.node import health
 from clusterctl.node.programs import run_program
 from clusterctl.operations.doctor.checks import LIMIT_S, Check, Finding, Outcome
@@ -83,7 +83,9 @@ def _script(node: Node) -> str:
     """Return a script that prints facts, and then what the probes of the node's services say."""
     folders = " ".join(shlex.quote(str(folder)) for folder in (node.layout.state, node.layout.env, node.layout.home))
     # A file server that is gone holds `df` up for ever, and with it the probes.
-    check = run_program(node.layout.env / "bin" / "python", _CHECK, {"env": node.layout.env})
+    # Nodes that share a cache have the same files: one reads them for all.
+    reads = node.is_master or Facet.SHARED_CACHE not in node.facets
+    check = run_program(node.layout.env / "bin" / "python", _CHECK, {"env": node.layout.env}) if reads else ""
     limit = "$(command -v timeout >/dev/null && echo timeout -s KILL 5)"
     return (
         f"echo {_FACT} clock $(date +%s)\n"

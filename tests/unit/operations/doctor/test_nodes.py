@@ -11,8 +11,9 @@ import pytest
 
 from clusterctl import hub
 from clusterctl.errors import RemoteError
-from clusterctl.model import Layout, NodeState
+from clusterctl.model import Facet, Layout, NodeState
 from clusterctl.node.health import NodeHealth
+from clusterctl.node.programs import run_program
 from clusterctl.operations.doctor import nodes
 from clusterctl.operations.doctor.checks import Outcome, run_checks
 from clusterctl.testing import FakeClock, fake_cluster, fake_node
@@ -108,6 +109,16 @@ def test_packages_that_are_not_what_was_installed_are_named_with_what_mends_them
     assert "lib/numpy/core.py was changed" in finding.detail
     assert finding.remedy == "clusterctl runplugin packages lab"
     assert ("master", "packages") not in look(tmp_path, {nodes.SCRIPT: said()})[2]
+
+
+@pytest.mark.parametrize(
+    ("alias", "facets", "reads"),
+    [("master", {Facet.SHARED_CACHE}, True), ("node001", {Facet.SHARED_CACHE}, False), ("node001", set(), True)],
+)
+def test_of_nodes_that_share_a_cache_one_reads_the_files(alias, facets, reads):
+    node = fake_node(alias, facets=frozenset(facets))
+    program = run_program(node.layout.env / "bin" / "python", nodes._CHECK, {"env": node.layout.env})
+    assert (program in nodes._script(node)) == reads
 
 
 def test_the_time_that_the_answer_took_is_no_difference_of_clocks():
