@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .environments import manifest
-from .environments.shared import MISSING, Cache, clone, find_fault, locked
+from .environments.shared import Cache, clone, find_fault, locked
 
 _KEPT_DAYS = 60
 
@@ -39,8 +39,9 @@ def _give(values: dict[str, Any]) -> None:
         if fault:
             whole, damage = cache.take(name, lambda part: _build(part, values["lock"], values["sync"]))
             clone(whole, folder)
-            cache.sweep(_KEPT_DAYS)
-            if fault != MISSING or damage:
+            for caches in (cache, Cache(Path(values["cache"]).with_name("envs"))):  # the second of an earlier version
+                caches.sweep(_KEPT_DAYS)
+            if fault != manifest.MISSING or damage:
                 print(f"note: the packages were damaged ({damage or fault}) and are made anew")
         unchanged = not fault and link.is_symlink() and link.readlink() == folder
         _point(link, folder)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MISSING = "is not there"
 _FORMAT = 1
 _BLOCK = 1 << 20
 _NO_WRITING = ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
@@ -51,7 +52,7 @@ def find_fault(folder: Path, *, hashes: bool = False) -> str:
         hashes: read all files, else look at their sizes and times alone.
     """
     if not folder.is_dir():
-        return "is not there"
+        return MISSING
     if _beside(folder, "damaged").exists():
         return _beside(folder, "damaged").read_text(encoding="utf-8") or "was found damaged"
     try:

@@ -50,7 +50,7 @@ class Cache:
                 manifest.seal(folder)
             shutil.rmtree(scratch)
         os.utime(folder)
-        return folder, "" if fault == MISSING else fault
+        return folder, "" if fault == manifest.MISSING else fault
 
     def sweep(self, days: float) -> None:
         """Delete environments that nobody asked for in so many days. Clones live on."""
@@ -58,9 +58,6 @@ class Cache:
         for folder in self._folder.iterdir() if self._folder.is_dir() else ():
             if folder.is_dir() and not folder.name.startswith(".") and folder.stat().st_mtime < oldest:
                 manifest.remove(folder)
-
-
-MISSING = "is not there"
 
 
 def find_fault(folder: Path, command: str = "", *, hashes: bool = False) -> str:
@@ -71,11 +68,9 @@ def find_fault(folder: Path, command: str = "", *, hashes: bool = False) -> str:
         command: an id of the command that asks. Once it has looked at all files it believes what it saw.
         hashes: read all files, else look at their sizes and times alone.
     """
-    if not folder.is_dir():
-        return MISSING
     checked = folder.with_name(f"{folder.name}.checked")
     with contextlib.suppress(FileNotFoundError):
-        if command and checked.read_text(encoding="utf-8") == command:
+        if command and folder.is_dir() and checked.read_text(encoding="utf-8") == command:
             return ""
     fault = manifest.find_fault(folder, hashes=hashes)
     if not fault and not manifest.is_sealed(folder):
