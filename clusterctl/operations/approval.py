@@ -36,8 +36,7 @@ def request_cost(context: RunContext, plan: Plan, existing: Sequence[Node], appr
         existing: the nodes that exist.
         approval: who is asked; None skips the question and the prices.
     """
-    estimate = estimate_cost(context, plan, existing) if approval else None
-    if approval and estimate:
+    if approval and (estimate := estimate_cost(context, plan, existing)):
         approval.allow_cost(estimate)
 
 

@@ -153,7 +153,7 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
         if nodes and not force:
             _let_all_leave(context, nodes)
         publish.withdraw_connections(context.folder)
-        with _showing_end(context, nodes):
+        with _showing_end(context, len(nodes)):
             context.provider.destroy(context.name)
         if nodes or existed:
             _remember_end(context)
@@ -162,14 +162,14 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
 
 
 @contextmanager
-def _showing_end(context: RunContext, nodes: Sequence[Node], verb: str = "Ending") -> Iterator[None]:
-    """Show a bar with a clock while machines end."""
+def _showing_end(context: RunContext, count: int, verb: str = "Ending") -> Iterator[None]:
+    """Show a bar with a clock while machines end, if there are any."""
     text = f"{verb} nodes of {context.name}"
-    if nodes:
-        context.report.progress(text, done=0, total=len(nodes))
+    if count:
+        context.report.progress(text, done=0, total=count)
     yield
-    if nodes:
-        context.report.progress(text, done=len(nodes), total=len(nodes))
+    if count:
+        context.report.progress(text, done=count, total=count)
 
 
 def _remember_end(context: RunContext) -> None:
@@ -193,7 +193,7 @@ def stop_cluster(context: RunContext) -> list[Node]:
         if running:
             _let_all_leave(context, running)
         publish.withdraw_connections(context.folder)
-        with _showing_end(context, running, "Stopping"):
+        with _showing_end(context, len(running), "Stopping"):
             context.provider.stop(context.name)
     return running
 
@@ -221,8 +221,8 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
                 lambda node: _run_leave_if_up(context, cluster, node),
                 [nodes[alias] for alias in ending],
             )
-            with _showing_end(context, [nodes[alias] for alias in ending]):
-                if ending:
+            if ending:
+                with _showing_end(context, len(ending)):
                     context.provider.destroy(context.name, ending)
             cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
             run_members(context, cluster)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -199,26 +200,28 @@ def test_wherever_a_script_is_killed_the_same_one_is_well_the_next_time(tmp_path
     assert killed > 2
 
 
-def test_of_two_that_come_to_one_cold_cache_the_second_waits_for_the_first(tmp_path):
+@contextmanager
+def building(tmp_path):
+    """Two disks with one cold cache, whose first builds: both, its script, and the file that lets its uv go on."""
     first, second = (Disk(tmp_path / name, tmp_path / "cache") for name in ("first", "second"))
     go = tmp_path / "go"
     first.let_uv_wait(go)
     with first.begin(environment_script(first.node)) as early:
         poll((tmp_path / "go.waits").exists, "the first builds", process=early)
-        with second.begin(environment_script(second.node)) as late:
-            assert first.built() == []
-            go.touch()
-            assert (first.end(early), second.end(late)) == (0, 0)
+        yield first, second, early, go
+
+
+def test_of_two_that_come_to_one_cold_cache_the_second_waits_for_the_first(tmp_path):
+    with building(tmp_path) as (first, second, early, go), second.begin(environment_script(second.node)) as late:
+        assert first.built() == []
+        go.touch()
+        assert (first.end(early), second.end(late)) == (0, 0)
     assert first.built() == ["0123456789abcdef"]
     assert (first.python(), second.python()) == tuple(str(disk.node_folder / "env") for disk in (first, second))
 
 
 def test_one_whose_builder_was_killed_while_uv_lives_waits_for_uvs_end(tmp_path):
-    first, second = (Disk(tmp_path / name, tmp_path / "cache") for name in ("first", "second"))
-    go = tmp_path / "go"
-    first.let_uv_wait(go)
-    with first.begin(environment_script(first.node)) as early:
-        poll((tmp_path / "go.waits").exists, "the first builds", process=early)
+    with building(tmp_path) as (first, second, early, go):
         (builder,) = (
             child for child in psutil.Process(early.pid).children(recursive=True) if "python" in child.name().lower()
         )

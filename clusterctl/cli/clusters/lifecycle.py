@@ -22,7 +22,7 @@ from clusterctl.wiring.clusters import refuse_misspelt, resolve_cluster, split_k
 from clusterctl.wiring.context import lenient_context, load_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from clusterctl.operations.context import RunContext
 
@@ -38,22 +38,21 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
     """Power the nodes off and keep their disks; `start` brings all of it back."""
     output = Output()
     with output:
-        contexts = [
-            lenient_context(resolve_cluster(name), config_file=ctx.obj.config, report=output, ending=True)
-            for name in names
-        ]
+        contexts = {
+            name: lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
+            for name in map(resolve_cluster, names)
+        }
     if not yes:
-        confirm_or_decline(ask_stop([count_losses(context) for context, _ in contexts]), yes=False)
+        confirm_or_decline(ask_stop([count_losses(context) for context, _ in contexts.values()]), yes=False)
 
     def stop_one(name: str) -> str:
-        context, trouble = by_name[name]
+        context, trouble = contexts[name]
         context.warn_of(trouble)
         context.report.say(f"Stopping {name}")
         stopped = stop_cluster(context)
         return f">>> {name} is stopped ({plural(len(stopped), 'node')}); `clusterctl start {name}` brings it back"
 
-    by_name = {context.name: (context, trouble) for context, trouble in contexts}
-    _side_by_side(stop_one, by_name, output)
+    _side_by_side(stop_one, contexts, output)
 
 
 @click.command()
@@ -112,11 +111,11 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
             return f">>> {name} is gone ({plural(len(ended), 'node')})"
         return "" if name in misspelt else f">>> there is no {name} any more: nothing to end"
 
-    _side_by_side(end, names, output)
+    _side_by_side(end, contexts, output)
     refuse_misspelt(misspelt)
 
 
-def _side_by_side(act: Callable[[str], str], names: Iterable[str], output: Output) -> None:
+def _side_by_side(act: Callable[[str], str], names: Collection[str], output: Output) -> None:
     """Do this with each cluster at the same time, and print what it returns.
 
     One that fails keeps no other from its end; the first error is raised once all have ended, others are warnings.
@@ -132,13 +131,12 @@ def _side_by_side(act: Callable[[str], str], names: Iterable[str], output: Outpu
                 output.warn(f"{name}: {exc.message}; {exc.remedy}")
             return ""
 
-    each = list(dict.fromkeys(names))
     with output:
-        if len(each) == 1:  # in this thread, which Ctrl-C interrupts
-            said = [one(each[0])]
+        if len(names) == 1:  # in this thread, which Ctrl-C interrupts
+            said = [*map(one, names)]
         else:
-            with ThreadPoolExecutor(min(len(each), _AT_ONCE)) as pool:
-                said = list(pool.map(one, each))
+            with ThreadPoolExecutor(min(len(names), _AT_ONCE)) as pool:
+                said = [*pool.map(one, names)]
     for text in said:
         if text:
             echo(text)
