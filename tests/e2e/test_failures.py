@@ -132,6 +132,7 @@ def test_a_disk_that_is_full_from_the_beginning(laptop, disk):
     laptop.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_nodes_join(laptop, disk):
     laptop.home = disk("4m")
     says = ["No space left", "free some space", "terminate"]

@@ -223,7 +223,9 @@ def test_these_are_all_steps(start):
     assert tuple(steps.seen) == STEPS
 
 
-@pytest.mark.parametrize("last", STEPS)
+@pytest.mark.parametrize(
+    "last", [step if step == "host key" else pytest.param(step, marks=pytest.mark.slow) for step in STEPS]
+)
 def test_whoever_is_killed_after_any_step_gets_in_again(start, last):
     with pytest.MonkeyPatch.context() as patch:
         Steps(patch, last)
@@ -233,6 +235,7 @@ def test_whoever_is_killed_after_any_step_gets_in_again(start, last):
     check_that_all_is_well(start, node)
 
 
+@pytest.mark.slow
 def test_so_does_whoever_is_killed_again_and_again(start):
     for last in ("facts", "host key", "host_key_made", "host_key"):
         with pytest.MonkeyPatch.context() as patch:
@@ -251,7 +254,14 @@ DIED = {
 }
 
 
-@pytest.mark.parametrize(("state", "booted"), [*((state, False) for state in DIED), ("the key was put in place", True)])
+@pytest.mark.parametrize(
+    ("state", "booted"),
+    [
+        ("half a key was left where the whole belongs", False),
+        *(pytest.param(state, False, marks=pytest.mark.slow) for state in DIED if "whole" not in state),
+        pytest.param("the key was put in place", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_node_that_died_half_way_gets_its_key_all_the_same(start, server, state, booted):
     server.allow(start.folder.ensure_exists())
     remote = start.remote()

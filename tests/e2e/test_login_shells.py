@@ -17,7 +17,13 @@ from ..support.sshds import require
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module", params=["bash", "tcsh", "bsd-csh", "fish", "zsh", "ksh"])
+SHELLS = ("bash", "bsd-csh")
+MORE_SHELLS = ("tcsh", "fish", "zsh", "ksh")
+
+
+@pytest.fixture(
+    scope="module", params=[*SHELLS, *(pytest.param(shell, marks=pytest.mark.slow) for shell in MORE_SHELLS)]
+)
 def odd_host(sshds, request):
     """A host whose login shell is each of these."""
     require(request.param)

@@ -46,7 +46,7 @@ class TestKeys:
         assert login.to(node).run("echo hi").stdout == "hi\n"
         assert "2 keys tried" not in login.refusal(host.node(facets=HOST))  # not where it is not wanted
 
-    @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+    @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", pytest.param("rsa", marks=pytest.mark.slow)])
     def test_the_keys_of_the_users_folder_are_offered(self, host, login, home, kind):
         subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", home / f"id_{kind}"], check=True)
         host.allow((home / f"id_{kind}.pub").read_text())
@@ -124,6 +124,7 @@ class TestHostKeys:
         assert "shows another host key" in login.refusal(host.node(), RemoteError)
 
 
+@pytest.mark.slow
 def test_two_laptops_change_one_machine_one_after_the_other(host, login, tmp_path):
     node = host.node(layout=replace(fake_node().layout, run=PurePosixPath(tmp_path / "run")))
     login.pin(node)

@@ -109,7 +109,9 @@ def machine(tmp_path):
     made.close()
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(
+    params=[name if name in ("dash", "busybox") else pytest.param(name, marks=pytest.mark.slow) for name in SHELLS]
+)
 def any_shell(request, machine):
     program, *words = SHELLS[request.param].split()
     found = shutil.which(program)

@@ -68,6 +68,7 @@ def test_what_runs_is_left_alone_and_what_is_new_is_started(daemons):
     assert {**daemons.pids(3), **before} == daemons.pids(3)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_by_hand_runs_again(daemons):
     daemons.ensure(SLEEPERS, OTHER)
     before = daemons.pids(3)
@@ -79,6 +80,7 @@ def test_what_was_stopped_by_hand_runs_again(daemons):
     assert {name for name in after if after[name] != before[name]} == {"sleeper-1"}
 
 
+@pytest.mark.slow
 def test_what_is_described_anew_is_restarted_and_nothing_else(daemons):
     daemons.ensure(SLEEPERS, OTHER)
     before = daemons.pids(3)
@@ -88,6 +90,7 @@ def test_what_is_described_anew_is_restarted_and_nothing_else(daemons):
     assert after["sleeper-0"] not in before.values()
 
 
+@pytest.mark.slow
 def test_one_that_cannot_start_keeps_none_of_the_others_from_it(daemons):
     daemons.ensure(OTHER)
     before = daemons.pids(1)

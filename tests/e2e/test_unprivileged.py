@@ -19,6 +19,7 @@ def nobody(cold_start):
     return cold_start.laptop
 
 
+@pytest.mark.slow
 def test_a_user_without_rights_and_with_cold_caches_does_the_main_job(nobody, cold_start):
     output, errors = cold_start.process.communicate(timeout=120)
     assert cold_start.process.returncode == 0, errors

@@ -222,6 +222,7 @@ FREE = """
 """
 
 
+@pytest.mark.slow
 def test_the_guards_around_every_test_guard(tmp_path, allow_subprocess):
     lines = (ROOT / "tests" / "conftest.py").read_text().splitlines(keepends=True)
     # Without the fixtures for real engines: only how tests are sampled and shared out is beside it.

@@ -264,6 +264,7 @@ def test_the_examples_of_configs_are_read(tmp_path):
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     pytest.importorskip("mkdocs", reason="the docs extra is not installed")
     site = tmp_path / "site"

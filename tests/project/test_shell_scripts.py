@@ -168,17 +168,6 @@ def test_a_shell_reads_it(case, allow_subprocess):
     assert (read.returncode, read.stderr) == (0, "")
 
 
-def with_something_new():
-    """The cases that have a line which no bigger case of the same template has: all lines, without the repetitions."""
-    seen, chosen = {}, []
-    for case in sorted(SHELL, key=lambda case: -len(text(case))):
-        lines = seen.setdefault(case[0], set())
-        if not lines.issuperset(text(case).splitlines()):
-            chosen.append(case)
-            lines.update(text(case).splitlines())
-    return chosen
-
-
 def shellcheck(*arguments, script=None):
     """Run it without a complaint."""
     program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
@@ -188,11 +177,11 @@ def shellcheck(*arguments, script=None):
     assert done.returncode == 0, done.stdout
 
 
-NEW = with_something_new()
+LONGEST = {max((case for case in SHELL if case[0] == name), key=lambda case: len(text(case))) for name, _ in SHELL}
 
 
 @pytest.mark.parametrize(
-    "case", [case if case in NEW else pytest.param(case, marks=pytest.mark.slow) for case in SHELL], ids=str
+    "case", [pytest.param(case, marks=() if case in LONGEST else pytest.mark.slow) for case in SHELL], ids=str
 )
 def test_shellcheck_finds_nothing(case, allow_subprocess):
     # SC2034: a fragment sets what the one behind it uses. SC2089, SC2090: the quotes are meant to be part of the sample
