@@ -3,6 +3,10 @@
 A plain ipyparallel client waits for ever for what cannot come any more: an answer goes back through the connection that
 asked, and is dropped when that is a new one. It also misses what is told of engines while it is cut off. All of this
 runs in the client's own thread of input and output.
+
+Where a controller starts anew, a scheduler drops without a word what is meant for an engine that is not connected yet.
+So a question goes to the engine of a silent call, by the same way. An engine answers one after the other: when it
+answers the question and not the call, the call was lost. An engine at work answers later, which proves nothing.
 """
 
 # ruff: noqa: SLF001  ipyparallel's client has no other way in
@@ -10,6 +14,7 @@ runs in the client's own thread of input and output.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +29,46 @@ _SILENT_ASKS = 9
 """In a row, without an answer of the controller: 45 seconds."""
 _GONE_ASKS = 3
 """In a row that do not list an engine: a controller that starts anew lists them one by one."""
+_CALLS = {"apply_request", "execute_request"}
+"""What an engine does one after the other."""
+_ASKED_AFTER = 2
+"""Rounds without an answer after which a call's engine is asked: 10 seconds, and after twice as many each time."""
 LOST = "ConnectionLostError"
 """The name of the error, as `RemoteError.ename` has it."""
+
+
+@dataclass
+class _Call:
+    """What waits for an answer."""
+
+    through: Any
+    """The socket or the stream that it was sent by."""
+    targets: dict[str, int | None]
+    """The engines whose answers are missing, by uuid, if the client chose them; of a broadcast with their numbers."""
+    is_broadcast: bool
+    round: int
+    """The round of questions in which it was sent."""
+
+    @property
+    def socket(self) -> object:
+        """Views send by a stream, the client itself by a socket."""
+        return getattr(self.through, "socket", self.through)
+
+
+@dataclass
+class _Question:
+    """What was asked of one engine, behind its silent calls."""
+
+    engine: str
+    calls: frozenset[str]
+
+
+@dataclass
+class _Silence:
+    """How long one way to one engine has been silent, and when to ask again."""
+
+    due: int
+    pause: int = _ASKED_AFTER
 
 
 class ClientWatch:
@@ -34,35 +77,47 @@ class ClientWatch:
     def __init__(self, client: Client, name: str) -> None:
         self._client: Any = client
         self._name = name
-        self._sent: dict[str, object] = {}
+        self._sent: dict[str, _Call] = {}
+        self._round = 0
+        self._silences: dict[tuple[object, str], _Silence] = {}
         self._unanswered = 0
         self._absent: dict[int, int] = {}
         self._send: Callable[..., Any] = self._client._send
         self._close: Callable[..., Any] = self._client.close
         self._monitors: list[Any] = []
-        self._questions: deque[Any] = deque()
+        self._questions: dict[str, _Question] = {}
+        self._connection_requests: deque[Any] = deque()
         self._is_over = False
 
     def begin(self) -> None:
         """Watch from now on, until the client is closed."""
         self._client._send = self.send
         self._client.close = self.close
+        handlers = self._client._queue_handlers
+        handlers["execute_reply"] = partial(self._hear_reply, handlers["execute_reply"])
         self._client._io_loop.add_callback(self._listen)
         self._client._io_loop.add_callback(self._ask)
 
     def send(self, socket: Any, kind: str, *args: Any, **about: Any) -> Any:
         """Send as the client does, and remember what waits for an answer."""
         future = self._send(socket, kind, *args, **about)
-        if future is not None:
-            metadata = about.get("metadata") or {}
-            waiting = [future]
-            if metadata.get("is_broadcast") and not metadata.get("is_coalescing"):  # it has an answer of each engine
-                numbers = (f"{future.msg_id}_{uuid}" for uuid, _ in metadata["targets"])
-                waiting = [pending for pending in map(self._client._futures.get, numbers) if pending is not None]
-            for pending in waiting:
-                # Views send by a stream, the client itself by a socket.
-                self._sent[pending.msg_id] = getattr(socket, "socket", socket)
-                pending.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
+        if future is None:
+            return future
+        metadata = about.get("metadata") or {}
+        is_broadcast, ident = bool(metadata.get("is_broadcast")), about.get("ident")
+        if is_broadcast:
+            targets = dict(metadata["targets"])
+        elif kind in _CALLS and isinstance(ident, bytes):
+            targets = {ident.decode(): None}
+        else:
+            targets = {}
+        waiting = {future: targets}
+        if is_broadcast and not metadata.get("is_coalescing"):  # it has an answer of each engine
+            answers = {uuid: self._client._futures.get(f"{future.msg_id}_{uuid}") for uuid in targets}
+            waiting = {answer: {uuid: targets[uuid]} for uuid, answer in answers.items() if answer is not None}
+        for pending, engines in waiting.items():
+            self._sent[pending.msg_id] = _Call(socket, engines, is_broadcast, self._round)
+            pending.add_done_callback(lambda done: self._sent.pop(done.msg_id, None))
         return future
 
     def close(self, *args: Any, **about: Any) -> None:
@@ -86,7 +141,7 @@ class ClientWatch:
 
     def hear_disconnect(self, socket: object) -> None:
         """Let all fail that was asked through a connection that has ended: no answer finds its way back."""
-        lost = [msg_id for msg_id, through in list(self._sent.items()) if through is socket]
+        lost = [msg_id for msg_id, call in list(self._sent.items()) if call.socket is socket]
         self._fail(lost, f"the connection to the controller of {self._name} was lost before the answer came")
 
     def _ask(self) -> None:
@@ -94,17 +149,60 @@ class ClientWatch:
         if self._is_over or self._client._closed:
             return
         self._client._io_loop.call_later(_EVERY_S, self._ask)
+        self._round += 1
+        self.ask_silent_engines()
         self._unanswered += 1
         if self._unanswered > _SILENT_ASKS:
             seconds = (self._unanswered - 1) * _EVERY_S
             self._fail(list(self._sent), f"the controller of {self._name} has not answered for {seconds:.0f} s")
-        while len(self._questions) > _SILENT_ASKS:
-            question = self._questions.popleft()
-            if not question.done():
-                question.set_exception(TimeoutError(self._name))
+        while len(self._connection_requests) > _SILENT_ASKS:
+            request = self._connection_requests.popleft()
+            if not request.done():
+                request.set_exception(TimeoutError(self._name))
         future = self._send(self._client._query_socket, "connection_request")
-        self._questions.append(future)
+        self._connection_requests.append(future)
         future.add_done_callback(lambda done: self._client._io_loop.add_callback(self.hear_engines, done))
+
+    def ask_silent_engines(self) -> None:
+        """Ask each engine that has left a call unanswered for long, by the way that the call went."""
+        silent: dict[tuple[object, str], dict[str, _Call]] = {}
+        for msg_id, call in list(self._sent.items()):
+            if self._round - call.round >= _ASKED_AFTER:
+                for engine in call.targets:
+                    silent.setdefault((call.socket, engine), {})[msg_id] = call
+        self._silences = {way: self._silences.get(way) or _Silence(due=self._round) for way in silent}
+        for way, silence in self._silences.items():
+            if silence.due <= self._round:
+                silence.due, silence.pause = self._round + silence.pause, silence.pause * 2
+                self._ask_engine(way[1], silent[way])
+
+    def _ask_engine(self, engine: str, calls: dict[str, _Call]) -> None:
+        call = next(iter(calls.values()))
+        metadata = (
+            {"is_broadcast": True, "is_coalescing": False, "targets": [(engine, call.targets[engine])]}
+            if call.is_broadcast
+            else {}
+        )
+        content = {"code": "", "silent": True, "user_expressions": {}}
+        message = self._client.session.msg("execute_request", content=content, metadata=metadata)
+        # Not by the client's own `_send`: nobody waits for this, and no list of the client's has it.
+        self._client.session.send(call.through, message, ident=None if call.is_broadcast else engine.encode())
+        number = message["header"]["msg_id"]
+        number = f"{number}_{engine}" if call.is_broadcast else number
+        self._questions[number] = _Question(engine, frozenset(calls))
+
+    def _hear_reply(self, handle: Callable[[Any], object], reply: Any) -> None:
+        question = self._questions.pop(reply["parent_header"].get("msg_id"), None)
+        if question is None:
+            handle(reply)
+            return
+        lost = []
+        for msg_id in question.calls:
+            call = self._sent.get(msg_id)
+            if call is not None:
+                call.targets.pop(question.engine, None)
+                lost += [] if call.targets else [msg_id]
+        self._fail(lost, f"an engine of {self._name} has answered what was sent later: this call was lost on its way")
 
     def hear_engines(self, answer: Any) -> None:
         """Bring the client's list of engines up to date: what was given to those that are gone fails."""

@@ -112,12 +112,37 @@ def test_a_call_of_a_connected_client_ends_when_its_answer_is_lost(laptop, parts
             "        return False"
         )
         for view in ("client[0]", "client.load_balanced_view(targets=[1])", "client.broadcast_view(targets=[2])"):
-            # What waits in a connection that is not there yet may reach a scheduler before its engine does.
             poll(lambda view=view: console.value(f"is_connected({view})"), "this client is connected again")
             console.run(f"pending = {view}.apply_async(time.sleep, 6)")  # longer than the way to the kill
             os.kill(parts()["task scheduler"], signal.SIGKILL)
             assert "ConnectionLostError" in console.value("str(pending.exception(timeout=60))")
             poll(tries, "engines answer again")
+
+
+@pytest.mark.slow
+def test_a_call_that_a_scheduler_drops_ends_and_one_that_takes_long_goes_on(laptop, cluster):
+    """A scheduler that has just started drops what is for an engine that it does not know yet, as it drops this."""
+    with laptop.console() as console:
+        console.run(
+            "import clusterctl, time\n"
+            "client = clusterctl.connect()\n"
+            "send, known = client.session.send, client._engines[0].encode()\n"
+            "def drop(stream, message, ident=None, **about):\n"
+            "    if message['header']['msg_type'] == 'apply_request':\n"
+            "        ident = b'nobody' if ident == known else ident\n"
+            "        targets = message['metadata'].get('targets')\n"
+            "        if targets:\n"
+            "            message['metadata']['targets'] = [('nobody', 0), *targets[1:]]\n"
+            "    return send(stream, message, ident=ident, **about)\n"
+            "client.session.send = drop\n"
+            "whole = client.broadcast_view(is_coalescing=True)\n"
+            "calls = [v.apply_async(time.time) for v in (client[0], client.broadcast_view(), whole)]\n"
+            "long = client[1].apply_async(time.sleep, 15)"
+        )
+        for number in range(3):
+            assert "ConnectionLostError" in console.value(f"str(calls[{number}].exception(timeout=60))")
+        assert console.value("long.get(timeout=60)") is None
+        assert console.value("client[1:].apply_sync(abs, -1)") == [1] * 5
 
 
 @pytest.mark.slow

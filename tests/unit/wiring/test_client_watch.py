@@ -29,7 +29,17 @@ class Client:
             add_callback=lambda act, *words: act(*words) if words else None,
             call_later=lambda seconds, act: self.later.append(act),
         )
-        self.session = SimpleNamespace(msg=lambda kind, content: {"content": content, "parent_header": {}})
+        self.session = SimpleNamespace(msg=self._message, send=lambda *way, ident: self.asked.append((*way, ident)))
+        self.asked, self.stale = [], []
+        self._queue_handlers = {"execute_reply": self.stale.append}
+
+    def _message(self, kind, content, metadata=None):
+        header = {"msg_id": f"q{len(self.asked)}", "msg_type": kind}
+        return {"header": header, "content": content, "metadata": metadata, "parent_header": {}}
+
+    def reply(self, number):
+        """An engine has done what it was sent by this number."""
+        self._queue_handlers["execute_reply"]({"parent_header": {"msg_id": number}})
 
     def make(self, msg_id, *, task):
         self._futures[msg_id] = Answer(msg_id)
@@ -99,7 +109,7 @@ class TestLostConnection:
 
     def test_of_a_broadcast_each_engines_answer_fails(self, watched):
         client, watch = watched
-        metadata = {"is_broadcast": True, "is_coalescing": False, "targets": [("a", 0), ("b", 1)]}
+        metadata = {"is_broadcast": True, "is_coalescing": False, "targets": [("a", 5), ("b", 1)]}
         future = client._send(client.broadcast, "apply_request", metadata=metadata)
         watch.hear_disconnect(client.broadcast)
         assert [error_of(client._futures[f"{future.msg_id}_{uuid}"]) for uuid in "ab"] == [LOST, LOST]
@@ -154,6 +164,91 @@ class TestSilence:
         client.close(linger=0)
         self.ask(client, watch, 1)
         assert (client._closed, client._futures, client.later) == (True, {}, [])
+
+
+class TestSilentEngine:
+    """A scheduler that has just started drops what is meant for an engine that is not connected yet."""
+
+    def wait(self, watch, rounds=client_watch._ASKED_AFTER):
+        for _ in range(rounds):
+            watch._ask()
+
+    def test_it_is_asked_by_the_way_of_the_call_and_by_no_call_of_the_users(self, watched):
+        client, watch = watched
+        client._send(client.mux, "apply_request", ident=b"a")
+        self.wait(watch, client_watch._ASKED_AFTER - 1)
+        assert client.asked == []
+        before = dict(client._futures)
+        self.wait(watch, 1)
+        ((way, message, ident),) = client.asked
+        assert (way, ident, message["content"]["code"], message["content"]["silent"]) == (client.mux, b"a", "", True)
+        assert len(client._futures) == len(before) + 1  # the controller was asked, as in each round
+
+    def test_what_it_answers_later_was_lost_if_it_answers_the_question(self, watched):
+        client, watch = watched
+        lost, other = (client._send(client.mux, "apply_request", ident=ident) for ident in (b"a", b"b"))
+        self.wait(watch)
+        late = client._send(client.mux, "apply_request", ident=b"a")
+        client.reply("q0")
+        assert (error_of(lost), other.done(), late.done(), client.stale) == (LOST, False, False, [])
+        assert "was lost on its way" in lost.result()["evalue"]
+
+    def test_one_at_work_is_asked_ever_more_seldom(self, watched):
+        client, watch = watched
+        client._send(client.mux, "apply_request", ident=b"a")
+        counts = []
+        for _ in range(30):
+            watch.hear_engines(SimpleNamespace(exception=lambda: None, result=lambda: {"content": {"engines": {}}}))
+            self.wait(watch, 1)
+            counts.append(len(client.asked))
+        assert [counts.index(count) + 1 for count in (1, 2, 3, 4)] == [2, 4, 8, 16]
+
+    def test_one_that_answers_the_call_is_asked_no_more_and_may_still_answer_the_question(self, watched):
+        client, watch = watched
+        done = client._send(client.mux, "apply_request", ident=b"a")
+        self.wait(watch)
+        done.set_result({"ename": "none"})
+        client.reply("q0")
+        self.wait(watch, 8)
+        assert (error_of(done), len(client.asked), client.stale) == ("none", 1, [])
+
+    def test_a_call_to_whichever_engine_is_free_waits_in_its_scheduler(self, watched):
+        client, watch = watched
+        client._send(client.mux, "apply_request", metadata={"targets": []})
+        client._send(client.mux, "abort_request", ident=b"a")  # another socket, on which engines answer at once
+        self.wait(watch, 3)
+        assert client.asked == []
+
+    def test_of_a_broadcast_each_silent_engine_is_asked(self, watched):
+        client, watch = watched
+        metadata = {"is_broadcast": True, "is_coalescing": False, "targets": [("a", 5), ("b", 1)]}
+        call = client._send(client.broadcast, "apply_request", metadata=metadata).msg_id
+        client._futures[f"{call}_b"].set_result({"ename": "none"})
+        self.wait(watch)
+        ((way, message, ident),) = client.asked
+        assert (way, ident, message["metadata"]["targets"]) == (client.broadcast, None, [("a", 5)])
+        client.reply("q0_a")
+        assert error_of(client._futures[f"{call}_a"]) == LOST
+
+    def test_one_that_is_answered_as_a_whole_is_lost_when_all_have_answered(self, watched):
+        client, watch = watched
+        metadata = {"is_broadcast": True, "is_coalescing": True, "targets": [("a", 0), ("b", 1)]}
+        call = client._send(client.broadcast, "apply_request", metadata=metadata)
+        self.wait(watch)
+        first, second = (f"{m['header']['msg_id']}_{m['metadata']['targets'][0][0]}" for _, m, _ in client.asked)
+        client.reply(first)
+        assert not call.done()
+        client.reply(second)
+        assert error_of(call) == LOST
+
+    def test_an_answer_that_comes_after_the_connection_was_lost_says_nothing(self, watched):
+        client, watch = watched
+        client._send(client.mux, "apply_request", ident=b"a")
+        self.wait(watch)
+        watch.hear_disconnect(client.mux)
+        late = client._send(client.mux, "apply_request", ident=b"a")
+        client.reply("q0")
+        assert (late.done(), client.stale) == (False, [])
 
 
 class TestEngines:
