@@ -70,6 +70,8 @@ class Cluster:
         """What of a cluster that runs ends when its nodes join as prepared; see `will_end`."""
         self.record = ""
         """What the master keeps, so that another laptop can take the cluster over; empty where nothing is started."""
+        self.record_brought = False
+        """True if a plugin has taken it to the master."""
         self.ending = False
         """True while the cluster ends together with its machines: what ends with a node need not be undone."""
         self.all_leave = False
@@ -241,6 +243,11 @@ class Cluster:
             self._remember = remember
         for name, value in held.items():
             remember(name, value)
+
+    def bring_record(self) -> str:
+        """Return what the master keeps, for a plugin that writes it there by a script that it runs anyway."""
+        self.record_brought = bool(self.record)
+        return self.record
 
     def close(self) -> None:
         """Log out of all nodes. Running commands are cut off."""

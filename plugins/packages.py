@@ -211,7 +211,7 @@ class Packages(Plugin[Options]):
             layout=node.layout,
             folder=node.layout.env.parent,
             files=files,
-            record="" if compiled or not node.is_master else cluster.record,
+            record="" if compiled or not node.is_master else cluster.bring_record(),
             python=locks.python(),
             lock=self._lock,
             digest=locks.digest(self._lock),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl.journal.events import JOURNAL_FORMAT, describe_overrides, find_id, read_machine_keys
+from clusterctl.journal.events import JOURNAL_FORMAT, describe_overrides, find_id, parse_overrides, read_machine_keys
 from clusterctl.journal.folder import CONFIG_COPY, TURN_FILE, ClusterFolder
 from clusterctl.journal.ids import known_ids
 
@@ -14,5 +14,6 @@ __all__ = [
     "describe_overrides",
     "find_id",
     "known_ids",
+    "parse_overrides",
     "read_machine_keys",
 ]

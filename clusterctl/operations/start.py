@@ -17,7 +17,7 @@ from clusterctl.operations.approval import tell_end
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
 from clusterctl.operations.leave import run_leave
 from clusterctl.operations.owning.keys import ensure_key
-from clusterctl.operations.owning.record import make_record
+from clusterctl.operations.owning.record import make_record, refresh_record
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import StepTimer
 from clusterctl.text import plural
@@ -119,7 +119,7 @@ def bring_up(
             nodes = _create_nodes(
                 context, plan, public_key, node_overrides=node_overrides or {}, adding=adding, new=new
             )
-        cluster.record = make_record(context, [spec.alias for spec in plan.nodes])
+        cluster.record = make_record(context, [spec.alias for spec in plan.nodes], nodes)
         outcome = _let_join(context, cluster, plan, nodes, timer)
         return _finish_start(context, cluster, plan, outcome, timer, waiting)
     except (KeyboardInterrupt, SystemExit):
@@ -214,6 +214,7 @@ def _let_join(
     with timer.time_step("members"):
         if aliases:
             run_members(context, cluster)
+        refresh_record(context, cluster)
     return outcome
 
 

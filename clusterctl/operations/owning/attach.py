@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.environment import lock as package_locks
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.identity.keys import extract_public_key
+from clusterctl.journal import describe_overrides
 from clusterctl.model import MASTER, Access, NodeState
 from clusterctl.node import services
 from clusterctl.notes import ENGINE_IDS
@@ -180,7 +181,7 @@ def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig)
         overrides={},
         config=str(config.absolute()),
         nodes=aliases,
-        special={},
+        special={alias: describe_overrides(own) for alias, own in record.special.items() if alias in aliases},
     )
     ids = _read_engine_ids(cluster)
     if ids:

@@ -32,6 +32,8 @@ class Offline(Packages):
 
     @hookimpl
     def clusterctl_join(self, cluster, node):
+        if node.is_master:
+            cluster.bring_record()
         cluster.on(node).run_script("", name="packages: environment")
 
 

@@ -44,7 +44,7 @@ def lost(lab):
     """A cluster whose files this computer has lost; its master has the record."""
     parts = lab.parts(cluster_size=2)
     start_cluster(parts)
-    lab.record = make_record(parts, ["master", "node001"])
+    lab.record = make_record(parts, ["master", "node001"], ())
     shutil.rmtree(parts.folder.path)
     lab.connector.answers = lambda call: lab.record if call.text.startswith("cat ") else STATUS
     lab.provider.calls.clear()

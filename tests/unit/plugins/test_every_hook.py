@@ -73,7 +73,7 @@ def test_request_is_part_of_the_plan(parts):
 def test_prepare_remembers_and_may_refuse(parts, lab, plugin):
     made = parts(title="Us")
     start_cluster(made)
-    assert made.folder.plugin_notes() == {"every_hook_title": "Us"}
+    assert made.folder.plugin_notes()["every_hook_title"] == "Us"
     too_many = make_plan(made, [f"n{i}" for i in range(1001)])
     with pytest.raises(PluginError, match="a page of 1001 nodes"):
         made.plugin_host.call_hook("every_hook", "clusterctl_prepare", cluster=None, plan=too_many)
