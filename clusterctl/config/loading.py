@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clusterctl.config.cluster_section import ClusterSection
     from clusterctl.config.draft import Draft
     from clusterctl.config.plugin_sections import FindPlugin
+    from clusterctl.config.settings import HostSection
 
 _AWS_REACH = Reach(frozenset({("aws", ""), ("global", "")}), frozenset())
 """What commands about an account use of a config."""
@@ -182,6 +183,16 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     if problems or aws is None:
         raise _config_error(path, problems)
     return aws
+
+
+def read_hosts(
+    path: Path, *, environ: Mapping[str, str], find_plugin: FindPlugin
+) -> tuple[Mapping[str, HostSection], tuple[str, ...]]:
+    """Return the [host NAME] sections of a config file, valid or not, and the HOSTS of all its templates."""
+    diagnostics = Diagnostics(drop_faults=True)
+    sections = [translated_section(section, diagnostics) for section in _read_text(path).sections]
+    draft = make_draft(_home(path), sections, CommandInput(environ, find_plugin), diagnostics)
+    return draft.hosts, tuple(dict.fromkeys(name for cluster in draft.checked.values() for name in cluster.hosts))
 
 
 def mentions_ec2(path: Path) -> bool:

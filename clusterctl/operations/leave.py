@@ -12,7 +12,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
-from clusterctl.operations.owning.proof import take_proof
+from clusterctl.operations.owning.proof import refuse_lost_hosts, take_proof
 from clusterctl.providers.base import Power
 from clusterctl.tunnel import publish
 
@@ -150,6 +150,8 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
     with context.lock():
         take_proof(context, "terminate", chosen_id)
         nodes = context.provider.nodes(context.name)
+        if not force:
+            refuse_lost_hosts(context, nodes, "terminate")
         if nodes and not force:
             _let_all_leave(context, nodes)
         publish.withdraw_connections(context.folder)

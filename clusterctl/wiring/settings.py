@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from clusterctl.config.settings import AwsSection, Settings
+    from clusterctl.config.settings import AwsSection, HostSection, Settings
 
 
 def load_settings(
@@ -47,6 +47,13 @@ def check_config(path: Path | None, template: str | None = None) -> loading.Chec
 def built_in_settings() -> Settings:
     """Return the settings of the built-in template, whatever the config file and the environment say."""
     return loading.read_config(None, environ={}, find_plugin=loader.find_plugin_class)
+
+
+def read_hosts(path: Path | None) -> tuple[Mapping[str, HostSection], tuple[str, ...]]:
+    """Return the [host NAME] sections of a config file, and the HOSTS of all its templates; of no file: none."""
+    if path is None or not path.exists():
+        return {}, ()
+    return loading.read_hosts(path, environ=os.environ, find_plugin=loader.find_plugin_class)
 
 
 def load_aws(path: Path | None) -> AwsSection:

@@ -20,8 +20,11 @@ from clusterctl.text import clean_lines
 from clusterctl.wiring import attaching
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
+from clusterctl.wiring.listed_hosts import HostQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clusterctl.model import Node
 
 _KEY = click.Path(path_type=Path)
@@ -33,6 +36,9 @@ _KEY = click.Path(path_type=Path)
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name.")
 @click.option("--key", type=_KEY, help="A private key that the nodes let in: see `share`.")
 @click.option(
+    "--host", "hosts", multiple=True, metavar="HOST", help="static: its master, and other hosts, as in HOSTS."
+)
+@click.option(
     "--fingerprint", default="", metavar="SHA256:...", help="Of the master's host key, as `share` printed it."
 )
 @json_option
@@ -43,6 +49,7 @@ def attach(
     provider: str,
     chosen: str,
     key: Path | None,
+    hosts: Sequence[str],
     fingerprint: str,
     *,
     as_json: bool,
@@ -53,11 +60,12 @@ def attach(
     decides on nothing of this computer. Then the cluster is brought up as `start` does it.
     """
     with Output(as_json=as_json) as output:
-        context, candidates = attaching.attach_context(name, provider, config_file=ctx.obj.config, report=output)
-        nodes = choose_nodes(name, candidates, chosen)
+        query = HostQuery(tuple(hosts), key.absolute() if key else None, chosen, _confirm_hosts)
+        found = attaching.find_attachable(name, provider, config_file=ctx.obj.config, report=output, hosts=query)
+        context, nodes = found.context, choose_nodes(name, found.nodes, chosen)
         rights = Rights(key, lambda node: _confirm_host_key(node, *attaching.read_host_key(node), fingerprint))
         output.say(f"Taking {name} over ({context.provider.name})")
-        for warning in take_over(context, nodes, rights, attaching.render_config):
+        for warning in take_over(context, nodes, rights, found.render_config):
             output.warn(warning)
         taken = load_context(name, config_file=ctx.obj.config, report=output)
         started = start_cluster(taken)  # no node is missing, so nothing new is bought
@@ -79,6 +87,14 @@ def _confirm_host_key(node: Node, key: str, shown: str, expected: str) -> str:
         if not click.confirm(clean_lines(question), err=True):
             raise DeclinedError("nothing was changed", remedy="ask whoever shared the cluster for the fingerprint")
     return key
+
+
+def _confirm_hosts(lines: Sequence[str]) -> bool:
+    """Ask whether clusterctl may log in to hosts of which the master alone tells."""
+    question = "The master says that these hosts are of its cluster, too:\n  " + "\n  ".join(lines)
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question}\nNobody is here to answer: name those that are right, each by --host.")
+    return click.confirm(clean_lines(f"{question}\nLog in to them with your keys?"), err=True)
 
 
 def _read_key(path: Path) -> str:

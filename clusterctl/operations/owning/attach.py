@@ -14,7 +14,7 @@ from clusterctl.node import services
 from clusterctl.notes import ENGINE_IDS
 from clusterctl.operations.owning.record import MasterRecord, parse_record, record_path
 from clusterctl.operations.owning.share import admit_by_ssh
-from clusterctl.providers.base import Admitting
+from clusterctl.providers.base import Admitting, Adopting
 from clusterctl.providers.namesakes import describe_namesake, group_nodes
 
 if TYPE_CHECKING:
@@ -73,8 +73,10 @@ def take_over(context: RunContext, nodes: Sequence[Node], rights: Rights, render
     Raises:
         ClusterctlError: the cluster cannot be taken over. Nothing is left on this computer.
     """
-    folder = context.folder
-    if folder.exists and folder.cluster_id and folder.private_key_file.exists() and folder.wanted_nodes():
+    folder, provider = context.folder, context.provider
+    is_noted = not isinstance(provider, Adopting) or bool(provider.nodes(context.name))
+    complete = folder.exists and folder.cluster_id and folder.private_key_file.exists() and folder.wanted_nodes()
+    if complete and is_noted:
         raise UsageError(
             f"{context.name} is this computer's already", remedy=f"`clusterctl start {context.name}` completes it"
         )
@@ -88,17 +90,27 @@ def take_over(context: RunContext, nodes: Sequence[Node], rights: Rights, render
         public_key = folder.ensure_exists()
         if master.cluster_id:
             folder.take_id(master.cluster_id)
-        if isinstance(context.provider, Admitting):
-            context.provider.admit(context.name, public_key)
+        if isinstance(provider, Admitting):
+            provider.admit(context.name, public_key)
             known = list(nodes)
+        elif isinstance(provider, Adopting):
+            return _adopt(context, provider, nodes, render_config, is_noted=is_noted)
         else:
             known = _introduce(context, nodes, master, public_key, rights)
-        folder.pin_host_keys(known)
-        cluster = context.make_cluster(known)
-        try:
-            return _rebuild(context, cluster, render_config)
-        finally:
-            cluster.close()
+        return _rebuild(context, known, render_config)
+
+
+def _adopt(
+    context: RunContext, provider: Adopting, nodes: Sequence[Node], render_config: RenderConfig, *, is_noted: bool
+) -> list[str]:
+    """Note hosts as the cluster's again, which the user's own keys log in to. What fails leaves no note."""
+    provider.adopt(context.name, context.machines.user, nodes)
+    try:
+        return _rebuild(context, context.provider.nodes(context.name), render_config)
+    except BaseException:
+        if not is_noted:
+            context.provider.destroy(context.name)
+        raise
 
 
 def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_key: str, rights: Rights) -> list[Node]:
@@ -150,7 +162,16 @@ def _read_member_keys(cluster: Cluster) -> dict[str, str]:
     return keys
 
 
-def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig) -> list[str]:
+def _rebuild(context: RunContext, nodes: Sequence[Node], render_config: RenderConfig) -> list[str]:
+    context.folder.pin_host_keys(nodes)
+    cluster = context.make_cluster(nodes)
+    try:
+        return _write_files(context, cluster, render_config)
+    finally:
+        cluster.close()
+
+
+def _write_files(context: RunContext, cluster: Cluster, render_config: RenderConfig) -> list[str]:
     """Write the files of the cluster from the words of its master, each of which is checked."""
     folder, aliases = context.folder, [node.alias for node in cluster.nodes]
     record = _read_record(cluster)
@@ -161,7 +182,7 @@ def _rebuild(context: RunContext, cluster: Cluster, render_config: RenderConfig)
         )
     folder.take_id(record.id)
     text, dropped = render_config(record.config, record.template)
-    if not text:
+    if not text and not context.named_config:
         raise StateError(
             f"the master of {context.name} does not say how its cluster was started",
             remedy="name the config file that it was started with: `clusterctl -c FILE attach ...`",

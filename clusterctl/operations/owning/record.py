@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _FORMAT = Format("the record on the master", 1)
 _MOST_BYTES = 1_000_000
 _MOST_TEXT = 4096
+_ID = re.compile(r"[A-Za-z0-9@:.#_%-]{1,400}")
 _KEPT = Note("master's record", str)
 """The hash of the record that the master has, as far as this computer knows."""
 
@@ -49,6 +51,8 @@ class RecordedHost:
     """Who logged in to it."""
     private_address: str
     host_key: str
+    id: str
+    """Of the node."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ def make_record(context: RunContext, wanted: Sequence[str], nodes: Sequence[Node
         "locks": locks,
         "special": {alias: describe_overrides(own) for alias, own in overrides.items() if alias in wanted},
         "hosts": {
-            node.alias: asdict(RecordedHost(node.address, node.port, node.user, node.private_address, node.host_key))
+            node.alias: asdict(
+                RecordedHost(node.address, node.port, node.user, node.private_address, node.host_key, node.id)
+            )
             for node in lasting
         },
     }
@@ -172,4 +178,7 @@ def _parse_host(entry: dict[str, Any]) -> RecordedHost:
     server = endpoints.format_endpoint(entry["address"], int(entry["port"]))
     end = endpoints.parse_endpoint(f"{entry['user']}@{server}", user="")
     key = " ".join(extract_public_key(entry["host_key"]).split()[:2])
-    return RecordedHost(end.host, end.port, end.user, str(ipaddress.IPv4Address(entry["private_address"])), key)
+    if not _ID.fullmatch(entry["id"]):
+        raise ValueError("its node has no id")
+    private = str(ipaddress.IPv4Address(entry["private_address"]))
+    return RecordedHost(end.host, end.port, end.user, private, key, entry["id"])

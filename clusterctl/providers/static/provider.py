@@ -17,10 +17,11 @@ from clusterctl.providers.static.hosts import Host, examine_hosts, find_duplicat
 from clusterctl.providers.static.records import Member, Record, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clusterctl.events import Reporter
+    from clusterctl.providers.base import Journal
 
 
 _FACETS = frozenset({Facet.MACHINE, Facet.INIT, Facet.LASTING})
@@ -33,7 +34,14 @@ class StaticProvider:
 
     name = "static"
 
-    def __init__(self, root: Path, *, hosts: Sequence[Host] = (), shared_home: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        hosts: Sequence[Host] = (),
+        shared_home: bool = False,
+        journal: Callable[[str], Journal] | None = None,
+    ) -> None:
         """Make a provider.
 
         Args:
@@ -41,7 +49,9 @@ class StaticProvider:
             hosts: the hosts of the config, in the order in which they are taken. Without them a cluster can only
                 be listed and ended.
             shared_home: True if the hosts share the users' homes already.
+            journal: returns the journal of a cluster; None if its id is not noted with the hosts.
         """
+        self._journal = journal
         self.facets = _node_facets(shared_home=shared_home)
         self._records = Records(root)
         self._hosts = tuple(hosts)
@@ -63,7 +73,8 @@ class StaticProvider:
                 )
             before = self._records.read_cluster(plan.cluster)
             kept = before.members if before else {}
-            self._records.write_record(Record(plan.cluster, plan.user, self._shared_home, {**kept, **members}))
+            own_id = self._journal(plan.cluster).cluster_id if self._journal else ""
+            self._records.write_record(Record(plan.cluster, plan.user, self._shared_home, {**kept, **members}, own_id))
         return [node for node in self.nodes(plan.cluster) if node.alias in members]
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
@@ -74,6 +85,49 @@ class StaticProvider:
             states = list(pool.map(_probe_state, unprobed))
         nodes = [replace(node, state=state) for node, state in zip(unprobed, states, strict=True)]
         return sorted(nodes, key=lambda node: (node.cluster, not node.is_master, node.alias))
+
+    def adopt(self, cluster: str, user: str, nodes: Sequence[Node]) -> None:
+        """Note hosts of the config as a cluster's that has them already: the note of its first computer is lost.
+
+        Args:
+            cluster: the name of the cluster.
+            user: the cluster user.
+            nodes: where its hosts are, by alias.
+
+        Raises:
+            ProviderError: the config does not have one of them, or it is noted as another cluster's.
+        """
+        with self._records.exclusive_lock():
+            listed = {host.location: host for host in self._hosts}
+            others = [record for record in self._records.read_known() if record.cluster != cluster]
+            busy = {m.host.location: record.cluster for record in others for m in record.members.values()}
+            hosts = {node.alias: _location(node) for node in nodes}
+            wrong = [alias for alias, location in hosts.items() if location not in listed or location in busy]
+            if wrong:
+                holders = sorted({busy[hosts[alias]] for alias in wrong if hosts[alias] in busy})
+                reason = f"belong to {', '.join(holders)}" if holders else "are not in the config"
+                raise ProviderError(
+                    f"the hosts of {', '.join(wrong)} {reason}",
+                    remedy="correct HOSTS, or end the cluster that has them",
+                )
+            complete, problems = examine_hosts([listed[location] for location in hosts.values()])
+            if problems:
+                raise ProviderError(
+                    "\n".join(problem.message for problem in problems),
+                    remedy="; ".join(problem.remedy for problem in problems),
+                )
+            # Under their ids they are the members that they were, and go on with what they do.
+            members = {
+                node.alias: Member(host, secrets.token_hex(2), node.id)
+                for node, host in zip(nodes, complete, strict=True)
+            }
+            own_id = next((node.cluster_id for node in nodes), "")
+            self._records.write_record(Record(cluster, user, self._shared_home, members, own_id))
+
+    def hosts_of(self, cluster: str) -> list[Host]:
+        """Return the hosts that a cluster has taken, as this computer knows them."""
+        record = self._records.read_cluster(cluster)
+        return [member.host for member in record.members.values()] if record else []
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Free these hosts, or all of the cluster. They keep running, with everything on them."""
@@ -103,7 +157,7 @@ class StaticProvider:
             host = listed.get(old.host.name) if old else next(free, None)
             if host:
                 same = old is not None and old.host.location == host.location
-                chosen[alias] = Member(host, old.taken if old and same else secrets.token_hex(2))
+                chosen[alias] = replace(old, host=host) if old and same else Member(host, secrets.token_hex(2))
             elif old:
                 problems.append(_unlisted_problem(plan.cluster, alias, old.host.name))
         problems += _shortage_problems(
@@ -158,7 +212,7 @@ def _make_node(record: Record, alias: str) -> Node:
         alias=alias,
         cluster=record.cluster,
         # The same id after a reboot: systemd restarts the services.
-        id=f"{alias}@{host.address}:{host.port}#{member.taken}",
+        id=member.id or f"{alias}@{host.address}:{host.port}#{member.taken}",
         machine_id=f"{host.address}:{host.port}",
         state=NodeState.RUNNING,
         address=host.address,
@@ -169,7 +223,13 @@ def _make_node(record: Record, alias: str) -> Node:
         layout=machine_layout(record.user),
         facets=_node_facets(shared_home=record.shared_home),
         access=host.access,
+        cluster_id=record.id,
     )
+
+
+def _location(node: Node) -> tuple[str, int, str]:
+    """Return the values that tell a node's host from other hosts, as `Host.location` has them."""
+    return node.address.lower(), node.port, node.access.jump
 
 
 def _probe_state(node: Node) -> NodeState:

@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 from clusterctl.files import write_own
@@ -30,6 +30,8 @@ class Member:
     host: Host
     taken: str
     """A new text each time that the host is taken: a host that left and comes back is a new member."""
+    id: str = ""
+    """The id of the node, where another computer has chosen it, which had another address of the host perhaps."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Record:
     shared_home: bool
     members: Mapping[str, Member]
     """By alias."""
+    id: str = ""
+    """The id of the cluster; empty in a record of an earlier version."""
 
 
 class Records:
@@ -137,8 +141,12 @@ def _copy_of(path: Path) -> Path:
 
 def _parse_record(cluster: str, path: Path) -> Record:
     content = _FORMAT.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
-    members = {alias: Member(Host(**entry["host"]), entry["taken"]) for alias, entry in content["members"].items()}
-    return Record(cluster, content["user"], content["shared_home"], members)
+    members = {alias: _parse_member(entry) for alias, entry in content["members"].items()}
+    return Record(cluster, content["user"], content["shared_home"], members, str(content.get("id") or ""))
+
+
+def _parse_member(entry: Mapping[str, Any]) -> Member:
+    return Member(Host(**entry["host"]), entry["taken"], str(entry.get("id") or ""))
 
 
 def _write_error(path: Path, exc: OSError) -> ProviderError:

@@ -18,7 +18,14 @@ from clusterctl.operations.start import start_cluster
 from clusterctl.testing import fake_node
 
 KEY = " ".join(new_key_pair("")[1].split()[:2])
-HOST = {"address": "192.0.2.1", "port": 22, "user": "admin", "private_address": "10.0.0.1", "host_key": KEY}
+HOST = {
+    "address": "192.0.2.1",
+    "port": 22,
+    "user": "admin",
+    "private_address": "10.0.0.1",
+    "host_key": KEY,
+    "id": "n1@192.0.2.1:22#ab",
+}
 BIG = NodeOverrides(types=("r7i.large",), market=Market.SPOT, bid=Decimal("0.10"))
 
 
@@ -77,7 +84,7 @@ def test_where_hosts_are_is_in_it_and_where_a_cloud_knows_is_not(lab):
     own = fake_node("node001", address="192.0.2.7", private_address="10.0.0.7", host_key=KEY, user="admin")
     lasting = replace(own, facets=frozenset({Facet.LASTING}), port=2222)
     made = parse_record(make_record(lab.parts(), ["node001"], [replace(own, alias="master"), lasting]), "lab")
-    assert made.hosts == {"node001": RecordedHost("192.0.2.7", 2222, "admin", "10.0.0.7", KEY)}
+    assert made.hosts == {"node001": RecordedHost("192.0.2.7", 2222, "admin", "10.0.0.7", KEY, own.id)}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +95,7 @@ def test_where_hosts_are_is_in_it_and_where_a_cloud_knows_is_not(lab):
         *({"n1": {**HOST, "port": port}} for port in (0, 65536, "x", None, -1)),
         *({"n1": {**HOST, "user": user}} for user in ("-x", "a b", "a@b", None, "a;b")),
         *({"n1": {**HOST, "private_address": address}} for address in ("x", "::1", None, "10.0.0.1 x\n")),
+        *({"n1": {**HOST, "id": id_}} for id_ in ("", "a b", None, "x" * 401, "a/b")),
         *({"n1": {**HOST, "host_key": key}} for key in ("", "x", None, "ssh-ed25519 AAAA")),
     ],
 )
