@@ -14,6 +14,7 @@ from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
 from clusterctl.operations.owning.proof import refuse_lost_hosts, take_proof
 from clusterctl.providers.base import Power
+from clusterctl.providers.outliving import Lingering
 from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
@@ -154,10 +155,12 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
             refuse_lost_hosts(context, nodes, "terminate")
         if nodes and not force:
             _let_all_leave(context, nodes)
+        provider = context.provider
+        lingered = not nodes and isinstance(provider, Lingering) and provider.lingers(context.name)
         publish.withdraw_connections(context.folder)
         with _showing_end(context, len(nodes)):
-            context.provider.destroy(context.name)
-        if nodes or existed:
+            provider.destroy(context.name)
+        if nodes or existed or lingered:
             _remember_end(context)
         context.folder.delete_folder()
     return nodes

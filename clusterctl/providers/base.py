@@ -149,15 +149,6 @@ class Transferable(Protocol):
 
 
 @runtime_checkable
-class Adopting(Protocol):
-    """A provider whose machines were there before, and that alone notes, on this computer, whose they are now."""
-
-    def adopt(self, cluster: str, user: str, nodes: Sequence[Node]) -> None:
-        """Note these machines as a cluster's that has them already, for its user."""
-        ...
-
-
-@runtime_checkable
 class Identified(Protocol):
     """A provider that only answers to somebody whom it knows."""
 

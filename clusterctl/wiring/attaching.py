@@ -14,7 +14,8 @@ from clusterctl.journal import ClusterFolder, ids
 from clusterctl.operations.context import RunContext
 from clusterctl.plugin import loader
 from clusterctl.plugin.host import PluginHost
-from clusterctl.providers.base import Adopting, Transferable
+from clusterctl.providers.base import Transferable
+from clusterctl.providers.outliving import Adopting
 from clusterctl.remote.host_key import fetch_host_key
 from clusterctl.wiring.context import make_connector
 from clusterctl.wiring.listed_hosts import NO_HOSTS, find_on_hosts, with_hosts, with_provider

@@ -10,6 +10,7 @@ from clusterctl.errors import ConfigError, ProviderError, UsageError
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.planning import check_name
+from clusterctl.providers.outliving import Lingering
 from clusterctl.wiring.local_paths import home_folder
 from clusterctl.wiring.providers import queried_providers
 
@@ -72,8 +73,9 @@ def split_known(names: Sequence[str]) -> tuple[list[str], list[str]]:
     for name in names:
         check_name(name)
     clusters = known_clusters()
-    existing = [name for name in names if name in clusters]
-    misspelt = [name for name in names if name not in clusters and not ClusterFolder(home_folder(), name).was_ended]
+    existing = [name for name in names if name in clusters or _find_lingering(name)]
+    ended = [name for name in names if ClusterFolder(home_folder(), name).was_ended]
+    misspelt = [name for name in names if name not in {*existing, *ended}]
     return existing, misspelt
 
 
@@ -100,5 +102,14 @@ def find_provider(cluster: str) -> str | None:
     for name, make in queried_providers().items():
         with suppress(ConfigError, ProviderError):
             if make(None).nodes(cluster):
+                return name
+    return _find_lingering(cluster)
+
+
+def _find_lingering(cluster: str) -> str | None:
+    """Return the name of the provider that has processes of this cluster, of which no file tells any more."""
+    for name, make in queried_providers().items():
+        with suppress(ConfigError, ProviderError):
+            if isinstance(provider := make(None), Lingering) and provider.lingers(cluster):
                 return name
     return None

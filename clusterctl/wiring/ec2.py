@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
+from clusterctl.providers.ec2.account.caller import Caller
 from clusterctl.providers.ec2.aws import Aws, Credentials
 from clusterctl.wiring.local_paths import config_path, home_folder, home_suffix, login_name
 
@@ -80,7 +81,12 @@ def account_of_section(section: AwsSection, region: str | None = None, *, fail_f
     return Aws(region or section.aws_region_name, credentials, fail_fast=fail_fast)
 
 
+def account_owner(aws: Aws) -> str:
+    """Return the owner of our resources in an account: who the account takes us for."""
+    return Caller(aws, owner_tag()).name()
+
+
 def owner_tag() -> str:
-    """Return the owner tag of our resources in an AWS account: this user on this computer."""
+    """Return the owner of our resources where the account does not say who we are: this user on this computer."""
     computer = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0]) or "unknown"
     return f"{login_name()}@{computer}"[: 128 - len(home_suffix())] + home_suffix()

@@ -74,7 +74,7 @@ def createkey(
 ) -> None:
     """Make an EC2 key pair NAME, for instances of your own. Without -o the private key is printed: AWS keeps none."""
     aws = ec2.open_account(ctx.obj.config, region)
-    private = add_key_pair(aws, KeyRequest(name, kind, source=source, output=output), owner=ec2.owner_tag())
+    private = add_key_pair(aws, KeyRequest(name, kind, source=source, output=output), owner=ec2.account_owner(aws))
     if private:
         echo(private.reveal().rstrip("\n"))
     echo(f">>> the key pair {name} is in {aws.region}" + (f", its private key in {output}" if output else ""), err=True)

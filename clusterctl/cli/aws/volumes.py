@@ -103,7 +103,7 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
     refuse_reserved_tags(own_tags)
     aws = ec2.open_account(ctx.obj.config, volumes.region_of_zone(zone))
     wish = volumes.VolumeRequest(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
-    made = add_volume(aws, wish, name=chosen["name"], own_tags=own_tags, owner=ec2.owner_tag())
+    made = add_volume(aws, wish, name=chosen["name"], own_tags=own_tags, owner=ec2.account_owner(aws))
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})
         return

@@ -100,6 +100,8 @@ class GcScope:
     """The owner, as the tags name it."""
     images: bool = False
     """Include baked images."""
+    former_owner: str = ""
+    """The owner, as earlier versions named it: the user on this computer."""
 
 
 def find_unneeded(aws: Aws, scope: GcScope, *, report: Reporter) -> GcFindings:
@@ -154,7 +156,8 @@ def _select_with_journals(resources: Sequence[Resource], scope: GcScope) -> list
     # The journals are read after the cloud: they contain a cluster that was started in between.
     known = read_known_clusters(scope.home)
     own_ids = known_ids(scope.home) | {cluster.uuid for cluster in known}
-    return select_unneeded(resources, known, now=utc_now(), owner=scope.owner, own_ids=own_ids, images=scope.images)
+    owners = {scope.owner, scope.former_owner} - {""}
+    return select_unneeded(resources, known, now=utc_now(), owners=owners, own_ids=own_ids, images=scope.images)
 
 
 def read_known_clusters(home: Path) -> list[KnownCluster]:
@@ -187,7 +190,7 @@ def select_unneeded(
     known: Sequence[KnownCluster],
     *,
     now: datetime,
-    owner: str,
+    owners: Container[str],
     own_ids: Container[str],
     images: bool = False,
 ) -> list[UnneededResource]:
@@ -198,8 +201,8 @@ def select_unneeded(
         known: the clusters of this laptop. Read them after `resources`, else a cluster that was started in between is
             missing.
         now: the present time, with a time zone.
-        owner: the owner that asks, as the tags name it. Two computers may have the same, so it proves nothing of what
-            has the id of a cluster.
+        owners: the owner that asks, as the tags name it. Two computers may have the same, so it proves nothing of
+            what has the id of a cluster.
         own_ids: the ids of all clusters that this home has made.
         images: include baked images.
     """
@@ -215,16 +218,16 @@ def select_unneeded(
     # Resources of a cluster whose instances stay are kept, even where its journal is lost.
     staying = {instance.uuid for instance in instances if instance.key not in reasons}
     return [
-        UnneededResource(item, reasons[item.key], foreign=not _is_own(item, owner, own_ids))
+        UnneededResource(item, reasons[item.key], foreign=not _is_own(item, owners, own_ids))
         for item in sort_for_deletion(resources)
         if item.key in reasons
         and not (item.kind in _CLUSTER_KINDS and item.uuid in staying and not _expiry_reason(item, now))
     ]
 
 
-def _is_own(resource: Resource, owner: str, own_ids: Container[str]) -> bool:
+def _is_own(resource: Resource, owners: Container[str], own_ids: Container[str]) -> bool:
     """Return whether a resource was made by this home: by its cluster's id; by its owner where it is of no cluster."""
-    return resource.uuid in own_ids if resource.uuid else resource.owner == owner
+    return resource.uuid in own_ids if resource.uuid else resource.owner in owners
 
 
 def _expiry_reason(resource: Resource, now: datetime) -> str:

@@ -14,8 +14,9 @@ from clusterctl.node import services
 from clusterctl.notes import ENGINE_IDS
 from clusterctl.operations.owning.record import MasterRecord, parse_record, record_path
 from clusterctl.operations.owning.share import admit_by_ssh
-from clusterctl.providers.base import Admitting, Adopting
+from clusterctl.providers.base import Admitting
 from clusterctl.providers.namesakes import describe_namesake, group_nodes
+from clusterctl.providers.outliving import Adopting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError, UnprovenError, UsageError
-from clusterctl.providers.base import Adopting, Shared
+from clusterctl.providers.base import Shared
 from clusterctl.providers.namesakes import describe_namesake, unproven_error
+from clusterctl.providers.outliving import Adopting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Market, Problem
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
+from clusterctl.providers.ec2.account.caller import Caller
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
@@ -53,17 +54,18 @@ class Ec2Provider:
             aws: the account.
             options: of the template. Without them clusters can only be listed and ended.
             journal: returns the journal of a cluster, by its name.
-            owner: the user, for the tags.
+            owner: the user on this computer: the owner of what is made where the account does not say who we are.
         """
         self._options = options or Options()
         self.facets = instances.instance_facets(shared_home=self._options.shared_home)
         self._here = aws
         self._journal = journal
-        self._owner = owner
+        self._caller = Caller(aws, owner)
         self._inputs: dict[tuple[Sequence[NodeSpec], str], LaunchInputs] = {}
 
     def check(self, plan: Plan) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        self._caller.begin()
         try:
             problems = checks.check_plan(plan, self._options)
             existing = self._find_by_alias(plan.cluster)
@@ -105,7 +107,7 @@ class Ec2Provider:
             options=self._options,
             plan=plan,
             journal=LaunchJournal(self._journal(plan.cluster)),
-            owner=self._owner,
+            owner=self._caller.name(),
             public_key=public_key,
             discover=partial(self._inputs_for, plan.cluster),
             report=report,
@@ -183,7 +185,7 @@ class Ec2Provider:
             name=f"clusterctl-{cluster}-{content}",
             resource_tags={
                 **self._options.tags,
-                tags.OWNER: self._owner,
+                tags.OWNER: self._caller.name(),
                 tags.IMAGE_BASE: self._image_key(base),
                 tags.IMAGE_CONTENT: content,
             },

@@ -141,6 +141,10 @@ class LocalProvider:
                 remedy=f"delete {folder} by hand",
             ) from exc
 
+    def lingers(self, cluster: str) -> bool:
+        """Return whether processes of a cluster run, although its folder may be gone."""
+        return bool(processes.find_cluster_processes(str(self._cluster_folder(cluster))))
+
     def _kill_lost(self, cluster: Path) -> list[Path]:
         """End the processes of nodes whose folders are gone. Return these folders."""
         left = processes.find_cluster_processes(str(cluster))

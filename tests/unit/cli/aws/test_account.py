@@ -14,7 +14,6 @@ from clusterctl_standin.faults import Fails, LostAnswer
 from clusterctl.cli.main import cli
 from clusterctl.identity import keys
 from clusterctl.testing import fake_node
-from clusterctl.wiring.ec2 import owner_tag as ours
 from clusterctl.wiring.local_paths import home_folder
 
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"
@@ -192,7 +191,7 @@ class TestKeyPairs:
         public = keys.extract_public_key(target.read_text())
         assert public.startswith("ssh-ed25519 ")
         (found,) = run("listkeypairs", "--json").json
-        assert (found["name"], found["type"], found["owner"]) == ("mine", "ed25519", ours())
+        assert (found["name"], found["type"], found["owner"]) == ("mine", "ed25519", "user/moto")
 
     def test_without_a_file_the_secret_is_all_there_is_on_stdout(self, run, cloud):
         said = run("ck", "mine", "-t", "rsa")
@@ -261,7 +260,7 @@ class TestVolumes:
             "Name": "data",
             "project": "x",
             "team": "y",
-            "clusterctl:owner": ours(),
+            "clusterctl:owner": "user/moto",
         }
         assert f"[volume data]\nVOLUME_ID = {made['VolumeId']}\nMOUNT_PATH = /data\nFORMAT = yes\n" in said.out
 

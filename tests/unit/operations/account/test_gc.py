@@ -42,7 +42,8 @@ def resource(kind=ResourceKind.INSTANCE, id_="i-1", *, uuid="u1", cluster="lab",
 
 def judged(*found, known=(LAB,), **more):
     return {
-        each.resource.id: each.reason for each in select_unneeded(found, known, now=NOW, owner=ME, own_ids=OWN, **more)
+        each.resource.id: each.reason
+        for each in select_unneeded(found, known, now=NOW, owners={ME}, own_ids=OWN, **more)
     }
 
 
@@ -153,25 +154,27 @@ class TestOwners:
             resource(owner=YOU, uuid="", cluster="", id_="i-4", marks={tags.EXPIRES: "2020-01-01T00:00:00Z"}),
         ]
         marked = {
-            each.resource.id: each.foreign for each in select_unneeded(found, [LAB], now=NOW, owner=ME, own_ids=OWN)
+            each.resource.id: each.foreign for each in select_unneeded(found, [LAB], now=NOW, owners={ME}, own_ids=OWN)
         }
         assert marked == {"i-2": True, "i-3": False, "i-1": False, "i-4": True}
 
     def test_parts_of_a_cluster_that_others_have_instances_in_are_theirs(self):
         found = [resource(owner=YOU, uuid="u2"), resource(ResourceKind.SECURITY_GROUP, "sg-1", uuid="u2")]
-        assert [each.foreign for each in select_unneeded(found, [], now=NOW, owner=ME, own_ids=OWN)] == [True, True]
+        assert [each.foreign for each in select_unneeded(found, [], now=NOW, owners={ME}, own_ids=OWN)] == [True, True]
 
 
 def test_things_of_one_name_in_two_regions_are_two_things():
     here = resource(ResourceKind.PLACEMENT_GROUP, "clusterctl-lab")
     there = replace(resource(ResourceKind.PLACEMENT_GROUP, "clusterctl-lab", uuid="u2"), region="eu-west-1")
-    assert [each.resource for each in select_unneeded([here, there], [LAB], now=NOW, owner=ME, own_ids=OWN)] == [there]
+    assert [each.resource for each in select_unneeded([here, there], [LAB], now=NOW, owners={ME}, own_ids=OWN)] == [
+        there
+    ]
 
 
 def test_they_come_in_the_order_in_which_they_can_be_ended():
     kinds = [kind for kind in ResourceKind if kind not in {ResourceKind.IMAGE, ResourceKind.SNAPSHOT}]
     found = [resource(kind, f"id-{kind.value}") for kind in reversed(kinds)]
-    assert [each.resource.kind for each in select_unneeded(found, [], now=NOW, owner=ME, own_ids=OWN)] == kinds
+    assert [each.resource.kind for each in select_unneeded(found, [], now=NOW, owners={ME}, own_ids=OWN)] == kinds
 
 
 # Whatever is found, and whatever is known.
@@ -222,7 +225,9 @@ def has_time(each):
 @given(worlds(), st.booleans())
 def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
     found, known = world
-    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME, own_ids=OWN, images=images)}
+    named = {
+        each.resource.id for each in select_unneeded(found, known, now=NOW, owners={ME}, own_ids=OWN, images=images)
+    }
     by_uuid = {cluster.uuid: cluster for cluster in known}
     for each in found:
         cluster = by_uuid.get(each.uuid)
@@ -249,14 +254,14 @@ def test_nothing_that_a_known_cluster_needs_is_ever_named(world, images):
 @given(worlds())
 def test_what_was_never_a_clusters_and_has_time_left_is_never_named(world):
     found, known = world
-    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME, own_ids=OWN)}
+    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owners={ME}, own_ids=OWN)}
     assert not [each for each in found if not each.uuid and has_time(each) and each.id in named]
 
 
 @given(worlds())
 def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
     found, known = world
-    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owner=ME, own_ids=OWN)}
+    named = {each.resource.id for each in select_unneeded(found, known, now=NOW, owners={ME}, own_ids=OWN)}
     staying = {each.uuid for each in found if each.kind == ResourceKind.INSTANCE and each.id not in named}
     assert not [
         each for each in found if each.kind in PARTS and each.uuid in staying and has_time(each) and each.id in named
@@ -266,7 +271,7 @@ def test_where_an_instance_stays_all_that_belongs_to_it_stays(world):
 @given(worlds())
 def test_what_is_not_ours_to_judge_is_always_marked(world):
     found, known = world
-    for each in select_unneeded(found, known, now=NOW, owner=ME, own_ids=OWN):
+    for each in select_unneeded(found, known, now=NOW, owners={ME}, own_ids=OWN):
         assert each.foreign or (each.resource.uuid in OWN if each.resource.uuid else each.resource.owner == ME)
         assert each.reason
 

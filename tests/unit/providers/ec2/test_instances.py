@@ -76,7 +76,7 @@ class TestNames:
         assert set(ids(found).values()) == set(made.values())
         if tagged:
             assert ids(found) == made
-        with pytest.raises(UnprovenError, match="made by me@here"):
+        with pytest.raises(UnprovenError, match="made by user/moto"):
             lab.provider().destroy("lab")
         lab.journal("lab").take_id(found[0].cluster_id)
         lab.provider().destroy("lab")
@@ -85,7 +85,7 @@ class TestNames:
     def test_without_the_files_a_start_adds_to_nothing(self, lab):
         lab.create(plan_of(3))
         shutil.rmtree(lab.home)
-        with pytest.raises(ProviderError, match="started by me@here") as caught:
+        with pytest.raises(ProviderError, match="started by user/moto") as caught:
             lab.create(plan_of(3))
         assert "clusterctl attach lab" in caught.value.remedy
         assert len(lab.instances()) == 3
@@ -95,7 +95,7 @@ class TestOwners:
     def test_somebody_elses_cluster_of_the_same_name_is_left_alone(self, lab, tmp_path):
         lab.create(plan_of(1))
         lab.home, lab.owner = tmp_path / "another laptop", "you@there"
-        with pytest.raises(ProviderError, match="started by me@here") as caught:
+        with pytest.raises(ProviderError, match="started by user/moto") as caught:
             lab.create(plan_of(2))
         assert "another name" in caught.value.remedy
         assert len(lab.instances()) == 1
@@ -116,7 +116,7 @@ class TestOwners:
         late = Late("us-east-1", lab.aws._credentials)
         late._sessions = lab.aws._sessions
         lab.home, lab.owner = tmp_path / "another laptop", "you@there"
-        with pytest.raises(ProviderError, match="is being started in us-east-1 by me@here"):
+        with pytest.raises(ProviderError, match="is being started in us-east-1 by user/moto"):
             lab.create(plan_of(3), late)
         assert len(lab.instances()) == 2
         assert [node.alias for node in first.create(plan_of(2))] == ["master", "node001"]

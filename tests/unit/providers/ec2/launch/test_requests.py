@@ -112,7 +112,7 @@ class TestLaunch:
             assert kinds.keys() == {"instance", "volume", "network-interface"}
             for marks in kinds.values():
                 assert marks[tags.CLUSTER] == "lab"
-                assert marks[tags.OWNER] == "me@here"
+                assert marks[tags.OWNER] == "user/moto"
                 assert marks["project"] == "x"
                 assert len(marks[tags.UUID]) == 32
         for call in (*lab.cloud.calls_of("CreateSecurityGroup"), *lab.cloud.calls_of("CreateFleet")):

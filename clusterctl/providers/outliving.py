@@ -1,0 +1,28 @@
+"""Protocols of providers whose machines may outlive what this computer notes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clusterctl.model import Node
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A provider whose machines were there before, and that alone notes, on this computer, whose they are now."""
+
+    def adopt(self, cluster: str, user: str, nodes: Sequence[Node]) -> None:
+        """Note these machines as a cluster's that has them already, for its user."""
+        ...
+
+
+@runtime_checkable
+class Lingering(Protocol):
+    """A provider whose nodes are processes: they go on when the folders are deleted that told of them."""
+
+    def lingers(self, cluster: str) -> bool:
+        """Return whether processes of a cluster of this name still run, which `nodes` may not see."""
+        ...
