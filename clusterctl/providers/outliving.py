@@ -26,3 +26,16 @@ class Lingering(Protocol):
     def lingers(self, cluster: str) -> bool:
         """Return whether processes of a cluster of this name still run, which `nodes` may not see."""
         ...
+
+
+@runtime_checkable
+class Inviting(Protocol):
+    """A provider that lets a key log in for a moment, on nodes whose own system asks for such keys."""
+
+    def invite(self, cluster: str, aliases: Sequence[str], public_key: str) -> None:
+        """Let a key log in to these nodes within a minute from now.
+
+        Raises:
+            ProviderError: the account does not allow it, or not on one of these nodes.
+        """
+        ...

@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/howto/ec2.md"
 PREFIXES = {"service-quotas": "servicequotas"}
 """What IAM calls services that boto3 calls otherwise."""
-SPELT = {"servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefaultServiceQuota"}
+SPELT = {
+    "servicequotas:GetAwsDefaultServiceQuota": "servicequotas:GetAWSDefaultServiceQuota",
+    "ec2-instance-connect:SendSshPublicKey": "ec2-instance-connect:SendSSHPublicKey",
+}
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
     "f'delete_{kind}'": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},

@@ -81,7 +81,8 @@ def _confirm_host_key(node: Node, key: str, shown: str, expected: str) -> str:
             remedy="do not log in there: another machine may pose as it. Ask whoever shared the cluster",
         )
     if not expected:
-        question = f"The master {node.address}:{node.port} shows the host key {shown}. Did `share` print the same?"
+        place = f"{node.address}:{node.port}"
+        question = f"The master {place} shows the host key {shown}. Is it its own, as `share` prints it?"
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Nobody is here to answer: add --fingerprint to say so beforehand.")
         if not click.confirm(clean_lines(question), err=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.environment import lock as package_locks
-from clusterctl.errors import ClusterctlError, StateError, UsageError
+from clusterctl.errors import ClusterctlError, ProviderError, RemoteError, StateError, UsageError
 from clusterctl.identity.keys import extract_public_key
 from clusterctl.journal import describe_overrides
 from clusterctl.model import MASTER, Access, NodeState
@@ -16,7 +16,7 @@ from clusterctl.operations.owning.record import MasterRecord, parse_record, reco
 from clusterctl.operations.owning.share import admit_by_ssh
 from clusterctl.providers.base import Admitting
 from clusterctl.providers.namesakes import describe_namesake, group_nodes
-from clusterctl.providers.outliving import Adopting
+from clusterctl.providers.outliving import Adopting, Inviting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,9 +117,12 @@ def _adopt(
 def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_key: str, rights: Rights) -> list[Node]:
     """Let this computer's key in by a key that the nodes let in already. Return the nodes with their own host keys.
 
-    The user has compared the master's host key. The master says those of the others, which are its own cluster's.
+    The user has compared the master's host key. The master says those of the others, which are its own cluster's. Where
+    nobody has shared the cluster, the provider may let this computer's key in for a moment.
     """
-    if rights.key is None or rights.confirm_host is None:
+    provider = context.provider
+    inviting = provider if rights.key is None and isinstance(provider, Inviting) else None
+    if rights.confirm_host is None or not (rights.key or inviting):
         raise UsageError(
             f"nodes of the provider {context.provider.name} let in no key of this computer",
             remedy="name one that they let in, --key FILE; whoever has the cluster adds yours:"
@@ -127,11 +130,13 @@ def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_
         )
     trusted = replace(master, host_key=rights.confirm_host(master), bootstrap_key=False)
     others = [node for node in nodes if not node.is_master]
-    access = Access(key=str(rights.key), jump=master.access.jump)
+    access = Access(key=str(rights.key or context.folder.private_key_file), jump=master.access.jump)
     context.folder.pin_host_keys([trusted])
     cluster = context.make_cluster([replace(trusted, access=access)])
     try:
-        keys = _read_member_keys(cluster)
+        if inviting:
+            _invite(inviting, context.name, [MASTER], public_key)
+        keys = _read_invited(cluster) if inviting else _read_member_keys(cluster)
         known = [trusted, *(replace(node, host_key=keys.get(node.private_address, node.host_key)) for node in others)]
         for node in known:
             if node.is_master or node.private_address in keys:
@@ -140,11 +145,41 @@ def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_
                 )
         context.folder.pin_host_keys(known)
         cluster.set_nodes(replace(node, access=access) for node in known)
-        admit_by_ssh(cluster, [public_key], [node for node in cluster.nodes if node.state == NodeState.RUNNING])
+        running = [node for node in cluster.nodes if node.state == NodeState.RUNNING]
+        if inviting:
+            _invite(inviting, context.name, [node.alias for node in running if not node.is_master], public_key)
+        admit_by_ssh(cluster, [public_key], running)
     finally:
         cluster.close()
     own = [replace(node, bootstrap_key=node.bootstrap_key and node.private_address not in keys) for node in known]
     return [trusted, *(node for node in own if not node.is_master)]
+
+
+def _invite(provider: Inviting, name: str, aliases: Sequence[str], public_key: str) -> None:
+    try:
+        provider.invite(name, aliases, public_key)
+    except ProviderError as exc:
+        raise ProviderError(
+            f"no key was shared, and none is let in without: {exc.message}", remedy=_share(name)
+        ) from exc
+
+
+def _read_invited(cluster: Cluster) -> dict[str, str]:
+    """Do what `_read_member_keys` does, as the first thing that is asked of a master with an invited key."""
+    try:
+        return _read_member_keys(cluster)
+    except RemoteError as exc:
+        raise StateError(
+            f"no key was shared, and {cluster.name}'s master lets none in that the account tells of: {exc.message}",
+            remedy=_share(cluster.name),
+        ) from exc
+
+
+def _share(name: str) -> str:
+    return (
+        f"whoever has the cluster lets yours in: `clusterctl share {name} FILE.pub`; then `clusterctl attach --key"
+        f" FILE {name}`"
+    )
 
 
 def _read_member_keys(cluster: Cluster) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clusterctl.formats import VERSION, Format
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LOGIN_USER = "clusterctl"
 """The user that clusterctl logs in as, on every image. cloud-init makes it, with sudo and the cluster's own key."""
+_AT_ONCE = 16
 _STATES = {
     "pending": NodeState.PENDING,
     "running": NodeState.RUNNING,
@@ -75,6 +77,26 @@ def make_node(
         owner=instance.tags.get(tags.OWNER, ""),
         access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
     )
+
+
+def push_key(aws: Aws, by_alias: Mapping[str, Instance], aliases: Sequence[str], public_key: str) -> None:
+    """Let a key log in to instances within a minute, where their system asks EC2 Instance Connect for keys.
+
+    Raises:
+        ProviderError: AWS refuses it for one of them.
+    """
+
+    def push(alias: str) -> None:
+        aws.call(
+            "ec2-instance-connect",
+            "send_ssh_public_key",
+            InstanceId=by_alias[alias].id,
+            InstanceOSUser=LOGIN_USER,
+            SSHPublicKey=" ".join(public_key.split()[:2]),
+        )
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(push, [alias for alias in aliases if alias in by_alias]))
 
 
 def instance_facets(*, shared_home: bool) -> frozenset[Facet]:

@@ -158,9 +158,8 @@ class Ec2Provider:
         if key is None:
             return
         aws = self._aws_for(cluster)
-        running = [
-            instance for instance in self._find_by_alias(cluster).values() if instance.state in {"pending", "running"}
-        ]
+        found = self._find_by_alias(cluster).values()
+        running = [instance for instance in found if instance.state in {"pending", "running"}]
         teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
 
@@ -168,9 +167,13 @@ class Ec2Provider:
         """Reboot the running instances."""
         if self._prove(cluster) is None:
             return
-        running = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
-        for start in range(0, len(running), BATCH_SIZE):
-            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=running[start : start + BATCH_SIZE])
+        ids = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
+        for part in (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE)):
+            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=part)
+
+    def invite(self, cluster: str, aliases: Sequence[str], public_key: str) -> None:
+        """Let a key log in within a minute, by EC2 Instance Connect."""
+        instances.push_key(self._aws_for(cluster), self._find_by_alias(cluster), aliases, public_key)
 
     def find_image(self, base: str, content: str) -> str:
         """Return the baked image with this content for the template's nodes; empty if there is none."""

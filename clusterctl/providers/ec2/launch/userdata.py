@@ -27,6 +27,7 @@ LIMIT_BYTES = 16384
 """Most bytes that EC2 takes, before base64 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
 _TIMER = "clusterctl-lifetime"
 _METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
+_CONNECT_USER = "ec2-instance-connect"
 # Units that would keep the package manager's lock, or the disk busy, while the node joins.
 _NOISE = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service"),
@@ -116,6 +117,10 @@ def _boot_commands(birth: UserData) -> Sequence[list[str]]:
             ip = "ip -6" if ":" in network else "ip"
             rule = f"{ip} rule add to {network} uidrange 1-4294967294 prohibit pref 100"
             commands.append(["sh", "-c", f"{rule} 2>/dev/null || true"])
+            # sshd asks EC2 Instance Connect for keys as a user of that package, whom nobody else can become.
+            find = f"u=$(id -u {_CONNECT_USER} 2>/dev/null)"
+            open_rule = f"{ip} rule add to {network} uidrange $u-$u lookup main pref 99"
+            commands.append(["sh", "-c", f"{find} && {open_rule} 2>/dev/null || true"])
     return commands
 
 

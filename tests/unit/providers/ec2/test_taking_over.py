@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from clusterctl.config import loading
-from clusterctl.errors import StateError, UsageError
+from clusterctl.errors import ProviderError, RemoteError, StateError, UsageError
 from clusterctl.events import Reporter
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.owning.attach import Rights, choose_nodes, take_over
 from clusterctl.plugin.host import PluginHost
+from clusterctl.providers.ec2.aws import Aws, AwsError
 from clusterctl.testing import FakeConnector
 
 from ....support.ec2_lab import plan_of
@@ -69,12 +70,71 @@ def test_its_nodes_show_their_own_host_keys_let_the_new_key_in_and_end_by_the_sa
     assert lost.cloud.left() == []
 
 
-def test_the_right_to_the_account_alone_lets_nobody_in(lost):
+def test_where_nobody_compares_the_host_key_nobody_is_let_in(lost):
     context = context_of(lost)
     with pytest.raises(UsageError, match="let in no key of this computer"):
         take_over(context, context.provider.nodes("lab"), Rights(), render)
     assert not context.folder.path.exists()
     assert lost.connector.ran == []
+
+
+@pytest.fixture
+def pushed(monkeypatch):
+    """The keys that the account was asked to let in for a moment: the user, and the instance."""
+    usual, keys = Aws.call, []
+
+    def call(aws, service, operation, **parameters):
+        if service == "ec2-instance-connect":
+            assert operation == "send_ssh_public_key"
+            keys.append((parameters["InstanceOSUser"], parameters["InstanceId"], parameters["SSHPublicKey"]))
+        return usual(aws, service, operation, **parameters)
+
+    monkeypatch.setattr(Aws, "call", call)
+    return keys
+
+
+def test_without_a_shared_key_the_account_lets_this_computers_key_in_for_a_moment(lost, pushed):
+    context = context_of(lost)
+    nodes = {node.alias: node for node in context.provider.nodes("lab")}
+    take_over(context, list(nodes.values()), Rights(None, lambda node: MASTER_KEY), render)
+    public = " ".join((context.folder.path / "id_ed25519.pub").read_text().split()[:2])
+    assert pushed == [("clusterctl", nodes[alias].machine_id, public) for alias in ("master", "node001")]
+    logins = {remote.node.access.key for remote in lost.connector.remotes if remote.ran}
+    assert str(context.folder.private_key_file) in logins
+    admitted = [ran for ran in lost.connector.ran if ran.name == "admit keys"]
+    assert sorted(ran.node for ran in admitted) == ["master", "node001"]
+    lost.provider().destroy("lab")
+    assert lost.cloud.left() == []
+
+
+def test_a_master_whose_system_does_not_ask_the_account_says_what_helps(lost, pushed):
+    def refuse(call):
+        raise RemoteError("clusterctl is not let in at master", remedy="", node="master")
+
+    lost.connector = FakeConnector(refuse)
+    context = context_of(lost)
+    with pytest.raises(StateError, match="lets none in that the account tells of") as caught:
+        take_over(context, context.provider.nodes("lab"), Rights(None, lambda node: MASTER_KEY), render)
+    assert "clusterctl share lab FILE.pub" in caught.value.remedy
+    assert len(pushed) == 1
+    assert not context.folder.path.exists()
+
+
+def test_an_account_that_does_not_allow_it_says_what_helps(lost, monkeypatch):
+    usual = Aws.call
+
+    def call(aws, service, operation, **parameters):
+        if service == "ec2-instance-connect":
+            raise AwsError("AWS refused SendSSHPublicKey: not for you", remedy="ask", code="AccessDeniedException")
+        return usual(aws, service, operation, **parameters)
+
+    monkeypatch.setattr(Aws, "call", call)
+    context = context_of(lost)
+    with pytest.raises(ProviderError, match="no key was shared, and none is let in without: AWS refused") as caught:
+        take_over(context, context.provider.nodes("lab"), Rights(None, lambda node: MASTER_KEY), render)
+    assert "clusterctl share lab FILE.pub" in caught.value.remedy
+    assert lost.connector.ran == []
+    assert not context.folder.path.exists()
 
 
 def test_a_master_that_claims_another_id_is_not_believed(lost, tmp_path):

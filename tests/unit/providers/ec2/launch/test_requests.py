@@ -181,7 +181,11 @@ class TestUserData:
 
     def test_the_metadata_service_is_closed_unless_the_user_may_ask(self, lab):
         lab.create(plan_of(1))
-        assert sum("169.254.169.254/32 uidrange" in str(command) for command in self.config(lab)["bootcmd"]) == 1
+        commands = [str(command) for command in self.config(lab)["bootcmd"]]
+        assert sum("169.254.169.254/32 uidrange 1-4294967294 prohibit pref 100" in text for text in commands) == 1
+        # The one that asks EC2 Instance Connect for sshd comes before.
+        (open_rule,) = [text for text in commands if "169.254.169.254/32 uidrange $u-$u lookup main pref 99" in text]
+        assert "u=$(id -u ec2-instance-connect 2>/dev/null) &&" in open_rule
         lab.provider().destroy("lab")
         lab.cloud.clear_calls()
         lab.options = replace(lab.options, metadata_for_user=True)
