@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
@@ -25,7 +26,6 @@ from clusterctl.wiring.settings import built_in_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from clusterctl.config.settings import Settings
     from clusterctl.events import Reporter
@@ -76,6 +76,9 @@ def find_attachable(
             if nodes:
                 return _attachable(name, built_in_settings(), provider, nodes, named_config(config_file), report)
     if provider_name in {"", "static"}:
+        remembered = ClusterFolder(home_folder(), name).last_config()
+        if remembered and Path(remembered).exists():
+            config_file = config_file or remembered
         found = find_on_hosts(name, hosts, config_file=config_file, render=_render_text, report=report)
         if found:
             made = _attachable(name, found.settings, found.provider, list(found.nodes), found.config, report)

@@ -134,6 +134,9 @@ RENDERED = {
         )
         for machine in (False, True)
     ],
+    "record_keep.sh.j2": [
+        lambda: render("record_keep.sh.j2", record='{"it\'s": "$(a) record"}', path=NODE.layout.state / "cluster.json")
+    ],
     "image_clean.sh.j2": [lambda: render("image_clean.sh.j2", layout=NODE.layout)],
     "packages_machine.sh.j2": [],
     "packages_shared.sh.j2": [],

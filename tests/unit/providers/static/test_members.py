@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from dataclasses import replace
@@ -141,3 +142,56 @@ class TestState:
         provider = provider_of(root, FAR[0])
         provider.create(plan_for("master"), public_key="")
         assert provider.nodes("lab")[0].state == NodeState.RUNNING
+
+
+class Noted:
+    """A journal that knows an id."""
+
+    cluster_id = "feed"
+
+
+@pytest.mark.usefixtures("gate")
+class TestAdopting:
+    """Hosts that a cluster has already, and whose note on this computer is lost."""
+
+    @pytest.fixture
+    def nodes(self, root):
+        provider = provider_of(root, *FAR, journal=lambda cluster: Noted())
+        made = provider.create(replace(plan_for("master", "node001"), user="me"), public_key="")
+        provider.destroy("lab")
+        return made
+
+    def test_they_are_the_nodes_that_they_were_under_their_ids(self, root, nodes):
+        provider_of(root, *reversed(FAR)).adopt("lab", "me", nodes)
+        assert provider_of(root).nodes("lab") == nodes
+        assert {node.cluster_id for node in nodes} == {"feed"}
+        kept = provider_of(root, *FAR).create(plan_for("master", "node001"), public_key="")
+        assert [node.id for node in kept] == [node.id for node in nodes]
+
+    def test_one_that_the_config_does_not_have_is_refused_and_nothing_is_noted(self, root, nodes):
+        with pytest.raises(ProviderError, match="hosts of master are not in the config"):
+            provider_of(root, *FAR[1:]).adopt("lab", "me", nodes)
+        assert provider_of(root).nodes() == []
+
+    def test_one_that_another_cluster_has_here_is_refused(self, root, nodes):
+        provider_of(root, *FAR).create(plan_for("master", cluster="other"), public_key="")
+        with pytest.raises(ProviderError, match="hosts of master belong to other"):
+            provider_of(root, *FAR).adopt("lab", "me", nodes)
+        assert {node.cluster for node in provider_of(root).nodes()} == {"other"}
+
+    def test_one_that_comes_back_after_it_left_has_an_id_of_its_own(self, root, nodes):
+        provider = provider_of(root, *FAR)
+        provider.adopt("lab", "me", nodes)
+        provider.destroy("lab", ["node001"])
+        (again,) = provider.create(plan_for("master", "node001"), public_key="")[1:]
+        assert again.id != nodes[1].id
+
+    def test_a_note_of_an_earlier_version_has_no_id_and_is_read(self, root, nodes):
+        provider_of(root, *FAR).adopt("lab", "me", nodes)
+        for name in ("lab.json", "lab.copy"):
+            content = json.loads((root / name).read_text())
+            del content["id"]
+            for member in content["members"].values():
+                del member["id"]
+            (root / name).write_text(json.dumps(content))
+        assert {node.cluster_id for node in provider_of(root).nodes("lab")} == {""}
