@@ -76,6 +76,8 @@ class _LeaveProgress:
 
 def _let_all_leave(context: RunContext, nodes: Sequence[Node]) -> None:
     """Run the leave hooks for every node, the workers first: over SSH where the node runs, without SSH where not."""
+    if Facet.LASTING in context.provider.facets:  # they must be reached, whatever this computer has lost of the cluster
+        context.folder.pin_host_keys(nodes)
     cluster = context.make_cluster(nodes)
     cluster.ending = Facet.LASTING not in context.provider.facets
     cluster.all_leave = True

@@ -102,6 +102,9 @@ def find_on_hosts(
             for alias in lost:
                 report.warn(f"{alias} is left out: no host that may be asked is where the master says")
         chosen = _checked(matched, master, name, report)
+        for answer in answers:
+            if (answer.cluster, answer.id) == (name, master.id) and answer not in matched.values():
+                report.warn(f"left out, as the master does not know of it: {answer}")
         places = {alias: inquiry.host_of(answer) for alias, answer in chosen.items()}
         nodes = [
             replace(answer.node, alias=alias, id=record.hosts[alias].id, cluster=name, cluster_id=master.id)

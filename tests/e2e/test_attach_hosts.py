@@ -86,6 +86,8 @@ def test_without_any_config_the_named_hosts_are_asked_and_no_others(story, elsew
 def test_a_host_that_says_it_is_anothers_is_left_out(story, elsewhere):
     mark = "/var/lib/clusterctl/cluster"
     own = story.hosts.on(NODE002, f"cat {mark}")
+    record = "/var/lib/clusterctl/cluster.json"
+    story.hosts.on(MASTER, f"cp {record} {record}.kept")
     story.hosts.on(NODE002, f"echo 'lab {'0' * 32}' > {mark}")
     lose_home(story)
     named = [word for host in elsewhere for word in ("--host", host)]
@@ -95,10 +97,13 @@ def test_a_host_that_says_it_is_anothers_is_left_out(story, elsewhere):
     said = story.laptop.run("attach", *named, *chosen, "--key", str(story.hosts.key), "lab", timeout=600)
     assert "node002 is left out, as its host does not say that it is of this cluster" in said.stderr
     assert [*story.engines()] == ["master", "node001"]
+    assert "node002" not in json.loads(story.hosts.on(MASTER, f"cat {record}"))["hosts"]
     story.hosts.on(NODE002, f"echo '{own}' > {mark}")
+    story.hosts.on(MASTER, f"mv {record}.kept {record}")
     shutil.rmtree(story.laptop.folder("lab"))
     shutil.rmtree(story.laptop.home / "static")
     assert "lab is up" in story.laptop.run("attach", *named, "--key", str(story.hosts.key), "lab", timeout=600).stdout
+    assert [*story.engines()] == ["master", "node001", "node002"]
     assert story.is_whole()
 
 
@@ -106,8 +111,8 @@ def test_without_its_note_of_the_hosts_terminate_ends_nothing_and_attach_finds_t
     shutil.rmtree(story.laptop.home / "static")
     story.laptop.refuse("terminate", "--yes", "lab", status=1, says=["lost its note of the hosts", "clusterctl attach"])
     assert story.hosts.on(NODE001, "systemctl is-active clusterctl-engine@1") == "active"
-    said = story.laptop.run("attach", "lab", timeout=600)
-    assert "lab is up" in said.stdout
+    story.laptop.run("attach", "lab", timeout=600)
+    assert story.is_whole()
 
 
 def test_without_the_clusters_folder_the_note_has_the_id_and_terminate_leaves_nothing(story, elsewhere):
@@ -115,6 +120,7 @@ def test_without_the_clusters_folder_the_note_has_the_id_and_terminate_leaves_no
     assert record["user"] == USER
     assert record["id"] == story.hosts.on(MASTER, "cat /var/lib/clusterctl/cluster").split()[1]
     shutil.rmtree(story.laptop.folder("lab"))
+    (story.laptop.home / "config").unlink(missing_ok=True)
     said = story.laptop.run("terminate", "--yes", "lab", timeout=600)
     assert "lab is gone (3 nodes)" in said.stdout
     story.assert_as_before()
