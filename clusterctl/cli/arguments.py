@@ -77,6 +77,17 @@ class KeySectionName(click.ParamType[str]):
         return _matching(completions.key_names(_config_file(ctx)), incomplete)
 
 
+class HostName(click.ParamType[str]):
+    """A host, as in HOSTS: a [host NAME] section of the config file, or where it is."""
+
+    name = "host"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names of the [host NAME] sections."""
+        del param
+        return _matching(completions.host_names(_config_file(ctx)), incomplete)
+
+
 class PluginName(click.ParamType[str]):
     """A plugin that is installed, or has a section."""
 

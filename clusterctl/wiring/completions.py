@@ -36,6 +36,11 @@ def key_names(config_file: str | None) -> list[str]:
     return _section_names(config_file, "key")
 
 
+def host_names(config_file: str | None) -> list[str]:
+    """Return the names of the [host NAME] sections."""
+    return _section_names(config_file, "host")
+
+
 def plugin_names(config_file: str | None) -> list[str]:
     """Return the installed plugins and those with a section, sorted."""
     return sorted({*_installed_words(), *_section_names(config_file, "plugin")})

@@ -135,8 +135,6 @@ class _Inquiry:
     def ask(self, hosts: Sequence[Host]) -> list[HostAnswer]:
         """Return what hosts say. One whose host key is not known is not connected to, and a warning says why."""
         complete, problems = examine_hosts(hosts)
-        for problem in problems:
-            self._report.warn(f"{problem.message} (try: {problem.remedy})")
         nodes = []
         for host in complete:
             if host.fault or not host.host_key:
@@ -149,6 +147,8 @@ class _Inquiry:
                 "no host may be asked:\n" + "\n".join(problem.message for problem in problems),
                 remedy=problems[0].remedy,
             )
+        for problem in problems:
+            self._report.warn(f"{problem.message} (try: {problem.remedy})")
         self._pinned += nodes
         self._folder.ensure_exists()
         self._folder.pin_host_keys(self._pinned)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import cluster_argument, json_option
+from clusterctl.cli.arguments import HostName, cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
@@ -36,7 +36,12 @@ _KEY = click.Path(path_type=Path)
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name.")
 @click.option("--key", type=_KEY, help="A private key that the nodes let in: see `share`.")
 @click.option(
-    "--host", "hosts", multiple=True, metavar="HOST", help="static: its master, and other hosts, as in HOSTS."
+    "--host",
+    "hosts",
+    multiple=True,
+    type=HostName(),
+    metavar="HOST",
+    help="static: its master, and other hosts, as in HOSTS.",
 )
 @click.option(
     "--fingerprint", default="", metavar="SHA256:...", help="Of the master's host key, as `share` printed it."

@@ -88,6 +88,10 @@ class TestCompletion:
         laptop.config.write_text("[key mine]\n[cluster a]\n[KEY yours]\n")
         assert complete("start", "-k", "") == ["mine", "yours"]
 
+    def test_of_hosts(self, complete, laptop):
+        laptop.config.write_text("[host alpha]\n[cluster a]\n[HOST beta]\n")
+        assert complete("attach", "--host", "") == ["alpha", "beta"]
+
     def test_of_commands(self, complete):
         assert complete("st") == ["start", "stop", "status"]
 
