@@ -55,6 +55,10 @@ if [ -x "$python" ] && [ -r "$config" ]; then
     done
 fi
 
-/usr/sbin/sshd -D -e &
-sshd=$!
-wait "$sshd"
+# Again when it ends, whatever ends it: a deaf one is ended by the node's watch.
+while :; do
+    /usr/sbin/sshd -D -e &
+    sshd=$!
+    wait "$sshd"
+    sleep 0.5
+done

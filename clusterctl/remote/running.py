@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -83,6 +83,8 @@ class SSHCommand:
 
     def wait(self) -> int:
         """Return the exit status, -1 where the connection was lost."""
+        while not self._channel.status_event.wait(_ANSWER_S) and self._answers and self._answers():
+            pass  # its output may have ended long before it
         return int(self._channel.recv_exit_status())
 
     def close(self) -> None:
@@ -136,6 +138,22 @@ def answers(transport: Any, asking: threading.Lock) -> bool:
         if question.is_alive():
             transport.close()
         return not question.is_alive() and bool(transport.is_active())
+
+
+@contextmanager
+def ended_if_deaf(ask: Callable[[], bool], every_s: float) -> Iterator[None]:
+    """Ask a server again and again for the time of the block. To ask ends the connection of one that is deaf."""
+    over = threading.Event()
+
+    def ask_until_over() -> None:
+        while not over.wait(every_s) and ask():
+            pass
+
+    threading.Thread(target=ask_until_over, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def close_late(running: SSHCommand) -> None:

@@ -18,7 +18,15 @@ from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
 from clusterctl.remote.owner import NOT_OWNED, SHELL, prepare, refusal
 from clusterctl.remote.quoting import quote_for_login_shell
-from clusterctl.remote.running import MOST_OUTPUT, ErrorReader, SSHCommand, answers, close_late, read_lines
+from clusterctl.remote.running import (
+    MOST_OUTPUT,
+    ErrorReader,
+    SSHCommand,
+    answers,
+    close_late,
+    ended_if_deaf,
+    read_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +40,9 @@ _IDLE_S = 120.0
 """How long a transfer may stand still."""
 _SILENT_S = 60.0
 """How long a command may be silent before the node's SSH server is asked whether it lives."""
+_LOST = -1  # paramiko's exit status of a command whose connection has ended
 _CHANNEL_TIMEOUT_S = 60.0
-"""Seconds until a command begins after the login: a node that still boots is busy. A dead connection is noticed
-earlier."""
+"""Seconds until a command begins after the login: a node that boots is busy; a dead connection is noticed sooner."""
 
 
 class SSHRemote:
@@ -140,7 +148,10 @@ class SSHRemote:
         # say for itself.
         quiet = f"exec 3>&2 2>/dev/null; (exec sh -c {shlex.quote(command)} 2>&3 3>&-); exit $?"
         try:
-            return self._open_command(quote_for_login_shell(f"echo {self._mark}; {quiet}"), idle_s=idle_s)
+            # Without a limit it may be silent for as long as it likes, and its end is that of a server that is deaf.
+            still = None if idle_s else lambda: self._ask_server() or True
+            line = quote_for_login_shell(f"echo {self._mark}; {quiet}")
+            return self._open_command(line, idle_s=idle_s or _SILENT_S, still=still)
         except Exception as exc:
             raise self._lost_error(command.partition("\n")[0][:80], str(exc) or type(exc).__name__) from exc
 
@@ -154,6 +165,9 @@ class SSHRemote:
         channel.settimeout(idle_s)
         channel.exec_command(line)
         return SSHCommand(channel, f"{self._mark}\n".encode(), answers=still)
+
+    def _ask_server(self) -> bool:
+        return answers(self._connection.transport, self._asking)
 
     def _sudo_prefix(self, sudo: bool) -> str:  # noqa: FBT001  private, and named like the option
         """Return the prefix that runs a command as root; empty if the login is root or owns the whole node."""
@@ -178,7 +192,7 @@ class SSHRemote:
         except Exception as exc:
             raise self._lost_error(name, f"{str(exc) or type(exc).__name__}") from exc
         self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, watch.elapsed_s)
-        if status == -1:  # for paramiko: the channel closed without an exit status
+        if status == _LOST:
             late = timeout_s is not None and watch.elapsed_s >= timeout_s
             raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
         if status == NOT_OWNED and (refused := refusal(err, self.node, word=self._mark)):
@@ -190,9 +204,7 @@ class SSHRemote:
     def _run_on_channel(
         self, command: str, stdin: str, on_line: Callable[[str], None] | None, timeout_s: float | None
     ) -> tuple[int, str, str]:
-        running = self._open_command(
-            command, idle_s=_SILENT_S, still=lambda: answers(self._connection.transport, self._asking)
-        )
+        running = self._open_command(command, idle_s=_SILENT_S, still=self._ask_server)
         timer = threading.Timer(timeout_s, close_late, [running]) if timeout_s is not None else None
         try:
             if timer:
@@ -240,14 +252,16 @@ class SSHRemote:
 
         self._ensure_connected()
         try:
-            if command:
-                result = self._connection.run(
-                    quote_for_login_shell(command), pty=True, in_stream=None, warn=True, hide=False
-                )
-            else:
-                result = self._connection.shell()
+            with ended_if_deaf(self._ask_server, _SILENT_S):
+                if command:
+                    quoted = quote_for_login_shell(command)
+                    result = self._connection.run(quoted, pty=True, in_stream=None, warn=True, hide=False)
+                else:
+                    result = self._connection.shell()
         except UnexpectedExit as exc:  # the shell ended with the status of its last command
             result = exc.result
+        if result.exited == _LOST:
+            raise self._lost_error(command.partition("\n")[0][:80] or "shell", "the connection was lost")
         return int(result.exited)
 
     def close(self) -> None:

@@ -6,10 +6,13 @@ import json
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 
 import psutil
 import pytest
+
+from ..support.deafness import hold
 
 pytestmark = pytest.mark.e2e
 SILENT = 5
@@ -169,6 +172,28 @@ def test_an_ssh_server_that_is_stopped_goes_on(laptop, cluster, poll):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="ptrace: only root may hold another process")
+def test_an_ssh_server_that_is_deaf_is_followed_by_another_one_and_nothing_else_ends(laptop, cluster, poll, tries):
+    engines = poll(tries, "engines answer")
+    before = laptop.running(cluster.name, "node001")
+    holder = hold(before["pid"])
+    try:
+        said = laptop.run("exec", "-n", "node001", cluster.name, "true", status=None)
+        assert said.returncode == 0 or "node001 does not answer" in said.stderr
+        after = poll(
+            lambda: laptop.running(cluster.name, "node001")["pid"] != before["pid"], "another one", deadline_s=90
+        )
+        assert after
+        poll(lambda: holder.poll() is not None, "the deaf one has ended")
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert laptop.run("exec", "-n", "node001", cluster.name, "true").returncode == 0
+    assert tries() == engines
+    assert laptop.running(cluster.name, "node001")["guardian"] == before["guardian"]
+
+
+@pytest.mark.slow
 def test_the_watch_and_supervisord_look_after_each_other(pid_of, poll, rows, tries):
     for node, word in (("master", "services/watch.py"), ("node001", "supervisor.supervisord")):
         pid = pid_of(node, word)
@@ -184,6 +209,23 @@ def test_an_engine_that_was_frozen_until_it_was_given_up_is_the_same_afterwards(
     os.kill(silent, signal.SIGCONT)
     poll(lambda: SILENT in client.value("client.ids"), "it is listed again")
     assert client.value(f"client[{SILENT}].apply_sync(os.getpid)") == silent
+
+
+@pytest.mark.slow
+def test_tasks_are_shared_out_when_an_engine_is_back_before_its_own_were_given_up(client, poll):
+    shared = "client.load_balanced_view(targets=client.ids).apply_async(os.getpid).get(timeout=20)"
+    pid = client.value("pids()")[str(SILENT)]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        client.run(f"own = client.load_balanced_view(targets=[{SILENT}]).apply_async(os.getpid)")
+        poll(lambda: SILENT not in client.value("client.ids"), "it is given up", deadline_s=60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    poll(lambda: SILENT in client.value("client.ids"), "it is listed again")
+    assert client.value("own.get(timeout=30)") == pid
+    given_up = time.monotonic() + 7  # ipyparallel gives tasks up after 5 s
+    while time.monotonic() < given_up:
+        assert client.value(shared)
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ tests/e2e/test_virtual_machines.py.
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
 import urllib.request
 
@@ -16,6 +18,7 @@ from clusterctl.model import Facet
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
+from ..support import deafness
 from ..support.hosts import LOGIN, USER, started
 from ..support.systemd_hosts import COUNT
 from ..support.two_laptops import TwoLaptops, check_one_owner_at_a_time
@@ -159,6 +162,22 @@ def test_the_node_itself_brings_back_what_is_dead_or_stopped(story, poll):
     story.hosts.on(MASTER, "systemctl kill --signal=STOP clusterctl-notebook@0")
     poll(lambda: rows()["notebook"].startswith("answers"), "the notebook answers", deadline_s=60, every_s=0.5)
     assert "was stopped, and goes on" in story.laptop.run("logs", "lab").stdout
+
+
+def test_an_ssh_server_that_is_deaf_is_followed_by_another_one_of_its_unit(story, poll):
+    def pids():
+        shown = "systemctl show --property=MainPID --value ssh clusterctl-engine@1"
+        try:
+            return story.hosts.on(NODE001, shown, check=False).split()
+        except (OSError, subprocess.SubprocessError):
+            return []
+
+    before = pids()
+    hold = f"setsid python3 -c {shlex.quote(deafness.HOLD)} {before[0]} >/run/held 2>&1 </dev/null &"
+    story.hosts.on(NODE001, f"{hold} while ! grep -q held /run/held; do sleep 0.1; done")
+    now = poll(lambda: (found := pids()) and found[0] not in ("0", before[0]) and found, "another one", deadline_s=120)
+    assert now[1] == before[1]
+    assert "the SSH server does not greet: another one starts" in story.laptop.run("logs", "lab", "node001").stdout
 
 
 def test_after_a_workers_reboot_its_engine_is_back_by_itself(story, poll):

@@ -16,13 +16,14 @@ from typing import Any
 
 from .watching import processes
 from .watching.judging import Judge
+from .watching.logins import Logins
 from .watching.managers import Manager, find_manager
 from .watching.probing import Probed, load_probes
 from .watching.succession import succeed
 
 _EVERY_S = 3.0
-_SSH_EVERY = 5
-"""Looks: to find it costs more than all else."""
+_NODE_ROOT = "CLUSTERCTL_NODE_ROOT"
+"""The variable with a local node's folder."""
 _FIRST_S = 2.0
 """Services that start want the processor for themselves."""
 
@@ -39,7 +40,7 @@ class Watch:
         self._seen: object = None
         self._judges: dict[str, Judge] = {}
         self._restarts: dict[str, dict[str, Any]] = {}
-        self._looks = 0
+        self._logins = Logins(os.environ.get(_NODE_ROOT, ""))
         self.known: dict[int, str] = {}
         """The processes of the services, and when each began."""
 
@@ -51,9 +52,8 @@ class Watch:
         """
         self._load()
         self._beat.touch()
-        self._looks += 1
-        if self._looks % _SSH_EVERY == 0:
-            self._wake("the SSH server", processes.ssh_servers())
+        for said in self._logins.look():
+            self._say(said)
         states = self._manager.states()
         self.known = {state["pid"]: processes.started(state["pid"]) for state in states.values() if state["pid"]}
         self._manager.revive()

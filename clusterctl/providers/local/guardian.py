@@ -25,7 +25,7 @@ from clusterctl.providers.local.processes import (
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 GRACE_S = 3.0
@@ -56,20 +56,17 @@ def run_guardian(
     try:
         _detach_from_terminal(folder)
         adopt_orphans()
-        guardian = os.getpid()
-        server = os.fork()
-        if server == 0:
-            os.close(ready)
-            launch.close()
-            _be_server(lambda: serve(record, folder, listener), guardian=guardian)
-        listener.close()
+        server = _Server(record, folder, lambda: serve(record, folder, listener))
+        server.start(instead=(lambda: os.close(ready), launch.close))
         # A power-off signal is passed on to the server, whose end then ends the node.
-        signal.signal(signal.SIGTERM, lambda *_: _send_power_off(server))
-        write_json(folder / "pid", _describe_processes(record, server=server, guardian=guardian))
+        signal.signal(signal.SIGTERM, lambda *_: server.send(signal.SIGTERM))
+        signal.signal(signal.SIGUSR1, lambda *_: server.renew())
         launch.close()
         os.close(ready)
-        killed = os.WIFSIGNALED(_wait_for_server(server))
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        killed = os.WIFSIGNALED(server.wait())
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        listener.close()
         end_tree(str(folder), grace_s=0 if killed else GRACE_S)
     except BaseException:  # noqa: BLE001  # a forked child must not return into its parent's code
         traceback.print_exc()
@@ -91,42 +88,78 @@ def _detach_from_terminal(folder: Path) -> None:
     os.close(log)
 
 
-def _be_server(serve: Callable[[], None], *, guardian: int) -> NoReturn:
+class _Server:
+    """The server, a child process. One that answers no more is followed by another one."""
+
+    def __init__(self, record: Record, folder: Path, serve: Callable[[], None]) -> None:
+        self._record = record
+        self._folder = folder
+        self._serve = serve
+        self._guardian = os.getpid()
+        self._pid = 0
+
+    def start(self, *, instead: Iterable[Callable[[], object]] = ()) -> None:
+        """Start a server and write down which process it is. It first gives up what is the guardian's alone."""
+        pid = os.fork()
+        if pid == 0:
+            _be_server(self._serve, guardian=self._guardian, first=instead)
+        self._pid = pid
+        write_json(self._folder / "pid", self._describe_processes())
+
+    def renew(self) -> None:
+        """Start another server, which has the same door, then end this one: the node is never without."""
+        former = self._pid
+        try:
+            self.start()
+        except OSError:  # no process or no space left; who asked asks again
+            traceback.print_exc()
+            former, self._pid = self._pid, former
+        with contextlib.suppress(ProcessLookupError):
+            if former != self._pid:
+                os.kill(former, signal.SIGKILL)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the server."""
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(self._pid, number)
+
+    def wait(self) -> int:
+        """Wait for the end of the server that is not followed by another one, and return its status.
+
+        Reap the orphans that end before.
+        """
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self._pid:
+                return status
+
+    def _describe_processes(self) -> Running:
+        return Running(
+            boot=self._record.boot,
+            pid=self._pid,
+            mark=process_identity(self._pid),
+            guardian=self._guardian,
+            guardian_mark=process_identity(self._guardian),
+            renews=True,
+        )
+
+
+def _be_server(serve: Callable[[], None], *, guardian: int, first: Iterable[Callable[[], object]]) -> NoReturn:
     try:
         die_with_parent()
         if os.getppid() != guardian:  # the guardian ended before die_with_parent() took effect
             os._exit(1)
         # Every program on the node would inherit the ignored signals.
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCHLD):
+        ignored = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCHLD)
+        for number in (*ignored, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
+        for act in first:
+            act()
         serve()
     except BaseException:  # noqa: BLE001  # a fork must not come back into its parent's code
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
-
-
-def _send_power_off(server: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
-        os.kill(server, signal.SIGTERM)
-
-
-def _describe_processes(record: Record, *, server: int, guardian: int) -> Running:
-    return Running(
-        boot=record.boot,
-        pid=server,
-        mark=process_identity(server),
-        guardian=guardian,
-        guardian_mark=process_identity(guardian),
-    )
-
-
-def _wait_for_server(server: int) -> int:
-    """Wait for the server's end and return its status. Reap the orphans that end before."""
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == server:
-            return status
 
 
 def end_tree(root: str, *, grace_s: float) -> None:

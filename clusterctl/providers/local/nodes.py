@@ -31,7 +31,7 @@ FACETS = frozenset({Facet.SHARED_HOME, Facet.SHARED_CACHE, Facet.DIRECT})
 
 _LAUNCH_LOCK = "launch.lock"
 _MAX_BASE_LENGTH = 60
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 """By the type of a field in a record, what JSON may have for it."""
 _FORMATS = {"node.json": Format("the record of the node", 1), "pid": Format("the record of the node's processes", 1)}
 
@@ -66,6 +66,8 @@ class Running:
     mark: str
     guardian: int
     guardian_mark: str
+    renews: bool = False
+    """Whether SIGUSR1 has the guardian start another server in the place of one that answers no more."""
 
 
 R = TypeVar("R", Record, Running)
@@ -129,8 +131,8 @@ def _parse(kind: type[R], path: Path) -> R:
     known = {name: value for name, value in content.items() if name in wanted}
     for name, value in known.items():
         types = _TYPES[str(wanted[name].type)]
-        if not isinstance(value, types) or isinstance(value, bool):
-            raise ValueError(f"{path}: {name} is {value!r}")  # noqa: TRY004  one of the ways to be damaged
+        if not isinstance(value, types) or isinstance(value, bool) is not (bool in types):
+            raise ValueError(f"{path}: {name} is {value!r}")
     try:
         return kind(**known)
     except TypeError as exc:

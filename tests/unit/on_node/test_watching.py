@@ -120,7 +120,7 @@ class TestWatch:
     def test_an_ssh_server_that_was_stopped_goes_on(self, watch, machine, capsys):
         made = watch(web_0=[WELL] * 9)
         machine.ssh = machine.stopped = [4]
-        for _ in range(9):
+        for _ in range(5):
             made.look()
         assert capsys.readouterr().out.count("the SSH server: was stopped, and goes on: 4") == 1
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -158,6 +159,36 @@ class TestOverSSH:
         try:
             with pytest.raises(LostError, match="master: mine: its SSH server does not answer any more"):
                 remote.run_script(f"kill -STOP {server}; sleep 60", name="mine")
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+    def test_a_users_own_command_ends_with_a_server_that_is_frozen_and_may_be_silent_with_one_that_is_not(
+        self, remote, lab, monkeypatch
+    ):
+        monkeypatch.setattr(ssh, "_SILENT_S", 0.05)
+        patient = remote.start_command("sleep 0.3; echo late")
+        assert (patient.read(), patient.read(), patient.wait()) == (b"late\n", b"", 0)
+        monkeypatch.setattr(running, "_ANSWER_S", 0.3)
+        server = json.loads((Path(lab[1][0].layout.state).parent / "pid").read_text())["pid"]
+        try:
+            command = remote.start_command(f"echo begun; read go; kill -STOP {server}; sleep 60")
+            assert command.read() == b"begun\n"
+            command.write(b"go\n")
+            assert (command.read(), command.read_errors(), command.wait()) == (b"", b"", -1)
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+    def test_so_does_a_terminal(self, remote, lab, monkeypatch):
+        remote.connect()
+        monkeypatch.setattr(ssh, "_SILENT_S", 0.05)
+        monkeypatch.setattr(running, "_ANSWER_S", 0.3)
+        server = json.loads((Path(lab[1][0].layout.state).parent / "pid").read_text())["pid"]
+        reading, writing = os.pipe()
+        try:
+            with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
+                monkeypatch.setattr(sys, "stdin", stdin)
+                with pytest.raises(LostError, match="the connection was lost"):
+                    remote.shell(f"kill -STOP {server}; sleep 60")
         finally:
             os.kill(server, signal.SIGCONT)
 

@@ -32,9 +32,14 @@ def describe(bad: list[tuple[str, str]]) -> str:
 
 
 class Judge:
-    """What is remembered of one instance of a service."""
+    """What is remembered of one instance of a service.
 
-    def __init__(self) -> None:
+    Args:
+        young_s: how long it may need until its first good probe.
+    """
+
+    def __init__(self, young_s: float = _YOUNG_S) -> None:
+        self._young_s = young_s
         self.pid = 0
         self._since = ""
         self._born = self._looked = 0.0
@@ -54,7 +59,7 @@ class Judge:
             return ""
         pids = [part["pid"] for part in bad if part["pid"]] or processes.tree(pid)
         busy = self._is_busy(pids, now)
-        if not self._was_well and now - self._born < _YOUNG_S:
+        if not self._was_well and now - self._born < self._young_s:
             return ""
         self._failures += 1
         if self._failures < (_BUSY_FAILURES if busy else _FAILURES):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 _LOCAL_SERVER = b"clusterctl.providers.local.server"
@@ -86,37 +89,77 @@ def user_of(pid: int) -> int:
         return -1
 
 
+def words(pid: int) -> list[str]:
+    """Return the command line of a process; empty if there is none."""
+    try:
+        text = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return []
+    return [word for word in text.split("\0") if word]
+
+
+class Door(NamedTuple):
+    """A TCP socket that somebody listens on."""
+
+    name: str
+    user: int
+    address: str
+    """Where this machine reaches it itself."""
+    port: int
+    waiting: int
+    """How many connections nobody has accepted yet."""
+
+
 def listening_users(port: int) -> set[int]:
     """Return the users whose processes listen on a TCP port."""
-    return {uid for _, uid in _listening(port)}
+    return {door.user for door in _all_doors() if door.port == port}
+
+
+def ports_listened_on() -> set[int]:
+    """Return the TCP ports that somebody listens on."""
+    return {door.port for door in _all_doors()}
 
 
 def listeners(port: int) -> set[int]:
     """Return the processes that listen on a TCP port. A container's root may see none of other users'."""
-    wanted = {socket for socket, _ in _listening(port)}
-    pids = set()
-    for folder in _PROC.glob("[0-9]*/fd"):
-        with contextlib.suppress(OSError):
-            for link in folder.iterdir():
-                if wanted & {_target(link)}:
-                    pids.add(int(folder.parent.name))
-    return pids
+    wanted = {door.name for door in _all_doors() if door.port == port}
+    return {int(folder.name) for folder in _PROC.glob("[0-9]*") if wanted & _open_files(folder)}
 
 
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
+def doors(pid: int) -> list[Door]:
+    """Return what a process listens on."""
+    mine = _open_files(_PROC / str(pid))
+    return [door for door in _all_doors() if door.name in mine]
 
 
-def _listening(port: int) -> set[tuple[str, int]]:
-    """Return the sockets that listen on a TCP port, each with its user."""
-    sockets = set()
+def _open_files(folder: Path) -> set[str]:
+    files = set()
+    with contextlib.suppress(OSError):
+        for link in (folder / "fd").iterdir():
+            with contextlib.suppress(OSError):  # it has just been closed
+                files.add(str(link.readlink()))
+    return files
+
+
+def _all_doors() -> list[Door]:
+    found = []
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
-                words = line.split()
-                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    sockets.add((f"socket:[{words[9]}]", int(words[7])))
-    return sockets
+                fields = line.split()
+                if fields[3] == "0A":
+                    address, _, port = fields[1].partition(":")
+                    waiting = int(fields[4].partition(":")[2], 16)
+                    found.append(
+                        Door(f"socket:[{fields[9]}]", int(fields[7]), _reachable(address), int(port, 16), waiting)
+                    )
+    return found
+
+
+def _reachable(address: str) -> str:
+    """Return an address as /proc writes it in the usual way; the loopback one where it stands for all."""
+    numbers = [int.from_bytes(bytes.fromhex(address[at : at + 8]), sys.byteorder) for at in range(0, len(address), 8)]
+    packed = b"".join(number.to_bytes(4, "big") for number in numbers)
+    if not any(packed):
+        return "::1" if len(packed) > 4 else "127.0.0.1"
+    return socket.inet_ntop(socket.AF_INET6 if len(packed) > 4 else socket.AF_INET, packed)

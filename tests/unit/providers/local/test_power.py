@@ -40,6 +40,20 @@ class TestTheEndOfANode:
         assert not lives(running.pid)
         assert not lives(daemon)
 
+    def test_the_guardian_starts_another_server_when_told_and_no_daemon_ends(self, provider, start, login, tmp_path):
+        (node,) = start("master")
+        daemon = start_daemon(login(node), tmp_path)
+        before = server_of(provider, node)
+        os.kill(before.pid, signal.SIGSTOP)
+        os.kill(before.guardian, signal.SIGUSR1)
+        until(lambda: server_of(provider, node).pid != before.pid and not lives(before.pid))
+        after = server_of(provider, node)
+        assert (after.guardian, lives(daemon)) == (before.guardian, True)
+        assert ids(provider.nodes("lab")) == ids([node])
+        assert run(login(node), "true")[0] == 0
+        os.kill(after.pid, signal.SIGKILL)
+        until(lambda: not any(map(lives, [daemon, after.guardian])))
+
     def test_an_orderly_power_off_asks_before_it_kills(self, provider, start, login, tmp_path):
         client = login(*start("master"))
         script = f'trap "echo bye > {tmp_path}/bye; exit" TERM; echo > {tmp_path}/up; while :; do sleep 0.01; done'
