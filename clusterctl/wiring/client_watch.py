@@ -94,7 +94,9 @@ class ClientWatch:
         self._client._send = self.send
         self._client.close = self.close
         handlers = self._client._queue_handlers
-        handlers["execute_reply"] = partial(self._hear_reply, handlers["execute_reply"])
+        handlers["execute_reply"] = partial(self._hear_reply, partial(self.hear_answer, handlers["execute_reply"]))
+        # The client itself calls it too, for what an engine that ended has left.
+        self._client._handle_apply_reply = handlers["apply_reply"] = partial(self.hear_answer, handlers["apply_reply"])
         self._client._io_loop.add_callback(self._listen)
         self._client._io_loop.add_callback(self._ask)
 
@@ -157,6 +159,7 @@ class ClientWatch:
             self._fail(list(self._sent), f"the controller of {self._name} has not answered for {seconds:.0f} s")
         while len(self._connection_requests) > _SILENT_ASKS:
             request = self._connection_requests.popleft()
+            self._client._futures.pop(request.msg_id, None)  # an answer to it would be one too many
             if not request.done():
                 request.set_exception(TimeoutError(self._name))
         future = self._send(self._client._query_socket, "connection_request")
@@ -191,6 +194,21 @@ class ClientWatch:
         number = f"{number}_{engine}" if call.is_broadcast else number
         self._questions[number] = _Question(engine, frozenset(calls))
 
+    def hear_answer(self, handle: Callable[[Any], object], answer: Any) -> None:
+        """Let the client have an answer, unless its call has an end already.
+
+        The client would print it, or fail in the middle of what it does: leave other calls of an engine without an end,
+        and not read on until something else comes by the same way.
+        """
+        metadata = answer.get("metadata") or {}
+        is_of_all = metadata.get("is_broadcast") and metadata.get("is_coalescing")
+        number = metadata["original_msg_id"] if is_of_all else answer["parent_header"].get("msg_id")
+        future = self._client._futures.get(number)
+        if future is not None and not future.done():
+            handle(answer)
+        else:
+            self._client.outstanding.discard(number)
+
     def _hear_reply(self, handle: Callable[[Any], object], reply: Any) -> None:
         question = self._questions.pop(reply["parent_header"].get("msg_id"), None)
         if question is None:
@@ -206,7 +224,9 @@ class ClientWatch:
 
     def hear_engines(self, answer: Any) -> None:
         """Bring the client's list of engines up to date: what was given to those that are gone fails."""
-        engines = {} if answer.exception() else answer.result()["content"].get("engines")
+        if answer.exception():
+            return  # nobody has answered
+        engines = answer.result()["content"].get("engines")
         if not isinstance(engines, dict):
             return
         self._unanswered = 0

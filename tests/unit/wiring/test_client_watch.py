@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ class Client:
 
     def __init__(self):
         self.outstanding, self._futures, self._engines, self.told = set(), {}, {}, []
-        self._closed = False
+        self._closed, self._numbers = False, itertools.count()
         self._query_socket, self.mux, self.broadcast = object(), object(), object()
         self.later = []
         self._io_loop = SimpleNamespace(
@@ -31,7 +32,7 @@ class Client:
         )
         self.session = SimpleNamespace(msg=self._message, send=lambda *way, ident: self.asked.append((*way, ident)))
         self.asked, self.stale = [], []
-        self._queue_handlers = {"execute_reply": self.stale.append}
+        self._queue_handlers = {"execute_reply": self.stale.append, "apply_reply": self._handle_apply_reply}
 
     def _message(self, kind, content, metadata=None):
         header = {"msg_id": f"q{len(self.asked)}", "msg_type": kind}
@@ -48,7 +49,7 @@ class Client:
         return self._futures[msg_id]
 
     def _send(self, socket, kind, **about):
-        future = self.make(f"m{len(self._futures)}", task=kind == "apply_request")
+        future = self.make(f"m{next(self._numbers)}", task=kind == "apply_request")
         metadata = about.get("metadata") or {}
         if metadata.get("is_broadcast") and not metadata["is_coalescing"]:
             for uuid, _ in metadata["targets"]:
@@ -107,6 +108,35 @@ class TestLostConnection:
         watch.hear_disconnect(client.mux)
         assert error_of(answered) == "none"
 
+    def test_an_answer_that_comes_all_the_same_is_one_too_many_and_harmless(self, watched):
+        client, watch = watched
+        lost = client._send(client.mux, "apply_request")
+        waits = client._send(client.broadcast, "apply_request")
+        watch.hear_disconnect(client.mux)
+        for pending in (lost, waits):
+            late = {"parent_header": {"msg_id": pending.msg_id}, "content": {"ename": "none"}}
+            client._queue_handlers["apply_reply"](late)
+        assert (error_of(lost), error_of(waits)) == (LOST, "none")
+
+    def test_an_engine_that_ended_ends_its_other_calls_whatever_has_an_end_already(self, watched):
+        client, watch = watched
+        lost, waits = (client._send(client.mux, "apply_request") for _ in range(2))
+        watch.hear_disconnect(client.mux)
+        also = client._send(client.mux, "apply_request")
+        assert (lost.done(), waits.done()) == (True, True)
+        for pending in (lost, waits, also):  # as ipyparallel does for what it thinks an engine has still to do
+            gone = {"parent_header": {"msg_id": pending.msg_id}, "content": {"ename": "EngineError"}}
+            client._handle_apply_reply(gone)
+        assert [error_of(pending) for pending in (lost, waits, also)] == [LOST, LOST, "EngineError"]
+
+    def test_the_answer_of_all_engines_together_is_known_by_the_call(self, watched):
+        client, watch = watched
+        lost = client._send(client.broadcast, "apply_request")
+        watch.hear_disconnect(client.broadcast)
+        metadata = {"is_broadcast": True, "is_coalescing": True, "original_msg_id": lost.msg_id}
+        client._queue_handlers["apply_reply"]({"parent_header": {"msg_id": "x"}, "metadata": metadata, "content": {}})
+        assert error_of(lost) == LOST
+
     def test_of_a_broadcast_each_engines_answer_fails(self, watched):
         client, watch = watched
         metadata = {"is_broadcast": True, "is_coalescing": False, "targets": [("a", 5), ("b", 1)]}
@@ -153,6 +183,16 @@ class TestSilence:
         for _ in range(3):
             self.ask(client, watch, client_watch._SILENT_ASKS)[-1].set_result({"content": {"engines": {}}})
         assert not waiting.done()
+
+    def test_as_long_as_it_is_silent_what_is_sent_fails_within_a_round_and_no_engine_is_taken_for_gone(self, watched):
+        client, watch = watched
+        client._engines = {0: "a"}
+        self.ask(client, watch, client_watch._SILENT_ASKS + 1)
+        for _ in range(30):
+            waiting = client._send(client.mux, "apply_request")
+            self.ask(client, watch, 1)
+            assert error_of(waiting) == LOST
+        assert (client._engines, client.told) == ({0: "a"}, [])
 
     def test_its_own_questions_do_not_pile_up(self, watched):
         client, watch = watched
