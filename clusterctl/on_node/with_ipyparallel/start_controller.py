@@ -21,12 +21,13 @@ def prepare() -> None:
     gc.enable()
     from ipyparallel.controller.app import Session
 
-    from .patches import database_wait, heartbeats, hub, parts, short_cuts, signing_notice
+    from .patches import database_wait, heartbeats, hub, parts, rejoining, short_cuts, signing_notice
 
     database_wait.apply()
     hub.apply()
     heartbeats.apply()
     parts.apply()
+    rejoining.apply()
     short_cuts.apply()
     signing_notice.apply(Session)
 

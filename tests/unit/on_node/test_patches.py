@@ -14,6 +14,7 @@ from clusterctl.on_node.with_ipyparallel.patches import guards
 PATCHES = "clusterctl.on_node.with_ipyparallel.patches"
 READ = ("9.1.0", "9.2.0")
 """Versions of ipyparallel whose sources were read beside the patches."""
+SCHEDULER = "from ipyparallel.controller.task_scheduler import TaskScheduler as T"
 SOURCES = {
     "ipyparallel.controller.heartmonitor:HeartMonitor.start": "56b9fcfcfda3",
     "ipyparallel.controller.heartmonitor:HeartMonitor.handle_pong": "35bb312af390",
@@ -31,6 +32,9 @@ SOURCES = {
     "ipyparallel.controller.app:IPController.init_signal": "57b68013a4fc",
     "ipyparallel.controller.app:IPController.handle_signal": "bd428fa430c5",
     "ipyparallel.controller.app:IPController.start": "82b8bc14e3bb",
+    "ipyparallel.controller.task_scheduler:TaskScheduler._register_engine": "ab5289c8ead8",
+    "ipyparallel.controller.task_scheduler:TaskScheduler._unregister_engine": "5db2fda4d10f",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.handle_stranded_tasks": "6f92d5e2fc20",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
 }
@@ -65,7 +69,7 @@ print(json.dumps([ipyparallel.__version__, hashes]))
     assert hashes == SOURCES
 
 
-@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny", "parts"])
+@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny", "parts", "rejoining"])
 def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch):
     """A version that has not been read may still be as expected."""
     codes = {
@@ -74,6 +78,7 @@ def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch)
         "hub": "from ipyparallel.controller import app; print(app.Hub.__module__)",
         "nanny": "from ipyparallel.engine import app; print(app.start_nanny.__module__)",
         "parts": "from ipyparallel.controller import app; print(app.IPController.init_signal.__module__)",
+        "rejoining": f"{SCHEDULER}; print(T._register_engine.__module__)",
     }
     said = {"database_wait": "SimpleNamespace"}.get(patch, f"{PATCHES}.{patch}")
     if patch == "nanny" and sys.platform != "linux":
@@ -82,6 +87,13 @@ def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch)
 
 
 CHANGES = {
+    "rejoining": (
+        f"{SCHEDULER}; del T.handle_stranded_tasks",
+        "there is no TaskScheduler.handle_stranded_tasks",
+        "an engine that was frozen for half a minute may end the sharing out of tasks",
+        "print(T._register_engine.__module__)",
+        "ipyparallel.controller.task_scheduler",
+    ),
     "database_wait": (
         "from ipyparallel.controller import app; app.IPController.init_hub = lambda self, when: None",
         "IPController.init_hub takes self, when",
@@ -129,6 +141,41 @@ def test_a_controller_with_another_hub_or_other_parts_does_not_start(python, pat
     assert status == 1
     assert f"there is no {name}" in log
     assert "try: install the newest clusterctl" in log
+
+
+class TestRejoining:
+    START = f"""
+from types import SimpleNamespace
+{SCHEDULER}
+from {PATCHES} import rejoining
+later, given_up = [], []
+rejoining._OWN["handle_stranded_tasks"] = lambda scheduler, engine: given_up.append(engine)
+rejoining.apply()
+class Scheduler:
+    targets, loads, completed, failed, pending = [], [], {{}}, {{}}, {{}}
+    engine_stream = SimpleNamespace(flush=lambda: None)
+    loop = SimpleNamespace(time=lambda: 0, add_timeout=lambda when, act: later.append(act))
+    update_graph = lambda self, msg_id: None
+    _register_engine, _unregister_engine = T._register_engine, T._unregister_engine
+    handle_stranded_tasks = T.handle_stranded_tasks
+made = Scheduler()
+made._register_engine(b"a")
+made.pending[b"a"]["task"] = "job"
+"""
+
+    def test_an_engine_that_is_back_before_its_tasks_are_given_up_goes_on_with_them(self, python):
+        code = f"{self.START}made._unregister_engine(b'a')\nmade._register_engine(b'a')\nlater.pop()()\n"
+        seen = "print(given_up, made.targets, made.loads, made.pending[b'a'], made.completed, made.failed)"
+        said = "[] [b'a'] [1] {'task': 'job'} {b'a': set()} {b'a': set()}\n"
+        assert python(code + seen) == (0, said, "")
+
+    def test_of_one_that_is_not_back_they_are_given_up_once(self, python):
+        code = f"{self.START}made._unregister_engine(b'a')\nlater[0]()\nprint(given_up)\n"
+        again = "del made.completed[b'a'], made.failed[b'a']\nlater[0]()\nprint(given_up)"
+        assert python(code + again) == (0, "[b'a']\n[b'a']\n", "")
+
+    def test_one_that_is_listed_twice_is_one(self, python):
+        assert python(f"{self.START}made._register_engine(b'a')\nprint(made.targets)") == (0, "[b'a']\n", "")
 
 
 class TestLeanImports:
