@@ -25,6 +25,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from clusterctl.providers.docker.engine import Engine
+
+from .support.docker_engine import node_image
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -57,6 +61,7 @@ PLUGINS = ipcluster, mine
 
 [cluster docker]
 PROVIDER = docker
+{image}
 CLUSTER_SIZE = 2
 PLUGINS = ipcluster, mine
 
@@ -76,7 +81,8 @@ class Ground:
         self.home = folder / "home"
         self.provider = provider
         self.home.mkdir(parents=True)
-        (self.home / "config").write_text(CONFIG)
+        image = f"NODE_IMAGE_ID = {node_image(Engine(os.environ).api)}" if provider == "docker" else ""
+        (self.home / "config").write_text(CONFIG.format(image=image))
         (folder / "mine.py").write_text(_PLUGIN)
         self.put = folder / "put"
         self.put.mkdir()

@@ -35,15 +35,20 @@ def docker_api():
 @pytest.fixture(scope="session")
 def docker_image(docker_api):
     """The name of an image for nodes: set NODE_IMAGE_ID to it."""
+    return node_image(docker_api)
+
+
+def node_image(api):
+    """See `docker_image`."""
     content = hashlib.sha256()
     for path in [*sorted(path for path in AMI.rglob("*") if path.is_file() and path.suffix != ".pyc"), *CERTIFICATES]:
         content.update(path.read_bytes())
     name = f"clusterctl-node-test:{content.hexdigest()[:12]}"
     with one_at_a_time("node-image"):
-        if find_image(docker_api, name) is None:
+        if find_image(api, name) is None:
             source = ImageSource(rootfs=root_file_system(), certificates=tuple(CERTIFICATES), name=name)
             DockerProvider(os.environ, owner="tests", journal=no_journal).build_image(source, SILENT)
-            remove_others(docker_api, name)
+            remove_others(api, name)
     return name
 
 
