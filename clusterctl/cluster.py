@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from clusterctl.clock import log_stamp
 from clusterctl.errors import ClusterctlError, RemoteError
+from clusterctl.files import read_own
 from clusterctl.model import MASTER, Node
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Cluster:
     @property
     def public_key(self) -> str:
         """The public key that the cluster's nodes accept: ``ssh-ed25519 AAAA comment``."""
-        return (self.folder / "id_ed25519.pub").read_text(encoding="utf-8").strip()
+        return read_own(self.folder / "id_ed25519.pub").strip()
 
     @property
     def id(self) -> str:

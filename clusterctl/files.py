@@ -79,6 +79,29 @@ def write_own(path: Path, content: str) -> None:
     write_atomically(path, content)
 
 
+def ensure_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user alone. One that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        if path.parent != path:
+            ensure_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def read_own(path: Path) -> str:
+    """Return the text of a file of ours; empty where there is none that can be read.
+
+    A file that was damaged may be no text: what is none is replaced, and is found out where the content is checked.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 def append_lines(path: Path, text: str) -> None:
     """Add lines to a file that only its owner can read. They are on the disk when this returns.
 

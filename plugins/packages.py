@@ -287,8 +287,7 @@ class Packages(Plugin[Options]):
             cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")
             return kept
         with suppress(OSError):  # only a cache
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            locks.write_lock(cache, lock)
+            locks.write_cached(cache, lock)
         return lock
 
 

@@ -1,7 +1,8 @@
 """Damage to each kind of file that a cluster has on this computer, and what commands make of it.
 
-    python -m tests.damage                whole table, which takes about half an hour
-    python -m tests.damage journal lock   only files whose names have one of these words
+    python -m tests.damage                          whole table, which takes some hours
+    python -m tests.damage --results damage.jsonl   goes on where it was cut off
+    python -m tests.damage journal lock             only files whose names have one of these words
 
 The kinds are not listed anywhere: they are what a home has after a start. For each kind and each damage a cluster is
 started, one file is damaged, and then the other cluster of the home must answer, `start` must mend this one or say what
@@ -10,16 +11,28 @@ to do, and `terminate` must leave nothing.
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .support.laptop import Laptop
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 OTHER, NAME = "other", "hurt"
+WAYS = ("start", "terminate")
+BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""Runs a program as a root for whom a file can be read-only."""
 _SKIPPED = re.compile(r"/(env|\.environments|home|bin|cache)(/|$)|\.sock$|\.lock$")
 """An environment and a home are many files, which are not ours to read; sockets are no files.
 
@@ -65,13 +78,27 @@ DAMAGES = {act.__name__: act for act in (half, empty, nonsense, other_shape, rea
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of file, and a damage."""
+    """A kind of file, a damage, and the command that meets it."""
 
     kind: str
     damage: str
+    way: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.damage}"
+        return f"{self.kind} {self.damage} {self.way}"
+
+
+@dataclass
+class Finding:
+    """What came of a case."""
+
+    kind: str
+    damage: str
+    way: str
+    result: str = "absent"
+    """``mended``: all is well; ``told``: the command failed, and said what to do; ``gone``: nothing is left;
+    ``absent``: there was no such file this time; ``WRONG``."""
+    faults: list[str] = field(default_factory=list)
 
 
 def files_of(home: Path, name: str) -> dict[str, Path]:
@@ -93,8 +120,8 @@ def files_of(home: Path, name: str) -> dict[str, Path]:
 class Bench:
     """A home with two clusters: one is hurt, the other must not notice."""
 
-    def __init__(self, home: Path) -> None:
-        self.laptop = Laptop(home)
+    def __init__(self, home: Path, *, runner: tuple[str, ...] = ()) -> None:
+        self.laptop = Laptop(home, runner=runner)
         self.laptop.run("start", "-s", "1", OTHER)
         self.up = False
 
@@ -104,54 +131,63 @@ class Bench:
 
     def _bring_up(self) -> None:
         if not self.up:
-            self.laptop.run("start", "-s", "2", NAME)
+            self.laptop.run("start", "-s", "2", "--set", "ipcluster.enable_notebook=yes", NAME)
             self.up = True
 
-    def judge(self, case: Case, *, ways: tuple[str, ...] = ("start", "terminate")) -> list[str]:
-        """Return the faults that a damage brings to light; none if all is as it should be."""
-        faults = []
-        for way in ways:
-            self._bring_up()
-            path = files_of(self.laptop.home, NAME).get(case.kind)
-            if path is None:
-                continue  # what `start` makes only sometimes
-            DAMAGES[case.damage](path)
-            faults += self._see_others()
-            faults += self._see_start() if way == "start" else self._see_end()
-        return faults
+    def judge(self, case: Case) -> Finding:
+        """Do the damage, run the command, and see what came of it."""
+        finding = Finding(case.kind, case.damage, case.way)
+        path = self.files().get(case.kind)
+        if path is None:
+            return finding  # what `start` makes only sometimes
+        DAMAGES[case.damage](path)
+        finding.faults += self._see_others()
+        if case.way == "start":
+            finding.result = self._see_start(finding.faults)
+        else:
+            finding.result = "gone"
+        if not self.up or case.way == "terminate":
+            finding.faults += self._see_end()
+        if finding.faults:
+            finding.result = "WRONG"
+        return finding
 
     def _see_others(self) -> list[str]:
-        return self._fault("status", OTHER, status=0) + self._fault("list", status=0)
+        return self._run("status", OTHER, must=True)[1] + self._run("list", must=True)[1]
 
-    def _see_start(self) -> list[str]:
-        faults = self._fault("start", NAME, status=None)
-        self.up = not faults and self._is_well()
-        return faults if self.up else faults + self._see_end()
-
-    def _is_well(self) -> bool:
-        return self.laptop.run("status", NAME, status=None).returncode == 0
+    def _see_start(self, faults: list[str]) -> str:
+        mended, wrong = self._run("start", NAME)
+        faults += wrong
+        if mended:
+            faults += [f"after start: {fault}" for fault in self._run("status", NAME, must=True)[1]]
+        self.up = mended and not faults
+        return "mended" if mended else "told"
 
     def _see_end(self) -> list[str]:
-        faults = self._fault("terminate", "--yes", NAME, status=0)
+        faults = self._run("terminate", "--yes", NAME, must=True)[1]
         self.up = False
         sign = f"{self.laptop.home}/local/{NAME}/"
-        left = [each.cmdline() for each in self.laptop.processes() if sign in f"{each.cmdline()} {each.environ()}"]
-        faults += [f"terminate left the process {line}" for line in left]
+        left = [each for each in self.laptop.processes() if sign in f"{each.cmdline()} {each.environ()}"]
+        faults += [f"terminate left the process {process.cmdline()}" for process in left]
+        for process in left:
+            process.kill()
         for folder in (self.laptop.folder(NAME), self.laptop.home / "local" / NAME):
-            faults += [f"terminate left {folder}"] if folder.exists() else []
+            if folder.exists():
+                faults.append(f"terminate left {folder}")
+                shutil.rmtree(folder)
         return faults
 
-    def _fault(self, *words: str, status: int | None) -> list[str]:
-        """Run a command; return what is wrong with its answer."""
+    def _run(self, *words: str, must: bool = False) -> tuple[bool, list[str]]:
+        """Run a command. Return whether it succeeded, and what is wrong with its answer."""
         try:
             said = self.laptop.run(*words, status=None, timeout=180)
-        except AssertionError as exc:
-            return [f"{' '.join(words)}: {str(exc)[-600:]}"]
-        if status is not None and said.returncode != status:
-            return [f"{' '.join(words)}: {said.returncode}: {said.stderr.strip()[-600:]}"]
+        except (AssertionError, subprocess.TimeoutExpired) as exc:
+            return False, [f"{' '.join(words)}: {str(exc)[-600:]}"]
+        if must and said.returncode:
+            return False, [f"{' '.join(words)}: {said.returncode}: {(said.stdout + said.stderr).strip()[-600:]}"]
         if said.returncode and "\ntry: " not in said.stderr and "\ntry: " not in said.stdout:
-            return [f"{' '.join(words)}: no remedy: {said.stderr.strip()[-600:]}"]
-        return []
+            return False, [f"{' '.join(words)}: no remedy: {said.stderr.strip()[-600:]}"]
+        return not said.returncode, []
 
     def close(self) -> None:
         self.laptop.run("terminate", "--yes", OTHER, NAME, status=None)
@@ -159,23 +195,60 @@ class Bench:
             process.kill()
 
 
-def main(words: list[str]) -> int:
+def show(findings: list[Finding]) -> None:
+    """Print the table: a line for each kind of file, a column for each damage."""
+    table: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    for finding in findings:
+        table[finding.kind][finding.damage, finding.way] = finding.result
+    print(f"\n| file | {' | '.join(name.replace('_', ' ') for name in DAMAGES)} | `terminate` leaves nothing |")
+    print("|---" * (len(DAMAGES) + 2) + "|")
+    for kind, results in sorted(table.items()):
+        ends = [results.get((damage, "terminate"), "") for damage in DAMAGES]
+        cells = [results.get((damage, "start"), "") for damage in DAMAGES]
+        print(f"| `{kind}` | {' | '.join(cells)} | {ends.count('gone')} of {len(ends) - ends.count('')} |")
+    wrong = [finding for finding in findings if finding.faults]
+    print(f"\n{len(findings)} cases, {len(wrong)} wrong")
+    for finding in wrong:
+        print(f"{finding.kind} {finding.damage} {finding.way}: {'; '.join(finding.faults)}")
+
+
+def main() -> int:
     """Print the table. Return 1 if anything is not as it should be."""
+    if not os.geteuid() and shutil.which(BOUND[0]) and "CLUSTERCTL_BOUND" not in os.environ:
+        os.environ["CLUSTERCTL_BOUND"] = "yes"
+        os.execvp(BOUND[0], [*BOUND, sys.executable, "-m", "tests.damage", *sys.argv[1:]])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only files whose names have one of these")
+    parser.add_argument("--way", choices=WAYS, help="only this command; default: both")
+    parser.add_argument("--results", type=Path, help="keep the findings in this file, and go on with it")
+    options = parser.parse_args()
+    findings = []
+    if options.results and options.results.exists():
+        findings = [Finding(**json.loads(line)) for line in options.results.read_text().splitlines()]
+    done = {Case(finding.kind, finding.damage, finding.way) for finding in findings}
     folder = Path(tempfile.mkdtemp(prefix="clusterctl-damage-"))
     bench = Bench(folder / "home")
-    wrong = 0
     try:
-        kinds = [kind for kind in bench.files() if not words or any(word in kind for word in words)]
-        for case in (Case(kind, damage) for kind in kinds for damage in DAMAGES):
-            faults = bench.judge(case)
-            wrong += bool(faults)
-            print(f"{case.kind:60} {case.damage:12} {'; '.join(faults) or 'well'}", flush=True)
+        for case in cases(bench, words=options.words, ways=[options.way] if options.way else WAYS):
+            if case not in done:
+                finding = bench.judge(case)
+                findings.append(finding)
+                print(f"{case!s:90} {finding.result} {'; '.join(finding.faults)}", flush=True)
+                if options.results:
+                    with options.results.open("a") as file:
+                        file.write(json.dumps(asdict(finding)) + "\n")
     finally:
         bench.close()
         shutil.rmtree(folder)
-    print(f"{wrong} wrong")
-    return 1 if wrong else 0
+    show(findings)
+    return 1 if any(finding.faults for finding in findings) else 0
+
+
+def cases(bench: Bench, *, words: Sequence[str] = (), ways: Sequence[str] = WAYS) -> list[Case]:
+    """Each damage to each kind of file whose name has one of the words, met by each of the commands."""
+    kinds = [kind for kind in sorted(bench.files()) if not words or any(word in kind for word in words)]
+    return [Case(kind, damage, way) for way in ways for kind in kinds for damage in DAMAGES]
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -22,6 +22,7 @@ from clusterctl.config.settings import (
     VolumeSection,
 )
 from clusterctl.errors import UsageError
+from clusterctl.files import ensure_folder
 from clusterctl.options import Section, is_secret
 from clusterctl.plugin import loader
 
@@ -116,7 +117,7 @@ def _format_default(value: object) -> str:
 def write_config(path: Path, text: str, *, force: bool) -> None:
     """Write a config file that only its owner can read, since it may contain keys. Replace one with `force` alone."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ensure_folder(path.parent)
         if force:
             path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -20,8 +20,9 @@ import uv
 from clusterctl.environment.requirements import CONSTRAINT
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import NewerFormatError, PluginError
-from clusterctl.files import write_atomically
+from clusterctl.files import ensure_folder, write_atomically
 from clusterctl.formats import VERSION, Format
+from clusterctl.laptop.places import find_intruder
 from clusterctl.laptop.trust import system_trust
 from clusterctl.secret import Secret
 
@@ -112,6 +113,17 @@ def write_lock(path: Path, lock: str) -> None:
     write_atomically(path, lock + ("" if lock.endswith("\n") or not lock else "\n") + stamp)
 
 
+def write_cached(path: Path, lock: str) -> None:
+    """Write a lock to the cache, unless other users could put files there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    ensure_folder(path.parent)
+    if not find_intruder(path.parent):
+        write_lock(path, lock)
+
+
 def read_lock(path: Path, known_digest: str | None = None) -> str | None:
     """Return the lock that a file holds, without the line about its format; None if the file is missing or damaged.
 
@@ -143,10 +155,14 @@ def read_lock(path: Path, known_digest: str | None = None) -> str | None:
 def read_cached(path: Path, known_digest: str | None = None) -> str | None:
     """Return the lock in a file of the cache; None if there is none that this version can read.
 
+    One that another user could have put there is none.
+
     Args:
         path: the file.
         known_digest: the digest of a lock that the cluster has already: a file with this content is whole.
     """
+    if find_intruder(path):
+        return None
     try:
         return read_lock(path) or (read_lock(path, known_digest) if known_digest else None)
     except NewerFormatError:

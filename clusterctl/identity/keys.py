@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError, UsageError
-from clusterctl.files import write_atomically
+from clusterctl.files import read_own, write_atomically
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def ensure_key_pair(path: Path | str) -> str:
             return _make_pair(private, public)
         private.chmod(0o600)
         derived = _derive_public_key(private)
-        text = public.read_text().strip() if public.exists() else ""
+        text = read_own(public).strip()
         if text.split()[:2] == derived.split():
             return text
         write_atomically(public, f"{derived}\n", mode=0o644)

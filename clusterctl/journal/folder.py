@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.files import append_lines, set_aside, write_own
+from clusterctl.files import append_lines, ensure_folder, read_own, set_aside, write_own
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.journal import ended, ids
@@ -83,7 +83,7 @@ class ClusterFolder(History):
             logs = self.path / "logs"
             if logs.exists() and not logs.is_dir():
                 set_aside(logs)
-            logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            ensure_folder(logs)
             close_to_others(self.path)
             return ensure_key_pair(self.private_key_file)
         except OSError as exc:
@@ -166,16 +166,14 @@ class ClusterFolder(History):
         if in_file := self._id_in_file():
             return in_file
         if any(event["event"] == "create" for event in events):
-            with suppress(OSError, ValueError):
+            with suppress(ValueError):
                 public = self.private_key_file.with_name(f"{self.private_key_file.name}.pub")
-                return ids.fingerprint(public.read_text(encoding="utf-8"))
+                return ids.fingerprint(read_own(public))
         return ""
 
     def _id_in_file(self) -> str:
-        with suppress(OSError):
-            text = (self.path / _ID_FILE).read_text(encoding="utf-8", errors="replace").strip()
-            return text if ids.is_id(text) else ""
-        return ""
+        text = read_own(self.path / _ID_FILE).strip()
+        return text if ids.is_id(text) else ""
 
     def ensure_id(self) -> str:
         """Return the cluster's id. A new cluster gets one, which is on the disk when this returns."""
@@ -222,7 +220,7 @@ class ClusterFolder(History):
         """Replace the lines of one node in known_hosts. Under the lock, because many nodes join at once."""
         name = known_hosts_name(node.address, node.port)
         with self._lock:
-            lines = self.known_hosts_file.read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = read_own(self.known_hosts_file).splitlines(keepends=True)
             others = [line for line in lines if line.split(" ", 1)[0] != name]
             self.write_file("known_hosts", "".join([*others, *_known_hosts_lines(node, keys)]))
 

@@ -6,7 +6,7 @@ import os
 from typing import IO, TYPE_CHECKING
 
 from clusterctl.errors import StateError
-from clusterctl.files import open_lock, set_aside
+from clusterctl.files import ensure_folder, open_lock, set_aside
 from clusterctl.laptop.locks import try_lock
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _open_in(folder: Path) -> IO[str]:
     if not folder.is_dir():
         if os.path.lexists(folder):
             set_aside(folder)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ensure_folder(folder)
     if (folder / LOCK_FILE).is_dir():
         set_aside(folder / LOCK_FILE)
     return open_lock(folder / LOCK_FILE)

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,11 @@ if sys.platform == "win32":
         path.stat()
         return True
 
+    def find_intruder(path: Path) -> str:
+        """Return who besides the user could put files of theirs in this place. On this system nobody."""
+        del path
+        return ""
+
 else:
     WITHOUT_LOCAL_NODES = ""
     """What is missing for the provider `local`; empty if nothing is."""
@@ -107,3 +113,32 @@ else:
     def is_own(path: Path) -> bool:
         """Return whether a file is the user's."""
         return path.stat().st_uid == os.geteuid()
+
+    def find_intruder(path: Path) -> str:
+        """Return who besides the user and root could put files of theirs in this place; empty if nobody could.
+
+        Whoever may write in a folder above it may put another folder in its place, unless files there stay their
+        owners' (the sticky bit, as in ``/tmp``). A group counts as the user: who is in it is for its owner to say.
+        """
+        trusted = {0, os.geteuid()}
+        with suppress(OSError):
+            if not os.geteuid():  # root in a container works in the home of another one, and could be any user anyway
+                trusted.add(Path.home().stat().st_uid)
+            if (number := _unknown_user()) is not None:
+                trusted.add(number)
+        whole = Path(os.path.realpath(path))
+        for folder in (whole, *whole.parents):
+            with suppress(FileNotFoundError, PermissionError):
+                status = folder.stat()
+                if status.st_uid not in trusted:
+                    return f"{folder} belongs to user {status.st_uid}"
+                if status.st_mode & stat.S_IWOTH and (folder == whole or not status.st_mode & stat.S_ISVTX):
+                    return f"everybody may write in {folder}"
+        return ""
+
+    def _unknown_user() -> int | None:
+        """Return the number that stands for users who are none here, the real root among them; None where all are."""
+        mapped = Path("/proc/self/uid_map")
+        if not mapped.exists() or mapped.read_text(encoding="ascii").split() == ["0", "0", "4294967295"]:
+            return None
+        return int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))

@@ -36,12 +36,18 @@ def manager_runs(node: Node) -> str:
     return f'[ -S {run}/s.sock ] && kill -0 "$(cat {run}/supervisord.pid)" 2>/dev/null'
 
 
-def ensure(node: Node, services: Sequence[Service]) -> str:
-    """Return a script that makes these services run as described, and watched. It restarts only changed services."""
+def ensure(node: Node, services: Sequence[Service], *, unwanted: Sequence[str] = ()) -> str:
+    """Return a script that makes these services run as described, and watched. It restarts only changed services.
+
+    Args:
+        node: the node.
+        services: the services.
+        unwanted: the names of others that have probes, and are stopped and removed where they were set up.
+    """
     manager = _service_manager(node)
     probes = watch.probe_files(services)
     services = [*services, watch.service(node)]
-    return render(
+    return "".join(_end_if_known(node, name) for name in unwanted) + render(
         manager.ENSURE,
         node=node,
         layout=node.layout,
@@ -53,6 +59,11 @@ def ensure(node: Node, services: Sequence[Service]) -> str:
         programs={service.name: manager.service_definition(node, service) for service in services},
         **manager.ensure_values(node, services),
     )
+
+
+def _end_if_known(node: Node, name: str) -> str:
+    probe = shlex.quote(str(watch.probes_folder(node) / f"{name}.json"))
+    return f"if [ -e {probe} ]; then (\n{stop(node, [name])}\n); fi\n"
 
 
 def restart(node: Node, names: Sequence[str]) -> str:

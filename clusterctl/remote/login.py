@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import RefusedError, RemoteError
+from clusterctl.files import read_own
 from clusterctl.identity.endpoints import format_endpoint, known_hosts_name
 from clusterctl.model import Facet
 from clusterctl.remote.auth import Credentials
@@ -64,7 +65,7 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
         node.address,
         user=node.user,
         port=node.port,
-        config=Config(overrides={"load_ssh_configs": False}, lazy=True),
+        config=Config(overrides={"load_ssh_configs": False}, lazy=True, ssh_config=_no_ssh_config()),
         connect_timeout=CONNECT_TIMEOUT_S,
         connect_kwargs={"auth_strategy": credentials, "sock": sock, **login_timeouts(node)},
     )
@@ -89,14 +90,30 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
     return connection
 
 
+def _no_ssh_config() -> Any:
+    """Return an ssh config that says nothing. An empty one asks for the name of the user, who may be a number alone."""
+    from paramiko import SSHConfig, SSHConfigDict
+
+    class NoConfig(SSHConfig):  # type: ignore[misc]  # without types
+        def lookup(self, hostname: str) -> Any:
+            return SSHConfigDict(hostname=hostname)
+
+    return NoConfig()
+
+
 def _read_pinned_keys(node: Node, known_hosts: Path) -> list[Any]:
     """Return the host keys that a node may show. Only its own lines are parsed: the file has those of all nodes."""
-    from paramiko.hostkeys import HostKeyEntry
+    from paramiko import SSHException
+    from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
     name = known_hosts_name(node.address, node.port)
-    lines = known_hosts.read_text(encoding="utf-8").splitlines() if known_hosts.exists() else []
-    entries = [HostKeyEntry.from_line(line) for line in lines if line.startswith(f"{name} ")]
-    return [entry.key for entry in entries if entry]
+    lines = read_own(known_hosts).splitlines()
+    keys = []
+    for line in lines:
+        with suppress(SSHException, InvalidHostKey, ValueError):  # the file may be damaged
+            entry = HostKeyEntry.from_line(line) if line.startswith(f"{name} ") else None
+            keys += [entry.key] if entry else []
+    return keys
 
 
 def _wrong_key_error(node: Node, known_hosts: Path) -> RemoteError:

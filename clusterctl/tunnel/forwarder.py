@@ -19,6 +19,7 @@ from typing import Any
 import asyncssh
 
 from clusterctl.clock import Deadline
+from clusterctl.files import read_own
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.laptop.places import agent_address
 from clusterctl.laptop.processes import on_end
@@ -144,7 +145,7 @@ async def _beat(folder: Path, description: str, ready: _ReadyPipe, *, patient: b
 
 
 async def _run_until_signal(folder: Path, ready: _ReadyPipe, *, patient: bool) -> None:
-    description = process.read_or_empty(folder / process.TUNNEL_FILE)
+    description = read_own(folder / process.TUNNEL_FILE)
     work = [
         asyncio.ensure_future(task(folder, description, ready, patient=patient)) for task in (_keep_forwards_up, _beat)
     ]

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import NewerFormatError, RemoteError, StateError
-from clusterctl.files import write_atomically
+from clusterctl.files import read_own, write_atomically
 from clusterctl.formats import Format
 from clusterctl.laptop.processes import start_apart
 from clusterctl.tunnel import holders
@@ -240,7 +240,7 @@ def _goes_through(port: int) -> bool:
 def is_wanted(folder: Path, description: str) -> bool:
     """Return whether a running tunnel with this description is still wanted. A file that was damaged says nothing."""
     try:
-        if read_or_empty(folder / TUNNEL_FILE) == description:
+        if read_own(folder / TUNNEL_FILE) == description:
             return True
         return (folder / TUNNEL_FILE).exists() and not _read_description(folder)
     except NewerFormatError:
@@ -265,14 +265,6 @@ def read_forwards(folder: Path) -> list[Forward]:
 def _read_description(folder: Path) -> dict[str, Any]:
     """Return the description of the last tunnel without its stamp; empty if there is none that can be read."""
     try:
-        return _FORMAT.unstamp(json.loads(read_or_empty(folder / TUNNEL_FILE)), folder / TUNNEL_FILE)
+        return _FORMAT.unstamp(json.loads(read_own(folder / TUNNEL_FILE)), folder / TUNNEL_FILE)
     except ValueError:
         return {}
-
-
-def read_or_empty(path: Path) -> str:
-    """Return the text of a file; empty if it is missing."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

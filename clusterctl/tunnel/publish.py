@@ -6,12 +6,13 @@ import json
 import secrets
 import socket
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
 from clusterctl.formats import Format
+from clusterctl.laptop.ports import is_another_users
 from clusterctl.model import Connection, Facet
 from clusterctl.secret import Secret
 from clusterctl.tunnel import process
@@ -39,10 +40,15 @@ class LocalEndpoint:
     usage: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
     """The laptop's ports, by the plugin's names for them."""
+    taken: bool = False
+    """Whether another user's program listens there now: then there is no `url`, since whoever opens it gives away what
+    it holds."""
 
     @property
     def place(self) -> str:
         """Where it is: its URL, its file, or its ports."""
+        if self.taken:
+            return f"another user's program has its port, {', '.join(map(str, self.ports.values()))}"
         if self.url:
             return self.url.reveal()
         ports = ", ".join(f"{name} at 127.0.0.1:{port}" for name, port in self.ports.items())
@@ -96,7 +102,7 @@ def publish_connections(
     published = [_publish_one(folder, connection, _local_ports(connection, forwards)) for connection in connections]
     document = _FORMAT.stamp({"connections": [_to_json(connection) for connection in published]})
     folder.write_file(_FILE, json.dumps(document, indent=1))
-    return published
+    return [_without_taken(endpoint) for endpoint in published]
 
 
 def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
@@ -113,7 +119,13 @@ def read_published(folder: ClusterFolder) -> list[LocalEndpoint]:
             return []
     entries = content if isinstance(content, list) else []  # format 0 is a list
     parsed = (_parse_entry(folder, entry) for entry in entries)
-    return [endpoint for endpoint in parsed if endpoint]
+    return [_without_taken(endpoint) for endpoint in parsed if endpoint]
+
+
+def _without_taken(endpoint: LocalEndpoint) -> LocalEndpoint:
+    """Take its URL from a connection whose port is another user's: a service that is down has lost it, maybe."""
+    taken = endpoint.url is not None and any(map(is_another_users, endpoint.ports.values()))
+    return replace(endpoint, url=None, taken=True) if taken else endpoint
 
 
 def _parse_entry(folder: ClusterFolder, entry: object) -> LocalEndpoint | None:
@@ -123,7 +135,8 @@ def _parse_entry(folder: ClusterFolder, entry: object) -> LocalEndpoint | None:
     name, file, url, summary = (entry.get(key) for key in ("name", "file", "url", "summary"))
     usage, ports = entry.get("usage", ""), entry.get("ports", {})
     texts = all(isinstance(text, str) for text in (name, file or "", url or "", summary, usage))
-    if not texts or not name or not isinstance(ports, dict) or "/" in (file or ""):
+    whole = isinstance(ports, dict) and all(isinstance(port, int) for port in ports.values())
+    if not texts or not name or not whole or "/" in (file or ""):
         return None
     path = folder.path / file if file else None
     return LocalEndpoint(name, path, Secret(url) if url else None, str(summary), usage, ports)

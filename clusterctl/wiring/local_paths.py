@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import hashlib
 import os
 import re
 from pathlib import Path
 
+from clusterctl.errors import StateError
 from clusterctl.files import expand_path
-from clusterctl.laptop.places import user_number
+from clusterctl.laptop.places import find_intruder, user_number
 
 
 def home_folder() -> Path:
-    """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl."""
-    return Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
+    """Return the folder of all our files on this computer: $CLUSTERCTL_HOME, or ~/.clusterctl.
+
+    Raises:
+        StateError: another user could put files there, which this user's commands would run.
+    """
+    home = Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
+    _refuse_shared(home)
+    return home
+
+
+@functools.cache
+def _refuse_shared(home: Path) -> None:
+    if intruder := find_intruder(home):
+        raise StateError(
+            f"other users could put files of theirs in {home}: {intruder}",
+            remedy="set CLUSTERCTL_HOME to a folder of your own, or close it to others (chmod go-w)",
+        )
 
 
 def config_path(explicit: str | None) -> Path | None:

@@ -7,6 +7,7 @@ keeps both, and clients and engines that live come back by themselves. The CURVE
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ from .options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _ENGINES_OF = Note("ipcluster engines of", str)
 """What the engines that run were started for. Engines of anything else start anew."""
@@ -126,7 +128,8 @@ class IPCluster(Plugin[Options]):
             engine_service(cluster, node, self._engine_ids(cluster, node), self.options),
             *notebook_services(cluster, node, self.options),
         ]
-        script = _join_script(cluster, node, files, daemons)
+        unwanted = () if self.options.enable_notebook else ("notebook",)
+        script = _join_script(cluster, node, files, daemons, unwanted=unwanted)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         write_atomically(cluster.folder / "engine.json", result.stdout.strip())
 
@@ -134,11 +137,11 @@ class IPCluster(Plugin[Options]):
         """What an engine needs to find the controller, from the laptop, or from the master if it was lost there."""
         kept = cluster.folder / "engine.json"
         with self._lock:  # workers join side by side
-            if not kept.exists():
+            if not _is_document(kept):
                 remote = hub.profile(cluster.master) / "security" / "ipcontroller-engine.json"
                 result = cluster.on(cluster.master).run(f"cat '{remote}'", secret=True, sudo=True)
                 write_atomically(kept, result.stdout.strip())
-            return kept.read_text(encoding="utf-8")
+            return kept.read_text(encoding="utf-8", errors="replace")
 
     def _engine_ids(self, cluster: Cluster, node: Node) -> range:
         """The ids of a node's engines. They stay the node's own as long as it is a member."""
@@ -243,11 +246,21 @@ class IPCluster(Plugin[Options]):
         return rows
 
 
-def _join_script(cluster: Cluster, node: Node, files: str, daemons: Sequence[Service]) -> str:
+def _is_document(file: Path) -> bool:
+    """Return whether a file of ours has what was written: it may be damaged."""
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def _join_script(
+    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
+) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
     return render(
         "ipcluster_join.sh.j2",
         folder=own_folder(node, cluster.user, hub.profile(node).parent),
         files=as_user(node, cluster.user, files),
-        daemons=services.ensure(node, daemons),
+        daemons=services.ensure(node, daemons, unwanted=unwanted),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.files import write_atomically
+from clusterctl.files import ensure_folder, read_own, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +78,17 @@ def test_a_folder_of_that_name_is_an_error_and_stays(tmp_path):
     with pytest.raises(OSError, match="key"):
         write_atomically(tmp_path / "key", "x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_folder_is_made_for_its_owner_alone_and_so_are_those_above_it(tmp_path, open_umask):
+    ensure_folder(tmp_path / "a" / "b")
+    assert [mode(path) for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o700, 0o700]
+    (tmp_path / "a").chmod(0o755)
+    ensure_folder(tmp_path / "a" / "b")
+    assert mode(tmp_path / "a") == 0o755  # somebody may have wanted that
+
+
+def test_a_damaged_file_of_ours_is_read_without_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"a\x80b")
+    assert read_own(tmp_path / "file") == "a\N{REPLACEMENT CHARACTER}b"
+    assert read_own(tmp_path) == read_own(tmp_path / "none") == ""

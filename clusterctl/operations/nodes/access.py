@@ -211,7 +211,13 @@ def renew_tunnel(folder: ClusterFolder, *, close: bool = False) -> TunnelState:
 
 def open_notebook(folder: ClusterFolder) -> Secret:
     """Return the URL of the cluster's notebook, with the tunnel to it up. Raise an error if there is none."""
-    url = next((c.url for c in publish.read_published(folder) if c.name == "notebook"), None)
+    published = next((one for one in publish.read_published(folder) if one.name == "notebook"), None)
+    url = published.url if published else None
+    if published and published.taken:
+        raise StateError(
+            f"the notebook of {folder.name}: {published.place}; its URL would tell that program the token",
+            remedy=f"`clusterctl start {folder.name}` gives it another port and a new token",
+        )
     if url is None:
         raise StateError(
             f"{folder.name} has no notebook",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, NewerFormatError, StateError, UsageError
+from clusterctl.files import read_own
 from clusterctl.formats import Format
 from clusterctl.identity import endpoints
 from clusterctl.identity.keys import extract_public_key
@@ -88,7 +89,7 @@ def make_record(context: RunContext, wanted: Sequence[str], nodes: Sequence[Node
     """
     lasting = [node for node in nodes if Facet.LASTING in node.facets]
     overrides = context.folder.node_overrides()
-    locks = {path.name: path.read_text(encoding="utf-8") for path in sorted(context.folder.path.glob("lock-*.txt"))}
+    locks = {path.name: read_own(path) for path in sorted(context.folder.path.glob("lock-*.txt"))}
     content = {
         "cluster": context.name,
         "id": context.folder.ensure_id(),

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from clusterctl.errors import ProviderError
-from clusterctl.files import append_lines, write_own
+from clusterctl.files import append_lines, ensure_folder, write_own
 from clusterctl.formats import Format
 from clusterctl.laptop.locks import is_locked, lock
 from clusterctl.model import MASTER, Facet, Layout, Node, NodeState
@@ -216,7 +216,7 @@ def ensure_folders(folder: Path, run: Path) -> None:
         OSError: the folders cannot be made.
     """
     for path in (folder.parent, folder.parent / "home", folder):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ensure_folder(path)
     for name in ("state", "logs", "bin"):
         (folder / name).mkdir(exist_ok=True)
     _ensure_private(run.parent)
@@ -249,7 +249,7 @@ def remove_tree(path: Path) -> None:
     Raises:
         OSError: a part could not be deleted.
     """
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # a file above it: somebody else took the name
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             path.unlink()
             return

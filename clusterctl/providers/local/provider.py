@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
-from clusterctl.files import set_aside
+from clusterctl.files import ensure_folder, set_aside
 from clusterctl.formats import read_known
+from clusterctl.laptop.places import find_intruder
 from clusterctl.model import Node, NodeState, Plan, Problem
 from clusterctl.providers.local import machine, processes
 from clusterctl.providers.local.environment import cache_folder
@@ -87,6 +88,10 @@ class LocalProvider:
         existing = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             problems.append(Problem(f"{existing} cannot be written", _REMEDIES[errno.EACCES]))
+        if intruder := find_intruder(self._cache):
+            # What nodes run comes from there.
+            text = f"other users could put files of theirs in the cache {self._cache}: {intruder}"
+            problems.append(Problem(text, "set XDG_CACHE_HOME to a folder of your own, or close it to others"))
         if uv_program() is None:
             problems.append(Problem("uv is not installed beside clusterctl", "pip install uv"))
         return problems
@@ -188,6 +193,7 @@ class LocalProvider:
                 starts = {}
                 for folder, record in missing.items():
                     starts[folder] = prepare_node(opened, folder, record, public_key=public_key, cores=cores)
+                ensure_folder(self._cache)
                 power_on(starts, self._env)
             except BaseException as cause:
                 opened.close()  # else our own hold on a launch would be waited for

@@ -86,7 +86,8 @@ async def _serve_node(record: Record, folder: Path, listener: socket.socket) -> 
     acceptor = await asyncssh.listen(
         sock=listener,
         server_factory=lambda: _NodeServer(record, folder),
-        server_host_keys=[str(folder / "host_key")],
+        # Not its path: that would be read again at each login, and the file may have been damaged meanwhile.
+        server_host_keys=[asyncssh.read_private_key(folder / "host_key")],
         process_factory=sessions.serve_client,
         sftp_factory=files,
         allow_scp=True,

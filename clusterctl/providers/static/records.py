@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
-from clusterctl.files import write_own
+from clusterctl.files import ensure_folder, write_own
 from clusterctl.formats import Format, read_known
 from clusterctl.laptop import locks
 from clusterctl.providers.static.hosts import Host
@@ -58,7 +58,7 @@ class Records:
     def exclusive_lock(self) -> Iterator[None]:
         """Hold the lock for taking and freeing hosts. Waits while another process holds it."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            ensure_folder(self._root)
             lock = (self._root / "lock").open("a")
         except OSError as exc:
             raise _write_error(self._root, exc) from exc

@@ -106,3 +106,13 @@ def test_uv_itself_takes_all_of_it(tmp_path, allow_subprocess):
     with pytest.raises(PluginError, match="cannot be resolved") as caught:
         lock.resolve(("answer", "-c answer<2"), index)
     assert "hunter2" not in caught.value.message
+
+
+def test_a_cache_in_which_others_may_write_is_not_believed(tmp_path):
+    path = tmp_path / "cache" / "locks" / "x.lock"
+    lock.write_cached(path, "numpy==1.0\n")
+    assert lock.read_cached(path) == "numpy==1.0\n"
+    (tmp_path / "cache").chmod(0o777)
+    assert lock.read_cached(path) is None
+    lock.write_cached(path.with_name("y.lock"), "numpy==1.0\n")
+    assert not path.with_name("y.lock").exists()

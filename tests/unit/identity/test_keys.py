@@ -97,3 +97,10 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path):
     with pytest.raises(StateError) as caught:
         ensure_key_pair(tmp_path / "file" / "id")
     assert caught.value.remedy
+
+
+def test_a_public_key_that_is_no_text_any_more_is_written_again(tmp_path):
+    public = ensure_key_pair(tmp_path / "key")
+    (tmp_path / "key.pub").write_bytes(bytes(range(256)))
+    assert ensure_key_pair(tmp_path / "key").split()[:2] == public.split()[:2]
+    assert (tmp_path / "key.pub").read_text().split()[:2] == public.split()[:2]

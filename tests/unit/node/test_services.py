@@ -181,3 +181,12 @@ class TestSystemd:
     def test_no_services_is_told_from_any_other_failure(self):
         assert "exit 69" in services.restart(SYSTEMD, ["engine"])
         assert "exit 69" not in services.stop(SYSTEMD, ["engine"])
+
+
+@pytest.mark.parametrize("node", [NODE, SYSTEMD])
+def test_a_service_that_is_not_wanted_any_more_is_stopped_where_it_was_set_up(node):
+    plain, script = services.ensure(node, [ENGINE]), services.ensure(node, [ENGINE], unwanted=["notebook"])
+    condition = f"if [ -e {node.layout.state}/services/probes/notebook.json ]; then ("
+    assert script.startswith(condition)
+    assert services.stop(node, ["notebook"]) in script
+    assert script.endswith(plain)

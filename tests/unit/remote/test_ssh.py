@@ -102,6 +102,17 @@ class TestOverSSH:
     def remote(self, connect):
         return connect()
 
+    def test_lines_of_known_hosts_that_were_damaged_are_passed_over(self, lab, connect):
+        folder, nodes = lab
+        whole = folder.known_hosts_file.read_bytes()
+        name = f"[{nodes[0].address}]:{nodes[0].port}".encode()
+        bad = [name, *(name + b" ssh-ed25519" + rest for rest in (b"", b" AAAA!", b" AAAAC3Nz")), bytes(range(256))]
+        try:
+            folder.known_hosts_file.write_bytes(b"\n".join([*bad, whole]))
+            assert connect().run("echo here").stdout == "here\n"
+        finally:
+            folder.known_hosts_file.write_bytes(whole)
+
     def test_a_command_gives_status_output_and_errors(self, remote):
         result = remote.run("echo out; echo err >&2; exit 3", check=False)
         assert (result.status, result.stdout, result.stderr) == (3, "out\n", "err\n")

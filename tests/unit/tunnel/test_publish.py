@@ -157,3 +157,13 @@ class TestForwards:
             _, before = publish(Connection("x", host="127.0.0.1", ports={"web": taken}))
         _, after = publish(Connection("x", host="127.0.0.1", ports={"web": taken}), CLIENT)
         assert after[taken] == before[taken]
+
+
+def test_a_url_whose_port_is_another_users_is_not_given(folder, monkeypatch):
+    connections.publish_connections(folder, fake_node(), [CLIENT, NOTEBOOK], mode="never")
+    monkeypatch.setattr(connections, "is_another_users", lambda port: port == 15003)
+    client, notebook = connections.read_published(folder)
+    assert (client.taken, notebook.taken, notebook.url) == (False, True, None)
+    assert notebook.place == "another user's program has its port, 15003"
+    monkeypatch.setattr(connections, "is_another_users", lambda port: False)
+    assert connections.read_published(folder)[1].url  # it is kept for when the port is free again

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
+import pytest
+
+from clusterctl.errors import StateError
 from clusterctl.wiring import local_paths
 
 
@@ -39,3 +43,12 @@ def test_whose_nodes_they_are_is_this_user_apart_for_a_folder_elsewhere(monkeypa
 def test_a_config_in_the_home_of_a_user_who_does_not_exist_is_a_missing_file(home, monkeypatch):
     monkeypatch.setenv("CLUSTERCTL_CONFIG", "~nobody-of-this-name/config")
     assert local_paths.config_path(None) == Path("~nobody-of-this-name/config")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no such permissions")
+def test_a_home_in_which_others_may_write_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setenv("CLUSTERCTL_HOME", str(tmp_path / "open" / "mine"))
+    with pytest.raises(StateError, match=f"everybody may write in {tmp_path}/open"):
+        local_paths.home_folder()

@@ -54,7 +54,7 @@ def find_fault(folder: Path, *, hashes: bool = False) -> str:
     if not folder.is_dir():
         return MISSING
     if _beside(folder, "damaged").exists():
-        return _beside(folder, "damaged").read_text(encoding="utf-8") or "was found damaged"
+        return _beside(folder, "damaged").read_text(encoding="utf-8", errors="replace") or "was found damaged"
     try:
         document = json.loads(_beside(folder, "manifest").read_text(encoding="utf-8"))
         files = document["files"] if document["format"] == _FORMAT else {}

@@ -70,7 +70,7 @@ def find_fault(folder: Path, command: str = "", *, hashes: bool = False) -> str:
     """
     checked = folder.with_name(f"{folder.name}.checked")
     with contextlib.suppress(FileNotFoundError):
-        if command and folder.is_dir() and checked.read_text(encoding="utf-8") == command:
+        if command and folder.is_dir() and checked.read_text(encoding="utf-8", errors="replace") == command:
             return ""
     fault = manifest.find_fault(folder, hashes=hashes)
     if not fault and not manifest.is_sealed(folder):

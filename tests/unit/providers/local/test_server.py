@@ -205,3 +205,11 @@ class TestForwarding:
                 transport.open_channel("direct-tcpip", (host, 22), ("127.0.0.1", 1))
         with pytest.raises(paramiko.SSHException):
             transport.request_port_forward("127.0.0.1", 0)
+
+
+@pytest.mark.e2e
+def test_a_host_key_that_is_damaged_meanwhile_keeps_nobody_out(start, login):
+    node, *_ = nodes = start("master")
+    login(*nodes)  # it has read the file
+    (Path(node.layout.env).parent / "host_key").write_bytes(b"-----BEGIN")
+    assert run(login(*nodes), "echo here")[1] == "here\n"
