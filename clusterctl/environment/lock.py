@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -103,8 +104,11 @@ def cache_file(name: str) -> Path:
     0.1 named it ``NAME.txt``. It takes every line for a requirement, the one about the format too, and must
     not find it.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterctl" / "locks"
-    return folder / f"{name}.lock"
+    return _user_cache() / "clusterctl" / "locks" / f"{name}.lock"
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def write_lock(path: Path, lock: str) -> None:
@@ -197,6 +201,8 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
     constraint_lines = [line.removeprefix(CONSTRAINT) for line in requirements if line.startswith(CONSTRAINT)]
     command = [uv.find_uv_bin(), "pip", "compile", "-", "--quiet", "--universal", "--no-header", "--no-annotate"]
     command += ["--python-version", python(), "--python", sys.executable, *index.arguments()]
+    with suppress(OSError):  # uv would make the user's cache folder, and open to all
+        ensure_folder(_user_cache())
     with tempfile.TemporaryDirectory(prefix="clusterctl-") as folder:
         if constraint_lines:
             constraints = Path(folder) / "constraints.txt"

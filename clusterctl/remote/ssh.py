@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _TAIL_LINES = 12
 _IDLE_S = 120.0
 """How long a transfer may stand still."""
+_ANSWER_S = 120.0
+"""How long a script that only reads may take, if nothing else is said: a node that means ill would never end it."""
 _SILENT_S = 60.0
 """How long a command may be silent before the node's SSH server is asked whether it lives."""
 _LOST = -1  # paramiko's exit status of a command whose connection has ended
@@ -138,7 +140,7 @@ class SSHRemote:
             text,
             check=True,
             on_line=on_line,
-            timeout_s=timeout_s,
+            timeout_s=_ANSWER_S if reads and timeout_s is None else timeout_s,
             secret=secret,
         )
 

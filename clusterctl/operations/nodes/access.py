@@ -27,6 +27,8 @@ MAX_THREADS = 32
 """The most nodes that are worked on side by side."""
 _UNREACHABLE = 255
 _LONGEST_LINE = 65536
+_LOGS_S = 120.0
+"""How long a node may take to show its logs."""
 
 
 def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
@@ -173,7 +175,7 @@ def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Call
     try:
         folder = shlex.quote(str(node.layout.logs))
         command = f'cd {folder} && for log in *.log; do echo "==> $log"; tail -n {lines} "$log"; done'
-        show(cluster.on(node).run(command, sudo=True).stdout.rstrip())
+        show(cluster.on(node).run(command, sudo=True, timeout_s=_LOGS_S).stdout.rstrip())
     finally:
         cluster.close()
 

@@ -128,6 +128,11 @@ class TestOverSSH:
         result = remote.run("head -c 2000000 /dev/zero; head -c 2000000 /dev/zero >&2")
         assert (len(result.stdout), len(result.stderr)) == (2_000_000, 2_000_000)
 
+    def test_a_question_that_is_never_answered_is_given_up(self, remote, monkeypatch):
+        monkeypatch.setattr(ssh, "_ANSWER_S", 0.5)
+        with pytest.raises(LostError, match="no end after"):
+            remote.run_script("sleep 1000", reads=True)
+
     def test_lines_are_told_as_they_come(self, remote):
         first = threading.Event()
         seen = []
