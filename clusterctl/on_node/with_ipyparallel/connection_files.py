@@ -11,12 +11,13 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from .ports import listens, processes_with
+from .ports import is_open, listens, own_ports, processes_with
 
 _ENGINE = ("registration", "control", "mux", "task", "iopub", "hb_ping", "hb_pong")
 _CLIENT = ("control", "mux", "task", "iopub", "notification", "broadcast")
@@ -89,7 +90,7 @@ class Files:
         while True:
             free = [is_free(_LOOPBACK, port) for port in client_ports]
             free += [is_free(self._engine_ip, port) for port in engine_ports]
-            if all(free) or (not any(free) and self._controller_answers()):
+            if all(free) or (not any(free) and self._controller_has({*client_ports, *engine_ports})):
                 return True
             if not self._controllers() or time.monotonic() > deadline:
                 return False
@@ -124,11 +125,13 @@ class Files:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGTERM)
 
-    def _controller_answers(self) -> bool:
-        """All ports are taken; if something listens on them it is our own controller."""
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((_LOOPBACK, self._client["registration"])) == 0
+    def _controller_has(self, ports: set[int]) -> bool:
+        """Whether our own controller listens on all of these: another user may have taken them meanwhile.
+
+        By the user, not by the process: an earlier version started it in another way. Where the system does not tell,
+        whoever listens is believed.
+        """
+        return ports <= own_ports() if sys.platform == "linux" else is_open(_LOOPBACK, self._client["registration"])
 
     def _controllers(self) -> list[int]:
         """The processes of our controller; none where the system does not tell."""

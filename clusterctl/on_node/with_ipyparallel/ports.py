@@ -36,18 +36,25 @@ def listens(word: str, port: int) -> bool:
     """
     if sys.platform != "linux":
         return is_open("127.0.0.1", port)
-    wanted = _listening(port)
+    wanted = {socket for socket, (number, _) in _listening().items() if number == port}
     return any(wanted & _sockets(pid) for pid in processes_with(word))
 
 
-def _listening(port: int) -> set[str]:
-    sockets = set()
+def own_ports() -> set[int]:
+    """Return the ports on which processes of this user listen, and of nobody else; none where nobody can tell."""
+    sockets = _listening().values()
+    return {port for port, uid in sockets if uid == os.getuid()} - {port for port, uid in sockets if uid != os.getuid()}
+
+
+def _listening() -> dict[str, tuple[int, int]]:
+    """Return the port and the user of each socket that listens."""
+    sockets = {}
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
                 words = line.split()
-                if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
-                    sockets.add(f"socket:[{words[9]}]")
+                if words[3] == "0A":
+                    sockets[f"socket:[{words[9]}]"] = (int(words[1].rpartition(":")[2], 16), int(words[7]))
     return sockets
 
 
