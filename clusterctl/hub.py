@@ -109,7 +109,7 @@ def _parse_answer(master: Node, output: str) -> HubAnswer:
         answer = json.loads(output.splitlines()[-1])
         answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
         return HubAnswer(**answer)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as exc:
         raise RemoteError(
             f"{master.alias}: the question to the controller got an answer that cannot be read",
             remedy=f"log in there and see what prints: `clusterctl sshnode {master.cluster} {master.alias} true`",

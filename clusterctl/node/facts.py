@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _KEY_TIMEOUT_S = 60.0
+_HOST_KEY = re.compile("[a-z0-9@.-]{1,64} [A-Za-z0-9+/=]{1,4096}")
+"""It goes into the list of known hosts of every member, so it is nothing but a key."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,20 @@ def gather_facts(remote: Remote, node: Node) -> Facts:
             remedy="use a Linux host with python3 (apt-get install python3)",
             node=node.alias,
         )
-    if node.bootstrap_key and not facts.get("host_key"):
+    if node.bootstrap_key and not _HOST_KEY.fullmatch(facts.get("host_key", "")):
         raise RemoteError(
             f"{node.alias}: it could not make a host key of its own",
             remedy="use an image with OpenSSH's ssh-keygen and some free space on its disk",
             node=node.alias,
         )
-    return Facts(int(facts["cores"]), facts.get("host_key", ""))
+    cores = facts.get("cores", "")
+    if not re.fullmatch("[0-9]{1,6}", cores):
+        raise RemoteError(
+            f"{node.alias}: it does not say how many cores it has",
+            remedy=f"see what `nproc` prints there: `clusterctl sshnode {node.cluster} {node.alias} nproc`",
+            node=node.alias,
+        )
+    return Facts(int(cores), facts.get("host_key", "") if node.bootstrap_key else "")
 
 
 def switch_host_key(remote: Remote, key: str) -> None:

@@ -58,7 +58,7 @@ def script(node: Node) -> str:
 
 def parse(output: str) -> NodeHealth:
     """Parse the output of `script`. It is a node's word: what is not as agreed is trouble."""
-    with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError):
         said = json.loads(output.splitlines()[-1])
         instances = tuple(_parse_service(entry) for entry in said["services"])
         return NodeHealth(instances, str(said["manager"]), bool(said.get("watched")))

@@ -52,11 +52,12 @@ class Files:
         return self._profile / "security" / f"{name}.json"
 
     def load(self, name: str) -> Any:
-        """Return what is in a file; None where it is not there or not whole."""
+        """Return the document in a file; None where it is not there or not whole."""
         try:
-            return json.loads(self._path(name).read_text(encoding="utf-8"))
+            content = json.loads(self._path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+        return content if isinstance(content, dict) else None
 
     def save(self, name: str, content: object) -> None:
         """Write a file for its owner only, whole or not at all."""
@@ -80,12 +81,15 @@ class Files:
 
     def are_usable(self) -> bool:
         """Return whether their ports are free, or our controller's, which takes them one by one when it starts."""
-        if not (self._client and self.engine and self._keys is not None):
+        if not (self._client and self.engine and self._keys and self._has_keys()):
             return False
         if self.load("ipcontroller_terms") != self._terms:
             return False
-        client_ports = [self._client[name] for name in _CLIENT]
-        engine_ports = [*(self.engine[name] for name in _ENGINE), *self.engine["broadcast"]]
+        leaves = self.engine.get("broadcast")
+        client_ports = [self._client.get(name) for name in _CLIENT]
+        engine_ports = [*(self.engine.get(name) for name in _ENGINE), *(leaves if isinstance(leaves, list) else [None])]
+        if not all(map(_is_port, [*client_ports, *engine_ports])):
+            return False
         deadline = time.monotonic() + _STARTS_S
         while True:
             free = [is_free(_LOOPBACK, port) for port in client_ports]
@@ -125,6 +129,13 @@ class Files:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGTERM)
 
+    def _has_keys(self) -> bool:
+        """Whether all files are of one pair of keys, or of none where none is wanted."""
+        public, secret = (self._keys.get(name) for name in ("public", "secret"))
+        if not isinstance(public, str) or not isinstance(secret, str) or bool(public and secret) != self._curve:
+            return False
+        return all(side.get("curve_serverkey") == (public or None) for side in (self._client, self.engine))
+
     def _controller_has(self, ports: set[int]) -> bool:
         """Whether our own controller listens on all of these: another user may have taken them meanwhile.
 
@@ -138,8 +149,14 @@ class Files:
         return processes_with(str(self._profile / "ipcontroller.py"))
 
 
+def _is_port(number: object) -> bool:
+    return isinstance(number, int) and 0 < number < 65536
+
+
 def write_private(path: Path, content: object) -> None:
-    """Write JSON for its owner only, whole or not at all."""
+    """Write JSON for its owner only, whole or not at all. A folder that has taken its name is set aside."""
+    if path.is_dir():
+        path.replace(path.with_name(f"{path.name}.broken-{secrets.token_hex(4)}"))
     draft = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(content, file)
@@ -168,6 +185,8 @@ def settle_notebook(files: Files, wanted: dict[str, Any] | None) -> None:
         if notebook:
             files.remove("notebook")
         return
+    if not (notebook and _is_port(notebook.get("port")) and isinstance(notebook.get("token"), str)):
+        notebook = None
     if not (notebook and _is_ours(notebook["port"], f"--config={Path(wanted['config']).with_suffix('.py')}")):
         port = notebook["port"] if notebook and is_free(_LOOPBACK, notebook["port"]) else None
         notebook = {"port": port or files.choose_ports(_LOOPBACK, 1)[0], "token": secrets.token_urlsafe(24)}

@@ -33,7 +33,13 @@ def test_the_same_script_makes_a_host_key_where_the_node_was_born_with_a_throw_a
     assert "= 'ssh-ed25519 THROWAWAY' ]" in remote.ran[0].text
 
 
-@pytest.mark.parametrize("line", ["", "host_key \n"])
+@pytest.mark.parametrize("cores", ["", "four", "-1", "9" * 5000, "\u0664"])
+def test_a_number_of_cores_that_is_none_is_an_error_of_that_node(cores):
+    with pytest.raises(RemoteError, match="master: it does not say how many cores it has"):
+        asked(fake_node(facets=MACHINE), USUAL.replace("cores 4", f"cores {cores}"))
+
+
+@pytest.mark.parametrize("line", ["", "host_key \n", "host_key ssh-ed25519 A;B\n", "host_key * ssh-ed25519 AAAA\n"])
 def test_a_node_that_cannot_make_one_is_told_of(line):
     with pytest.raises(RemoteError, match="master: it could not make a host key of its own") as caught:
         asked(BORN, USUAL + line)

@@ -46,6 +46,8 @@ def test_what_was_found_is_read():
         '{"manager": "", "services": [3]}',
         json.dumps({"manager": "", "services": [{"service": "web", "number": 0, "facts": {}}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "number": "x"}]}),
+        json.dumps({"manager": "", "services": [{**FOUND, "number": float("inf")}]}),
+        json.dumps({"manager": "", "services": [{**FOUND, "number": float("nan")}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "facts": 3}]}),
         json.dumps({"manager": "", "services": [{**FOUND, "restarts": "x"}]}),
     ],
