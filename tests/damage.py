@@ -2,6 +2,8 @@
 
     python -m tests.damage                          whole table, which takes some hours
     python -m tests.damage --results damage.jsonl   goes on where it was cut off
+    python -m tests.damage --results damage.jsonl --show
+                                                    only prints the table of what is done
     python -m tests.damage journal lock             only files whose names have one of these words
 
 The kinds are not listed anywhere: they are what a home has after a start. For each kind and each damage a cluster is
@@ -138,6 +140,9 @@ class Bench:
         """Do the damage, run the command, and see what came of it."""
         finding = Finding(case.kind, case.damage, case.way)
         path = self.files().get(case.kind)
+        if path is None:  # the case before has taken it away for good
+            finding.faults += self._see_end()
+            path = self.files().get(case.kind)
         if path is None:
             return finding  # what `start` makes only sometimes
         DAMAGES[case.damage](path)
@@ -221,10 +226,14 @@ def main() -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only files whose names have one of these")
     parser.add_argument("--way", choices=WAYS, help="only this command; default: both")
     parser.add_argument("--results", type=Path, help="keep the findings in this file, and go on with it")
+    parser.add_argument("--show", action="store_true", help="only print the table of the results")
     options = parser.parse_args()
     findings = []
     if options.results and options.results.exists():
         findings = [Finding(**json.loads(line)) for line in options.results.read_text().splitlines()]
+    if options.show:
+        show(findings)
+        return 0
     done = {Case(finding.kind, finding.damage, finding.way) for finding in findings}
     folder = Path(tempfile.mkdtemp(prefix="clusterctl-damage-"))
     bench = Bench(folder / "home")

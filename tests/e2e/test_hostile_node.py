@@ -61,7 +61,7 @@ def hostile(tmp_path_factory, secret_words):
             for number in (1,)
         )
         (base / "config").write_text(
-            "[cluster rack]\nPROVIDER = static\nCLUSTER_USER = ada\nHOSTS = h1\nSTART_TIMEOUT = 60\n"
+            "[cluster rack]\nPROVIDER = static\nCLUSTER_USER = ada\nHOSTS = h1\nSTART_TIMEOUT = 15\n"
             f"PLUGINS = ipcluster\n[global]\nDEFAULT_TEMPLATE = rack\n{sections}"
         )
         more = {"CLUSTERCTL_CONFIG": str(base / "config"), "HOME": str(base), "SSH_AUTH_SOCK": "", **secret_words}
