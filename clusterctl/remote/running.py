@@ -97,12 +97,15 @@ class ErrorReader:
 
     Args:
         read: returns some bytes, none at the end.
-        keep: how many of the last bytes are kept; None for all.
+        keep: how many of the last bytes are kept.
+        give_up: called where there is more than MOST_OUTPUT: ends the command. None to read on.
     """
 
-    def __init__(self, read: Callable[[int], bytes], *, keep: int | None = None) -> None:
+    def __init__(self, read: Callable[[int], bytes], *, keep: int, give_up: Callable[[], object] | None = None) -> None:
         self._read = read
         self._keep = keep
+        self._give_up = give_up
+        self._size = 0
         self._text = bytearray()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -110,15 +113,24 @@ class ErrorReader:
     def _run(self) -> None:
         try:
             while chunk := self._read(_CHUNK):
+                self._size += len(chunk)
                 self._text += chunk
-                if self._keep is not None:
-                    del self._text[: -self._keep]
+                del self._text[: -self._keep]
+                if self._give_up and self._size > MOST_OUTPUT:
+                    self._give_up()
+                    return
         except OSError:
             return  # the command was closed, and its owner knows
 
     def finish(self) -> str:
-        """Wait for the end, and return the text."""
+        """Wait for the end, and return the text.
+
+        Raises:
+            OSError: it was given up.
+        """
         self._thread.join()
+        if self._give_up and self._size > MOST_OUTPUT:
+            raise _too_much()
         return self._text.decode(errors="replace")
 
 
@@ -162,6 +174,10 @@ def close_late(running: SSHCommand) -> None:
         running.close()
 
 
+def _too_much() -> OSError:
+    return OSError(f"more than {MOST_OUTPUT >> 20} MiB of output")
+
+
 def read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] | None) -> str:
     """Return all output, and tell each line as it comes.
 
@@ -172,7 +188,7 @@ def read_lines(receive: Callable[[int], bytes], on_line: Callable[[str], None] |
     while chunk := receive(_CHUNK):
         size += len(chunk)
         if size > MOST_OUTPUT:
-            raise OSError(f"more than {MOST_OUTPUT >> 20} MiB of output")
+            raise _too_much()
         seen.append(chunk)
         if on_line:
             *lines, pending = (pending + chunk).split(b"\n")

@@ -43,6 +43,8 @@ _ANSWER_S = 120.0
 _SILENT_S = 60.0
 """How long a command may be silent before the node's SSH server is asked whether it lives."""
 _LOST = -1  # paramiko's exit status of a command whose connection has ended
+_MOST_LOGGED = 1 << 20
+"""The most letters of what a command said that are kept in the log."""
 _CHANNEL_TIMEOUT_S = 60.0
 """Seconds until a command begins after the login: a node that boots is busy; a dead connection is noticed sooner."""
 
@@ -212,7 +214,7 @@ class SSHRemote:
             if timer:
                 timer.daemon = True
                 timer.start()
-            errors = ErrorReader(running.read_errors, keep=MOST_OUTPUT)
+            errors = ErrorReader(running.read_errors, keep=MOST_OUTPUT, give_up=running.close)
             if stdin:
                 with suppress(OSError):  # the command may end without reading all of it
                     running.write(stdin.encode())
@@ -298,4 +300,7 @@ class SSHRemote:
             self._log.open("a", encoding="utf-8") as log,
         ):  # a full disk must not hide the result
             log.write(f"{log_stamp()} {name} -> {status} ({seconds:.2f} s)\n")
-            log.writelines(f"    {line}\n" for line in (out + err).splitlines())
+            text = out + err
+            if len(text) > _MOST_LOGGED:  # a node could fill this computer's disk
+                log.write(f"    (the last {_MOST_LOGGED} of {len(text)} letters)\n")
+            log.writelines(f"    {line}\n" for line in text[-_MOST_LOGGED:].splitlines())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clusterctl.remote.base import RunningCommand
 
 _CHUNK = 1 << 17
+_LONGEST_ERROR = 4096
 
 
 def put_command(local: Path, remote: PurePosixPath) -> str:
@@ -39,7 +40,7 @@ def send_file(running: RunningCommand, local: Path) -> None:
     Raises:
         OSError: it was not taken, and the node's file is what it was. The message is the node's.
     """
-    errors = ErrorReader(running.read_errors)
+    errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
     with local.open("rb") as file, suppress(OSError):  # it has ended already, and says why
         while chunk := file.read(_CHUNK):
             running.write(chunk)
@@ -61,7 +62,7 @@ def receive_file(running: RunningCommand, local: Path) -> None:
     Raises:
         OSError: it did not come whole, and what was there is what it was. The message is the node's.
     """
-    errors = ErrorReader(running.read_errors)
+    errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
     head = b""
     while b"\n" not in head and len(head) < _CHUNK and (chunk := running.read()):
         head += chunk

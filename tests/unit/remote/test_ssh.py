@@ -38,6 +38,14 @@ class TestReading:
         assert running.read_lines(self.feed(*chunks), lines.append) == "a\nb\nc"
         assert lines == ["a", "b", "c"]
 
+    def test_errors_without_end_are_given_up_too(self, monkeypatch):
+        monkeypatch.setattr(running, "MOST_OUTPUT", 1 << 20)
+        ended = []
+        reader = running.ErrorReader(lambda size: b"x" * size, keep=100, give_up=lambda: ended.append("ended"))
+        with pytest.raises(OSError, match="more than 1 MiB of output"):
+            reader.finish()
+        assert ended == ["ended"]
+
     @pytest.mark.parametrize("on_line", [None, lambda _: None])
     def test_output_without_end_is_given_up(self, on_line, monkeypatch):
         monkeypatch.setattr(running, "MOST_OUTPUT", 1 << 20)
@@ -132,6 +140,13 @@ class TestOverSSH:
         monkeypatch.setattr(ssh, "_ANSWER_S", 0.5)
         with pytest.raises(LostError, match="no end after"):
             remote.run_script("sleep 1000", reads=True)
+
+    def test_of_much_that_was_said_the_log_has_the_end(self, remote, lab):
+        remote.run("head -c 3000000 /dev/zero | tr '\\0' x; echo the end")
+        log = lab[0].log_file("master")
+        assert log.read_text().endswith("the end\n")
+        assert "(the last 1048576 of 3000008 letters)" in log.read_text()
+        assert max(map(len, log.read_text().splitlines())) < 1_100_000
 
     def test_lines_are_told_as_they_come(self, remote):
         first = threading.Event()
