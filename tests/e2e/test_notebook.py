@@ -94,3 +94,26 @@ def test_a_report_has_the_logs_of_all_nodes_and_neither_token_nor_key(laptop, cl
     assert len(secrets) > 4
     for name, text in texts.items():
         assert not [secret for secret in secrets if secret in text], name
+
+
+def test_a_client_that_fetches_a_result_runs_what_the_node_says_and_nobody_else_does(laptop, cluster, tmp_path):
+    """docs/security.md says so: results are pickled, and whoever owns a node says what is in them."""
+    mark = tmp_path / "ran on the laptop"
+    code = (
+        "import os, ipyparallel, sys\n"
+        "class Result:\n"
+        "    def __reduce__(self):\n"
+        "        import os\n"
+        f"        return (os.system, ('echo $PPID > ' + {str(mark)!r}.replace(' ', '-'),))\n"
+        f"client = ipyparallel.Client({str(laptop.folder(cluster.name) / 'client.json')!r})\n"
+        "answer = client[0].apply_async(Result)\n"
+        "answer.wait(30)\n"
+        "print(os.getpid(), os.path.exists(sys.argv[1]))\n"
+        "answer.get(30)\n"
+        "print(os.path.exists(sys.argv[1]))\n"
+        "client.close()\n"
+    )
+    file = str(mark).replace(" ", "-")
+    said = laptop.python(code, file).split()
+    assert said[1:] == ["False", "True"]
+    assert (tmp_path / "ran-on-the-laptop").read_text().strip() == said[0]

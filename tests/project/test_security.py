@@ -132,7 +132,7 @@ SHOWN = {
         "unit/operations/test_attach.py::test_its_id_nodes_config_and_engines_are_as_they_were_and_a_new_key_is_let_in",
     ],
     "Of a node": [
-        f"{HOSTILE}::test_a_client_that_fetches_a_result_runs_what_the_node_says_and_nobody_else_does",
+        "e2e/test_notebook.py::test_a_client_that_fetches_a_result_runs_what_the_node_says_and_nobody_else_does",
         f"{HOSTILE}::test_every_command_ends_and_writes_nothing_where_it_should_not",
     ],
     "Of a user's account on a node": [f"{TWO}::test_whoever_has_no_key_gets_nothing_from_her_ports"],
