@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.remote.gateways import Gateways
 
 _NO_OUTPUT = logging.NullHandler()
+_HUNG_UP = "No existing session"
+"""paramiko's words for a server that showed its key and then ended the connection."""
 
 
 def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> Any:
@@ -55,7 +57,9 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         raise _wrong_key_error(node, known_hosts) from exc
 
 
-def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any]) -> Any:
+def _open_connection(
+    node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any], is_second: bool = False
+) -> Any:
     import paramiko
     from fabric import Config, Connection
 
@@ -85,6 +89,8 @@ def _open_connection(node: Node, key: Path, gateways: Gateways, *, trusted: Sequ
         except paramiko.AuthenticationException as exc:
             raise credentials.login_error(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
+            if str(exc) == _HUNG_UP and not is_second:  # as a server does that another one takes the place of
+                return _open_connection(node, key, gateways, trusted=trusted, is_second=True)
             raise unreachable_error(node, exc, sock) from exc
         undo.pop_all()
     return connection

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Stopwatch, log_stamp
+from clusterctl.clock import Stopwatch
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.model import Facet
 from clusterctl.remote import transfer
@@ -16,6 +16,7 @@ from clusterctl.remote.base import Result
 from clusterctl.remote.failures import remedy_for
 from clusterctl.remote.gateways import Gateways
 from clusterctl.remote.login import log_in
+from clusterctl.remote.node_log import note_command
 from clusterctl.remote.owner import NOT_OWNED, SHELL, prepare, refusal
 from clusterctl.remote.quoting import quote_for_login_shell
 from clusterctl.remote.running import (
@@ -43,8 +44,6 @@ _ANSWER_S = 120.0
 _SILENT_S = 60.0
 """How long a command may be silent before the node's SSH server is asked whether it lives."""
 _LOST = -1  # paramiko's exit status of a command whose connection has ended
-_MOST_LOGGED = 1 << 20
-"""The most letters of what a command said that are kept in the log."""
 _CHANNEL_TIMEOUT_S = 60.0
 """Seconds until a command begins after the login: a node that boots is busy; a dead connection is noticed sooner."""
 
@@ -195,7 +194,8 @@ class SSHRemote:
             status, out, err = self._run_on_channel(command, stdin, on_line, timeout_s)
         except Exception as exc:
             raise self._lost_error(name, f"{str(exc) or type(exc).__name__}") from exc
-        self._write_log(name, status, "(not shown: holds secrets)" if secret else out, err, watch.elapsed_s)
+        said = "(not shown: holds secrets)" if secret else out
+        note_command(self._log, name, status, said + err, watch.elapsed_s)
         if status == _LOST:
             late = timeout_s is not None and watch.elapsed_s >= timeout_s
             raise self._lost_error(name, f"no end after {timeout_s:.0f} s" if late else "the connection was lost", err)
@@ -293,14 +293,3 @@ class SSHRemote:
             status=status,
             output=output,
         )
-
-    def _write_log(self, name: str, status: int, out: str, err: str, seconds: float) -> None:
-        with (
-            suppress(OSError),
-            self._log.open("a", encoding="utf-8") as log,
-        ):  # a full disk must not hide the result
-            log.write(f"{log_stamp()} {name} -> {status} ({seconds:.2f} s)\n")
-            text = out + err
-            if len(text) > _MOST_LOGGED:  # a node could fill this computer's disk
-                log.write(f"    (the last {_MOST_LOGGED} of {len(text)} letters)\n")
-            log.writelines(f"    {line}\n" for line in text[-_MOST_LOGGED:].splitlines())

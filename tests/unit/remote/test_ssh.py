@@ -12,6 +12,8 @@ import time
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import fabric
+import paramiko
 import pytest
 
 from clusterctl.errors import LostError, RemoteError
@@ -208,6 +210,27 @@ class TestOverSSH:
             assert (command.read(), command.read_errors(), command.wait()) == (b"", b"", -1)
         finally:
             os.kill(server, signal.SIGCONT)
+
+    def test_a_server_that_hangs_up_at_the_login_is_asked_once_more(self, lab, monkeypatch):
+        """Another one takes its place, as where it was deaf."""
+        open_connection, hung_up = fabric.Connection.open, []
+
+        def hang_up(connection):
+            open_connection(connection)
+            if not hung_up:
+                hung_up.append(connection)
+                connection.transport.close()
+                raise paramiko.SSHException("No existing session")
+
+        monkeypatch.setattr(fabric.Connection, "open", hang_up)
+        folder, (node, *_) = lab
+        remote = SSHRemote(
+            node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=folder.log_file("x")
+        )
+        remote.connect()
+        assert remote.run("echo in").stdout == "in\n"
+        remote.close()
+        assert len(hung_up) == 1
 
     def test_so_does_a_terminal(self, remote, lab, monkeypatch):
         remote.connect()
