@@ -89,7 +89,7 @@ def test_a_misspelt_package(refused):
 
 
 def test_an_unknown_option(refused):
-    refused("--set", "ipcluster.engines=3", "x", status=2, says=["ENGINES_PER_NODE"])
+    refused("--set", "ipcluster.engines_per_nod=3", "x", status=2, says=["ENGINES_PER_NODE"])
 
 
 @pytest.fixture
@@ -102,7 +102,9 @@ def disk(tmp_path):
     def make(size):
         place = tmp_path / "disk"
         place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", place], capture_output=True
+        )
         if done.returncode:
             pytest.skip(f"root: no small disk to fill: {done.stderr.decode().strip()}")
         mounted.append(place)
