@@ -65,11 +65,12 @@ class Ec2Provider:
 
     def check(self, plan: Plan) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
-        self._caller.begin()
         try:
             problems = checks.check_plan(plan, self._options)
             existing = self._find_by_alias(plan.cluster)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
+            if not existing:  # what is made has an owner, who is asked for beside all that follows
+                self._caller.begin()
             if missing and not problems:
                 problems += checks.check_account(self._aws_for(plan.cluster), self._options)
                 zone, data_volume = self._choose_zone(plan)
@@ -107,7 +108,7 @@ class Ec2Provider:
             options=self._options,
             plan=plan,
             journal=LaunchJournal(self._journal(plan.cluster)),
-            owner=self._caller.name(),
+            owner=self._caller.name,
             public_key=public_key,
             discover=partial(self._inputs_for, plan.cluster),
             report=report,

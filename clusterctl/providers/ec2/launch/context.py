@@ -33,8 +33,8 @@ class LaunchContext:
     """The cluster, with the nodes to provide."""
     journal: LaunchJournal
     """Of the cluster."""
-    owner: str
-    """The user, for the tags."""
+    owner: Callable[[], str]
+    """Returns the user, for the tags of a new cluster."""
     public_key: str
     """The key that each node accepts for login."""
     discover: Discover

@@ -70,11 +70,13 @@ class Transaction:
                     remedy=f"choose another name; if it is yours, `clusterctl attach {self._context.cluster}` takes it"
                     " over where this computer has lost its files",
                 )
+        # The account is asked for a new cluster alone: a start that changes nothing costs no question.
+        owner = next((instance.tags[tags.OWNER] for instance in existing if instance.tags.get(tags.OWNER)), "")
         return {
             **self._context.options.tags,
             tags.CLUSTER: self._context.cluster,
             tags.UUID: self._context.journal.ensure_identity(self._context.aws.region),
-            tags.OWNER: self._context.owner,
+            tags.OWNER: owner or self._context.owner(),
             **ec2_instances.STAMP,
         }
 
