@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
 _ENGINES_OF = Note("ipcluster engines of", str)
 """What the engines that run were started for. Engines of anything else start anew."""
+_LATER_OPTIONS = ("master_engines", "threads_per_engine")
+"""Options that engines of earlier versions knew nothing of: what they have counts as what is said by default."""
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 _CLIENT_USAGE = """\
@@ -87,7 +89,9 @@ class IPCluster(Plugin[Options]):
             cluster.will_end(f"{plural(count, 'engine')} with what is in memory")
 
     def _engines_of(self, cluster: Cluster) -> str:
-        return f"{restart_token(cluster, self.options)} {self.options.engines_per_node}"
+        told = self.options
+        more = [f"{name} {value}" for name in _LATER_OPTIONS if (value := getattr(told, name)) != "auto"]
+        return " ".join([restart_token(cluster, told), str(told.engines_per_node), *more])
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -98,13 +102,14 @@ class IPCluster(Plugin[Options]):
             engine = self._engine_file(cluster)
             # Another controller's engines, or those of a master that was lost, would not register with this one.
             version = hashlib.sha256(f"{engine}{cluster.master.id}".encode()).hexdigest()[:8]
+            ids = self._engine_ids(cluster, node)
             files = render(
                 "ipcluster_worker.sh.j2",
                 profile=hub.profile(node),
                 engine=engine,
-                programs=start_programs(node, self.options),
+                programs=start_programs(node, len(ids), self.options),
             )
-            daemons = [engine_service(cluster, node, self._engine_ids(cluster, node), self.options, version=version)]
+            daemons = [engine_service(cluster, node, ids, self.options, version=version)]
             cluster.on(node).run_script(
                 _join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
             )
@@ -116,16 +121,17 @@ class IPCluster(Plugin[Options]):
             "curve": self.options.enable_curve,
             "notebook": notebook_config(node, self.options),
         }
+        ids = self._engine_ids(cluster, node)
         files = render(
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
             connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
-            programs=start_programs(node, self.options),
+            programs=start_programs(node, len(ids), self.options),
             notebook=notebook_files(node, self.options),
         )
         daemons = [
             controller_service(cluster, node, self.options),
-            engine_service(cluster, node, self._engine_ids(cluster, node), self.options),
+            engine_service(cluster, node, ids, self.options),
             *notebook_services(cluster, node, self.options),
         ]
         unwanted = () if self.options.enable_notebook else ("notebook",)
@@ -152,13 +158,15 @@ class IPCluster(Plugin[Options]):
             counted = self.options.engines_per_node != "auto"
             for member in [*(other for other in cluster.nodes if counted or other.cores), node]:
                 count = self._count_engines(cluster, member)
-                if len(ids.get(member.alias, ())) != count:
+                if member.alias not in ids or len(ids[member.alias]) != count:
                     ids.pop(member.alias, None)
                     ids[member.alias] = hub.lowest_gap(list(ids.values()), count)
             hub.keep_engine_ids(cluster, ids)
             return ids[node.alias]
 
     def _count_engines(self, cluster: Cluster, node: Node) -> int:
+        if node.is_master and self.options.master_engines != "auto":
+            return self.options.master_engines
         if self.options.engines_per_node != "auto":
             return self.options.engines_per_node
         cores = node.cores or 1
@@ -239,10 +247,10 @@ class IPCluster(Plugin[Options]):
             registered = set(answer.engines)
         ids = hub.engine_ids(cluster)
         for node in cluster.nodes:
-            numbers = ids.get(node.alias, range(0))
-            count = len(set(numbers) & registered)
-            value = f"{count} of {len(numbers)}" if numbers else "never set up"
-            rows.append(StatusRow(node.alias, "engines", value, bool(numbers) and count == len(numbers), count))
+            numbers = ids.get(node.alias)
+            count = len(set(numbers or ()) & registered)
+            value = "never set up" if numbers is None else f"{count} of {len(numbers)}"
+            rows.append(StatusRow(node.alias, "engines", value, numbers is not None and count == len(numbers), count))
         return rows
 
 

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from .options import Options
 
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
+THREAD_LIMITS = (
+    "BLIS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""What the libraries read that compute in threads of their own, each when it is loaded."""
 
 
 def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
@@ -60,18 +70,39 @@ def engine_service(cluster: Cluster, node: Node, numbers: range, options: Option
         first=numbers.start,
         environment=process_environment(node),
         # Other packages, options or controller: the engines must start anew.
-        version=f"{restart_token(cluster, options)} {version}",
+        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}",
     )
 
 
-def start_programs(node: Node, options: Options) -> dict[str, str]:
+def _told_threads(options: Options) -> str:
+    """Return what changes with the number of threads, if one was told."""
+    return "" if options.threads_per_engine == "auto" else f" {options.threads_per_engine}"
+
+
+def thread_limits(node: Node, engines: int, options: Options) -> dict[str, object]:
+    """Return the variables by which libraries know how many threads they may start, as an engine's start takes them.
+
+    Without them each engine starts one a core, and all of them fight for the cores. What the user has set himself
+    counts, unless an option says otherwise.
+    """
+    if options.threads_per_engine != "auto":
+        return {"environment": dict.fromkeys(THREAD_LIMITS, str(options.threads_per_engine))}
+    threads = max(1, (node.cores or 1) // max(1, engines))
+    return {"defaults": dict.fromkeys(THREAD_LIMITS, str(threads))}
+
+
+def start_programs(node: Node, engines: int, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
     # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
     # minutes without a beat are forgiven.
     engine = {"timeout": 120, "max_heartbeat_misses": max(50, 1_200_000 // period), "wait_for_url_file": 120}
-    values = {"config": {"IPEngine": engine}, "connection": security / "ipcontroller-engine.json"}
+    values: dict[str, object] = {
+        "config": {"IPEngine": engine},
+        "connection": security / "ipcontroller-engine.json",
+        **thread_limits(node, engines, options),
+    }
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:
         curve = options.enable_curve

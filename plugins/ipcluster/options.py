@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from clusterctl.api import Field, Section
 
@@ -10,9 +10,17 @@ from clusterctl.api import Field, Section
 class Options(Section):
     """The options of the `ipcluster` plugin."""
 
-    engines_per_node: int | Literal["auto"] = Field(
+    engines_per_node: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = Field(
         "auto",
         description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
+    )
+    master_engines: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = Field(
+        "auto",
+        description="engines on the master; auto: as on each node",
+    )
+    threads_per_engine: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        "auto",
+        description="threads of BLAS and OpenMP in each engine; auto: the cores of the node, divided by its engines",
     )
     enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
     notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import clusterctl
 from clusterctl.cli.arguments import TemplateName, buy_option, json_option
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
@@ -15,7 +16,6 @@ from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.context import CheckContext
 from clusterctl.operations.selftest.run import estimate_selftest
 from clusterctl.text import plural
-from clusterctl.wiring.client import connect_client
 from clusterctl.wiring.context import selftest_contexts
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
         make = selftest_contexts(name, config_file=ctx.obj.config, template=template, types=types, report=output)
         if not yes:
             _ask_approval(make(None), as_json=as_json)
-        bench = CheckContext(make_context=make, connect_client=lambda: connect_client(name))
+        bench = CheckContext(make_context=make, connect_client=lambda: clusterctl.connect(name))
         verdicts = operation.run_selftest(bench, lambda verdict: _show_verdict(verdict, as_json=as_json))
     broken = sum(not verdict.ok for verdict in verdicts)
     if as_json:

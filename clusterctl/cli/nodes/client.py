@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+import clusterctl
 from clusterctl.cli.arguments import json_option, optional_cluster
 from clusterctl.cli.output import connections_json, show_connections, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.nodes.access import open_notebook, renew_tunnel
-from clusterctl.wiring.client import connect_client
 from clusterctl.wiring.clusters import cluster_folder
 
 
@@ -36,7 +36,7 @@ def tunnel(name: str | None, *, close: bool, as_json: bool) -> None:
 @click.option("-e", "--execute", metavar="CODE", help="Run this with `client` and `view` ready, and exit.")
 def connect(name: str | None, execute: str | None) -> None:
     """Open an IPython shell with `client`, `view` and the %px magics ready."""
-    client = connect_client(name)
+    client = clusterctl.connect(name)
     names = {"client": client, "view": client[:], "lview": client.load_balanced_view()}
     if execute is not None:
         exec(compile(execute, "<connect>", "exec"), names)  # noqa: S102  the user's own line, in the user's own process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,12 @@ def take_over(number: str, connection_file: str) -> None:
 
 
 def main(values: dict[str, Any]) -> None:
-    """Run the engine: `config` is its configuration, `connection` the file that says where the controller is."""
+    """Run the engine.
+
+    `config` is its configuration, `connection` the file that says where the controller is, `environment` are variables
+    that it has, and `defaults` those that it has where nobody set them.
+    """
+    os.environ.update({**values.get("defaults", {}), **os.environ, **values.get("environment", {})})
     load()
     number = next((word.partition("=")[2] for word in sys.argv if word.startswith(_ID)), "")
     if number:

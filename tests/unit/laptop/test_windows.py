@@ -154,6 +154,7 @@ def test_all_that_runs_on_a_laptop_is_imported_and_only_that_is_left_out(shown):
         if path.name != "__init__.py"
     } - set(shown.modules)
     assert {name.rpartition(".")[0] for name in missing} == {
+        "clusterctl.on_node.in_engine",
         "clusterctl.on_node.system",
         "clusterctl.on_node.system.environments",
         "clusterctl.on_node.system.watching",

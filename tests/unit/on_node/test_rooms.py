@@ -54,6 +54,11 @@ def test_the_environments_python_needs_what_comes_with_ipyparallel(path):
     assert set(imported(path)) <= sys.stdlib_module_names | LIBRARIES
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "in_engine").rglob("*.py")), ids=name)
+def test_what_is_sent_into_an_engine_needs_what_each_engine_has(path):
+    assert set(imported(path)) <= sys.stdlib_module_names | {"IPython", "cloudpickle"}
+
+
 @pytest.mark.parametrize("path", SYSTEM, ids=name)
 def test_python_3_9_reads_it(path):
     """Amazon Linux has it."""

@@ -118,6 +118,12 @@ class TestEngineNumbers:
         assert counts["master"] == master
         assert counts.get("node001") == worker
 
+    def test_the_master_may_have_another_number_and_none(self, tmp_path):
+        cluster, one = lab(tmp_path, nodes=2), plugin(master_engines=0, engines_per_node=3)
+        for node in cluster.nodes:
+            one.clusterctl_join(cluster, node)
+        assert {alias: len(ids) for alias, ids in hub.engine_ids(cluster).items()} == {"master": 0, "node001": 3}
+
     @settings(deadline=None)  # the first join packs the programs for all that come
     @given(st.permutations(["node001", "node002", "node003", "node004"]))
     def test_whatever_the_order_the_ids_are_the_same(self, tmp_path_factory, order):
@@ -146,6 +152,8 @@ class TestPrepare:
             ("two", {}),
             ("one", {"enable_curve": "no"}),
             ("one", {"heartbeat_period": 600}),
+            ("one", {"threads_per_engine": 2}),
+            ("one", {"master_engines": 1}),
             ("one", {"engines_per_node": 1}),
         ],
         ids=str,

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl.wiring import client_watch
-from clusterctl.wiring.client_watch import LOST, ClientWatch
+from clusterctl.compute import watch as client_watch
+from clusterctl.compute.watch import LOST, ClientWatch
 
 
 class Answer(Future):
@@ -36,7 +36,7 @@ class Client:
 
     def _message(self, kind, content, metadata=None):
         header = {"msg_id": f"q{len(self.asked)}", "msg_type": kind}
-        return {"header": header, "content": content, "metadata": metadata, "parent_header": {}}
+        return {"header": header, "content": content, "metadata": metadata or {}, "parent_header": {}}
 
     def reply(self, number):
         """An engine has done what it was sent by this number."""

@@ -249,11 +249,15 @@ class ClientWatch:
         from ipyparallel import error
 
         for msg_id in messages:
+            call = self._sent.get(msg_id)
+            targets = call.targets if call is not None else {}
             remedy = f"see `clusterctl status {self._name}`; what was sent may have been done"
             content = {"status": "error", "ename": LOST, "evalue": f"{why} (try: {remedy})", "traceback": []}
             if msg_id in self._client.outstanding:
                 reply = self._client.session.msg("apply_reply", content=content)
                 reply["parent_header"]["msg_id"] = msg_id
+                if len(targets) == 1:
+                    reply["metadata"]["engine"] = next(iter(targets))  # which has no more to do with it
                 self._client._handle_apply_reply(reply)
             else:
                 future = self._client._futures.get(msg_id)

@@ -1,0 +1,135 @@
+"""The way to the engines of one ipyparallel client. Here alone is asked what ipyparallel's client has inside."""
+
+# ruff: noqa: SLF001  ipyparallel's client has no other way in
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.compute.payload import digest
+from clusterctl.compute.watch import LOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from ipyparallel import Client
+
+_INSTALL = """
+if name not in sys.modules:
+    module = types.ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    module.install(json.loads(zlib.decompress(pickler)))
+    sys.modules[name] = module
+"""
+ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
+"""What became of a chunk that has no reply."""
+
+
+@cache
+def _program() -> tuple[str, str]:
+    """Return the name and the text of what runs inside an engine."""
+    source = files("clusterctl.on_node.in_engine").joinpath("chunks.py").read_text(encoding="utf-8")
+    return f"clusterctl_chunks_{digest(source.encode())}", source
+
+
+@cache
+def _pickler() -> bytes:
+    """Return the texts of the modules of cloudpickle, packed."""
+    modules = [module for module in files("cloudpickle").iterdir() if module.name.endswith(".py")]
+    texts = {module.name.removesuffix(".py"): module.read_text(encoding="utf-8") for module in modules}
+    return zlib.compress(json.dumps(texts).encode())
+
+
+class Channel:
+    """Sends chunks to engines, takes them back, and tells which engines there are."""
+
+    def __init__(self, client: Client) -> None:
+        self._client: Any = client
+        self._equipped: set[str] = set()
+
+    def engines(self) -> dict[int, str]:
+        """Return the uuid of each engine, by its id."""
+        return dict(self._client._engines)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client was closed."""
+        return bool(self._client._closed)
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def on_change(self, act: Callable[[], object]) -> None:
+        """Call this in the client's own thread whenever an engine comes or goes."""
+        self._client._registration_callbacks.append(lambda _event: act())
+
+    def send(self, engine: str, request: dict[str, Any]) -> tuple[str, Future[Any]]:
+        """Send a chunk to the engine with this uuid. Return the id of the message, and what will be its result."""
+        name, source = _program()
+        if engine not in self._equipped:
+            self._equipped.add(engine)
+            values = {"name": name, "source": source, "pickler": _pickler()}
+            self._apply(engine, exec, (f"import json, sys, types, zlib\n{_INSTALL}", values))
+        request["python"] = sys.version_info[:2]
+        future = self._apply(
+            engine, eval, ("__import__('sys').modules[name].run(request)", {"name": name, "request": request})
+        )
+        return future.msg_id, future
+
+    def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
+        return self._client.send_apply_request(
+            self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
+        )
+
+    def outcome(self, future: Future[Any], engine: str) -> tuple[str, Any]:
+        """Return the reply of a chunk and an empty word, or what became of it and the error."""
+        from ipyparallel import error
+
+        try:
+            result = future.result()
+        except Exception as exc:  # whatever ipyparallel raises, the chunk has no reply
+            result = exc
+        if not isinstance(result, BaseException):
+            return "", result
+        name = getattr(result, "ename", "")
+        if isinstance(result, error.TaskAborted):
+            return ABORTED, result
+        if name == "EngineError":
+            return ENGINE_ENDED, result
+        if name == LOST:
+            self._equipped.discard(engine)  # what came before the chunk may be lost as well
+            return CONNECTION_LOST, result
+        if name == "KeyError" and "clusterctl_chunks_" in str(result):
+            self._equipped.discard(engine)  # somebody has restarted its namespace
+            return CONNECTION_LOST, result
+        return FAILED, result
+
+    def take_back(self, engine: str, chunks: Sequence[tuple[str, str]], *, interrupt: bool) -> Future[Any]:
+        """Ask an engine to leave out chunks that it has not begun, given as pairs of their id and their message's.
+
+        Args:
+            engine: its uuid.
+            chunks: pairs of a chunk's id and its message's.
+            interrupt: end the one that it works on, too.
+        """
+        content: dict[str, object] = {
+            "chunks": [chunk for chunk, _ in chunks],
+            "messages": [message for _, message in chunks],
+        }
+        content["interrupt"] = interrupt
+        stream = self._client._control_stream
+        asked: Future[Any] = self._client._send(
+            stream, "clusterctl_cancel_request", content=content, ident=engine.encode()
+        )
+        return asked
+
+    def kill(self, engine_id: int) -> None:
+        """End an engine that does not let itself be interrupted. Its service starts it anew."""
+        self._client.send_signal("SIGKILL", targets=engine_id, block=False)

@@ -1,0 +1,104 @@
+"""The engines of a client, and what each of them has to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.clock import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clusterctl.compute.channel import Channel
+    from clusterctl.compute.work import Work
+
+
+@dataclass
+class Engine:
+    """One of them."""
+
+    id: int
+    uuid: str
+    chunks: list[Chunk] = field(default_factory=list)
+    """What it has, in the order in which it works on them."""
+    acknowledged: list[str] = field(default_factory=list)
+    has_ended: bool = False
+    has_lost: bool = False
+    """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
+
+
+@dataclass(eq=False)
+class Chunk:
+    """Items of one map that an engine has."""
+
+    work: Work
+    places: range
+    engine: Engine
+    request: dict[str, Any]
+    message: str = ""
+    patience: Deadline = field(default_factory=lambda: Deadline.after(0))
+    """Until then it may wait behind another one."""
+    resends: int = 0
+    is_asked_for: bool = False
+    """Whether the engine was asked to leave it to another one."""
+    is_elsewhere: bool = False
+
+    @property
+    def id(self) -> str:
+        """Its name, which it keeps when it is sent again."""
+        return str(self.request["chunk"])
+
+
+class Crew:
+    """All of them. Whatever asks or changes them does so in the dispatcher's thread."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._engines: dict[str, Engine] = {}
+
+    def refresh(self) -> None:
+        """Take in who has come and gone. One that has gone stays until all of its chunks are accounted for."""
+        listed = {uuid: number for number, uuid in self._channel.engines().items()}
+        for uuid in self._engines.keys() - listed.keys():
+            if not self._engines[uuid].chunks:
+                del self._engines[uuid]
+        for uuid, number in listed.items():
+            self._engines.setdefault(uuid, Engine(number, uuid))
+        for uuid, engine in self._engines.items():
+            if engine.has_ended and uuid in listed:  # it was only silent for a while
+                engine.has_lost = False
+            engine.has_ended = uuid not in listed
+
+    def working(self, most: int | None = None) -> list[Engine]:
+        """Return those that are there, at most so many."""
+        engines = sorted((engine for engine in self._engines.values() if not engine.has_ended), key=lambda e: e.id)
+        return engines[:most]
+
+    def chunks(self, work: Work) -> list[Chunk]:
+        """Return what all of them have of this work."""
+        return [chunk for engine in self._engines.values() for chunk in engine.chunks if chunk.work is work]
+
+    def take_back(self, work: Work) -> None:
+        """Have them leave this work, and interrupt those that are at it."""
+        for engine in self._engines.values():
+            chunks = [(chunk.id, chunk.message) for chunk in engine.chunks if chunk.work is work]
+            if chunks:
+                self._channel.take_back(engine.uuid, chunks, interrupt=True)
+
+    def kill_those_at(self, work: Work) -> None:
+        """End those that are at this work still. Their service starts them anew."""
+        for engine in self._engines.values():
+            if engine.chunks and engine.chunks[0].work is work and not engine.has_ended:
+                self._channel.kill(engine.id)
+
+    def stuck(self) -> Iterator[Chunk]:
+        """Yield what waits behind long work, one for each engine that has nothing to do."""
+        engines = self.working()
+        idle = sum(not engine.chunks for engine in engines)
+        for engine in engines:
+            for chunk in engine.chunks[1:]:
+                if idle and not chunk.is_asked_for and chunk.patience.is_over:
+                    chunk.is_asked_for = True
+                    idle -= 1
+                    yield chunk

@@ -1,0 +1,301 @@
+"""Hands chunks to engines, and sees to it that every item comes back with a value or an error.
+
+One thread for each client does all of this. Whatever happens is an event in its queue: work that begins or is
+cancelled, an answer, an engine that comes or goes, time that passes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.clock import Deadline
+from clusterctl.compute import channel as ways
+from clusterctl.compute.channel import Channel
+from clusterctl.compute.crew import Chunk, Crew, Engine
+from clusterctl.compute.cutting import DEPTH
+from clusterctl.compute.failures import EngineTroubleError, NoEnginesError
+from clusterctl.compute.replies import read_reply
+from clusterctl.compute.timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from ipyparallel import Client
+
+    from clusterctl.compute.work import Work
+
+_ATTRIBUTE = "_clusterctl_dispatcher"
+_TICK_S, _IDLE_TICK_S = 0.1, 1.0
+_RESEND_S, _RESEND_MOST_S = 0.05, 2.0
+"""Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
+_GRACE_S = 5.0
+"""For an engine that was interrupted; then it is ended, and its service starts it anew."""
+WAIT_S = 60.0
+"""For an engine, where none is there."""
+
+
+class Dispatcher:
+    """The one that gives work to the engines of a client."""
+
+    _lock = threading.Lock()
+
+    @classmethod
+    def of(cls, client: Client) -> Dispatcher:
+        """Return the dispatcher of a client; each has one, for as long as it lives."""
+        with cls._lock:
+            own = vars(client)
+            dispatcher: Dispatcher = own.get(_ATTRIBUTE) or cls(Channel(client))
+            own[_ATTRIBUTE] = dispatcher
+            return dispatcher
+
+    def __init__(self, channel: Channel, *, wait_s: float = WAIT_S) -> None:
+        self._channel = channel
+        self._wait_s = wait_s
+        self._events: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._crew = Crew(channel)
+        self._works: list[Work] = []
+        self._alone: Deadline | None = None
+        self._timers = Timers()
+        self._thread: threading.Thread | None = None
+        self._closes = False
+        channel.on_change(lambda: self._events.put(self._crew.refresh))
+
+    def begin(self, work: Work) -> None:
+        """Have this done."""
+        self._events.put(lambda: self._begin(work))
+        self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="clusterctl-dispatch", daemon=True)
+                self._thread.start()
+
+    def add(self, work: Work, place: int, item: object) -> None:
+        """Bring one item more of a work that does not know all of its items yet."""
+        work.incoming.append((place, item))
+        if not work.is_announced:  # one event for all that come until it is handled
+            work.is_announced = True
+            self._events.put(lambda: self._take_in(work))
+
+    def complete(self, work: Work) -> None:
+        """Say that all items of a work are known."""
+        self._events.put(lambda: self._complete(work))
+
+    def cancel(self, work: Work, error: BaseException) -> None:
+        """End a work with this error, and free the engines that work on it."""
+        self._events.put(lambda: self._fail(work, error))
+
+    def close_when_done(self) -> None:
+        """Close the client when nothing is under way, and no engine is still to be freed."""
+        self._events.put(lambda: setattr(self, "_closes", True))
+        self._start()
+
+    def engine_count(self) -> int:
+        """Return how many engines there are."""
+        return len(self._channel.engines())
+
+    # All that follows runs in the dispatcher's own thread.
+
+    def _run(self) -> None:
+        self._crew.refresh()
+        while not self._channel.is_closed:
+            try:
+                self._handle_events()
+                self._look_around()
+                self._fill()
+            except Exception as exc:  # whatever it was: nobody may wait for a thread that has ended
+                for work in list(self._works):
+                    self._fail(work, exc)
+            if self._closes and not self._works and not self._timers:
+                self._channel.close()
+        with self._lock:
+            self._thread = None
+        with suppress(queue.Empty):
+            while True:
+                self._events.get_nowait()()
+        for work in list(self._works):
+            self._fail(work, NoEnginesError("the client was closed", remedy="connect anew"))
+
+    def _handle_events(self) -> None:
+        """Wait for an event, and handle all that are there."""
+        with suppress(queue.Empty):
+            self._events.get(timeout=_TICK_S if self._works or self._timers else _IDLE_TICK_S)()
+            while True:
+                self._events.get_nowait()()
+
+    def _begin(self, work: Work) -> None:
+        self._works.append(work)
+        self._end_if_done(work)
+
+    def _take_in(self, work: Work) -> None:
+        work.is_announced = False
+        while work.incoming:
+            place, item = work.incoming.popleft()
+            work.items.add(place, item)
+            work.pending.add(range(place, place + 1))
+            work.left += 1
+        if work.is_over:
+            work.pending.clear()
+
+    def _complete(self, work: Work) -> None:
+        self._take_in(work)
+        work.is_complete = True
+        self._end_if_done(work)
+
+    def _fill(self) -> None:
+        """Give engines that have room what is pending, each work in its turn."""
+        for depth in range(1, DEPTH + 1):
+            for work in [work for work in self._works if work.pending]:
+                engines = self._crew.working(work.engines)
+                if depth > work.pace(len(engines)).depth:
+                    continue
+                for engine in engines:
+                    if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines))):
+                        self._send(engine, work, places, len(engines))
+
+    def _send(self, engine: Engine, work: Work, places: range, engines: int) -> None:
+        try:
+            places, items = work.pack(places)
+        except TypeError as exc:
+            self._fail(work, exc)
+            return
+        request = {**work.request(items, engines), "acknowledged": engine.acknowledged}
+        engine.acknowledged = []
+        chunk = Chunk(work, places, engine, request)
+        engine.chunks.append(chunk)
+        self._transmit(chunk)
+
+    def _transmit(self, chunk: Chunk) -> None:
+        chunk.patience = Deadline.after(2 * chunk.request["budget_s"])
+        try:
+            chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request)
+        except Exception as exc:  # the client is closed, or closes
+            chunk.engine.chunks.remove(chunk)
+            self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
+            return
+        future.add_done_callback(lambda done: self._events.put(lambda: self._hear(chunk, done)))
+
+    def _hear(self, chunk: Chunk, future: Future[Any]) -> None:
+        engine, work = chunk.engine, chunk.work
+        what, result = self._channel.outcome(future, engine.uuid)
+        is_wanted = not (work.is_over or chunk.is_elsewhere)
+        if what == ways.CONNECTION_LOST and is_wanted and engine.uuid in self._channel.engines().values():
+            work.report.resent += 1
+            chunk.resends += 1
+            self._timers.after(min(_RESEND_MOST_S, _RESEND_S * 2**chunk.resends), lambda: self._resend(chunk))
+            return
+        was_first = engine.chunks[0] is chunk and not engine.has_lost
+        engine.chunks.remove(chunk)
+        if not is_wanted:
+            return
+        if not what:
+            engine.acknowledged.append(chunk.id)
+            self._take(chunk, result)
+        elif what == ways.ABORTED:
+            work.pending.give_back(chunk.places)
+        elif what in {ways.ENGINE_ENDED, ways.CONNECTION_LOST}:
+            engine.has_ended = engine.has_lost = True
+            self._lose(chunk, is_suspect=was_first and what == ways.ENGINE_ENDED)
+        else:
+            self._fail(work, EngineTroubleError(f"an engine failed: {result}", remedy="see `clusterctl logs`"))
+
+    def _resend(self, chunk: Chunk) -> None:
+        """Send a chunk again whose answer was lost: its engine has the answer, or has still to work on it."""
+        engine, is_wanted = chunk.engine, not (chunk.work.is_over or chunk.is_elsewhere)
+        if is_wanted and engine.uuid in self._channel.engines().values():
+            self._transmit(chunk)
+            return
+        engine.chunks.remove(chunk)
+        if is_wanted:
+            self._lose(chunk, is_suspect=False)
+
+    def _take(self, chunk: Chunk, pickled: bytes) -> None:
+        work, reply = chunk.work, read_reply(pickled, chunk)
+        if reply.fatal is not None:
+            self._fail(work, reply.fatal)
+            return
+        work.report.chunks += 1
+        work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds)
+        for offset, value in enumerate(reply.values):
+            self._finish(work, chunk.places[offset], value, reply.errors.get(offset))
+        if not work.is_over:
+            work.pending.give_back(chunk.places[reply.done :])
+            self._end_if_done(work)
+
+    def _finish(self, work: Work, place: int, value: object, error: BaseException | None) -> None:
+        if work.is_over:
+            return
+        work.items.forget(place)
+        work.left -= 1
+        if error is not None and work.stop:
+            self._fail(work, error)
+        else:
+            work.sink.take(place, value, error)
+
+    def _lose(self, chunk: Chunk, *, is_suspect: bool) -> None:
+        """Bring the items of an engine that has ended to another one. It worked on those that are suspect."""
+        work, places = chunk.work, chunk.places
+        work.report.lost_engines.add(chunk.engine.uuid)
+        work.report.rerun_items.update(places)
+        error = work.count_crash(places[0]) if is_suspect and len(places) == 1 else None
+        if error is not None:
+            self._finish(work, places[0], None, error)
+            self._end_if_done(work)
+        else:
+            work.pending.give_back(places, alone=is_suspect)
+
+    def _end_if_done(self, work: Work) -> None:
+        if work.is_complete and not work.left and not work.is_over:
+            self._end(work)
+            work.sink.end()
+            work.on_over()
+
+    def _end(self, work: Work) -> None:
+        work.is_over = True
+        work.pending.clear()
+        if work in self._works:
+            self._works.remove(work)
+
+    def _fail(self, work: Work, error: BaseException) -> None:
+        if work.is_over:
+            return
+        self._end(work)
+        work.sink.fail(error)
+        work.on_over()
+        if self._crew.chunks(work):
+            self._crew.take_back(work)
+            self._timers.after(_GRACE_S, lambda: self._crew.kill_those_at(work))
+
+    def _look_around(self) -> None:
+        """Do what is due because time has passed."""
+        self._timers.run_due()
+        self._look_for_engines()
+        if self._works and not any(work.pending for work in self._works):
+            for chunk in self._crew.stuck():
+                self._ask_for(chunk)
+
+    def _look_for_engines(self) -> None:
+        if not self._works or self._crew.working():
+            self._alone = None
+        elif self._alone is None:
+            self._alone = Deadline.after(self._wait_s)
+        elif self._alone.is_over:
+            for work in list(self._works):
+                remedy = "see `clusterctl status`; `clusterctl start` repairs a cluster"
+                self._fail(work, NoEnginesError(f"no engine was there for {self._wait_s:.0f} s", remedy=remedy))
+
+    def _ask_for(self, chunk: Chunk) -> None:
+        """Ask an engine to leave a chunk that it has not begun to another one."""
+        asked = self._channel.take_back(chunk.engine.uuid, [(chunk.id, chunk.message)], interrupt=False)
+        asked.add_done_callback(lambda done: self._events.put(lambda: self._hear_shared(chunk, done)))
+
+    def _hear_shared(self, chunk: Chunk, asked: Future[Any]) -> None:
+        is_still_there = chunk in chunk.engine.chunks and not chunk.work.is_over
+        if is_still_there and asked.exception() is None and chunk.id in asked.result()["content"]["waited"]:
+            chunk.is_elsewhere = True
+            chunk.work.pending.give_back(chunk.places)

@@ -1,0 +1,49 @@
+"""Reads the items of an iterator as far ahead as the one who takes the results allows."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clusterctl.compute.dispatch import Dispatcher
+    from clusterctl.compute.results import MapIterator
+    from clusterctl.compute.work import Work
+
+_LOOK_S = 1.0
+"""Between looks whether the work is over, where nobody takes results."""
+
+
+def feed_items(
+    dispatcher: Dispatcher, work: Work, results: MapIterator, iterable: Iterable[object], ahead: int
+) -> None:
+    """Begin to read, in a thread: the iterator may take its time, or have no end.
+
+    Args:
+        dispatcher: who gets the items.
+        work: what they are items of.
+        results: where they are taken.
+        iterable: the items.
+        ahead: so many are read before their results are taken.
+    """
+    room = threading.Semaphore(ahead)
+    results.on_taken = room.release
+    arguments = (dispatcher, work, iter(iterable), room)
+    threading.Thread(target=_feed, args=arguments, name="clusterctl-imap", daemon=True).start()
+
+
+def _feed(dispatcher: Dispatcher, work: Work, items: Iterator[object], room: threading.Semaphore) -> None:
+    try:
+        for place, item in enumerate(items):
+            while not room.acquire(timeout=_LOOK_S):
+                if work.is_over:
+                    return
+            if work.is_over:
+                return
+            dispatcher.add(work, place, item)
+    except BaseException as exc:  # of the caller's own iterator: it is raised where the results are taken
+        dispatcher.cancel(work, exc)
+    else:
+        dispatcher.complete(work)

@@ -1,0 +1,56 @@
+"""What an engine says of a chunk."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.compute.failures import EngineTroubleError, unpack_failure
+
+if TYPE_CHECKING:
+    from clusterctl.compute.crew import Chunk
+
+
+@dataclass
+class Reply:
+    """The outcome of the first items of a chunk; the engine has given back the rest."""
+
+    done: int = 0
+    seconds: float = 0.0
+    values: list[Any] = field(default_factory=list)
+    errors: dict[int, BaseException] = field(default_factory=dict)
+    """By their place in the chunk."""
+    was_interrupted: bool = False
+    fatal: BaseException | None = None
+    """Why no chunk of this map can be worked on there."""
+
+
+def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
+    """Unpickle a reply. What is unpickled runs code that the engine has chosen."""
+    done, seconds, packed_values, failures, (trouble, detail) = pickle.loads(pickled)
+    if trouble == "python":
+        problem = f"engine {chunk.engine.id} runs Python {detail}, which cannot read what another Python sends"
+        return Reply(fatal=EngineTroubleError(problem, remedy=f"run this in Python {detail}"))
+    if trouble:
+        return Reply(was_interrupted=True)
+    errors = {offset: unpack_failure(packed, _where(chunk, offset)) for offset, packed in failures}
+    if -1 in errors:  # of the chunk as a whole
+        return Reply(fatal=_with_remedy(errors[-1]))
+    try:
+        values = pickle.loads(packed_values)
+    except Exception as exc:  # it is somebody else's code
+        return Reply(fatal=exc)
+    return Reply(done, seconds, values, errors)
+
+
+def _where(chunk: Chunk, offset: int) -> str:
+    return f"item {chunk.places[max(offset, 0)]}, on engine {chunk.engine.id}"
+
+
+def _with_remedy(error: BaseException) -> BaseException:
+    """Return the error of an engine that could not unpickle; with a remedy where one is known."""
+    if isinstance(error, ModuleNotFoundError):
+        remedy = f"add {error.name} to PIP_PACKAGES of the cluster's template, and `clusterctl start` it again"
+        return EngineTroubleError(f"an engine has no module {error.name}, which is needed there", remedy=remedy)
+    return error

@@ -1,0 +1,207 @@
+"""What a map gives back: a result that is waited for, or an iterator."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from concurrent.futures import CancelledError
+from multiprocessing import TimeoutError as PoolTimeoutError
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.clock import Deadline
+from clusterctl.compute.work import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clusterctl.compute.dispatch import Dispatcher
+    from clusterctl.compute.work import Work
+
+
+class _Outcome:
+    """What both have in common: the work behind it, its report, and how to end it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._work: Work | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._report = Report()
+
+    def follow(self, work: Work, dispatcher: Dispatcher) -> None:
+        """Take the outcome of this work, and have it begin."""
+        self._work, self._dispatcher, self._report = work, dispatcher, work.report
+        dispatcher.begin(work)
+
+    def cancel(self) -> None:
+        """End the work: nothing more is sent, and engines that work on it are interrupted.
+
+        What has begun may have been done. An engine that does not let itself be interrupted is ended after 5 seconds
+        and started anew. `get` raises `concurrent.futures.CancelledError` then.
+        """
+        if self._work is not None and self._dispatcher is not None:
+            self._dispatcher.cancel(self._work, CancelledError())
+
+    @property
+    def report(self) -> Report:
+        """What it has cost until now."""
+        return self._report
+
+
+class AsyncResult(_Outcome):
+    """The result of `map_async`, as multiprocessing's has it, and `cancel` and `report` besides."""
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        single: bool = False,
+        return_errors: bool = False,
+        callback: Callable[[Any], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        super().__init__()
+        self._values: list[object] = [None] * count
+        self._error: BaseException | None = None
+        self._is_ready = False
+        self._single, self._return_errors = single, return_errors
+        self._callback, self._error_callback = callback, error_callback
+
+    def take(self, place: int, value: object, error: BaseException | None) -> None:
+        """Take the value of an item. See `work.Sink`."""
+        if error is not None and not self._return_errors:
+            self._error = self._error or error
+        self._values[place] = value if error is None else error
+
+    def end(self) -> None:
+        """Be ready."""
+        self._finish(self._error)
+
+    def fail(self, error: BaseException) -> None:
+        """Be ready, with an error."""
+        self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._error = error
+        try:
+            if error is None and self._callback is not None:
+                self._callback(self._value())
+            if error is not None and self._error_callback is not None:
+                self._error_callback(error)
+        except Exception:  # it is the caller's, and no fault of the map
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+        with self._changed:
+            self._is_ready = True
+            self._changed.notify_all()
+
+    def _value(self) -> Any:
+        return self._values[0] if self._single else self._values
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Return the values, or raise what a task raised.
+
+        Raises:
+            multiprocessing.TimeoutError: they are not there after so many seconds.
+        """
+        self.wait(timeout)
+        if not self._is_ready:
+            raise PoolTimeoutError
+        if self._error is not None:
+            raise self._error
+        return self._value()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return when it is ready, or after so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_ready, timeout)
+
+    def ready(self) -> bool:
+        """Return whether all has come, or an error."""
+        return self._is_ready
+
+    def successful(self) -> bool:
+        """Return whether no error has come.
+
+        Raises:
+            ValueError: it is not ready.
+        """
+        if not self._is_ready:
+            raise ValueError(f"{self!r} not ready")
+        return self._error is None
+
+
+class MapIterator(_Outcome):
+    """The results of `imap` and `imap_unordered`, one by one."""
+
+    def __init__(self, *, in_order: bool, return_errors: bool = False) -> None:
+        super().__init__()
+        self._in_order, self._return_errors = in_order, return_errors
+        self._waiting: dict[int, tuple[object, BaseException | None]] = {}
+        self._ready: deque[tuple[object, BaseException | None]] = deque()
+        self._next_place = 0
+        self._is_over = False
+        self._error: BaseException | None = None
+        self.on_taken: Callable[[], object] = lambda: None
+        """Called when a result has been handed out."""
+
+    def take(self, place: int, value: object, error: BaseException | None) -> None:
+        """Take the value of an item. See `work.Sink`."""
+        with self._changed:
+            if not self._in_order:
+                self._ready.append((value, error))
+            else:
+                self._waiting[place] = (value, error)
+                while self._next_place in self._waiting:
+                    self._ready.append(self._waiting.pop(self._next_place))
+                    self._next_place += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Stop after what is there."""
+        self.fail(StopIteration())
+
+    def fail(self, error: BaseException) -> None:
+        """Raise this after what is there."""
+        with self._changed:
+            self._is_over, self._error = True, error
+            self._changed.notify_all()
+
+    def __iter__(self) -> MapIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return self.next()
+
+    def next(self, timeout: float | None = None) -> Any:
+        """Return the next result.
+
+        Raises:
+            multiprocessing.TimeoutError: it is not there after so many seconds.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._ready or self._is_over, timeout):
+                raise PoolTimeoutError
+            if not self._ready:
+                raise self._error or StopIteration
+            value, error = self._ready.popleft()
+        self.on_taken()  # outside of the lock: it lets another thread go on
+        if error is None or self._return_errors:
+            return value if error is None else error
+        raise error
+
+    def until(self, timeout: float | None) -> Iterator[Any]:
+        """Yield the results; raise `TimeoutError` for one that is not there so many seconds from now.
+
+        Whoever does not take all of them ends the work.
+        """
+        deadline = None if timeout is None else Deadline.after(timeout)
+        try:
+            while True:
+                try:
+                    yield self.next(None if deadline is None else deadline.left_s)
+                except StopIteration:
+                    return
+                except PoolTimeoutError as exc:
+                    raise TimeoutError from exc
+        finally:
+            self.cancel()

@@ -1,0 +1,291 @@
+"""Runs the chunks of a map inside an engine.
+
+A client sends the text of this module before its first chunk, so that the two never differ in version. It is loaded
+under a name that has its digest: clients of two versions share an engine.
+
+A chunk is run for so long as its budget says, and what is left goes back. Its reply is kept until the client has said
+that it has it: a chunk that is sent again because its reply was lost is answered from here, and never run twice.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+import types
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+KEPT_BYTES = 64 * 2**20
+"""Of replies that no client has acknowledged; the oldest go first."""
+FUNCTIONS = 64
+"""The most functions that are kept unpickled."""
+NESTED = "CLUSTERCTL_IN_TASK"
+
+
+class Engine:
+    """What is kept between chunks."""
+
+    def __init__(self) -> None:
+        self.functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+        self.replies: OrderedDict[str, bytes] = OrderedDict()
+        self.initialized: set[str] = set()
+        self.lock = threading.Lock()
+        self.running = ""
+        self.interrupted = ""
+
+    def keep(self, chunk: str, reply: bytes) -> None:
+        """Keep a reply until it is acknowledged, or until newer ones need the room."""
+        self.replies[chunk] = reply
+        while sum(map(len, self.replies.values())) > KEPT_BYTES and len(self.replies) > 1:
+            self.replies.popitem(last=False)
+
+    def function(self, digest: str, pickled: bytes) -> Callable[..., Any]:
+        """Return a function, unpickled once."""
+        if digest not in self.functions:
+            self.functions[digest] = pickle.loads(pickled)
+        self.functions.move_to_end(digest)
+        while len(self.functions) > FUNCTIONS:
+            self.functions.popitem(last=False)
+        return self.functions[digest]
+
+
+ENGINE = Engine()
+
+
+class Failure:
+    """How an exception travels: itself where it can be pickled, and always as text."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+        self.text = _text(error)
+        self.traceback = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
+        self.error = error
+
+    def packed(self) -> tuple[bytes, str, str, str]:
+        """Return what goes to the client."""
+        try:
+            pickled = dumps(self.error.with_traceback(None))
+            pickle.loads(pickled)  # many exceptions can be written and not read
+        except Exception:
+            pickled = b""
+        return pickled, self.kind, self.text, self.traceback
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its text cannot be made"
+
+
+def _own_frames(error: BaseException) -> Any:
+    """Return the traceback without the frames of this module."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals is globals():
+        frames = frames.tb_next
+    return frames
+
+
+def dumps(value: object) -> bytes:
+    """Pickle as the client does: functions and classes of `__main__` by value."""
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(value, protocol=5))
+
+
+def run(request: dict[str, Any]) -> bytes:
+    """Run a chunk. Return a pickled tuple: `done`, seconds, values, failures by place, the word for what went wrong.
+
+    Args:
+        request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` and `digest`,
+            `initializer`, `items` (pickled), `star` (how items become arguments), `budget_s`, `stop` (at a failure).
+    """
+    for chunk in request["acknowledged"]:
+        ENGINE.replies.pop(chunk, None)
+    chunk = request["chunk"]
+    if chunk in ENGINE.replies:
+        return ENGINE.replies[chunk]
+    if tuple(request["python"]) != sys.version_info[:2]:
+        here = ".".join(map(str, sys.version_info[:2]))
+        return _reply(trouble=("python", here))
+    outcome = _interruptible(chunk, lambda: _run(request))
+    reply = _reply(trouble=("cancelled", "")) if outcome is None else outcome
+    ENGINE.keep(chunk, reply)
+    return reply
+
+
+def _reply(
+    done: int = 0,
+    seconds: float = 0.0,
+    values: bytes = b"",
+    failures: Iterable[tuple[int, tuple[bytes, str, str, str]]] = (),
+    trouble: tuple[str, str] = ("", ""),
+) -> bytes:
+    return pickle.dumps((done, seconds, values, list(failures), trouble), protocol=5)
+
+
+def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
+    """Run with this chunk as the one that may be interrupted. None if it was."""
+    try:
+        with ENGINE.lock:
+            ENGINE.running = chunk
+        try:
+            return act()
+        finally:
+            with ENGINE.lock:
+                ENGINE.running = ""
+            time.sleep(0)  # a signal that came before is raised here, and not in somebody else's work
+    except KeyboardInterrupt:
+        if ENGINE.interrupted != chunk:
+            raise
+        return None
+
+
+def _run(request: dict[str, Any]) -> bytes:
+    try:
+        function = ENGINE.function(request["digest"], request["function"])
+        _initialize(request)
+        items = pickle.loads(request["items"])
+    except Exception as error:
+        return _reply(failures=[(-1, Failure(error).packed())])
+    values: list[Any] = []
+    failures: list[tuple[int, Any]] = []
+    os.environ[NESTED] = "1"
+    began = time.perf_counter()
+    try:
+        for item in items:
+            try:
+                values.append(_call(function, request["star"], item))
+            except KeyboardInterrupt:
+                if ENGINE.interrupted == request["chunk"]:
+                    raise
+                failures.append((len(values), Failure(KeyboardInterrupt("interrupted by somebody else")).packed()))
+                values.append(None)
+            except BaseException as error:  # SystemExit as well: a task ends, its engine does not
+                failures.append((len(values), Failure(error).packed()))
+                values.append(None)
+            if (failures and request["stop"]) or time.perf_counter() - began > request["budget_s"]:
+                break
+    finally:
+        os.environ.pop(NESTED, None)
+    seconds = time.perf_counter() - began
+    return _reply(len(values), seconds, _pack_values(values, failures), failures)
+
+
+def _initialize(request: dict[str, Any]) -> None:
+    """Run the initializer of a pool, once in each engine."""
+    name, pickled = request["initializer"]
+    if pickled and name not in ENGINE.initialized:
+        initializer, arguments = pickle.loads(pickled)
+        initializer(*arguments)
+        ENGINE.initialized.add(name)
+
+
+def _call(function: Callable[..., Any], star: int, item: Any) -> Any:
+    if star == 1:
+        return function(*item)
+    if star == 2:
+        return function(*item[0], **item[1])
+    return function(item)
+
+
+def _pack_values(values: list[Any], failures: list[tuple[int, Any]]) -> bytes:
+    """Pickle what came out. What cannot be pickled fails by itself, not with its neighbours."""
+    try:
+        return dumps(values)
+    except Exception:
+        for place, value in enumerate(values):
+            try:
+                dumps(value)
+            except Exception as error:
+                values[place] = None
+                failures.append((place, Failure(_cannot_send(error, value)).packed()))
+        return dumps(values)
+
+
+def _cannot_send(error: Exception, value: object) -> Exception:
+    from multiprocessing import pool
+
+    encoding_error: type[Exception] = vars(pool)["MaybeEncodingError"]
+    return encoding_error(error, value)
+
+
+def take_back(ids: list[str], messages: list[str], *, interrupt: bool) -> dict[str, list[str]]:
+    """Take chunks back, in the thread of control messages. Return which one ran, and which had not begun.
+
+    Args:
+        ids: the chunks.
+        messages: the ids of their messages, in the same order.
+        interrupt: whether to end the one that runs.
+    """
+    kernel = _kernel()
+    answer: dict[str, list[str]] = {"ran": [], "waited": []}
+    with ENGINE.lock:
+        for chunk, message in zip(ids, messages, strict=True):
+            if chunk == ENGINE.running:
+                answer["ran"].append(chunk)
+                if not interrupt:
+                    continue
+                ENGINE.interrupted = chunk
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            elif chunk not in ENGINE.replies:
+                answer["waited"].append(chunk)
+                kernel.aborted.add(message)
+    return answer
+
+
+def _kernel() -> Any:
+    from IPython import get_ipython
+
+    return get_ipython().kernel
+
+
+def load_package(name: str, texts: dict[str, str]) -> None:
+    """Load a package from the texts of its modules, where none of this name is installed.
+
+    Args:
+        name: of the package.
+        texts: by the names of the modules; the package's own is `__init__`.
+    """
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    package = types.ModuleType(name)
+    package.__path__ = []
+    package.__package__ = name
+    sys.modules[name] = package
+    for part in sorted(texts.keys() - {"__init__"}):
+        module = types.ModuleType(f"{name}.{part}")
+        module.__package__ = name
+        sys.modules[module.__name__] = module
+        setattr(package, part, module)
+    for part in sorted(texts, key=lambda part: (part == "__init__", part)):
+        module = package if part == "__init__" else sys.modules[f"{name}.{part}"]
+        exec(compile(texts[part], f"{name}/{part}.py", "exec"), module.__dict__)  # noqa: S102  sent by the client
+
+
+def install(pickler: dict[str, str]) -> None:
+    """Make the engine ready: it can unpickle what a client sends, and takes requests to cancel while it works.
+
+    Args:
+        pickler: the texts of cloudpickle, for an environment without it.
+    """
+    load_package("cloudpickle", pickler)
+    if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:  # it could not be interrupted
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def handle(stream: Any, idents: Any, message: Any) -> None:
+        content = message["content"]
+        answer = take_back(content["chunks"], content["messages"], interrupt=content["interrupt"])
+        kernel.session.send(stream, "clusterctl_cancel_reply", content=answer, parent=message, ident=idents)
+
+    kernel = _kernel()
+    kernel.control_handlers["clusterctl_cancel_request"] = handle

@@ -1,0 +1,138 @@
+"""Maps over the engines of a cluster, as a user types them, and on bad days."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from .. import pool_chaos
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def script(laptop, cluster, tmp_path):
+    """Runs a script of the user's, from a file of its own; returns what it printed."""
+
+    def begin(text):
+        file = tmp_path / "work.py"
+        file.write_text(textwrap.dedent(text))
+        return subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True)
+
+    def run(text):
+        process = begin(text)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        return said
+
+    run.begin = begin
+    return run
+
+
+def test_the_talks_lines(script):
+    assert script("""
+        from clusterctl import DistributedPool, Pool
+
+        def square(number):
+            return number * number
+
+        with Pool(4) as pool:
+            print(pool.map(type, [1, 2., '3']))
+            print(pool.map_async(square, range(5)).get())
+        pool = DistributedPool(n=5)
+        print(sum(pool.map(square, range(100))))
+        pool.close()
+    """).splitlines() == ["[<class 'int'>, <class 'float'>, <class 'str'>]", "[0, 1, 4, 9, 16]", "328350"]
+
+
+def test_own_modules_travel_and_their_classes_come_back_as_themselves(script, tmp_path):
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .shapes import Circle\n")
+    (package / "shapes.py").write_text(
+        "from dataclasses import dataclass\nfrom . import numbers\n\n@dataclass\nclass Circle:\n    r: float\n\n"
+        "def grow(circle):\n    return Circle(circle.r * numbers.FACTOR)\n"
+    )
+    (package / "numbers.py").write_text("FACTOR = 3\n")
+    assert (
+        script("""
+        import clusterctl
+        from mine.shapes import Circle, grow
+        client = clusterctl.connect()
+        circles = client.map(grow, [Circle(1), Circle(2)])
+        print(circles, all(type(circle) is Circle for circle in circles))
+        client.close()
+    """)
+        == "[Circle(r=3), Circle(r=6)] True\n"
+    )
+
+
+def test_an_executor_serves_asyncio_and_cancels(script):
+    assert script("""
+        import asyncio
+        import time
+        import clusterctl
+
+        client = clusterctl.connect()
+
+        async def main(executor):
+            loop = asyncio.get_running_loop()
+            calls = [loop.run_in_executor(executor, pow, 2, number) for number in range(5)]
+            print(await asyncio.gather(*calls))
+
+        with client.executor() as executor:
+            asyncio.run(main(executor))
+            print(list(executor.map(divmod, [7, 9], [2, 4])))
+            long = executor.submit(time.sleep, 600)
+            print(long.cancel(), long.cancelled())
+            print(executor.submit(divmod, 1, 0).exception())
+        client.close()
+    """).splitlines() == ["[1, 2, 4, 8, 16]", "[(3, 1), (2, 1)]", "True True", "integer division or modulo by zero"]
+
+
+def test_ctrl_c_frees_the_engines(script, client, poll):
+    process = script.begin("""
+        import signal
+        import time
+        import clusterctl
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started this may have it ignored
+        client = clusterctl.connect()
+        print("begins", flush=True)
+        try:
+            client.map(time.sleep, [600] * 100)
+        except KeyboardInterrupt:
+            print("interrupted", client.map(abs, [-1]), flush=True)
+        client.close()
+    """)
+    assert process.stdout.readline() == "begins\n"
+    poll(
+        lambda: client.value("sum(q['queue'] for n, q in client.queue_status().items() if n != 'unassigned')"),
+        "all work",
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "interrupted [1]\n"
+    assert client.value("client[:].apply_async(abs, -1).get(timeout=10)") == [1] * 6
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_whatever_is_killed_each_item_is_there_and_none_is_done_twice_unnamed(new_laptop, monkeypatch):
+    laptop = new_laptop()
+    laptop.run("start", "-s", "2", "--set", "ipcluster.engines_per_node=2", pool_chaos.NAME)
+    monkeypatch.setenv("CLUSTERCTL_HOME", str(laptop.home))
+    outcome = pool_chaos.run(laptop.home, 5000, seed=20)
+    assert outcome.is_well, outcome
+    assert outcome.killed
+
+
+def test_the_page_about_work_says_what_happens(script):
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "work.md").read_text()
+    code, said = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("python", "text"))
+    assert script(code) == said

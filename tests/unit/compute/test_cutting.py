@@ -1,0 +1,79 @@
+"""How items are cut: nothing is left out, nothing goes out twice, and work that takes long stays movable."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterctl.compute.cutting import DEPTH, FIRST_BUDGET_S, Pace, Pending
+
+
+@given(
+    count=st.integers(0, 200),
+    steps=st.lists(st.tuples(st.integers(1, 60), st.floats(0, 1), st.booleans()), min_size=1, max_size=30),
+)
+def test_whatever_is_taken_and_given_back_each_place_is_done_once(count, steps):
+    pending, done = Pending(count), []
+    turn = 0
+    while pending:
+        size, share, alone = steps[turn % len(steps)]
+        turn += 1
+        taken = pending.take(size)
+        assert 1 <= len(taken) <= size
+        keep = len(taken) if turn > 500 else max(1, round(len(taken) * share)) if not alone or len(taken) == 1 else 0
+        done += taken[:keep]
+        pending.give_back(taken[keep:], alone=alone and keep == 0)
+    assert sorted(done) == list(range(count))
+    assert len(pending) == 0
+
+
+def test_what_is_suspect_goes_out_alone():
+    pending = Pending(10)
+    pending.give_back(pending.take(4), alone=True)
+    assert [list(pending.take(5)) for _ in range(5)] == [[0], [1], [2], [3], [4, 5, 6, 7, 8]]
+
+
+def test_new_places_come_last():
+    pending = Pending(2)
+    pending.add(range(2, 3))
+    pending.add(range(7, 9))
+    assert [list(pending.take(9)), list(pending.take(9))] == [[0, 1, 2], [7, 8]]
+
+
+class TestPace:
+    def test_at_first_each_engine_gets_its_share_for_a_short_while(self):
+        pace = Pace(engines=4)
+        assert (pace.size(1000), pace.budget_s, pace.depth) == (250, FIRST_BUDGET_S, 1)
+
+    def test_quick_items_go_out_many_at_once_and_one_chunk_ahead(self):
+        pace = Pace(engines=4)
+        pace.learn(100, 0.001)
+        assert (pace.depth, pace.size(100_000)) == (DEPTH, 10_000)
+        assert pace.size(100_000_000) <= pace.budget_s / pace.seconds_an_item
+
+    def test_slow_ones_go_out_one_by_one_and_none_waits_behind_another(self):
+        pace = Pace(engines=4)
+        pace.learn(1, 3600.0)
+        assert (pace.depth, pace.size(1000)) == (1, 1)
+
+    def test_so_little_work_that_a_message_costs_more_is_not_cut(self):
+        pace = Pace(engines=4)
+        pace.learn(100, 0.001)
+        assert pace.size(50) >= 50
+
+    def test_the_newest_chunks_count_most(self):
+        pace = Pace(engines=4)
+        pace.learn(1, 1.0)
+        for _ in range(10):
+            pace.learn(1000, 1.0)
+        assert pace.seconds_an_item < 0.005
+
+    def test_an_engine_that_did_nothing_teaches_nothing(self):
+        pace = Pace(engines=4)
+        pace.learn(0, 5.0)
+        assert pace.seconds_an_item is None
+
+    def test_many_engines_get_longer_budgets_since_one_controller_serves_all(self):
+        pace = Pace(engines=500)
+        pace.learn(1, 0.001)
+        assert pace.budget_s == 0.5
