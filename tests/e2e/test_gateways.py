@@ -22,7 +22,7 @@ from clusterctl.tunnel import process as tunnel
 from ..support.openssh import locked_key
 from ..support.sshds import free_port, tunnel_works
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def went(server):

@@ -14,16 +14,10 @@ from clusterctl.errors import RemoteError
 from ..support.openssh import HOST, NASTY, SAID
 from ..support.sshds import require
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-SHELLS = ("bash", "bsd-csh")
-MORE_SHELLS = ("tcsh", "fish", "zsh", "ksh")
-
-
-@pytest.fixture(
-    scope="module", params=[*SHELLS, *(pytest.param(shell, marks=pytest.mark.slow) for shell in MORE_SHELLS)]
-)
+@pytest.fixture(scope="module", params=["bash", "tcsh", "bsd-csh", "fish", "zsh", "ksh"])
 def odd_host(sshds, request):
     """A host whose login shell is each of these."""
     require(request.param)

@@ -19,7 +19,7 @@ from clusterctl.tunnel import process
 
 from ..support.sshds import free_port, tunnel_works
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "support" / "relay_program.py"))
 
 

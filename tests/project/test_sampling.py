@@ -10,6 +10,8 @@ import pytest
 
 from ..support.sampling import Sample
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 CASES = [f"case{number:02d}" for number in range(30)]
 TEST = """
 import pytest

@@ -13,6 +13,8 @@ from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.wiring.ec2 import owner_tag as ours
 from clusterctl.wiring.local_paths import home_folder
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 HERE, THERE = "us-east-1", "eu-west-1"
 
 

@@ -14,6 +14,8 @@ from clusterctl.providers.ec2.launch.teardown import end_cluster
 
 from ....support.ec2_lab import plan_of
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 ROADS = {
     "destroy": lambda provider: provider.destroy("lab"),
     "destroy some": lambda provider: provider.destroy("lab", ["master", "node001"]),

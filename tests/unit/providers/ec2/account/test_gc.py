@@ -18,6 +18,8 @@ from clusterctl.providers.ec2.aws import Aws, AwsError
 
 from .....support.ec2_lab import OPTIONS, SPOT, plan_of
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 HERE, THERE = "us-east-1", "eu-west-1"
 ALL_REGIONS = inventory.region_names
 

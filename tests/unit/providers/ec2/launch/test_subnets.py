@@ -8,6 +8,8 @@ import pytest
 
 from .....support.ec2_lab import SPOT, plan_of
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 
 @pytest.fixture
 def own_vpc(lab):
