@@ -19,7 +19,7 @@ from clusterctl.operations.plan import make_plan
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.wiring.context import make_connector
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MACHINE = "i-0123456789abcdef0"
 
 
@@ -223,9 +223,7 @@ def test_these_are_all_steps(start):
     assert tuple(steps.seen) == STEPS
 
 
-@pytest.mark.parametrize(
-    "last", [step if step == "host key" else pytest.param(step, marks=pytest.mark.slow) for step in STEPS]
-)
+@pytest.mark.parametrize("last", STEPS)
 def test_whoever_is_killed_after_any_step_gets_in_again(start, last):
     with pytest.MonkeyPatch.context() as patch:
         Steps(patch, last)
@@ -235,7 +233,6 @@ def test_whoever_is_killed_after_any_step_gets_in_again(start, last):
     check_that_all_is_well(start, node)
 
 
-@pytest.mark.slow
 def test_so_does_whoever_is_killed_again_and_again(start):
     for last in ("facts", "host key", "host_key_made", "host_key"):
         with pytest.MonkeyPatch.context() as patch:
@@ -254,14 +251,7 @@ DIED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("state", "booted"),
-    [
-        ("half a key was left where the whole belongs", False),
-        *(pytest.param(state, False, marks=pytest.mark.slow) for state in DIED if "whole" not in state),
-        pytest.param("the key was put in place", True, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("state", "booted"), [*((state, False) for state in DIED), ("the key was put in place", True)])
 def test_a_node_that_died_half_way_gets_its_key_all_the_same(start, server, state, booted):
     server.allow(start.folder.ensure_exists())
     remote = start.remote()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from clusterctl.clock import Deadline
 
 T = TypeVar("T")
+THREAD = "clusterctl-background"
+"""The name of the threads of these calls."""
 
 
 class DeadlineCall(Generic[T]):
@@ -31,7 +33,7 @@ class DeadlineCall(Generic[T]):
         self._done = threading.Event()
         self._results: list[T] = []
         self._errors: list[Exception] = []
-        threading.Thread(target=self._run_call, args=(call,), daemon=True).start()
+        threading.Thread(target=self._run_call, args=(call,), name=THREAD, daemon=True).start()
 
     def _run_call(self, call: Callable[[], T]) -> None:
         try:

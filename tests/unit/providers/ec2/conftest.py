@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from clusterctl_standin.cloud import KEY, Cloud
 
 from clusterctl.providers.ec2.aws import Aws, Credentials
+from clusterctl.providers.ec2.pricing.background import THREAD
 from clusterctl.secret import Secret
 
 from ....support.ec2_lab import Ec2Lab
@@ -31,7 +34,10 @@ def aws(cloud, monkeypatch, sessions):
         monkeypatch.setenv(name, value)
     account = Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
     account._sessions = sessions
-    return account
+    yield account
+    for thread in threading.enumerate():  # a call that nobody waited for asks this cloud, and not the next test's
+        if thread.name == THREAD:
+            thread.join(10)
 
 
 @pytest.fixture

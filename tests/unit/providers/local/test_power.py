@@ -16,7 +16,7 @@ from clusterctl.providers.base import Power
 from ....support.local_nodes import lives, run, server_of, start_daemon, until
 from ....support.provider_contract import ids
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 class TestTheEndOfANode:

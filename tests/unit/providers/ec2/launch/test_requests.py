@@ -18,6 +18,8 @@ from clusterctl.providers.ec2.options import Permission
 
 from .....support.ec2_lab import BOTH, HERE, SPOT, plan_of
 
+pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
+
 SECRET_MARK = "PRIVATE KEY"
 
 
