@@ -20,10 +20,13 @@ pytestmark = pytest.mark.e2e
 def script(laptop, cluster, tmp_path):
     """Runs a script of the user's, from a file of its own; returns what it printed."""
 
+    begun = []
+
     def begin(text):
         file = tmp_path / "work.py"
         file.write_text(textwrap.dedent(text))
-        return subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True)
+        begun.append(subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True))
+        return begun[-1]
 
     def run(text):
         process = begin(text)
@@ -32,7 +35,11 @@ def script(laptop, cluster, tmp_path):
         return said
 
     run.begin = begin
-    return run
+    yield run
+    for process in begun:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_the_talks_lines(script):

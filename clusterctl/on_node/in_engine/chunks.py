@@ -28,6 +28,8 @@ KEPT_BYTES = 64 * 2**20
 """Of replies that no client has acknowledged; the oldest go first."""
 FUNCTIONS = 64
 """The most functions that are kept unpickled."""
+TAKEN_BACK = 10_000
+"""The most chunks that are known not to begin."""
 NESTED = "CLUSTERCTL_IN_TASK"
 
 
@@ -41,6 +43,8 @@ class Engine:
         self.lock = threading.Lock()
         self.running = ""
         self.interrupted = ""
+        self.taken_back: OrderedDict[str, None] = OrderedDict()
+        """Chunks that are not to begin. The kernel may be past the point at which it leaves a message out."""
 
     def keep(self, chunk: str, reply: bytes) -> None:
         """Keep a reply until it is acknowledged, or until newer ones need the room."""
@@ -137,6 +141,8 @@ def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
     """Run with this chunk as the one that may be interrupted. None if it was."""
     try:
         with ENGINE.lock:
+            if chunk in ENGINE.taken_back:
+                return None
             ENGINE.running = chunk
         try:
             return act()
@@ -240,6 +246,9 @@ def take_back(ids: list[str], messages: list[str], *, interrupt: bool) -> dict[s
             elif chunk not in ENGINE.replies:
                 answer["waited"].append(chunk)
                 kernel.aborted.add(message)
+                ENGINE.taken_back[chunk] = None
+        while len(ENGINE.taken_back) > TAKEN_BACK:
+            ENGINE.taken_back.popitem(last=False)
     return answer
 
 

@@ -166,6 +166,16 @@ class TestTakingBack:
         assert engine.take_back(["done", "waits"], ["m1", "m2"], interrupt=True) == {"ran": [], "waited": ["waits"]}
         assert kernel.aborted == {"m2"}
 
+    def test_one_that_the_kernel_has_taken_up_already_does_not_begin(self, engine, tmp_path):
+        engine.take_back(["c1"], ["m1"], interrupt=True)
+        assert read(engine.run(request(Path.touch, [tmp_path / "began"])))[3] == "cancelled"
+        assert not (tmp_path / "began").exists()
+
+    def test_few_of_those_are_kept(self, engine, monkeypatch):
+        monkeypatch.setattr(engine, "TAKEN_BACK", 2)
+        engine.take_back(["a", "b", "c"], ["1", "2", "3"], interrupt=False)
+        assert list(engine.ENGINE.taken_back) == ["b", "c"]
+
     def test_the_one_that_runs_is_interrupted_if_that_is_asked_for(self, engine):
         def act(_):
             import time
