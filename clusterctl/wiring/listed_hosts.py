@@ -11,7 +11,7 @@ from clusterctl.errors import ConfigError, DeclinedError, ProviderError, UsageEr
 from clusterctl.identity.endpoints import format_endpoint
 from clusterctl.journal import ClusterFolder
 from clusterctl.journal.ids import fingerprint
-from clusterctl.model import Access, Facet, Node, NodeState
+from clusterctl.model import Facet, Node, NodeState
 from clusterctl.operations.owning.hosts import HostAnswer, ask_hosts, choose_master, match_hosts
 from clusterctl.providers.base import machine_layout
 from clusterctl.providers.static import Host, StaticProvider, examine_hosts
@@ -173,7 +173,7 @@ def _node_of(host: Host, alias: str) -> Node:
         host_key=host.host_key,
         layout=machine_layout(host.user),
         facets=frozenset({Facet.MACHINE, Facet.LASTING}),
-        access=Access(key=host.key, agent=not host.key, jump=host.jump),
+        access=host.access,
     )
 
 
