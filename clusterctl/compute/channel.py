@@ -32,9 +32,11 @@ ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection los
 
 
 @cache
-def _program() -> tuple[str, str]:
-    """Return the name and the text of what runs inside an engine."""
-    source = files("clusterctl.on_node.in_engine").joinpath("chunks.py").read_text(encoding="utf-8")
+def engine_program() -> tuple[str, str]:
+    """Return the name and the text of what runs inside an engine: its modules, one behind the other."""
+    folder, first = files("clusterctl.on_node.in_engine"), "from __future__ import annotations\n"
+    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "chunks")]
+    source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
 
 
@@ -72,7 +74,7 @@ class Channel:
 
     def send(self, engine: str, request: dict[str, Any]) -> tuple[str, Future[Any]]:
         """Send a chunk to the engine with this uuid. Return the id of the message, and what will be its result."""
-        name, source = _program()
+        name, source = engine_program()
         if engine not in self._equipped:
             self._equipped.add(engine)
             values = {"name": name, "source": source, "pickler": _pickler()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,22 @@ class Engine:
     has_ended: bool = False
     has_lost: bool = False
     """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
+    at_work: Stopwatch = field(default_factory=Stopwatch)
+    """How long it can have been at its first chunk."""
+
+    def add(self, chunk: Chunk) -> None:
+        """Give it one chunk more."""
+        if not self.chunks:
+            self.at_work = Stopwatch()
+        self.chunks.append(chunk)
+
+    def remove(self, chunk: Chunk) -> float:
+        """Take a chunk from it. Return how many seconds it can have worked on that, if it was the first one."""
+        seconds = self.at_work.elapsed_s
+        if self.chunks[0] is chunk:
+            self.at_work = Stopwatch()
+        self.chunks.remove(chunk)
+        return seconds
 
 
 @dataclass(eq=False)

@@ -164,10 +164,10 @@ class Dispatcher:
         except TypeError as exc:
             self._fail(work, exc)
             return
-        request = {**work.request(items, engines), "acknowledged": engine.acknowledged}
+        request = {**work.request(places, items, engines), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
         chunk = Chunk(work, places, engine, request)
-        engine.chunks.append(chunk)
+        engine.add(chunk)
         self._transmit(chunk)
 
     def _transmit(self, chunk: Chunk) -> None:
@@ -175,7 +175,7 @@ class Dispatcher:
         try:
             chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request)
         except Exception as exc:  # the client is closed, or closes
-            chunk.engine.chunks.remove(chunk)
+            chunk.engine.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
             return
         future.add_done_callback(lambda done: self._events.put(lambda: self._hear(chunk, done)))
@@ -190,7 +190,7 @@ class Dispatcher:
             self._timers.after(min(_RESEND_MOST_S, _RESEND_S * 2**chunk.resends), lambda: self._resend(chunk))
             return
         was_first = engine.chunks[0] is chunk and not engine.has_lost
-        engine.chunks.remove(chunk)
+        seconds = engine.remove(chunk)
         if not is_wanted:
             return
         if not what:
@@ -200,7 +200,7 @@ class Dispatcher:
             work.pending.give_back(chunk.places)
         elif what in {ways.ENGINE_ENDED, ways.CONNECTION_LOST}:
             engine.has_ended = engine.has_lost = True
-            self._lose(chunk, is_suspect=was_first and what == ways.ENGINE_ENDED)
+            self._lose(chunk, seconds if was_first and what == ways.ENGINE_ENDED else None)
         else:
             self._fail(work, EngineTroubleError(f"an engine failed: {result}", remedy="see `clusterctl logs`"))
 
@@ -210,9 +210,9 @@ class Dispatcher:
         if is_wanted and engine.uuid in self._channel.engines().values():
             self._transmit(chunk)
             return
-        engine.chunks.remove(chunk)
+        engine.remove(chunk)
         if is_wanted:
-            self._lose(chunk, is_suspect=False)
+            self._lose(chunk, None)
 
     def _take(self, chunk: Chunk, pickled: bytes) -> None:
         work, reply = chunk.work, read_reply(pickled, chunk)
@@ -237,17 +237,22 @@ class Dispatcher:
         else:
             work.sink.take(place, value, error)
 
-    def _lose(self, chunk: Chunk, *, is_suspect: bool) -> None:
-        """Bring the items of an engine that has ended to another one. It worked on those that are suspect."""
+    def _lose(self, chunk: Chunk, at_work_s: float | None) -> None:
+        """Bring the items of an engine that has ended to another one.
+
+        Args:
+            chunk: what it had.
+            at_work_s: for so long it may have worked on it; None if it had not begun, which makes no item suspect.
+        """
         work, places = chunk.work, chunk.places
         work.report.lost_engines.add(chunk.engine.uuid)
         work.report.rerun_items.update(places)
-        error = work.count_crash(places[0]) if is_suspect and len(places) == 1 else None
+        error = None if at_work_s is None or len(places) > 1 else work.count_loss(places[0], at_work_s)
         if error is not None:
             self._finish(work, places[0], None, error)
             self._end_if_done(work)
         else:
-            work.pending.give_back(places, alone=is_suspect)
+            work.pending.give_back(places, alone=at_work_s is not None)
 
     def _end_if_done(self, work: Work) -> None:
         if work.is_complete and not work.left and not work.is_over:

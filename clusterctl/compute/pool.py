@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.compute.choices import APPLY, PLAIN, STAR, Call, Options, read_map_options
 from clusterctl.compute.dispatch import Dispatcher
 from clusterctl.compute.feeding import feed_items
 from clusterctl.compute.payload import pickle_for_engines
 from clusterctl.compute.results import AsyncResult, MapIterator
-from clusterctl.compute.work import APPLY, PLAIN, STAR, Initializer, Work, new_id
+from clusterctl.compute.work import Initializer, Work, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,34 +18,11 @@ if TYPE_CHECKING:
 
     from ipyparallel import Client
 
+__all__ = ["Options", "Pool"]
 _AHEAD = 4
 """Items that `imap` reads ahead of its caller, for each engine, at least."""
 _AHEAD_LEAST = 1000
 _RUN, _CLOSED, _TERMINATED = "RUN", "CLOSE", "TERMINATE"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `clusterctl.Pool` is told, checked before anything is connected.
-
-    Raises:
-        ValueError: a number is below 1.
-        TypeError: the initializer is no function.
-    """
-
-    processes: int | None = None
-    initializer: Callable[..., object] | None = None
-    initargs: tuple[object, ...] = ()
-    maxtasksperchild: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.processes is not None and self.processes < 1:
-            raise ValueError("Number of processes must be at least 1")
-        most = self.maxtasksperchild
-        if most is not None and (not isinstance(most, int) or most <= 0):
-            raise ValueError("maxtasksperchild must be a positive int or None")
-        if self.initializer is not None and not callable(self.initializer):
-            raise TypeError("initializer must be a callable")
 
 
 class Pool:
@@ -110,7 +87,7 @@ class Pool:
     ) -> AsyncResult:
         """Begin `func(*args, **kwds)` on an engine."""
         result = AsyncResult(1, single=True, callback=callback, error_callback=error_callback)
-        self._begin(func, result, items=[(tuple(args), dict(kwds or {}))], star=APPLY)
+        self._begin(Call(func, APPLY), result, [(tuple(args), dict(kwds or {}))])
         return result
 
     def map_async(
@@ -120,9 +97,7 @@ class Pool:
         chunksize: int | None = None,
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        on_error: str = "raise",
-        max_crashes: int = 3,
+        **options: Any,
     ) -> AsyncResult:
         """Begin a map.
 
@@ -132,10 +107,10 @@ class Pool:
             chunksize: at most so many items go out at once.
             callback: called with the values when all are there.
             error_callback: called with the first error.
-            on_error: ``raise`` ends the map at the first error; ``return`` puts errors in the places of values.
-            max_crashes: so many engines may end with an item before it fails with `CrashError`.
+            options: the fields of `choices.MapOptions`, such as ``on_error="return"``.
         """
-        return self._map(func, iterable, chunksize, callback, error_callback, PLAIN, on_error, max_crashes)
+        call = Call(func, PLAIN, chunksize, read_map_options(options))
+        return self._map(call, iterable, callback, error_callback)
 
     def starmap_async(
         self,
@@ -144,30 +119,23 @@ class Pool:
         chunksize: int | None = None,
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        on_error: str = "raise",
-        max_crashes: int = 3,
+        **options: Any,
     ) -> AsyncResult:
         """Begin a map whose items are the arguments. See `map_async`."""
-        return self._map(func, iterable, chunksize, callback, error_callback, STAR, on_error, max_crashes)
+        call = Call(func, STAR, chunksize, read_map_options(options))
+        return self._map(call, iterable, callback, error_callback)
 
     def _map(
         self,
-        func: Callable[..., Any],
+        call: Call,
         iterable: Iterable[object],
-        chunksize: int | None,
         callback: Callable[[Any], object] | None,
         error_callback: Callable[[BaseException], object] | None,
-        star: int,
-        on_error: str,
-        max_crashes: int,
     ) -> AsyncResult:
-        if on_error not in {"raise", "return"}:
-            raise ValueError(f"on_error is raise or return, not {on_error!r}")
         items = list(iterable)
-        returned = on_error == "return"
+        returned = call.options.returns_errors
         result = AsyncResult(len(items), return_errors=returned, callback=callback, error_callback=error_callback)
-        self._begin(func, result, items=items, star=star, most=chunksize, stop=not returned, max_crashes=max_crashes)
+        self._begin(call, result, items)
         return result
 
     def imap(
@@ -177,6 +145,7 @@ class Pool:
         chunksize: int | None = 1,
         *,
         buffersize: int | None = None,
+        **options: Any,
     ) -> MapIterator:
         """Return an iterator over `func` of each item, in order. It reads `iterable` only so far ahead.
 
@@ -185,8 +154,10 @@ class Pool:
             iterable: the items; it may have no end.
             chunksize: as multiprocessing has it; it has no effect, since chunks are cut by time.
             buffersize: so many items are read before their results are taken; by default as many as keep engines busy.
+            options: see `map_async`. An error that is not returned is raised in its turn, and the rest goes on.
         """
-        return self._imap(func, iterable, chunksize, buffersize, in_order=True)
+        call = Call(func, PLAIN, chunksize, read_map_options(options))
+        return self._imap(call, iterable, buffersize, in_order=True)
 
     def imap_unordered(
         self,
@@ -195,50 +166,37 @@ class Pool:
         chunksize: int | None = 1,
         *,
         buffersize: int | None = None,
+        **options: Any,
     ) -> MapIterator:
         """Return an iterator over the results as they come. See `imap`."""
-        return self._imap(func, iterable, chunksize, buffersize, in_order=False)
+        call = Call(func, PLAIN, chunksize, read_map_options(options))
+        return self._imap(call, iterable, buffersize, in_order=False)
 
     def istarmap(
-        self, func: Callable[..., Any], iterable: Iterable[Iterable[object]], *, buffersize: int | None = None
-    ) -> MapIterator:
-        """Return an iterator over `func(*item)` of each item, in order. See `imap`."""
-        return self._imap(func, iterable, 1, buffersize, in_order=True, star=STAR)
-
-    def _imap(
         self,
         func: Callable[..., Any],
-        iterable: Iterable[object],
-        chunksize: int | None,
-        buffersize: int | None,
+        iterable: Iterable[Iterable[object]],
         *,
-        in_order: bool,
-        star: int = PLAIN,
+        buffersize: int | None = None,
+        **options: Any,
     ) -> MapIterator:
-        if chunksize is not None and chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize}")
+        """Return an iterator over `func(*item)` of each item, in order. See `imap`."""
+        call = Call(func, STAR, 1, read_map_options(options))
+        return self._imap(call, iterable, buffersize, in_order=True)
+
+    def _imap(self, call: Call, iterable: Iterable[object], buffersize: int | None, *, in_order: bool) -> MapIterator:
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1+, not {buffersize}")
-        result = MapIterator(in_order=in_order)
-        work = self._begin(func, result, is_complete=False, star=star, stop=False)
+        result = MapIterator(in_order=in_order, return_errors=call.options.returns_errors)
+        work = self._begin(call, result, None)
         ahead = buffersize or max(_AHEAD_LEAST, _AHEAD * self._dispatcher.engine_count())
         feed_items(self._dispatcher, work, result, iterable, ahead)
         return result
 
-    def _begin(
-        self,
-        func: Callable[..., Any],
-        result: AsyncResult | MapIterator,
-        *,
-        most: int | None = None,
-        is_complete: bool = True,
-        **about: Any,
-    ) -> Work:
+    def _begin(self, call: Call, result: AsyncResult | MapIterator, items: Sequence[object] | None) -> Work:
+        """Have this done; items that are not known yet come one by one."""
         self._check_running()
-        if most is not None and most < 1:
-            raise ValueError(f"Chunksize must be 1+, not {most}")
-        work = Work(func, result, most=most, engines=self._engines, initializer=self._initializer, **about)
-        work.is_complete = is_complete
+        work = Work(call, result, items=items, engines=self._engines, initializer=self._initializer)
         work.on_over = lambda: self._forget(result)
         with self._changed:
             self._open.add(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from clusterctl.compute.cutting import Pace, Pending
 from clusterctl.compute.failures import CrashError
@@ -14,10 +14,10 @@ from clusterctl.compute.payload import digest, pickle_for_engines
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clusterctl.compute.choices import Call
+
 _MESSAGE_BYTES = 4 * 2**20
 """The most that the items of one chunk should have, where they can be cut smaller."""
-PLAIN, STAR, APPLY = 0, 1, 2
-"""How an item becomes arguments: as it is, as arguments, as a pair of arguments and named ones."""
 
 
 class Sink(Protocol):
@@ -82,41 +82,37 @@ class Work:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        call: Call,
         sink: Sink,
         *,
-        items: Sequence[object] = (),
-        star: int = PLAIN,
-        most: int | None = None,
+        items: Sequence[object] | None = (),
         engines: int | None = None,
-        stop: bool = True,
-        max_crashes: int = 3,
         initializer: Initializer | None = None,
     ) -> None:
         """Pickle the function; nothing is sent yet.
 
         Args:
-            function: what engines call for each item.
+            call: what engines call for each item.
             sink: who takes what comes out.
-            items: all of them, if they are known; else `add` brings them one by one.
-            star: how an item becomes arguments.
-            most: at most so many items in a chunk.
+            items: all of them; None if they come one by one, by `Dispatcher.add`.
             engines: at most so many engines.
-            stop: whether the first failure ends it.
-            max_crashes: so many engines may end with one item before it fails.
             initializer: what an engine does first.
 
         Raises:
             TypeError: the function cannot be pickled.
         """
-        self._pickled = pickle_for_engines(function, f"the function {getattr(function, '__qualname__', function)!r}")
+        name = getattr(call.function, "__qualname__", call.function)
+        self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
         self._digest = digest(self._pickled)
-        self.sink, self._star, self.engines, self.stop = sink, star, engines, stop
+        self.sink, self.engines, self._call = sink, engines, call
+        self.is_complete = items is not None
+        """Whether all items are known."""
+        self.stop = self.is_complete and not call.options.returns_errors
+        """Whether the first failure ends it."""
+        items = items or ()
         self.items = Items(items)
         self.pending = Pending(len(items))
         self.left = len(items)
-        self.is_complete = True
-        """Whether all items are known."""
         self.incoming: deque[tuple[int, object]] = deque()
         self.is_announced = False
         """Whether the dispatcher knows that something is incoming."""
@@ -125,8 +121,7 @@ class Work:
         self.report = Report()
         self._initializer = initializer or Initializer()
         self._pace: Pace | None = None
-        self._most = most
-        self._max_crashes = max_crashes
+        self._most = call.most if self.is_complete else None
         self._crashes: Counter[int] = Counter()
         self._item_bytes = 0
 
@@ -161,7 +156,7 @@ class Work:
         self._item_bytes = max(1, len(pickled) // len(places))
         return places, pickled
 
-    def request(self, items: bytes, engines: int) -> dict[str, object]:
+    def request(self, places: range, items: bytes, engines: int) -> dict[str, object]:
         """Return what an engine is sent of this work. See `on_node/in_engine/chunks.py`."""
         self.report.bytes_sent += len(items)
         return {
@@ -170,8 +165,10 @@ class Work:
             "digest": self._digest,
             "initializer": (self._initializer.name, self._initializer.pickled),
             "items": items,
-            "star": self._star,
+            "first": places[0],
+            "star": self._call.star,
             "budget_s": self.pace(engines).budget_s,
+            "timeout_s": self._call.options.timeout_s,
             "stop": self.stop,
         }
 
@@ -184,11 +181,20 @@ class Work:
                 pickle_for_engines(item, f"item {place}")
             raise
 
-    def count_crash(self, place: int) -> CrashError | None:
-        """Note that an engine ended with this item alone. Return the item's error if that was once too often."""
+    def count_loss(self, place: int, seconds: float) -> BaseException | None:
+        """Note that an engine ended with this item alone. Return the item's error if it is not to go out again.
+
+        Args:
+            place: the number of the item.
+            seconds: how long the engine may have worked on it.
+        """
+        limit_s = self._call.options.timeout_s
+        if limit_s is not None and seconds > limit_s:
+            problem = f"item {place} took longer than {limit_s:g} s, in C code"
+            return TimeoutError(f"{problem}: its engine was ended, and its log says where")
         self._crashes[place] += 1
         count = self._crashes[place]
-        if count < self._max_crashes:
+        if count < self._call.options.max_crashes:
             return None
         remedy = "see `clusterctl logs` for what ended them: the memory may have been full"
         return CrashError(f"item {place} has ended {count} engines, one after the other", remedy=remedy)

@@ -6,7 +6,10 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +114,31 @@ def client(laptop, cluster):
 def engine_pids(client):
     """Pid of each engine by its id, as the live client sees them."""
     return lambda: {int(number): pid for number, pid in client.value("pids()").items()}
+
+
+@pytest.fixture
+def script(laptop, cluster, tmp_path):
+    """Runs a script of the user's, from a file of its own; returns what it printed."""
+    begun = []
+
+    def begin(text):
+        file = tmp_path / "work.py"
+        file.write_text(textwrap.dedent(text))
+        begun.append(subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    def run(text):
+        process = begin(text)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        return said
+
+    run.begin = begin
+    yield run
+    for process in begun:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def kill_group(process):

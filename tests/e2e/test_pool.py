@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,32 +11,6 @@ import pytest
 from .. import pool_chaos
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def script(laptop, cluster, tmp_path):
-    """Runs a script of the user's, from a file of its own; returns what it printed."""
-
-    begun = []
-
-    def begin(text):
-        file = tmp_path / "work.py"
-        file.write_text(textwrap.dedent(text))
-        begun.append(subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True))
-        return begun[-1]
-
-    def run(text):
-        process = begin(text)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        return said
-
-    run.begin = begin
-    yield run
-    for process in begun:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def test_the_talks_lines(script):

@@ -8,11 +8,10 @@ import sys
 import threading
 import types
 from concurrent.futures import Future
-from importlib.resources import files
 
 from clusterctl.compute import channel as ways
 
-SOURCE = files("clusterctl.on_node.in_engine").joinpath("chunks.py").read_text()
+_, SOURCE = ways.engine_program()
 
 
 class Engine:
@@ -103,7 +102,7 @@ class LightChannel:
             future.set_result((ways.ENGINE_ENDED, None))
             return message, future
         self._sent.setdefault(uuid, []).append(future)
-        self.by_uuid[uuid].send(request, message, future)
+        self.by_uuid[uuid].send({**request, "timeout_s": None}, message, future)  # a thread gets no signal
         return message, future
 
     def outcome(self, future, engine):

@@ -1,7 +1,7 @@
 """Runs the chunks of a map inside an engine.
 
-A client sends the text of this module before its first chunk, so that the two never differ in version. It is loaded
-under a name that has its digest: clients of two versions share an engine.
+A client sends the text of this module, behind that of `limits.py`, before its first chunk, so that the two never differ
+in version. It is loaded under a name that has its digest: clients of two versions share an engine.
 
 A chunk is run for so long as its budget says, and what is left goes back. Its reply is kept until the client has said
 that it has it: a chunk that is sent again because its reply was lost is answered from here, and never run twice.
@@ -19,10 +19,14 @@ import time
 import traceback
 import types
 from collections import OrderedDict
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from clusterctl.on_node.in_engine.limits import ItemLimit  # noqa: TC004  its text comes before this one
 
 KEPT_BYTES = 64 * 2**20
 """Of replies that no client has acknowledged; the oldest go first."""
@@ -111,7 +115,8 @@ def run(request: dict[str, Any]) -> bytes:
 
     Args:
         request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` and `digest`,
-            `initializer`, `items` (pickled), `star` (how items become arguments), `budget_s`, `stop` (at a failure).
+            `initializer`, `items` (pickled), `first` (the number of the first one), `star` (how items become
+            arguments), `budget_s`, `timeout_s` (of an item, or None), `stop` (at a failure).
     """
     for chunk in request["acknowledged"]:
         ENGINE.replies.pop(chunk, None)
@@ -163,14 +168,31 @@ def _run(request: dict[str, Any]) -> bytes:
         items = pickle.loads(request["items"])
     except Exception as error:
         return _reply(failures=[(-1, Failure(error).packed())])
-    values: list[Any] = []
-    failures: list[tuple[int, Any]] = []
     os.environ[NESTED] = "1"
     began = time.perf_counter()
     try:
+        values, failures = _work(function, items, request, began)
+    finally:
+        os.environ.pop(NESTED, None)
+    seconds = time.perf_counter() - began
+    return _reply(len(values), seconds, _pack_values(values, failures), failures)
+
+
+def _work(
+    function: Callable[..., Any], items: list[Any], request: dict[str, Any], began: float
+) -> tuple[list[Any], list[tuple[int, Any]]]:
+    """Work on items until the budget is spent. Return their values, and the failures by place."""
+    values: list[Any] = []
+    failures: list[tuple[int, Any]] = []
+    limit = ItemLimit(request["timeout_s"]) if request["timeout_s"] else None
+    with limit or nullcontext():
         for item in items:
             try:
-                values.append(_call(function, request["star"], item))
+                if limit is None:
+                    values.append(_call(function, request["star"], item))
+                else:
+                    act = partial(_call, function, request["star"], item)
+                    values.append(limit.call(act, request["first"] + len(values)))
             except KeyboardInterrupt:
                 if ENGINE.interrupted == request["chunk"]:
                     raise
@@ -181,10 +203,7 @@ def _run(request: dict[str, Any]) -> bytes:
                 values.append(None)
             if (failures and request["stop"]) or time.perf_counter() - began > request["budget_s"]:
                 break
-    finally:
-        os.environ.pop(NESTED, None)
-    seconds = time.perf_counter() - began
-    return _reply(len(values), seconds, _pack_values(values, failures), failures)
+    return values, failures
 
 
 def _initialize(request: dict[str, Any]) -> None:

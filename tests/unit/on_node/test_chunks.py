@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import types
 import zlib
-from importlib.resources import files
 from pathlib import Path
 
 import cloudpickle
@@ -18,38 +16,12 @@ import pytest
 
 from clusterctl.compute import channel
 
-SOURCE = files("clusterctl.on_node.in_engine").joinpath("chunks.py").read_text()
+from ...support.engine_program import SOURCE, load, read, request
 
 
 @pytest.fixture
 def engine():
-    """A fresh engine that has loaded the program."""
-    program = types.ModuleType("engine")
-    exec(compile(SOURCE, "chunks.py", "exec"), program.__dict__)
-    program._kernel = lambda: types.SimpleNamespace(aborted=set())
-    return program
-
-
-def request(act, items, chunk="c1", **changes):
-    pickled = cloudpickle.dumps(act)
-    return {
-        "chunk": chunk,
-        "acknowledged": [],
-        "python": sys.version_info[:2],
-        "function": pickled,
-        "digest": str(hash(pickled)),
-        "initializer": ("", b""),
-        "items": cloudpickle.dumps(items),
-        "star": 0,
-        "budget_s": 10.0,
-        "stop": True,
-        **changes,
-    }
-
-
-def read(reply):
-    done, _seconds, values, failures, (trouble, detail) = pickle.loads(reply)
-    return done, pickle.loads(values) if values else None, failures, trouble, detail
+    return load()
 
 
 def test_what_is_not_done_when_the_budget_is_spent_is_left(engine):

@@ -1,0 +1,52 @@
+"""What tasks may do and take, on the engines of a real cluster."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_an_item_that_takes_too_long_fails_alone_and_leaves_its_engine_well(script):
+    assert script("""
+        import time
+        import clusterctl
+
+        def wait(seconds):
+            time.sleep(seconds)
+            return seconds
+
+        client = clusterctl.connect()
+        print(client.map(wait, [0, 600, 0], timeout_s=0.3, on_error="return"))
+        try:
+            client.map(wait, [600], timeout_s=0.3)
+        except TimeoutError as error:
+            print(error)
+        result = client.pool().map_async(abs, range(10))
+        print(sum(result.get()), result.report.lost_engines)
+        client.close()
+    """).splitlines() == [
+        "[0, TimeoutError('item 1 took longer than 0.3 s'), 0]",
+        "item 0 took longer than 0.3 s",
+        "45 set()",
+    ]
+
+
+@pytest.mark.slow
+def test_c_code_that_takes_too_long_costs_its_engine_and_no_other_item(script):
+    assert script("""
+        import clusterctl
+
+        def count(numbers):
+            return sum(range(numbers))  # in C, without a look at signals
+
+        client = clusterctl.connect()
+        sizes = [10**15 if number == 3 else number for number in range(20)]
+        values = client.map(count, sizes, timeout_s=1, on_error="return")
+        print([place for place, value in enumerate(values) if value != sum(range(place))], repr(values[3]))
+        print(client.map(abs, range(-50, 0)) == list(range(50, 0, -1)))
+        client.close()
+    """).splitlines() == [
+        "[3] TimeoutError('item 3 took longer than 1 s, in C code: its engine was ended, and its log says where')",
+        "True",
+    ]
