@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 
     import ipyparallel
 
-    from clusterctl.compute import pool
     from clusterctl.compute.client import Client
+    from clusterctl.compute.methods import PoolMethods
 
 __version__ = "0.2.0"
 __all__ = ["DistributedPool", "Pool", "__version__", "connect"]
@@ -41,8 +42,10 @@ def Pool(  # noqa: N802  as multiprocessing has it
     *,
     cluster: str | None = None,
     client: ipyparallel.Client | None = None,
-) -> pool.Pool:
+) -> PoolMethods:
     """Return the engines of a running cluster as a pool: its methods are those of ``multiprocessing.Pool``.
+
+    In a task, on an engine, the pool does everything itself.
 
     Args:
         processes: at most so many engines; all, also those that come later, if None.
@@ -56,13 +59,17 @@ def Pool(  # noqa: N802  as multiprocessing has it
         ValueError: a number is below 1.
         clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer.
     """
+    if os.environ.get("CLUSTERCTL_IN_TASK"):
+        from clusterctl.compute import nested  # loads no ipyparallel, and connects nowhere
+
+        return nested.make_pool(processes, initializer, tuple(initargs), maxtasksperchild)
     connecting = _load_connecting()
     options = connecting.Options(processes, initializer, tuple(initargs), maxtasksperchild)
-    made: pool.Pool = connecting.make_pool(options, cluster, client)
+    made: PoolMethods = connecting.make_pool(options, cluster, client)
     return made
 
 
-def DistributedPool(n: int | None = None, *, cluster: str | None = None) -> pool.Pool:  # noqa: N802  a class elsewhere
+def DistributedPool(n: int | None = None, *, cluster: str | None = None) -> PoolMethods:  # noqa: N802  a class elsewhere
     """Return a pool of `n` engines of a running cluster. See `Pool`."""
     return Pool(n, cluster=cluster)
 

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import ipyparallel
 
+from clusterctl.compute.choices import Options
 from clusterctl.compute.executor import PoolExecutor
-from clusterctl.compute.pool import Options, Pool
+from clusterctl.compute.nested import ClientInTask, InlinePool, is_in_task, map_over
+from clusterctl.compute.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from clusterctl.compute.methods import PoolMethods
 
 
 class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
@@ -21,20 +25,22 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
         processes: int | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[object] = (),
-    ) -> Pool:
+    ) -> PoolMethods:
         """Return the engines as a pool. See `clusterctl.Pool`."""
-        return Pool(Options(processes, initializer, tuple(initargs)), client=self)
+        options = Options(processes, initializer, tuple(initargs))
+        return InlinePool(options) if is_in_task() else Pool(options, client=self)
 
     def map(self, func: Callable[..., Any], *iterables: Iterable[object], **options: Any) -> list[Any]:
         """Return what `func` gives for each item, in order, as the built-in `map` has its arguments.
 
         Ctrl-C ends it, on the engines too. See `clusterctl.Pool` for what is promised, and `map_async` for the options.
         """
-        pool = self.pool()
-        if len(iterables) == 1:
-            return pool.map(func, iterables[0], **options)
-        return pool.starmap(func, list(zip(*iterables, strict=False)), **options)
+        return map_over(self.pool(), func, iterables, options)
 
     def executor(self, processes: int | None = None) -> PoolExecutor:
         """Return the engines as a `concurrent.futures.Executor`."""
         return PoolExecutor(self.pool(processes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to a task as a client that works there."""
+        return ClientInTask, ()

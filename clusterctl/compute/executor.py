@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clusterctl.compute.pool import Pool
+    from clusterctl.compute.methods import PoolMethods
     from clusterctl.compute.results import AsyncResult
 
 
@@ -49,7 +49,7 @@ class PoolFuture(Future[Any]):
 class PoolExecutor(Executor):
     """An executor that asyncio, Optuna and others can use. `submit` may be called from any thread."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PoolMethods) -> None:
         self._pool = pool
 
     def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> PoolFuture:

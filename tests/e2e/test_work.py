@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.e2e
@@ -50,3 +52,48 @@ def test_c_code_that_takes_too_long_costs_its_engine_and_no_other_item(script):
         "[3] TimeoutError('item 3 took longer than 1 s, in C code: its engine was ended, and its log says where')",
         "True",
     ]
+
+
+def test_a_map_in_a_map_has_its_values_says_so_once_and_can_be_cancelled(script):
+    root = Path(__file__).parents[2]
+    said = script(f"""
+        import os
+        import warnings
+        from collections import Counter
+        import clusterctl
+
+        client = clusterctl.connect()
+        client[:].execute("import sys; sys.path.append({str(root)!r})", block=True)  # for an engine without clusterctl
+
+        def square(number):
+            return number * number
+
+        def by_client(number):
+            return sum(client.map(square, range(number)))
+
+        def by_pool(number):
+            with clusterctl.Pool(2) as pool:
+                return sum(pool.imap(square, range(number)))
+
+        def by_executor(number):
+            return sum(client.executor().map(square, range(number)))
+
+        def by_whom(number):
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                client.map(square, [number])
+            return [os.getpid()] * len(said)
+
+        told = Counter(engine for engines in client.map(by_whom, range(100)) for engine in engines)
+        print({{*told.values()}})
+        for act in (by_client, by_pool, by_executor):
+            print(client.map(act, range(5)))
+        with client.pool() as pool:
+            result = pool.map_async(by_pool, [10**9] * 100)
+            while not any(load["queue"] for engine, load in client.queue_status().items() if engine != "unassigned"):
+                pass
+            result.cancel()
+            print(pool.map(square, [3]))
+        client.close()
+    """)
+    assert said.splitlines() == ["{1}", *["[0, 0, 1, 5, 14]"] * 3, "[9]"]

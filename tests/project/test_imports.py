@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MOST = 16
+MOST = 17
 """Imports of our own modules inside functions; `python tests/benchmarks/house.py` counts them too."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
