@@ -10,6 +10,7 @@ from multiprocessing import TimeoutError as PoolTimeoutError
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
+from clusterctl.compute.progress import Display, Progress
 from clusterctl.compute.work import Report
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ class _Outcome:
         self._work: Work | None = None
         self._dispatcher: Dispatcher | None = None
         self._report = Report()
+        self._done = 0
+        self._display = Display("", self._measure, wanted=False)
 
     def follow(self, work: Work, dispatcher: Dispatcher) -> None:
         """Take the outcome of this work, and have it begin."""
         self._work, self._dispatcher, self._report = work, dispatcher, work.report
+        self._display = Display(work.name, self._measure, wanted=work.progress)
         dispatcher.begin(work)
 
     def cancel(self) -> None:
@@ -41,6 +45,24 @@ class _Outcome:
         """
         if self._work is not None and self._dispatcher is not None:
             self._dispatcher.cancel(self._work, CancelledError())
+
+    def _measure(self) -> Progress:
+        """Return how far it is."""
+        work, dispatcher = self._work, self._dispatcher
+        if work is None or dispatcher is None:
+            return Progress(self._done, self._done, 0, 0)
+        engines = dispatcher.engine_count()
+        return Progress(
+            self._done,
+            self._done + work.left if work.is_complete else None,
+            engines if work.engines is None else min(engines, work.engines),
+            len(work.report.rerun_items),
+        )
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self._measure()
 
     @property
     def report(self) -> Report:
@@ -69,6 +91,7 @@ class AsyncResult(_Outcome):
 
     def take(self, place: int, value: object, error: BaseException | None) -> None:
         """Take the value of an item. See `work.Sink`."""
+        self._done += 1
         if error is not None and not self._return_errors:
             self._error = self._error or error
         self._values[place] = value if error is None else error
@@ -83,6 +106,7 @@ class AsyncResult(_Outcome):
 
     def _finish(self, error: BaseException | None) -> None:
         self._error = error
+        self._display.end()  # a callback may print
         try:
             if error is None and self._callback is not None:
                 self._callback(self._value())
@@ -112,8 +136,7 @@ class AsyncResult(_Outcome):
 
     def wait(self, timeout: float | None = None) -> None:
         """Return when it is ready, or after so many seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_ready, timeout)
+        self._display.wait(self._changed, lambda: self._is_ready, timeout)
 
     def ready(self) -> bool:
         """Return whether all has come, or an error."""
@@ -146,6 +169,7 @@ class MapIterator(_Outcome):
 
     def take(self, place: int, value: object, error: BaseException | None) -> None:
         """Take the value of an item. See `work.Sink`."""
+        self._done += 1
         with self._changed:
             if not self._in_order:
                 self._ready.append((value, error))
@@ -178,16 +202,24 @@ class MapIterator(_Outcome):
         Raises:
             multiprocessing.TimeoutError: it is not there after so many seconds.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._ready or self._is_over, timeout):
+        deadline = None if timeout is None else Deadline.after(timeout)
+        while (taken := self._pop()) is None:  # another thread may be quicker
+            left_s = None if deadline is None else deadline.left_s
+            if not self._display.wait(self._changed, lambda: self._ready or self._is_over, left_s):
                 raise PoolTimeoutError
-            if not self._ready:
-                raise self._error or StopIteration
-            value, error = self._ready.popleft()
+        value, error = taken
         self.on_taken()  # outside of the lock: it lets another thread go on
         if error is None or self._return_errors:
             return value if error is None else error
         raise error
+
+    def _pop(self) -> tuple[object, BaseException | None] | None:
+        with self._changed:
+            if self._ready:
+                return self._ready.popleft()
+            if self._is_over:
+                raise self._error or StopIteration
+            return None
 
     def until(self, timeout: float | None) -> Iterator[Any]:
         """Yield the results; raise `TimeoutError` for one that is not there so many seconds from now.

@@ -101,6 +101,8 @@ class Work:
         Raises:
             TypeError: the function cannot be pickled.
         """
+        self.name = getattr(call.function, "__name__", type(call.function).__name__)
+        self.progress = call.options.progress
         name = getattr(call.function, "__qualname__", call.function)
         self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
         self._digest = digest(self._pickled)
