@@ -35,7 +35,7 @@ ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection los
 def engine_program() -> tuple[str, str]:
     """Return the name and the text of what runs inside an engine: its modules, one behind the other."""
     folder, first = files("clusterctl.on_node.in_engine"), "from __future__ import annotations\n"
-    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "chunks")]
+    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "outcomes", "chunks")]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
 
@@ -131,6 +131,13 @@ class Channel:
             stream, "clusterctl_cancel_request", content=content, ident=engine.encode()
         )
         return asked
+
+    def acknowledge(self, engine: str, chunks: Sequence[str]) -> None:
+        """Have an engine forget replies at once, and not with the next chunk."""
+        content = {"chunks": [], "messages": [], "interrupt": False, "acknowledged": list(chunks)}
+        self._client._send(
+            self._client._control_stream, "clusterctl_cancel_request", content=content, ident=engine.encode()
+        )
 
     def kill(self, engine_id: int) -> None:
         """End an engine that does not let itself be interrupted. Its service starts it anew."""

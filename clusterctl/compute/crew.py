@@ -26,6 +26,8 @@ class Engine:
     has_ended: bool = False
     has_lost: bool = False
     """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
+    functions: set[str] = field(default_factory=set)
+    """The digests of those that it was sent."""
     at_work: Stopwatch = field(default_factory=Stopwatch)
     """How long it can have been at its first chunk."""
 

@@ -32,6 +32,8 @@ _ATTRIBUTE = "_clusterctl_dispatcher"
 _TICK_S, _IDLE_TICK_S = 0.1, 1.0
 _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 """Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
+_LARGE_BYTES = 4 * 2**20
+"""Of a reply, which the engine should not keep for long."""
 _GRACE_S = 5.0
 """For an engine that was interrupted; then it is ended, and its service starts it anew."""
 WAIT_S = 60.0
@@ -161,10 +163,10 @@ class Dispatcher:
     def _send(self, engine: Engine, work: Work, places: range, engines: int) -> None:
         try:
             places, items = work.pack(places)
-        except TypeError as exc:
+        except Exception as exc:  # an item cannot be sent, or its own class says no
             self._fail(work, exc)
             return
-        request = {**work.request(places, items, engines), "acknowledged": engine.acknowledged}
+        request = {**work.request(places, items, engines, engine.functions), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
         chunk = Chunk(work, places, engine, request)
         engine.add(chunk)
@@ -195,6 +197,8 @@ class Dispatcher:
             return
         if not what:
             engine.acknowledged.append(chunk.id)
+            if len(result) > _LARGE_BYTES:  # it may be long until the next chunk
+                self._channel.acknowledge(engine.uuid, [chunk.id])
             self._take(chunk, result)
         elif what == ways.ABORTED:
             work.pending.give_back(chunk.places)
@@ -219,6 +223,8 @@ class Dispatcher:
         if reply.fatal is not None:
             self._fail(work, reply.fatal)
             return
+        if reply.lacks_function:
+            chunk.engine.functions.discard(work.digest)
         work.report.chunks += 1
         work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds)
         for offset, value in enumerate(reply.values):

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from multiprocessing import pool
+from typing import Any
 
 from clusterctl.errors import ClusterctlError
+
+_TOO_LARGE = "too large"
+"""The kind of a failure that is no exception of a task's."""
+RemoteTraceback: Any = vars(pool)["RemoteTraceback"]
+"""multiprocessing's own, which the types of Python do not know."""
 
 
 class TaskError(Exception):
@@ -23,13 +30,14 @@ class EngineTroubleError(ClusterctlError):
     """An engine cannot work on what this client sends."""
 
 
-class _RemoteTraceback(Exception):  # noqa: N818  it is shown, and never raised
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+class TooLargeError(ClusterctlError):
+    """More was to be sent than a controller should carry."""
 
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, remedy="write it to a file in the home that all nodes share, and send its path")
+
+    def __reduce__(self) -> tuple[type[TooLargeError], tuple[str]]:
+        return type(self), (self.message,)
 
 
 def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseException:
@@ -41,13 +49,15 @@ def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseExcep
     """
     pickled, kind, text, traceback = packed
     error: BaseException
+    if kind == _TOO_LARGE:
+        return TooLargeError(f"{where}: {text}")
     try:
         error = pickle.loads(pickled) if pickled else TaskError(f"{kind}: {text}")
     except Exception:  # it is somebody else's code
         error = TaskError(f"{kind}: {text}")
     if not isinstance(error, BaseException):
         error = TaskError(f"{kind}: {text}")
-    error.__cause__ = _RemoteTraceback(traceback)
+    error.__cause__ = RemoteTraceback(f'\n"""\n{traceback}"""')
     if hasattr(error, "add_note"):  # from Python 3.11 on
         error.add_note(where)
     return error

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+import io
+import pickle
 import sys
 import sysconfig
 import threading
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.compute.failures import TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+_OF_PICKLE = (pickle.PickleError, TypeError, AttributeError, ImportError, NotImplementedError)
+"""What says that a value cannot be pickled; anything else comes from a class of the user's."""
+MOST_BYTES = 256 * 2**20
+"""Of one message. A controller takes four times as much memory for it, and an engine three times as much."""
+_DEEPEST, _MOST_PARTS = 5, 1000
+"""How far one looks for the part that cannot be pickled."""
 _LOCK = threading.Lock()
 _KNOWN: dict[str, bool] = {}
 """By the name of a module: whether it is the user's own."""
@@ -21,19 +34,79 @@ _OWN: tuple[int, list[ModuleType]] = (0, [])
 """How many modules were loaded when they were last looked through, and which of them are the user's own."""
 
 
-def pickle_for_engines(value: object, what: str) -> bytes:
+class _OverflowingError(Exception):
+    pass
+
+
+class _LimitedBytes(io.BytesIO):
+    """Takes at most so many bytes: what is too large is known before the memory is full."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def write(self, data: Any) -> int:
+        self._left -= memoryview(data).nbytes
+        if self._left < 0:
+            raise _OverflowingError
+        return super().write(data)
+
+
+def pickle_for_engines(value: object, what: str, *, most: int = MOST_BYTES) -> bytes:
     """Return the bytes. An engine needs cloudpickle to read them.
 
     Raises:
-        TypeError: the value cannot be pickled; the error says what it was.
+        TypeError: the value cannot be pickled; the error says what it was, and which part of it.
+        TooLargeError: it has more bytes than are allowed.
+        Exception: what the value's own class raises.
     """
     import cloudpickle
 
     with _by_value(cloudpickle):
+        file = _LimitedBytes(most)
         try:
-            return bytes(cloudpickle.dumps(value, protocol=5))
-        except Exception as exc:
-            raise TypeError(f"{what} cannot be sent to engines: {exc}") from exc
+            cloudpickle.CloudPickler(file, protocol=5).dump(value)
+        except _OverflowingError as exc:
+            raise TooLargeError(f"{what} has more than {most >> 20} MiB, and cannot be sent to engines") from exc
+        except _OF_PICKLE as exc:
+            part = _name_culprit(cloudpickle, value)
+            raise TypeError(f"{what} cannot be sent to engines: {exc}{f' ({part})' if part else ''}") from exc
+        return file.getvalue()
+
+
+def _name_culprit(cloudpickle: ModuleType, value: object) -> str:
+    """Return the way to the part of a value that cannot be pickled: ``its variable config.lock``."""
+    way: list[str] = []
+    while len(way) < _DEEPEST:
+        part = next((part for part in _parts(value) if not _can_be_pickled(cloudpickle, part[1])), None)
+        if part is None:
+            break
+        name, value = part
+        way.append(name)
+    return "".join(way)
+
+
+def _can_be_pickled(cloudpickle: ModuleType, value: object) -> bool:
+    try:
+        cloudpickle.CloudPickler(_LimitedBytes(MOST_BYTES), protocol=5).dump(value)
+    except Exception:  # it is somebody else's class
+        return False
+    return True
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """Yield what a value is made of, with its name."""
+    if isinstance(value, FunctionType):
+        variables = inspect.getclosurevars(value)
+        yield from (
+            (f"its variable {name}", part) for name, part in {**variables.nonlocals, **variables.globals}.items()
+        )
+    elif isinstance(value, dict):
+        yield from ((f"[{key!r}]", part) for key, part in islice(value.items(), _MOST_PARTS))
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{place}]", part) for place, part in enumerate(value[:_MOST_PARTS]))
+    else:
+        yield from ((f".{name}", part) for name, part in getattr(value, "__dict__", {}).items())
 
 
 def digest(pickled: bytes) -> str:

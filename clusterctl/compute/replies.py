@@ -22,6 +22,8 @@ class Reply:
     errors: dict[int, BaseException] = field(default_factory=dict)
     """By their place in the chunk."""
     was_interrupted: bool = False
+    lacks_function: bool = False
+    """Whether the engine does not have the function any more."""
     fatal: BaseException | None = None
     """Why no chunk of this map can be worked on there."""
 
@@ -32,6 +34,8 @@ def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
     if trouble == "python":
         problem = f"engine {chunk.engine.id} runs Python {detail}, which cannot read what another Python sends"
         return Reply(fatal=EngineTroubleError(problem, remedy=f"run this in Python {detail}"))
+    if trouble == "function":
+        return Reply(lacks_function=True)
     if trouble:
         return Reply(was_interrupted=True)
     errors = {offset: unpack_failure(packed, _where(chunk, offset)) for offset, packed in failures}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from clusterctl.compute.cutting import Pace, Pending
-from clusterctl.compute.failures import CrashError
-from clusterctl.compute.payload import digest, pickle_for_engines
+from clusterctl.compute.failures import CrashError, TooLargeError
+from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MESSAGE_BYTES = 4 * 2**20
 """The most that the items of one chunk should have, where they can be cut smaller."""
+_ROOM_BYTES = 4 * _MESSAGE_BYTES
+"""The most that they may have, where they are not all alike."""
 
 
 class Sink(Protocol):
@@ -105,7 +107,7 @@ class Work:
         self.progress = call.options.progress
         name = getattr(call.function, "__qualname__", call.function)
         self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
-        self._digest = digest(self._pickled)
+        self.digest = digest(self._pickled)
         self.sink, self.engines, self._call = sink, engines, call
         self.is_complete = items is not None
         """Whether all items are known."""
@@ -148,36 +150,57 @@ class Work:
 
         Raises:
             TypeError: an item cannot be pickled.
+            TooLargeError: an item has more bytes than any message may have.
         """
         if not self._item_bytes:
-            self._item_bytes = len(self._pickle(places[:1]))
-            size = max(1, _MESSAGE_BYTES // self._item_bytes)
-            self.pending.give_back(places[size:])
-            places = places[:size]
-        pickled = self._pickle(places)
+            self._item_bytes = len(self._pickle(places[:1], MOST_BYTES))
+            places = self._cut(places, max(1, _MESSAGE_BYTES // self._item_bytes))
+        while True:
+            try:
+                pickled = self._pickle(places, MOST_BYTES if len(places) == 1 else _ROOM_BYTES)
+                break
+            except TooLargeError:
+                if len(places) == 1:
+                    raise
+                places = self._cut(places, len(places) // 2)
         self._item_bytes = max(1, len(pickled) // len(places))
         return places, pickled
 
-    def request(self, places: range, items: bytes, engines: int) -> dict[str, object]:
-        """Return what an engine is sent of this work. See `on_node/in_engine/chunks.py`."""
-        self.report.bytes_sent += len(items)
+    def _cut(self, places: range, size: int) -> range:
+        """Return so many places; the others are pending again."""
+        self.pending.give_back(places[size:])
+        return places[:size]
+
+    def request(self, places: range, items: bytes, engines: int, functions: set[str]) -> dict[str, object]:
+        """Return what an engine is sent of this work. See `on_node/in_engine/chunks.py`.
+
+        Args:
+            places: of the items.
+            items: pickled.
+            engines: how many there are.
+            functions: the digests of those that this engine has; that of this work is one of them afterwards.
+        """
+        function = b"" if self.digest in functions else self._pickled
+        functions.add(self.digest)
+        self.report.bytes_sent += len(items) + len(function)
         return {
             "chunk": new_id(),
-            "function": self._pickled,
-            "digest": self._digest,
+            "function": function,
+            "digest": self.digest,
             "initializer": (self._initializer.name, self._initializer.pickled),
             "items": items,
             "first": places[0],
             "star": self._call.star,
             "budget_s": self.pace(engines).budget_s,
             "timeout_s": self._call.options.timeout_s,
+            "most_bytes": MOST_BYTES,
             "stop": self.stop,
         }
 
-    def _pickle(self, places: range) -> bytes:
+    def _pickle(self, places: range, most: int) -> bytes:
         items = self.items.at(places)
         try:
-            return pickle_for_engines(items, "the items")
+            return pickle_for_engines(items, f"item {places[0]}" if len(items) == 1 else "the items", most=most)
         except TypeError:
             for place, item in zip(places, items, strict=True):
                 pickle_for_engines(item, f"item {place}")

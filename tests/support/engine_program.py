@@ -36,6 +36,7 @@ def request(act, items, chunk="c1", **changes):
         "star": 0,
         "budget_s": 10.0,
         "timeout_s": None,
+        "most_bytes": 10_000_000,
         "stop": True,
         **changes,
     }

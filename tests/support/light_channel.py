@@ -61,6 +61,7 @@ class LightChannel:
         self.by_uuid = {}
         self.requests = []
         self.killed = []
+        self.acknowledged = []
         self.is_closed = False
         for _ in range(count):
             self.add_engine()
@@ -116,6 +117,11 @@ class LightChannel:
             answer = engine.program.take_back(list(names), list(messages), interrupt=False)  # a thread gets no signal
             asked.set_result({"content": answer})
         return asked
+
+    def acknowledge(self, uuid, chunks):
+        self.acknowledged += chunks
+        if uuid in self.by_uuid:
+            self.by_uuid[uuid].program.ENGINE.forget(chunks)
 
     def kill(self, number):
         self.killed.append(number)

@@ -1,7 +1,7 @@
 """Runs the chunks of a map inside an engine.
 
-A client sends the text of this module, behind that of `limits.py`, before its first chunk, so that the two never differ
-in version. It is loaded under a name that has its digest: clients of two versions share an engine.
+A client sends the text of this module, behind those of `limits.py` and `outcomes.py`, before its first chunk, so that
+the two never differ in version. It is loaded under a name that has its digest: clients of two versions share an engine.
 
 A chunk is run for so long as its budget says, and what is left goes back. Its reply is kept until the client has said
 that it has it: a chunk that is sent again because its reply was lost is answered from here, and never run twice.
@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 import types
 from collections import OrderedDict
 from contextlib import nullcontext
@@ -26,10 +25,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clusterctl.on_node.in_engine.limits import ItemLimit  # noqa: TC004  its text comes before this one
+    # Their texts come before this one.
+    from .limits import ItemLimit, guess_bytes  # noqa: TC004
+    from .outcomes import Failure, pack_values  # noqa: TC004
 
 KEPT_BYTES = 64 * 2**20
 """Of replies that no client has acknowledged; the oldest go first."""
+ENOUGH_BYTES = 16 * 2**20
+"""Of values in a chunk: what is left goes back."""
 FUNCTIONS = 64
 """The most functions that are kept unpickled."""
 TAKEN_BACK = 10_000
@@ -56,8 +59,19 @@ class Engine:
         while sum(map(len, self.replies.values())) > KEPT_BYTES and len(self.replies) > 1:
             self.replies.popitem(last=False)
 
+    def forget(self, chunks: Iterable[str]) -> None:
+        """Forget replies that the client has."""
+        for chunk in chunks:
+            self.replies.pop(chunk, None)
+
     def function(self, digest: str, pickled: bytes) -> Callable[..., Any]:
-        """Return a function, unpickled once."""
+        """Return a function, unpickled once.
+
+        Raises:
+            LookupError: it was sent before, and is not kept any more.
+        """
+        if digest not in self.functions and not pickled:
+            raise LookupError(digest)
         if digest not in self.functions:
             self.functions[digest] = pickle.loads(pickled)
         self.functions.move_to_end(digest)
@@ -69,57 +83,16 @@ class Engine:
 ENGINE = Engine()
 
 
-class Failure:
-    """How an exception travels: itself where it can be pickled, and always as text."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-        self.text = _text(error)
-        self.traceback = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
-        self.error = error
-
-    def packed(self) -> tuple[bytes, str, str, str]:
-        """Return what goes to the client."""
-        try:
-            pickled = dumps(self.error.with_traceback(None))
-            pickle.loads(pickled)  # many exceptions can be written and not read
-        except Exception:
-            pickled = b""
-        return pickled, self.kind, self.text, self.traceback
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "its text cannot be made"
-
-
-def _own_frames(error: BaseException) -> Any:
-    """Return the traceback without the frames of this module."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals is globals():
-        frames = frames.tb_next
-    return frames
-
-
-def dumps(value: object) -> bytes:
-    """Pickle as the client does: functions and classes of `__main__` by value."""
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps(value, protocol=5))
-
-
 def run(request: dict[str, Any]) -> bytes:
     """Run a chunk. Return a pickled tuple: `done`, seconds, values, failures by place, the word for what went wrong.
 
     Args:
-        request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` and `digest`,
-            `initializer`, `items` (pickled), `first` (the number of the first one), `star` (how items become
-            arguments), `budget_s`, `timeout_s` (of an item, or None), `stop` (at a failure).
+        request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` (empty if it was sent
+            before) and `digest`, `initializer`, `items` (pickled), `first` (the number of the first one), `star` (how
+            items become arguments), `budget_s`, `timeout_s` (of an item, or None), `most_bytes` (of the reply), `stop`
+            (at a failure).
     """
-    for chunk in request["acknowledged"]:
-        ENGINE.replies.pop(chunk, None)
+    ENGINE.forget(request["acknowledged"])
     chunk = request["chunk"]
     if chunk in ENGINE.replies:
         return ENGINE.replies[chunk]
@@ -164,6 +137,11 @@ def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
 def _run(request: dict[str, Any]) -> bytes:
     try:
         function = ENGINE.function(request["digest"], request["function"])
+    except LookupError:
+        return _reply(trouble=("function", ""))
+    except Exception as error:
+        return _reply(failures=[(-1, Failure(error).packed())])
+    try:
         _initialize(request)
         items = pickle.loads(request["items"])
     except Exception as error:
@@ -175,7 +153,7 @@ def _run(request: dict[str, Any]) -> bytes:
     finally:
         os.environ.pop(NESTED, None)
     seconds = time.perf_counter() - began
-    return _reply(len(values), seconds, _pack_values(values, failures), failures)
+    return _reply(len(values), seconds, pack_values(values, failures, request["most_bytes"]), failures)
 
 
 def _work(
@@ -184,6 +162,7 @@ def _work(
     """Work on items until the budget is spent. Return their values, and the failures by place."""
     values: list[Any] = []
     failures: list[tuple[int, Any]] = []
+    size = 0
     limit = ItemLimit(request["timeout_s"]) if request["timeout_s"] else None
     with limit or nullcontext():
         for item in items:
@@ -201,7 +180,12 @@ def _work(
             except BaseException as error:  # SystemExit as well: a task ends, its engine does not
                 failures.append((len(values), Failure(error).packed()))
                 values.append(None)
-            if (failures and request["stop"]) or time.perf_counter() - began > request["budget_s"]:
+            size += guess_bytes(values[-1])
+            if (
+                size > ENOUGH_BYTES
+                or (failures and request["stop"])
+                or time.perf_counter() - began > request["budget_s"]
+            ):
                 break
     return values, failures
 
@@ -221,27 +205,6 @@ def _call(function: Callable[..., Any], star: int, item: Any) -> Any:
     if star == 2:
         return function(*item[0], **item[1])
     return function(item)
-
-
-def _pack_values(values: list[Any], failures: list[tuple[int, Any]]) -> bytes:
-    """Pickle what came out. What cannot be pickled fails by itself, not with its neighbours."""
-    try:
-        return dumps(values)
-    except Exception:
-        for place, value in enumerate(values):
-            try:
-                dumps(value)
-            except Exception as error:
-                values[place] = None
-                failures.append((place, Failure(_cannot_send(error, value)).packed()))
-        return dumps(values)
-
-
-def _cannot_send(error: Exception, value: object) -> Exception:
-    from multiprocessing import pool
-
-    encoding_error: type[Exception] = vars(pool)["MaybeEncodingError"]
-    return encoding_error(error, value)
 
 
 def take_back(ids: list[str], messages: list[str], *, interrupt: bool) -> dict[str, list[str]]:
@@ -312,6 +275,7 @@ def install(pickler: dict[str, str]) -> None:
 
     def handle(stream: Any, idents: Any, message: Any) -> None:
         content = message["content"]
+        ENGINE.forget(content.get("acknowledged", ()))
         answer = take_back(content["chunks"], content["messages"], interrupt=content["interrupt"])
         kernel.session.send(stream, "clusterctl_cancel_reply", content=answer, parent=message, ident=idents)
 

@@ -1,4 +1,4 @@
-"""What an item of a map may take inside an engine: how much time.
+"""What an item of a map may take: how much time, and how many bytes.
 
 The text of this module is sent before that of `chunks.py`, and both run as one program.
 """
@@ -6,6 +6,7 @@ The text of this module is sent before that of `chunks.py`, and both run as one 
 from __future__ import annotations
 
 import faulthandler
+import io
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 5.0
 """For an item that was interrupted. Then the engine ends, and its service starts it anew."""
+LOOKED_AT = 100
+"""Parts of a list that are looked at to guess how large it is."""
 AGAIN_S = 0.5
 """Until an item is interrupted again that has kept the first interruption to itself."""
 
@@ -35,13 +38,16 @@ class ItemLimit:
         self._seconds = seconds
         self._is_on = self._has_fired = False
         self._before: Any = None
+        self._timer = (0.0, 0.0)
 
     def __enter__(self) -> ItemLimit:
+        self._timer = signal.getitimer(signal.ITIMER_REAL)
         self._before = signal.signal(signal.SIGALRM, self._fire)
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGALRM, self._before or signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, *self._timer)
 
     def _fire(self, _number: int, _frame: FrameType | None) -> None:
         if self._is_on:
@@ -99,3 +105,39 @@ def _log() -> int:
     """Return the file number of the engine's log: ipykernel keeps it, and reads what is written to the usual one."""
     number = getattr(sys.stderr, "_original_stdstream_copy", None)
     return number if isinstance(number, int) else 2
+
+
+class TooLargeError(Exception):
+    """More was to be sent than a controller should carry."""
+
+
+class LimitedBytes(io.BytesIO):
+    """Takes at most so many bytes: what is too large is known before the memory is full."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def write(self, data: Any) -> int:
+        """Take some more.
+
+        Raises:
+            TooLargeError: it is too much.
+        """
+        self._left -= memoryview(data).nbytes
+        if self._left < 0:
+            raise TooLargeError
+        return super().write(data)
+
+
+def guess_bytes(value: Any) -> int:
+    """Return about how large a value is: enough to see one that is large, and quick for one that is not."""
+    if value is None or isinstance(value, (int, float)):
+        return 0
+    try:
+        size = int(getattr(value, "nbytes", 0)) + sys.getsizeof(value)
+        if isinstance(value, (list, tuple)):
+            size += sum(int(getattr(part, "nbytes", 0)) + sys.getsizeof(part) for part in value[:LOOKED_AT])
+    except Exception:  # it is the user's class
+        return 0
+    return size

@@ -15,10 +15,11 @@ from ...support.engine_program import SOURCE, load, read, request
 
 @pytest.fixture
 def engine():
-    before = signal.getsignal(signal.SIGALRM)
+    """Who has a use for the same signal gets it back: as pytest-timeout here."""
+    before, is_set = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
     yield load()
-    assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == is_set
 
 
 def sleep_if_asked(seconds):
@@ -96,3 +97,51 @@ print("came back")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("Timeout (0:00:00.2")
         assert "in hold" in done.stderr
+
+
+class TestBytes:
+    def test_a_value_that_is_too_large_fails_alone_before_it_is_pickled_as_a_whole(self, engine):
+        asked = request(bytes, [10, 10_000_000, 20], most_bytes=2**20, stop=False)
+        done, values, failures, _, _ = read(engine.run(asked))
+        assert (done, values) == (3, [bytes(10), None, bytes(20)])
+        assert kinds(failures) == [(1, "too large", "its value has more than 1 MiB")]
+
+    def test_values_that_are_too_large_together_say_how_to_part_them(self, engine):
+        asked = request(lambda size: [[bytes(size)]], [700_000, 700_000], most_bytes=2**20, stop=False)
+        _, values, failures, _, _ = read(engine.run(asked))
+        assert (len(values[0][0][0]), values[1]) == (700_000, None)
+        assert [(place, kind) for place, kind, _ in kinds(failures)] == [(1, "too large")]
+        assert kinds(failures)[0][2].endswith("have more than 1 MiB: chunksize=1 parts them")
+
+    @pytest.mark.parametrize("make", [bytes, bytearray, lambda size: [bytes(size)]])
+    def test_a_chunk_ends_when_its_values_are_large(self, engine, monkeypatch, make):
+        monkeypatch.setattr(engine, "ENOUGH_BYTES", 1_000_000)
+        done, values, failures, _, _ = read(engine.run(request(make, [300_000] * 10)))
+        assert (done, len(values), failures) == (4, 4, [])
+
+    def test_an_object_that_does_not_tell_its_size_is_no_error(self, engine):
+        class Odd:
+            nbytes = "many"
+
+            def __sizeof__(self):
+                raise LookupError
+
+        assert engine.guess_bytes(Odd()) == 0
+
+    def test_an_exception_that_is_too_large_travels_as_text_that_is_cut(self, engine, monkeypatch):
+        monkeypatch.setattr(engine, "EXCEPTION_BYTES", 1_000)
+
+        def act(size):
+            raise ValueError("x" * size)
+
+        _, _, [(_, (pickled, kind, text, traceback))], _, _ = read(engine.run(request(act, [1_000_000])))
+        assert (pickled, kind, len(text), len(traceback)) == (b"", "ValueError", engine.TEXT, engine.TEXT)
+
+
+class TestFunctions:
+    def test_one_that_was_sent_before_is_not_sent_again(self, engine):
+        engine.run(request(abs, [-1], "c1", digest="abs"))
+        assert read(engine.run(request(abs, [-2], "c2", digest="abs", function=b"")))[1] == [2]
+
+    def test_one_that_is_not_kept_is_asked_for(self, engine):
+        assert read(engine.run(request(abs, [-1], digest="abs", function=b"")))[3] == "function"
