@@ -8,6 +8,7 @@ import ipyparallel
 
 from clusterctl.compute.choices import Options
 from clusterctl.compute.executor import PoolExecutor
+from clusterctl.compute.memory import Memory
 from clusterctl.compute.nested import ClientInTask, InlinePool, is_in_task, map_over
 from clusterctl.compute.pool import Pool
 
@@ -40,6 +41,11 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     def executor(self, processes: int | None = None) -> PoolExecutor:
         """Return the engines as a `concurrent.futures.Executor`."""
         return PoolExecutor(self.pool(processes))
+
+    @property
+    def memory(self) -> Memory:
+        """Remembers the values of functions on the nodes: ``@client.memory.cache``."""
+        return Memory(lambda function, args, kwargs: self.pool().apply(function, args, kwargs))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a task as a client that works there."""

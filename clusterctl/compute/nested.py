@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.choices import APPLY, STAR, Call, Options
 from clusterctl.compute.executor import PoolExecutor
+from clusterctl.compute.memory import Memory
 from clusterctl.compute.methods import PoolMethods
 from clusterctl.compute.results import AsyncResult, MapIterator
 
@@ -97,8 +98,13 @@ class ClientInTask:
         """Return an executor that works in this task."""
         return PoolExecutor(self.pool(processes))
 
+    @property
+    def memory(self) -> Memory:
+        """Remembers the values of functions on the nodes."""
+        return Memory()
+
     def __getattr__(self, name: str) -> Any:
-        what_it_has = "only pool, map and executor: `clusterctl.connect()` gives a whole one there"
+        what_it_has = "only pool, map, executor and memory: `clusterctl.connect()` gives a whole one there"
         raise AttributeError(f"a client that was sent to a task has no {name}, {what_it_has}")
 
 

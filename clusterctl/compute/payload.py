@@ -27,6 +27,8 @@ MOST_BYTES = 256 * 2**20
 """Of one message. A controller takes four times as much memory for it, and an engine three times as much."""
 _DEEPEST, _MOST_PARTS = 5, 1000
 """How far one looks for the part that cannot be pickled."""
+_TRAVELLING = {"clusterctl.compute.memory"}
+"""Modules of ours that are sent to engines as the user's own are."""
 _LOCK = threading.Lock()
 _KNOWN: dict[str, bool] = {}
 """By the name of a module: whether it is the user's own."""
@@ -133,7 +135,7 @@ def _own_modules() -> list[ModuleType]:
     global _OWN  # noqa: PLW0603  to look through them takes longer than to pickle a chunk
     if _OWN[0] != len(sys.modules):
         loaded = list(sys.modules.items())
-        _OWN = len(loaded), [module for name, module in loaded if _is_own(name, module)]
+        _OWN = len(loaded), [module for name, module in loaded if name in _TRAVELLING or _is_own(name, module)]
     return _OWN[1]
 
 

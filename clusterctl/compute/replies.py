@@ -55,6 +55,7 @@ def _where(chunk: Chunk, offset: int) -> str:
 def _with_remedy(error: BaseException) -> BaseException:
     """Return the error of an engine that could not unpickle; with a remedy where one is known."""
     if isinstance(error, ModuleNotFoundError):
-        remedy = f"add {error.name} to PIP_PACKAGES of the cluster's template, and `clusterctl start` it again"
+        where = "PACKAGES of [plugin packages] in the config"
+        remedy = f"add its package to {where}, and `clusterctl start` the cluster again"
         return EngineTroubleError(f"an engine has no module {error.name}, which is needed there", remedy=remedy)
     return error
