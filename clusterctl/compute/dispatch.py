@@ -240,7 +240,7 @@ class Dispatcher:
         work.left -= 1
         if error is not None and work.stop:
             self._fail(work, error)
-        else:
+        elif work.sink is not None:
             work.sink.take(place, value, error)
 
     def _lose(self, chunk: Chunk, at_work_s: float | None) -> None:
@@ -263,8 +263,7 @@ class Dispatcher:
     def _end_if_done(self, work: Work) -> None:
         if work.is_complete and not work.left and not work.is_over:
             self._end(work)
-            work.sink.end()
-            work.on_over()
+            work.tell_end(None)
 
     def _end(self, work: Work) -> None:
         work.is_over = True
@@ -276,8 +275,7 @@ class Dispatcher:
         if work.is_over:
             return
         self._end(work)
-        work.sink.fail(error)
-        work.on_over()
+        work.tell_end(error)
         if self._crew.chunks(work):
             self._crew.take_back(work)
             self._timers.after(_GRACE_S, lambda: self._crew.kill_those_at(work))

@@ -30,11 +30,13 @@ def feed_items(
     """
     room = threading.Semaphore(ahead)
     results.on_taken = room.release
-    arguments = (dispatcher, work, iter(iterable), room)
+    arguments = (dispatcher, work, results, iter(iterable), room)
     threading.Thread(target=_feed, args=arguments, name="clusterctl-imap", daemon=True).start()
 
 
-def _feed(dispatcher: Dispatcher, work: Work, items: Iterator[object], room: threading.Semaphore) -> None:
+def _feed(
+    dispatcher: Dispatcher, work: Work, results: MapIterator, items: Iterator[object], room: threading.Semaphore
+) -> None:
     try:
         for place, item in enumerate(items):
             while not room.acquire(timeout=_LOOK_S):
@@ -43,7 +45,6 @@ def _feed(dispatcher: Dispatcher, work: Work, items: Iterator[object], room: thr
             if work.is_over:
                 return
             dispatcher.add(work, place, item)
-    except BaseException as exc:  # of the caller's own iterator: it is raised where the results are taken
-        dispatcher.cancel(work, exc)
-    else:
-        dispatcher.complete(work)
+    except BaseException as exc:  # of the caller's own iterator: it is raised behind the results of what came before
+        results.last = exc
+    dispatcher.complete(work)

@@ -50,13 +50,13 @@ class Display:
             measure: how far it is now.
             wanted: None where it is shown by itself: on a terminal or in a notebook, if the map takes seconds.
         """
-        self._name, self._measure, self._wanted = name, measure, wanted
+        self._name, self._wanted = name, wanted
+        self._measure: Callable[[], Progress] | None = measure
         self._since = Stopwatch()
         self._lock = threading.Lock()
         self._width = 0
         """Of what stands on the terminal."""
         self._next = Deadline.after(0)
-        self._is_over = False
 
     def wait(self, condition: threading.Condition, is_ready: Callable[[], object], timeout: float | None) -> bool:
         """Wait until it is ready, or for so many seconds. Return whether it is."""
@@ -83,7 +83,7 @@ class Display:
     def end(self) -> None:
         """Show nothing any more."""
         with self._lock:
-            self._is_over = True
+            self._measure = None  # it holds the result, which holds this
         self.hide()
 
     def _draw(self) -> None:
@@ -91,7 +91,7 @@ class Display:
         if self._wanted is None and not (can_wipe and self._since.elapsed_s > _AFTER_S):
             return
         with self._lock:
-            if self._is_over or not self._next.is_over:
+            if self._measure is None or not self._next.is_over:
                 return
             width = shutil.get_terminal_size().columns - 1
             line = _line(self._name, self._measure(), self._since.elapsed_s, width if can_wipe else None)

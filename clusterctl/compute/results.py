@@ -164,6 +164,8 @@ class MapIterator(_Outcome):
         self._next_place = 0
         self._is_over = False
         self._error: BaseException | None = None
+        self.last: BaseException | None = None
+        """What the input has raised."""
         self.on_taken: Callable[[], object] = lambda: None
         """Called when a result has been handed out."""
 
@@ -181,11 +183,12 @@ class MapIterator(_Outcome):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Stop after what is there."""
-        self.fail(StopIteration())
+        """Stop after what is there, or raise what the input has raised."""
+        self.fail(self.last or StopIteration())
 
     def fail(self, error: BaseException) -> None:
         """Raise this after what is there."""
+        self._display.end()
         with self._changed:
             self._is_over, self._error = True, error
             self._changed.notify_all()

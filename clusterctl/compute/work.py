@@ -73,6 +73,10 @@ class Items:
         """Return the items of these places."""
         return [self._items[place] for place in places]
 
+    def clear(self) -> None:
+        """Forget all: nobody will ask for them, and they may be large."""
+        self._items = {}
+
     def forget(self, place: int) -> None:
         """Forget one that is done."""
         if isinstance(self._items, dict):
@@ -108,7 +112,9 @@ class Work:
         name = getattr(call.function, "__qualname__", call.function)
         self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
         self.digest = digest(self._pickled)
-        self.sink, self.engines, self._call = sink, engines, call
+        self.sink: Sink | None = sink
+        """Until it is over."""
+        self.engines, self._call = engines, call
         self.is_complete = items is not None
         """Whether all items are known."""
         self.stop = self.is_complete and not call.options.returns_errors
@@ -128,6 +134,18 @@ class Work:
         self._most = call.most if self.is_complete else None
         self._crashes: Counter[int] = Counter()
         self._item_bytes = 0
+
+    def tell_end(self, error: BaseException | None) -> None:
+        """Tell the sink that this is over, and let go of it and of the items: they may be large."""
+        sink, on_over = self.sink, self.on_over
+        self.items.clear()
+        self.sink, self.on_over = None, lambda: None
+        if sink is not None:
+            if error is None:
+                sink.end()
+            else:
+                sink.fail(error)
+        on_over()
 
     def pace(self, engines: int) -> Pace:
         """Return how fast it goes, with so many engines."""

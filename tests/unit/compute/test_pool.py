@@ -196,14 +196,18 @@ class TestErrors:
         with pytest.raises(TypeError, match="item 1 cannot be sent to engines"):
             pool.map(id, [1, threading.Lock()])
 
-    def test_an_input_that_fails_fails_where_results_are_taken(self, make_pool):
+    def test_an_input_that_fails_fails_behind_the_results_of_what_came_before(self, make_pool):
         def items():
-            yield 1
+            yield from range(3)
             raise LookupError("no more")
 
         pool, _ = make_pool()
-        with pytest.raises(LookupError, match="no more"):
-            list(pool.imap(square, items()))
+        for act in (pool.imap, pool.imap_unordered):
+            results = act(square, items())
+            assert sorted(next(results) for _ in range(3)) == [0, 1, 4]
+            for _ in range(2):
+                with pytest.raises(LookupError, match="no more"):
+                    next(results)
 
     def test_without_engines_it_ends_in_time_and_says_so(self, make_pool):
         pool, _ = make_pool(0, wait_s=0.2)

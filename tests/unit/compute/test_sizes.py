@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
+import weakref
 
 import pytest
 
+from clusterctl.clock import Deadline
 from clusterctl.compute import payload, work
 from clusterctl.compute.failures import TooLargeError
 
@@ -108,3 +111,26 @@ class TestWhatCannotBeSent:
         with pytest.raises(RuntimeError, match="not me"):
             pool.map(id, [Own()])
         assert pool.map(abs, [-1]) == [1]
+
+
+class Held:
+    def __init__(self, number):
+        self.number = number
+
+
+class TestMemory:
+    def test_nothing_of_a_map_that_is_over_is_held(self, make_pool):
+        """Neither items nor values, and without a look for garbage."""
+        pool, _ = make_pool(1)
+        gc.disable()
+        try:
+            items = [Held(number) for number in range(10)]
+            values = pool.map(lambda item: item, items)
+            held = [weakref.ref(thing) for thing in (*items, *values)]
+            del items, values
+            for _ in Deadline.after(10).polls(0.01):
+                if not any(ref() for ref in held):
+                    break
+            assert [ref() for ref in held if ref()] == []
+        finally:
+            gc.enable()
