@@ -54,6 +54,8 @@ class Channel:
     def __init__(self, client: Client) -> None:
         self._client: Any = client
         self._equipped: set[str] = set()
+        self._answering: set[str] = set()
+        """The engines that are known to have the program."""
 
     def engines(self) -> dict[int, str]:
         """Return the uuid of each engine, by its id."""
@@ -99,6 +101,7 @@ class Channel:
         except Exception as exc:  # whatever ipyparallel raises, the chunk has no reply
             result = exc
         if not isinstance(result, BaseException):
+            self._answering.add(engine)
             return "", result
         name = getattr(result, "ename", "")
         if isinstance(result, error.TaskAborted):
@@ -121,23 +124,27 @@ class Channel:
             chunks: pairs of a chunk's id and its message's.
             interrupt: end the one that it works on, too.
         """
-        content: dict[str, object] = {
-            "chunks": [chunk for chunk, _ in chunks],
-            "messages": [message for _, message in chunks],
-        }
-        content["interrupt"] = interrupt
-        stream = self._client._control_stream
-        asked: Future[Any] = self._client._send(
-            stream, "clusterctl_cancel_request", content=content, ident=engine.encode()
-        )
-        return asked
+        messages = [message for _, message in chunks]
+        if interrupt and engine not in self._answering:  # it may not have the program yet, which alone hears the rest
+            self._tell(engine, "abort_request", {"msg_ids": messages})
+        ids = [chunk for chunk, _ in chunks]
+        return self._tell(engine, self._request, {"chunks": ids, "messages": messages, "interrupt": interrupt})
 
     def acknowledge(self, engine: str, chunks: Sequence[str]) -> None:
         """Have an engine forget replies at once, and not with the next chunk."""
-        content = {"chunks": [], "messages": [], "interrupt": False, "acknowledged": list(chunks)}
-        self._client._send(
-            self._client._control_stream, "clusterctl_cancel_request", content=content, ident=engine.encode()
-        )
+        nothing: list[str] = []
+        about = {"chunks": nothing, "messages": nothing, "interrupt": False, "acknowledged": list(chunks)}
+        self._tell(engine, self._request, about)
+
+    @property
+    def _request(self) -> str:
+        """The kind of message that the program of this version listens to: an engine may have several."""
+        return f"{engine_program()[0]}_request"
+
+    def _tell(self, engine: str, kind: str, content: dict[str, Any]) -> Future[Any]:
+        stream = self._client._control_stream
+        asked: Future[Any] = self._client._send(stream, kind, content=content, ident=engine.encode())
+        return asked
 
     def kill(self, engine_id: int) -> None:
         """End an engine that does not let itself be interrupted. Its service starts it anew."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MESSAGE_BYTES = 4 * 2**20
 """The most that the items of one chunk should have, where they can be cut smaller."""
+_KNOWN_FUNCTIONS = 64
+"""Of those that an engine was sent, so many are not sent again."""
 _ROOM_BYTES = 4 * _MESSAGE_BYTES
 """The most that they may have, where they are not all alike."""
 
@@ -199,6 +201,8 @@ class Work:
             functions: the digests of those that this engine has; that of this work is one of them afterwards.
         """
         function = b"" if self.digest in functions else self._pickled
+        if len(functions) >= _KNOWN_FUNCTIONS:  # it keeps no more of them either
+            functions.clear()
         functions.add(self.digest)
         self.report.bytes_sent += len(items) + len(function)
         return {

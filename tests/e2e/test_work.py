@@ -97,3 +97,21 @@ def test_a_map_in_a_map_has_its_values_says_so_once_and_can_be_cancelled(script)
         client.close()
     """)
     assert said.splitlines() == ["{1}", *["[0, 0, 1, 5, 14]"] * 3, "[9]"]
+
+
+def test_what_is_too_large_is_an_error_of_its_item_and_costs_no_engine(script):
+    assert script("""
+        import clusterctl
+
+        client = clusterctl.connect()
+        result = client.pool().map_async(bytes, [1, 300 * 2**20, 2], on_error="return")
+        print([type(value).__name__ for value in result.get()], result.report.lost_engines)
+        table = bytes(300 * 2**20)
+        for act, items in ((lambda place: table[place], [1]), (len, [table])):
+            try:
+                client.map(act, items)
+            except Exception as error:
+                print(type(error).__name__)
+        print(client.map(abs, [-1]))
+        client.close()
+    """).splitlines() == ["['bytes', 'TooLargeError', 'bytes'] set()", "TooLargeError", "TooLargeError", "[1]"]

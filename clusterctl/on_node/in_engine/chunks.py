@@ -280,4 +280,4 @@ def install(pickler: dict[str, str]) -> None:
         kernel.session.send(stream, "clusterctl_cancel_reply", content=answer, parent=message, ident=idents)
 
     kernel = _kernel()
-    kernel.control_handlers["clusterctl_cancel_request"] = handle
+    kernel.control_handlers[f"{__name__}_request"] = handle  # other versions have their own

@@ -79,6 +79,14 @@ class TestFunctions:
             by_engine.setdefault((uuid, request["digest"]), []).append(bool(request["function"]))
         assert all(sent == [True, *[False] * (len(sent) - 1)] for sent in by_engine.values())
 
+    def test_few_are_known_for_ever(self, make_pool, monkeypatch):
+        monkeypatch.setattr(work, "_KNOWN_FUNCTIONS", 3)
+        pool, _ = make_pool(1)
+        for number in range(10):
+            assert pool.map(lambda item, number=number: item + number, [1]) == [1 + number]
+        (engine,) = pool._dispatcher._crew.working()
+        assert len(engine.functions) <= 3
+
     def test_one_that_has_lost_it_gets_it_again(self, make_pool):
         pool, channel = make_pool(1)
         assert pool.map(abs, [-1]) == [1]
