@@ -176,6 +176,7 @@ def _run(request: dict[str, Any]) -> bytes:
                     raise
                 failures.append((len(values), Failure(KeyboardInterrupt("interrupted by somebody else")).packed()))
                 values.append(None)
+                break  # whoever it was did not mean this one item
             except BaseException as error:  # SystemExit as well: a task ends, its engine does not
                 failures.append((len(values), Failure(error).packed()))
                 values.append(None)

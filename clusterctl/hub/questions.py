@@ -1,4 +1,4 @@
-"""Questions to the ipyparallel controller. They run on the master: without a tunnel or ipyparallel on the laptop."""
+"""Questions to the controller: who is registered, and whether all of it works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, RemoteError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
     from clusterctl.service import ServiceHealth
 
+T = TypeVar("T")
 BUSY = "busy"
 """What is said of a task that found no idle engine."""
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
@@ -85,7 +86,7 @@ def ask(
     python = master.layout.env / "bin" / "python"
     script = as_user(master, cluster.user, f"exec {run_program(python, _QUESTION, question)}")
     if not wait_for:
-        script = _answer_without_controller(master) + script
+        script = answer_without_controller(master) + script
 
     def on_line(line: str) -> None:
         if line.startswith("progress "):
@@ -100,15 +101,18 @@ def ask(
         sudo=True,
         reads=True,
     )
-    return _parse_answer(master, result.stdout)
+    return parse_answer(master, result.stdout, _parse_hub_answer)
 
 
-def _parse_answer(master: Node, output: str) -> HubAnswer:
-    """Parse the output of the question. It is a node's word."""
+def _parse_hub_answer(answer: dict[str, Any]) -> HubAnswer:
+    answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
+    return HubAnswer(**answer)
+
+
+def parse_answer(master: Node, output: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    """Parse the last line of a program's output. It is a node's word."""
     try:
-        answer = json.loads(output.splitlines()[-1])
-        answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
-        return HubAnswer(**answer)
+        return parse(json.loads(output.splitlines()[-1]))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as exc:
         raise RemoteError(
             f"{master.alias}: the question to the controller got an answer that cannot be read",
@@ -117,7 +121,7 @@ def _parse_answer(master: Node, output: str) -> HubAnswer:
         ) from exc
 
 
-def _answer_without_controller(master: Node) -> str:
+def answer_without_controller(master: Node) -> str:
     """Return shell code that ends a script with an answer where no controller runs.
 
     Starting Python to find this out takes ten times as long.
