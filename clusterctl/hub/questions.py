@@ -63,6 +63,7 @@ def ask(
     but_not: Mapping[int, str] | None = None,
     forget: Sequence[int] = (),
     notebook: bool = False,
+    patience_s: float = 0.0,
 ) -> HubAnswer:
     """Ask which engines are registered. Wait until certain engines are, or for `wait_s` seconds. One remote command.
 
@@ -73,6 +74,7 @@ def ask(
         but_not: uuids by id that do not count: engines that are being replaced.
         forget: ids of dead engines; the controller would only notice after many missed heartbeats.
         notebook: wait for the notebook too, within the same time; ``late`` in its facts says that it is missing.
+        patience_s: how long the answer may take where the wait is shorter: a machine may be slow to begin with it.
     """
     master = cluster.master
     question = {
@@ -96,7 +98,7 @@ def ask(
         script,
         name="ipcluster: count engines",
         on_line=on_line,
-        timeout_s=max(2.0, wait_s) + 30,
+        timeout_s=max(2.0, wait_s, patience_s) + 30,
         secret=True,
         sudo=True,
         reads=True,
@@ -154,7 +156,8 @@ def wait(
     slice_s = _SLICE_S
     before: set[int] | None = None
     while True:
-        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline.left_s), notebook=True)
+        left_s = deadline.left_s
+        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, left_s), notebook=True, patience_s=left_s)
         over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
