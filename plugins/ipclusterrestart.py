@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clusterctl.api import (
     Cluster,
+    ClusterctlError,
     Deadline,
     Field,
     Node,
@@ -16,6 +19,9 @@ from clusterctl.api import (
     plural,
     services,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Options(Section):
@@ -39,7 +45,7 @@ class IPClusterRestart(Plugin[Options]):
                 remedy=f"run `clusterctl start {cluster.name}` first",
             )
         deadline = Deadline.after(self.options.restart_timeout)
-        before = hub.ask(cluster).engines
+        before = _empty_queue(cluster)
         cluster.say(f"Restarting {plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')}")
 
         def restart(node: Node) -> None:
@@ -64,3 +70,11 @@ class IPClusterRestart(Plugin[Options]):
                 remedy=f"see `clusterctl logs {cluster.name} {where[0]}`",
             )
         cluster.say(f"{plural(len(wanted), 'engine')} on {plural(len(nodes), 'node')} are back")
+
+
+def _empty_queue(cluster: Cluster) -> Mapping[int, str]:
+    """Have the tasks that wait end with an error, and return who is registered: new engines would begin with them."""
+    try:
+        return hub.cancel_work(cluster, engines=False).engines
+    except ClusterctlError:  # a controller of an older version, or none
+        return hub.ask(cluster).engines

@@ -93,6 +93,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "Open an IPython shell with `client`, `view` and the %px magics ready.",
         ("shell", "sh"),
     ),
+    "cancel": CommandEntry(
+        "nodes.cancel", "cancel", "End what runs and what waits at the engines, of everybody or of one client."
+    ),
     "notebook": CommandEntry("nodes.client", "notebook", "Print the URL of the cluster's notebook."),
     "image": CommandEntry("setup.image", "image", "Make, list and remove the images that nodes start from."),
     "gc": CommandEntry(

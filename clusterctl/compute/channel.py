@@ -70,9 +70,22 @@ class Channel:
         """Close the client."""
         self._client.close()
 
-    def on_change(self, act: Callable[[], object]) -> None:
-        """Call this in the client's own thread whenever an engine comes or goes."""
-        self._client._registration_callbacks.append(lambda _event: act())
+    def on_change(self, act: Callable[[], object], end: Callable[[], object]) -> None:
+        """Have both called in the client's own thread.
+
+        Args:
+            act: called whenever an engine comes or goes.
+            end: called when somebody has cancelled this client's work. See `on_node/with_ipyparallel/cancels.py`.
+        """
+
+        def hear(event: dict[str, Any]) -> None:
+            whose = event.get("clusterctl_cancelled")
+            if whose is None:
+                act()
+            elif whose in {"", self._client.session.session}:
+                end()
+
+        self._client._registration_callbacks.append(hear)
 
     def send(self, engine: str, request: dict[str, Any]) -> tuple[str, Future[Any]]:
         """Send a chunk to the engine with this uuid. Return the id of the message, and what will be its result."""
@@ -104,7 +117,7 @@ class Channel:
             self._answering.add(engine)
             return "", result
         name = getattr(result, "ename", "")
-        if isinstance(result, error.TaskAborted):
+        if isinstance(result, error.TaskAborted) or name == "TaskAborted":
             return ABORTED, result
         if name == "EngineError":
             return ENGINE_ENDED, result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class Dispatcher:
         self._timers = Timers()
         self._thread: threading.Thread | None = None
         self._closes = False
-        channel.on_change(lambda: self._events.put(self._crew.refresh))
+        channel.on_change(lambda: self._events.put(self._crew.refresh), lambda: self._events.put(self._end_all))
 
     def begin(self, work: Work) -> None:
         """Have this done."""
@@ -270,6 +271,10 @@ class Dispatcher:
         work.pending.clear()
         if work in self._works:
             self._works.remove(work)
+
+    def _end_all(self) -> None:
+        for work in list(self._works):
+            self._fail(work, CancelledError("somebody has cancelled what this client had given to engines"))
 
     def _fail(self, work: Work, error: BaseException) -> None:
         if work.is_over:

@@ -118,7 +118,7 @@ BREAKS = [
     ("ec2", "clusterctl.providers.ec2.tags", "clusterctl.providers.ec2.images"),
     ("layers", "clusterctl.on_node.system.spot_watch", "clusterctl.errors"),
     ("layers", "clusterctl.on_node.with_ipyparallel.hub_client", "clusterctl.model"),
-    ("on-node-is-data", "clusterctl.hub", "clusterctl.on_node.with_ipyparallel.ask_hub"),
+    ("on-node-is-data", "clusterctl.hub.questions", "clusterctl.on_node.with_ipyparallel.ask_hub"),
     ("on-node-is-data", "clusterctl_plugins.spot", "clusterctl.on_node.system.spot_watch"),
     ("on-node-system", "clusterctl.on_node.system.fetch_uv", "clusterctl.on_node.with_ipyparallel.hub_client"),
     ("on-node-system", "clusterctl.on_node.system.fetch_uv", "requests"),

@@ -29,7 +29,15 @@ ALLOWED = {
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
     "config/loading.py": ({"ipcluster"}, "what a template without engines lacks"),
     "wiring/client.py": ({"ipcluster"}, "what a cluster without engines lacks"),
-    "hub.py": ({"ipcluster"}, "the name of a script: what every plugin may ask the controller, by clusterctl.api"),
+    "hub/questions.py": (
+        {"ipcluster"},
+        "a script's name: what every plugin may ask the controller",
+    ),
+    "hub/cancelling.py": (
+        {"ipcluster", "ipclusterrestart"},
+        "a script's name; what to type where a controller cannot",
+    ),
+    "cli/nodes/cancel.py": ({"ipclusterrestart"}, "what to type where engines do not answer"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),

@@ -89,8 +89,9 @@ class LightChannel:
     def engines(self):
         return {engine.number: uuid for uuid, engine in self.by_uuid.items()}
 
-    def on_change(self, act):
+    def on_change(self, act, end):
         self._listeners.append(act)
+        self.cancel_all = end
 
     def close(self):
         self.is_closed = True

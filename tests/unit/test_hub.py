@@ -42,6 +42,13 @@ def test_it_is_one_command_on_the_master_whose_answer_stays_out_of_the_log(tmp_p
         assert part in ran.text
 
 
+def test_a_wait_leaves_a_slow_machine_all_of_its_time_for_the_answer(tmp_path):
+    cluster = fake_cluster(tmp_path, answers={ASK: answer()})
+    hub.wait(cluster, {"master": range(1)}, timeout_s=120, revive=lambda *_: None)
+    assert '"wait_s": 10.0' in cluster.ran[0].text
+    assert 140 < cluster.ran[0].timeout_s <= 150
+
+
 def test_questions_are_asked_beside_anybodys_work(tmp_path):
     cluster = fake_cluster(tmp_path, answers={ASK: answer()})
     hub.ask(cluster)

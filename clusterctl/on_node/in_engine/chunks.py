@@ -177,6 +177,7 @@ def _work(
                     raise
                 failures.append((len(values), Failure(KeyboardInterrupt("interrupted by somebody else")).packed()))
                 values.append(None)
+                break  # whoever it was did not mean this one item
             except BaseException as error:  # SystemExit as well: a task ends, its engine does not
                 failures.append((len(values), Failure(error).packed()))
                 values.append(None)

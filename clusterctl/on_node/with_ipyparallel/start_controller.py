@@ -21,13 +21,14 @@ def prepare() -> None:
     gc.enable()
     from ipyparallel.controller.app import Session
 
-    from .patches import database_wait, heartbeats, hub, parts, rejoining, short_cuts, signing_notice
+    from .patches import cancelling_tasks, database_wait, heartbeats, hub, parts, rejoining, short_cuts, signing_notice
 
     database_wait.apply()
     hub.apply()
     heartbeats.apply()
     parts.apply()
     rejoining.apply()
+    cancelling_tasks.apply()  # it replaces a part of what the one before looks at
     short_cuts.apply()
     signing_notice.apply(Session)
 

@@ -24,8 +24,9 @@ def load() -> None:
 
     gc.freeze()
     gc.enable()
-    from .patches import nanny, short_cuts, signing_notice
+    from .patches import cancelling, nanny, short_cuts, signing_notice
 
+    cancelling.apply()
     nanny.apply()
     short_cuts.apply()
     signing_notice.apply(app.Session)

@@ -19,6 +19,7 @@ FREE = {
     *("user", "command", "execute", "name", "zone", "region", "snapshot_id", "marks", "start", "end", "types"),
     *("instance_type", "image_id", "base"),
     "addnode aliases",
+    "cancel client",
 }
 """Parameters that take any text, or what a cloud alone could list."""
 

@@ -15,6 +15,7 @@ PATCHES = "clusterctl.on_node.with_ipyparallel.patches"
 READ = ("9.1.0", "9.2.0")
 """Versions of ipyparallel whose sources were read beside the patches."""
 SCHEDULER = "from ipyparallel.controller.task_scheduler import TaskScheduler as T"
+KERNEL = "from ipyparallel.engine.kernel import IPythonParallelKernel as K"
 SOURCES = {
     "ipyparallel.controller.heartmonitor:HeartMonitor.start": "56b9fcfcfda3",
     "ipyparallel.controller.heartmonitor:HeartMonitor.handle_pong": "35bb312af390",
@@ -35,6 +36,13 @@ SOURCES = {
     "ipyparallel.controller.task_scheduler:TaskScheduler._register_engine": "ab5289c8ead8",
     "ipyparallel.controller.task_scheduler:TaskScheduler._unregister_engine": "5db2fda4d10f",
     "ipyparallel.controller.task_scheduler:TaskScheduler.handle_stranded_tasks": "6f92d5e2fc20",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.dispatch_submission": "585dd5f9e247",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.fail_unreachable": "66b0d0ae77be",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.dispatch_result": "8ef8dfed6bf4",
+    "ipyparallel.engine.kernel:IPythonParallelKernel.should_handle": "0a427b6b0c96",
+    "ipyparallel.engine.kernel:IPythonParallelKernel.do_apply": "e801802d8419",
+    "ipyparallel.engine.kernel:IPythonParallelKernel.do_execute": "745fe4eeb6d7",
+    "ipyparallel.engine.kernel:IPythonParallelKernel.apply_request": "e2761ffa9394",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
 }
@@ -69,10 +77,15 @@ print(json.dumps([ipyparallel.__version__, hashes]))
     assert hashes == SOURCES
 
 
-@pytest.mark.parametrize("patch", ["database_wait", "heartbeats", "hub", "nanny", "parts", "rejoining"])
+@pytest.mark.parametrize(
+    "patch",
+    ["cancelling", "cancelling_tasks", "database_wait", "heartbeats", "hub", "nanny", "parts", "rejoining"],
+)
 def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch):
     """A version that has not been read may still be as expected."""
     codes = {
+        "cancelling": f"{KERNEL}; print(K.should_handle.__module__)",
+        "cancelling_tasks": f"{SCHEDULER}; print(T.dispatch_submission.__module__)",
         "database_wait": "from ipyparallel.controller import app; print(type(app.time).__name__)",
         "heartbeats": "from ipyparallel.controller.heartmonitor import HeartMonitor as H; print(H.start.__module__)",
         "hub": "from ipyparallel.controller import app; print(app.Hub.__module__)",
@@ -87,6 +100,20 @@ def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch)
 
 
 CHANGES = {
+    "cancelling": (
+        f"{KERNEL}; K.do_apply = lambda self, content: self.showtraceback",
+        "IPythonParallelKernel.do_apply takes self, content",
+        "`clusterctl cancel` does not reach engines",
+        "print(K.should_handle.__module__)",
+        "ipyparallel.engine.kernel",
+    ),
+    "cancelling_tasks": (
+        f"{SCHEDULER}; T.fail_unreachable = lambda self, number: None",
+        "TaskScheduler.fail_unreachable takes self, number",
+        "`clusterctl cancel` does not reach tasks that wait",
+        "print(T.dispatch_submission.__module__)",
+        "ipyparallel.controller.task_scheduler",
+    ),
     "rejoining": (
         f"{SCHEDULER}; del T.handle_stranded_tasks",
         "there is no TaskScheduler.handle_stranded_tasks",

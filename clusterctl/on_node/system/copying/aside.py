@@ -41,7 +41,10 @@ def _make_locked(above: Path) -> tuple[Path, int | None]:
             import fcntl
         except ImportError:
             return aside, None
-        lock = os.open(aside, os.O_RDONLY)
+        try:
+            lock = os.open(aside, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another copy took it for left over, before it was opened
         with suppress(OSError):  # some network file systems have no locks
             fcntl.flock(lock, fcntl.LOCK_EX)
         if aside.exists():

@@ -14,7 +14,7 @@ from typing import Any
 import ipyparallel.controller.hub
 from ipyparallel.controller import app
 
-from .. import probes
+from .. import cancels, probes
 from . import guards
 
 _OWN = ipyparallel.controller.hub.Hub
@@ -37,6 +37,10 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
 
     expected: dict[bytes, int] = {}
     """The ids of those that have still to come, by their hearts."""
+
+    def __init__(self, **about: Any) -> None:
+        super().__init__(**about)
+        self.query_handlers[cancels.REQUEST] = self.tell_cancelled
 
     def _load_engine_state(self) -> None:
         try:
@@ -101,6 +105,12 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         content = {"status": "ok", "engines": engines}
         self.session.send(self.query, "connection_reply", content, parent=question, ident=idents)
         return None
+
+    def tell_cancelled(self, idents: list[bytes], msg: Any) -> None:
+        """Tell all clients whose work was cancelled: a pool that is not told would send it again."""
+        notice = {"id": cancels.NOBODY, "uuid": "", cancels.KEY: msg["content"]["client"]}
+        self.session.send(self.notifier, "unregistration_notification", content=notice)
+        self.session.send(self.query, "clusterctl_cancel_work_reply", {"status": "ok"}, parent=msg, ident=idents)
 
     def unregister_engine(self, ident: Any, msg: Any) -> None:
         """Expect it no more."""

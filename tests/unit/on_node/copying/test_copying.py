@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from clusterctl.node.programs import node_program
 from clusterctl.on_node.system.copying import placing
-from clusterctl.on_node.system.copying.aside import ASIDE
+from clusterctl.on_node.system.copying.aside import ASIDE, built_aside
 from clusterctl.on_node.system.copying.frames import FORMAT, CopyError, FrameKind, make_frame, pack_frame
 from clusterctl.on_node.system.copying.receiving import receive
 from clusterctl.on_node.system.copying.sending import Outgoing, find_sources
@@ -271,3 +272,18 @@ class TestSources:
         copied = stream_of(Path())
         take_in(copied, tmp_path / "there", into=True)
         assert [path.name for path in (tmp_path / "there").iterdir()] == ["here"]
+
+
+def test_a_folder_that_another_copy_takes_for_left_over_is_made_anew(tmp_path, monkeypatch):
+    really_open, taken = os.open, []
+
+    def open_late(path, *arguments, **about):
+        if not taken:
+            taken.append(Path(path))
+            shutil.rmtree(path)
+        return really_open(path, *arguments, **about)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with built_aside(tmp_path / "target") as folder:
+        assert folder.is_dir()
+        assert folder not in taken

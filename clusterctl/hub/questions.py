@@ -1,4 +1,4 @@
-"""Questions to the ipyparallel controller. They run on the master: without a tunnel or ipyparallel on the laptop."""
+"""Questions to the controller: who is registered, and whether all of it works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, RemoteError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
     from clusterctl.service import ServiceHealth
 
+T = TypeVar("T")
 BUSY = "busy"
 """What is said of a task that found no idle engine."""
 _QUESTION = "clusterctl.on_node.with_ipyparallel.ask_hub"
@@ -62,6 +63,7 @@ def ask(
     but_not: Mapping[int, str] | None = None,
     forget: Sequence[int] = (),
     notebook: bool = False,
+    patience_s: float = 0.0,
 ) -> HubAnswer:
     """Ask which engines are registered. Wait until certain engines are, or for `wait_s` seconds. One remote command.
 
@@ -72,6 +74,7 @@ def ask(
         but_not: uuids by id that do not count: engines that are being replaced.
         forget: ids of dead engines; the controller would only notice after many missed heartbeats.
         notebook: wait for the notebook too, within the same time; ``late`` in its facts says that it is missing.
+        patience_s: how long the answer may take where the wait is shorter: a machine may be slow to begin with it.
     """
     master = cluster.master
     question = {
@@ -85,7 +88,7 @@ def ask(
     python = master.layout.env / "bin" / "python"
     script = as_user(master, cluster.user, f"exec {run_program(python, _QUESTION, question)}")
     if not wait_for:
-        script = _answer_without_controller(master) + script
+        script = answer_without_controller(master) + script
 
     def on_line(line: str) -> None:
         if line.startswith("progress "):
@@ -95,20 +98,23 @@ def ask(
         script,
         name="ipcluster: count engines",
         on_line=on_line,
-        timeout_s=max(2.0, wait_s) + 30,
+        timeout_s=max(2.0, wait_s, patience_s) + 30,
         secret=True,
         sudo=True,
         reads=True,
     )
-    return _parse_answer(master, result.stdout)
+    return parse_answer(master, result.stdout, _parse_hub_answer)
 
 
-def _parse_answer(master: Node, output: str) -> HubAnswer:
-    """Parse the output of the question. It is a node's word."""
+def _parse_hub_answer(answer: dict[str, Any]) -> HubAnswer:
+    answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
+    return HubAnswer(**answer)
+
+
+def parse_answer(master: Node, output: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    """Parse the last line of a program's output. It is a node's word."""
     try:
-        answer = json.loads(output.splitlines()[-1])
-        answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
-        return HubAnswer(**answer)
+        return parse(json.loads(output.splitlines()[-1]))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as exc:
         raise RemoteError(
             f"{master.alias}: the question to the controller got an answer that cannot be read",
@@ -117,7 +123,7 @@ def _parse_answer(master: Node, output: str) -> HubAnswer:
         ) from exc
 
 
-def _answer_without_controller(master: Node) -> str:
+def answer_without_controller(master: Node) -> str:
     """Return shell code that ends a script with an answer where no controller runs.
 
     Starting Python to find this out takes ten times as long.
@@ -150,7 +156,8 @@ def wait(
     slice_s = _SLICE_S
     before: set[int] | None = None
     while True:
-        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, deadline.left_s), notebook=True)
+        left_s = deadline.left_s
+        answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, left_s), notebook=True, patience_s=left_s)
         over = deadline.is_over
         missing = set(numbers) - set(answer.engines)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
