@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import ipyparallel
 
     from clusterctl.compute.client import Client
-    from clusterctl.compute.methods import PoolMethods
+    from clusterctl.compute.faces.methods import PoolMethods
 
 __version__ = "0.2.0"
 __all__ = ["DistributedPool", "Pool", "__version__", "connect"]
@@ -60,7 +60,7 @@ def Pool(  # noqa: N802  as multiprocessing has it
         clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer.
     """
     if os.environ.get("CLUSTERCTL_IN_TASK"):
-        from clusterctl.compute import nested  # loads no ipyparallel, and connects nowhere
+        from clusterctl.compute.faces import nested  # loads no ipyparallel, and connects nowhere
 
         return nested.make_pool(processes, initializer, tuple(initargs), maxtasksperchild)
     connecting = _load_connecting()

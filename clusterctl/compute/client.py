@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import ipyparallel
 
-from clusterctl.compute.choices import Options
-from clusterctl.compute.executor import PoolExecutor
-from clusterctl.compute.memory import Memory
-from clusterctl.compute.nested import ClientInTask, InlinePool, is_in_task, map_over
+from clusterctl.compute.calls.choices import Options
+from clusterctl.compute.calls.memory import Memory
+from clusterctl.compute.faces.executor import PoolExecutor
+from clusterctl.compute.faces.nested import ClientInTask, InlinePool, is_in_task, map_over
 from clusterctl.compute.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from clusterctl.compute.methods import PoolMethods
+    from clusterctl.compute.faces.methods import PoolMethods
 
 
 class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types

@@ -27,7 +27,7 @@ MOST_BYTES = 256 * 2**20
 """Of one message. A controller takes four times as much memory for it, and an engine three times as much."""
 _DEEPEST, _MOST_PARTS = 5, 1000
 """How far one looks for the part that cannot be pickled."""
-_TRAVELLING = {"clusterctl.compute.memory"}
+_TRAVELLING = {"clusterctl.compute.calls.memory"}
 """Modules of ours that are sent to engines as the user's own are."""
 _LOCK = threading.Lock()
 _KNOWN: dict[str, bool] = {}

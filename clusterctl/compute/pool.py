@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.choices import Call, Options
+from clusterctl.compute.calls.choices import Call, Options
 from clusterctl.compute.dispatch import Dispatcher
+from clusterctl.compute.faces.methods import PoolMethods
+from clusterctl.compute.faces.nested import InlinePool
 from clusterctl.compute.feeding import feed_items
-from clusterctl.compute.methods import PoolMethods
-from clusterctl.compute.nested import InlinePool
 from clusterctl.compute.payload import pickle_for_engines
 from clusterctl.compute.results import AsyncResult, MapIterator
 from clusterctl.compute.work import Initializer, Work, new_id

@@ -10,7 +10,7 @@ from multiprocessing import TimeoutError as PoolTimeoutError
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
-from clusterctl.compute.progress import Display, Progress
+from clusterctl.compute.calls.progress import Display, Progress
 from clusterctl.compute.work import Report
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clusterctl.compute.choices import Call
+    from clusterctl.compute.calls.choices import Call
 
 _MESSAGE_BYTES = 4 * 2**20
 """The most that the items of one chunk should have, where they can be cut smaller."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterctl.compute.choices import Call, MapOptions, read_map_options
+from clusterctl.compute.calls.choices import Call, MapOptions, read_map_options
 
 
 def test_a_name_that_no_map_knows_is_refused_and_those_that_it_knows_are_told(make_pool):

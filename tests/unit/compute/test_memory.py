@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clusterctl.compute import payload
-from clusterctl.compute.memory import LOCATION, Memory
-from clusterctl.compute.nested import ClientInTask
+from clusterctl.compute.calls.memory import LOCATION, Memory
+from clusterctl.compute.faces.nested import ClientInTask
 
 pytest.importorskip("joblib", reason="joblib: it is no part of this environment")
 

@@ -12,10 +12,10 @@ import cloudpickle
 import pytest
 
 import clusterctl
-from clusterctl.compute import nested
 from clusterctl.compute.client import Client
-from clusterctl.compute.methods import PoolMethods
-from clusterctl.compute.nested import ClientInTask, InlinePool
+from clusterctl.compute.faces import nested
+from clusterctl.compute.faces.methods import PoolMethods
+from clusterctl.compute.faces.nested import ClientInTask, InlinePool
 
 
 class Unconnected(Client):

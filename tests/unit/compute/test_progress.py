@@ -11,8 +11,8 @@ import types
 
 import pytest
 
-from clusterctl.compute import progress
-from clusterctl.compute.progress import Display, Progress
+from clusterctl.compute.calls import progress
+from clusterctl.compute.calls.progress import Display, Progress
 
 
 class Screen(io.StringIO):

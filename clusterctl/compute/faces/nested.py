@@ -9,10 +9,10 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.choices import APPLY, STAR, Call, Options
-from clusterctl.compute.executor import PoolExecutor
-from clusterctl.compute.memory import Memory
-from clusterctl.compute.methods import PoolMethods
+from clusterctl.compute.calls.choices import APPLY, STAR, Call, Options
+from clusterctl.compute.calls.memory import Memory
+from clusterctl.compute.faces.executor import PoolExecutor
+from clusterctl.compute.faces.methods import PoolMethods
 from clusterctl.compute.results import AsyncResult, MapIterator
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.choices import APPLY, PLAIN, STAR, Call, read_map_options
+from clusterctl.compute.calls.choices import APPLY, PLAIN, STAR, Call, read_map_options
 from clusterctl.compute.results import AsyncResult
 
 if TYPE_CHECKING:

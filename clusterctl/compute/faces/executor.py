@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clusterctl.compute.methods import PoolMethods
+    from clusterctl.compute.faces.methods import PoolMethods
     from clusterctl.compute.results import AsyncResult
 
 
