@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,19 +19,30 @@ __version__ = "0.2.0"
 __all__ = ["DistributedPool", "Pool", "__version__", "connect"]
 
 
-def connect(name: str | None = None, **client_options: object) -> Client:
+def connect(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    wait: int | bool | None = None,
+    wait_s: float = 120.0,
+    **client_options: object,
+) -> Client:
     """Return a connected client of a running cluster: an ``ipyparallel.Client`` that can do more.
 
-    If the cluster needs a tunnel and none is up, the tunnel is opened first.
+    If the cluster needs a tunnel and none is up, the tunnel is opened first. On a node of a cluster, in a notebook, an
+    engine or a login, it is the client of that cluster.
 
     Args:
-        name: the name of the cluster; optional if exactly one is up.
+        name: the name of the cluster, optional if exactly one is up; or the path of a connection file.
+        wait: wait until so many engines are there; True: all that were set up.
+        wait_s: the longest wait for them, in seconds.
         client_options: passed on to ``ipyparallel.Client``.
 
     Raises:
-        clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer.
+        clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer, or lacks
+            engines.
     """
-    client: Client = _load_connecting().connect_client(name, **client_options)
+    connecting = _load_connecting()
+    client: Client = connecting.connect_client(_file_or_name(name), connecting.Wanted(wait, wait_s), **client_options)
     return client
 
 
@@ -65,6 +78,13 @@ def Pool(  # noqa: N802  as multiprocessing has it
 def DistributedPool(n: int | None = None, *, cluster: str | None = None) -> pool.Pool:  # noqa: N802  a class elsewhere
     """Return a pool of `n` engines of a running cluster. See `Pool`."""
     return Pool(n, cluster=cluster)
+
+
+def _file_or_name(name: str | os.PathLike[str] | None) -> str | Path | None:
+    """Return the path of a file as a path, and a name, which cannot have a slash or a dot in it, as a text."""
+    if isinstance(name, str) and not (os.sep in name or name.endswith(".json")):
+        return name
+    return None if name is None else Path(name).expanduser()
 
 
 def _load_connecting() -> ModuleType:

@@ -56,18 +56,20 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
     ports: dict[int, None] = {}
     files: dict[str, str] = {}
     shared: dict[str, None] = {}
+    stamps: dict[str, None] = {}
     for name, request in requests:
         pip |= dict.fromkeys(request.pip)
         apt |= dict.fromkeys(request.apt)
         ports |= dict.fromkeys(request.ports)
         shared |= dict.fromkeys(request.shared)
+        stamps |= dict.fromkeys(request.stamps)
         for path, content in request.files.items():
             if files.setdefault(path, content) != content:
                 raise ConfigError(
                     (f"plugin {name} and another one both want to write {path}, differently",),
                     remedy="leave one of them out of PLUGINS",
                 )
-    return Request(tuple(pip), tuple(apt), tuple(ports), files, tuple(shared))
+    return Request(tuple(pip), tuple(apt), tuple(ports), files, tuple(shared), tuple(stamps))
 
 
 def build_plan(
@@ -105,6 +107,7 @@ def build_plan(
         request.ports,
         dict(request.files),
         request.shared,
+        request.stamps,
     ]
     return Plan(
         cluster=check_name(name),

@@ -26,8 +26,11 @@ from clusterctl.api import (
     as_user,
     hookimpl,
     hub,
+    library_version,
+    notes,
     own_folder,
     plural,
+    put_library,
     render,
     run_program,
     services,
@@ -76,9 +79,9 @@ class IPCluster(Plugin[Options]):
 
     @hookimpl
     def clusterctl_request(self) -> Request:
-        """The laptop's own ipyparallel, and JupyterLab if asked for."""
+        """The laptop's own ipyparallel, JupyterLab if asked for, and the modules that clients on nodes are made of."""
         notebook = ("jupyterlab",) if self.options.enable_notebook else ()
-        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
+        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook), stamps=(library_version(),))
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster) -> None:
@@ -204,6 +207,7 @@ class IPCluster(Plugin[Options]):
             summary=summary,
             usage=_CLIENT_USAGE,
         )
+        cluster.remember(notes.IPYPARALLEL, version("ipyparallel"))
         cluster.remember(_ENGINES_OF, self._engines_of(cluster))
         if answer.notebook.get("foreign"):
             cluster.problem("another program listens on the notebook's port; the same `start` chooses another one")
@@ -266,9 +270,14 @@ def _join_script(
     cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
 ) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    # Clients reach the controller on the master's loopback, which is that of all nodes if it is this computer's.
+    reaches = node.is_master or Facet.DIRECT in node.facets
+    client = hub.profile(cluster.master) / "security" / "ipcontroller-client.json" if reaches else None
+    python = cluster.recall(notes.PYTHON)
     return render(
         "ipcluster_join.sh.j2",
         folder=own_folder(node, cluster.user, hub.profile(node).parent),
         files=as_user(node, cluster.user, files),
+        library=put_library(node, cluster=cluster.name, python=python, file=client) if python else "",
         daemons=services.ensure(node, daemons, unwanted=unwanted),
     )

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     import pytest
 
-MAIN = ("test_main_job", "test_commands", "test_pool", "test_repair", "test_notebook", "test_tunnel", "test_healing")
+MAIN = (
+    *("test_main_job", "test_commands", "test_pool", "test_here", "test_repair", "test_notebook", "test_tunnel"),
+    "test_healing",
+)
 """They work on the cluster of the main job, in this order."""
 _TOGETHER = {
     **{f"tests/e2e/{name}.py": "main" for name in MAIN},

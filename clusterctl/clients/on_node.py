@@ -1,0 +1,63 @@
+"""A client of the cluster that this node is a part of.
+
+A node has this module as `clusterctl.wiring.connecting`: of wiring, nothing else is there (`node/library.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.clients.here import Here, find_here
+from clusterctl.clients.opening import Target, Wanted, open_client
+from clusterctl.compute.pool import Options, Pool
+from clusterctl.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import ipyparallel
+
+    from clusterctl.compute.client import Client
+
+__all__ = ["Options", "Wanted", "connect_client", "make_pool"]
+_BESIDE = Path(__file__).parents[2] / "beside"
+"""Libraries that the node was given, for an environment that does not have them."""
+
+
+def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
+    """See `clusterctl.Pool`."""
+    _find_cloudpickle()
+    return Pool(options, client=client or connect_client(name, Wanted()), closes_client=client is None)
+
+
+def connect_client(name: str | Path | None, wanted: Wanted, **client_options: Any) -> Client:
+    """See `clusterctl.connect`."""
+    here = find_here()
+    if here is None:
+        raise StateError(
+            "this node does not know its cluster any more", remedy="`clusterctl start` on your own computer repairs it"
+        )
+    return connect_here(here, name, wanted, client_options)
+
+
+def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_options: Mapping[str, Any]) -> Client:
+    """Return a client of the cluster that a node is a part of, or of the file that is named."""
+    _find_cloudpickle()
+    file = name if isinstance(name, Path) else here.client_file(name)
+    repair = (
+        f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
+    )
+    return open_client(Target(file, here.cluster, repair), wanted, client_options)
+
+
+def _find_cloudpickle() -> None:
+    """Have the node's own copy found last: what is installed in the environment counts."""
+    with suppress(ImportError):
+        import cloudpickle  # noqa: F401  only whether it is there
+
+        return
+    if str(_BESIDE) not in sys.path:
+        sys.path.append(str(_BESIDE))

@@ -1,0 +1,61 @@
+"""What a node knows of itself, and what somebody is told who asks it for another cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+
+import pytest
+
+import clusterctl
+from clusterctl.clients.here import WORD, Here, find_here
+from clusterctl.errors import StateError, UsageError
+
+
+@pytest.fixture
+def word(tmp_path, monkeypatch):
+    """Makes this Python one of a node that has this word about itself."""
+
+    def put(text):
+        (tmp_path / WORD).write_text(text if isinstance(text, str) else json.dumps(text))
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return put
+
+
+def test_a_laptop_has_no_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path), "", "/no/such/folder"])
+    assert find_here() is None
+
+
+def test_a_node_knows_its_cluster_and_the_way_to_its_controller(word, tmp_path):
+    file = tmp_path / "client.json"
+    word({"cluster": "lab", "node": "master", "file": str(file)})
+    here = find_here()
+    assert here == Here("lab", "master", file)
+    file.touch()
+    assert here.client_file(None) == here.client_file("lab") == file
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": "lab"}', '{"cluster": 1, "node": 2, "file": 3}'])
+def test_a_damaged_word_is_none(word, text):
+    word(text)
+    assert find_here() is None
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "error", "says"),
+    [
+        ("/no/such.json", "other", UsageError, "it knows no cluster other"),
+        ("/no/such.json", None, StateError, "there is no connection file /no/such.json"),
+        (None, None, StateError, "clients reach it on the master alone"),
+    ],
+)
+def test_connect_says_what_is_missing_and_what_to_do(word, file, name, error, says):
+    word({"cluster": "lab", "node": "node001", "file": file})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what ipyparallel says of itself when it is imported
+        with pytest.raises(error, match=says) as caught:
+            clusterctl.connect(name)
+    assert caught.value.remedy
