@@ -64,7 +64,7 @@ _LATER_OPTIONS = ("master_engines", "threads_per_engine")
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 _CLIENT_USAGE = """\
-Connect from this computer, in Python:
+Connect from this computer, in Python{version}:
 
 from ipyparallel import Client
 client = Client({file})"""
@@ -199,13 +199,14 @@ class IPCluster(Plugin[Options]):
         # Where a node is no machine, there is no user but the one who started it.
         user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
         summary = f"{plural(count, 'engine')} on {plural(nodes, 'node')} for {user}"
+        python = cluster.recall(notes.PYTHON)
         client = Connection(
             "client",
             host="127.0.0.1",
             ports={channel: answer.client[channel] for channel in _CLIENT_CHANNELS},
             document=answer.client,
             summary=summary,
-            usage=_CLIENT_USAGE,
+            usage=_CLIENT_USAGE.replace("{version}", f" {python}" if python else ""),
         )
         cluster.remember(notes.IPYPARALLEL, version("ipyparallel"))
         cluster.remember(_ENGINES_OF, self._engines_of(cluster))

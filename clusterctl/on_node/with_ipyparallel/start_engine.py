@@ -21,14 +21,16 @@ def load() -> None:
     lean_imports.import_debugger()
     lean_imports.import_ipyparallel()
     from ipyparallel.engine import app  # while nobody looks for garbage
+    from ipyparallel.serialize import codeutil
 
     gc.freeze()
     gc.enable()
-    from .patches import nanny, short_cuts, signing_notice
+    from .patches import nanny, other_python, short_cuts, signing_notice
 
     nanny.apply()
     short_cuts.apply()
     signing_notice.apply(app.Session)
+    other_python.apply(codeutil)
 
 
 def take_over(number: str, connection_file: str) -> None:

@@ -35,6 +35,8 @@ SOURCES = {
     "ipyparallel.controller.task_scheduler:TaskScheduler._register_engine": "ab5289c8ead8",
     "ipyparallel.controller.task_scheduler:TaskScheduler._unregister_engine": "5db2fda4d10f",
     "ipyparallel.controller.task_scheduler:TaskScheduler.handle_stranded_tasks": "6f92d5e2fc20",
+    "ipyparallel.serialize.codeutil:code_ctor": "cde73b17b47a",
+    "ipyparallel.serialize.codeutil:reduce_code": "5e680e51668d",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
 }
