@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     import ipyparallel
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from clusterctl.compute.client import Client
 
 __version__ = "0.2.0"
-__all__ = ["DistributedPool", "Pool", "__version__", "connect"]
+__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect"]
 
 
 def connect(
@@ -44,6 +45,46 @@ def connect(
     connecting = _load_connecting()
     client: Client = connecting.connect_client(_file_or_name(name), connecting.Wanted(wait, wait_s), **client_options)
     return client
+
+
+def cluster(
+    name: str | None = None,
+    *,
+    size: int | None = None,
+    template: str | None = None,
+    keep: bool = False,
+    config: str | None = None,
+    progress: bool = True,
+    **client_options: object,
+) -> AbstractContextManager[Client]:
+    """Return a context manager: a cluster is up in the body of its `with` statement, and the value is its client.
+
+    What is not up is started, as `clusterctl start` does, and nobody is asked what it may cost. At the end, also by an
+    exception or Ctrl-C, a cluster that was not there is terminated, one that was stopped is stopped again, and one that
+    was up stays as it is. If this Python is killed the cluster stays up.
+
+    Args:
+        name: the name of the cluster; by default the one that is up, or a new one of a name of its own.
+        size: nodes, with the master. A cluster that is smaller grows, and stays so; a larger one is left alone.
+        template: the [cluster NAME] section to start from.
+        keep: leave it up at the end.
+        config: the config file, if not the usual one.
+        progress: print what is done.
+        client_options: passed on to ``ipyparallel.Client``.
+
+    Raises:
+        clusterctl.errors.ClusterctlError: it did not come up. What was started is ended.
+    """
+    opened: AbstractContextManager[Client] = _load_connecting().open_cluster(
+        name,
+        size=size,
+        template=template,
+        keep=keep,
+        config=config,
+        progress=progress,
+        client_options=client_options,
+    )
+    return opened
 
 
 def Pool(  # noqa: N802  as multiprocessing has it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterctl import hub, notes
 from clusterctl.clock import Deadline, Stopwatch, pause, utc_now
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError

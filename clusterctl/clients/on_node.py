@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from clusterctl.clients.here import Here, find_here
 from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.compute.pool import Options, Pool
-from clusterctl.errors import StateError
+from clusterctl.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "make_pool"]
+__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
 _BESIDE = Path(__file__).parents[2] / "beside"
 """Libraries that the node was given, for an environment that does not have them."""
 
@@ -35,12 +35,29 @@ def make_pool(options: Options, name: str | None, client: ipyparallel.Client | N
 
 def connect_client(name: str | Path | None, wanted: Wanted, **client_options: Any) -> Client:
     """See `clusterctl.connect`."""
+    return connect_here(_find_here(), name, wanted, client_options)
+
+
+def open_cluster(*_: object, **__: object) -> NoReturn:
+    """Refuse: see `clusterctl.cluster`."""
+    raise start_refusal(_find_here())
+
+
+def start_refusal(here: Here) -> UsageError:
+    """Return the error of whoever wants to start a cluster from a node."""
+    return UsageError(
+        f"this is {here.node} of the cluster {here.cluster}: clusters are started from your own computer",
+        remedy="`clusterctl.connect()` is a client of this one",
+    )
+
+
+def _find_here() -> Here:
     here = find_here()
     if here is None:
         raise StateError(
             "this node does not know its cluster any more", remedy="`clusterctl start` on your own computer repairs it"
         )
-    return connect_here(here, name, wanted, client_options)
+    return here
 
 
 def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_options: Mapping[str, Any]) -> Client:

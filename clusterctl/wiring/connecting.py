@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clients.here import find_here
-from clusterctl.clients.on_node import connect_here
+from clusterctl.clients.on_node import connect_here, start_refusal
 from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.compute.pool import Options, Pool
 from clusterctl.errors import StateError
@@ -20,11 +21,13 @@ from clusterctl.wiring.client import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import ipyparallel
 
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "make_pool"]
+__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
@@ -52,6 +55,21 @@ def connect_client(name: str | Path | None, wanted: Wanted, **client_options: An
     refuse_other_ipyparallel(cluster)
     repair = f"see `clusterctl status {cluster}`; `clusterctl start {cluster}` repairs it"
     return open_client(Target(path, cluster, repair, engines_of(cluster)), wanted, client_options)
+
+
+@contextmanager
+def open_cluster(name: str | None, *, client_options: Mapping[str, Any], **wishes: Any) -> Iterator[Client]:
+    """See `clusterctl.cluster`."""
+    if here := find_here():
+        raise start_refusal(here)
+    from clusterctl.wiring.temporary import keep_up  # late: a client alone needs none of it
+
+    with keep_up(name, **wishes) as chosen:
+        client = connect_client(chosen, Wanted(), **client_options)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def _foreign_target(file: Path) -> Target:
