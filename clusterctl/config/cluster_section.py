@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from clusterctl.environment import variables as environment
 from clusterctl.model import Market
-from clusterctl.options import CommaList, Field, Flag, PathList, Section, comma_list
+from clusterctl.options import CommaList, Field, Flag, PathList, Section, WordList, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
@@ -57,6 +58,12 @@ class ClusterSection(Section):
     )
     cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
         "bash", description="the user's login shell: bash, zsh, csh, ksh, tcsh or fish"
+    )
+    variables: WordList = Field(
+        (),
+        description="environment variables of engines, notebooks and logins, as KEY=value with blanks between them;"
+        " a value with blanks in quotation marks. No secrets: users of the nodes can read them",
+        examples=['OMP_SCHEDULE=dynamic TITLE="a, b and c"'],
     )
     start_timeout: float = Field(
         600.0,
@@ -206,6 +213,19 @@ class ClusterSection(Section):
         if wrong:
             raise ValueError(f"expected key=value, with a key of your own, got {wrong[0]!r}")
         return tags
+
+    @field_validator("variables")
+    @classmethod
+    def _check_variables(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for number, word in enumerate(words, 1):
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise ValueError(f"expected KEY=value, got {word!r}; a value with blanks must be in quotation marks")
+            if value.endswith(",") and number < len(words):
+                raise ValueError(f"expected blanks between variables and no commas, got {word!r}")
+            if fault := environment.find_fault(name, value):
+                raise ValueError(fault)
+        return words
 
     @field_validator("allow_from")
     @classmethod

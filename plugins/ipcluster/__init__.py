@@ -44,6 +44,7 @@ from .daemons import (
     python_command,
     restart_token,
     start_programs,
+    told_variables,
 )
 from .notebook import (
     notebook_config,
@@ -94,7 +95,7 @@ class IPCluster(Plugin[Options]):
     def _engines_of(self, cluster: Cluster) -> str:
         told = self.options
         more = [f"{name} {value}" for name in _LATER_OPTIONS if (value := getattr(told, name)) != "auto"]
-        return " ".join([restart_token(cluster, told), str(told.engines_per_node), *more])
+        return " ".join([restart_token(cluster, told), str(told.engines_per_node), *more]) + told_variables(cluster)
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -110,7 +111,7 @@ class IPCluster(Plugin[Options]):
                 "ipcluster_worker.sh.j2",
                 profile=hub.profile(node),
                 engine=engine,
-                programs=start_programs(node, len(ids), self.options),
+                programs=start_programs(cluster, node, len(ids), self.options),
             )
             daemons = [engine_service(cluster, node, ids, self.options, version=version)]
             cluster.on(node).run_script(
@@ -129,7 +130,7 @@ class IPCluster(Plugin[Options]):
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
             connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
-            programs=start_programs(node, len(ids), self.options),
+            programs=start_programs(cluster, node, len(ids), self.options),
             notebook=notebook_files(node, self.options),
         )
         daemons = [

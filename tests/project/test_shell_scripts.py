@@ -123,6 +123,7 @@ RENDERED = {
             fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", {"version": "0.8.0"}),
             record='{"it\'s": "$(a) record"}' if machine else "",
             keys=KEYS if common else (),
+            variables=None if machine else '{"TITLE": "it\'s $(a) title"}',
             user="me",
             state=NODE.layout.state,
         )

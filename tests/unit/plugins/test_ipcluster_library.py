@@ -21,7 +21,9 @@ def test_other_modules_make_all_nodes_join_again(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("facet", "reaches"), [(Facet.DIRECT, {"master", "node001"}), (Facet.MACHINE, {"master"})], ids=str
+    ("facet", "reaches"),
+    [(Facet.DIRECT, ["master", "node001"]), (Facet.MACHINE, ["master"])],
+    ids=["direct", "machine"],
 )
 def test_each_node_gets_them_and_the_way_to_the_controller_if_it_has_one(tmp_path, facet, reaches):
     nodes = [fake_node(alias, facets=frozenset({facet}), cores=2) for alias in ("master", "node001")]
