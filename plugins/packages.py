@@ -91,6 +91,7 @@ class Options(Section):
     lock_max_age: float = Field(
         24.0,
         ge=0,
+        le=87_600,
         description="hours for which a lock made for the same packages is used again without asking the index",
     )
 
