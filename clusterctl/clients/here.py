@@ -22,28 +22,30 @@ class Here:
 
     cluster: str
     node: str
-    file: Path | None
-    """The connection file for clients; None where the node may not have it."""
+    file: Path
+    """The connection file for clients, on the master."""
+    master: str = ""
+    """The master's address, where its files and its loopback are not this node's too."""
 
     def client_file(self, name: str | None) -> Path:
         """Return the connection file of the named cluster, which is this one.
 
         Raises:
             UsageError: another one is named.
-            StateError: there is none on this node.
+            StateError: there is none, or it is another user's.
         """
         if name not in {None, self.cluster}:
             raise UsageError(
                 f"this is {self.node} of the cluster {self.cluster}: it knows no cluster {name}",
                 remedy="leave the name out, or connect from your own computer",
             )
-        if self.file is None:
+        try:
+            exists = bool(self.master) or self.file.exists()
+        except PermissionError as exc:
             raise StateError(
-                f"{self.node} has no way to the controller of {self.cluster}: clients reach it on the master alone",
-                remedy="connect in the notebook or in a login on the master, `clusterctl sshmaster`, or from your own"
-                " computer",
-            )
-        if not self.file.exists():
+                f"{exc.filename} is the cluster user's alone", remedy="connect as that user, whose the engines are"
+            ) from exc
+        if not exists:
             raise StateError(
                 f"there is no connection file {self.file}",
                 remedy=f"`clusterctl start {self.cluster}` on your own computer makes it anew",
@@ -56,7 +58,7 @@ def find_here() -> Here | None:
     for folder in sys.path:
         try:
             word = json.loads((Path(folder) / WORD).read_text(encoding="utf-8"))
-            return Here(word["cluster"], word["node"], Path(word["file"]) if word["file"] else None)
+            return Here(word["cluster"], word["node"], Path(word["file"]), word["master"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

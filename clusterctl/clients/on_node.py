@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from clusterctl.clients.here import Here, find_here
 from clusterctl.clients.opening import Target, Wanted, open_client
+from clusterctl.clients.through_master import WAY
 from clusterctl.compute.pool import Options, Pool
 from clusterctl.errors import StateError, UsageError
 
@@ -63,11 +64,13 @@ def _find_here() -> Here:
 def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_options: Mapping[str, Any]) -> Client:
     """Return a client of the cluster that a node is a part of, or of the file that is named."""
     _find_cloudpickle()
+    named = isinstance(name, Path)
     file = name if isinstance(name, Path) else here.client_file(name)
+    document = WAY.document(here.master, file) if here.master and not named else None
     repair = (
         f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
     )
-    return open_client(Target(file, here.cluster, repair), wanted, client_options)
+    return open_client(Target(file, here.cluster, repair, document=document), wanted, client_options)
 
 
 def _find_cloudpickle() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from clusterctl.compute.watch import ClientWatch
 from clusterctl.errors import DeadlineError, StateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 WAIT_S = 120.0
@@ -33,6 +33,8 @@ class Target:
     """What to do where it does not answer."""
     engines: Mapping[str, range] | None = None
     """The ids of the engines that were set up, by node, where they are known."""
+    document: Mapping[str, Any] | None = None
+    """What to take for the content of the file, where that is on another computer."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ def open_client(target: Target, wanted: Wanted, client_options: Mapping[str, Any
 
 def _connect(target: Target, client_options: Mapping[str, Any]) -> Client:
     try:
-        return Client(str(target.file), **client_options)
+        return Client(dict(target.document) if target.document else str(target.file), **client_options)
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        if _read_document(target.file):
+        if _read_document(target):
             raise  # an option of the caller's
         raise StateError(f"the connection file {target.file} is damaged", remedy=target.repair) from exc
     except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
@@ -91,20 +93,20 @@ def _leave_out_own_ssh(target: Target, client_options: Mapping[str, Any]) -> dic
 
     ipyparallel would log in to that to reach the ports. They are here already: of a tunnel, or of a cluster on it.
     """
-    content = _read_document(target.file)
+    content = _read_document(target)
     is_here = str(content.get("interface")).startswith(_LOOPBACK) and not content.get("ssh")
     if not is_here or client_options.get("sshserver"):
         return dict(client_options)
     return {key: value for key, value in client_options.items() if key not in {"sshkey", "password"}}
 
 
-def _read_document(file: Path) -> dict[str, Any]:
+def _read_document(target: Target) -> Mapping[str, Any]:
     """Return what a connection file says; nothing if a client needs more."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = target.document or json.loads(target.file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and {"interface", "key", "registration"} <= content.keys() else {}
+    return content if isinstance(content, Mapping) and {"interface", "key", "registration"} <= content.keys() else {}
 
 
 def _wait_for_engines(client: Client, target: Target, wanted: Wanted) -> None:

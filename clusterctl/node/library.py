@@ -36,16 +36,17 @@ _RENAMED = {"clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py"}
 _PUT = "clusterctl.on_node.system.put_library"
 
 
-def put_library(node: Node, *, cluster: str, python: str, file: PurePosixPath | None) -> str:
+def put_library(node: Node, *, cluster: str, python: str, file: PurePosixPath, master: str = "") -> str:
     """Return a piece of a script that gives a node the modules, and a word about itself. On a machine it needs root.
 
     Args:
         node: the node.
         cluster: the name of its cluster.
         python: the version of its environment's Python, such as ``3.11``.
-        file: the connection file for clients; None where the node has none.
+        file: the connection file for clients, on the master.
+        master: the master's address, where its files and its loopback are not the node's too.
     """
-    word = json.dumps({"cluster": cluster, "node": node.alias, "file": file and str(file)})
+    word = json.dumps({"cluster": cluster, "node": node.alias, "file": str(file), "master": master})
     link = node.layout.state / "python"
     folder = link.with_name(f"python-{hashlib.sha256((_pack() + word).encode()).hexdigest()[:12]}")
     pth = node.layout.env / "lib" / f"python{python}" / "site-packages" / "clusterctl-node.pth"

@@ -272,14 +272,16 @@ def _join_script(
     cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
 ) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
-    # Clients reach the controller on the master's loopback, which is that of all nodes if it is this computer's.
-    reaches = node.is_master or Facet.DIRECT in node.facets
-    client = hub.profile(cluster.master) / "security" / "ipcontroller-client.json" if reaches else None
     python = cluster.recall(notes.PYTHON)
+    file = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
+    # Nodes on one computer have one loopback, on which the controller listens for clients, and one disk.
+    reaches = node.is_master or Facet.DIRECT in node.facets
+    master = "" if reaches else cluster.master.private_address
+    library = put_library(node, cluster=cluster.name, python=python, file=file, master=master) if python else ""
     return render(
         "ipcluster_join.sh.j2",
         folder=own_folder(node, cluster.user, hub.profile(node).parent),
         files=as_user(node, cluster.user, files),
-        library=put_library(node, cluster=cluster.name, python=python, file=client) if python else "",
+        library=library,
         daemons=services.ensure(node, daemons, unwanted=unwanted),
     )

@@ -59,7 +59,7 @@ RENDERED = {
             "ipcluster_join.sh.j2",
             folder=own_folder(node, "me", PROFILE.parent),
             files=as_user(node, "me", "echo it\\'s me"),
-            library=put_library(node, cluster="lab", python="3.11", file=None),
+            library=put_library(node, cluster="lab", python="3.11", file=PROFILE / "c.json"),
             daemons=services.ensure(node, [SERVICE]),
         )
         for node in (NODE, MACHINE, SYSTEMD)

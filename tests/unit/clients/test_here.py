@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import warnings
 
@@ -24,6 +25,15 @@ def word(tmp_path, monkeypatch):
     return put
 
 
+def test_a_file_of_another_user_is_said_to_be_one(monkeypatch, tmp_path):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "exists", refuse)
+    with pytest.raises(StateError, match=r"client\.json is the cluster user's alone"):
+        Here("lab", "master", tmp_path / "client.json").client_file(None)
+
+
 def test_a_laptop_has_no_word(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), "", "/no/such/folder"])
     assert find_here() is None
@@ -31,7 +41,7 @@ def test_a_laptop_has_no_word(tmp_path, monkeypatch):
 
 def test_a_node_knows_its_cluster_and_the_way_to_its_controller(word, tmp_path):
     file = tmp_path / "client.json"
-    word({"cluster": "lab", "node": "master", "file": str(file)})
+    word({"cluster": "lab", "node": "master", "file": str(file), "master": ""})
     here = find_here()
     assert here == Here("lab", "master", file)
     file.touch()
@@ -45,15 +55,20 @@ def test_a_damaged_word_is_none(word, text):
 
 
 @pytest.mark.parametrize(
-    ("file", "name", "error", "says"),
+    ("master", "name", "error", "says"),
     [
-        ("/no/such.json", "other", UsageError, "it knows no cluster other"),
-        ("/no/such.json", None, StateError, "there is no connection file /no/such.json"),
-        (None, None, StateError, "clients reach it on the master alone"),
+        ("", "other", UsageError, "it knows no cluster other"),
+        ("", None, StateError, "there is no connection file /no/such.json"),
+        ("10.0.0.1", None, StateError, "cannot be reached through the master, 10.0.0.1: there is no ssh"),
     ],
 )
-def test_connect_says_what_is_missing_and_what_to_do(word, file, name, error, says):
-    word({"cluster": "lab", "node": "node001", "file": file})
+def test_connect_says_what_is_missing_and_what_to_do(word, monkeypatch, master, name, error, says):
+    word({"cluster": "lab", "node": "node001", "file": "/no/such.json", "master": master})
+
+    def refuse(*_, **__):
+        raise OSError("there is no ssh")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what ipyparallel says of itself when it is imported
         with pytest.raises(error, match=says) as caught:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import zlib
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_node_that_has_it_starts_no_python_for_it(tmp_path, allow_subprocess):
     layout = fake_node("master").layout
     node = fake_node("master", layout=type(layout)(**{**vars(layout), "env": env, "state": tmp_path / "state"}))
     version = ".".join(map(str, sys.version_info[:2]))
-    script = put_library(node, cluster="lab", python=version, file=None)
+    script = put_library(node, cluster="lab", python=version, file=tmp_path / "client.json")
 
     def run(python):
         text = script.replace(f"{env}/bin/python", python)
@@ -97,7 +98,7 @@ def test_a_node_that_has_it_starts_no_python_for_it(tmp_path, allow_subprocess):
 
 
 def test_it_is_small_and_has_nothing_heavy(tmp_path):
-    script = put_library(fake_node("master"), cluster="lab", python="3.11", file=None)
+    script = put_library(fake_node("master"), cluster="lab", python="3.11", file=PurePosixPath("/client.json"))
     assert len(script) < 80_000
     assert library_version() == library_version()
 
@@ -105,7 +106,13 @@ def test_it_is_small_and_has_nothing_heavy(tmp_path):
 def test_all_that_a_node_gets_is_loaded_without_the_rest_of_clusterctl(tmp_path, values, allow_subprocess):
     from clusterctl.node import library
 
-    program.main({**values, "packed": library._pack(), "word": '{"cluster": "lab", "node": "n", "file": null}'})
+    program.main(
+        {
+            **values,
+            "packed": library._pack(),
+            "word": '{"cluster": "lab", "node": "n", "file": "/no/client.json", "master": ""}',
+        }
+    )
     code = (
         "import pkgutil, importlib, sys, clusterctl\n"
         "for module in pkgutil.walk_packages(clusterctl.__path__, 'clusterctl.'):\n"
@@ -120,4 +127,4 @@ def test_all_that_a_node_gets_is_loaded_without_the_rest_of_clusterctl(tmp_path,
     env = {"PYTHONPATH": str(place), "PYTHONWARNINGS": "ignore", "HOME": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", code, place], env=env, capture_output=True, text=True, cwd=tmp_path)
     assert said.returncode == 0, said.stderr
-    assert said.stdout.startswith(f"set() {place}/clusterctl/__init__.py\nn has no way to the controller of lab")
+    assert said.stdout.startswith(f"set() {place}/clusterctl/__init__.py\nthere is no connection file /no/client.json")

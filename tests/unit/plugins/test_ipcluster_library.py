@@ -26,7 +26,10 @@ def test_other_modules_make_all_nodes_join_again(monkeypatch):
     ids=["direct", "machine"],
 )
 def test_each_node_gets_them_and_the_way_to_the_controller_if_it_has_one(tmp_path, facet, reaches):
-    nodes = [fake_node(alias, facets=frozenset({facet}), cores=2) for alias in ("master", "node001")]
+    nodes = [
+        fake_node(alias, facets=frozenset({facet}), cores=2, private_address="10.0.0.1")
+        for alias in ("master", "node001")
+    ]
     cluster = fake_cluster(
         tmp_path,
         nodes=nodes,
@@ -37,7 +40,7 @@ def test_each_node_gets_them_and_the_way_to_the_controller_if_it_has_one(tmp_pat
     for node in cluster.nodes:
         one.clusterctl_join(cluster, node)
         path = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
-        file = f'"{path}"' if node.alias in reaches else "null"
-        word = json.dumps(f'{{"cluster": "lab", "node": "{node.alias}", "file": {file}}}')
+        master = "" if node.alias in reaches else "10.0.0.1"
+        word = json.dumps(f'{{"cluster": "lab", "node": "{node.alias}", "file": "{path}", "master": "{master}"}}')
         assert repr(f'"word": {word}')[1:-1] in cluster.ran[-1].text
     assert cluster.count_commands() == {"master": 1, "node001": 1}
