@@ -6,6 +6,7 @@ A node has a word about itself beside the modules that it was given (`node/libra
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Here:
 
 def find_here() -> Here | None:
     """Return what this node knows of itself; None on a computer that is no node."""
-    for folder in sys.path:
+    for folder in filter(os.path.isabs, sys.path):  # whatever lies in the working folder says nothing
         try:
             word = json.loads((Path(folder) / WORD).read_text(encoding="utf-8"))
             return Here(word["cluster"], word["node"], Path(word["file"]), word["master"])

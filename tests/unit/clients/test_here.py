@@ -48,6 +48,13 @@ def test_a_node_knows_its_cluster_and_the_way_to_its_controller(word, tmp_path):
     assert here.client_file(None) == here.client_file("lab") == file
 
 
+def test_a_word_in_the_working_folder_is_none(word, tmp_path, monkeypatch):
+    word({"cluster": "lab", "node": "master", "file": "/client.json", "master": ""})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "."])
+    assert find_here() is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": "lab"}', '{"cluster": 1, "node": 2, "file": 3}'])
 def test_a_damaged_word_is_none(word, text):
     word(text)
