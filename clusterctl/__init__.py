@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     import ipyparallel
@@ -15,23 +17,74 @@ if TYPE_CHECKING:
     from clusterctl.compute.faces.methods import PoolMethods
 
 __version__ = "0.2.0"
-__all__ = ["DistributedPool", "Pool", "__version__", "connect"]
+__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect"]
 
 
-def connect(name: str | None = None, **client_options: object) -> Client:
+def connect(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    wait: int | bool | None = None,
+    wait_s: float = 120.0,
+    **client_options: object,
+) -> Client:
     """Return a connected client of a running cluster: an ``ipyparallel.Client`` that can do more.
 
-    If the cluster needs a tunnel and none is up, the tunnel is opened first.
+    If the cluster needs a tunnel and none is up, the tunnel is opened first. On a node of a cluster, in a notebook, an
+    engine or a login, it is the client of that cluster.
 
     Args:
-        name: the name of the cluster; optional if exactly one is up.
+        name: the name of the cluster, optional if exactly one is up; or the path of a connection file.
+        wait: wait until so many engines are there; True: all that were set up.
+        wait_s: the longest wait for them, in seconds.
         client_options: passed on to ``ipyparallel.Client``.
 
     Raises:
-        clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer.
+        clusterctl.errors.ClusterctlError: the cluster does not exist, does not run, or does not answer, or lacks
+            engines.
     """
-    client: Client = _load_connecting().connect_client(name, **client_options)
+    connecting = _load_connecting()
+    client: Client = connecting.connect_client(_file_or_name(name), connecting.Wanted(wait, wait_s), **client_options)
     return client
+
+
+def cluster(
+    name: str | None = None,
+    *,
+    size: int | None = None,
+    template: str | None = None,
+    keep: bool = False,
+    config: str | None = None,
+    progress: bool = True,
+    **client_options: object,
+) -> AbstractContextManager[Client]:
+    """Return a context manager: a cluster is up in the body of its `with` statement, and the value is its client.
+
+    What is not up is started, as `clusterctl start` does, and nobody is asked what it may cost. At the end, also by an
+    exception or Ctrl-C, a cluster that was not there is terminated, one that was stopped is stopped again, and one that
+    was up stays as it is. If this Python is killed the cluster stays up.
+
+    Args:
+        name: the name of the cluster; by default the one that is up, or a new one of a name of its own.
+        size: nodes, with the master. A cluster that is smaller grows, and stays so; a larger one is left alone.
+        template: the [cluster NAME] section to start from.
+        keep: leave it up at the end.
+        config: the config file, if not the usual one.
+        progress: print what is done.
+        client_options: passed on to ``ipyparallel.Client``.
+
+    Raises:
+        clusterctl.errors.ClusterctlError: it did not come up. What was started is ended.
+    """
+    opened: AbstractContextManager[Client] = _load_connecting().open_cluster(
+        name,
+        size=size,
+        template=template,
+        keep=keep,
+        config=config,
+        progress=progress,
+        client_options=client_options,
+    )
+    return opened
 
 
 def Pool(  # noqa: N802  as multiprocessing has it
@@ -72,6 +125,13 @@ def Pool(  # noqa: N802  as multiprocessing has it
 def DistributedPool(n: int | None = None, *, cluster: str | None = None) -> PoolMethods:  # noqa: N802  a class elsewhere
     """Return a pool of `n` engines of a running cluster. See `Pool`."""
     return Pool(n, cluster=cluster)
+
+
+def _file_or_name(name: str | os.PathLike[str] | None) -> str | Path | None:
+    """Return the path of a file as a path, and a name, which cannot have a slash or a dot in it, as a text."""
+    if isinstance(name, str) and not (os.sep in name or name.endswith(".json")):
+        return name
+    return None if name is None else Path(name).expanduser()
 
 
 def _load_connecting() -> ModuleType:

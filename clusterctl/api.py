@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from clusterctl import hub, notes
 from clusterctl.clock import Deadline, Stopwatch, pause, utc_now
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.environment import installed, requirements
 from clusterctl.environment import lock as locks
 from clusterctl.errors import ClusterctlError, PluginError, RemoteError
 from clusterctl.files import write_atomically
 from clusterctl.model import Connection, Facet, Layout, Machines, Market, Node, Plan, Request, StatusRow, Volume
 from clusterctl.node import services
+from clusterctl.node.library import library_version, put_library
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
@@ -64,12 +65,14 @@ __all__ = [
     "hookimpl",
     "hub",
     "installed",
+    "library_version",
     "locks",
     "node_program",
     "notes",
     "own_folder",
     "pause",
     "plural",
+    "put_library",
     "render",
     "render_text",
     "requirements",

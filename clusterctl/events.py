@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
+from clusterctl.text import clean_lines
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
+
+_PROGRESS_EVERY_S = 5.0
 
 
 class EventKind(str, Enum):
@@ -71,3 +79,39 @@ class Reporter:
 
 SILENT = Reporter(lambda _: None)
 """Tells nobody."""
+
+
+class Narrator(Reporter):
+    """Prints the events: warnings on stderr, all else on `file`, which is what stdout is at each moment if None."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        super().__init__(self._show_event)
+        self._to = file
+        self._lock = threading.Lock()
+        self._quiet_until: dict[str, Deadline] = {}
+
+    def _show_event(self, event: Event) -> None:
+        with self._lock:
+            if event.kind == EventKind.PROGRESS:
+                self._show_progress(event)
+            elif event.kind == EventKind.WARNING:
+                self._print_line(f"*** WARNING - {event.text}", err=True)
+            elif event.kind == EventKind.TRACE:
+                self._show_trace(event.text)
+            elif event.kind == EventKind.DETAIL:
+                self._print_line(f"    {event.text}")
+            else:
+                self._print_line(f">>> {event.text}")
+
+    def _show_progress(self, event: Event) -> None:
+        """Print a line every few seconds, and the last one: not a line for each of a thousand nodes."""
+        quiet = self._quiet_until.get(event.text)
+        if event.done >= event.total or quiet is None or quiet.is_over:
+            self._quiet_until[event.text] = Deadline.after(_PROGRESS_EVERY_S)
+            self._print_line(f">>> {event.text}: {event.done}/{event.total}")
+
+    def _show_trace(self, text: str) -> None:
+        """Leave out the traceback of a fault that is told in a line elsewhere."""
+
+    def _print_line(self, text: str, *, err: bool = False) -> None:
+        print(clean_lines(text), file=sys.stderr if err else self._to or sys.stdout, flush=True)

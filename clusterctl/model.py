@@ -153,6 +153,10 @@ class Request:
     """Text files for every node: path below the cluster user's home to content."""
     shared: tuple[str, ...] = ()
     """Folders (absolute paths) that all nodes share, besides the cluster user's home."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of engines, notebooks and logins. The template's VARIABLES come before them. No secrets."""
+    stamps: tuple[str, ...] = ()
+    """What tells versions of what the plugin puts onto nodes apart: another one makes all of them join again."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ ENVIRONMENT = Note("environment", str)
 """The hash of the Python environment of the nodes: it changes with their packages."""
 PYTHON = Note("python", str)
 """The version of Python that the nodes have, such as ``3.11``."""
+IPYPARALLEL = Note("ipyparallel", str)
+"""The version of ipyparallel that the controller and the engines have."""
 SHARED_KEYS = Note("shared keys", tuple[str, ...])
 """The public keys that may log in to the nodes besides the cluster's own."""
 ENGINE_IDS = Note("engine_ids", dict[str, tuple[int, int]])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -35,6 +36,7 @@ __all__ = [
     "SecretText",
     "Section",
     "TypedValues",
+    "WordList",
     "comma_list",
     "did_you_mean",
     "expand_path",
@@ -135,6 +137,15 @@ def _to_list(value: object) -> object:
     return comma_list(value) if isinstance(value, str) else value
 
 
+def _to_words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise ValueError("a quotation mark is not closed") from None
+
+
 def _to_flag(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -162,6 +173,8 @@ def _to_secret(value: object) -> object:
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_to_list)]
 """``a, b, c``; may continue on indented lines."""
+WordList = Annotated[tuple[str, ...], BeforeValidator(_to_words)]
+"""``a b "c d"``: words as a shell has them, separated by blanks; may continue on indented lines."""
 Flag = Annotated[bool, BeforeValidator(_to_flag)]
 """yes/no, on/off, true/false, 1/0, in any case."""
 SecretText = Annotated[InstanceOf[Secret], BeforeValidator(_to_secret)]

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clusterctl.environment import variables
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import MASTER, Market, NodeSpec, Plan, Request
 
@@ -49,25 +50,38 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
     """Return all requests as one: each entry once, in the order of first mention.
 
     Raises:
-        ConfigError: two plugins want the same file with different content.
+        ConfigError: two plugins want the same file or variable with different content, or one that nodes cannot have.
     """
     pip: dict[str, None] = {}
     apt: dict[str, None] = {}
     ports: dict[int, None] = {}
     files: dict[str, str] = {}
     shared: dict[str, None] = {}
+    environment: dict[str, str] = {}
+    stamps: dict[str, None] = {}
     for name, request in requests:
         pip |= dict.fromkeys(request.pip)
         apt |= dict.fromkeys(request.apt)
         ports |= dict.fromkeys(request.ports)
         shared |= dict.fromkeys(request.shared)
+        stamps |= dict.fromkeys(request.stamps)
+        for variable, value in request.environment.items():
+            if fault := variables.find_fault(variable, value):
+                raise ConfigError((f"plugin {name}: {fault}",), remedy="leave the plugin out of PLUGINS, or mend it")
+            if environment.setdefault(variable, value) != value:
+                raise ConfigError(
+                    (f"plugin {name} and another one both want to set {variable}, differently",),
+                    remedy="leave one of them out of PLUGINS",
+                )
         for path, content in request.files.items():
             if files.setdefault(path, content) != content:
                 raise ConfigError(
                     (f"plugin {name} and another one both want to write {path}, differently",),
                     remedy="leave one of them out of PLUGINS",
                 )
-    return Request(tuple(pip), tuple(apt), tuple(ports), files, tuple(shared))
+    return Request(
+        tuple(pip), tuple(apt), tuple(ports), files, tuple(shared), environment=environment, stamps=tuple(stamps)
+    )
 
 
 def build_plan(
@@ -94,6 +108,8 @@ def build_plan(
         node_overrides: what was requested for single nodes, by alias.
     """
     overrides = node_overrides or {}
+    said = dict(word.split("=", 1) for word in cluster.variables)
+    request = replace(request, environment={**request.environment, **said})
     template_specs = [_node_spec(cluster, alias, provider=provider) for alias in nodes]
     specs = tuple(_override_spec(spec, overrides.get(spec.alias)) for spec in template_specs)
     digest_input = [
@@ -105,6 +121,8 @@ def build_plan(
         request.ports,
         dict(request.files),
         request.shared,
+        dict(request.environment),
+        request.stamps,
     ]
     return Plan(
         cluster=check_name(name),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Options(Section):
     """The options of the `ipclusterrestart` plugin."""
 
-    restart_timeout: float = Field(120.0, gt=0, description="seconds to wait until all engines are back")
+    restart_timeout: float = Field(120.0, gt=0, le=86_400, description="seconds to wait until all engines are back")
 
 
 class IPClusterRestart(Plugin[Options]):

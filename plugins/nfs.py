@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from clusterctl.api import (
     Cluster,
@@ -61,7 +61,7 @@ class Options(Section):
         description="folders to share beside the cluster user's home and the volumes",
         examples=["/opt/data, /home"],
     )
-    threads: int | Literal["auto"] = Field(
+    threads: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"] = Field(
         "auto", description="threads of the master's server; auto: 8 for each worker, from 16 to 256", examples=["64"]
     )
     mount_options: CommaList = Field((), description="options of the mounts, beside our own", examples=["nconnect=4"])

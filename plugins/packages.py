@@ -6,6 +6,7 @@ environment: on a machine where it is used, on nodes that share a disk once for 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -90,6 +91,7 @@ class Options(Section):
     lock_max_age: float = Field(
         24.0,
         ge=0,
+        le=87_600,
         description="hours for which a lock made for the same packages is used again without asking the index",
     )
 
@@ -211,6 +213,7 @@ class Packages(Plugin[Options]):
             layout=node.layout,
             folder=node.layout.env.parent,
             files=files,
+            variables=None if Facet.MACHINE in node.facets else json.dumps(dict(cluster.request.environment)),
             record="" if compiled or not node.is_master else cluster.bring_record(),
             python=locks.python(),
             lock=self._lock,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.terminal import echo
-from clusterctl.clock import Deadline
 from clusterctl.errors import DeclinedError
-from clusterctl.events import Event, EventKind, Reporter
+from clusterctl.events import Narrator
 from clusterctl.secret import Secret
 from clusterctl.text import clean_lines
 
@@ -25,9 +23,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from clusterctl.events import Event
     from clusterctl.tunnel.publish import LocalEndpoint
-
-_PLAIN_EVERY_S = 5.0
 
 
 class _KeptForTheAnswer:
@@ -49,22 +46,20 @@ class _KeptForTheAnswer:
         sys.stdout = self._stream
 
 
-class Output(Reporter):
+class Output(Narrator):
     """Shows the events of an operation. Use it as a context manager around the operation.
 
     With `as_json` the events go to stderr, so that stdout has only the answer.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
-        super().__init__(self._show_event)
+        super().__init__()
         self._file = sys.stderr if as_json else sys.stdout
         context = click.get_current_context(silent=True)
         self._debug = context is not None and context.obj is not None and context.obj.debug
         self._answer = _KeptForTheAnswer() if as_json else None
-        self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
-        self._quiet_until: dict[str, Deadline] = {}
 
     def __enter__(self) -> Output:
         if self._answer:
@@ -77,19 +72,9 @@ class Output(Reporter):
         if self._answer:
             self._answer.end()
 
-    def _show_event(self, event: Event) -> None:
-        with self._lock:
-            if event.kind == EventKind.PROGRESS:
-                self._show_progress(event)
-            elif event.kind == EventKind.WARNING:
-                self._print_line(f"*** WARNING - {event.text}", err=True)
-            elif event.kind == EventKind.TRACE:
-                if self._debug:
-                    self._print_line(event.text, err=True)
-            elif event.kind == EventKind.DETAIL:
-                self._print_line(f"    {event.text}")
-            else:
-                self._print_line(f">>> {event.text}")
+    def _show_trace(self, text: str) -> None:
+        if self._debug:
+            self._print_line(text, err=True)
 
     def _print_line(self, text: str, *, err: bool = False) -> None:
         if self._progress is not None:
@@ -99,7 +84,7 @@ class Output(Reporter):
 
     def _show_progress(self, event: Event) -> None:
         if not self._file.isatty():
-            self._show_plain(event)
+            super()._show_progress(event)
             return
         if self._progress is None:
             self._progress = _make_progress(self._file)
@@ -107,13 +92,6 @@ class Output(Reporter):
         if event.text not in self._bars:
             self._bars[event.text] = self._progress.add_task(f">>> {clean_lines(event.text)}", total=event.total)
         self._progress.update(self._bars[event.text], completed=event.done, total=event.total)
-
-    def _show_plain(self, event: Event) -> None:
-        """Print a line every few seconds, and the last one: not a line for each of a thousand nodes."""
-        quiet = self._quiet_until.get(event.text)
-        if event.done >= event.total or quiet is None or quiet.is_over:
-            self._quiet_until[event.text] = Deadline.after(_PLAIN_EVERY_S)
-            self._print_line(f">>> {event.text}: {event.done}/{event.total}")
 
     def _stop_bars(self) -> None:
         if self._progress is not None:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from clusterctl.environment import variables as environment
 from clusterctl.model import Market
-from clusterctl.options import CommaList, Field, Flag, PathList, Section, comma_list
+from clusterctl.options import CommaList, Field, Flag, PathList, Section, WordList, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
@@ -44,9 +45,9 @@ class ClusterSection(Section):
         " default: static if hosts are given, ec2 if an image, instance type, key or bid is, else local",
         examples=["ec2"],
     )
-    cluster_size: int = Field(3, ge=1, description="nodes, with the master")
+    cluster_size: int = Field(3, ge=1, le=10_000, description="nodes, with the master")
     min_size: int | None = Field(
-        None, ge=1, description="nodes that must join for success; default: all", examples=["2"]
+        None, ge=1, le=10_000, description="nodes that must join for success; default: all", examples=["2"]
     )
     plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
     cluster_user: str = Field(
@@ -58,10 +59,16 @@ class ClusterSection(Section):
     cluster_shell: Literal["bash", "zsh", "csh", "ksh", "tcsh", "fish"] = Field(
         "bash", description="the user's login shell: bash, zsh, csh, ksh, tcsh or fish"
     )
+    variables: WordList = Field(
+        (),
+        description="environment variables of engines, notebooks and logins, as KEY=value with blanks between them;"
+        " a value with blanks in quotation marks. No secrets: users of the nodes can read them",
+        examples=['OMP_SCHEDULE=dynamic TITLE="a, b and c"'],
+    )
     start_timeout: float = Field(
         600.0,
         gt=0,
-        allow_inf_nan=False,
+        le=86_400,
         description="seconds after which `start` stops waiting for missing nodes",
     )
     tunnel: Literal["auto", "always", "never"] = Field(
@@ -79,14 +86,14 @@ class ClusterSection(Section):
     vcpus: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
+        le=4096,
         description="processors of each node, where the provider can choose",
         examples=["4"],
     )
     memory_gb: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
+        le=100_000,
         description="memory of each node in GB, where the provider can choose",
         examples=["8"],
     )
@@ -116,6 +123,7 @@ class ClusterSection(Section):
     spot_bid: Decimal | None = Field(
         None,
         gt=0,
+        le=1000,
         description="most to pay per node-hour in USD; makes the workers spot instances",
         examples=["0.10"],
     )
@@ -165,7 +173,7 @@ class ClusterSection(Section):
         default=False, description="let the cluster user, not only root, ask the instance metadata service"
     )
     root_volume_gb: int | None = Field(
-        None, ge=1, description="size of each node's root disk in GB; default: the image's", examples=["50"]
+        None, ge=1, le=65_536, description="size of each node's root disk in GB; default: the image's", examples=["50"]
     )
     root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
         "gp3", description="kind of the root disks: gp3, gp2 or standard"
@@ -173,7 +181,7 @@ class ClusterSection(Section):
     lifetime: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
+        le=87_600,
         description="hours after which nodes end themselves, whoever may have forgotten them; default: never",
         examples=["12"],
     )
@@ -206,6 +214,19 @@ class ClusterSection(Section):
         if wrong:
             raise ValueError(f"expected key=value, with a key of your own, got {wrong[0]!r}")
         return tags
+
+    @field_validator("variables")
+    @classmethod
+    def _check_variables(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for number, word in enumerate(words, 1):
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise ValueError(f"expected KEY=value, got {word!r}; a value with blanks must be in quotation marks")
+            if value.endswith(",") and number < len(words):
+                raise ValueError(f"expected blanks between variables and no commas, got {word!r}")
+            if fault := environment.find_fault(name, value):
+                raise ValueError(fault)
+        return words
 
     @field_validator("allow_from")
     @classmethod

@@ -93,7 +93,7 @@ class VolumeSection(Section):
     file_system: Literal["ext4", "xfs"] = Field("ext4", description="what a blank one is formatted with")
     mount_path: PurePosixPath = Field(description="where it is mounted on every node", examples=["/data"])
     partition: int | None = Field(
-        None, ge=1, description="partition to mount; default: the only one, or the whole disk"
+        None, ge=1, le=128, description="partition to mount; default: the only one, or the whole disk"
     )
 
     @field_validator("mount_path")

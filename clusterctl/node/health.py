@@ -13,7 +13,7 @@ from clusterctl.node.programs import run_program
 from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
 
 SCRIPT = "services: probe"

@@ -14,7 +14,7 @@ from clusterctl.errors import RemoteError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
 
 _REFUSED = 65  # EX_DATAERR of sysexits.h: the script looked at the machine and refused

@@ -11,7 +11,7 @@ from clusterctl.operations.cost import estimate_cost
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Plan
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Estimate

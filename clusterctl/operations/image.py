@@ -18,7 +18,7 @@ from clusterctl.providers.base import Images
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.events import Reporter
     from clusterctl.model import Plan
     from clusterctl.operations.approval import Approval

@@ -12,7 +12,7 @@ from clusterctl.providers.base import Images
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Plan
     from clusterctl.operations.context import RunContext
 

@@ -20,7 +20,7 @@ from clusterctl.tunnel import publish
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.operations.context import RunContext
 
 

@@ -13,7 +13,7 @@ from clusterctl.node import services
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import NodeOverrides
     from clusterctl.operations.context import RunContext
 

@@ -10,7 +10,7 @@ from clusterctl.operations.status import probe_services
 from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.operations.context import RunContext
 
 

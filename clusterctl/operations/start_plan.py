@@ -21,7 +21,7 @@ from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node, NodeOverrides, Plan
     from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext

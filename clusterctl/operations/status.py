@@ -16,7 +16,7 @@ from clusterctl.tunnel import process, publish
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending

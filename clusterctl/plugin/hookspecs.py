@@ -12,7 +12,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Connection, Node, Plan, Request, StatusRow
     from clusterctl.options import Section
     from clusterctl.service import ServiceHealth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.events import Event, Reporter
 from clusterctl.model import MASTER, Machines, Node, Request
 from clusterctl.testing.nodes import fake_node

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
-from clusterctl.notes import PYTHON
+from clusterctl.notes import ENGINE_IDS, IPYPARALLEL, PYTHON
 from clusterctl.tunnel import process, publish
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.local_paths import home_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -39,3 +41,34 @@ def warn_of_other_python(name: str) -> str:
     return (
         f"this is Python {own_version} and {name} runs {cluster_version}: functions that you send will not load there"
     )
+
+
+def cluster_of_file(file: Path) -> str | None:
+    """Return the cluster whose connection file this is; None if it is of none here."""
+    place = file.expanduser().absolute()
+    folder = ClusterFolder(home_folder(), place.parent.name)
+    return folder.name if place == folder.path / place.name and folder.exists else None
+
+
+def engines_of(name: str) -> Mapping[str, range]:
+    """Return the ids of the engines that were set up, by node."""
+    folder = ClusterFolder(home_folder(), name)
+    entries = ENGINE_IDS.load(folder.plugin_notes().get(ENGINE_IDS.key)) or {}
+    return {alias: range(first, first + count) for alias, (first, count) in entries.items()}
+
+
+def refuse_other_ipyparallel(name: str) -> None:
+    """Raise an error if the cluster runs another major version of ipyparallel: the two do not understand each other."""
+    cluster_version = IPYPARALLEL.load(ClusterFolder(home_folder(), name).plugin_notes().get(IPYPARALLEL.key))
+    own_version = version("ipyparallel")
+    if cluster_version is None or _major(cluster_version) == _major(own_version):
+        return
+    raise StateError(
+        f"this Python has ipyparallel {own_version} and {name} runs {cluster_version}: the two cannot talk",
+        remedy=f"install `ipyparallel=={cluster_version}` here, or `clusterctl start {name}` from this Python, which"
+        " brings its version there and starts the engines anew",
+    )
+
+
+def _major(release: str) -> str:
+    return release.partition(".")[0]

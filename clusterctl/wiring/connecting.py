@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import ipyparallel
-
-from clusterctl.compute.client import Client
+from clusterctl.clients.here import find_here
+from clusterctl.clients.on_node import connect_here, start_refusal
+from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.compute.pool import Options, Pool
-from clusterctl.compute.watch import ClientWatch
 from clusterctl.errors import StateError
-from clusterctl.wiring.client import client_file, warn_of_other_python
+from clusterctl.wiring.client import (
+    client_file,
+    cluster_of_file,
+    engines_of,
+    refuse_other_ipyparallel,
+    warn_of_other_python,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
+
+    import ipyparallel
+
+    from clusterctl.compute.client import Client
+
+__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
     """See `clusterctl.Pool`."""
-    return Pool(options, client=client or connect_client(name), closes_client=client is None)
+    return Pool(options, client=client or connect_client(name, Wanted()), closes_client=client is None)
 
 
-def connect_client(name: str | None, **client_options: object) -> Client:
+def connect_client(name: str | Path | None, wanted: Wanted, **client_options: Any) -> Client:
     """See `clusterctl.connect`."""
-    path = client_file(name)
-    trouble = warn_of_other_python(path.parent.name)
+    here = find_here()
+    if here:  # somebody has installed all of clusterctl on a node
+        return connect_here(here, name, wanted, client_options)
+    cluster: str | None
+    if isinstance(name, Path):
+        cluster = cluster_of_file(name)
+        if cluster is None:
+            return open_client(_foreign_target(name), wanted, client_options)
+    else:
+        cluster = name
+    path = client_file(cluster)
+    cluster = path.parent.name
+    trouble = warn_of_other_python(cluster)
     if trouble:
         warnings.warn(trouble, stacklevel=3)
-    try:
-        client = Client(str(path), **client_options)
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        if _is_whole(path):
-            raise  # an option of the caller's
-        raise StateError(
-            f"the connection file {path} is damaged",
-            remedy=f"`clusterctl start {path.parent.name}` writes it anew",
-        ) from exc
-    except (TimeoutError, OSError, ipyparallel.error.TimeoutError) as exc:
-        raise StateError(
-            f"the controller of {path.parent.name} does not answer: {exc}",
-            remedy=f"see `clusterctl status {path.parent.name}`; `clusterctl start {path.parent.name}` repairs it",
-        ) from exc
-    ClientWatch(client, path.parent.name).begin()
-    return client
+    refuse_other_ipyparallel(cluster)
+    repair = f"see `clusterctl status {cluster}`; `clusterctl start {cluster}` repairs it"
+    return open_client(Target(path, cluster, repair, engines_of(cluster)), wanted, client_options)
 
 
-def _is_whole(path: Path) -> bool:
-    """Return whether a connection file has what a client needs."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and {"interface", "key", "registration"} <= content.keys()
+@contextmanager
+def open_cluster(name: str | None, *, client_options: Mapping[str, Any], **wishes: Any) -> Iterator[Client]:
+    """See `clusterctl.cluster`."""
+    if here := find_here():
+        raise start_refusal(here)
+    from clusterctl.wiring.temporary import keep_up  # late: a client alone needs none of it
+
+    with keep_up(name, **wishes) as chosen:
+        client = connect_client(chosen, Wanted(), **client_options)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def _foreign_target(file: Path) -> Target:
+    """Return the target of a connection file that no cluster here has."""
+    if not file.exists():
+        raise StateError(
+            f"there is no connection file {file}", remedy="name a cluster, or the file that its controller has written"
+        )
+    return Target(file, file.name, "see whether its controller runs, and whether the file is its newest one")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.events import Reporter
     from clusterctl.model import Node
     from clusterctl.providers.base import Provider
+    from clusterctl.wiring.plugins import Parts
 
 
 def load_context(
@@ -48,14 +49,15 @@ def load_context(
         overrides: options of the cluster section, and ``PLUGIN.OPTION``, from the command line.
         plugin: the name of one more plugin that must be included.
     """
-    from clusterctl.wiring import cluster_settings  # late: see wiring/settings.py
+    from clusterctl.wiring import cluster_settings, plugins  # late: see wiring/settings.py
 
     folder = ClusterFolder(home_folder(), planning.check_name(name))
     settings = cluster_settings.load_cluster_settings(folder, config_file, template, overrides, plugin)
     for warning in settings.warnings:
         report.warn(warning)
     kept = cluster_settings.complete_overrides(folder, settings, overrides)
-    context = _context_of_folder(folder, settings, report=report, overrides=kept, plugin=plugin)
+    chosen = plugins.choose_parts(settings, plugin)
+    context = _context_of_folder(folder, settings, chosen, report=report, overrides=kept)
     # The default file is looked up each time: it may be written, or moved with its folder, after the start.
     return replace(context, named_config=cluster_settings.named_config_of(folder, config_file))
 
@@ -63,24 +65,21 @@ def load_context(
 def _context_of_folder(
     folder: ClusterFolder,
     settings: Settings,
+    chosen: Parts,
     *,
     report: Reporter,
     overrides: Mapping[str, str],
-    plugin: str | None,
 ) -> RunContext:
-    from clusterctl.wiring import plugins  # late, as settings are
-
-    owner = make_provider(plugins.provider_of(settings), settings)
     return RunContext(
         name=folder.name,
         settings=settings,
-        provider=owner,
-        plugin_host=plugins.make_plugin_host(settings, owner.facets, plugin),
+        provider=chosen.provider,
+        plugin_host=chosen.plugin_host,
         folder=folder,
         connector=make_connector(folder),
         report=report,
         overrides=overrides,
-        notes=(*settings.notes, *plugins.idle_plugins(settings, owner.facets)),
+        notes=(*settings.notes, *chosen.idle),
     )
 
 
@@ -96,19 +95,21 @@ def selftest_contexts(
         types: instance types of the nodes; empty for small ones.
         report: tells the user what is done.
     """
-    from clusterctl.wiring import settings as config  # late: see there
+    from clusterctl.wiring import plugins, settings  # late: see wiring/settings.py
 
     path = config_path(config_file)
 
     def settings_with(changes: Mapping[str, str]) -> Settings:
         if template:
-            return config.load_settings(path, template, changes)
-        return replace(config.load_settings(None, None, changes), aws=config.load_aws(path))
+            return settings.load_settings(path, template, changes)
+        return replace(settings.load_settings(None, None, changes), aws=settings.load_aws(path))
 
     changes = run.smallest_cluster_options(types, arch=settings_with({"provider": "ec2"}).cluster.arch)
-    settings = settings_with(changes)
+    chosen = settings_with(changes)
     folder = ClusterFolder(home_folder(), name)
-    return lambda plugin: _context_of_folder(folder, settings, report=report, overrides=changes, plugin=plugin)
+    return lambda plugin: _context_of_folder(
+        folder, chosen, plugins.choose_parts(chosen, plugin), report=report, overrides=changes
+    )
 
 
 def lenient_context(

@@ -16,10 +16,28 @@ if TYPE_CHECKING:
     from clusterctl.config.settings import Settings
     from clusterctl.model import Facet
     from clusterctl.options import Section
+    from clusterctl.providers.base import Provider
 
 
 PluginEntry = tuple[str, type, "Section"]
 """The name, class and options of a plugin."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The concrete parts of an operation that settings choose."""
+
+    provider: Provider
+    plugin_host: host.PluginHost
+    idle: tuple[str, ...]
+    """A line for each plugin with nothing to do."""
+
+
+def choose_parts(settings: Settings, plugin: str | None = None) -> Parts:
+    """Return the parts for these settings, with one more plugin if one is named."""
+    provider = make_provider(provider_of(settings), settings)
+    chosen = make_plugin_host(settings, provider.facets, plugin)
+    return Parts(provider, chosen, tuple(idle_plugins(settings, provider.facets)))
 
 
 def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str | None = None) -> host.PluginHost:

@@ -88,6 +88,7 @@ class Base(Plugin[Options]):
             lasting=Facet.LASTING in node.facets,
             master=node.is_master,
             host=host_names(cluster, node)[0],
+            variables=dict(cluster.request.environment),
             home=node.layout.home,
             shell=cluster.machines.shell,
             volumes=_user_volumes(cluster),

@@ -26,8 +26,11 @@ from clusterctl.api import (
     as_user,
     hookimpl,
     hub,
+    library_version,
+    notes,
     own_folder,
     plural,
+    put_library,
     render,
     run_program,
     services,
@@ -41,6 +44,7 @@ from .daemons import (
     python_command,
     restart_token,
     start_programs,
+    told_variables,
 )
 from .notebook import (
     notebook_config,
@@ -61,7 +65,7 @@ _LATER_OPTIONS = ("master_engines", "threads_per_engine")
 _CLIENT_CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 
 _CLIENT_USAGE = """\
-Connect from this computer, in Python:
+Connect from this computer, in Python{version}:
 
 from ipyparallel import Client
 client = Client({file})"""
@@ -76,9 +80,9 @@ class IPCluster(Plugin[Options]):
 
     @hookimpl
     def clusterctl_request(self) -> Request:
-        """The laptop's own ipyparallel, and JupyterLab if asked for."""
+        """The laptop's own ipyparallel, JupyterLab if asked for, and the modules that clients on nodes are made of."""
         notebook = ("jupyterlab",) if self.options.enable_notebook else ()
-        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook))
+        return Request(pip=(f"ipyparallel=={version('ipyparallel')}", *notebook), stamps=(library_version(),))
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster) -> None:
@@ -91,7 +95,7 @@ class IPCluster(Plugin[Options]):
     def _engines_of(self, cluster: Cluster) -> str:
         told = self.options
         more = [f"{name} {value}" for name in _LATER_OPTIONS if (value := getattr(told, name)) != "auto"]
-        return " ".join([restart_token(cluster, told), str(told.engines_per_node), *more])
+        return " ".join([restart_token(cluster, told), str(told.engines_per_node), *more]) + told_variables(cluster)
 
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
@@ -107,7 +111,7 @@ class IPCluster(Plugin[Options]):
                 "ipcluster_worker.sh.j2",
                 profile=hub.profile(node),
                 engine=engine,
-                programs=start_programs(node, len(ids), self.options),
+                programs=start_programs(cluster, node, len(ids), self.options),
             )
             daemons = [engine_service(cluster, node, ids, self.options, version=version)]
             cluster.on(node).run_script(
@@ -126,7 +130,7 @@ class IPCluster(Plugin[Options]):
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
             connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
-            programs=start_programs(node, len(ids), self.options),
+            programs=start_programs(cluster, node, len(ids), self.options),
             notebook=notebook_files(node, self.options),
         )
         daemons = [
@@ -196,14 +200,16 @@ class IPCluster(Plugin[Options]):
         # Where a node is no machine, there is no user but the one who started it.
         user = cluster.user if Facet.MACHINE in cluster.master.facets else cluster.master.user
         summary = f"{plural(count, 'engine')} on {plural(nodes, 'node')} for {user}"
+        python = cluster.recall(notes.PYTHON)
         client = Connection(
             "client",
             host="127.0.0.1",
             ports={channel: answer.client[channel] for channel in _CLIENT_CHANNELS},
             document=answer.client,
             summary=summary,
-            usage=_CLIENT_USAGE,
+            usage=_CLIENT_USAGE.replace("{version}", f" {python}" if python else ""),
         )
+        cluster.remember(notes.IPYPARALLEL, version("ipyparallel"))
         cluster.remember(_ENGINES_OF, self._engines_of(cluster))
         if answer.notebook.get("foreign"):
             cluster.problem("another program listens on the notebook's port; the same `start` chooses another one")
@@ -266,9 +272,16 @@ def _join_script(
     cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
 ) -> str:
     """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    python = cluster.recall(notes.PYTHON)
+    file = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
+    # Nodes on one computer have one loopback, on which the controller listens for clients, and one disk.
+    reaches = node.is_master or Facet.DIRECT in node.facets
+    master = "" if reaches else cluster.master.private_address
+    library = put_library(node, cluster=cluster.name, python=python, file=file, master=master) if python else ""
     return render(
         "ipcluster_join.sh.j2",
         folder=own_folder(node, cluster.user, hub.profile(node).parent),
         files=as_user(node, cluster.user, files),
+        library=library,
         daemons=services.ensure(node, daemons, unwanted=unwanted),
     )

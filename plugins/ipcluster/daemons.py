@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from clusterctl.api import Cluster, Node, Probe, Service, hub, node_program, notes
@@ -70,8 +72,14 @@ def engine_service(cluster: Cluster, node: Node, numbers: range, options: Option
         first=numbers.start,
         environment=process_environment(node),
         # Other packages, options or controller: the engines must start anew.
-        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}",
+        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}{told_variables(cluster)}",
     )
+
+
+def told_variables(cluster: Cluster) -> str:
+    """Return what changes with the variables of the template and of plugins, if there are any."""
+    variables = dict(cluster.request.environment)
+    return f" {hashlib.sha256(json.dumps(variables, sort_keys=True).encode()).hexdigest()[:12]}" if variables else ""
 
 
 def _told_threads(options: Options) -> str:
@@ -79,7 +87,7 @@ def _told_threads(options: Options) -> str:
     return "" if options.threads_per_engine == "auto" else f" {options.threads_per_engine}"
 
 
-def thread_limits(node: Node, engines: int, options: Options) -> dict[str, object]:
+def thread_limits(node: Node, engines: int, options: Options) -> dict[str, dict[str, str]]:
     """Return the variables by which libraries know how many threads they may start, as an engine's start takes them.
 
     Without them each engine starts one a core, and all of them fight for the cores. What the user has set himself
@@ -91,8 +99,9 @@ def thread_limits(node: Node, engines: int, options: Options) -> dict[str, objec
     return {"defaults": dict.fromkeys(THREAD_LIMITS, str(threads))}
 
 
-def start_programs(node: Node, engines: int, options: Options) -> dict[str, str]:
+def start_programs(cluster: Cluster, node: Node, engines: int, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
+    limits = thread_limits(node, engines, options)
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
     # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
@@ -101,7 +110,9 @@ def start_programs(node: Node, engines: int, options: Options) -> dict[str, str]
     values: dict[str, object] = {
         "config": {"IPEngine": engine},
         "connection": security / "ipcontroller-engine.json",
-        **thread_limits(node, engines, options),
+        "defaults": limits.get("defaults", {}),
+        # The option that is about threads alone says more of them than the one about all variables.
+        "environment": {**cluster.request.environment, **limits.get("environment", {})},
     }
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:

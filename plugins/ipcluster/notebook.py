@@ -29,7 +29,7 @@ def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Se
             home=node.layout.home,
             directory=node.layout.home,
             whole_group=True,
-            environment=process_environment(node),
+            environment={**process_environment(node), **cluster.request.environment},
             version=f"{environment}",
             probe=Probe(
                 "clusterctl.on_node.system.probe_http",

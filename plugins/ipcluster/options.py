@@ -25,5 +25,7 @@ class Options(Section):
     enable_notebook: bool = Field(default=False, description="run JupyterLab on the master")
     notebook_directory: str = Field("", description="folder of the notebooks, below the cluster user's home")
     enable_curve: bool = Field(default=True, description="encrypt and authenticate all traffic of ipyparallel (CURVE)")
-    heartbeat_period: int = Field(500, ge=50, description="milliseconds between heartbeats; a new engine waits for one")
-    engine_timeout: float = Field(120.0, gt=0, description="seconds to wait for all engines to register")
+    heartbeat_period: int = Field(
+        500, ge=50, le=60_000, description="milliseconds between heartbeats; a new engine waits for one"
+    )
+    engine_timeout: float = Field(120.0, gt=0, le=86_400, description="seconds to wait for all engines to register")

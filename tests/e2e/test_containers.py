@@ -31,6 +31,7 @@ NODE_IMAGE_ID = {image}
 CLUSTER_SIZE = 3
 CLUSTER_USER = {user}
 CLUSTER_SHELL = fish
+VARIABLES = TITLE="it's a, b"
 PLUGINS = ippackages, aptpackages, users, ipcluster
 VOLUMES = data
 
@@ -156,6 +157,19 @@ def test_members_reach_each_other_by_name_without_a_question_whatever_the_shell(
     for source, goal in (("master", "node002"), ("node001", "master"), ("node002", "node001")):
         said = story.laptop.run("sshnode", "-u", USER, CLUSTER, source, f"ssh -o BatchMode=yes {goal} hostname")
         assert said.stdout.strip() == goal
+
+
+def test_each_node_is_a_client_of_its_own_cluster_and_logins_have_its_variables(story):
+    code = "import clusterctl, os; c = clusterctl.connect(wait=6); print(c.map(abs, [-1]), len(c), os.environ['TITLE'])"
+    for alias in ("master", "node001"):
+        command = f'/opt/clusterctl/env/bin/python -W ignore -c "{code}"'
+        said = story.laptop.run("sshnode", "-u", USER, CLUSTER, alias, command).stdout
+        assert said == "[1] 6 it's a, b\n"
+    task = (
+        "def look():\n    import clusterctl\n    client = clusterctl.connect()\n    return len(client.ids)\n"
+        "answer = client[:].apply_sync(look)"
+    )
+    assert python(story, task) == [6] * 6
 
 
 def test_packages_of_both_kinds_are_there(story):

@@ -114,3 +114,27 @@ def test_the_page_about_work_says_what_happens(script):
     page = (Path(__file__).parents[2] / "docs" / "howto" / "work.md").read_text()
     code, said = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("python", "text"))
     assert script(code) == said
+
+
+def test_a_function_of_another_python_is_an_error_and_ends_no_engine(client, engine_pids):
+    """3.13 made these instructions of ``def work(n): return sum(i * i for i in range(n))``; those of 3.12 for 3.13."""
+    made = (
+        "95005b01000000000000000053011a005b0300000000000000005500350100000000000013003500000000000000350100000000"
+        "00002400"
+        if sys.version_info[:2] != (3, 13)
+        else "97007401000000000000000064018400740300000000000000007c00ab010000000000004400ab00000000000000ab010000"
+        "000000005300"
+    )
+    before = engine_pids()
+    client.run(
+        "import types\n"
+        "def work(n): return sum(i * i for i in range(n))\n"
+        f"code = work.__code__.replace(co_code=bytes.fromhex({made!r}))\n"
+        "other = types.FunctionType(code, {})\n"
+        "def said():\n"
+        "    try: return client[0].apply_async(other, 5).get(timeout=30)\n"
+        "    except Exception as error: return str(error)"
+    )
+    if sys.version_info >= (3, 11):
+        assert "compiled by another Python than this engine's" in client.value("said()")
+        assert engine_pids() == before

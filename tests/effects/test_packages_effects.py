@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from clusterctl.api import Facet, RemoteError, Request, Result, Secret
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.environment import lock as locks
 from clusterctl.events import Reporter

@@ -80,13 +80,15 @@ RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "only the writer of files renames a draft over a file": (replaces_a_file, {"clusterctl/files.py"}),
     "only the clock knows the time": (reads_a_clock, {"clusterctl/clock.py"}),
     "notes have a type": (names_a_note_by_a_text, set()),
-    # The completion is a program for a shell, and the guardian of local nodes writes a log.
+    # The completion is a program for a shell, the guardian of local nodes writes a log, and the narrator is for those
+    # who start a cluster in Python.
     "only the output prints, for a node may have said it": (
         prints,
         {
             "clusterctl/cli/output.py",
             "clusterctl/cli/terminal.py",
             "clusterctl/cli/setup/completion.py",
+            "clusterctl/events.py",
             "clusterctl/providers/local/guardian.py",
         },
     ),

@@ -15,6 +15,7 @@ import pytest
 from clusterctl.environment import lock
 from clusterctl.model import Facet
 from clusterctl.node import services, supervisord, systemd
+from clusterctl.node.library import put_library
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
 from clusterctl.node.run_as import as_user, own_folder
@@ -58,10 +59,12 @@ RENDERED = {
             "ipcluster_join.sh.j2",
             folder=own_folder(node, "me", PROFILE.parent),
             files=as_user(node, "me", "echo it\\'s me"),
+            library=put_library(node, cluster="lab", python="3.11", file=PROFILE / "c.json"),
             daemons=services.ensure(node, [SERVICE]),
         )
         for node in (NODE, MACHINE, SYSTEMD)
     ],
+    "library.sh.j2": [lambda: put_library(NODE, cluster="lab", python="3.11", file=PROFILE / "it's.json")],
     "supervisord_ensure.sh.j2": [lambda node=node: services.ensure(node, SERVICES) for node in (NODE, MACHINE)],
     "supervisord_control.sh.j2": [
         lambda: services.status(NODE),
@@ -120,6 +123,7 @@ RENDERED = {
             fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", {"version": "0.8.0"}),
             record='{"it\'s": "$(a) record"}' if machine else "",
             keys=KEYS if common else (),
+            variables=None if machine else '{"TITLE": "it\'s $(a) title"}',
             user="me",
             state=NODE.layout.state,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.events import Reporter
 from clusterctl.model import Facet, Machines, NodeState
 from clusterctl.operations.plan import make_plan, run_prepare

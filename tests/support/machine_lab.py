@@ -6,7 +6,7 @@ import subprocess
 import uuid
 
 from clusterctl.api import Facet, Machines, RemoteError, Request, Result
-from clusterctl.cluster import Cluster
+from clusterctl.cluster_nodes import Cluster
 from clusterctl.events import Reporter
 from clusterctl.model import MASTER
 from clusterctl.plugin.loader import find_plugin_class, options_model

@@ -46,7 +46,11 @@ def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, not
             name="my-lab",
             nodes=nodes,
             machines=Machines(**{"user": "it's me", **machines}),
-            request=Request(apt=("g++=4:12*", "curl"), shared=("/home/it's",)),
+            request=Request(
+                apt=("g++=4:12*", "curl"),
+                shared=("/home/it's",),
+                environment={"TITLE": 'it\'s "a" $b', "OTHER": ""} if facets else {},
+            ),
             notes=notes,
             answers={"id -u*": "10000 10000", "for name*": "anna 11000 11000", "cat /root*": "KEY", "*": FACTS},
         )

@@ -169,3 +169,27 @@ class TestPlan:
 )
 def test_hosts_are_enough_where_there_are_no_others(options, faults):
     assert list(check_provider_options(ClusterSection(cluster_user="me", **options))) == faults
+
+
+class TestVariables:
+    def merged(self, *environments):
+        return planning.merge_requests((f"p{n}", Request(environment=one)) for n, one in enumerate(environments))
+
+    def test_those_of_the_template_come_before_those_of_plugins(self):
+        request = self.merged({"A": "1", "B": "1"}, {"B": "1", "C": "="})
+        made = plan(request=request, variables='A=2 "D=a b=c"')
+        assert made.request.environment == {"A": "2", "B": "1", "C": "=", "D": "a b=c"}
+
+    def test_two_plugins_that_differ_and_names_that_are_ours_are_refused(self):
+        with pytest.raises(ConfigError, match="plugin p1 and another one both want to set A, differently"):
+            self.merged({"A": "1"}, {"A": "2"})
+        with pytest.raises(ConfigError, match="plugin p0: HOME is set on nodes already"):
+            self.merged({"HOME": "/x"})
+
+    def test_another_value_makes_all_join_again(self):
+        assert len({plan(variables=text).digest for text in ("", "A=1", "A=2")}) == 3
+
+    def test_so_do_other_stamps_and_each_counts_once(self):
+        assert plan(request=Request(stamps=("a",))).digest != plan().digest
+        requests = [("p", Request(stamps=("a", "b"))), ("q", Request(stamps=("b",)))]
+        assert planning.merge_requests(requests).stamps == ("a", "b")

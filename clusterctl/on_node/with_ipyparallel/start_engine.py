@@ -21,15 +21,17 @@ def load() -> None:
     lean_imports.import_debugger()
     lean_imports.import_ipyparallel()
     from ipyparallel.engine import app  # while nobody looks for garbage
+    from ipyparallel.serialize import codeutil
 
     gc.freeze()
     gc.enable()
-    from .patches import cancelling, nanny, short_cuts, signing_notice
+    from .patches import cancelling, nanny, other_python, short_cuts, signing_notice
 
     cancelling.apply()
     nanny.apply()
     short_cuts.apply()
     signing_notice.apply(app.Session)
+    other_python.apply(codeutil)
 
 
 def take_over(number: str, connection_file: str) -> None:

@@ -21,7 +21,7 @@ from clusterctl.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node, StatusRow
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext

@@ -16,7 +16,7 @@ from clusterctl.providers.base import Consoles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Connection, Node, Plan
     from clusterctl.operations.context import RunContext
 

@@ -16,7 +16,7 @@ from clusterctl.tunnel import process, publish
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext

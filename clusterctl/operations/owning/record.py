@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
     from typing import TypeVar
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
 

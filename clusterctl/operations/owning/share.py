@@ -15,7 +15,7 @@ from clusterctl.notes import SHARED_KEYS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
 

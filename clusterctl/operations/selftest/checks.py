@@ -27,7 +27,7 @@ from clusterctl.providers.base import Firewall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
 
 _WORLD = ("0.0.0.0/0", "::/0")

@@ -11,7 +11,7 @@ from clusterctl.providers.base import Audited
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.audits import Audit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.local.nodes import Record
 
+CHOSEN = "CLUSTERCTL_VARIABLES"
+"""The names of the variables that the cluster's template gives to sessions: services have their own."""
 _DROPPED = frozenset(
     {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "IPYTHONDIR", "TERM"}
     | {"OLDPWD", "PWD", "SHLVL", "_", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"}
@@ -62,6 +65,21 @@ def session_environment(
     """Return the environment of one session: the node's, with the client's language settings and terminal type."""
     asked = {name: value for name, value in requested.items() if name.startswith(_CLIENT_MAY_SET)}
     return {**node, **asked, **({"TERM": terminal or "dumb"} if terminal is not None else {})}
+
+
+def chosen_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the cluster's template gives to a node's sessions, and their names for who drops them.
+
+    Args:
+        environment: the node's.
+    """
+    try:
+        file = Path(environment[NODE_ROOT]) / "state" / "variables.json"
+        content = json.loads(file.read_text(encoding="utf-8"))
+        chosen = {str(name): str(value) for name, value in content.items()}
+    except (KeyError, OSError, ValueError, AttributeError):
+        return {}
+    return {**chosen, CHOSEN: " ".join(chosen)} if chosen else {}
 
 
 def user_name() -> str:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import asyncssh
 
-from clusterctl.providers.local.environment import login_shell, session_environment
+from clusterctl.providers.local.environment import chosen_variables, login_shell, session_environment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -99,6 +99,7 @@ class Sessions:
         stderr: int,
     ) -> tuple[subprocess.Popen[bytes], asyncio.Future[int]]:
         environment = session_environment(self._environment, requested=client.env, terminal=client.term_type)
+        environment |= chosen_variables(self._environment)
         if client.command is None:
             environment["SHELL"] = arguments[-1]
         child = subprocess.Popen(

@@ -43,6 +43,8 @@ SOURCES = {
     "ipyparallel.engine.kernel:IPythonParallelKernel.do_apply": "e801802d8419",
     "ipyparallel.engine.kernel:IPythonParallelKernel.do_execute": "745fe4eeb6d7",
     "ipyparallel.engine.kernel:IPythonParallelKernel.apply_request": "e2761ffa9394",
+    "ipyparallel.serialize.codeutil:code_ctor": "cde73b17b47a",
+    "ipyparallel.serialize.codeutil:reduce_code": "5e680e51668d",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
 }

@@ -42,6 +42,34 @@ def test_another_python_over_there_is_said(published):
     assert "lab runs 2.7" in client.warn_of_other_python("lab")
 
 
+def test_another_major_version_of_ipyparallel_is_refused(published, monkeypatch):
+    for known in (None, "9.0", "9.99.1"):
+        if known:
+            published.record("note", key="ipyparallel", value=known)
+        monkeypatch.setattr(client, "version", lambda _: "9.2.0")
+        client.refuse_other_ipyparallel("lab")
+    published.record("note", key="ipyparallel", value="8.8.0")
+    with pytest.raises(StateError, match=r"this Python has ipyparallel 9.2.0 and lab runs 8\.8\.0") as caught:
+        client.refuse_other_ipyparallel("lab")
+    assert "ipyparallel==8.8.0" in caught.value.remedy
+
+
+def test_a_connection_file_is_its_clusters_or_a_strangers(published, tmp_path):
+    assert client.cluster_of_file(published.path / "client.json") == "lab"
+    assert client.cluster_of_file(tmp_path / "client.json") is None
+    assert client.cluster_of_file(published.path / "sub" / "client.json") is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what ipyparallel says of itself when it is imported
+        with pytest.raises(StateError, match=r"there is no connection file .*/mine\.json"):
+            clusterctl.connect(tmp_path / "mine.json", sshkey="KEY")
+
+
+def test_the_engines_that_were_set_up_are_known(published):
+    assert client.engines_of("lab") == {}
+    published.record("note", key="engine_ids", value={"master": [0, 2], "node001": [2, 3]})
+    assert client.engines_of("lab") == {"master": range(2), "node001": range(2, 5)}
+
+
 def test_connect_without_a_cluster_is_an_error_and_no_traceback_of_ipyparallel(fake):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what ipyparallel says of itself when it is imported

@@ -1,0 +1,65 @@
+"""The cluster that this Python is a part of: that of an engine, a notebook, or of somebody who has logged in to a node.
+
+A node has a word about itself beside the modules that it was given (`node/library.py`). A laptop has none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterctl.errors import StateError, UsageError
+
+WORD = "clusterctl-here.json"
+"""The file, in a folder on the path of the Python of a node."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """What a node knows of itself."""
+
+    cluster: str
+    node: str
+    file: Path
+    """The connection file for clients, on the master."""
+    master: str = ""
+    """The master's address, where its files and its loopback are not this node's too."""
+
+    def client_file(self, name: str | None) -> Path:
+        """Return the connection file of the named cluster, which is this one.
+
+        Raises:
+            UsageError: another one is named.
+            StateError: there is none, or it is another user's.
+        """
+        if name not in {None, self.cluster}:
+            raise UsageError(
+                f"this is {self.node} of the cluster {self.cluster}: it knows no cluster {name}",
+                remedy="leave the name out, or connect from your own computer",
+            )
+        try:
+            exists = bool(self.master) or self.file.exists()
+        except PermissionError as exc:
+            raise StateError(
+                f"{exc.filename} is the cluster user's alone", remedy="connect as that user, whose the engines are"
+            ) from exc
+        if not exists:
+            raise StateError(
+                f"there is no connection file {self.file}",
+                remedy=f"`clusterctl start {self.cluster}` on your own computer makes it anew",
+            )
+        return self.file
+
+
+def find_here() -> Here | None:
+    """Return what this node knows of itself; None on a computer that is no node."""
+    for folder in filter(os.path.isabs, sys.path):  # whatever lies in the working folder says nothing
+        try:
+            word = json.loads((Path(folder) / WORD).read_text(encoding="utf-8"))
+            return Here(word["cluster"], word["node"], Path(word["file"]), word["master"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None

@@ -1,0 +1,83 @@
+"""A client of the cluster that this node is a part of.
+
+A node has this module as `clusterctl.wiring.connecting`: of wiring, nothing else is there (`node/library.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from clusterctl.clients.here import Here, find_here
+from clusterctl.clients.opening import Target, Wanted, open_client
+from clusterctl.clients.through_master import WAY
+from clusterctl.compute.pool import Options, Pool
+from clusterctl.errors import StateError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import ipyparallel
+
+    from clusterctl.compute.client import Client
+
+__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
+_BESIDE = Path(__file__).parents[2] / "beside"
+"""Libraries that the node was given, for an environment that does not have them."""
+
+
+def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
+    """See `clusterctl.Pool`."""
+    _find_cloudpickle()
+    return Pool(options, client=client or connect_client(name, Wanted()), closes_client=client is None)
+
+
+def connect_client(name: str | Path | None, wanted: Wanted, **client_options: Any) -> Client:
+    """See `clusterctl.connect`."""
+    return connect_here(_find_here(), name, wanted, client_options)
+
+
+def open_cluster(*_: object, **__: object) -> NoReturn:
+    """Refuse: see `clusterctl.cluster`."""
+    raise start_refusal(_find_here())
+
+
+def start_refusal(here: Here) -> UsageError:
+    """Return the error of whoever wants to start a cluster from a node."""
+    return UsageError(
+        f"this is {here.node} of the cluster {here.cluster}: clusters are started from your own computer",
+        remedy="`clusterctl.connect()` is a client of this one",
+    )
+
+
+def _find_here() -> Here:
+    here = find_here()
+    if here is None:
+        raise StateError(
+            "this node does not know its cluster any more", remedy="`clusterctl start` on your own computer repairs it"
+        )
+    return here
+
+
+def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_options: Mapping[str, Any]) -> Client:
+    """Return a client of the cluster that a node is a part of, or of the file that is named."""
+    _find_cloudpickle()
+    named = isinstance(name, Path)
+    file = name if isinstance(name, Path) else here.client_file(name)
+    document = WAY.document(here.master, file) if here.master and not named else None
+    repair = (
+        f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
+    )
+    return open_client(Target(file, here.cluster, repair, document=document), wanted, client_options)
+
+
+def _find_cloudpickle() -> None:
+    """Have the node's own copy found last: what is installed in the environment counts."""
+    with suppress(ImportError):
+        import cloudpickle  # noqa: F401  only whether it is there
+
+        return
+    if str(_BESIDE) not in sys.path:
+        sys.path.append(str(_BESIDE))
