@@ -111,6 +111,18 @@ class Channel:
             return CONNECTION_LOST, result
         return FAILED, result
 
+    def seconds_at_work(self, future: Future[Any]) -> float | None:
+        """Return how long an engine was at what has this result, by its own clock; None where it does not say."""
+        from ipyparallel.util import _parse_date
+
+        about = getattr(getattr(future, "output", None), "metadata", None) or {}
+        try:
+            said = (about[name] for name in ("started", "completed"))
+            began, ended = (_parse_date(moment) if isinstance(moment, str) else moment for moment in said)
+            return float((ended - began).total_seconds())
+        except (KeyError, TypeError, ValueError, AttributeError):  # an engine may say anything
+            return None
+
     def take_back(self, engine: str, chunks: Sequence[tuple[str, str]], *, interrupt: bool) -> Future[Any]:
         """Ask an engine to leave out chunks that it has not begun, given as pairs of their id and their message's.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
+from clusterctl.compute.cutting import RoundTrip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ class Engine:
     """What it has, in the order in which it works on them."""
     acknowledged: list[str] = field(default_factory=list)
     has_ended: bool = False
+    has_answered: bool = False
+    """Whether it has worked before: its first chunk takes longer."""
     has_lost: bool = False
     """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
 
@@ -39,6 +42,8 @@ class Chunk:
     message: str = ""
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""
+    sent: Stopwatch | None = None
+    """Since it was sent, to an engine that had nothing else to do."""
     resends: int = 0
     is_asked_for: bool = False
     """Whether the engine was asked to leave it to another one."""
@@ -56,6 +61,7 @@ class Crew:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._engines: dict[str, Engine] = {}
+        self.round_trip = RoundTrip()
 
     def refresh(self) -> None:
         """Take in who has come and gone. One that has gone stays until all of its chunks are accounted for."""
@@ -91,6 +97,20 @@ class Crew:
         for engine in self._engines.values():
             if engine.chunks and engine.chunks[0].work is work and not engine.has_ended:
                 self._channel.kill(engine.id)
+
+    def learn(self, chunk: Chunk, seconds_at_work: float | None) -> None:
+        """Take in how long the answer of an engine took."""
+        if chunk.sent is not None and chunk.engine.has_answered and seconds_at_work is not None:
+            self.round_trip.learn(chunk.sent.elapsed_s - seconds_at_work)
+        chunk.engine.has_answered = True
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an engine has nothing to do, and something waits elsewhere that could be asked for."""
+        engines = self.working()
+        return any(not engine.chunks for engine in engines) and any(
+            not chunk.is_asked_for for engine in engines for chunk in engine.chunks[1:]
+        )
 
     def stuck(self) -> Iterator[Chunk]:
         """Yield what waits behind long work, one for each engine that has nothing to do."""

@@ -19,15 +19,48 @@ _LEAST_S = 0.01
 _WEIGHT = 0.5
 """Of the newest chunk in the mean: items of one part of the input are alike more often than all of them."""
 DEPTH = 2
-"""The most chunks that an engine has at once: one to work on, and one that it need not wait for."""
+"""The chunks that an engine has at once: one to work on, and one that it need not wait for."""
+MOST_DEPTH = 8
+"""Where `chunksize` keeps chunks short and the way is long, it takes more to cover the way."""
+_COVER = 1.5
+"""So many times the way there and back is the work that an engine has, at least: no way takes the same time always."""
+_LONG = 50
+"""An item that takes so many times its way is worth the wait for it."""
+_NEWEST = 16
+_MOST_ROUND_TRIP_S = 1.0
+"""What is measured as longer was no way: something else kept the engine or this computer."""
+
+
+class RoundTrip:
+    """How long it takes to an engine and back, as one client sees it."""
+
+    def __init__(self) -> None:
+        self._newest: deque[float] = deque(maxlen=_NEWEST)
+
+    def learn(self, seconds: float) -> None:
+        """Take in how long the answer took of an engine that had nothing else to do, without its work."""
+        self._newest.append(min(max(0.0, seconds), _MOST_ROUND_TRIP_S))
+
+    @property
+    def seconds(self) -> float:
+        """The shortest of the newest ones: the others waited for something. 0 while there is none."""
+        return min(self._newest, default=0.0)
 
 
 class Pace:
     """How long the items of one map take."""
 
-    def __init__(self, engines: int) -> None:
+    def __init__(self, engines: int, round_trip: RoundTrip | None = None, *, most: int | None = None) -> None:
+        """Begin with nothing known.
+
+        Args:
+            engines: how many there are.
+            round_trip: of the client.
+            most: at most so many items go out at once.
+        """
         self.engines = engines
         self.seconds_an_item: float | None = None
+        self._round_trip, self._most = round_trip or RoundTrip(), most
 
     def learn(self, done: int, seconds: float) -> None:
         """Take in what an engine said of a chunk."""
@@ -36,25 +69,46 @@ class Pace:
             known = self.seconds_an_item
             self.seconds_an_item = mean if known is None else known + _WEIGHT * (mean - known)
 
-    @property
-    def budget_s(self) -> float:
-        """Seconds that an engine may work on one chunk."""
+    def budget_s(self, left: int | None = None) -> float:
+        """Seconds that an engine may work on one chunk: less of them where little is left, so that all end together.
+
+        Args:
+            left: the items that have no value yet, if all are known.
+        """
+        way_s = _COVER * self._round_trip.seconds
         if self.seconds_an_item is None:
-            return FIRST_BUDGET_S
-        return max(_BUDGET_S, _BUDGET_AN_ENGINE_S * self.engines)
+            return max(FIRST_BUDGET_S, way_s)
+        least = max(_LEAST_S, way_s, _BUDGET_AN_ENGINE_S * self.engines)
+        most = max(_BUDGET_S, least)
+        if left is None:
+            return most
+        return min(max(self.seconds_an_item * left / (DEPTH * self.engines), least), most)
 
     @property
     def depth(self) -> int:
-        """Chunks that an engine may have at once: where items take long, a second one would only wait there."""
-        return 1 if self.seconds_an_item is None or self.seconds_an_item > self.budget_s else DEPTH
-
-    def size(self, left: int) -> int:
-        """Return how many of the items that are left go out next."""
+        """Chunks that an engine may have at once. Where items take long, a second one would only wait there."""
         if self.seconds_an_item is None:
-            return max(1, math.ceil(left / self.engines))
-        fair = math.ceil(left / (DEPTH * self.engines))
-        most, least = (int(seconds / max(self.seconds_an_item, 1e-9)) for seconds in (self.budget_s, _LEAST_S))
-        return max(1, min(max(fair, least), most))
+            return 1
+        item_s, way_s = self.seconds_an_item, self._round_trip.seconds
+        if item_s > max(self.budget_s(), _LONG * way_s):
+            return 1
+        chunk_s = max(item_s, min(self.budget_s(), item_s * self._most if self._most else math.inf))
+        return min(MOST_DEPTH, max(DEPTH, 1 + math.ceil(_COVER * way_s / max(chunk_s, 1e-9))))
+
+    def size(self, pending: int, room: int, left: int | None = None) -> int:
+        """Return how many items go out next.
+
+        Args:
+            pending: the items that nobody has.
+            room: the chunks that engines would take now.
+            left: the items that have no value yet, if all are known.
+        """
+        share = math.ceil(pending / max(1, room))
+        if self.seconds_an_item is not None:
+            seconds = self.budget_s(left), _LEAST_S
+            most, least = (int(value / max(self.seconds_an_item, 1e-9)) for value in seconds)
+            share = min(max(share, least), most)
+        return max(1, min(share, self._most) if self._most else share)
 
 
 class Pending:

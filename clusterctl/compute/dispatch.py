@@ -11,11 +11,10 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute import channel as ways
 from clusterctl.compute.channel import Channel
 from clusterctl.compute.crew import Chunk, Crew, Engine
-from clusterctl.compute.cutting import DEPTH
 from clusterctl.compute.failures import EngineTroubleError, NoEnginesError
 from clusterctl.compute.replies import read_reply
 from clusterctl.compute.timers import Timers
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from clusterctl.compute.work import Work
 
 _ATTRIBUTE = "_clusterctl_dispatcher"
-_TICK_S, _IDLE_TICK_S = 0.1, 1.0
+_TICK_S, _IDLE_TICK_S, _SHARING_TICK_S = 0.1, 1.0, 0.01
+_PATIENCE_S = 0.02
+"""Before what waits behind another chunk may be asked for, or the time of the way there and back."""
 _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 """Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
 _GRACE_S = 5.0
@@ -124,11 +125,17 @@ class Dispatcher:
     def _handle_events(self) -> None:
         """Wait for an event, and handle all that are there."""
         with suppress(queue.Empty):
-            self._events.get(timeout=_TICK_S if self._works or self._timers else _IDLE_TICK_S)()
+            self._events.get(timeout=self._pause_s())()
             while True:
                 self._events.get_nowait()()
 
+    def _pause_s(self) -> float:
+        if self._works and self._crew.has_waiting:
+            return _SHARING_TICK_S
+        return _TICK_S if self._works or self._timers else _IDLE_TICK_S
+
     def _begin(self, work: Work) -> None:
+        work.round_trip = self._crew.round_trip
         self._works.append(work)
         self._end_if_done(work)
 
@@ -149,14 +156,16 @@ class Dispatcher:
 
     def _fill(self) -> None:
         """Give engines that have room what is pending, each work in its turn."""
-        for depth in range(1, DEPTH + 1):
-            for work in [work for work in self._works if work.pending]:
-                engines = self._crew.working(work.engines)
-                if depth > work.pace(len(engines)).depth:
-                    continue
-                for engine in engines:
-                    if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines))):
+        turns = [(work, self._crew.working(work.engines)) for work in self._works if work.pending]
+        deepest = max((work.pace(len(engines)).depth for work, engines in turns), default=0)
+        for depth in range(1, deepest + 1):
+            for work, engines in turns:
+                most = work.pace(len(engines)).depth
+                room = sum(max(0, most - len(engine.chunks)) for engine in engines)
+                for engine in engines if depth <= most else []:
+                    if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines), room)):
                         self._send(engine, work, places, len(engines))
+                        room -= 1
 
     def _send(self, engine: Engine, work: Work, places: range, engines: int) -> None:
         try:
@@ -166,12 +175,12 @@ class Dispatcher:
             return
         request = {**work.request(items, engines), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
-        chunk = Chunk(work, places, engine, request)
+        chunk = Chunk(work, places, engine, request, sent=None if engine.chunks else Stopwatch())
         engine.chunks.append(chunk)
         self._transmit(chunk)
 
     def _transmit(self, chunk: Chunk) -> None:
-        chunk.patience = Deadline.after(2 * chunk.request["budget_s"])
+        chunk.patience = Deadline.after(max(_PATIENCE_S, self._crew.round_trip.seconds))
         try:
             chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request)
         except Exception as exc:  # the client is closed, or closes
@@ -195,6 +204,7 @@ class Dispatcher:
             return
         if not what:
             engine.acknowledged.append(chunk.id)
+            self._crew.learn(chunk, None if chunk.resends else self._channel.seconds_at_work(future))
             self._take(chunk, result)
         elif what == ways.ABORTED:
             work.pending.give_back(chunk.places)

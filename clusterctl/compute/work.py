@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clusterctl.compute.cutting import Pace, Pending
+from clusterctl.compute.cutting import Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError
 from clusterctl.compute.payload import digest, pickle_for_engines
 
@@ -125,6 +125,7 @@ class Work:
         self.report = Report()
         self._initializer = initializer or Initializer()
         self._pace: Pace | None = None
+        self.round_trip = RoundTrip()
         self._most = most
         self._max_crashes = max_crashes
         self._crashes: Counter[int] = Counter()
@@ -133,15 +134,18 @@ class Work:
     def pace(self, engines: int) -> Pace:
         """Return how fast it goes, with so many engines."""
         if self._pace is None:
-            self._pace = Pace(engines)
+            self._pace = Pace(engines, self.round_trip, most=self._most)
         self._pace.engines = max(1, engines)
         return self._pace
 
-    def take(self, engines: int) -> range:
-        """Return the places that go out next."""
-        size = self.pace(engines).size(len(self.pending))
-        if self._most:
-            size = min(size, self._most)
+    @property
+    def left_if_known(self) -> int | None:
+        """How many items have no value yet; None while more may come."""
+        return self.left if self.is_complete else None
+
+    def take(self, engines: int, room: int) -> range:
+        """Return the places that go out next, where engines would take so many chunks now."""
+        size = self.pace(engines).size(len(self.pending), room, self.left_if_known)
         if self._item_bytes:
             size = min(size, max(1, _MESSAGE_BYTES // self._item_bytes))
         return self.pending.take(size)
@@ -171,7 +175,7 @@ class Work:
             "initializer": (self._initializer.name, self._initializer.pickled),
             "items": items,
             "star": self._star,
-            "budget_s": self.pace(engines).budget_s,
+            "budget_s": self.pace(engines).budget_s(self.left_if_known),
             "stop": self.stop,
         }
 
