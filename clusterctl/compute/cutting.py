@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import islice
 
-FIRST_BUDGET_S = 0.03
+FIRST_BUDGET_S = 0.02
 """For an engine's chunk while nobody knows how long an item takes."""
 _BUDGET_S = 0.1
 _BUDGET_AN_ENGINE_S = 0.001
@@ -17,7 +18,15 @@ _BUDGET_AN_ENGINE_S = 0.001
 _LEAST_S = 0.01
 """Of work in a chunk: less is not worth a message."""
 _WEIGHT = 0.5
-"""Of the newest chunk in the mean: items of one part of the input are alike more often than all of them."""
+"""Of the newest chunk in the mean."""
+_CHUNKS_LEFT = 2
+"""For each engine, of what nobody has: the rest goes where it is needed."""
+_LOOKED_AT = 16
+"""Ranges of items that nobody has, when it is estimated how long they take."""
+_REMEMBERED = 64
+"""Chunks whose places are remembered: items beside each other are alike more often than all of them."""
+SLACK = 1.5
+"""So many times its time may a chunk take before the rest goes back: a few items that go back cost a message more."""
 DEPTH = 2
 """The chunks that an engine has at once: one to work on, and one that it need not wait for."""
 MOST_DEPTH = 8
@@ -61,28 +70,46 @@ class Pace:
         self.engines = engines
         self.seconds_an_item: float | None = None
         self._round_trip, self._most = round_trip or RoundTrip(), most
+        self._chunks: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
+        """The last place that was done, and the mean of its chunk."""
 
-    def learn(self, done: int, seconds: float) -> None:
-        """Take in what an engine said of a chunk."""
+    def learn(self, done: int, seconds: float, place: int = 0) -> None:
+        """Take in what an engine said of a chunk: how many items took so long, from this place on."""
         if done:
             mean = seconds / done
             known = self.seconds_an_item
             self.seconds_an_item = mean if known is None else known + _WEIGHT * (mean - known)
+            self._chunks.appendleft((place + done - 1, mean))
 
-    def budget_s(self, left: int | None = None) -> float:
+    def _seconds_an_item_at(self, place: int) -> float:
+        """Return what an item took that was as near as can be."""
+        _, mean = min(self._chunks, key=lambda chunk: abs(chunk[0] - place))
+        return max(mean, 1e-9)
+
+    def budget_s(self, pending: Pending | None = None) -> float:
         """Seconds that an engine may work on one chunk: less of them where little is left, so that all end together.
 
         Args:
-            left: the items that have no value yet, if all are known.
+            pending: the items that nobody has; None while more may come.
         """
         way_s = _COVER * self._round_trip.seconds
         if self.seconds_an_item is None:
             return max(FIRST_BUDGET_S, way_s)
         least = max(_LEAST_S, way_s, _BUDGET_AN_ENGINE_S * self.engines)
         most = max(_BUDGET_S, least)
-        if left is None:
+        if pending is None:
             return most
-        return min(max(self.seconds_an_item * left / (DEPTH * self.engines), least), most)
+        return min(max(self._estimate_s(pending) / (_CHUNKS_LEFT * self.engines), least), most)
+
+    def _estimate_s(self, pending: Pending) -> float:
+        """Return how long the items that nobody has would take one engine."""
+        looked_at = pending.next_ranges(_LOOKED_AT)
+        count = sum(map(len, looked_at))
+        seconds = sum(
+            len(places) * sum(self._seconds_an_item_at(places[part * (len(places) - 1) // 2]) for part in range(3)) / 3
+            for places in looked_at
+        )
+        return seconds * len(pending) / max(1, count)
 
     @property
     def depth(self) -> int:
@@ -95,18 +122,19 @@ class Pace:
         chunk_s = max(item_s, min(self.budget_s(), item_s * self._most if self._most else math.inf))
         return min(MOST_DEPTH, max(DEPTH, 1 + math.ceil(_COVER * way_s / max(chunk_s, 1e-9))))
 
-    def size(self, pending: int, room: int, left: int | None = None) -> int:
+    def size(self, pending: Pending, room: int, budget_s: float) -> int:
         """Return how many items go out next.
 
         Args:
             pending: the items that nobody has.
             room: the chunks that engines would take now.
-            left: the items that have no value yet, if all are known.
+            budget_s: of the chunk.
         """
-        share = math.ceil(pending / max(1, room))
-        if self.seconds_an_item is not None:
-            seconds = self.budget_s(left), _LEAST_S
-            most, least = (int(value / max(self.seconds_an_item, 1e-9)) for value in seconds)
+        share = math.ceil(len(pending) / max(1, room))
+        if self.seconds_an_item is not None and pending:
+            (places,) = pending.next_ranges(1)
+            item_s = self._seconds_an_item_at(places[0])
+            most, least = (int(seconds / item_s) for seconds in (budget_s, _LEAST_S))
             share = min(max(share, least), most)
         return max(1, min(share, self._most) if self._most else share)
 
@@ -122,6 +150,10 @@ class Pending:
     def __len__(self) -> int:
         return self._count
 
+    def next_ranges(self, most: int) -> list[range]:
+        """Return the first of the ranges that they lie in."""
+        return list(islice(self._ranges, most))
+
     def add(self, places: range) -> None:
         """Put new places at the end."""
         if not places:
@@ -134,10 +166,12 @@ class Pending:
     def give_back(self, places: range, *, alone: bool = False) -> None:
         """Put places in front again. What goes out alone has ended an engine: one of them did."""
         if places:
-            self._ranges.appendleft(places)
             self._count += len(places)
             if alone:
                 self._alone.update(places)
+            if self._ranges and places.stop == self._ranges[0].start:
+                places = range(places.start, self._ranges.popleft().stop)
+            self._ranges.appendleft(places)
 
     def take(self, size: int) -> range:
         """Return the next places, at most so many; empty where none is left."""

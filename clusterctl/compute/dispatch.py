@@ -164,16 +164,16 @@ class Dispatcher:
                 room = sum(max(0, most - len(engine.chunks)) for engine in engines)
                 for engine in engines if depth <= most else []:
                     if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines), room)):
-                        self._send(engine, work, places, len(engines))
+                        self._send(engine, work, places)
                         room -= 1
 
-    def _send(self, engine: Engine, work: Work, places: range, engines: int) -> None:
+    def _send(self, engine: Engine, work: Work, places: range) -> None:
         try:
             places, items = work.pack(places)
         except TypeError as exc:
             self._fail(work, exc)
             return
-        request = {**work.request(items, engines), "acknowledged": engine.acknowledged}
+        request = {**work.request(items), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
         chunk = Chunk(work, places, engine, request, sent=None if engine.chunks else Stopwatch())
         engine.chunks.append(chunk)
@@ -230,7 +230,7 @@ class Dispatcher:
             self._fail(work, reply.fatal)
             return
         work.report.chunks += 1
-        work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds)
+        work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds, chunk.places[0])
         for offset, value in enumerate(reply.values):
             self._finish(work, chunk.places[offset], value, reply.errors.get(offset))
         if not work.is_over:

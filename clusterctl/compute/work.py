@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clusterctl.compute.cutting import Pace, Pending, RoundTrip
+from clusterctl.compute.cutting import SLACK, Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError
 from clusterctl.compute.payload import digest, pickle_for_engines
 
@@ -126,6 +126,7 @@ class Work:
         self._initializer = initializer or Initializer()
         self._pace: Pace | None = None
         self.round_trip = RoundTrip()
+        self._budget_s = 0.0
         self._most = most
         self._max_crashes = max_crashes
         self._crashes: Counter[int] = Counter()
@@ -138,14 +139,11 @@ class Work:
         self._pace.engines = max(1, engines)
         return self._pace
 
-    @property
-    def left_if_known(self) -> int | None:
-        """How many items have no value yet; None while more may come."""
-        return self.left if self.is_complete else None
-
     def take(self, engines: int, room: int) -> range:
         """Return the places that go out next, where engines would take so many chunks now."""
-        size = self.pace(engines).size(len(self.pending), room, self.left_if_known)
+        pace = self.pace(engines)
+        self._budget_s = pace.budget_s(self.pending if self.is_complete else None)
+        size = pace.size(self.pending, room, self._budget_s)
         if self._item_bytes:
             size = min(size, max(1, _MESSAGE_BYTES // self._item_bytes))
         return self.pending.take(size)
@@ -165,8 +163,8 @@ class Work:
         self._item_bytes = max(1, len(pickled) // len(places))
         return places, pickled
 
-    def request(self, items: bytes, engines: int) -> dict[str, object]:
-        """Return what an engine is sent of this work. See `on_node/in_engine/chunks.py`."""
+    def request(self, items: bytes) -> dict[str, object]:
+        """Return what an engine is sent of what was taken last. See `on_node/in_engine/chunks.py`."""
         self.report.bytes_sent += len(items)
         return {
             "chunk": new_id(),
@@ -175,7 +173,7 @@ class Work:
             "initializer": (self._initializer.name, self._initializer.pickled),
             "items": items,
             "star": self._star,
-            "budget_s": self.pace(engines).budget_s(self.left_if_known),
+            "budget_s": SLACK * self._budget_s,
             "stop": self.stop,
         }
 
