@@ -27,6 +27,8 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_JUST_SENT = 100
+"""Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
 """What became of a chunk that has no reply."""
 
@@ -84,9 +86,15 @@ class Channel:
         return future.msg_id, future
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
-        return self._client.send_apply_request(
+        future = self._client.send_apply_request(
             self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
         )
+        history = self._client.history  # which is of the user's own calls, and would grow without end
+        for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
+            if history[index] == future.msg_id:
+                del history[index]
+                break
+        return future
 
     def outcome(self, future: Future[Any], engine: str) -> tuple[str, Any]:
         """Return the reply of a chunk and an empty word, or what became of it and the error."""

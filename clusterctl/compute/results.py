@@ -178,12 +178,16 @@ class MapIterator(_Outcome):
         Raises:
             multiprocessing.TimeoutError: it is not there after so many seconds.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._ready or self._is_over, timeout):
-                raise PoolTimeoutError
-            if not self._ready:
-                raise self._error or StopIteration
-            value, error = self._ready.popleft()
+        try:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._ready or self._is_over, timeout):
+                    raise PoolTimeoutError
+                if not self._ready:
+                    raise self._error or StopIteration
+                value, error = self._ready.popleft()
+        except KeyboardInterrupt:  # who is interrupted here wants the work to end too
+            self.cancel()
+            raise
         self.on_taken()  # outside of the lock: it lets another thread go on
         if error is None or self._return_errors:
             return value if error is None else error

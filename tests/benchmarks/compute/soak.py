@@ -2,9 +2,9 @@
 
 python tests/benchmarks/compute/soak.py [--items 1000000] [--buffer 50]
 
-One local cluster of six engines. Items are read `--buffer` ahead, so no chunk has more: a million items are 20,000 chunks
-at least. Each part's memory (PSS, of all of its processes) is taken every second. The exit status says whether each was
-flat within 10 % in the second half.
+One local cluster of six engines. Items are read `--buffer` ahead, so no chunk has more: a million items are 20,000
+chunks at least. Each part's memory (PSS, of all of its processes) is taken every second. The exit status says whether
+each was flat within 10 % in the second half.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class TestPace:
 
     def test_so_many_chunks_as_engines_would_take_are_cut_alike(self):
         pace, pending = Pace(engines=4), Pending(1000)
-        assert [len(pending.take(pace.size(pending, room, 0.02)) for room in (4, 3, 2, 1)] == [250] * 4
+        assert [len(pending.take(pace.size(pending, room, 0.02))) for room in (4, 3, 2, 1)] == [250] * 4
 
     def test_quick_items_go_out_many_at_once_and_one_chunk_ahead(self):
         pace = Pace(engines=4)
