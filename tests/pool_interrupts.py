@@ -74,6 +74,10 @@ def make_pools():
         with clusterctl.Pool(cluster=NAME) as pool:
             pool.map(square, range(100))
 
+def loop_over_imap():
+    for _ in get_client().pool().imap(time.sleep, [0] * 6 + [600] * 100):
+        time.sleep(600)
+
 def call_again_and_again():
     pool = get_client().pool()
     while True:
@@ -89,6 +93,7 @@ WORK = {
     "loops": lambda: get_client().map(loop, range(100)),
     "quick items": lambda: [get_client().map(square, range(300_000)) for _ in itertools.count()],
     "imap of sleeps": lambda: list(get_client().pool().imap(time.sleep, [600] * 100)),
+    "loop over imap": loop_over_imap,
     "imap": lambda: sum(get_client().pool().imap(doze, itertools.count())),
     "imap_unordered": lambda: sum(get_client().pool().imap_unordered(square, itertools.count())),
     "calls": call_again_and_again,
@@ -211,7 +216,7 @@ def run(count: int, seed: int, kinds: Sequence[str] = ()) -> list[Trial]:
     """Interrupt so often, on the cluster of this home. Each fault is printed when it is seen."""
     chance = random.Random(seed)
     usual = ["sleeps", "short sleeps", "loops", "quick items", "imap", "calls", "connect", "pools"]
-    usual += ["imap of sleeps", "imap_unordered"]
+    usual += ["imap of sleeps", "imap_unordered", "loop over imap"]
     kinds = kinds or [*usual, *usual, "C code"]
     observer, session, trials = clusterctl.connect(NAME), Session(), []
     try:

@@ -27,6 +27,7 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_BEGUN = "_clusterctl_has_begun"
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -46,6 +47,11 @@ def _pickler() -> bytes:
     modules = [module for module in files("cloudpickle").iterdir() if module.name.endswith(".py")]
     texts = {module.name.removesuffix(".py"): module.read_text(encoding="utf-8") for module in modules}
     return zlib.compress(json.dumps(texts).encode())
+
+
+def _note_begin(future: Any) -> None:
+    """Have a future know when an engine says that it is busy with its call."""
+    future.iopub_callbacks.append(lambda _message: setattr(future, _BEGUN, True))
 
 
 class Channel:
@@ -87,7 +93,13 @@ class Channel:
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
         future = self._client.send_apply_request(
-            self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
+            self._client._mux_stream,
+            function,
+            arguments,
+            {},
+            metadata={"label": None},
+            ident=engine.encode(),
+            message_future_hook=_note_begin,
         )
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
@@ -118,6 +130,10 @@ class Channel:
             self._equipped.discard(engine)  # somebody has restarted its namespace
             return CONNECTION_LOST, result
         return FAILED, result
+
+    def has_begun(self, future: Future[Any]) -> bool:
+        """Return whether an engine has said that it works on what will have this result, or did."""
+        return bool(getattr(future, _BEGUN, False))
 
     def seconds_at_work(self, future: Future[Any]) -> float | None:
         """Return how long an engine was at what has this result, by its own clock; None where it does not say."""

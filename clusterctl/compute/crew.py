@@ -10,6 +10,7 @@ from clusterctl.compute.cutting import RoundTrip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
     from clusterctl.compute.work import Work
@@ -40,6 +41,7 @@ class Chunk:
     engine: Engine
     request: dict[str, Any]
     message: str = ""
+    result: Future[Any] | None = None
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""
     sent: Stopwatch | None = None
@@ -93,9 +95,13 @@ class Crew:
                 self._channel.take_back(engine.uuid, chunks, interrupt=True)
 
     def kill_those_at(self, work: Work) -> None:
-        """End those that are at this work still. Their service starts them anew."""
+        """End those that are at this work still. Their service starts them anew.
+
+        An engine that has not begun its first chunk is at somebody else's work.
+        """
         for engine in self._engines.values():
-            if engine.chunks and engine.chunks[0].work is work and not engine.has_ended:
+            first = engine.chunks[0] if engine.chunks and not engine.has_ended else None
+            if first is not None and first.work is work and first.result and self._channel.has_begun(first.result):
                 self._channel.kill(engine.id)
 
     def learn(self, chunk: Chunk, seconds_at_work: float | None) -> None:

@@ -187,6 +187,7 @@ class Dispatcher:
             chunk.engine.chunks.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
             return
+        chunk.result = future
         future.add_done_callback(lambda done: self._events.put(lambda: self._hear(chunk, done)))
 
     def _hear(self, chunk: Chunk, future: Future[Any]) -> None:

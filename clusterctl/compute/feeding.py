@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,28 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 """Between looks whether the work is over, where nobody takes results."""
+
+
+class LooseSink:
+    """Brings results to an iterator for as long as somebody has that: work that is under way does not keep it."""
+
+    def __init__(self, results: MapIterator) -> None:
+        self._results = weakref.ref(results)
+
+    def take(self, place: int, value: object, error: BaseException | None) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.take(place, value, error)
+
+    def end(self) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.end()
+
+    def fail(self, error: BaseException) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.fail(error)
 
 
 def feed_items(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.dispatch import Dispatcher
-from clusterctl.compute.feeding import feed_items
+from clusterctl.compute.feeding import LooseSink, feed_items
 from clusterctl.compute.payload import pickle_for_engines
 from clusterctl.compute.results import AsyncResult, MapIterator
+from clusterctl.compute.timers import wait_for
 from clusterctl.compute.work import APPLY, PLAIN, STAR, Initializer, Work, new_id
 
 if TYPE_CHECKING:
@@ -73,20 +75,21 @@ class Pool:
             pickled = pickle_for_engines((options.initializer, options.initargs), "the initializer")
             self._initializer = Initializer(new_id(), pickled)
         self._state = _RUN
-        self._open: set[AsyncResult | MapIterator] = set()
+        self._open: set[Work] = set()
+        self._begun = threading.local()
         self._changed = threading.Condition()
 
     def apply(
         self, func: Callable[..., Any], args: Sequence[object] = (), kwds: Mapping[str, object] | None = None
     ) -> Any:
         """Return `func(*args, **kwds)`, called on an engine."""
-        return self._wait(self.apply_async(func, args, kwds))
+        return self._wait(lambda: self.apply_async(func, args, kwds))
 
     def map(
         self, func: Callable[..., Any], iterable: Iterable[object], chunksize: int | None = None, **options: Any
     ) -> list[Any]:
         """Return `func` of each item, in order. See `map_async` for the options."""
-        result: list[Any] = self._wait(self.map_async(func, iterable, chunksize, **options))
+        result: list[Any] = self._wait(lambda: self.map_async(func, iterable, chunksize, **options))
         return result
 
     def starmap(
@@ -97,7 +100,7 @@ class Pool:
         **options: Any,
     ) -> list[Any]:
         """Return `func(*item)` of each item, in order."""
-        result: list[Any] = self._wait(self.starmap_async(func, iterable, chunksize, **options))
+        result: list[Any] = self._wait(lambda: self.starmap_async(func, iterable, chunksize, **options))
         return result
 
     def apply_async(
@@ -220,9 +223,13 @@ class Pool:
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1+, not {buffersize}")
         result = MapIterator(in_order=in_order)
-        work = self._begin(func, result, is_complete=False, star=star, stop=False)
-        ahead = buffersize or max(_AHEAD_LEAST, _AHEAD * self._dispatcher.engine_count())
-        feed_items(self._dispatcher, work, result, iterable, ahead)
+        try:
+            work = self._begin(func, result, sink=LooseSink(result), is_complete=False, star=star, stop=False)
+            ahead = buffersize or max(_AHEAD_LEAST, _AHEAD * self._dispatcher.engine_count())
+            feed_items(self._dispatcher, work, result, iterable, ahead)
+        except BaseException:
+            result.cancel()
+            raise
         return result
 
     def _begin(
@@ -230,6 +237,7 @@ class Pool:
         func: Callable[..., Any],
         result: AsyncResult | MapIterator,
         *,
+        sink: LooseSink | None = None,
         most: int | None = None,
         is_complete: bool = True,
         **about: Any,
@@ -237,30 +245,37 @@ class Pool:
         self._check_running()
         if most is not None and most < 1:
             raise ValueError(f"Chunksize must be 1+, not {most}")
-        work = Work(func, result, most=most, engines=self._engines, initializer=self._initializer, **about)
+        work = Work(func, sink or result, most=most, engines=self._engines, initializer=self._initializer, **about)
         work.is_complete = is_complete
-        work.on_over = lambda: self._forget(result)
+        work.on_over = lambda: self._forget(work)
         with self._changed:
-            self._open.add(result)
+            self._open.add(work)
+        if sink is None:
+            self._begun.result = result
         result.follow(work, self._dispatcher)
         return work
 
-    def _forget(self, result: AsyncResult | MapIterator) -> None:
+    def _forget(self, work: Work) -> None:
         with self._changed:
-            self._open.discard(result)
+            self._open.discard(work)
             self._changed.notify_all()
 
     def _check_running(self) -> None:
         if self._state != _RUN:
             raise ValueError("Pool not running")
 
-    def _wait(self, result: AsyncResult) -> Any:
-        """Return the value. Whoever is interrupted while he waits wants the work to end too."""
+    def _wait(self, begin: Callable[[], AsyncResult]) -> Any:
+        """Return the value. Whoever is interrupted while he waits, or before, wants the work to end too."""
+        self._begun.result = None
         try:
-            return result.get()
+            return begin().get()
         except BaseException:
-            result.cancel()
+            result: AsyncResult | None = self._begun.result
+            if result is not None:
+                result.cancel()
             raise
+        finally:
+            self._begun.result = None
 
     def close(self) -> None:
         """Take nothing new; what is under way goes on."""
@@ -271,8 +286,8 @@ class Pool:
     def terminate(self) -> None:
         """End all that is under way. The engines stay."""
         self._state = _TERMINATED
-        for result in list(self._open):
-            result.cancel()
+        for work in list(self._open):
+            self._dispatcher.cancel(work, CancelledError())
         self._close_client()
 
     def _close_client(self) -> None:
@@ -288,7 +303,7 @@ class Pool:
         if self._state == _RUN:
             raise ValueError("Pool is still running")
         with self._changed:
-            self._changed.wait_for(lambda: not self._open)
+            wait_for(self._changed, lambda: not self._open)
 
     def __enter__(self) -> Pool:
         self._check_running()

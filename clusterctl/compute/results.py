@@ -10,6 +10,7 @@ from multiprocessing import TimeoutError as PoolTimeoutError
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
+from clusterctl.compute.timers import wait_for
 from clusterctl.compute.work import Report
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class AsyncResult(_Outcome):
     def wait(self, timeout: float | None = None) -> None:
         """Return when it is ready, or after so many seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_ready, timeout)
+            wait_for(self._changed, lambda: self._is_ready, timeout)
 
     def ready(self) -> bool:
         """Return whether all has come, or an error."""
@@ -143,6 +144,10 @@ class MapIterator(_Outcome):
         self._error: BaseException | None = None
         self.on_taken: Callable[[], object] = lambda: None
         """Called when a result has been handed out."""
+
+    def __del__(self) -> None:
+        if not self._is_over:  # nobody can take a result any more: a loop was left, or interrupted
+            self.cancel()
 
     def take(self, place: int, value: object, error: BaseException | None) -> None:
         """Take the value of an item. See `work.Sink`."""
@@ -180,7 +185,7 @@ class MapIterator(_Outcome):
         """
         try:
             with self._changed:
-                if not self._changed.wait_for(lambda: self._ready or self._is_over, timeout):
+                if not wait_for(self._changed, lambda: self._ready or self._is_over, timeout):
                     raise PoolTimeoutError
                 if not self._ready:
                     raise self._error or StopIteration
