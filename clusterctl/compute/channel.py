@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,6 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
-_BEGUN = "_clusterctl_has_begun"
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -49,9 +49,8 @@ def _pickler() -> bytes:
     return zlib.compress(json.dumps(texts).encode())
 
 
-def _note_begin(future: Any) -> None:
-    """Have a future know when an engine says that it is busy with its call."""
-    future.iopub_callbacks.append(lambda _message: setattr(future, _BEGUN, True))
+def _parse(moment: str) -> datetime:
+    return datetime.fromisoformat(moment.replace("Z", "+00:00"))  # which Python 3.10 does not take as it is
 
 
 class Channel:
@@ -93,13 +92,7 @@ class Channel:
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
         future = self._client.send_apply_request(
-            self._client._mux_stream,
-            function,
-            arguments,
-            {},
-            metadata={"label": None},
-            ident=engine.encode(),
-            message_future_hook=_note_begin,
+            self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
         )
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
@@ -131,18 +124,12 @@ class Channel:
             return CONNECTION_LOST, result
         return FAILED, result
 
-    def has_begun(self, future: Future[Any]) -> bool:
-        """Return whether an engine has said that it works on what will have this result, or did."""
-        return bool(getattr(future, _BEGUN, False))
-
     def seconds_at_work(self, future: Future[Any]) -> float | None:
         """Return how long an engine was at what has this result, by its own clock; None where it does not say."""
-        from ipyparallel.util import _parse_date
-
         about = getattr(getattr(future, "output", None), "metadata", None) or {}
         try:
             said = (about[name] for name in ("started", "completed"))
-            began, ended = (_parse_date(moment) if isinstance(moment, str) else moment for moment in said)
+            began, ended = (_parse(moment) if isinstance(moment, str) else moment for moment in said)
             return float((ended - began).total_seconds())
         except (KeyError, TypeError, ValueError, AttributeError):  # an engine may say anything
             return None

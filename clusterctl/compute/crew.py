@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute.cutting import RoundTrip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
@@ -41,7 +42,6 @@ class Chunk:
     engine: Engine
     request: dict[str, Any]
     message: str = ""
-    result: Future[Any] | None = None
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""
     sent: Stopwatch | None = None
@@ -50,11 +50,21 @@ class Chunk:
     is_asked_for: bool = False
     """Whether the engine was asked to leave it to another one."""
     is_elsewhere: bool = False
+    is_left_out: bool = False
+    """Whether the engine will not begin it."""
 
     @property
     def id(self) -> str:
         """Its name, which it keeps when it is sent again."""
         return str(self.request["chunk"])
+
+
+def _note_left_out(chunks: Sequence[Chunk], asked: Future[Any]) -> None:
+    """Take in an engine's answer, which says what it will not begin."""
+    if not asked.cancelled() and asked.exception() is None:
+        waited = asked.result()["content"].get("waited", ())
+        for chunk in chunks:
+            chunk.is_left_out = chunk.id in waited
 
 
 class Crew:
@@ -90,18 +100,20 @@ class Crew:
     def take_back(self, work: Work) -> None:
         """Have them leave this work, and interrupt those that are at it."""
         for engine in self._engines.values():
-            chunks = [(chunk.id, chunk.message) for chunk in engine.chunks if chunk.work is work]
+            chunks = [chunk for chunk in engine.chunks if chunk.work is work]
             if chunks:
-                self._channel.take_back(engine.uuid, chunks, interrupt=True)
+                names = [(chunk.id, chunk.message) for chunk in chunks]
+                asked = self._channel.take_back(engine.uuid, names, interrupt=True)
+                asked.add_done_callback(partial(_note_left_out, chunks))
 
     def kill_those_at(self, work: Work) -> None:
         """End those that are at this work still. Their service starts them anew.
 
-        An engine that has not begun its first chunk is at somebody else's work.
+        An engine that says that it had not begun its first chunk is at somebody else's work.
         """
         for engine in self._engines.values():
             first = engine.chunks[0] if engine.chunks and not engine.has_ended else None
-            if first is not None and first.work is work and first.result and self._channel.has_begun(first.result):
+            if first is not None and first.work is work and not first.is_left_out:
                 self._channel.kill(engine.id)
 
     def learn(self, chunk: Chunk, seconds_at_work: float | None) -> None:

@@ -187,7 +187,6 @@ class Dispatcher:
             chunk.engine.chunks.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
             return
-        chunk.result = future
         future.add_done_callback(lambda done: self._events.put(lambda: self._hear(chunk, done)))
 
     def _hear(self, chunk: Chunk, future: Future[Any]) -> None:
@@ -205,8 +204,8 @@ class Dispatcher:
             return
         if not what:
             engine.acknowledged.append(chunk.id)
-            self._crew.learn(chunk, None if chunk.resends else self._channel.seconds_at_work(future))
             self._take(chunk, result)
+            self._crew.learn(chunk, None if chunk.resends else self._channel.seconds_at_work(future))
         elif what == ways.ABORTED:
             work.pending.give_back(chunk.places)
         elif what in {ways.ENGINE_ENDED, ways.CONNECTION_LOST}:

@@ -41,7 +41,6 @@ class Engine:
             if message in self.aborted:
                 future.set_result((ways.ABORTED, None))
                 continue
-            future.has_begun = True
             self.before(request)
             reply = self.program.run(request)
             if self.has_ended or future.done():
@@ -112,9 +111,6 @@ class LightChannel:
 
     def seconds_at_work(self, future):
         return None
-
-    def has_begun(self, future):
-        return getattr(future, "has_begun", False)
 
     def take_back(self, uuid, chunks, *, interrupt):
         asked = Future()

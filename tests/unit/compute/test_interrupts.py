@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -77,15 +78,19 @@ def test_one_that_is_still_taken_goes_on(make_pool):
     assert sum(pool.imap_unordered(abs, range(1000), buffersize=10)) == sum(range(1000))
 
 
-def test_only_an_engine_that_works_on_it_is_ended():
-    """The other one is at somebody else's work, behind which ours waits."""
-    channel = LightChannel(2)
-    crew, work = Crew(channel), SimpleNamespace()
+def test_only_an_engine_that_may_work_on_it_is_ended():
+    """One is at it, one does not answer, and one is at somebody else's work, behind which ours waits."""
+    channel = LightChannel(3)
+    crew, work, answers = Crew(channel), SimpleNamespace(), [Future() for _ in range(3)]
     crew.refresh()
-    for engine, has_begun in zip(crew.working(), (True, False), strict=True):
-        engine.chunks.append(Chunk(work, range(1), engine, {}, result=SimpleNamespace(has_begun=has_begun)))
+    for engine, name in zip(crew.working(), "abc", strict=True):
+        engine.chunks.append(Chunk(work, range(1), engine, {"chunk": name}))
+    channel.take_back = lambda uuid, chunks, interrupt: answers["abc".index(chunks[0][0])]
+    crew.take_back(work)
+    answers[0].set_result({"content": {"ran": ["a"], "waited": []}})
+    answers[2].set_result({"content": {"ran": [], "waited": ["c"]}})
     crew.kill_those_at(work)
-    assert channel.killed == [0]
+    assert channel.killed == [0, 1]
 
 
 class TestWaitFor:
