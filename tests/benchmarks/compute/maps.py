@@ -4,7 +4,8 @@ python tests/benchmarks/compute/maps.py [--rounds 5] [--nodes 3] [--only WORD]
 
 One local cluster of two engines a node, and as many workers for each other tool. Each round runs every way once, in
 turn, so that what else the machine does meets all of them; the first round is not counted. `ideal` is the sum of all
-items' times divided by the engines. joblib and Dask (with TLS) have rows where they are installed: `pip install joblib
+items' times divided by the engines; "by hand" are local processes with equal shares of the same items:
+what this machine does at best. joblib and Dask (with TLS) have rows where they are installed: `pip install joblib
 distributed cryptography`, in an environment of their own.
 """
 
@@ -15,7 +16,6 @@ import os
 import statistics
 import sys
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ import others
 from common import clusterctl, home, machine, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from clusterctl.compute.client import Client
     from clusterctl.compute.pool import Pool
@@ -53,68 +53,63 @@ class Work:
     """At most so many times what this other way takes."""
 
 
-def kinds(client: Client, pool: Pool, opened: ExitStack) -> list[Work]:
-    """What is compared."""
+def kinds(client: Client, pool: Pool) -> Iterator[Work]:
+    """What is compared. Other tools run only meanwhile: their processes have work when they are idle, too."""
     engines = len(client.ids)
-    view, balanced = client[:], client.load_balanced_view()
-    processes = opened.enter_context(others.processes(engines))
-    loky, dask = opened.enter_context(others.loky(engines)), opened.enter_context(others.dask(engines))
-    ideal = sum(SKEWED) / engines
-
-    def skewed(name: str, items: list[float]) -> Work:
-        fixed = {
-            f"chunks of {size}": lambda size=size: balanced.map_sync(time.sleep, items, chunksize=size)
-            for size in CHUNKS
-        }
+    with others.processes(engines) as processes, others.loky(engines) as loky, others.dask(engines) as dask:
+        yield quick_items(client, pool, {"joblib, loky": loky, "Dask's map, TLS": dask}, processes)
+    with others.processes(engines) as processes:
         ways = {
-            "pool": lambda: pool.map(time.sleep, items),
-            "ideal": lambda: time.sleep(ideal),
-            "DirectView.map": lambda: view.map_sync(time.sleep, items),
-            **fixed,
+            "pool": lambda: pool.map(square, MANY),
+            "multiprocessing.Pool": lambda: processes.map(square, MANY),
+            "DirectView.map": lambda: client[:].map_sync(square, MANY),
         }
-        return Work(name, ways, {"ideal": 1.25, **dict.fromkeys(fixed, 1.05), "DirectView.map": 0.5})
+        yield Work("100,000 quick items", ways, {"multiprocessing.Pool": 6.0})
+    with others.processes(engines) as processes:
+        yield skewed_items(client, pool, "50 of 40 ms, then 950 of 1 ms", SKEWED, processes)
+        yield skewed_items(client, pool, "950 of 1 ms, then 50 of 40 ms", SKEWED[::-1], processes)
+    calls = {
+        "pool": lambda: [pool.apply(square, (3,)) for _ in range(20)],
+        "DirectView.apply_sync": lambda: [client[0].apply_sync(square, 3) for _ in range(20)],
+    }
+    yield Work("20 single calls", calls, {"DirectView.apply_sync": 1.1})
 
-    quick = {
+
+def quick_items(client: Client, pool: Pool, tools: dict[str, others.Map | None], processes: others.Pool) -> Work:
+    """A thousand of them, by all tools."""
+    balanced = client.load_balanced_view()
+    ways = {
         "pool": lambda: pool.map(square, QUICK),
-        "DirectView.map": lambda: view.map_sync(square, QUICK),
-        "joblib, loky": lambda: loky(square, QUICK),
-        "Dask's map, TLS": lambda: dask(square, QUICK),
+        "DirectView.map": lambda: client[:].map_sync(square, QUICK),
+        **{name: lambda tool=tool: tool(square, QUICK) for name, tool in tools.items() if tool is not None},
         "LoadBalancedView, chunks of 1": lambda: balanced.map_sync(square, QUICK, chunksize=1),
         "multiprocessing.Pool": lambda: processes.map(square, QUICK),
     }
-    missing = {"joblib, loky": loky, "Dask's map, TLS": dask}
-    quick = {name: way for name, way in quick.items() if missing.get(name, way) is not None}
-    return [
-        Work(
-            "1,000 quick items",
-            quick,
-            {
-                "DirectView.map": 2.0,
-                "joblib, loky": 1.2,
-                "Dask's map, TLS": 1 / 40,
-                "LoadBalancedView, chunks of 1": 1 / 40,
-            },
-        ),
-        Work(
-            "100,000 quick items",
-            {
-                "pool": lambda: pool.map(square, MANY),
-                "multiprocessing.Pool": lambda: processes.map(square, MANY),
-                "DirectView.map": lambda: view.map_sync(square, MANY),
-            },
-            {"multiprocessing.Pool": 6.0},
-        ),
-        skewed("50 of 40 ms, then 950 of 1 ms", SKEWED),
-        skewed("950 of 1 ms, then 50 of 40 ms", SKEWED[::-1]),
-        Work(
-            "one call",
-            {
-                "pool": lambda: [pool.apply(square, (3,)) for _ in range(20)],
-                "DirectView.apply_sync": lambda: [client[0].apply_sync(square, 3) for _ in range(20)],
-            },
-            {"DirectView.apply_sync": 1.1},
-        ),
-    ]
+    fortieth = dict.fromkeys(("Dask's map, TLS", "LoadBalancedView, chunks of 1"), 1 / 40)
+    return Work("1,000 quick items", ways, {"DirectView.map": 2.0, "joblib, loky": 1.2, **fortieth})
+
+
+def sleep_all(times: list[float]) -> None:
+    """Sleep one after the other."""
+    for seconds_each in times:
+        time.sleep(seconds_each)
+
+
+def skewed_items(client: Client, pool: Pool, name: str, items: list[float], processes: others.Pool) -> Work:
+    """Sleeps, of which a few are long, against fixed chunks."""
+    balanced, ideal = client.load_balanced_view(), sum(items) / len(client.ids)
+    shares = [sorted(items)[number :: len(client.ids)] for number in range(len(client.ids))]
+    fixed = {
+        f"chunks of {size}": lambda size=size: balanced.map_sync(time.sleep, items, chunksize=size) for size in CHUNKS
+    }
+    ways = {
+        "pool": lambda: pool.map(time.sleep, items),
+        "ideal": lambda: time.sleep(ideal),
+        "shared by hand, local processes": lambda: processes.map(sleep_all, shares, chunksize=1),
+        "DirectView.map": lambda: client[:].map_sync(time.sleep, items),
+        **fixed,
+    }
+    return Work(name, ways, {"ideal": 1.25, **dict.fromkeys(fixed, 1.05), "DirectView.map": 0.5})
 
 
 def compare(work: Work, rounds: int) -> None:
@@ -155,8 +150,8 @@ def main() -> None:
             import clusterctl as library
 
             client = library.connect(clients.NAME)
-            with client.pool() as pool, ExitStack() as opened:
-                for work in kinds(client, pool, opened):
+            with client.pool() as pool:
+                for work in kinds(client, pool):
                     if options.only in work.name:
                         compare(work, options.rounds)
             client.close()

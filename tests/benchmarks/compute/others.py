@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from multiprocessing.pool import Pool
+    from multiprocessing.pool import Pool as Pool
 
     Map = Callable[[Callable[..., Any], Sequence[Any]], list[Any]]
 
