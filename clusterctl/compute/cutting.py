@@ -15,17 +15,17 @@ FIRST_BUDGET_S = 0.02
 _BUDGET_S = 0.1
 _BUDGET_AN_ENGINE_S = 0.001
 """A controller passes on some 1,000 chunks a second, however many engines there are."""
-_LEAST_S = 0.01
+_LEAST_S = 0.02
 """Of work in a chunk: less is not worth a message."""
 _WEIGHT = 0.5
 """Of the newest chunk in the mean."""
-_CHUNKS_LEFT = 2
+_CHUNKS_LEFT = 1.5
 """For each engine, of what nobody has: the rest goes where it is needed."""
 _LOOKED_AT = 16
 """Ranges of items that nobody has, when it is estimated how long they take."""
 _REMEMBERED = 64
 """Chunks whose places are remembered: items beside each other are alike more often than all of them."""
-SLACK = 1.5
+SLACK = 2.0
 """So many times its time may a chunk take before the rest goes back: a few items that go back cost a message more."""
 DEPTH = 2
 """The chunks that an engine has at once: one to work on, and one that it need not wait for."""
