@@ -95,11 +95,13 @@ class Pace:
         way_s = _COVER * self._round_trip.seconds
         if self.seconds_an_item is None:
             return max(FIRST_BUDGET_S, way_s)
-        least = max(_LEAST_S, way_s, _BUDGET_AN_ENGINE_S * self.engines)
-        most = max(_BUDGET_S, least)
+        least = max(_LEAST_S, _BUDGET_AN_ENGINE_S * self.engines)
+        most = max(_BUDGET_S, way_s, least)
         if pending is None:
             return most
-        return min(max(self._estimate_s(pending) / (_CHUNKS_LEFT * self.engines), least), most)
+        # What is less than the way for each engine is shared out: no answer comes early enough to cut it any better.
+        share_s = self._estimate_s(pending) / self.engines
+        return min(max(share_s / _CHUNKS_LEFT, min(share_s, way_s), least), most)
 
     def _estimate_s(self, pending: Pending) -> float:
         """Return how long the items that nobody has would take one engine."""

@@ -140,6 +140,15 @@ class TestFarAway:
         pace.learn(1, 10.0)
         assert pace.depth == 1
 
+    def test_what_is_shorter_than_the_way_is_shared_out_and_not_cut_again(self):
+        way = RoundTrip()
+        way.learn(0.08)
+        pace = Pace(6, way)
+        pace.learn(100, 1.0)
+        assert pace.budget_s() == pytest.approx(0.12)
+        budgets = [pace.budget_s(Pending(count)) for count in (1000, 90, 60, 30, 6)]
+        assert budgets == pytest.approx([0.12, 0.12, 0.1, 0.05, 0.02])
+
     def test_the_shortest_of_the_newest_ways_counts(self):
         way = RoundTrip()
         assert way.seconds == 0
