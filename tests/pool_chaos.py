@@ -81,8 +81,8 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while not self._over.wait(self._random.uniform(*self._pause_s)):
             kinds = {kind: sorted(pids) for kind, pids in victims(self._home).items() if pids}
-            # Engines are killed as often as all parts of the controller together.
-            others = sorted(kinds.keys() - {"engine"})
+            # Engines are killed as often as all parts of the controller together, the tunnel as often as five of them.
+            others = sorted(kinds.keys() - {"engine"}) + ["tunnel"] * (4 if "tunnel" in kinds else 0)
             kind = self._random.choice(["engine"] * max(1, len(others)) + others)
             if kind in kinds:
                 with suppress(ProcessLookupError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_JUST_SENT = 100
+"""Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
 """What became of a chunk that has no reply."""
 
@@ -46,6 +49,10 @@ def _pickler() -> bytes:
     modules = [module for module in files("cloudpickle").iterdir() if module.name.endswith(".py")]
     texts = {module.name.removesuffix(".py"): module.read_text(encoding="utf-8") for module in modules}
     return zlib.compress(json.dumps(texts).encode())
+
+
+def _parse(moment: str) -> datetime:
+    return datetime.fromisoformat(moment.replace("Z", "+00:00"))  # which Python 3.10 does not take as it is
 
 
 class Channel:
@@ -101,9 +108,15 @@ class Channel:
         return future.msg_id, future
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
-        return self._client.send_apply_request(
+        future = self._client.send_apply_request(
             self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
         )
+        history = self._client.history  # which is of the user's own calls, and would grow without end
+        for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
+            if history[index] == future.msg_id:
+                del history[index]
+                break
+        return future
 
     def outcome(self, future: Future[Any], engine: str) -> tuple[str, Any]:
         """Return the reply of a chunk and an empty word, or what became of it and the error."""
@@ -128,6 +141,16 @@ class Channel:
             self._equipped.discard(engine)  # somebody has restarted its namespace
             return CONNECTION_LOST, result
         return FAILED, result
+
+    def seconds_at_work(self, future: Future[Any]) -> float | None:
+        """Return how long an engine was at what has this result, by its own clock; None where it does not say."""
+        about = getattr(getattr(future, "output", None), "metadata", None) or {}
+        try:
+            said = (about[name] for name in ("started", "completed"))
+            began, ended = (_parse(moment) if isinstance(moment, str) else moment for moment in said)
+            return float((ended - began).total_seconds())
+        except (KeyError, TypeError, ValueError, AttributeError):  # an engine may say anything
+            return None
 
     def take_back(self, engine: str, chunks: Sequence[tuple[str, str]], *, interrupt: bool) -> Future[Any]:
         """Ask an engine to leave out chunks that it has not begun, given as pairs of their id and their message's.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
+from clusterctl.compute.cutting import RoundTrip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
     from clusterctl.compute.work import Work
@@ -24,6 +27,8 @@ class Engine:
     """What it has, in the order in which it works on them."""
     acknowledged: list[str] = field(default_factory=list)
     has_ended: bool = False
+    has_answered: bool = False
+    """Whether it has worked before: its first chunk takes longer."""
     has_lost: bool = False
     """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
     functions: set[str] = field(default_factory=set)
@@ -57,15 +62,27 @@ class Chunk:
     message: str = ""
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""
+    sent: Stopwatch | None = None
+    """Since it was sent, to an engine that had nothing else to do."""
     resends: int = 0
     is_asked_for: bool = False
     """Whether the engine was asked to leave it to another one."""
     is_elsewhere: bool = False
+    is_left_out: bool = False
+    """Whether the engine will not begin it."""
 
     @property
     def id(self) -> str:
         """Its name, which it keeps when it is sent again."""
         return str(self.request["chunk"])
+
+
+def _note_left_out(chunks: Sequence[Chunk], asked: Future[Any]) -> None:
+    """Take in an engine's answer, which says what it will not begin."""
+    if not asked.cancelled() and asked.exception() is None:
+        waited = asked.result()["content"].get("waited", ())
+        for chunk in chunks:
+            chunk.is_left_out = chunk.id in waited
 
 
 class Crew:
@@ -74,6 +91,7 @@ class Crew:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._engines: dict[str, Engine] = {}
+        self.round_trip = RoundTrip()
 
     def refresh(self) -> None:
         """Take in who has come and gone. One that has gone stays until all of its chunks are accounted for."""
@@ -100,15 +118,35 @@ class Crew:
     def take_back(self, work: Work) -> None:
         """Have them leave this work, and interrupt those that are at it."""
         for engine in self._engines.values():
-            chunks = [(chunk.id, chunk.message) for chunk in engine.chunks if chunk.work is work]
+            chunks = [chunk for chunk in engine.chunks if chunk.work is work]
             if chunks:
-                self._channel.take_back(engine.uuid, chunks, interrupt=True)
+                names = [(chunk.id, chunk.message) for chunk in chunks]
+                asked = self._channel.take_back(engine.uuid, names, interrupt=True)
+                asked.add_done_callback(partial(_note_left_out, chunks))
 
     def kill_those_at(self, work: Work) -> None:
-        """End those that are at this work still. Their service starts them anew."""
+        """End those that are at this work still. Their service starts them anew.
+
+        An engine that says that it had not begun its first chunk is at somebody else's work.
+        """
         for engine in self._engines.values():
-            if engine.chunks and engine.chunks[0].work is work and not engine.has_ended:
+            first = engine.chunks[0] if engine.chunks and not engine.has_ended else None
+            if first is not None and first.work is work and not first.is_left_out:
                 self._channel.kill(engine.id)
+
+    def learn(self, chunk: Chunk, seconds_at_work: float | None) -> None:
+        """Take in how long the answer of an engine took."""
+        if chunk.sent is not None and chunk.engine.has_answered and seconds_at_work is not None:
+            self.round_trip.learn(chunk.sent.elapsed_s - seconds_at_work)
+        chunk.engine.has_answered = True
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an engine has nothing to do, and something waits elsewhere that could be asked for."""
+        engines = self.working()
+        return any(not engine.chunks for engine in engines) and any(
+            not chunk.is_asked_for for engine in engines for chunk in engine.chunks[1:]
+        )
 
     def stuck(self) -> Iterator[Chunk]:
         """Yield what waits behind long work, one for each engine that has nothing to do."""

@@ -12,11 +12,10 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute import channel as ways
 from clusterctl.compute.channel import Channel
 from clusterctl.compute.crew import Chunk, Crew, Engine
-from clusterctl.compute.cutting import DEPTH
 from clusterctl.compute.failures import EngineTroubleError, NoEnginesError
 from clusterctl.compute.replies import read_reply
 from clusterctl.compute.timers import Timers
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     from clusterctl.compute.work import Work
 
 _ATTRIBUTE = "_clusterctl_dispatcher"
-_TICK_S, _IDLE_TICK_S = 0.1, 1.0
+_TICK_S, _IDLE_TICK_S, _SHARING_TICK_S = 0.1, 1.0, 0.01
+_PATIENCE_S = 0.02
+"""Before what waits behind another chunk may be asked for, or the time of the way there and back."""
 _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 """Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
 _LARGE_BYTES = 4 * 2**20
@@ -127,11 +128,17 @@ class Dispatcher:
     def _handle_events(self) -> None:
         """Wait for an event, and handle all that are there."""
         with suppress(queue.Empty):
-            self._events.get(timeout=_TICK_S if self._works or self._timers else _IDLE_TICK_S)()
+            self._events.get(timeout=self._pause_s())()
             while True:
                 self._events.get_nowait()()
 
+    def _pause_s(self) -> float:
+        if self._works and self._crew.has_waiting:
+            return _SHARING_TICK_S
+        return _TICK_S if self._works or self._timers else _IDLE_TICK_S
+
     def _begin(self, work: Work) -> None:
+        work.round_trip = self._crew.round_trip
         self._works.append(work)
         self._end_if_done(work)
 
@@ -152,29 +159,31 @@ class Dispatcher:
 
     def _fill(self) -> None:
         """Give engines that have room what is pending, each work in its turn."""
-        for depth in range(1, DEPTH + 1):
-            for work in [work for work in self._works if work.pending]:
-                engines = self._crew.working(work.engines)
-                if depth > work.pace(len(engines)).depth:
-                    continue
-                for engine in engines:
-                    if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines))):
-                        self._send(engine, work, places, len(engines))
+        turns = [(work, self._crew.working(work.engines)) for work in self._works if work.pending]
+        deepest = max((work.pace(len(engines)).depth for work, engines in turns), default=0)
+        for depth in range(1, deepest + 1):
+            for work, engines in turns:
+                most = work.pace(len(engines)).depth
+                room = sum(max(0, most - len(engine.chunks)) for engine in engines)
+                for engine in engines if depth <= most else []:
+                    if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines), room)):
+                        self._send(engine, work, places)
+                        room -= 1
 
-    def _send(self, engine: Engine, work: Work, places: range, engines: int) -> None:
+    def _send(self, engine: Engine, work: Work, places: range) -> None:
         try:
             places, items = work.pack(places)
         except Exception as exc:  # an item cannot be sent, or its own class says no
             self._fail(work, exc)
             return
-        request = {**work.request(places, items, engines, engine.functions), "acknowledged": engine.acknowledged}
+        request = {**work.request(places, items, engine.functions), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
-        chunk = Chunk(work, places, engine, request)
+        chunk = Chunk(work, places, engine, request, sent=None if engine.chunks else Stopwatch())
         engine.add(chunk)
         self._transmit(chunk)
 
     def _transmit(self, chunk: Chunk) -> None:
-        chunk.patience = Deadline.after(2 * chunk.request["budget_s"])
+        chunk.patience = Deadline.after(max(_PATIENCE_S, self._crew.round_trip.seconds))
         try:
             chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request)
         except Exception as exc:  # the client is closed, or closes
@@ -201,6 +210,7 @@ class Dispatcher:
             if len(result) > _LARGE_BYTES:  # it may be long until the next chunk
                 self._channel.acknowledge(engine.uuid, [chunk.id])
             self._take(chunk, result)
+            self._crew.learn(chunk, None if chunk.resends else self._channel.seconds_at_work(future))
         elif what == ways.ABORTED:
             work.pending.give_back(chunk.places)
         elif what in {ways.ENGINE_ENDED, ways.CONNECTION_LOST}:
@@ -227,7 +237,7 @@ class Dispatcher:
         if reply.lacks_function:
             chunk.engine.functions.discard(work.digest)
         work.report.chunks += 1
-        work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds)
+        work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds, chunk.places[0])
         for offset, value in enumerate(reply.values):
             self._finish(work, chunk.places[offset], value, reply.errors.get(offset))
         if not work.is_over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,28 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 """Between looks whether the work is over, where nobody takes results."""
+
+
+class LooseSink:
+    """Brings results to an iterator for as long as somebody has that: work that is under way does not keep it."""
+
+    def __init__(self, results: MapIterator) -> None:
+        self._results = weakref.ref(results)
+
+    def take(self, place: int, value: object, error: BaseException | None) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.take(place, value, error)
+
+    def end(self) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.end()
+
+    def fail(self, error: BaseException) -> None:
+        """See `work.Sink`."""
+        if (results := self._results()) is not None:
+            results.fail(error)
 
 
 def feed_items(
@@ -30,12 +53,17 @@ def feed_items(
     """
     room = threading.Semaphore(ahead)
     results.on_taken = room.release
-    arguments = (dispatcher, work, results, iter(iterable), room)
+    # The thread does not keep the results: when nobody has them any more, the work ends.
+    arguments = (dispatcher, work, weakref.ref(results), iter(iterable), room)
     threading.Thread(target=_feed, args=arguments, name="clusterctl-imap", daemon=True).start()
 
 
 def _feed(
-    dispatcher: Dispatcher, work: Work, results: MapIterator, items: Iterator[object], room: threading.Semaphore
+    dispatcher: Dispatcher,
+    work: Work,
+    results: weakref.ref[MapIterator],
+    items: Iterator[object],
+    room: threading.Semaphore,
 ) -> None:
     try:
         for place, item in enumerate(items):
@@ -46,5 +74,6 @@ def _feed(
                 return
             dispatcher.add(work, place, item)
     except BaseException as exc:  # of the caller's own iterator: it is raised behind the results of what came before
-        results.last = exc
+        if (taken := results()) is not None:
+            taken.last = exc
     dispatcher.complete(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import io
+import os
 import pickle
 import sys
 import sysconfig
@@ -134,23 +135,24 @@ def _by_value(cloudpickle: ModuleType) -> Iterator[None]:
 def _own_modules() -> list[ModuleType]:
     global _OWN  # noqa: PLW0603  to look through them takes longer than to pickle a chunk
     if _OWN[0] != len(sys.modules):
-        loaded = list(sys.modules.items())
-        _OWN = len(loaded), [module for name, module in loaded if name in _TRAVELLING or _is_own(name, module)]
+        loaded, installed = list(sys.modules.items()), _installed()
+        own = [module for name, module in loaded if name in _TRAVELLING or _is_own(name, module, installed)]
+        _OWN = len(loaded), own
     return _OWN[1]
 
 
-def _is_own(name: str, module: ModuleType) -> bool:
+def _is_own(name: str, module: ModuleType, installed: tuple[str, ...]) -> bool:
     """Return whether a module is the user's: no package that is installed, and no part of Python."""
     file = getattr(module, "__file__", None)
     if not file or name in {"__main__", "__mp_main__"} or getattr(module, "__name__", None) != name:
         return False
     if name not in _KNOWN:
-        folder = Path(file)
-        _KNOWN[name] = not any(folder.is_relative_to(place) for place in _installed())
+        _KNOWN[name] = not os.path.normcase(file).startswith(installed)
     return _KNOWN[name]
 
 
-def _installed() -> set[Path]:
+def _installed() -> tuple[str, ...]:
+    """Return the folders of what is installed, each with the separator behind it."""
     paths = {Path(path) for path in sysconfig.get_paths().values()}
     paths |= {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[1]}
-    return paths | {path.resolve() for path in paths}
+    return tuple({os.path.normcase(f"{path}{os.sep}") for path in paths | {path.resolve() for path in paths}})

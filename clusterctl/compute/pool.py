@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.calls.choices import Call, Options
 from clusterctl.compute.dispatch import Dispatcher
 from clusterctl.compute.faces.methods import PoolMethods
 from clusterctl.compute.faces.nested import InlinePool
-from clusterctl.compute.feeding import feed_items
+from clusterctl.compute.feeding import LooseSink, feed_items
 from clusterctl.compute.payload import pickle_for_engines
 from clusterctl.compute.results import AsyncResult, MapIterator
 from clusterctl.compute.work import Initializer, Work, new_id
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ipyparallel import Client
+
+    from clusterctl.compute.work import Sink
 
 __all__ = ["Options", "Pool"]
 _AHEAD = 4
@@ -55,22 +58,28 @@ class Pool(PoolMethods):
         return InlinePool, ()
 
     def _begin(self, call: Call, result: AsyncResult, items: Sequence[object]) -> None:
-        self._give(call, result, items)
+        self._give(call, result, result, items)
 
     def _iterate(
         self, call: Call, iterable: Iterable[object], buffersize: int | None, *, in_order: bool
     ) -> MapIterator:
         result = MapIterator(in_order=in_order, return_errors=call.options.returns_errors)
-        work = self._give(call, result, None)
-        ahead = buffersize or max(_AHEAD_LEAST, _AHEAD * self._dispatcher.engine_count())
-        feed_items(self._dispatcher, work, result, iterable, ahead)
+        try:
+            work = self._give(call, result, LooseSink(result), None)
+            ahead = buffersize or max(_AHEAD_LEAST, _AHEAD * self._dispatcher.engine_count())
+            feed_items(self._dispatcher, work, result, iterable, ahead)
+        except BaseException:
+            result.cancel()
+            raise
         return result
 
-    def _give(self, call: Call, result: AsyncResult | MapIterator, items: Sequence[object] | None) -> Work:
+    def _give(self, call: Call, result: AsyncResult | MapIterator, sink: Sink, items: Sequence[object] | None) -> Work:
         """Have engines work on this; items that are not known yet come one by one."""
-        work = Work(call, result, items=items, engines=self._engines, initializer=self._initializer)
-        work.on_over = lambda: self._forget(result)
-        self._follow(result)
+        work = Work(call, sink, items=items, engines=self._engines, initializer=self._initializer)
+        work.on_over = lambda: self._forget(work)
+        self._follow(work, lambda: self._dispatcher.cancel(work, CancelledError()))
+        if isinstance(result, AsyncResult):
+            self._begun.result = result
         result.follow(work, self._dispatcher)
         return work
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import CancelledError
 from multiprocessing import TimeoutError as PoolTimeoutError
@@ -29,12 +30,12 @@ class _Outcome:
         self._dispatcher: Dispatcher | None = None
         self._report = Report()
         self._done = 0
-        self._display = Display("", self._measure, wanted=False)
+        self._display = Display("", self._measurement(), wanted=False)
 
     def follow(self, work: Work, dispatcher: Dispatcher) -> None:
         """Take the outcome of this work, and have it begin."""
         self._work, self._dispatcher, self._report = work, dispatcher, work.report
-        self._display = Display(work.name, self._measure, wanted=work.progress)
+        self._display = Display(work.name, self._measurement(), wanted=work.progress)
         dispatcher.begin(work)
 
     def cancel(self) -> None:
@@ -45,6 +46,11 @@ class _Outcome:
         """
         if self._work is not None and self._dispatcher is not None:
             self._dispatcher.cancel(self._work, CancelledError())
+
+    def _measurement(self) -> Callable[[], Progress]:
+        """Return what measures how far it is, and does not keep it: an iterator that nobody has ends."""
+        measure = weakref.WeakMethod(self._measure)
+        return lambda: (measure() or _measure_nothing)()  # noqa: PLW0108  it looks each time whether there is any
 
     def _measure(self) -> Progress:
         """Return how far it is."""
@@ -68,6 +74,10 @@ class _Outcome:
     def report(self) -> Report:
         """What it has cost until now."""
         return self._report
+
+
+def _measure_nothing() -> Progress:
+    return Progress(0, 0, 0, 0)
 
 
 class AsyncResult(_Outcome):
@@ -169,6 +179,10 @@ class MapIterator(_Outcome):
         self.on_taken: Callable[[], object] = lambda: None
         """Called when a result has been handed out."""
 
+    def __del__(self) -> None:
+        if not self._is_over:  # nobody can take a result any more: a loop was left, or interrupted
+            self.cancel()
+
     def take(self, place: int, value: object, error: BaseException | None) -> None:
         """Take the value of an item. See `work.Sink`."""
         self._done += 1
@@ -206,10 +220,14 @@ class MapIterator(_Outcome):
             multiprocessing.TimeoutError: it is not there after so many seconds.
         """
         deadline = None if timeout is None else Deadline.after(timeout)
-        while (taken := self._pop()) is None:  # another thread may be quicker
-            left_s = None if deadline is None else deadline.left_s
-            if not self._display.wait(self._changed, lambda: self._ready or self._is_over, left_s):
-                raise PoolTimeoutError
+        try:
+            while (taken := self._pop()) is None:  # another thread may be quicker
+                left_s = None if deadline is None else deadline.left_s
+                if not self._display.wait(self._changed, lambda: self._ready or self._is_over, left_s):
+                    raise PoolTimeoutError
+        except KeyboardInterrupt:  # who is interrupted here wants the work to end too
+            self.cancel()
+            raise
         value, error = taken
         self.on_taken()  # outside of the lock: it lets another thread go on
         if error is None or self._return_errors:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from clusterctl.compute.cutting import Pace, Pending
+from clusterctl.compute.cutting import SLACK, Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError, TooLargeError
 from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
 
@@ -133,6 +133,8 @@ class Work:
         self.report = Report()
         self._initializer = initializer or Initializer()
         self._pace: Pace | None = None
+        self.round_trip = RoundTrip()
+        self._budget_s = 0.0
         self._most = call.most if self.is_complete else None
         self._crashes: Counter[int] = Counter()
         self._item_bytes = 0
@@ -152,15 +154,15 @@ class Work:
     def pace(self, engines: int) -> Pace:
         """Return how fast it goes, with so many engines."""
         if self._pace is None:
-            self._pace = Pace(engines)
+            self._pace = Pace(engines, self.round_trip, most=self._most)
         self._pace.engines = max(1, engines)
         return self._pace
 
-    def take(self, engines: int) -> range:
-        """Return the places that go out next."""
-        size = self.pace(engines).size(len(self.pending))
-        if self._most:
-            size = min(size, self._most)
+    def take(self, engines: int, room: int) -> range:
+        """Return the places that go out next, where engines would take so many chunks now."""
+        pace = self.pace(engines)
+        self._budget_s = pace.budget_s(self.pending if self.is_complete else None)
+        size = pace.size(self.pending, room, self._budget_s)
         if self._item_bytes:
             size = min(size, max(1, _MESSAGE_BYTES // self._item_bytes))
         return self.pending.take(size)
@@ -191,13 +193,12 @@ class Work:
         self.pending.give_back(places[size:])
         return places[:size]
 
-    def request(self, places: range, items: bytes, engines: int, functions: set[str]) -> dict[str, object]:
-        """Return what an engine is sent of this work. See `on_node/in_engine/chunks.py`.
+    def request(self, places: range, items: bytes, functions: set[str]) -> dict[str, object]:
+        """Return what an engine is sent of what was taken last. See `on_node/in_engine/chunks.py`.
 
         Args:
             places: of the items.
             items: pickled.
-            engines: how many there are.
             functions: the digests of those that this engine has; that of this work is one of them afterwards.
         """
         function = b"" if self.digest in functions else self._pickled
@@ -213,7 +214,7 @@ class Work:
             "items": items,
             "first": places[0],
             "star": self._call.star,
-            "budget_s": self.pace(engines).budget_s,
+            "budget_s": SLACK * self._budget_s,
             "timeout_s": self._call.options.timeout_s,
             "most_bytes": MOST_BYTES,
             "stop": self.stop,

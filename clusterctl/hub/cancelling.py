@@ -14,7 +14,7 @@ from clusterctl.node.run_as import as_user
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clusterctl.cluster import Cluster
+    from clusterctl.cluster_nodes import Cluster
 
 _CANCEL = "clusterctl.on_node.with_ipyparallel.cancel_work"
 _FREE_S = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ def test_ctrl_c_frees_the_engines(script, client, poll):
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30)[0] == "interrupted [1]\n"
     assert client.value("client[:].apply_async(abs, -1).get(timeout=10)") == [1] * 6
+
+
+def test_a_map_leaves_nothing_in_the_records_of_its_client(script):
+    assert (
+        script("""
+        import time
+        import clusterctl
+
+        client = clusterctl.connect()
+        own = client[0].apply_async(abs, -1)
+        own.get()
+        assert len(list(client.pool().imap(abs, range(2000), buffersize=10))) == 2000
+        deadline = time.monotonic() + 30
+        while (client.results or client.outstanding) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        print(client.history == own.msg_ids, dict(client.results), client.outstanding)
+        client.close()
+    """)
+        == "True {} set()\n"
+    )
 
 
 @pytest.mark.slow

@@ -110,6 +110,9 @@ class LightChannel:
     def outcome(self, future, engine):
         return future.result()
 
+    def seconds_at_work(self, future):
+        return None
+
     def take_back(self, uuid, chunks, *, interrupt):
         asked = Future()
         engine = self.by_uuid.get(uuid)

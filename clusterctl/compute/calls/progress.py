@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline, Stopwatch
+from clusterctl.compute.timers import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class Display:
         """Wait until it is ready, or for so many seconds. Return whether it is."""
         with condition:
             if is_ready() or self._wanted is False:
-                return bool(condition.wait_for(is_ready, timeout))
+                return wait_for(condition, is_ready, timeout)
         deadline = Deadline.after(threading.TIMEOUT_MAX if timeout is None else timeout)
         try:
             while True:

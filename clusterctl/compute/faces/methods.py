@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.calls.choices import APPLY, PLAIN, STAR, Call, read_map_options
 from clusterctl.compute.results import AsyncResult
+from clusterctl.compute.timers import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,10 @@ class PoolMethods(ABC):
 
     def __init__(self) -> None:
         self._state = _RUN
-        self._open: set[AsyncResult | MapIterator] = set()
+        self._open: dict[object, Callable[[], object]] = {}
+        """What is under way, and how each ends."""
+        self._begun = threading.local()
+        """The `result` that this thread has begun to wait for."""
         self._changed = threading.Condition()
 
     @abstractmethod
@@ -44,13 +48,13 @@ class PoolMethods(ABC):
         self, func: Callable[..., Any], args: Sequence[object] = (), kwds: Mapping[str, object] | None = None
     ) -> Any:
         """Return `func(*args, **kwds)`, called on an engine."""
-        return self._wait(self.apply_async(func, args, kwds))
+        return self._wait(lambda: self.apply_async(func, args, kwds))
 
     def map(
         self, func: Callable[..., Any], iterable: Iterable[object], chunksize: int | None = None, **options: Any
     ) -> list[Any]:
         """Return `func` of each item, in order. See `map_async` for the options."""
-        result: list[Any] = self._wait(self.map_async(func, iterable, chunksize, **options))
+        result: list[Any] = self._wait(lambda: self.map_async(func, iterable, chunksize, **options))
         return result
 
     def starmap(
@@ -61,7 +65,7 @@ class PoolMethods(ABC):
         **options: Any,
     ) -> list[Any]:
         """Return `func(*item)` of each item, in order."""
-        result: list[Any] = self._wait(self.starmap_async(func, iterable, chunksize, **options))
+        result: list[Any] = self._wait(lambda: self.starmap_async(func, iterable, chunksize, **options))
         return result
 
     def apply_async(
@@ -179,28 +183,33 @@ class PoolMethods(ABC):
         self._check_running()
         return self._iterate(call, iterable, buffersize, in_order=in_order)
 
-    def _follow(self, result: AsyncResult | MapIterator) -> None:
-        """Note that this is under way."""
+    def _follow(self, what: object, end: Callable[[], object]) -> None:
+        """Note that this is under way, and how it ends."""
         with self._changed:
-            self._open.add(result)
+            self._open[what] = end
 
-    def _forget(self, result: AsyncResult | MapIterator) -> None:
+    def _forget(self, what: object) -> None:
         """Note that this is over."""
         with self._changed:
-            self._open.discard(result)
+            self._open.pop(what, None)
             self._changed.notify_all()
 
     def _check_running(self) -> None:
         if self._state != _RUN:
             raise ValueError("Pool not running")
 
-    def _wait(self, result: AsyncResult) -> Any:
-        """Return the value. Whoever is interrupted while he waits wants the work to end too."""
+    def _wait(self, begin: Callable[[], AsyncResult]) -> Any:
+        """Return the value. Whoever is interrupted while he waits, or before, wants the work to end too."""
+        self._begun.result = None
         try:
-            return result.get()
+            return begin().get()
         except BaseException:
-            result.cancel()
+            result: AsyncResult | None = self._begun.result
+            if result is not None:
+                result.cancel()
             raise
+        finally:
+            self._begun.result = None
 
     def close(self) -> None:
         """Take nothing new; what is under way goes on."""
@@ -211,8 +220,8 @@ class PoolMethods(ABC):
     def terminate(self) -> None:
         """End all that is under way. The engines stay."""
         self._state = _TERMINATED
-        for result in list(self._open):
-            result.cancel()
+        for end in list(self._open.values()):
+            end()
         self._release()
 
     def join(self) -> None:
@@ -224,7 +233,7 @@ class PoolMethods(ABC):
         if self._state == _RUN:
             raise ValueError("Pool is still running")
         with self._changed:
-            self._changed.wait_for(lambda: not self._open)
+            wait_for(self._changed, lambda: not self._open)
 
     def __enter__(self) -> PoolMethods:
         self._check_running()

@@ -37,6 +37,8 @@ FUNCTIONS = 64
 """The most functions that are kept unpickled."""
 TAKEN_BACK = 10_000
 """The most chunks that are known not to begin."""
+WAKES, WAKE_S = 50, 0.1
+WAKING = getattr(signal, "SIGURG", signal.SIGINT)
 NESTED = "CLUSTERCTL_IN_TASK"
 
 
@@ -226,6 +228,7 @@ def take_back(ids: list[str], messages: list[str], *, interrupt: bool) -> dict[s
                     continue
                 ENGINE.interrupted = chunk
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                threading.Thread(target=_wake, args=(chunk,), daemon=True).start()
             elif chunk not in ENGINE.replies:
                 answer["waited"].append(chunk)
                 kernel.aborted.add(message)
@@ -233,6 +236,20 @@ def take_back(ids: list[str], messages: list[str], *, interrupt: bool) -> dict[s
         while len(ENGINE.taken_back) > TAKEN_BACK:
             ENGINE.taken_back.popitem(last=False)
     return answer
+
+
+def _wake(chunk: str) -> None:
+    """Have the thread that works look for its signal, until it leaves the chunk.
+
+    It hears of a signal that comes while it waits for its turn at the end of the next call, which may be a long sleep.
+    Another signal ends that. This one does nothing else: who cleans up after the first one is not disturbed.
+    """
+    for _ in range(WAKES):
+        time.sleep(WAKE_S)
+        with ENGINE.lock:
+            if ENGINE.running != chunk:
+                return
+            signal.pthread_kill(threading.main_thread().ident or 0, WAKING)
 
 
 def _kernel() -> Any:
@@ -273,6 +290,9 @@ def install(pickler: dict[str, str]) -> None:
     load_package("cloudpickle", pickler)
     if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:  # it could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if signal.getsignal(WAKING) in {signal.SIG_IGN, signal.SIG_DFL, None}:
+        signal.signal(WAKING, lambda *_: None)
 
     def handle(stream: Any, idents: Any, message: Any) -> None:
         content = message["content"]

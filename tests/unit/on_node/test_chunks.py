@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import types
 import zlib
 from pathlib import Path
@@ -159,6 +160,25 @@ class TestTakingBack:
         engine.ENGINE.functions["own"] = act
         assert read(engine.run(request(None, [1], digest="own")))[3] == "cancelled"
         assert engine.ENGINE.running == ""
+
+    def test_who_did_not_hear_of_it_before_a_long_call_is_woken(self, engine, monkeypatch):
+        sent, woken = [], threading.Event()
+
+        def note(_, number):
+            sent.append(number)
+            if number == engine.WAKING:
+                woken.set()
+
+        def act(_):
+            engine.take_back(["c1"], ["m1"], interrupt=True)
+            assert woken.wait(10)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(signal, "pthread_kill", note)
+        monkeypatch.setattr(engine, "WAKE_S", 0.001)
+        engine.ENGINE.functions["own"] = act
+        assert read(engine.run(request(None, [1], digest="own")))[3] == "cancelled"
+        assert sent[:2] == [signal.SIGINT, engine.WAKING]
 
     def test_an_interrupt_that_is_not_ours_is_an_error_of_the_item(self, engine):
         def act(_):
