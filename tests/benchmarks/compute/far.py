@@ -77,7 +77,14 @@ def main() -> None:
                     client = library.connect("far")
                     times.setdefault("connect", []).append(time.monotonic() - began)
                     ideal = ITEMS * ITEM_S / len(client.ids)
-                    for name in ("a client's first map, ideals", "its second map, ideals"):
+                    taken = seconds(client.map, time.sleep, [ITEM_S] * ITEMS)
+                    times.setdefault("a map right after connect, ideals", []).append(taken / ideal)
+                    client.close()
+                    began = time.monotonic()
+                    client = library.connect("far")
+                    client.pool().apply(abs, (-1,))
+                    times.setdefault("connect and the first call", []).append(time.monotonic() - began)
+                    for name in ("the map after a call, ideals", "the same once more, ideals"):
                         taken = seconds(client.map, time.sleep, [ITEM_S] * ITEMS)
                         times.setdefault(name, []).append(taken / ideal)
                     times.setdefault("one call", []).append(seconds(client.pool().apply, abs, (-1,)))
