@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     import ipyparallel
 
+    from clusterctl.clients.detached.results import DetachedMap
     from clusterctl.compute.client import Client
     from clusterctl.compute.faces.methods import PoolMethods
 
 __version__ = "0.2.0"
-__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect"]
+__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect", "results"]
 
 
 def connect(
@@ -125,6 +126,20 @@ def Pool(  # noqa: N802  as multiprocessing has it
 def DistributedPool(n: int | None = None, *, cluster: str | None = None) -> PoolMethods:  # noqa: N802  a class elsewhere
     """Return a pool of `n` engines of a running cluster. See `Pool`."""
     return Pool(n, cluster=cluster)
+
+
+def results(map_id: str, cluster: str | None = None) -> DetachedMap:
+    """Return a map that was begun with ``detach=True`` or with a name: what is there, and the rest when it comes.
+
+    Args:
+        map_id: its id, or its name.
+        cluster: the name of the cluster; optional if exactly one is up.
+
+    Raises:
+        clusterctl.errors.ClusterctlError: there is no such map, or the master does not answer.
+    """
+    detached: DetachedMap = _load_connecting().find_map(map_id, cluster)
+    return detached
 
 
 def _file_or_name(name: str | os.PathLike[str] | None) -> str | Path | None:

@@ -13,6 +13,16 @@ class ClusterctlError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes, though `remedy` has to be named."""
+        return _make_again, (type(self), self.args, self.__dict__)
+
+
+def _make_again(kind: type[ClusterctlError], args: tuple[object, ...], state: dict[str, object]) -> ClusterctlError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(ClusterctlError):
     """The command line is wrong."""

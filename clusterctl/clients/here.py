@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from clusterctl.errors import StateError, UsageError
 
 WORD = "clusterctl-here.json"
 """The file, in a folder on the path of the Python of a node."""
+
+_BESIDE = Path(__file__).parents[2] / "beside"
+"""Libraries that a node was given, for an environment that does not have them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Here:
     """The connection file for clients, on the master."""
     master: str = ""
     """The master's address, where its files and its loopback are not this node's too."""
+
+    @property
+    def maps(self) -> Path | None:
+        """The folder of detached maps; None on a node that keeps none."""
+        return None if self.master else self.file.parents[2] / "maps"
 
     def client_file(self, name: str | None) -> Path:
         """Return the connection file of the named cluster, which is this one.
@@ -63,3 +72,13 @@ def find_here() -> Here | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
+
+
+def find_cloudpickle() -> None:
+    """Have the node's own copy found last: what is installed in the environment counts."""
+    with suppress(ImportError):
+        import cloudpickle  # noqa: F401  only whether it is there
+
+        return
+    if str(_BESIDE) not in sys.path:
+        sys.path.append(str(_BESIDE))

@@ -5,12 +5,12 @@ A node has this module as `clusterctl.wiring.connecting`: of wiring, nothing els
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from clusterctl.clients.here import Here, find_here
+from clusterctl.clients.detached.local_store import LocalStore
+from clusterctl.clients.detached.submitting import DetachedMaps
+from clusterctl.clients.here import Here, find_cloudpickle, find_here
 from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.clients.through_master import WAY
 from clusterctl.compute.pool import Options, Pool
@@ -21,27 +21,26 @@ if TYPE_CHECKING:
 
     import ipyparallel
 
+    from clusterctl.clients.detached.results import DetachedMap
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
-_BESIDE = Path(__file__).parents[2] / "beside"
-"""Libraries that the node was given, for an environment that does not have them."""
+__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
     """See `clusterctl.Pool`."""
-    _find_cloudpickle()
+    find_cloudpickle()
     return Pool(options, client=client or connect_client(name, Wanted()), closes_client=client is None)
 
 
 def connect_client(name: str | Path | None, wanted: Wanted, **client_options: Any) -> Client:
     """See `clusterctl.connect`."""
-    return connect_here(_find_here(), name, wanted, client_options)
+    return connect_here(_require_here(), name, wanted, client_options)
 
 
 def open_cluster(*_: object, **__: object) -> NoReturn:
     """Refuse: see `clusterctl.cluster`."""
-    raise start_refusal(_find_here())
+    raise start_refusal(_require_here())
 
 
 def start_refusal(here: Here) -> UsageError:
@@ -52,7 +51,7 @@ def start_refusal(here: Here) -> UsageError:
     )
 
 
-def _find_here() -> Here:
+def _require_here() -> Here:
     here = find_here()
     if here is None:
         raise StateError(
@@ -63,21 +62,27 @@ def _find_here() -> Here:
 
 def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_options: Mapping[str, Any]) -> Client:
     """Return a client of the cluster that a node is a part of, or of the file that is named."""
-    _find_cloudpickle()
+    find_cloudpickle()
     named = isinstance(name, Path)
     file = name if isinstance(name, Path) else here.client_file(name)
     document = WAY.document(here.master, file) if here.master and not named else None
     repair = (
         f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
     )
-    return open_client(Target(file, here.cluster, repair, document=document), wanted, client_options)
+    target = Target(file, here.cluster, repair, document=document, detached=maps_here(here))
+    return open_client(target, wanted, client_options)
 
 
-def _find_cloudpickle() -> None:
-    """Have the node's own copy found last: what is installed in the environment counts."""
-    with suppress(ImportError):
-        import cloudpickle  # noqa: F401  only whether it is there
+def maps_here(here: Here) -> DetachedMaps | None:
+    """Return the detached maps of this node's cluster, if this node keeps them."""
+    return DetachedMaps(LocalStore(here.maps)) if here.maps is not None else None
 
-        return
-    if str(_BESIDE) not in sys.path:
-        sys.path.append(str(_BESIDE))
+
+def find_map(map_id: str, cluster: str | None) -> DetachedMap:
+    """See `clusterctl.results`."""
+    here = _require_here()
+    here.client_file(cluster)
+    maps = maps_here(here)
+    if maps is None:
+        raise StateError("this node keeps no detached maps", remedy="ask the master, or your own computer")
+    return maps.find(map_id)

@@ -17,6 +17,8 @@ from clusterctl.errors import DeadlineError, StateError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clusterctl.compute.client import DetachedMaps
+
 WAIT_S = 120.0
 _LOOPBACK = ("tcp://127.", "tcp://localhost")
 
@@ -35,6 +37,8 @@ class Target:
     """The ids of the engines that were set up, by node, where they are known."""
     document: Mapping[str, Any] | None = None
     """What to take for the content of the file, where that is on another computer."""
+    detached: DetachedMaps | None = None
+    """Who keeps its detached maps, if anybody does."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def open_client(target: Target, wanted: Wanted, client_options: Mapping[str, Any
             f"how many engines {target.name} has is not known here", remedy="say how many to wait for: wait=4"
         )
     client = _connect(target, _leave_out_own_ssh(target, client_options))
+    client.keep_detached(target.detached)
     ClientWatch(client, target.name).begin()
     try:
         _wait_for_engines(client, target, wanted)

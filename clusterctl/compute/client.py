@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ipyparallel
 
@@ -11,15 +12,78 @@ from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
 from clusterctl.compute.faces.nested import ClientInTask, InlinePool, is_in_task, map_over
 from clusterctl.compute.pool import Pool
+from clusterctl.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clusterctl.compute.faces.methods import PoolMethods
 
 
+class Detached(Protocol):
+    """A map that goes on without who began it."""
+
+    def get(self, timeout: float | None = None) -> list[Any]:
+        """Return the values, in order."""
+
+    def cancel(self) -> None:
+        """End it."""
+
+
+class DetachedMaps(Protocol):
+    """Who keeps the detached maps of a cluster."""
+
+    def begin(
+        self,
+        function: Callable[..., Any],
+        iterables: Sequence[Iterable[object]],
+        name: str | None,
+        given: Mapping[str, Any],
+    ) -> Detached:
+        """Begin a map, or find the one of this name again."""
+
+    def find(self, name: str) -> Detached:
+        """Return the map of this name."""
+
+
+class _Results(defaultdict[str, Any]):
+    """ipyparallel's results by message, which can be called for those of a detached map."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(dict)
+        self._client = client
+
+    def __call__(self, name: str) -> Detached:
+        """Return the detached map of this name or id. See `clusterctl.results`."""
+        return self._client.detached.find(name)
+
+
 class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     """A connected client. All of ``ipyparallel.Client`` is as it is there, but `executor`."""
+
+    _detached: DetachedMaps | None = None
+
+    def __init__(self, *args: Any, **about: Any) -> None:
+        super().__init__(*args, **about)
+        self.results = _Results(self)
+
+    @property
+    def detached(self) -> DetachedMaps:
+        """Who keeps the detached maps of this client's cluster.
+
+        Raises:
+            StateError: nobody does.
+        """
+        if self._detached is None:
+            raise StateError(
+                "no master keeps detached maps of this client",
+                remedy="connect by the name of a cluster, on your own computer or on its master",
+            )
+        return self._detached
+
+    def keep_detached(self, maps: DetachedMaps | None) -> None:
+        """Have detached maps kept there."""
+        self._detached = maps
 
     def pool(
         self,
@@ -31,11 +95,29 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
         options = Options(processes, initializer, tuple(initargs))
         return InlinePool(options) if is_in_task() else Pool(options, client=self)
 
-    def map(self, func: Callable[..., Any], *iterables: Iterable[object], **options: Any) -> list[Any]:
+    def map(
+        self,
+        func: Callable[..., Any],
+        *iterables: Iterable[object],
+        detach: bool = False,
+        name: str | None = None,
+        **options: Any,
+    ) -> Any:
         """Return what `func` gives for each item, in order, as the built-in `map` has its arguments.
 
         Ctrl-C ends it, on the engines too. See `clusterctl.Pool` for what is promised, and `map_async` for the options.
+
+        Args:
+            func: what is called for each item.
+            iterables: the items.
+            detach: return at once a `DetachedMap`, which runs on from the master when this Python, this computer and
+                the tunnel are gone.
+            name: what is done is kept on the master under this name: the same map goes on where it was cut off.
+            options: those of `map_async`.
         """
+        if detach or name is not None:
+            begun = self.detached.begin(func, iterables, name, options)
+            return begun if detach else _wait(begun)
         return map_over(self.pool(), func, iterables, options)
 
     def executor(self, processes: int | None = None) -> PoolExecutor:
@@ -50,3 +132,12 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a task as a client that works there."""
         return ClientInTask, ()
+
+
+def _wait(begun: Detached) -> list[Any]:
+    """Return the values. Whoever is interrupted while he waits wants the work to end; what is done stays."""
+    try:
+        return begun.get()
+    except KeyboardInterrupt:
+        begun.cancel()
+        raise

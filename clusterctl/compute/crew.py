@@ -111,6 +111,10 @@ class Crew:
         engines = sorted((engine for engine in self._engines.values() if not engine.has_ended), key=lambda e: e.id)
         return engines[:most]
 
+    def has_chunks(self) -> bool:
+        """Return whether any of them has anything to do, or to be freed of."""
+        return any(engine.chunks for engine in self._engines.values())
+
     def chunks(self, work: Work) -> list[Chunk]:
         """Return what all of them have of this work."""
         return [chunk for engine in self._engines.values() for chunk in engine.chunks if chunk.work is work]

@@ -99,6 +99,13 @@ class Dispatcher:
         self._events.put(lambda: setattr(self, "_closes", True))
         self._start()
 
+    def close_and_wait(self, most_s: float) -> None:
+        """Do so, and return when it is closed, or after so many seconds."""
+        self.close_when_done()
+        thread = self._thread
+        if thread is not None:
+            thread.join(most_s)
+
     def engine_count(self) -> int:
         """Return how many engines there are."""
         return len(self._channel.engines())
@@ -115,7 +122,7 @@ class Dispatcher:
             except Exception as exc:  # whatever it was: nobody may wait for a thread that has ended
                 for work in list(self._works):
                     self._fail(work, exc)
-            if self._closes and not self._works and not self._timers:
+            if self._closes and not self._works and not self._crew.has_chunks():
                 self._channel.close()
         with self._lock:
             self._thread = None

@@ -61,3 +61,27 @@ def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseExcep
     if hasattr(error, "add_note"):  # from Python 3.11 on
         error.add_note(where)
     return error
+
+
+def pack_failure(error: BaseException) -> bytes:
+    """Return the bytes of an exception as it is to be raised elsewhere, with its notes and its remote traceback."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    trace = str(error.__cause__) if isinstance(error.__cause__, RemoteTraceback) else ""
+    notes = list(getattr(error, "__notes__", ()))
+    try:
+        import cloudpickle
+
+        pickled = bytes(cloudpickle.dumps(error.with_traceback(None)))
+        pickle.loads(pickled)  # many exceptions can be written and not read
+    except Exception:  # it is somebody else's code
+        pickled = b""
+    return pickle.dumps(((pickled, kind, str(error), trace), notes))
+
+
+def read_failure(packed: bytes) -> BaseException:
+    """Return the exception that was packed."""
+    failure, notes = pickle.loads(packed)
+    error = unpack_failure(failure, "")
+    error.__cause__ = RemoteTraceback(failure[3]) if failure[3] else None
+    error.__dict__["__notes__"] = notes
+    return error

@@ -154,5 +154,7 @@ def _is_own(name: str, module: ModuleType, installed: tuple[str, ...]) -> bool:
 def _installed() -> tuple[str, ...]:
     """Return the folders of what is installed, each with the separator behind it."""
     paths = {Path(path) for path in sysconfig.get_paths().values()}
-    paths |= {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[1]}
+    import cloudpickle  # on a node it may lie beside this package, outside of the environment
+
+    paths |= {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[1], Path(cloudpickle.__file__).parent}
     return tuple({os.path.normcase(f"{path}{os.sep}") for path in paths | {path.resolve() for path in paths}})

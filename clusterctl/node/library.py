@@ -25,11 +25,12 @@ from clusterctl.node.programs import run_program
 from clusterctl.node.render import render
 
 if TYPE_CHECKING:
+    from importlib.abc import Traversable
     from pathlib import PurePosixPath
 
     from clusterctl.model import Node
 
-_MODULES = ("__init__", "clock", "errors")
+_MODULES = ("__init__", "clock", "errors", "files", "laptop/__init__", "laptop/lock_files", "laptop/locks")
 _ROOMS = ("clients", "compute", "on_node.in_engine")
 _RENAMED = {"clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py"}
 """What takes another module's place on a node."""
@@ -74,18 +75,23 @@ def _pack() -> str:
     texts = {f"clusterctl/{name}.py": _read(f"{name}.py") for name in _MODULES}
     for room in _ROOMS:
         path = f"clusterctl/{room.replace('.', '/')}"
-        texts |= {f"{path}/{name}": text for name, text in _read_package(f"clusterctl.{room}").items()}
+        texts |= {f"{path}/{name}": text for name, text in _read_folder(files(f"clusterctl.{room}")).items()}
     texts["clusterctl/on_node/__init__.py"] = texts["clusterctl/wiring/__init__.py"] = ""
     texts |= {new: texts.pop(old) for old, new in _RENAMED.items()}
-    texts |= {f"beside/cloudpickle/{name}": text for name, text in _read_package("cloudpickle").items()}
-    return base64.b64encode(zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)).decode()
+    texts |= {f"beside/cloudpickle/{name}": text for name, text in _read_folder(files("cloudpickle")).items()}
+    return base64.b85encode(zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)).decode()
 
 
 def _read(name: str) -> str:
     return files("clusterctl").joinpath(name).read_text(encoding="utf-8")
 
 
-def _read_package(package: str) -> dict[str, str]:
-    """Return the texts of the modules of a package, by their files."""
-    modules = [file for file in files(package).iterdir() if file.name.endswith(".py")]
-    return {module.name: module.read_text(encoding="utf-8") for module in modules}
+def _read_folder(folder: Traversable) -> dict[str, str]:
+    """Return the texts of the modules in a folder and below, by their paths."""
+    texts: dict[str, str] = {}
+    for place in folder.iterdir():
+        if place.is_dir():
+            texts |= {f"{place.name}/{path}": text for path, text in _read_folder(place).items()}
+        elif place.name.endswith(".py"):
+            texts[place.name] = place.read_text(encoding="utf-8")
+    return texts

@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clients.detached.submitting import DetachedMaps
 from clusterctl.clients.here import find_here
-from clusterctl.clients.on_node import connect_here, start_refusal
+from clusterctl.clients.on_node import connect_here, maps_here, start_refusal
 from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.compute.pool import Options, Pool
 from clusterctl.errors import StateError
+from clusterctl.events import Reporter
+from clusterctl.model import MASTER, Node
+from clusterctl.operations.nodes.access import open_node
+from clusterctl.operations.nodes.detached import RemoteStore
 from clusterctl.wiring.client import (
     client_file,
     cluster_of_file,
@@ -19,15 +24,19 @@ from clusterctl.wiring.client import (
     refuse_other_ipyparallel,
     warn_of_other_python,
 )
+from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import ipyparallel
 
+    from clusterctl.clients.detached.results import DetachedMap
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "make_pool", "open_cluster"]
+__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
@@ -54,7 +63,23 @@ def connect_client(name: str | Path | None, wanted: Wanted, **client_options: An
         warnings.warn(trouble, stacklevel=3)
     refuse_other_ipyparallel(cluster)
     repair = f"see `clusterctl status {cluster}`; `clusterctl start {cluster}` repairs it"
-    return open_client(Target(path, cluster, repair, engines_of(cluster)), wanted, client_options)
+    target = Target(path, cluster, repair, engines_of(cluster), detached=_maps_of(cluster))
+    return open_client(target, wanted, client_options)
+
+
+def find_map(map_id: str, cluster: str | None) -> DetachedMap:
+    """See `clusterctl.results`."""
+    here = find_here()
+    maps = maps_here(here) if here else None
+    return (maps or _maps_of(resolve_cluster(cluster))).find(map_id)
+
+
+def _maps_of(cluster: str) -> DetachedMaps:
+    def open_master() -> tuple[Cluster, Node]:
+        context, _ = lenient_context(cluster, config_file=None, report=Reporter(lambda _: None))
+        return open_node(context, MASTER, user=context.settings.cluster.cluster_user)
+
+    return DetachedMaps(RemoteStore(cluster, open_master))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
 from clusterctl.compute.faces.methods import PoolMethods
 from clusterctl.compute.results import AsyncResult, MapIterator
+from clusterctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -90,8 +91,24 @@ class ClientInTask:
         """Return a pool that works in this task."""
         return InlinePool(Options(processes, *initializing, **by_name))
 
-    def map(self, func: Callable[..., Any], *iterables: Iterable[object], **options: Any) -> list[Any]:
-        """Return what `func` gives for each item, in order."""
+    def map(
+        self,
+        func: Callable[..., Any],
+        *iterables: Iterable[object],
+        detach: bool = False,
+        name: str | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Return what `func` gives for each item, in order.
+
+        Raises:
+            UsageError: it is to go on without this task.
+        """
+        if detach or name is not None:
+            raise UsageError(
+                "a task cannot begin a detached map",
+                remedy="begin it on your own computer, or in a notebook on the master",
+            )
         return map_over(InlinePool(), func, iterables, options)
 
     def executor(self, processes: int | None = None) -> PoolExecutor:

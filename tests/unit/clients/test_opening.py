@@ -19,6 +19,9 @@ class Client:
 
     most = 4
 
+    def keep_detached(self, maps):
+        self.detached = maps
+
     def __init__(self, file, **options):
         if options.get("timeout") == 0:
             raise TimeoutError("Hub connection request timed out")
