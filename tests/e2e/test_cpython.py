@@ -28,7 +28,7 @@ def has_their_tests():
         return False
 
 
-@pytest.mark.skipif(not has_their_tests(), reason="cpython-tests: no package `test`; Debian: libpython3-testsuite")
+@pytest.mark.skipif(not has_their_tests(), reason="cpython-tests: no package `test`; Debian: libpython3.11-testsuite")
 def test_all_pass_but_those_that_are_named(laptop, cluster):
     program = ROOT / "tests" / "support" / "cpython_pool.py"
     done = subprocess.run([sys.executable, program], env=laptop.env, capture_output=True, text=True, timeout=120)
