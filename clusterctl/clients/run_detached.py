@@ -20,6 +20,7 @@ from clusterctl.clients.detached.records import Record, pack_record, read_places
 from clusterctl.clients.here import find_cloudpickle
 from clusterctl.clock import Stopwatch
 from clusterctl.compute.calls.choices import Call, MapOptions
+from clusterctl.compute.calls.prints import write_line
 from clusterctl.compute.dispatch import Dispatcher
 from clusterctl.compute.failures import NoEnginesError, pack_failure
 from clusterctl.compute.payload import pickle_for_engines
@@ -36,6 +37,7 @@ _TELL_S = 1.0
 """Between what the file of the state is told, and between what is written for good."""
 _FREE_S = 15.0
 """For engines to be freed of what was cancelled."""
+_LOG_BYTES = 10 << 20
 _AGAIN_S, _AGAIN_MOST_S = 1.0, 30.0
 """Before the controller is asked again, where it does not answer."""
 
@@ -165,6 +167,7 @@ class Runner:
         dispatcher = Dispatcher.of(client)
         self._outcomes.begin(places)
         work = Work(call, self._outcomes, items=items)
+        work.prints.write = _log
         full: list[OSError] = []
 
         def halt(error: OSError) -> None:
@@ -200,6 +203,12 @@ class Runner:
             sys.stderr.write(f"the state {state} cannot be written: {exc}\n")
         self._outcomes.close()
         return state
+
+
+def _log(line: str, stream: str) -> None:
+    """Write what a task prints to the log, as long as that is not large."""
+    if os.fstat(sys.stdout.fileno()).st_size < _LOG_BYTES:
+        write_line(line, stream)
 
 
 class _AgainError(Exception):

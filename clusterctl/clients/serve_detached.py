@@ -38,7 +38,7 @@ class Service:
             "cancel": lambda asked: (store.cancel(asked["name"]).as_json(), b""),
             "forget": self._forget,
             "failure": lambda asked: ({}, store.failure(asked["name"])),
-            "log": lambda asked: ({}, store.tail_of_log(asked["name"]).encode()),
+            "log": lambda asked: ({}, store.log(asked["name"]).encode()),
             "all": lambda _: ([status.as_json() for status in store.all()], b""),
         }
 

@@ -94,8 +94,17 @@ class Channel:
 
         self._client._registration_callbacks.append(hear)
 
-    def send(self, engine: str, request: dict[str, Any]) -> tuple[str, Future[Any]]:
-        """Send a chunk to the engine with this uuid. Return the id of the message, and what will be its result."""
+    def send(self, engine: str, request: dict[str, Any], hear: Callable[[str, str], object]) -> tuple[str, Future[Any]]:
+        """Send a chunk to an engine.
+
+        Args:
+            engine: its uuid.
+            request: the chunk.
+            hear: called in the client's own thread with what it prints: the name of the stream, and the text.
+
+        Returns:
+            the id of the message, and what will be its result.
+        """
         name, source = engine_program()
         if engine not in self._equipped:
             self._equipped.add(engine)
@@ -105,6 +114,12 @@ class Channel:
         future = self._apply(
             engine, eval, ("__import__('sys').modules[name].run(request)", {"name": name, "request": request})
         )
+
+        def hear_output(message: dict[str, Any]) -> None:
+            if message["header"].get("msg_type") == "stream":
+                hear(str(message["content"].get("name")), str(message["content"].get("text")))
+
+        future.iopub_callbacks.append(hear_output)
         return future.msg_id, future
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:

@@ -10,6 +10,7 @@ import queue
 import threading
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
@@ -192,7 +193,8 @@ class Dispatcher:
     def _transmit(self, chunk: Chunk) -> None:
         chunk.patience = Deadline.after(max(_PATIENCE_S, self._crew.round_trip.seconds))
         try:
-            chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request)
+            hear = partial(chunk.work.prints.take, chunk.engine.id)
+            chunk.message, future = self._channel.send(chunk.engine.uuid, chunk.request, hear)
         except Exception as exc:  # the client is closed, or closes
             chunk.engine.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))

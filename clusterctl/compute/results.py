@@ -36,6 +36,7 @@ class _Outcome:
         """Take the outcome of this work, and have it begin."""
         self._work, self._dispatcher, self._report = work, dispatcher, work.report
         self._display = Display(work.name, self._measurement(), wanted=work.progress)
+        work.prints.write = self._display.say
         dispatcher.begin(work)
 
     def cancel(self) -> None:

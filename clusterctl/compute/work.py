@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from clusterctl.compute.calls.prints import Prints
 from clusterctl.compute.cutting import SLACK, Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError, TooLargeError
 from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
@@ -111,6 +112,7 @@ class Work:
         """
         self.name = getattr(call.function, "__name__", type(call.function).__name__)
         self.progress = call.options.progress
+        self.prints = Prints(wanted=call.options.prints)
         name = getattr(call.function, "__qualname__", call.function)
         self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
         self.digest = digest(self._pickled)
@@ -141,6 +143,7 @@ class Work:
 
     def tell_end(self, error: BaseException | None) -> None:
         """Tell the sink that this is over, and let go of it and of the items: they may be large."""
+        self.prints.end()
         sink, on_over = self.sink, self.on_over
         self.items.clear()
         self.sink, self.on_over = None, lambda: None

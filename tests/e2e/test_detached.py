@@ -22,6 +22,7 @@ WORK = """
     def work(item):
         import time
         time.sleep({pause})
+        print("item", item)
         with open({ran!r}, "a") as file:
             file.write(f"{{item}}\\n")
         return item * item
@@ -106,6 +107,8 @@ def test_another_python_gets_the_results_when_the_first_was_killed(user, laptop,
     laptop.run("tunnel", "--close", cluster.name)
     assert user.run(fetches(name)) == ["True done"]
     assert user.ran() == ONCE
+    said = user.run(f"print(clusterctl.results({name!r}).log())")
+    assert any(line.startswith("[stdout:") and line.endswith("] item 149") for line in said)
     laptop.run("tunnel", cluster.name)
 
 

@@ -115,3 +115,23 @@ def test_what_is_too_large_is_an_error_of_its_item_and_costs_no_engine(script):
         print(client.map(abs, [-1]))
         client.close()
     """).splitlines() == ["['bytes', 'TooLargeError', 'bytes'] set()", "TooLargeError", "TooLargeError", "[1]"]
+
+
+def test_what_tasks_print_is_shown_where_the_map_was_begun(script):
+    said = script("""
+        import io, sys, time
+        import clusterctl
+
+        shown, sys.stdout = sys.stdout, io.StringIO()
+        client = clusterctl.connect()
+        client.map(print, ["hello"] * 3)
+        client.map(print, ["never"], prints=False)
+        until = time.monotonic() + 20
+        while sys.stdout.getvalue().count("hello") < 3 and time.monotonic() < until:
+            client.map(abs, [1])
+        shown.write(sys.stdout.getvalue())
+        client.close()
+    """)
+    lines = said.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("[stdout:") and line.endswith("] hello") for line in lines)

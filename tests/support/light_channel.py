@@ -96,7 +96,8 @@ class LightChannel:
     def close(self):
         self.is_closed = True
 
-    def send(self, uuid, request):
+    def send(self, uuid, request, hear):
+        self.hear = hear
         request["python"] = sys.version_info[:2]
         message, future = f"m{next(self._numbers)}", Future()
         self.requests.append((uuid, request))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ORDER, FUNCTION, ITEMS, RESULTS = "order.json", "function", "items", "results"
 STATE, FAILURE, LOCK, LOG = "state.json", "failure", "lock", "log"
 _PART = 8 << 20
+_LOG_BYTES = 64 << 10
+"""Of a log that is shown."""
 _END_S = 15.0
 """For a process to end, with the engines that it has to free."""
 _KEPT_S = 30 * 86400.0
@@ -172,11 +174,12 @@ class LocalStore:
         statuses = [self.look(place.name) for place in self._places()]
         return sorted(statuses, key=lambda status: status.began)
 
-    def tail_of_log(self, name: str) -> str:
-        """Return the last lines that the process of a map has written."""
-        with contextlib.suppress(FileNotFoundError):
-            lines = (self._place(name) / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-            return "\n".join(lines[-5:])
+    def log(self, name: str) -> str:
+        """See `model.Store`."""
+        path = self._place(name) / LOG
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            return file.read().decode(errors="replace")
         return ""
 
     def _places(self) -> Iterator[Path]:

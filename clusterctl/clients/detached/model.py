@@ -126,6 +126,9 @@ class Store(Protocol):
     def failure(self, name: str) -> bytes:
         """Return the error, pickled by `pack_failure`, with which a map has failed."""
 
+    def log(self, name: str) -> str:
+        """Return the end of what its tasks have printed, and its process."""
+
     def all(self) -> list[Status]:
         """Return all maps, the newest one last."""
 

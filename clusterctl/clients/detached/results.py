@@ -98,6 +98,10 @@ class DetachedMap:
             yield self._values[place]
             place += 1
 
+    def log(self) -> str:
+        """Return the end of what its tasks have printed."""
+        return self._store.log(self.id)
+
     def cancel(self) -> None:
         """End it. What is done stays, and a map of the same name begins with it."""
         self._status = self._store.cancel(self.id)

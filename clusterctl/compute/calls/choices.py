@@ -53,6 +53,8 @@ class MapOptions:
     """So many engines may end with an item before it fails with `CrashError`."""
     timeout_s: float | None = None
     """An item that takes longer fails with `TimeoutError`. The time that it waits for an engine does not count."""
+    prints: bool = True
+    """Whether what tasks print is shown here."""
     progress: bool | None = None
     """Whether the progress is shown to the one who waits. None: where it takes seconds, and he looks at a terminal."""
 

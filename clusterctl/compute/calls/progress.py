@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline, Stopwatch
+from clusterctl.compute.calls.prints import write_line
 from clusterctl.compute.timers import wait_for
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Display:
                 self._draw()  # without the lock: a terminal can be stopped
         finally:
             self.hide()
+
+    def say(self, line: str, stream: str) -> None:
+        """Write a line of a task's above what is drawn."""
+        self.hide()
+        write_line(line, stream)
 
     def hide(self) -> None:
         """Wipe away what is drawn."""

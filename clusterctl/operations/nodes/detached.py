@@ -71,6 +71,10 @@ class RemoteStore:
         """See `model.Store`."""
         return self._ask({"do": "failure", "name": name}, parse=_pass_over)[1]
 
+    def log(self, name: str) -> str:
+        """See `model.Store`."""
+        return self._ask({"do": "log", "name": name}, parse=_pass_over)[1].decode(errors="replace")
+
     def all(self) -> list[Status]:
         """See `model.Store`."""
         return self._ask({"do": "all"}, parse=lambda said: [parse_status(one) for one in said])[0]

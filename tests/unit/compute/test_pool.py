@@ -218,8 +218,8 @@ class TestErrors:
         pool, channel = make_pool(1)
         send = channel.send
 
-        def send_as_another(uuid, request):
-            message, future = send(uuid, request)
+        def send_as_another(uuid, request, hear):
+            message, future = send(uuid, request, hear)
             request["python"] = (2, 7)
             return message, future
 
