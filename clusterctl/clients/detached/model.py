@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clusterctl.errors import ClusterctlError, UsageError
+from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,9 @@ RUNNING, DONE, FAILED, CANCELLED, HALTED, INTERRUPTED = (
     "interrupted",
 )
 """`halted`: it cannot write what comes out. `interrupted`: its process has ended, killed or with its machine."""
+_STATES = {RUNNING, DONE, FAILED, CANCELLED, HALTED, INTERRUPTED}
+_LONGEST = 2000
+"""Of what a node says of itself."""
 GOES_ON = {INTERRUPTED, HALTED}
 """States from which it goes on by itself when somebody asks for it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -99,7 +103,9 @@ def parse_status(said: object) -> Status:
     counts = (status.total, status.done, status.reruns, status.began)
     if not all(isinstance(word, str) for word in words) or not all(isinstance(count, int | float) for count in counts):
         raise ValueError("no status")
-    return status
+    if status.state not in _STATES or not _NAME.fullmatch(status.name) or not status.digest.isalnum():
+        raise ValueError("no status")
+    return replace(status, detail=clean_text(status.detail[:_LONGEST]))
 
 
 class Store(Protocol):

@@ -11,6 +11,7 @@ from clusterctl.clients.detached.model import DetachedError, Order, Status, pars
 from clusterctl.errors import ClusterctlError, RemoteError, StateError
 from clusterctl.model import MASTER
 from clusterctl.remote.running import ErrorReader
+from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +121,7 @@ class RemoteStore:
         try:
             told = json.loads(head)
             if "error" in told:
-                raise DetachedError(str(told["error"]), remedy=str(told["remedy"]))
+                raise DetachedError(clean_text(str(told["error"])), remedy=clean_text(str(told["remedy"])))
             said, size = parse(told["said"]), int(told["size"])
         except (ValueError, KeyError, TypeError) as exc:
             raise self._make_error("its answer makes no sense") from exc
@@ -135,7 +136,7 @@ class RemoteStore:
                 remedy=f"`clusterctl start {self._name}` brings it what it lacks",
             )
         lines = errors.strip().splitlines()
-        return self._make_error(lines[-1] if lines else f"it ended with status {status}")
+        return self._make_error(clean_text(lines[-1]) if lines else f"it ended with status {status}")
 
     def _make_error(self, why: str) -> RemoteError:
         return RemoteError(

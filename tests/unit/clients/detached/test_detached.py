@@ -22,6 +22,8 @@ from clusterctl.laptop.lock_files import hold
 
 from ....support.light_channel import LightChannel
 
+WELL = vars(model.Status("a", "done", 1, 1, "d", 0.0))
+
 
 def square(number):
     return number * number
@@ -254,11 +256,18 @@ def test_what_cannot_be_sent_is_an_error_before_anything_is_sent(master):
 
 @pytest.mark.parametrize(
     "said",
-    [None, [], {}, {"name": "a"}, {**vars(model.Status("a", "done", 1, 1, "d", 0.0)), "total": "many"}],
+    [
+        *(None, [], {}, {"name": "a"}),
+        *({**WELL, "total": "many"}, {**WELL, "state": "\x1b[2J"}, {**WELL, "name": "../a"}, {**WELL, "digest": "\n"}),
+    ],
 )
 def test_a_status_that_is_none_is_not_believed(said):
     with pytest.raises(ValueError, match="no status"):
         parse_status(said)
+
+
+def test_what_a_node_says_of_itself_steers_no_terminal():
+    assert parse_status({**WELL, "detail": "\x1b]0;owned\x07 no room"}).detail == "\\x1b]0;owned\\x07 no room"
 
 
 def test_the_status_travels_as_json(master):
