@@ -79,7 +79,7 @@ def _pack() -> str:
     texts["clusterctl/on_node/__init__.py"] = texts["clusterctl/wiring/__init__.py"] = ""
     texts |= {new: texts.pop(old) for old, new in _RENAMED.items()}
     texts |= {f"beside/cloudpickle/{name}": text for name, text in _read_folder(files("cloudpickle")).items()}
-    return base64.b85encode(zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)).decode()
+    return base64.b64encode(zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)).decode()
 
 
 def _read(name: str) -> str:

@@ -40,7 +40,7 @@ def _unpack(folder: Path, values: dict[str, Any]) -> None:
     new = folder.with_name(f"{folder.name}.new")
     for old in (new, folder):
         _remove(old)
-    for name, text in json.loads(zlib.decompress(base64.b85decode(values["packed"]))).items():
+    for name, text in json.loads(zlib.decompress(base64.b64decode(values["packed"]))).items():
         path = new / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

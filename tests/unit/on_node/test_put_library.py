@@ -20,7 +20,7 @@ from clusterctl.testing import fake_node
 
 
 def packed(**texts):
-    return base64.b85encode(zlib.compress(json.dumps(texts).encode())).decode()
+    return base64.b64encode(zlib.compress(json.dumps(texts).encode())).decode()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_node_that_has_it_starts_no_python_for_it(tmp_path, allow_subprocess):
 
 def test_it_is_small_and_has_nothing_heavy(tmp_path):
     script = put_library(fake_node("master"), cluster="lab", python="3.11", file=PurePosixPath("/client.json"))
-    assert len(script) < 110_000
+    assert len(script) < 120_000
     assert library_version() == library_version()
 
 
