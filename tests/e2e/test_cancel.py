@@ -118,6 +118,7 @@ def test_everything_ends_with_an_error_and_the_engines_are_free(laptop, cluster,
     assert "nothing runs or waits" in laptop.run("cancel", cluster.name, "--list").stdout
 
 
+@pytest.mark.slow
 def test_of_one_client_and_the_others_goes_on(laptop, cluster, script, work):
     short = script("""
         results = [client[number].apply_async(busy, 0) for number in client.ids[:2]]
@@ -145,6 +146,7 @@ def test_of_one_client_and_the_others_goes_on(laptop, cluster, script, work):
     other.rest()
 
 
+@pytest.mark.slow
 def test_a_pool_ends_and_sends_nothing_again(laptop, cluster, script, work):
     user = script(f"""
         import clusterctl, concurrent.futures
@@ -160,6 +162,7 @@ def test_a_pool_ends_and_sends_nothing_again(laptop, cluster, script, work):
     assert user.rest() == ["somebody has cancelled what this client had given to engines", "45"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_client_left_ends(laptop, cluster, script, work):
     user = script(MANY)
     user.next_line()
@@ -171,6 +174,7 @@ def test_what_a_killed_client_left_ends(laptop, cluster, script, work):
     assert work(lambda there: not there["running"])["waiting"] == {}
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_engines_empties_the_queue(laptop, cluster, script, work):
     user = script("""
         tasks = client.load_balanced_view().map_async(busy, range(20), chunksize=1)

@@ -161,6 +161,7 @@ def test_the_controller_is_killed_under_it(user, laptop, cluster, poll):
     assert user.ran() == ONCE
 
 
+@pytest.mark.slow
 def test_it_is_cancelled_by_its_name_and_goes_on_by_it(user, poll, client):
     name = user.run(begins("paused", 40).replace("time.sleep(600)", "client.close()"), pause=2)[0]
     poll(lambda: len(user.ran()) >= 3, "some items are done")
@@ -187,6 +188,7 @@ def test_it_is_cancelled_by_its_name_and_goes_on_by_it(user, poll, client):
     assert not user.folder_of(name).exists()
 
 
+@pytest.mark.slow
 def test_on_the_master_it_is_the_same(user, laptop, cluster):
     python = laptop.node_folder(cluster.name, "master") / "env" / "bin" / "python"
     code = (

@@ -175,6 +175,7 @@ def environment_script(node):
         sync="--offline --allow-empty-requirements",
         record="{}",
         keys=(),
+        variables=None,
     )
 
 

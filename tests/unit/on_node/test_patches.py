@@ -147,6 +147,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patch", CHANGES)
 def test_what_is_not_as_expected_is_left_alone_and_said_once(python, patch):
     if patch == "nanny" and sys.platform != "linux":
