@@ -153,10 +153,9 @@ def build_request(
     # The zone goes with its subnet because EC2's errors repeat of a pool only what the request said of it.
     pools: list[dict[str, Any]] = [
         {"InstanceType": kind, "SubnetId": subnet.id, "AvailabilityZone": subnet.zone}
-        for kind in group.types
+        for kind in _spread(group.types, _OVERRIDES // max(1, len(subnets)))
         for subnet in subnets
-    ]
-    pools = pools[:_OVERRIDES]
+    ][:_OVERRIDES]
     if market == Market.SPOT and group.bid is not None:
         pools = [{**pool, "MaxPrice": f"{group.bid:f}"} for pool in pools]
     strategy: dict[str, Any] = {
@@ -176,6 +175,12 @@ def build_request(
         ("SpotOptions" if market == Market.SPOT else "OnDemandOptions"): strategy,
         "TagSpecifications": tags.tag_specifications(fleet_tags, "fleet"),
     }
+
+
+def _spread(types: Sequence[str], most: int) -> list[str]:
+    """Return so many types at most, from all over a list that is sorted by families."""
+    count = max(1, min(most, len(types)))
+    return [types[number * len(types) // count] for number in range(count)]
 
 
 def request_fleet(aws: Aws, launch: Launch) -> FleetResult:
