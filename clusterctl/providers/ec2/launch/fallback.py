@@ -32,8 +32,12 @@ def choose_types(
     text = f"{had} of {len(group.aliases)} spot instances could be had: {summarize_errors(context.aws, errors)}"
     types = tuple(name for name in group.types if limit is None or (name in prices and prices[name] <= limit))
     if not types:
-        cheapest = f"the cheapest type costs {min(prices.values()):f}" if prices else "no type's price is known"
-        context.report.warn(f"{text}. None is bought on demand: FALLBACK_MAX is {limit:f} USD an hour, and {cheapest}")
+        cheapest = (
+            f"the cheapest type costs {_format_usd(min(prices.values()))}" if prices else "no type's price is known"
+        )
+        context.report.warn(
+            f"{text}. None is bought on demand: FALLBACK_MAX is {_format_usd(limit)} USD an hour, and {cheapest}"
+        )
         return ()
     known = [prices[name] for name in types if name in prices]
     context.report.warn(f"{text}. Asking for {len(missing)} on demand, {_describe_price(known, types, len(missing))}")
@@ -44,5 +48,10 @@ def _describe_price(known: Sequence[Decimal], types: Sequence[str], count: int) 
     if len(known) < len(types):
         return "at a price that is not known here"
     low, high = min(known), max(known)
-    each = f"{high:f}" if low == high else f"{low:f} to {high:f}"
-    return f"at {each} USD an hour each, {high * count:f} an hour in all at most"
+    each = _format_usd(high) if low == high else f"{_format_usd(low)} to {_format_usd(high)}"
+    return f"at {each} USD an hour each, {_format_usd(high * count)} an hour in all at most"
+
+
+def _format_usd(price: Decimal | None) -> str:
+    """Return a price without the zeros that AWS's list writes behind it."""
+    return f"{price.normalize():f}" if price is not None else "not set"
