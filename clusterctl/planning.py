@@ -169,4 +169,9 @@ def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
 
 
 def _worker_market(cluster: ClusterSection) -> Market:
-    return cluster.market or (Market.SPOT_WITH_FALLBACK if cluster.spot_bid else Market.ON_DEMAND)
+    """Return how workers are bought. A bid alone buys nothing on demand: in StarCluster it never did."""
+    if cluster.market:
+        return cluster.market
+    if cluster.fallback_max:
+        return Market.SPOT_WITH_FALLBACK
+    return Market.SPOT if cluster.spot_bid else Market.ON_DEMAND

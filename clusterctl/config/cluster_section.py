@@ -30,7 +30,10 @@ def parse_network(text: str) -> str:
         raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
 
 
-IMPLY_EC2 = ("node_image_id", "node_instance_type", "keyname", "spot_bid", "market", "subnet_id", "instance_profile")
+IMPLY_EC2 = (
+    *("node_image_id", "node_instance_type", "keyname", "spot_bid", "fallback_max", "market", "subnet_id"),
+    "instance_profile",
+)
 """Options that imply the provider ec2 where no PROVIDER is given."""
 _IMPLY_MACHINES = ("provider", "hosts", *IMPLY_EC2)
 
@@ -130,8 +133,16 @@ class ClusterSection(Section):
     market: Market | None = Field(
         None,
         description="how workers are bought: spot, spot-with-fallback (on demand where no spot instance is to be had)"
-        " or on-demand; default: spot-with-fallback with a SPOT_BID, else on-demand",
+        " or on-demand; default: spot-with-fallback with a FALLBACK_MAX, spot with a SPOT_BID, else on-demand",
         examples=["spot"],
+    )
+    fallback_max: Decimal | None = Field(
+        None,
+        gt=0,
+        description="most to pay per node-hour in USD for workers that are bought on demand because no spot instance"
+        " is to be had; makes the workers spot instances; default: whatever the type costs, where MARKET is"
+        " spot-with-fallback",
+        examples=["0.20"],
     )
     force_spot_master: Flag = Field(default=False, description="let the master be a spot instance too")
     availability_zone: str | None = Field(

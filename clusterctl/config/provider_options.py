@@ -26,7 +26,8 @@ def provider_name(cluster: ClusterSection) -> str:
 
 
 _OF_EC2 = (
-    *("keyname", "node_instance_type", "master_instance_type", "arch", "spot_bid", "market", "force_spot_master"),
+    *("keyname", "node_instance_type", "master_instance_type", "arch", "spot_bid", "market"),
+    *("force_spot_master", "fallback_max"),
     *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
     *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
     *("root_volume_type", "lifetime", "tags", "permissions", "userdata_scripts"),

@@ -45,6 +45,7 @@ def _provider_options(settings: Settings) -> Ec2Options:
         ),
         security_groups=template.security_groups,
         placement_group=template.placement_group,
+        fallback_max=template.fallback_max,
         instance_profile=template.instance_profile or "",
         metadata_for_user=template.metadata_for_user,
         root_volume_gb=template.root_volume_gb,

@@ -138,6 +138,24 @@ class NoCapacity(Fault):
 
 
 @dataclass(frozen=True)
+class FleetErrors(Fault):
+    """A fleet is answered with this error for every pool, and with `left` instances of each: no refusal of the call.
+
+    EC2 so answers also where something that the launch template names is too new for it, as users have reported.
+    """
+
+    action: str = "CreateFleet"
+    code: str = "InvalidGroup.NotFound"
+    message: str = "The security group does not exist"
+    market: str = ANY
+    left: int = 0
+
+    def shape(self, effects: Effects) -> None:
+        effects.limits[ANY, ANY, self.market] = self.left
+        effects.shortage_code, effects.shortage_message = self.code, self.message
+
+
+@dataclass(frozen=True)
 class QuotaReached(Fault):
     """A launch finds the quota of its market to be this low."""
 
@@ -269,6 +287,9 @@ def faults_at(action: str) -> list[Fault]:
     if action in LAUNCHES:
         found += [NoCapacity(action, left=1), Hidden(action), Dies(action)]
         found.append(NoCapacity(action, market=SPOT, code="UnfulfillableCapacity"))
+    if action == "CreateFleet":
+        found += [FleetErrors(times=2), FleetErrors(left=1)]
+        found.append(FleetErrors(code="UnauthorizedOperation", message="You are not authorized to do this."))
     if action in ("StopInstances", "TerminateInstances", "DeleteFleets", "CreateImage"):
         found.append(Slow(action))
     if action == "DeleteSecurityGroup":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 
+from clusterctl.providers.ec2.answers.newborn import Newborn
 from clusterctl.providers.ec2.aws import AwsError
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
@@ -18,6 +19,10 @@ class FakeAws:
         self.region = region
         self.answers = answers or {}
         self.calls = []
+        self.newborn = Newborn()
+
+    def decode_refusal(self, encoded):
+        return ""
 
     def in_region(self, region):
         other = FakeAws(self.answers, region)

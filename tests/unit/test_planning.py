@@ -125,14 +125,23 @@ class TestPlan:
         def markets(**options):
             return [node.market for node in plan(provider="ec2", **options).nodes]
 
-        both = "spot-with-fallback"
-        assert markets(spot_bid="0.1") == ["on-demand", both, both]
-        assert markets(spot_bid="0.1", force_spot_master=True) == [both] * 3
+        assert markets(spot_bid="0.1") == ["on-demand", "spot", "spot"]
+        assert markets(spot_bid="0.1", force_spot_master=True) == ["spot"] * 3
         assert markets(force_spot_master=True) == ["on-demand"] * 3
         assert markets(market="spot") == ["on-demand", "spot", "spot"]
         assert markets(spot_bid="0.1", market="on-demand") == ["on-demand"] * 3
         bid = Decimal("0.1")
         assert [node.bid for node in plan(provider="ec2", spot_bid="0.1").nodes] == [None, bid, bid]
+
+    def test_nothing_is_bought_on_demand_in_place_of_spot_unless_the_owner_says_so(self):
+        def workers(**options):
+            return {str(node.market) for node in plan(provider="ec2", **options).nodes[1:]}
+
+        assert workers(spot_bid="0.1") == {"spot"}
+        assert workers(spot_bid="0.1", fallback_max="0.2") == {"spot-with-fallback"}
+        assert workers(fallback_max="0.2") == {"spot-with-fallback"}
+        assert workers(spot_bid="0.1", market="spot-with-fallback") == {"spot-with-fallback"}
+        assert workers(spot_bid="0.1", fallback_max="0.2", market="spot") == {"spot"}
 
     def test_nobody_but_ec2_has_markets(self):
         assert [node.market for node in plan(spot_bid="0.1").nodes] == ["", "", ""]

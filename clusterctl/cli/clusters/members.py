@@ -35,12 +35,12 @@ def _read_overrides(
     *, instance_type: str, image_id: str, bid: Decimal | None, market: str | None
 ) -> NodeOverrides | None:
     """Return what the command line says of the new nodes; None if it says nothing."""
-    fallback = Market.NONE if bid is None else Market.SPOT_WITH_FALLBACK
+    by_bid = Market.NONE if bid is None else Market.SPOT
     overrides = NodeOverrides(
         types=tuple(_split_aliases([instance_type])),
         image=image_id,
         bid=bid,
-        market=Market(market) if market else fallback,
+        market=Market(market) if market else by_bid,
     )
     return None if overrides == NodeOverrides() else overrides
 

@@ -6,52 +6,50 @@ import copy
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
+from clusterctl.providers.ec2.answers.lookup import find_row
+from clusterctl.providers.ec2.answers.newborn import Newborn
+from clusterctl.providers.ec2.answers.rows import Kind, Road
+from clusterctl.providers.ec2.answers.wording import describe_decision, split_encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from clusterctl.secret import Secret
 
+T = TypeVar("T")
 _TRIES = 10
 """Number of attempts, with back-off, before throttling is reported."""
 _CONNECT_S, _READ_S, _HASTY_S = 5, 60, 2
 
-_REMEDIES = {
-    "AuthFailure": "check the keys: `aws sts get-caller-identity` with the same profile must work",
-    "InvalidClientTokenId": "check the keys: `aws sts get-caller-identity` with the same profile must work",
-    "UnrecognizedClientException": "check the keys: `aws sts get-caller-identity` with the same profile must work",
-    "SignatureDoesNotMatch": "check the secret key, and that this computer's clock is right",
-    "RequestExpired": "get new temporary credentials, and check that this computer's clock is right",
-    "ExpiredToken": "get new temporary credentials (`aws sso login`, say)",
-    "ExpiredTokenException": "get new temporary credentials (`aws sso login`, say)",
-    "OptInRequired": "the account is not signed up for EC2 in this region: choose another AWS_REGION_NAME",
-    "UnauthorizedOperation": "let somebody with rights in the account allow it; docs/howto/ec2.md lists what is needed",
-    "AccessDenied": "let somebody with rights in the account allow it; docs/howto/ec2.md lists what is needed",
-    "AccessDeniedException": "let somebody with rights in the account allow it; docs/howto/ec2.md lists what is needed",
-    "RequestLimitExceeded": "AWS wants fewer calls: wait a minute, then run the same command again",
-    "Throttling": "AWS wants fewer calls: wait a minute, then run the same command again",
-    "VcpuLimitExceeded": "ask for a higher quota in the Service Quotas console, end other instances, or take fewer",
-    "MaxSpotInstanceCountExceeded": "ask for a higher quota in the Service Quotas console, end other instances,"
-    " or take fewer",
-    "InsufficientInstanceCapacity": "name more types in NODE_INSTANCE_TYPE, or another zone",
-    "IdempotentParameterMismatch": "run the same command again; if it stays, `clusterctl terminate` the cluster",
-}
-_REMEDY = "run the same command again; if it stays, see what AWS says about this code"
+_NEW_S = 30.0
+"""How long a call is repeated that is refused for something too new, or for a moment."""
+_AGAIN_S, _LONGEST_S = 0.5, 4.0
+"""Pauses between two tries; they grow from the first to the longest."""
 
 
 class AwsError(ProviderError):
     """AWS refused a call, or did not answer.
 
     Attributes:
-        code: error code of AWS, such as ``InvalidGroup.Duplicate``; empty if there was no answer.
+        code: AWS's error code, as it is told to the user; empty if there was no answer.
+        words: AWS's own message; empty if there was no answer.
+        row: what the table of error codes says about it.
     """
 
-    def __init__(self, message: str, *, remedy: str, code: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str, code: str = "", operation: str = "", words: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.code = code
+        self.words = words
+        self.row = find_row(code, operation=operation, message=words or message)
+
+    @property
+    def kind(self) -> Kind:
+        """Why AWS refused."""
+        return self.row.kind
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,8 @@ class Aws:
         self._sessions: list[Any] = []
         """Empty, or one session for all regions: boto3 takes half a second to load its data of EC2."""
         self._clients: dict[tuple[str, str], Any] = {}
+        self.newborn = Newborn()
+        """What was made in this run, in any region."""
 
     @property
     def cli_options(self) -> tuple[str, ...]:
@@ -108,14 +108,12 @@ class Aws:
         Raises:
             AwsError: AWS refused, or did not answer.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer: dict[str, Any] = getattr(self._client_for(service, at or self.region), operation)(**parameters)
-        except ClientError as exc:
-            raise _refused_error(operation, exc) from exc
-        except BotoCoreError as exc:
-            raise _no_answer_error(operation, exc) from exc
+        answer: dict[str, Any] = self._repeat(
+            operation,
+            parameters,
+            lambda: getattr(self._client_for(service, at or self.region), operation)(**parameters),
+        )
+        self.newborn.note_answer(operation, parameters, answer)
         return answer
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
@@ -127,9 +125,58 @@ class Aws:
             for page in client.get_paginator(operation).paginate(**parameters):
                 yield from page.get(key) or ()
         except ClientError as exc:
-            raise _refused_error(operation, exc) from exc
+            raise self._refused_error(operation, exc) from exc
         except BotoCoreError as exc:
             raise _no_answer_error(operation, exc) from exc
+
+    def decode_refusal(self, encoded: str) -> str:
+        """Return what an encoded authorization message says; empty where the account does not allow to decode it."""
+        if not encoded or self._hasty:
+            return ""
+        try:
+            answer = self.call("sts", "decode_authorization_message", EncodedMessage=encoded)
+        except AwsError:
+            return ""
+        return describe_decision(str(answer.get("DecodedMessage", "")))
+
+    def _repeat(self, operation: str, parameters: Mapping[str, Any], ask: Callable[[], T]) -> T:
+        """Ask AWS; ask again for some time where what was made in this run is not known yet, or AWS is busy."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        deadline = Deadline.after(0 if self._hasty else _NEW_S)
+        for _ in deadline.polls(_AGAIN_S, longest_s=_LONGEST_S):
+            try:
+                return ask()
+            except ClientError as exc:
+                error = self._refused_error(operation, exc)
+                passes = self._passes(error, operation, parameters, exc.response.get("ResponseMetadata", {}))
+                if deadline.is_over or not passes:
+                    raise error from exc
+            except BotoCoreError as exc:
+                raise _no_answer_error(operation, exc) from exc
+        return ask()  # not reached: the last look is at the deadline
+
+    def _passes(
+        self, error: AwsError, operation: str, parameters: Mapping[str, Any], metadata: Mapping[str, Any]
+    ) -> bool:
+        """Return whether the same call may be answered otherwise in a moment."""
+        repeated = bool(metadata.get("RetryAttempts"))  # by botocore, which repeats what it knows as busy
+        if error.row.road == Road.RETRY:
+            return not repeated
+        # A deletion whose answer was lost is repeated by botocore, and what it deleted is missing then.
+        deleted = repeated and operation.startswith("delete_")
+        return error.row.road == Road.AWAIT and not deleted and self.newborn.are_named_in(parameters)
+
+    def _refused_error(self, operation: str, exc: Any) -> AwsError:
+        error = exc.response.get("Error", {})
+        code = str(error.get("Code", ""))
+        words, encoded = split_encoded(str(error.get("Message", "")))
+        row = find_row(code, operation=operation, message=words)
+        decision = self.decode_refusal(encoded)
+        request = str(exc.response.get("ResponseMetadata", {}).get("RequestId", ""))
+        named = f"{code}, request {request}" if row.kind == Kind.UNKNOWN and request else code
+        text = f"AWS refused {_in_words(operation)}: {words}{f' {decision}' if decision else ''} ({named})"
+        return AwsError(text, remedy=row.remedy, code=code, operation=operation, words=words)
 
     def _client_for(self, service: str, region: str) -> Any:
         import boto3
@@ -211,17 +258,6 @@ def _parse_time(text: object) -> datetime:
         return parsed
 
 
-def _refused_error(operation: str, exc: Any) -> AwsError:
-    error = exc.response.get("Error", {})
-    code, message = str(error.get("Code", "")), str(error.get("Message", ""))
-    return AwsError(f"AWS refused {_in_words(operation)}: {message} ({code})", remedy=remedy_for(code), code=code)
-
-
-def remedy_for(code: str) -> str:
-    """Return what to do about an error code of AWS."""
-    return _REMEDIES.get(code, _REMEDY)
-
-
 def _no_answer_error(operation: str, exc: Exception) -> AwsError:
     from botocore import exceptions
 
@@ -238,7 +274,6 @@ def _no_answer_error(operation: str, exc: Exception) -> AwsError:
         return AwsError(
             f"there are no AWS credentials that work: {exc}",
             remedy="run `aws configure` or `aws sso login`, set AWS_PROFILE, or put AWS_PROFILE into [aws]",
-            code="NoCredentials",
         )
     return AwsError(
         f"AWS did not answer {_in_words(operation)}: {exc}",

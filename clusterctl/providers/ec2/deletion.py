@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clusterctl.providers.ec2.answers.rows import Kind, Road
 from clusterctl.providers.ec2.aws import AwsError
 
 if TYPE_CHECKING:
@@ -11,15 +12,11 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
 
 _EVERY_S = 3.0
-_GONE = (".NotFound", ".Unknown", ".Unavailable")
-"""Ends of error codes for a resource that does not exist (any more). Without the dot: AWS itself is unavailable."""
-_HELD = ("DependencyViolation", "InUse")
-"""Ends of error codes for a resource that is still in use."""
 
 
 def is_gone(error: AwsError) -> bool:
     """Return whether the error says that the resource does not exist (any more)."""
-    return error.code.endswith(_GONE)
+    return error.kind in {Kind.ABSENT, Kind.IMAGE}
 
 
 def delete_resource(aws: Aws, operation: str, *, deadline: Deadline, **named: str) -> AwsError | None:
@@ -38,7 +35,7 @@ def delete_resource(aws: Aws, operation: str, *, deadline: Deadline, **named: st
         except AwsError as exc:
             if is_gone(exc):
                 return None
-            if not exc.code.endswith(_HELD):
+            if exc.row.road != Road.LET_GO:
                 return exc
             held = exc
         else:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from clusterctl.providers.base import Journal
 
+ATTEMPT_LENGTH = 12
+"""Characters of a token that end the name of its launch template."""
 _IDENTITY, _LAUNCH, _LAUNCHED, _IMAGE, _NAMED = "ec2", "launch", "launched", "image", "named"
 
 
@@ -36,6 +38,14 @@ class Launch:
     """The name of the launch template, which exists until the launch is settled."""
     request: Mapping[str, Any]
     """The parameters of CreateFleet."""
+
+    def made(self, attempt: str) -> bool:
+        """Return whether this launch made what has this value of the tag `clusterctl:attempt`.
+
+        The tag is the token of the launch that made the template, and later launches may use the same one.
+        """
+        first = self.template.rpartition("-")[2]
+        return attempt == self.token or (len(first) == ATTEMPT_LENGTH and attempt.startswith(first))
 
 
 class LaunchJournal:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
     from pathlib import Path
 
 
@@ -46,6 +47,8 @@ class Options:
     security_groups: tuple[str, ...] = ()
     """The user's own security groups, which nodes join too."""
     placement_group: bool = False
+    fallback_max: Decimal | None = None
+    """Most USD an hour that a node bought on demand in place of a spot instance may cost; None: any price."""
     instance_profile: str = ""
     metadata_for_user: bool = False
     root_volume_gb: int | None = None

@@ -23,7 +23,7 @@ from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing import estimates, spending
+from clusterctl.providers.ec2.pricing import estimates, price_list, spending
 from clusterctl.providers.namesakes import group_nodes, unproven_error
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Ec2Provider:
             owner=self._caller.name,
             public_key=public_key,
             discover=partial(self._inputs_for, plan.cluster),
+            on_demand_prices=partial(price_list.look_up_prices, self._aws_for(plan.cluster)),
             report=report,
         )
         instances_by_alias = Transaction(context).provision()

@@ -22,6 +22,7 @@ class Effects:
     notice_s: float = 0
     limits: dict[Pool, int] = field(default_factory=dict)
     shortage_code: str = ""
+    shortage_message: str = ""
     quotas: dict[str, float] = field(default_factory=dict)
 
     def room(self, cloud: Cloud, pool: Pool) -> int | None:

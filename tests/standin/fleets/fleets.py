@@ -162,9 +162,9 @@ def _data(variant: Variant, offer: Offer, *, tags: Any) -> dict[str, Any]:
 
 def _together(variant: Variant, offer: Offer) -> dict[str, Any]:
     specification = {"LaunchTemplateId": variant.template, "Version": variant.version}
+    # As users of EC2 report, it repeats what the override said, and the zone only where the override named it.
     override = {key: value for key, value in variant.override.items() if key != "InstanceRequirements"}
-    shown = {**override, "InstanceType": offer.name, "SubnetId": offer.subnet, "AvailabilityZone": offer.zone}
-    return {"LaunchTemplateSpecification": specification, "Overrides": shown}
+    return {"LaunchTemplateSpecification": specification, "Overrides": {**override, "InstanceType": offer.name}}
 
 
 def _launched(variant: Variant, offer: Offer, market: str, lives: list[Life]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def room_for(cloud: Cloud, request: wire.Request, market: str) -> Room:
                 count = max(0, capacity - taken)
                 others = [zone for zone in zones_offering(offer.name, request.region) if zone != offer.zone]
                 code, message = shortage(pool, others=others)
-                why = (effects.shortage_code or code, message)
+                why = (effects.shortage_code or code, effects.shortage_message or message)
         kind = machine_type(offer.name)
         assert kind is not None
         quota = effects.quota(cloud, market)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import read_instances
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 _THREADS = 16
 _OURS = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
 _BAKED = {"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}
-_REFUSALS = frozenset(
-    {"AccessDenied", "AccessDeniedException", "AuthFailure", "OptInRequired", "UnauthorizedOperation"}
-)
-"""Error codes for a region that is not enabled, or a right that is missing."""
+_REFUSALS = (Kind.RIGHTS, Kind.ACCOUNT)
+"""A right is missing, or the region is not enabled."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def list_region_resources(aws: Aws, *, images: bool = False) -> Inventory:
         except AwsError as exc:
             is_instances = kind_name == "instances"
             place = aws.region if is_instances else f"{aws.region}, {kind_name}"
-            if exc.code in _REFUSALS:
+            if exc.kind in _REFUSALS:
                 notes.append(f"{place}: not looked at, AWS does not allow it ({exc.code})")
             else:
                 failures.append(f"{place}: {exc.message}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.secret import Secret
 from clusterctl.text import format_utc
@@ -99,7 +100,7 @@ def import_key_pair(aws: Aws, name: str, *, public_key: str, resource_tags: Mapp
 
 
 def _duplicate_error(name: str, exc: AwsError) -> UsageError | AwsError:
-    if exc.code != "InvalidKeyPair.Duplicate":
+    if exc.kind != Kind.TAKEN:
         return exc
     return UsageError(
         f"there is a key pair {name} already", remedy=f"take another name, or `clusterctl removekey {name}`"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.errors import UsageError
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, read_instances
 from clusterctl.text import format_utc
@@ -248,11 +249,11 @@ def read_console(aws: Aws, instance: str) -> str:
         try:
             answer = aws.call("ec2", "get_console_output", InstanceId=instance, Latest=True)
         except AwsError as exc:
-            if exc.code not in {"UnsupportedOperation", "InvalidParameterCombination", "InvalidParameterValue"}:
+            if exc.kind != Kind.REQUEST:
                 raise
             answer = aws.call("ec2", "get_console_output", InstanceId=instance)
     except AwsError as exc:
-        if not exc.code.startswith("InvalidInstanceID"):
+        if exc.kind != Kind.ABSENT:
             raise
         raise UsageError(
             f"there is no instance {instance} in {aws.region}",

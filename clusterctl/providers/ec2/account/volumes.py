@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, ProviderError, UsageError
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.text import format_utc
 
@@ -145,7 +146,7 @@ def create_volume(aws: Aws, request: VolumeRequest, *, resource_tags: Mapping[st
             **optional,
         )["VolumeId"]
     except AwsError as exc:
-        if exc.code not in {"InvalidZone.NotFound", "InvalidParameterValue"}:
+        if exc.kind not in {Kind.ABSENT, Kind.REQUEST}:
             raise
         raise UsageError(
             exc.message, remedy="`clusterctl listzones` shows the zones; --help what else can be said"
@@ -188,7 +189,7 @@ def resize_volume(aws: Aws, id_: str, size_gb: int) -> ListedVolume:
     try:
         aws.call("ec2", "modify_volume", VolumeId=id_, Size=size_gb)
     except AwsError as exc:
-        if exc.code in {"VolumeModificationRateExceeded", "IncorrectModificationState"}:
+        if exc.kind == Kind.HELD:
             raise ProviderError(
                 exc.message,
                 remedy="wait: AWS limits how often a volume is modified, and ends one change before another",
@@ -226,5 +227,5 @@ def delete_volume(aws: Aws, id_: str) -> None:
     try:
         aws.call("ec2", "delete_volume", VolumeId=id_)
     except AwsError as exc:
-        if not exc.code.endswith("NotFound"):
+        if exc.kind != Kind.ABSENT:
             raise

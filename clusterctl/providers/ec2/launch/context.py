@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from clusterctl.providers.ec2.tags import ClusterKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.events import Reporter
     from clusterctl.model import NodeSpec, Plan
@@ -39,6 +40,8 @@ class LaunchContext:
     """The key that each node accepts for login."""
     discover: Discover
     """Asks the account for what a launch needs, once for each set of nodes."""
+    on_demand_prices: Callable[[Sequence[str]], Mapping[str, Decimal]]
+    """Returns the prices on demand of these types, in USD an hour. Types without a known price are left out."""
     report: Reporter
     """Told what is done, and what fails."""
 

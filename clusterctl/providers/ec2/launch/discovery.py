@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import images
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 
@@ -87,7 +88,7 @@ def describe_instance_types(aws: Aws, names: Iterable[str]) -> dict[str, Instanc
     try:
         described = list(aws.pages("ec2", "describe_instance_types", "InstanceTypes", Filters=filters))
     except AwsError as exc:
-        if exc.code != "InvalidInstanceType":
+        if exc.kind != Kind.ABSENT:
             raise
         described = []
     kinds = {kind.name: kind for kind in map(_parse_type, described)}

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.launch import fleet_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.model import NodeSpec
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.images import Ami
+    from clusterctl.providers.ec2.launch.fleet_errors import FleetError
     from clusterctl.providers.ec2.launch.subnets import Subnet
     from clusterctl.providers.ec2.launch_journal import Launch
     from clusterctl.providers.ec2.options import Options
@@ -30,11 +33,6 @@ BATCH_SIZE = 1000
 """Most instances in one request, and most resources in one call that ends or tags them."""
 _OVERRIDES = 300
 """Most pairs of type and subnet in one request."""
-_NO_ROOM = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow"})
-"""Error codes whose messages add nothing to the code."""
-_NOT_OFFERED = frozenset({"InvalidFleetConfiguration", "Unsupported"})
-QUOTA_CODES = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
-_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,6 @@ class LaunchGroup:
     image: str
     vcpus: float | None
     memory_gb: float | None
-
-
-@dataclass(frozen=True)
-class FleetError:
-    """The error for one instance type in one zone."""
-
-    code: str
-    message: str
-    pool: str
-    """Type and zone, such as ``c7i.large in us-east-1a``."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +150,12 @@ def build_request(
         any_zone: the nodes may be in different zones.
         fleet_tags: tags of the fleet itself.
     """
-    pools = [{"InstanceType": kind, "SubnetId": subnet.id} for kind in group.types for subnet in subnets]
-    pools = pools[:_OVERRIDES]
+    # The zone goes with its subnet because EC2's errors repeat of a pool only what the request said of it.
+    pools: list[dict[str, Any]] = [
+        {"InstanceType": kind, "SubnetId": subnet.id, "AvailabilityZone": subnet.zone}
+        for kind in _spread(group.types, _OVERRIDES // max(1, len(subnets)))
+        for subnet in subnets
+    ][:_OVERRIDES]
     if market == Market.SPOT and group.bid is not None:
         pools = [{**pool, "MaxPrice": f"{group.bid:f}"} for pool in pools]
     strategy: dict[str, Any] = {
@@ -185,27 +177,39 @@ def build_request(
     }
 
 
+def _spread(types: Sequence[str], most: int) -> list[str]:
+    """Return so many types at most, from all over a list that is sorted by families."""
+    count = max(1, min(most, len(types)))
+    return [types[number * len(types) // count] for number in range(count)]
+
+
 def request_fleet(aws: Aws, launch: Launch) -> FleetResult:
     """Make the request. A repeated request launches nothing twice.
 
     Raises:
-        AwsError: AWS refused the whole request.
+        AwsError: AWS refused the whole request, and not for a shortage.
     """
-    answer = aws.call("ec2", "create_fleet", **launch.request)
+    zones = {
+        override["SubnetId"]: override.get("AvailabilityZone", "")
+        for config in launch.request["LaunchTemplateConfigs"]
+        for override in config["Overrides"]
+    }
+    try:
+        answer = aws.call("ec2", "create_fleet", **launch.request)
+    except AwsError as exc:
+        shortage = fleet_errors.of_refusal(exc)
+        if shortage is None:
+            raise
+        return FleetResult("", (), "", (shortage,))
     groups = answer.get("Instances") or ()
     ids = [instance for group in groups for instance in group["InstanceIds"]]
     subnets = [group.get("LaunchTemplateAndOverrides", {}).get("Overrides", {}).get("SubnetId", "") for group in groups]
-    refusals = [
-        FleetError(error.get("ErrorCode", ""), error.get("ErrorMessage", ""), _pool_name(error))
-        for error in answer.get("Errors") or ()
-    ]
-    return FleetResult(answer.get("FleetId", ""), tuple(sorted(ids)), subnets[0] if subnets else "", tuple(refusals))
-
-
-def _pool_name(error: Mapping[str, Any]) -> str:
-    override = error.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
-    kind = override.get("InstanceType") or "any type"
-    return f"{kind} in {override.get('AvailabilityZone') or override.get('SubnetId') or 'any zone'}"
+    return FleetResult(
+        answer.get("FleetId", ""),
+        tuple(sorted(ids)),
+        subnets[0] if subnets else "",
+        fleet_errors.read_errors(answer, zones),
+    )
 
 
 def create_template(
@@ -233,7 +237,7 @@ def delete_template(aws: Aws, name: str) -> None:
     try:
         aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
     except AwsError as exc:
-        if "NotFound" not in exc.code:
+        if exc.kind != Kind.ABSENT:
             raise
 
 
@@ -244,7 +248,7 @@ def terminate_instances(aws: Aws, ids: Sequence[str]) -> None:
         try:
             aws.call("ec2", "terminate_instances", InstanceIds=part)
         except AwsError as exc:
-            if exc.code != "InvalidInstanceID.NotFound":
+            if exc.kind != Kind.ABSENT:
                 raise
             for instance in part:  # one unknown id makes the call fail for all
                 _terminate_one(aws, instance)
@@ -254,21 +258,5 @@ def _terminate_one(aws: Aws, instance: str) -> None:
     try:
         aws.call("ec2", "terminate_instances", InstanceIds=[instance])
     except AwsError as exc:
-        if exc.code != "InvalidInstanceID.NotFound":
+        if exc.kind != Kind.ABSENT:
             raise
-
-
-def summarize_errors(errors: Iterable[FleetError]) -> str:
-    """Return the errors of AWS in few words, each once, with type and zone."""
-    pools: dict[tuple[str, str], dict[str, None]] = {}
-    # AWS says each time that some zone does not offer a type. That is the reason only if there is no other error.
-    all_refusals = list(errors)
-    telling = [refusal for refusal in all_refusals if refusal.code not in _NOT_OFFERED]
-    for refusal in telling or all_refusals:
-        words = refusal.message if refusal.code not in _NO_ROOM else ""
-        pools.setdefault((refusal.code, words), {})[refusal.pool] = None
-    parts = []
-    for (code, words), places in pools.items():
-        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        parts.append(f"{code} ({', '.join([*places][:_SHOWN])}{more}){f': {words}' if words else ''}")
-    return "; ".join(parts) or "AWS gave no reason"

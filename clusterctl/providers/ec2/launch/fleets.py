@@ -6,28 +6,35 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import utc_now
+from clusterctl.clock import Deadline, utc_now
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Road
 from clusterctl.providers.ec2.aws import AwsError
-from clusterctl.providers.ec2.launch import fleet_requests, security_groups, userdata
-from clusterctl.providers.ec2.launch_journal import Launch
+from clusterctl.providers.ec2.launch import fallback, fleet_requests, security_groups, userdata
+from clusterctl.providers.ec2.launch.fleet_errors import choose_road, may_pass, stop_error
+from clusterctl.providers.ec2.launch_journal import ATTEMPT_LENGTH, Launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clusterctl.providers.ec2.launch.context import LaunchContext
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
-    from clusterctl.providers.ec2.launch.fleet_requests import FleetError, LaunchGroup
+    from clusterctl.providers.ec2.launch.fleet_errors import FleetError
+    from clusterctl.providers.ec2.launch.fleet_requests import FleetResult, LaunchGroup
     from clusterctl.providers.ec2.launch.subnets import Subnet
 
 _TAGGED = 20
 """Most nodes of one launch whose aliases are written into tags: each tag takes a call."""
 _THREADS = 8
+_PASSING_S = 30.0
+"""How long a request is made again that was answered with errors which pass."""
+_FIRST_S, _LONGEST_S = 1.0, 8.0
+"""Pauses between two such requests; they grow from the first to the longest."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,15 @@ class LaunchNetwork:
     """Ids of security groups."""
     placement_group: str
     """Name of a placement group; empty without one."""
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """The zones of the subnets."""
+        return frozenset(subnet.zone for subnet in self.subnets)
+
+    def limited_to(self, *zones: str) -> LaunchNetwork:
+        """Return the network with the subnets of these zones only."""
+        return replace(self, subnets=tuple(subnet for subnet in self.subnets if subnet.zone in zones))
 
 
 class Fleets:
@@ -60,88 +76,125 @@ class Fleets:
         self.open_launches: list[Launch] = []
         """Launches without an answer yet."""
         self.errors: list[FleetError] = []
+        self.launched_aliases: dict[str, str] = {}
+        """The new instances by their aliases."""
+        self.lacks_in_zone = False
+        """Some were not had that were asked for in one zone alone."""
         self._untagged: dict[str, str] = {}
 
     def finish_launch(self, launch: Launch) -> None:
         """Find out the result of a launch whose answer was never seen, by repeating the same request."""
         if fleet_requests.template_exists(self._context.aws, launch.template):
-            self._request_and_settle(launch)
+            self.errors += self._request_and_settle(launch).errors
+            fleet_requests.delete_template(self._context.aws, launch.template)
         else:
             # The template is made before the request and deleted after the answer, so no request was made.
             self._context.journal.record_result(launch, {})
 
     def launch_group(self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork) -> LaunchNetwork:
-        """Launch a group of nodes; on demand where spot instances are short, if the group allows that.
+        """Launch a group of nodes; on demand where the market for spot instances is short, if the group allows that.
 
         Returns:
             The network for the next launches: the first instance decides on the zone of all.
+
+        Raises:
+            ProviderError: AWS refused some of the nodes for another reason than a shortage.
         """
         if not group.types:
             group = replace(group, types=inputs.fitting_types[group.vcpus, group.memory_gb])
         market = Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT
-        count, subnet = self._launch_in(group, market, inputs, network)
-        network = _same_zone(network, subnet) if not self._context.options.any_zone else network
-        missing = group.aliases[count:]
-        if missing and group.market == Market.SPOT_WITH_FALLBACK:
-            self._context.report.say(
-                f"{count} of {len(group.aliases)} spot instances could be had, asking on demand for {len(missing)}:"
-                f" {fleet_requests.summarize_errors(self.errors)}"
-            )
-            self.errors.clear()
-            rest = replace(group, aliases=missing, market=Market.ON_DEMAND, bid=None)
-            _, subnet = self._launch_in(rest, Market.ON_DEMAND, inputs, network)
-            network = _same_zone(network, subnet) if not self._context.options.any_zone else network
+        missing, errors, network = self._launch_in(group, market, inputs, network)
+        if missing and group.market == Market.SPOT_WITH_FALLBACK and choose_road(errors) == Road.ON_DEMAND:
+            types = fallback.choose_types(self._context, group, missing, errors)
+            if types:
+                rest = replace(group, aliases=missing, types=types, market=Market.ON_DEMAND, bid=None)
+                missing, errors, network = self._launch_in(rest, Market.ON_DEMAND, inputs, network)
+        self.errors += errors if missing else ()
         return network
 
     def _launch_in(
         self, group: LaunchGroup, market: Market, inputs: LaunchInputs, network: LaunchNetwork
-    ) -> tuple[int, str]:
-        """Make one request; return the number of new instances, and the subnet of the first."""
+    ) -> tuple[tuple[str, ...], tuple[FleetError, ...], LaunchNetwork]:
+        """Launch on one market; return the aliases that were not had, why, and the network for the next launches.
+
+        What the request names may be too new to be known where it arrives. Then it is made again, as a launch of its
+        own: EC2 would answer a token that it knows with the same errors.
+        """
+        launch = self._plan_launch(group, market, network)
+        self._open(launch)
+        fleet_requests.create_template(
+            self._context.aws,
+            launch.template,
+            self._template_data(group, inputs, network, launch.token),
+            token=launch.token,
+            resource_tags=self._instance_tags(group, launch.token),
+        )
+        missing, in_one_zone = group.aliases, len(network.zones) == 1
+        for _ in Deadline.after(_PASSING_S).polls(_FIRST_S, longest_s=_LONGEST_S):
+            if launch not in self.open_launches:
+                launch = self._plan_launch(replace(group, aliases=missing), market, network, template=launch.template)
+                self._open(launch)
+            result = self._request_and_settle(launch)
+            missing = missing[len(result.instance_ids) :]
+            if not self._context.options.any_zone:
+                network = _same_zone(network, result.subnet)
+            if not missing or not may_pass(self._context.aws, result.errors):
+                break
+        fleet_requests.delete_template(self._context.aws, launch.template)
+        self.lacks_in_zone |= in_one_zone and bool(missing)
+        if missing and (error := stop_error(self._context.aws, result.errors, len(missing))):
+            raise error
+        return missing, result.errors, network
+
+    def _plan_launch(self, group: LaunchGroup, market: Market, network: LaunchNetwork, *, template: str = "") -> Launch:
         token = self._context.journal.new_token(group.role, market)
-        name = f"{security_groups.group_name(self._context.cluster)}-{token[:12]}"
-        instance_tags = self._instance_tags(group, token)
-        template_data = fleet_requests.build_template_data(
+        name = template or f"{security_groups.group_name(self._context.cluster)}-{token[:ATTEMPT_LENGTH]}"
+        request = fleet_requests.build_request(
+            group,
+            token=token,
+            template=name,
+            market=market,
+            subnets=network.subnets,
+            any_zone=self._context.options.any_zone,
+            fleet_tags=self._instance_tags(group, token),
+        )
+        return Launch(token, group.role, market, group.aliases, name, request)
+
+    def _open(self, launch: Launch) -> None:
+        self._context.journal.record_launch(launch)
+        self.open_launches.append(launch)
+
+    def _template_data(
+        self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork, token: str
+    ) -> dict[str, Any]:
+        return fleet_requests.build_template_data(
             self._context.options,
             inputs.amis[group.image],
             user_data=self._user_data(),
             groups=network.groups,
-            resource_tags=instance_tags,
+            resource_tags=self._instance_tags(group, token),
             placement_group=network.placement_group,
         )
-        launch = Launch(
-            token=token,
-            role=group.role,
-            market=market,
-            aliases=group.aliases,
-            template=name,
-            request=fleet_requests.build_request(
-                group,
-                token=token,
-                template=name,
-                market=market,
-                subnets=network.subnets,
-                any_zone=self._context.options.any_zone,
-                fleet_tags=instance_tags,
-            ),
-        )
-        self._context.journal.record_launch(launch)
-        self.open_launches.append(launch)
-        fleet_requests.create_template(self._context.aws, name, template_data, token=token, resource_tags=instance_tags)
-        return self._request_and_settle(launch)
 
-    def _request_and_settle(self, launch: Launch) -> tuple[int, str]:
+    def _request_and_settle(self, launch: Launch) -> FleetResult:
         if launch not in self.open_launches:
             self.open_launches.append(launch)
         answer = fleet_requests.request_fleet(self._context.aws, launch)
         nodes = dict(zip(launch.aliases, answer.instance_ids, strict=False))
         self.launched_ids += answer.instance_ids
-        self.errors += answer.errors
+        self.launched_aliases |= nodes
         self._context.journal.record_result(launch, nodes, fleet=answer.fleet_id)
         self.open_launches.remove(launch)
-        fleet_requests.delete_template(self._context.aws, launch.template)
         if len(nodes) <= _TAGGED:
             self._untagged |= {alias: id_ for alias, id_ in nodes.items() if alias != MASTER}
-        return len(nodes), answer.subnet
+        return answer
+
+    def give_back(self, ids: Sequence[str]) -> None:
+        """End instances that are of no use without others, which could not be had beside them."""
+        fleet_requests.terminate_instances(self._context.aws, ids)
+        self.launched_ids = [id_ for id_ in self.launched_ids if id_ not in ids]
+        self.launched_aliases = {alias: id_ for alias, id_ in self.launched_aliases.items() if id_ not in ids}
+        self._untagged = {alias: id_ for alias, id_ in self._untagged.items() if id_ not in ids}
 
     def tag_names(self) -> None:
         """Tag the nodes with their names, for AWS's console. The journal has the names too, so an error does no harm.
@@ -197,8 +250,4 @@ class Fleets:
 
 def _same_zone(network: LaunchNetwork, subnet: str) -> LaunchNetwork:
     zone = next((candidate.zone for candidate in network.subnets if candidate.id == subnet), "")
-    return (
-        replace(network, subnets=tuple(candidate for candidate in network.subnets if candidate.zone == zone))
-        if zone
-        else network
-    )
+    return network.limited_to(zone) if zone else network

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 SSH_DESCRIPTION = "clusterctl: ssh"
 """Description of the rules for SSH; `allow-me` replaces these rules and no others."""
 _LET_GO_S = 300.0
+_LISTED_S = 30.0
+"""How long EC2 may not list a group that exists."""
+_FIRST_S, _LONGEST_S = 0.5, 4.0
 _KINDS = (("placement_group", "PlacementGroups", "GroupName"), ("security_group", "SecurityGroups", "GroupId"))
 """By the end of their operations: the key of the answer, and what identifies one."""
 
@@ -77,7 +81,7 @@ def ensure_security_group(
         )["GroupId"]
         existing: list[dict[str, Any]] = []
     except AwsError as exc:
-        if exc.code != "InvalidGroup.Duplicate":
+        if exc.kind != Kind.TAKEN:
             raise
         described = _find_own_group(aws, cluster, vpc, uuid=resource_tags[tags.UUID])
         group, existing = described["GroupId"], described["IpPermissions"]
@@ -91,7 +95,7 @@ def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str,
     """Return the group with the cluster's name. Raise ProviderError if it is another cluster's, or nobody's of ours."""
     name = group_name(cluster)
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-    (described,) = aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]
+    described = _wait_for_group(aws, name, filters)
     group = described["GroupId"]
     group_tags = tags.tags_of(described)
     if group_tags.get(tags.CLUSTER) != cluster:
@@ -108,7 +112,18 @@ def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str,
             remedy="choose another name; or, if that one is yours, end what is left of it in a home without files of"
             f" {cluster}: `CLUSTERCTL_HOME=$(mktemp -d) clusterctl terminate --id {other} {cluster}`",
         )
-    return dict(described)
+    return described
+
+
+def _wait_for_group(aws: Aws, name: str, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a group that exists. EC2 may refuse its name a moment before it lists the group."""
+    for _ in Deadline.after(_LISTED_S).polls(_FIRST_S, longest_s=_LONGEST_S):
+        for described in aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]:
+            aws.newborn.add(described["GroupId"])  # it may be as new to the calls that follow
+            return dict(described)
+    raise ProviderError(
+        f"AWS says that there is a security group {name}, and does not list it", remedy="run the same command again"
+    )
 
 
 def _missing_permissions(
@@ -135,7 +150,7 @@ def _authorize_ingress(aws: Aws, group: str, permissions: Sequence[Mapping[str, 
         aws.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=list(permissions))
     except AwsError as exc:
         # botocore repeats a call whose answer was lost.
-        if exc.code != "InvalidPermission.Duplicate":
+        if exc.kind != Kind.TAKEN:
             raise
 
 
@@ -210,7 +225,7 @@ def ensure_placement_group(aws: Aws, cluster: str, *, resource_tags: Mapping[str
             TagSpecifications=tags.tag_specifications(resource_tags, "placement-group"),
         )
     except AwsError as exc:
-        if exc.code != "InvalidPlacementGroup.Duplicate":
+        if exc.kind != Kind.TAKEN:
             raise
     return name
 

@@ -22,6 +22,7 @@ class Subnet:
     zone: str
     vpc: str
     network: str
+    """Its IPv4 network; empty for a subnet of IPv6 alone."""
     ipv6: str
     """Its IPv6 network; empty without one."""
     free_addresses: int
@@ -61,6 +62,7 @@ def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
         )
     if len({subnet.vpc for subnet in subnets}) > 1:
         raise ProviderError("the subnets of SUBNET_ID are in several VPCs", remedy="name subnets of one VPC")
+    subnets = _with_ipv4(subnets)
     usable = [subnet for subnet in subnets if zone in {"", subnet.zone}]
     if not usable:
         raise ProviderError(
@@ -74,13 +76,25 @@ def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
     return sorted(usable, key=lambda subnet: (subnet.zone, subnet.id))
 
 
+def _with_ipv4(subnets: list[Subnet]) -> list[Subnet]:
+    """Return the subnets whose nodes can reach each other: members know each other by their private IPv4 addresses."""
+    with_ipv4 = [subnet for subnet in subnets if subnet.network]
+    if not with_ipv4:
+        listed = ", ".join(f"{subnet.id} ({subnet.zone})" for subnet in subnets)
+        raise ProviderError(
+            f"these subnets have IPv6 addresses alone: {listed}",
+            remedy="name subnets in SUBNET_ID that have IPv4 addresses too: members reach each other by those",
+        )
+    return with_ipv4
+
+
 def _parse_subnet(raw: Mapping[str, Any]) -> Subnet:
     ipv6 = [association["Ipv6CidrBlock"] for association in raw.get("Ipv6CidrBlockAssociationSet") or ()]
     return Subnet(
         id=raw["SubnetId"],
         zone=raw["AvailabilityZone"],
         vpc=raw["VpcId"],
-        network=raw["CidrBlock"],
+        network=raw.get("CidrBlock") or "",
         ipv6=ipv6[0] if ipv6 else "",
         free_addresses=int(raw.get("AvailableIpAddressCount", 0)),
     )

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch_journal import Launch
     from clusterctl.providers.ec2.tags import ClusterKey
 
+_FLEETS_AT_ONCE = 25
+"""Most fleets of the type `instant` that one call deletes; with more it deletes none.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteFleets.html
+"""
+
 
 def end_cluster(
     aws: Aws, cluster: ClusterKey, *, open_launches: Sequence[Launch] = (), fleet_ids: Sequence[str] = ()
@@ -59,7 +65,11 @@ def undo_launches(
     if open_launches:
         tokens = {launch.token for launch in open_launches}
         late = _find_with_late(aws, cluster, tokens)
-        ids |= {instance.id for instance in late if instance.tags.get(tags.ATTEMPT) in tokens}
+        ids |= {
+            instance.id
+            for instance in late
+            if any(launch.made(instance.tags.get(tags.ATTEMPT, "")) for launch in open_launches)
+        }
         for launch in open_launches:
             fleet_requests.delete_template(aws, launch.template)
     if ids:
@@ -90,7 +100,7 @@ def _template_names(aws: Aws, cluster: ClusterKey) -> list[str]:
 
 def _delete_fleets(aws: Aws, fleets: Sequence[str]) -> None:
     """Delete the records of fleets whose instances have ended. They cost nothing, so an error does no harm."""
-    for start in range(0, len(fleets), 100):
-        batch = list(fleets[start : start + 100])
+    for start in range(0, len(fleets), _FLEETS_AT_ONCE):
+        batch = list(fleets[start : start + _FLEETS_AT_ONCE])
         with suppress(AwsError):
             aws.call("ec2", "delete_fleets", FleetIds=batch, TerminateInstances=True)

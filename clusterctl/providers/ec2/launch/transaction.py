@@ -11,8 +11,15 @@ from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import images, tags
 from clusterctl.providers.ec2 import instances as ec2_instances
-from clusterctl.providers.ec2.aws import remedy_for
-from clusterctl.providers.ec2.launch import data_volumes, fleet_requests, security_groups, teardown, waiters
+from clusterctl.providers.ec2.answers.rows import Kind
+from clusterctl.providers.ec2.launch import (
+    data_volumes,
+    fleet_errors,
+    fleet_requests,
+    security_groups,
+    teardown,
+    waiters,
+)
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.fleets import Fleets, LaunchNetwork
 from clusterctl.providers.ec2.launch.subnets import find_subnets
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch.subnets import Subnet
 
 
+_ZONAL = frozenset({Kind.CAPACITY, Kind.PRICE, Kind.POOL, Kind.NETWORK})
+"""Why there may be more in another zone. Quotas and rights are those of the whole region."""
 _ROUNDS = 2
 """Number of launches: instances that ended right after their launch are replaced once."""
 
@@ -152,12 +161,41 @@ class Transaction:
                 known_images[name] = inputs.amis[spec.image].id
                 self._context.journal.record_image(name, known_images[name])
         network = self._network_for(inputs)
+        bound = bool(zone) or self._context.options.any_zone
+        while True:
+            before = len(fleets.launched_ids)
+            fleets.lacks_in_zone = False
+            settled = self._launch_groups(missing, inputs, network, fleets)
+            launched = fleets.launched_ids[before:]
+            others = network.zones - settled.zones
+            if bound or not others or not self._is_too_little(len(missing) - len(launched), fleets, nodes):
+                return
+            full = ", ".join(sorted(settled.zones))
+            reasons = fleet_errors.summarize_errors(self._context.aws, fleets.errors)
+            self._context.report.warn(f"The zone {full} has not enough: {reasons}. Trying {', '.join(sorted(others))}")
+            fleets.give_back(launched)
+            network = network.limited_to(*others)
+
+    def _launch_groups(
+        self, missing: Sequence[NodeSpec], inputs: LaunchInputs, network: LaunchNetwork, fleets: Fleets
+    ) -> LaunchNetwork:
+        """Launch all groups of nodes in one zone, the first that has room; return the network with that zone."""
         for group in fleet_requests.group_specs(missing):
             type_names = ", ".join(group.types) or "any type that fits"
             self._context.report.say(
                 f"Asking for {plural(len(group.aliases), 'instance')} ({group.market}): {type_names}"
             )
             network = fleets.launch_group(group, inputs, network)
+        return network
+
+    def _is_too_little(self, lacking: int, fleets: Fleets, nodes: Mapping[str, Instance]) -> bool:
+        """Return whether a new cluster would fail for want of room in one zone, and another may have more."""
+        if nodes or not lacking or not fleets.lacks_in_zone:
+            return False
+        names = {error.row.kind for error in fleet_errors.telling(fleets.errors)}
+        master_lacks = MASTER not in fleets.launched_aliases
+        too_few = len(self._context.plan.nodes) - lacking < self._context.plan.min_size
+        return (master_lacks or too_few) and names <= _ZONAL and bool(names)
 
     def _network_for(self, inputs: LaunchInputs) -> LaunchNetwork:
         group = self._ensure_group(inputs.subnets)
@@ -199,19 +237,10 @@ class Transaction:
         if not missing:
             return
         count = len(self._context.plan.nodes) - len(missing)
-        reasons = fleet_requests.summarize_errors(fleets.errors)
+        reasons = fleet_errors.summarize_errors(self._context.aws, fleets.errors)
         text = f"{len(missing)} of {plural(len(self._context.plan.nodes), 'node')} could not be had: {reasons}"
         if MASTER in missing or (new and count < self._context.plan.min_size):
-            quota_code = next(
-                (refusal.code for refusal in fleets.errors if refusal.code in fleet_requests.QUOTA_CODES), ""
-            )
-            raise ProviderError(
-                text,
-                remedy=remedy_for(quota_code)
-                if quota_code
-                else "name more types in NODE_INSTANCE_TYPE, set ZONES = any, MARKET or another region,"
-                " or be content with fewer: --min-size",
-            )
+            raise ProviderError(text, remedy=fleet_errors.remedy_of(fleets.errors))
         self._context.report.warn(text)
 
     def _attach_data_volumes(self, nodes: Mapping[str, Instance]) -> None:

@@ -60,7 +60,9 @@ def estimate_launch_cost(
     limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), deadline=deadline)
     zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
     pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
-    market = MarketPrices(tariff.on_demand_prices(), pools, any_zone=options.any_zone)
+    market = MarketPrices(
+        tariff.on_demand_prices(), pools, any_zone=options.any_zone, fallback_max=options.fallback_max
+    )
     quoted = [quote_group(group, types_by_group[group], market, notes.setdefault) for group in groups]
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),

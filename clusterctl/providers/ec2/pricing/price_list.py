@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError
 from clusterctl.providers.ec2.pricing import price_table, prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from decimal import Decimal
 
-    from clusterctl.clock import Deadline
     from clusterctl.providers.ec2.aws import Aws
+
+_PATIENCE_S = 10.0
 
 
 class PriceList:
@@ -89,3 +91,10 @@ class PriceList:
     def _add_note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def look_up_prices(aws: Aws, instance_types: Sequence[str]) -> dict[str, Decimal]:
+    """Return the on-demand price of each type, in USD an hour, after some seconds at most."""
+    return PriceList(
+        aws, instance_types=instance_types, volume_types=(), deadline=Deadline.after(_PATIENCE_S)
+    ).on_demand_prices()

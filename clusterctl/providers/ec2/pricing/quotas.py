@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import Market
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import read_instances
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clusterctl.providers.ec2.aws import Aws
-
-
-_MISSING = "NoSuchResourceException"
 
 
 @dataclass(frozen=True)
@@ -79,12 +77,12 @@ def fetch_limit(aws: Aws, code: str) -> int | None:
     try:
         return _quota_value(aws.call("service-quotas", "get_service_quota", **query))
     except AwsError as exc:
-        if exc.code != _MISSING:
+        if exc.kind != Kind.ABSENT:
             raise
     try:  # a quota that was never changed may have only a default value
         return _quota_value(aws.call("service-quotas", "get_aws_default_service_quota", **query))
     except AwsError as exc:
-        if exc.code != _MISSING:
+        if exc.kind != Kind.ABSENT:
             raise
     return None
 

@@ -29,6 +29,8 @@ class MarketPrices:
     """Spot prices in the zones that can be used."""
     any_zone: bool
     """Nodes may be in different zones."""
+    fallback_max: Decimal | None = None
+    """Most that a node may cost which is bought on demand in place of a spot instance; None: any price."""
 
 
 def quote_group(
@@ -46,11 +48,13 @@ def quote_group(
         add_note: called with remarks for the user.
     """
     usual = {name: market.on_demand[name] for name in instance_types if name in market.on_demand}
+    if group.market == Market.SPOT_WITH_FALLBACK and market.fallback_max is not None:
+        usual = {name: price for name, price in usual.items() if price <= market.fallback_max}
     zone, prices = "", usual
     if group.market != Market.ON_DEMAND:
         zone, prices = _cheapest_zone(group, instance_types, market)
         if not prices:
-            add_note(_no_spot_note(group, instance_types, market))
+            add_note(_no_spot_note(group, instance_types, market, fallback=bool(usual)))
             prices = usual if group.market == Market.SPOT_WITH_FALLBACK else {}
     order = sorted(prices, key=lambda name: (prices[name], name))
     if not group.types:
@@ -90,14 +94,15 @@ def _affordable_pools(group: LaunchGroup, instance_types: Sequence[str], market:
             yield pool
 
 
-def _no_spot_note(group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices) -> str:
+def _no_spot_note(group: LaunchGroup, instance_types: Sequence[str], market: MarketPrices, *, fallback: bool) -> str:
     cheapest = min(
         (pool for pool in market.pools if pool.instance_type in instance_types), key=lambda pool: pool.usd, default=None
     )
     if cheapest is None:
         return f"no spot price is known of: {', '.join(instance_types)}"
     limit = "what it does on demand" if group.bid is None else f"${group.bid:f}"
-    consequence = "on demand it is, then" if group.market == Market.SPOT_WITH_FALLBACK else "none will be had"
+    on_demand = group.market == Market.SPOT_WITH_FALLBACK and fallback
+    consequence = "on demand it is, then" if on_demand else "none will be had"
     return (
         f"no spot instance of these types costs {limit} or less now, the cheapest is {cheapest.instance_type} in"
         f" {cheapest.zone} for ${cheapest.usd.normalize():f}: {consequence}"

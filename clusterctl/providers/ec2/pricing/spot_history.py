@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
+from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.pricing import prices
 
@@ -59,7 +60,7 @@ def list_price_histories(
     try:
         history = prices.fetch_spot_history(aws, instance_types, start=start, end=end, zone=zone)
     except AwsError as exc:
-        if exc.code != "InvalidParameterValue":
+        if exc.kind != Kind.REQUEST:
             raise
         raise ProviderError(exc.message, remedy=remedy) from exc
     histories = [

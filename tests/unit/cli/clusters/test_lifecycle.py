@@ -278,7 +278,7 @@ class TestMembers:
 
     def test_the_bid_for_a_new_node_is_kept_to_the_last_digit(self, run, up, laptop):
         assert run("addnode", "lab", "-b", "0.0123450", "-a", "x").status == 0
-        own = {"x": NodeOverrides(bid=Decimal("0.0123450"), market=Market.SPOT_WITH_FALLBACK)}
+        own = {"x": NodeOverrides(bid=Decimal("0.0123450"), market=Market.SPOT)}
         assert ClusterFolder(laptop.home, "lab").node_overrides() == own
 
     @pytest.mark.parametrize("bid", ["0", "-1", "nan", "inf", "much"])

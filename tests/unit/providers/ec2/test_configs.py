@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterctl import planning
+from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.operations.plan import make_plan
@@ -143,9 +144,18 @@ def test_the_talks_file_launches_three_spot_instances(laptop, cloud, image, kind
     }
 
 
-def test_the_talks_own_bid_is_below_todays_price_and_the_nodes_are_had_on_demand(laptop, cloud):
+def test_the_talks_own_bid_is_below_todays_price_and_nothing_is_bought_on_demand_unasked(laptop, cloud):
     import_key(cloud)
-    nodes = launch(parts_of(laptop, TALK.format(image="ubuntu-24.04", kind="c7i.2xlarge"), overrides=TYPED))
+    with pytest.raises(ProviderError, match="SpotMaxPriceTooLow") as caught:
+        launch(parts_of(laptop, TALK.format(image="ubuntu-24.04", kind="c7i.2xlarge"), overrides=TYPED))
+    assert "bid more" in caught.value.remedy
+    assert cloud.left() == ["us-east-1 key pair mykey"]
+
+
+def test_with_a_fallback_its_nodes_are_had_on_demand(laptop, cloud):
+    import_key(cloud)
+    typed = {**TYPED, "market": "spot-with-fallback"}
+    nodes = launch(parts_of(laptop, TALK.format(image="ubuntu-24.04", kind="c7i.2xlarge"), overrides=typed))
     assert {node.market for node in nodes} == {"on-demand"}
     bids = {
         pool.get("MaxPrice")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from botocore.retries.standard import ExponentialBackoff
 from clusterctl_standin.faults import (
     Dies,
     Hidden,
@@ -19,10 +18,8 @@ from clusterctl_standin.faults import (
 )
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.ec2 import deletion
-from clusterctl.providers.ec2.launch import security_groups, waiters
 
-from .....support.ec2_lab import BOTH, SPOT, plan_of
+from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
 
 SIZE = 3
 PLAN = plan_of(SIZE, BOTH)
@@ -30,13 +27,7 @@ PLAN = plan_of(SIZE, BOTH)
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    """Waits are as they are, their pauses are not."""
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
-    monkeypatch.setattr(waiters, "_FIRST_S", 0.001)
-    monkeypatch.setattr(waiters, "_LONGEST_S", 0.01)
-    monkeypatch.setattr(waiters, "_LATE_S", 0.05)
-    monkeypatch.setattr(deletion, "_EVERY_S", 0.001)
-    monkeypatch.setattr(security_groups, "_LET_GO_S", 1.0)
+    hurry(monkeypatch)
 
 
 def actions_of(lab):

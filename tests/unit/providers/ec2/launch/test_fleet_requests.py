@@ -5,16 +5,21 @@ from __future__ import annotations
 import pytest
 
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.launch.fleet_errors import FleetError
+from clusterctl.providers.ec2.launch.fleet_errors import summarize_errors as summarize
 from clusterctl.providers.ec2.launch.fleet_requests import (
     BATCH_SIZE,
-    FleetError,
     delete_template,
-    summarize_errors,
     template_exists,
     terminate_instances,
 )
 
 from .....support.fake_aws import FakeAws, refused
+
+
+def summarize_errors(errors):
+    return summarize(FakeAws(), errors)
+
 
 UNKNOWN = refused("InvalidInstanceID.NotFound")
 

@@ -35,9 +35,9 @@ def wanted(market="spot", bid=None, types=("c7i.large", "c7a.large"), count=2):
     return LaunchGroup("worker", aliases, types, market, bid, "", 2.0, 4.0)
 
 
-def quoted(group, kinds=("c7i.large", "c7a.large"), pools=POOLS, any_zone=False, usual=USUAL):
+def quoted(group, kinds=("c7i.large", "c7a.large"), pools=POOLS, any_zone=False, usual=USUAL, fallback_max=None):
     said = []
-    return quote_group(group, kinds, MarketPrices(usual, pools, any_zone), said.append), said
+    return quote_group(group, kinds, MarketPrices(usual, pools, any_zone, fallback_max), said.append), said
 
 
 def span(low, high):
@@ -85,6 +85,14 @@ def test_with_fallback_it_then_costs_what_it_does_on_demand():
     found, (said,) = quoted(wanted("spot-with-fallback", bid=Decimal("0.01")))
     assert found.node_price == span("0.09", "0.10")
     assert "on demand it is, then" in said
+
+
+def test_no_type_above_the_cap_of_the_fallback_is_reckoned_with():
+    found, (said,) = quoted(wanted("spot-with-fallback", bid=Decimal("0.01")), fallback_max=Decimal("0.09"))
+    assert found.node_price == found.on_demand == span("0.09", "0.09")
+    found, (said,) = quoted(wanted("spot-with-fallback", bid=Decimal("0.01")), fallback_max=Decimal("0.08"))
+    assert (found.node_price, found.on_demand) == (None, None)
+    assert said.endswith("none will be had")
 
 
 def test_spot_prices_that_nobody_knows_are_unknown():
