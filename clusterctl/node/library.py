@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Node
 
-_MODULES = ("__init__", "clock", "errors", "files", "laptop/__init__", "laptop/lock_files", "laptop/locks", "text")
-_ROOMS = ("clients", "compute", "on_node.in_engine")
+_MODULES = ("__init__", "clock", "errors", "files", "text")
+_ROOMS = ("clients", "compute", "laptop", "on_node.in_engine")
 _RENAMED = {"clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py"}
 """What takes another module's place on a node."""
 _PUT = "clusterctl.on_node.system.put_library"

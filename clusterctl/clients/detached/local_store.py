@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from clusterctl.clients.detached.records import read_places
 from clusterctl.clock import Deadline, utc_now
 from clusterctl.files import write_atomically
 from clusterctl.laptop.lock_files import holder_pid
+from clusterctl.laptop.processes import end_process, kill_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,11 +145,9 @@ class LocalStore:
         place = self._place(name)
         pid = holder_pid(place / LOCK)
         if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            end_process(pid)
             if not any(not self._is_alive(place) for _ in Deadline.after(_END_S).polls(0.02, longest_s=0.2)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                kill_process(pid)
         if self.look(name).state in model.GOES_ON:
             write_atomically(place / STATE, json.dumps({"state": model.CANCELLED}).encode())
         return self.look(name)
