@@ -79,8 +79,11 @@ class Outcomes:
             self.on_full(exc)
             return
         self.done.add(item)
-        if self._told.elapsed_s > _TELL_S:
-            self.tell(model.RUNNING)
+        try:
+            if self._told.elapsed_s > _TELL_S:
+                self.tell(model.RUNNING)
+        except OSError as exc:
+            self.on_full(exc)
 
     def _cut(self, size: int) -> None:
         """Forget what was written in part: more may come behind it."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clusterctl.clients.detached.model import Status, Store
+    from clusterctl.clients.detached.records import Record
 
 _POLL_S = 10.0
 """For which the master waits for news before it answers that there are none."""
@@ -54,7 +55,7 @@ class DetachedMap:
 
     def partial(self) -> dict[int, object]:
         """Return what is there, by the number of the item. An item that failed has its exception."""
-        while self._fetch(0):
+        while self._read_more(0):
             pass
         return {place: self._errors.get(place, value) for place, value in sorted(self._values.items())}
 
@@ -110,27 +111,35 @@ class DetachedMap:
         """Delete it, with all that it did. It must not run."""
         self._store.forget(self.id)
 
-    def _fetch(self, wait_s: float) -> int:
-        """Take in some of what is there. Return how many items came."""
+    def _fetch(self, wait_s: float) -> bool:
+        """Take in some of what is there, and have it go on where it does not. Return whether there may be more."""
+        if self._read_more(wait_s):
+            return True
+        if self._status is not None and self._status.state in model.GOES_ON:
+            self._revive(self._status)
+        return False
+
+    def _read_more(self, wait_s: float) -> bool:
+        """Take in some of what is there. Return whether there may be more."""
         self._status, part = self._store.read(self.id, self._read, wait_s)
-        count = 0
         try:
             for record in self._reader.feed(part):
-                count += 1
-                self._errors.pop(record.place, None)
-                self._values[record.place] = None
-                if record.is_error:
-                    self._errors[record.place] = read_failure(record.content)
-                else:
-                    self._values[record.place] = pickle.loads(record.content)
+                self._take(record)
         except BrokenRecordsError as exc:
-            raise self._damage() from exc
-        # The last one may be written in part; its beginning is read again.
+            if not self._read:
+                raise self._damage() from exc
+            self._reader, self._read = RecordReader(), 0  # the end was cut off meanwhile, and went on otherwise
+            return True
         self._read += len(part)
-        self._revivals = 0 if count else self._revivals
-        if not count and self._status.state in model.GOES_ON:
-            self._revive(self._status)
-        return count
+        return bool(part)
+
+    def _take(self, record: Record) -> None:
+        if record.place in self._values:
+            return  # it was read before
+        self._revivals = 0
+        if record.is_error:
+            self._errors[record.place] = read_failure(record.content)
+        self._values[record.place] = None if record.is_error else pickle.loads(record.content)
 
     def _revive(self, status: Status) -> None:
         if self._revivals >= _REVIVALS:
@@ -139,8 +148,7 @@ class DetachedMap:
                 remedy="see the disk and the memory of the master; then get() goes on with it",
             )
         self._revivals += 1
-        self._reader = RecordReader()  # a part of a record at the end is cut off before more is written
-        self._read = 0
+        self._reader, self._read = RecordReader(), 0  # a part of a record at the end is cut off
         self._status = self._store.resume(self.id)
 
     def _damage(self) -> DetachedError:

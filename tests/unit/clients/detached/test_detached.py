@@ -227,6 +227,52 @@ def test_a_disk_that_is_full_halts_it_and_it_goes_on_when_there_is_room(master, 
     assert len(master.runners) == 2
 
 
+def test_a_disk_that_stays_full_is_an_error_in_the_end(master, monkeypatch):
+    write = run_detached.pack_record
+
+    def no_room(record):
+        if record.place == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(record)
+
+    monkeypatch.setattr(run_detached, "pack_record", no_room)
+    begun = begin(master, square, range(6))
+    with pytest.raises(DetachedError, match=r"ends again and again: .*No space left"):
+        begun.get(20)
+    assert begun.status().state == model.HALTED
+    begin_count = len(master.runners)
+    assert {*begun.partial()} <= {0, 1, 2, 4, 5}
+    assert len(master.runners) == begin_count  # to look makes nothing go on
+
+
+def test_a_state_that_cannot_be_written_halts_it_too(master, monkeypatch):
+    write, full = run_detached.write_atomically, [True]
+
+    def no_room(path, content):
+        if full and path.name == local_store.STATE and b'"running"' in content and b'"done": 0' not in content:
+            full.pop()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(run_detached, "write_atomically", no_room)
+    monkeypatch.setattr(run_detached, "_TELL_S", 0.0)
+    assert begin(master, square, range(6)).get(20) == [0, 1, 4, 9, 16, 25]
+    assert not full
+
+
+def test_who_reads_while_another_one_has_it_go_on_reads_right(master):
+    begun = begin(master, square, range(5))
+    begun.get(20)
+    place = master.folder / begun.id
+    whole = (place / local_store.RESULTS).read_bytes()
+    (place / local_store.RESULTS).write_bytes(whole[:-3])
+    (place / local_store.STATE).write_text('{"state": "running"}')
+    slow = master.maps.find(begun.id)
+    assert len(slow.partial()) == 4  # and a part of the fifth
+    assert master.maps.find(begun.id).get(20) == [0, 1, 4, 9, 16]
+    assert slow.get(20) == [0, 1, 4, 9, 16]
+
+
 def test_what_was_begun_is_listed_and_an_unknown_one_is_an_error_that_lists_it(master):
     begin(master, square, [1], "a").get(20)
     begin(master, square, [1], "b").get(20)
