@@ -64,6 +64,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiters, "_LATE_S", 0.05)
     monkeypatch.setattr(deletion, "_EVERY_S", 0.001)
     monkeypatch.setattr(security_groups, "_LET_GO_S", 1.0)
+    monkeypatch.setattr(security_groups, "_LISTED_S", 0.3)
 
 
 @dataclass

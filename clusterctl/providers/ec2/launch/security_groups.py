@@ -83,7 +83,7 @@ def ensure_security_group(
     except AwsError as exc:
         if exc.kind != Kind.TAKEN:
             raise
-        described = _find_own_group(aws, cluster, vpc, uuid=resource_tags[tags.UUID])
+        described = _find_own_group(aws, cluster, vpc, uuid=resource_tags[tags.UUID], code=exc.code)
         group, existing = described["GroupId"], described["IpPermissions"]
     missing = _missing_permissions(str(group), existing, rules)
     for permission in _one_by_one(missing) if existing else [missing]:
@@ -91,11 +91,11 @@ def ensure_security_group(
     return str(group)
 
 
-def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str, Any]:
+def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str, code: str) -> dict[str, Any]:
     """Return the group with the cluster's name. Raise ProviderError if it is another cluster's, or nobody's of ours."""
     name = group_name(cluster)
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-    described = _wait_for_group(aws, name, filters)
+    described = _wait_for_group(aws, name, filters, code=code)
     group = described["GroupId"]
     group_tags = tags.tags_of(described)
     if group_tags.get(tags.CLUSTER) != cluster:
@@ -115,14 +115,15 @@ def _find_own_group(aws: Aws, cluster: str, vpc: str, *, uuid: str) -> dict[str,
     return described
 
 
-def _wait_for_group(aws: Aws, name: str, filters: list[dict[str, Any]]) -> dict[str, Any]:
+def _wait_for_group(aws: Aws, name: str, filters: list[dict[str, Any]], *, code: str = "") -> dict[str, Any]:
     """Return a group that exists. EC2 may refuse its name a moment before it lists the group."""
     for _ in Deadline.after(_LISTED_S).polls(_FIRST_S, longest_s=_LONGEST_S):
         for described in aws.call("ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]:
             aws.newborn.add(described["GroupId"])  # it may be as new to the calls that follow
             return dict(described)
     raise ProviderError(
-        f"AWS says that there is a security group {name}, and does not list it", remedy="run the same command again"
+        f"AWS says that there is a security group {name}, and does not list it ({code})",
+        remedy="run the same command again",
     )
 
 
