@@ -139,6 +139,7 @@ class ClusterSection(Section):
     fallback_max: Decimal | None = Field(
         None,
         gt=0,
+        le=1000,
         description="most to pay per node-hour in USD for workers that are bought on demand because no spot instance"
         " is to be had; makes the workers spot instances; default: whatever the type costs, where MARKET is"
         " spot-with-fallback",
