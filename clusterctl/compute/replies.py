@@ -21,7 +21,6 @@ class Reply:
     values: list[Any] = field(default_factory=list)
     errors: dict[int, BaseException] = field(default_factory=dict)
     """By their place in the chunk."""
-    was_interrupted: bool = False
     lacks_function: bool = False
     """Whether the engine does not have the function any more."""
     fatal: BaseException | None = None
@@ -37,7 +36,7 @@ def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
     if trouble == "function":
         return Reply(lacks_function=True)
     if trouble:
-        return Reply(was_interrupted=True)
+        return Reply()  # it was interrupted, and nothing of it is done
     errors = {offset: unpack_failure(packed, _where(chunk, offset)) for offset, packed in failures}
     if -1 in errors:  # of the chunk as a whole
         return Reply(fatal=_with_remedy(errors[-1]))

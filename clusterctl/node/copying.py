@@ -16,7 +16,7 @@ from clusterctl.on_node.system.copying.frames import CopyError, Omitted
 from clusterctl.on_node.system.copying.frames import Totals as Totals
 from clusterctl.on_node.system.copying.receiving import receive
 from clusterctl.on_node.system.copying.sending import Outgoing
-from clusterctl.remote.running import ErrorReader
+from clusterctl.remote.running import ErrorReader, send_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,17 +53,7 @@ def copy_to_node(remote: Remote, sources: Sequence[Path], target: Target, on_pro
     values = {"target": str(target.path), "into": target.into}
     with _running_program(remote, values, f"copy to {target.path}") as running:
         errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
-        sent = 0
-        try:
-            for part in outgoing.stream():
-                running.write(part)
-                sent = min(sent + len(part), outgoing.totals.size)
-                on_progress(sent, outgoing.totals)
-            running.end_input()
-        except TimeoutError:
-            raise
-        except OSError:
-            pass  # it has ended before it took all, and says why
+        send_input(running, _reported(outgoing, on_progress))
         answer = _read_answer(running)
         _check_status(remote, running, errors, f"copy to {target.path}")
     try:
@@ -72,6 +62,15 @@ def copy_to_node(remote: Remote, sources: Sequence[Path], target: Target, on_pro
         return Copied(int(told["files"]), int(told["size"]), omitted)
     except (ValueError, KeyError, TypeError) as exc:
         raise _copy_error(remote, f"copy to {target.path}", "its answer makes no sense") from exc
+
+
+def _reported(outgoing: Outgoing, on_progress: OnProgress) -> Iterator[bytes]:
+    """Yield the parts of a copy, and tell of each when it is gone."""
+    sent = 0
+    for part in outgoing.stream():
+        yield part
+        sent = min(sent + len(part), outgoing.totals.size)
+        on_progress(sent, outgoing.totals)
 
 
 def copy_from_node(remote: Remote, sources: Sequence[PurePosixPath], target: Target, on_progress: OnProgress) -> Copied:

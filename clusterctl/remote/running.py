@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from clusterctl.remote.base import RunningCommand
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -90,6 +92,22 @@ class SSHCommand:
     def close(self) -> None:
         """Give up the command, if it still runs."""
         self._channel.close()
+
+
+def send_input(running: RunningCommand, parts: Iterable[bytes]) -> None:
+    """Send a command all of its input, and say that no more comes. One that ends before it took all says why itself.
+
+    Raises:
+        TimeoutError: it was silent for too long.
+    """
+    try:
+        for part in parts:
+            running.write(part)
+        running.end_input()
+    except TimeoutError:
+        raise
+    except OSError:
+        pass
 
 
 class ErrorReader:

@@ -48,8 +48,9 @@ class LocalStore:
         place = self._folder / check_name(order.name)
         if place.is_dir():
             self._check_same(place, order)
-            if self.look(order.name).state == model.DONE:
-                return self.look(order.name)
+            status = self.look(order.name)
+            if status.state == model.DONE:
+                return status
             write_atomically(place / FUNCTION, order.function)
             write_atomically(place / ORDER, json.dumps(order.head()).encode())
         else:

@@ -7,6 +7,7 @@ NAME = b"clusterctl-cancel"
 REQUEST = "clusterctl_cancel_work_request"
 """To hub, task scheduler and engines. `client` is the session of a client, or empty for all of them; `look`: only say
 what there is; `marker`: the id of the message that will come to an engine behind all that waits there."""
+REPLY = "clusterctl_cancel_work_reply"
 KEY = "clusterctl_cancelled"
 """In a notice of the hub to all clients: whose work was cancelled."""
 NOBODY = -1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clusterctl.clients.detached.model import DetachedError, Order, Status, parse_status
 from clusterctl.errors import ClusterctlError, RemoteError, StateError
 from clusterctl.model import MASTER
-from clusterctl.remote.running import ErrorReader
+from clusterctl.remote.running import ErrorReader, send_input
 from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
@@ -97,15 +97,8 @@ class RemoteStore:
         running = remote.start_command(f"exec {python} -m clusterctl.clients.serve_detached", idle_s=_IDLE_S)
         try:
             errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
-            try:
-                for part in (json.dumps(asked).encode() + b"\n", *content):
-                    for begin in range(0, len(part), _PART):
-                        running.write(part[begin : begin + _PART])
-                running.end_input()
-            except TimeoutError:
-                raise
-            except OSError:
-                pass  # it has ended before it took all, and says why
+            whole = (json.dumps(asked).encode() + b"\n", *content)
+            send_input(running, (part[at : at + _PART] for part in whole for at in range(0, len(part), _PART)))
             head, rest = _read_answer(running)
             status = running.wait()
             said = errors.finish()

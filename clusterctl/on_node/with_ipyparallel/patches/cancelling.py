@@ -130,7 +130,7 @@ def apply() -> None:
 
     def cancel_work(kernel: Any, stream: Any, idents: Any, message: Any) -> None:
         content = {"status": "ok", "was_at": work.cancel(message["content"])}
-        kernel.session.send(stream, cancels.REQUEST.replace("request", "reply"), content, parent=message, ident=idents)
+        kernel.session.send(stream, cancels.REPLY, content, parent=message, ident=idents)
 
     Kernel.should_handle, Kernel.do_apply, Kernel.do_execute = should_handle, do_apply, do_execute
     Kernel.post_handler_hook = post_handler_hook

@@ -49,7 +49,7 @@ def _answer(scheduler: Any, frames: list[Any]) -> None:
     if not request["look"]:
         empty_queue(scheduler, request["client"])
     content = {"status": "ok", "waiting": waiting}
-    scheduler.session.send(scheduler.client_stream, "clusterctl_cancel_work_reply", content, message, idents)
+    scheduler.session.send(scheduler.client_stream, cancels.REPLY, content, message, idents)
 
 
 def _waiting(scheduler: Any, client: str) -> Iterator[Any]:

@@ -110,7 +110,7 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         """Tell all clients whose work was cancelled: a pool that is not told would send it again."""
         notice = {"id": cancels.NOBODY, "uuid": "", cancels.KEY: msg["content"]["client"]}
         self.session.send(self.notifier, "unregistration_notification", content=notice)
-        self.session.send(self.query, "clusterctl_cancel_work_reply", {"status": "ok"}, parent=msg, ident=idents)
+        self.session.send(self.query, cancels.REPLY, {"status": "ok"}, parent=msg, ident=idents)
 
     def unregister_engine(self, ident: Any, msg: Any) -> None:
         """Expect it no more."""
