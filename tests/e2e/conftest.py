@@ -6,10 +6,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from ..support.cold_start import ColdStart, anybodys_python, virtual_environment
 from ..support.first_version import first_clusterctl  # noqa: F401  fixture
 from ..support.laptop import CommandLines, Laptop, poll
 from ..support.openssh import agent  # noqa: F401  fixture
+from ..support.scripts import user_scripts
 from ..support.sharing import group_of
 from ..support.sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from ..support.systemd_hosts import systemd_hosts  # noqa: F401  fixture
@@ -119,26 +117,16 @@ def engine_pids(client):
 @pytest.fixture
 def script(laptop, cluster, tmp_path):
     """Runs a script of the user's, from a file of its own; returns what it printed."""
-    begun = []
+    with user_scripts(tmp_path) as begin:
 
-    def begin(text):
-        file = tmp_path / "work.py"
-        file.write_text(textwrap.dedent(text))
-        begun.append(subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True))
-        return begun[-1]
+        def run(text):
+            process = begin(text, laptop.env)
+            said, _ = process.communicate(timeout=60)
+            assert process.returncode == 0
+            return said
 
-    def run(text):
-        process = begin(text)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        return said
-
-    run.begin = begin
-    yield run
-    for process in begun:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        run.begin = lambda text: begin(text, laptop.env)
+        yield run
 
 
 def kill_group(process):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import textwrap
 
 import pytest
+
+from ..support.scripts import user_scripts
 
 pytestmark = pytest.mark.e2e
 
@@ -41,10 +41,8 @@ CLIENT = """
 class Script:
     """A Python of a user's with a client, that says what became of its work."""
 
-    def __init__(self, laptop, cluster, text):
-        file = laptop.folder(cluster.name) / "client.json"
-        code = textwrap.dedent(CLIENT).format(file=str(file)) + textwrap.dedent(text)
-        self.process = subprocess.Popen([sys.executable, "-c", code], env=laptop.env, stdout=subprocess.PIPE, text=True)
+    def __init__(self, process):
+        self.process = process
 
     def next_line(self):
         return self.process.stdout.readline().strip()
@@ -54,24 +52,14 @@ class Script:
         assert self.process.returncode == 0
         return said.splitlines()
 
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
 
 @pytest.fixture
-def script(laptop, cluster):
+def begin(laptop, cluster, tmp_path):
     """Begins a script; it is ended with the test."""
-    begun = []
-
-    def begin(text):
-        begun.append(Script(laptop, cluster, text))
-        return begun[-1]
-
-    yield begin
-    for one in begun:
-        one.close()
+    file = laptop.folder(cluster.name) / "client.json"
+    head = textwrap.dedent(CLIENT).format(file=str(file))
+    with user_scripts(tmp_path) as begin_script:
+        yield lambda text: Script(begin_script(head + textwrap.dedent(text), laptop.env))
 
 
 @pytest.fixture
@@ -104,8 +92,8 @@ MANY = """
 """
 
 
-def test_everything_ends_with_an_error_and_the_engines_are_free(laptop, cluster, script, work):
-    user = script(MANY)
+def test_everything_ends_with_an_error_and_the_engines_are_free(laptop, cluster, begin, work):
+    user = begin(MANY)
     session = user.next_line()
     there = work(lambda there: len(there["running"]) == 6 and there["waiting"])
     assert {task["client"] for task in there["running"]} | {*there["waiting"]} == {session}
@@ -119,8 +107,8 @@ def test_everything_ends_with_an_error_and_the_engines_are_free(laptop, cluster,
 
 
 @pytest.mark.slow
-def test_of_one_client_and_the_others_goes_on(laptop, cluster, script, work):
-    short = script("""
+def test_of_one_client_and_the_others_goes_on(laptop, cluster, begin, work):
+    short = begin("""
         results = [client[number].apply_async(busy, 0) for number in client.ids[:2]]
         tasks = client.load_balanced_view(client.ids[:1]).map_async(busy, range(4), chunksize=1)
         print(client.session.session, flush=True)
@@ -128,7 +116,7 @@ def test_of_one_client_and_the_others_goes_on(laptop, cluster, script, work):
     """)
     session = short.next_line()
     work(lambda there: len(there["running"]) == 2)
-    other = script("""
+    other = begin("""
         import time
         results = [client[number].apply_async(busy, 0) for number in client.ids[2:4]]
         print(client.session.session, flush=True)
@@ -147,8 +135,8 @@ def test_of_one_client_and_the_others_goes_on(laptop, cluster, script, work):
 
 
 @pytest.mark.slow
-def test_a_pool_ends_and_sends_nothing_again(laptop, cluster, script, work):
-    user = script(f"""
+def test_a_pool_ends_and_sends_nothing_again(laptop, cluster, begin, work):
+    user = begin(f"""
         import clusterctl, concurrent.futures
         client = clusterctl.connect({cluster.name!r})
         try:
@@ -163,8 +151,8 @@ def test_a_pool_ends_and_sends_nothing_again(laptop, cluster, script, work):
 
 
 @pytest.mark.slow
-def test_what_a_killed_client_left_ends(laptop, cluster, script, work):
-    user = script(MANY)
+def test_what_a_killed_client_left_ends(laptop, cluster, begin, work):
+    user = begin(MANY)
     user.next_line()
     work(lambda there: len(there["running"]) == 6 and there["waiting"])
     user.process.send_signal(signal.SIGKILL)
@@ -175,8 +163,8 @@ def test_what_a_killed_client_left_ends(laptop, cluster, script, work):
 
 
 @pytest.mark.slow
-def test_a_restart_of_the_engines_empties_the_queue(laptop, cluster, script, work):
-    user = script("""
+def test_a_restart_of_the_engines_empties_the_queue(laptop, cluster, begin, work):
+    user = begin("""
         tasks = client.load_balanced_view().map_async(busy, range(20), chunksize=1)
         print("sent", flush=True)
         print(json.dumps(end_of(tasks)))
@@ -189,8 +177,8 @@ def test_a_restart_of_the_engines_empties_the_queue(laptop, cluster, script, wor
 
 
 @pytest.mark.slow
-def test_an_engine_that_cannot_be_interrupted_is_ended_and_comes_back(laptop, cluster, script, work):
-    user = script("""
+def test_an_engine_that_cannot_be_interrupted_is_ended_and_comes_back(laptop, cluster, begin, work):
+    user = begin("""
         result = client[client.ids[0]].apply_async(deaf, 0)
         print("sent", flush=True)
         print(result.exception(60).ename)

@@ -8,11 +8,12 @@ import random
 import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 from collections import Counter
 
 import pytest
+
+from ..support.scripts import user_scripts
 
 pytestmark = pytest.mark.e2e
 
@@ -33,18 +34,13 @@ ITEMS = 150
 class Laptop:
     """Scripts of a user's, whose items write down that they ran."""
 
-    def __init__(self, laptop, cluster, folder):
+    def __init__(self, laptop, cluster, folder, begin_script):
         self._laptop, self._cluster, self._folder = laptop, cluster, folder
-        self._begun = []
+        self._begin_script = begin_script
 
     def begin(self, text, *, pause=0.02):
-        text = textwrap.dedent(WORK).format(pause=pause, ran=str(self._folder / "ran")) + textwrap.dedent(text)
-        file = self._folder / "script.py"
-        file.write_text(text)
-        self._begun.append(
-            subprocess.Popen([sys.executable, file], env=self._laptop.env, stdout=subprocess.PIPE, text=True)
-        )
-        return self._begun[-1]
+        head = textwrap.dedent(WORK).format(pause=pause, ran=str(self._folder / "ran"))
+        return self._begin_script(head + textwrap.dedent(text), self._laptop.env)
 
     def run(self, text, **about):
         process = self.begin(text, **about)
@@ -65,18 +61,11 @@ class Laptop:
     def runner_pid(self, name):
         return int((self.folder_of(name) / "lock").read_text())
 
-    def close(self):
-        for process in self._begun:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
 
 @pytest.fixture
 def user(laptop, cluster, tmp_path):
-    made = Laptop(laptop, cluster, tmp_path)
-    yield made
-    made.close()
+    with user_scripts(tmp_path) as begin_script:
+        yield Laptop(laptop, cluster, tmp_path, begin_script)
 
 
 def begins(name=None, count=ITEMS):

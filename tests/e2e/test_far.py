@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
 from ..support.far_way import ROUND_TRIP_S, far_tunnel
+from ..support.scripts import user_scripts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -24,19 +22,8 @@ def far(new_laptop):
 
 @pytest.fixture
 def begin(far, tmp_path):
-    begun = []
-
-    def begin(text):
-        file = tmp_path / "work.py"
-        file.write_text(textwrap.dedent(text))
-        begun.append(subprocess.Popen([sys.executable, file], env=far.env, stdout=subprocess.PIPE, text=True))
-        return begun[-1]
-
-    yield begin
-    for process in begun:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with user_scripts(tmp_path) as begin_script:
+        yield lambda text: begin_script(text, far.env)
 
 
 def test_maps_exceptions_iterators_and_cancelling_work_from_there(begin, far, poll):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
 from contextlib import suppress
 
 import pytest
 
 from .. import pool_interrupts
 from ..chaos.grounds import disk_of_its_own
+from ..support.scripts import user_scripts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 QUEUED = "sum(q['queue'] for n, q in client.queue_status().items() if n != 'unassigned')"
@@ -32,12 +30,11 @@ def test_ctrl_c_at_random_moments(new_laptop, monkeypatch):
 @pytest.fixture
 def begin(tmp_path):
     """Runs a script of the user's that notes each item which has begun."""
-    begun, notes = [], tmp_path / "notes"
+    notes = tmp_path / "notes"
+    with user_scripts(tmp_path) as begin_script:
 
-    def begin(laptop, seconds, items):
-        file = tmp_path / "work.py"
-        file.write_text(
-            textwrap.dedent(f"""
+        def begin(laptop, seconds, items):
+            text = f"""
                 import clusterctl
 
                 def note(item):
@@ -51,17 +48,11 @@ def begin(tmp_path):
 
                 client = clusterctl.connect()
                 print(client.map(note, range({items})) == list(range({items})))
-            """)
-        )
-        begun.append(subprocess.Popen([sys.executable, file], env=laptop.env, stdout=subprocess.PIPE, text=True))
-        return begun[-1]
+            """
+            return begin_script(text, laptop.env)
 
-    begin.count = lambda: len(notes.read_text().split()) if notes.exists() else 0
-    yield begin
-    for process in begun:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        begin.count = lambda: len(notes.read_text().split()) if notes.exists() else 0
+        yield begin
 
 
 def test_a_killed_client_leaves_free_engines_after_what_they_have(new_laptop, begin, poll):
