@@ -76,6 +76,11 @@ class Layout:
     cache: PurePosixPath
     """Built environments, by the hash of their content."""
 
+    @property
+    def interruption(self) -> PurePosixPath:
+        """The file that says when the node will be taken; its tasks may look at it."""
+        return self.run / "interruption"
+
 
 @dataclass(frozen=True)
 class Access:
@@ -265,6 +270,10 @@ class StatusRow:
     healthy: bool = True
     count: int | None = None
     """The number of `item` that are up, if it can be counted."""
+    doomed: bool = False
+    """Whether the node's machine will be taken soon, whatever is done: it is given nothing new."""
+    may_be_doomed: bool = False
+    """Whether it is said that the machine may be taken."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ COMMANDS: dict[str, CommandEntry] = {
     "resize": CommandEntry(
         "clusters.members", "resize", "Have so many nodes: let more join, or let the last ones leave."
     ),
+    "watch": CommandEntry(
+        "clusters.watch",
+        "watch",
+        "Keep a cluster whole: bring back nodes that are lost, and replace those that will be taken.",
+        ("loadbalance",),
+    ),
     "listclusters": CommandEntry(
         "clusters.inspect", "listclusters", "List the clusters and their nodes.", ("list", "lc")
     ),

@@ -77,17 +77,22 @@ class Channel:
         """Close the client."""
         self._client.close()
 
-    def on_change(self, act: Callable[[], object], end: Callable[[], object]) -> None:
-        """Have both called in the client's own thread.
+    def on_change(
+        self, act: Callable[[], object], end: Callable[[], object], drain: Callable[[set[str]], object]
+    ) -> None:
+        """Have all three called in the client's own thread.
 
         Args:
             act: called whenever an engine comes or goes.
             end: called when somebody has cancelled this client's work. See `on_node/with_ipyparallel/cancels.py`.
+            drain: called with the uuids of all engines whose node will be taken. See `drains.py` there.
         """
 
         def hear(event: dict[str, Any]) -> None:
-            whose = event.get("clusterctl_cancelled")
-            if whose is None:
+            whose, draining = event.get("clusterctl_cancelled"), event.get("clusterctl_draining")
+            if draining is not None:
+                drain(set(draining))
+            elif whose is None:
                 act()
             elif whose in {"", self._client.session.session}:
                 end()

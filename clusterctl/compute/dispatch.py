@@ -67,7 +67,11 @@ class Dispatcher:
         self._timers = Timers()
         self._thread: threading.Thread | None = None
         self._closes = False
-        channel.on_change(lambda: self._events.put(self._crew.refresh), lambda: self._events.put(self._end_all))
+        channel.on_change(
+            lambda: self._events.put(self._crew.refresh),
+            lambda: self._events.put(self._end_all),
+            lambda uuids: self._events.put(lambda: self._crew.drain(uuids)),
+        )
 
     def begin(self, work: Work) -> None:
         """Have this done."""
@@ -167,7 +171,7 @@ class Dispatcher:
 
     def _fill(self) -> None:
         """Give engines that have room what is pending, each work in its turn."""
-        turns = [(work, self._crew.working(work.engines)) for work in self._works if work.pending]
+        turns = [(work, self._crew.taking(work.engines)) for work in self._works if work.pending]
         deepest = max((work.pace(len(engines)).depth for work, engines in turns), default=0)
         for depth in range(1, deepest + 1):
             for work, engines in turns:
@@ -308,9 +312,9 @@ class Dispatcher:
         """Do what is due because time has passed."""
         self._timers.run_due()
         self._look_for_engines()
-        if self._works and not any(work.pending for work in self._works):
-            for chunk in self._crew.stuck():
-                self._ask_for(chunk)
+        all_given = self._works and not any(work.pending for work in self._works)
+        for chunk in self._crew.stuck(only_draining=not all_given):
+            self._ask_for(chunk)
 
     def _look_for_engines(self) -> None:
         if not self._works or self._crew.working():

@@ -23,6 +23,7 @@ _TEXTS = (str,)
 _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "create": {"provider": _TEXTS, "template": _TEXTS, "nodes": (list,)},
     "remove": {"nodes": (list,)},
+    "replacing": {"node": _TEXTS, "machine": _TEXTS, "by": _TEXTS},
     "joined": {"node": _TEXTS, "id": _TEXTS, "digest": _TEXTS},
     "left": {"node": _TEXTS},
     "note": {"key": _TEXTS},

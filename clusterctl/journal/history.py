@@ -64,6 +64,17 @@ class History:
                 begun.clear()
         return tuple(begun)
 
+    def replaced_nodes(self) -> dict[str, tuple[str, str]]:
+        """Return the nodes that will be taken and have another in their place: alias to (its machine, the other)."""
+        replaced: dict[str, tuple[str, str]] = {}
+        for event in self.events():
+            if event["event"] == "replacing":
+                replaced[event["node"]] = (event["machine"], event["by"])
+            elif event["event"] == "remove":
+                gone = set(event["nodes"])
+                replaced = {alias: it for alias, it in replaced.items() if not {alias, it[1]} & gone}
+        return replaced
+
     def removed_nodes(self) -> set[str]:
         """Return the aliases of all nodes that were removed at some time."""
         return {str(alias) for event in self.events() if event["event"] == "remove" for alias in event["nodes"]}

@@ -15,7 +15,7 @@ from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations import repair
 from clusterctl.operations.approval import tell_end
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
-from clusterctl.operations.leave import run_leave
+from clusterctl.operations.leave import end_replaced, run_leave
 from clusterctl.operations.owning.keys import ensure_key
 from clusterctl.operations.owning.record import make_record, refresh_record
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
@@ -76,6 +76,7 @@ def start_cluster(
     """
     planning.check_name(context.name)
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)
         wanted, before = find_wanted_nodes(context, explicit_size)
         return bring_up(context, wanted, before, waiting, approval=approval)
 

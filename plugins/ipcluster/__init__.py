@@ -191,7 +191,9 @@ class IPCluster(Plugin[Options]):
         answer = hub.wait(cluster, wanted, timeout_s=self.options.engine_timeout, revive=revive)
         registered = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
-            if registered[alias] < len(numbers):
+            if set(numbers) & set(answer.draining):
+                cluster.say(f"{alias} will be taken: its engines are given nothing new, and none starts there")
+            elif registered[alias] < len(numbers):
                 cluster.problem(
                     f"{alias}: {len(numbers) - registered[alias]} of {len(numbers)} engines did not register;"
                     f" see `clusterctl logs {cluster.name} {alias}`"

@@ -110,6 +110,7 @@ def start_programs(cluster: Cluster, node: Node, engines: int, options: Options)
     values: dict[str, object] = {
         "config": {"IPEngine": engine},
         "connection": security / "ipcontroller-engine.json",
+        "notice": node.layout.interruption,
         "defaults": limits.get("defaults", {}),
         # The option that is about threads alone says more of them than the one about all variables.
         "environment": {**cluster.request.environment, **limits.get("environment", {})},

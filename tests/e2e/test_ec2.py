@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -52,6 +53,19 @@ PLUGINS = ippackages, aptpackages, ipcluster
 """
 """The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
+REPLACED = ("master", "node001", "node003")
+SLOW_MAP = """
+def where(item):
+    import os
+    return os.environ["CLUSTERCTL_NODE"]
+
+def linger(item):
+    import time
+    time.sleep(0.5)
+    return item, where(item)
+
+slow = client.pool().map_async(linger, range(60))
+"""
 
 
 @dataclass(frozen=True)
@@ -273,6 +287,25 @@ def test_a_start_again_changes_nothing(story):
     said = story.laptop.run("start", "demo")
     assert "demo was already running" in said.stdout
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
+
+
+def test_a_watch_replaces_a_node_that_will_be_taken_and_no_task_is_lost(story, poll):
+    doomed = story.instance("node002")["InstanceId"]
+    with story.laptop.begin("watch", "demo", "--every", "1", "--json") as watch, story.laptop.console() as console:
+        console.run(f"import clusterctl\nclient = clusterctl.connect('demo', wait=3)\n{SLOW_MAP}")
+        story.bodies.cloud.interrupt(doomed, notice_s=100, by_hand=True)
+        poll(lambda: story.engines().get("node003") == 1, "another node has joined", deadline_s=240, every_s=1)
+        assert story.instance("node002")["InstanceId"] == doomed, "the old one has its time"
+        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == ["master", "node001", "node003"]
+        assert console.value("sorted(item for item, _ in slow.get(120))") == [*range(60)]
+        assert console.value("len(slow.report.rerun_items)") == 0
+        story.bodies.cloud.take_back(doomed)
+        poll(lambda: story.engines() == dict.fromkeys(REPLACED, 1), "the size is back", deadline_s=120, every_s=1)
+        poll(lambda: not story.laptop.run("status", "demo", status=None).returncode, "all is well", deadline_s=60)
+        watch.send_signal(signal.SIGINT)
+        told, _ = watch.communicate(timeout=60)
+    done = [(line["act"], line["node"]) for line in map(json.loads, told.splitlines()) if line["state"] == "done"]
+    assert done == [("replace", "node002"), ("let go", "node002")]
 
 
 def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):

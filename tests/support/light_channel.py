@@ -89,9 +89,10 @@ class LightChannel:
     def engines(self):
         return {engine.number: uuid for uuid, engine in self.by_uuid.items()}
 
-    def on_change(self, act, end):
+    def on_change(self, act, end, drain):
         self._listeners.append(act)
         self.cancel_all = end
+        self.drain = drain
 
     def close(self):
         self.is_closed = True
