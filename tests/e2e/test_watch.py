@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 
 import pytest
+
+from ..support.laptop import read_acts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -35,22 +36,6 @@ def engines(laptop):
     return {node["alias"]: node["engines"] for node in cluster["nodes"]}
 
 
-def acts(lines):
-    return [(line["act"], line["node"], line["state"]) for line in map(json.loads, lines)]
-
-
-def read_until(watch, *states):
-    """What a watch tells, up to the last of these states."""
-    lines, left = [], list(states)
-    for line in watch.stdout:
-        lines.append(line)
-        if json.loads(line)["state"] == left[0]:
-            left.pop(0)
-        if not left:
-            break
-    return acts(lines)
-
-
 WHOLE = {"master": 1, "node001": 1, "node002": 1}
 
 
@@ -59,7 +44,7 @@ def test_lost_nodes_come_back_and_a_second_watch_is_refused(watched, poll):
         poll((watched.folder(NAME) / "watch.lock").exists, "it watches")
         watched.refuse("watch", NAME, "--once", status=1, says=[f"process {watch.pid} watches over {NAME} already"])
         lose(watched, "node001", "node002")
-        told = read_until(watch, "done", "done")
+        told = read_acts(watch, "done", "done")
         watch.send_signal(signal.SIGINT)
         watch.wait(60)
     assert told == [("bring back", alias, state) for state in ("begun", "done") for alias in ("node001", "node002")]
@@ -87,9 +72,9 @@ def test_it_ends_when_the_cluster_is_stopped_and_brings_nothing_back(watched, po
     with watched.begin("watch", NAME, "--every", "1", "--json") as watch:
         poll((watched.folder(NAME) / "watch.lock").exists, "it watches")
         watched.run("stop", "--yes", NAME)
-        told, _ = watch.communicate(timeout=60)
-    assert watch.returncode == 0
-    assert acts(told.splitlines())[-1] == ("end", None, "told")
+        told = read_acts(watch, "told")
+        assert watch.wait(60) == 0
+    assert told == [("end", None, "told")]
     (cluster,) = watched.json("list", "--json", NAME)
     assert {node["state"] for node in cluster["nodes"]} == {"stopped"}
     watched.run("start", NAME)
