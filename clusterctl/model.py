@@ -270,10 +270,10 @@ class StatusRow:
     healthy: bool = True
     count: int | None = None
     """The number of `item` that are up, if it can be counted."""
-    doomed: bool = False
-    """Whether the node's machine will be taken soon, whatever is done: it is given nothing new."""
-    may_be_doomed: bool = False
-    """Whether it is said that the machine may be taken."""
+    ends: bool = False
+    """True if the node is about to end: it counts as lost already."""
+    may_end: bool = False
+    """True if it is said that the node may end."""
 
 
 @dataclass(frozen=True)

@@ -159,10 +159,10 @@ def _rows_of(node: Node, mark: str, notices: dict[str, str]) -> Sequence[StatusR
     """What the notices say of a node: that it will be taken, or that it may be."""
     if mark in notices:
         value = f"will be taken at {_time_of_day(notices[mark])}"
-        return [StatusRow(node.alias, _NAME, value, healthy=False, doomed=True)]
+        return [StatusRow(node.alias, _NAME, value, healthy=False, ends=True)]
     if mark + _HINT in notices:
         value = f"may be taken: so AWS says since {_time_of_day(notices[mark + _HINT])}"
-        return [StatusRow(node.alias, _NAME, value, may_be_doomed=True)]
+        return [StatusRow(node.alias, _NAME, value, may_end=True)]
     return []
 
 

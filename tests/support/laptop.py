@@ -39,7 +39,7 @@ for line in sys.stdin:
 
 
 def read_acts(watch, *states):
-    """What a `watch --json` in the background tells, up to the last of these states: what it does, of whom, its state."""
+    """What a `watch --json` in the background tells, up to the last of these states: act, node, state."""
     acts, left = [], list(states)
     for line in watch.stdout:
         told = json.loads(line)

@@ -111,7 +111,7 @@ def _find_faults(sight: Sight) -> Iterator[Decision]:
 
 def _take_notes(sight: Sight, memory: Memory) -> list[Decision]:
     """Return what the user should know and nothing is done about, once."""
-    notes = {row.node: row.value for row in sight.rows if row.may_be_doomed}
+    notes = {row.node: row.value for row in sight.rows if row.may_end}
     if MASTER in sight.doomed:
         notes[MASTER] = f"{sight.doomed[MASTER]}; what only its disk has goes with it"
     new = [Decision(Act.NOTE, alias, text) for alias, text in notes.items() if memory.notes.get(alias) != text]

@@ -38,7 +38,7 @@ class Sight:
     @property
     def doomed(self) -> dict[str, str]:
         """What is said of each node that will be taken, by alias."""
-        return {row.node: row.value for row in self.rows if row.doomed}
+        return {row.node: row.value for row in self.rows if row.ends}
 
     def is_replaced(self, alias: str) -> bool:
         """Return whether the present machine of a node has another node in its place."""

@@ -85,14 +85,14 @@ class TestPlugin:
         cluster = lab(tmp_path, answers={"spot: notices": said})
         (row,) = spot().clusterctl_status(cluster)
         assert (row.node, row.value) == ("node002", "will be taken at 10:00:00Z")
-        assert (row.healthy, row.doomed) == (False, True)
+        assert (row.healthy, row.ends) == (False, True)
         assert [ran.node for ran in cluster.ran] == ["master"]
 
     def test_a_recommendation_is_told_and_is_no_trouble(self, tmp_path):
         cluster = lab(tmp_path, answers={"spot: notices": "i-1@boot~hint 2026-11-27T09:50:00Z\n"})
         (row,) = spot().clusterctl_status(cluster)
         assert (row.node, row.value) == ("node001", "may be taken: so AWS says since 09:50:00Z")
-        assert (row.healthy, row.doomed) == (True, False)
+        assert (row.healthy, row.ends) == (True, False)
 
     def test_a_node_that_does_not_run_is_not_told_of(self, tmp_path):
         cluster = lab(tmp_path, answers={"spot: notices": "i-1@boot 2026-11-27T10:00:00Z terminate\n"})

@@ -9,9 +9,9 @@ from clusterctl.operations.watching.deciding import Act, Memory, decide
 from clusterctl.operations.watching.sight import Sight
 from clusterctl.testing import fake_node
 
-DOOMED = StatusRow("node001", "spot", "will be taken at 10:00:00Z", healthy=False, doomed=True)
-MASTER_DOOMED = StatusRow("master", "spot", "will be taken at 10:00:00Z", healthy=False, doomed=True)
-HINT = StatusRow("node001", "spot", "may be taken: so AWS says since 09:50:00Z", may_be_doomed=True)
+DOOMED = StatusRow("node001", "spot", "will be taken at 10:00:00Z", healthy=False, ends=True)
+MASTER_DOOMED = StatusRow("master", "spot", "will be taken at 10:00:00Z", healthy=False, ends=True)
+HINT = StatusRow("node001", "spot", "may be taken: so AWS says since 09:50:00Z", may_end=True)
 DEAF = StatusRow("master", "controller", "the hub does not answer", healthy=False)
 
 

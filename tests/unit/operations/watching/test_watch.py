@@ -39,7 +39,7 @@ class World:
         def status(_plugin, cluster):
             rows = [StatusRow(node.alias, "b", "fine") for node in cluster.nodes]
             dooms = [(alias, text) for alias, text in self.doomed.items() if alias in {n.alias for n in cluster.nodes}]
-            return [*rows, *(StatusRow(alias, "b", text, healthy=False, doomed=True) for alias, text in dooms)]
+            return [*rows, *(StatusRow(alias, "b", text, healthy=False, ends=True) for alias, text in dooms)]
 
         plugins["b"].clusterctl_status = hookimpl(status)
         return self.lab.parts(plugins, **options)
