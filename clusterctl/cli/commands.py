@@ -43,6 +43,14 @@ COMMANDS: dict[str, CommandEntry] = {
     "resize": CommandEntry(
         "clusters.members", "resize", "Have so many nodes: let more join, or let the last ones leave."
     ),
+    "run": CommandEntry(
+        "nodes.run",
+        "run",
+        "Run COMMAND on a node, with a copy of this folder's files; exits with its status.",
+        ("run-job",),
+    ),
+    "jobs": CommandEntry("nodes.jobs", "jobs", "List the jobs of a cluster, the newest one last."),
+    "job": CommandEntry("nodes.jobs", "job", "Show, follow, end or fetch one job, by its id or how that begins."),
     "listclusters": CommandEntry(
         "clusters.inspect", "listclusters", "List the clusters and their nodes.", ("list", "lc")
     ),
@@ -207,13 +215,14 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "resume": ("start",),
     "recover": ("attach", "start"),
     "rm": ("terminate", "removenode"),
-    "run": ("exec", "runplugin"),
+    "qsub": ("run",),
     "scale": ("resize", "addnode", "removenode"),
     "scp": ("put", "get"),
     "show": ("status",),
     "shrink": ("removenode",),
     "shutdown": ("stop", "terminate"),
     "ssh": ("sshmaster", "sshnode"),
+    "submit": ("run",),
     "suspend": ("stop",),
     "test": ("config check", "selftest"),
     "up": ("start",),

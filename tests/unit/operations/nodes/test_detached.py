@@ -55,7 +55,7 @@ def asked(tmp_path):
 
         remote = SimpleNamespace(connect=lambda: None, start_command=start)
         cluster = SimpleNamespace(on=lambda _: remote, close=lambda: commands.append("closed"))
-        master = SimpleNamespace(layout=SimpleNamespace(env=tmp_path / "env"))
+        master = SimpleNamespace(alias="master", layout=SimpleNamespace(env=tmp_path / "env"))
         store = RemoteStore("lab", lambda: (cluster, master))
         return store, commands
 
