@@ -145,6 +145,8 @@ def parse_status(said: object) -> JobStatus:
         status = JobStatus(**parts)
     except TypeError as exc:
         raise ValueError("no status of a job") from exc
+    if not isinstance(status.command, tuple) or not isinstance(status.fetch, tuple):
+        raise ValueError("no status of a job")  # noqa: TRY004  as above
     texts = (status.id, status.state, status.node, status.name, status.detail, *status.command, *status.fetch)
     counts = (status.cores, status.tries, status.created)
     maybe = (status.began, status.ended, status.exit, status.port)
