@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import textwrap
+import urllib.request
 from contextlib import suppress
 
 import psutil
@@ -220,3 +222,48 @@ def test_what_cannot_be_begun_says_why(folder):
     folder.laptop.refuse("job", "logs", "-c", folder.name, "0123456789", status=2, says=("there is no job",))
     said = folder.run("run", "-c", folder.name, "no-such-program", status=127)
     assert said.stdout.splitlines()[1:] == ["no-such-program: No such file or directory"]
+
+
+@pytest.mark.slow
+def test_from_python_it_is_the_same(folder):
+    folder.write("train.py", "print('learns'); open('model.txt', 'w').write('trained'); raise SystemExit(3)")
+    said = folder.laptop.python(
+        f"""
+import clusterctl
+about = {{"cluster": {folder.name!r}, "folder": {str(folder.place)!r}}}
+job = clusterctl.run(["python", "train.py"], fetch=["model.txt"], **about)
+print(job.wait(60), job.status().state, job.log().strip(), job.manifest["exit"])
+late = clusterctl.run(["sleep", "600"], **about)
+try:
+    late.wait(0.1)
+except TimeoutError:
+    print(late.cancel().state)
+"""
+    )
+    assert said.splitlines() == ["3 failed learns 3", "cancelled"]
+    assert (folder.place / "model.txt").read_text() == "trained"
+
+
+def test_a_port_of_a_job_has_a_url_here(folder, poll):
+    folder.write(
+        "serve.py",
+        """
+        import http.server
+        server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+        open("port", "w").write(str(server.server_port))
+        server.serve_forever()
+        """,
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = (folder.place / "serve.py").read_text().replace("0)", f"{port})", 1)
+    (folder.place / "serve.py").write_text(script)
+    job_id = folder.begin("--port", str(port), "--", "python", "serve.py")
+    url = folder.run("job", "url", "-c", folder.name, job_id).stdout.strip()
+    assert url == f"http://127.0.0.1:{port}/"
+    with urllib.request.urlopen(url, timeout=10) as page:
+        assert b"serve.py" in page.read()
+    folder.run("job", "cancel", "-c", folder.name, job_id)
+    said = folder.run("job", "url", "-c", folder.name, job_id, status=1)
+    assert f"job {job_id} is cancelled" in said.stderr

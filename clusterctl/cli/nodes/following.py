@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clusterctl.cli.terminal import echo
 from clusterctl.clients.jobs import model
 from clusterctl.clock import pause
+from clusterctl.errors import ClusterctlError
 from clusterctl.operations.jobs.running import follow_job, see_to_lost
+from clusterctl.operations.jobs.urls import close_ports, open_url
 from clusterctl.operations.jobs.wanted import fetch_wanted
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import click
 
     from clusterctl.cli.output import Output
@@ -46,6 +52,28 @@ def follow(context: RunContext, jobs: RemoteJobs, job_id: str, *, quiet: bool = 
             jobs.forget_ways()  # a question was cut off
             return jobs.cancel(job_id, _CANCEL_S)
         raise
+
+
+@contextmanager
+def telling_url(context: RunContext, jobs: RemoteJobs, status: JobStatus) -> Iterator[None]:
+    """Tell the URL of a job's port as soon as the port answers, beside the block."""
+    over = threading.Event()
+    node = jobs.nodes.get(status.node)
+
+    def tell() -> None:
+        try:
+            if node is not None:
+                echo(f">>> port {status.port} is {open_url(context, node, status, over.is_set)}", err=True)
+        except ClusterctlError as exc:
+            if not over.is_set():
+                echo(f"warning: {exc.message}", err=True)
+
+    if status.port is not None:
+        threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def write_log(part: bytes) -> None:
@@ -84,6 +112,7 @@ def see_to_wanted(context: RunContext, jobs: RemoteJobs) -> list[JobStatus]:
     """Have lost jobs run again that shall, and fetch what jobs have made that are over. Return all jobs."""
     statuses = see_to_lost(context, jobs, jobs.all())
     over = [status.id for status in statuses if status.is_over]
+    close_ports(context, over)
     for wanted, trouble in fetch_wanted(context, jobs, over):
         named = ", ".join(wanted.paths)
         if trouble:

@@ -22,8 +22,9 @@ from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
 from clusterctl.clients.jobs import model
 from clusterctl.clock import utc_now
-from clusterctl.errors import UsageError
+from clusterctl.errors import StateError, UsageError
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
+from clusterctl.operations.jobs.urls import open_url
 from clusterctl.operations.jobs.wanted import fetch_paths
 from clusterctl.text import format_age, plural
 
@@ -175,3 +176,15 @@ def fetch(ctx: click.Context, /, job_id: str, cluster: str | None, paths: Sequen
     for path, why in copied.omitted:
         echo(f"left out: {path}: {why}", err=True)
     return 1 if copied.omitted else 0
+
+
+@job.command()
+@_job_command
+@click.pass_context
+def url(ctx: click.Context, /, job_id: str, cluster: str | None) -> None:
+    """Print the URL of a job's port on this computer, once the port answers. It stays open while the job runs."""
+    with _Found(ctx, cluster, job_id) as found:
+        node = found.jobs.nodes.get(found.status.node)
+        if node is None:
+            raise StateError(f"{found.status.node} does not run", remedy=f"`clusterctl start {found.context.name}`")
+        echo(open_url(found.context, node, found.status, lambda: found.jobs.look(found.status.id).is_over))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import ClusterName, json_option
-from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end
+from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end, telling_url
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.clients.jobs.model import REASONS
@@ -82,6 +82,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 @click.option("--cores", default=1, type=click.IntRange(min=1), help="Cores that it takes.", show_default=True)
 @click.option("--detach", is_flag=True, help="Do not wait for it.")
 @click.option("--name", "title", default="", help="A text that `jobs` shows.")
+@click.option("--port", type=click.IntRange(1, 65535), help="A port that it listens on; its URL here is told.")
 @click.option("--env", "variables", metavar="K[=V]", multiple=True, help="A variable; without V as it is here.")
 @click.option("--max-time", type=Duration(), help="End it after this time, such as 30m or 2h.")
 @click.option("--retry", "retries", default=0, type=click.IntRange(0, 1000), help="Run it again so many times.")
@@ -106,6 +107,7 @@ def run(
         retries=wishes["retries"],
         retry_on=wishes["retry_on"],
         fetch=tuple(wishes["fetch"]),
+        port=wishes["port"],
         environment=read_environment(wishes["variables"]),
     )
     with Output(as_json=True) as output:  # what is told goes to stderr: stdout is the job's
@@ -121,4 +123,6 @@ def run(
             see_to_wanted(context, jobs)
             return 0
         echo(f">>> {status.words} on {status.node} of {context.name}", err=True)
-        return show_end(context, jobs, follow(context, jobs, status.id))
+        with telling_url(context, jobs, status):
+            ended = follow(context, jobs, status.id)
+        return show_end(context, jobs, ended)

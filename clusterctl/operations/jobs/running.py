@@ -114,19 +114,26 @@ def _revive(context: RunContext, jobs: RemoteJobs, status: JobStatus, others: Se
 
 
 def follow_job(
-    context: RunContext, jobs: RemoteJobs, job_id: str, show: Callable[[bytes], object], *, offset: int = 0
+    context: RunContext,
+    jobs: RemoteJobs,
+    job_id: str,
+    show: Callable[[bytes], object],
+    *,
+    timeout_s: float | None = None,
 ) -> JobStatus:
     """Show what a job prints until it is over. Return how it is then.
 
     Nodes and connections may go meanwhile: any node that answers is asked, and a lost job runs again if it shall.
 
     Raises:
+        TimeoutError: it is not over by then. It goes on.
         RemoteError: no node answers any more. The job may go on.
     """
-    deaf = Deadline.after(_DEAF_S)
+    offset, deaf = 0, Deadline.after(_DEAF_S)
+    until = Deadline.after(float("inf") if timeout_s is None else timeout_s)
     while True:
         try:
-            status, part = jobs.read(job_id, offset, _WAIT_S)
+            status, part = jobs.read(job_id, offset, min(_WAIT_S, until.left_s))
             if part:
                 show(part)
                 offset += len(part)
@@ -134,6 +141,8 @@ def follow_job(
                 return status
             elif status.can_rerun:
                 _revive(context, jobs, status, [])
+            elif until.is_over:
+                raise TimeoutError(f"job {job_id} is not over after {timeout_s} s")
             deaf = Deadline.after(_DEAF_S)
         except RemoteError:
             if deaf.is_over:
