@@ -140,7 +140,7 @@ def follow_job(
             elif status.is_over:
                 return status
             elif status.can_rerun:
-                _revive(context, jobs, status, [])
+                _revive(context, jobs, status, jobs.all())
             elif until.is_over:
                 raise TimeoutError(f"job {job_id} is not over after {timeout_s} s")
             deaf = Deadline.after(_DEAF_S)

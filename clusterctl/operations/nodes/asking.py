@@ -183,8 +183,8 @@ class Questions:
     def _explain(self, status: int, errors: str) -> ClusterctlError:
         if _MISSING in errors:
             return StateError(
-                f"{self._name} was started by an older version, which keeps no {self._about}",
-                remedy=f"`clusterctl start {self._name}` brings it what it lacks",
+                f"{self._name} was started by an older version or without ipcluster, and keeps no {self._about}",
+                remedy=f"`clusterctl start {self._name}` brings what it lacks, where ipcluster is in PLUGINS",
             )
         lines = errors.strip().splitlines()
         return self._make_error(clean_text(lines[-1]) if lines else f"it ended with status {status}")
