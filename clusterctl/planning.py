@@ -159,7 +159,8 @@ def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
         return spec
     return replace(
         spec,
-        types=own.types or spec.types,
+        # The template's types have other sizes than the one that was asked for.
+        types=own.types or (() if own.vcpus or own.memory_gb else spec.types),
         market=own.market or spec.market,
         bid=own.bid or spec.bid,
         image=own.image or spec.image,

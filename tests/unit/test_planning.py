@@ -154,6 +154,10 @@ class TestPlan:
             (("c7i.large",), None, Market.ON_DEMAND),
         ]
 
+    def test_a_node_of_another_size_is_none_of_the_templates_types(self):
+        made = plan(provider="ec2", node_instance_type="c7i.large", special={"node001": NodeOverrides(vcpus=16)})
+        assert [(n.types, n.vcpus) for n in made.nodes[1:]] == [((), 16), (("c7i.large",), None)]
+
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):
             planning.build_plan(

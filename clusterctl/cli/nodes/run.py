@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, json_option
+from clusterctl.cli.arguments import ClusterName, buy_option, json_option
 from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end, telling_url
+from clusterctl.cli.nodes.placing import choose_cluster, find_place
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.clients.jobs.model import REASONS
 from clusterctl.errors import UsageError
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.running import JobRequest, begin_job
+from clusterctl.operations.jobs.sizes import parse_size
+from clusterctl.operations.jobs.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +82,11 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-c", "--cluster", "cluster", type=ClusterName(), help="The cluster; optional if exactly one is up.")
-@click.option("--cores", default=1, type=click.IntRange(min=1), help="Cores that it takes.", show_default=True)
+@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB of memory), or an instance type.")
+@click.option(
+    "--spot/--on-demand", default=None, help="How a new node for -i is bought; default: as the template says."
+)
+@click.option("--cores", type=click.IntRange(min=1), help="Cores that it takes; default: 1, with -i all of the node's.")
 @click.option("--detach", is_flag=True, help="Do not wait for it.")
 @click.option("--name", "title", default="", help="A text that `jobs` shows.")
 @click.option("--port", type=click.IntRange(1, 65535), help="A port that it listens on; its URL here is told.")
@@ -88,6 +95,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 @click.option("--retry", "retries", default=0, type=click.IntRange(0, 1000), help="Run it again so many times.")
 @click.option("--retry-on", type=Reasons(), default="failed,lost,timeout", help="After which ends.", show_default=True)
 @click.option("--fetch", metavar="PATH", multiple=True, help="Bring this file or folder of the job's here at its end.")
+@buy_option
 @json_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
@@ -110,10 +118,17 @@ def run(
         port=wishes["port"],
         environment=read_environment(wishes["variables"]),
     )
+    size = parse_size(wishes["size"]) if wishes["size"] else None
+    if size:
+        take_snapshot(request.folder)  # what cannot go along is refused before anything is bought
     with Output(as_json=True) as output:  # what is told goes to stderr: stdout is the job's
-        context = load_context(ctx, cluster, output)
+        if size:
+            about = {"spot": wishes["spot"], "yes": wishes["yes"], "config": ctx.obj.config}
+            context, alias = find_place(choose_cluster(cluster), size, report=output, **about)
+        else:
+            context, alias = load_context(ctx, cluster, output), ""
     with RemoteJobs(context) as jobs:
-        status = begin_job(context, jobs, request)
+        status = begin_job(context, jobs, request, alias)
         if as_json and detach:
             show_json(status.as_json())
             return 0

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class JobStore:
         if order.cores > total:
             message = f"{self._node} has {total} cores, fewer than {order.cores}"
             raise JobError(message, remedy="take fewer with --cores")
+        order = replace(order, cores=order.cores or total)
         self._sweep()
         place = self._folder / check_id(order.id)
         if not place.is_dir():

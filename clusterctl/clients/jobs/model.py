@@ -53,6 +53,7 @@ class JobOrder:
     """The alias of the node that it was given to first."""
     name: str = ""
     cores: int = 1
+    """0: all that its node has."""
     max_time_s: float | None = None
     retries: int = 0
     retry_on: tuple[str, ...] = ("failed", "lost", "timeout")

@@ -35,7 +35,8 @@ class JobRequest:
     folder: Path
     """Whose files go along, and where what is fetched comes to."""
     name: str = ""
-    cores: int = 1
+    cores: int | None = None
+    """None for one; on a node that is named, for all of its cores."""
     max_time_s: float | None = None
     retries: int = 0
     retry_on: tuple[str, ...] = tuple(sorted(model.REASONS.values()))
@@ -44,20 +45,31 @@ class JobRequest:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def begin_job(context: RunContext, jobs: RemoteJobs, request: JobRequest) -> JobStatus:
-    """Begin a job on the least loaded node that has so many cores. Return how it is then.
+def begin_job(context: RunContext, jobs: RemoteJobs, request: JobRequest, alias: str = "") -> JobStatus:
+    """Begin a job. Return how it is then.
+
+    Args:
+        context: the context of the run.
+        jobs: the jobs of the cluster.
+        request: the job.
+        alias: its node; empty for the least loaded one that has so many cores.
 
     Raises:
         UsageError: no node has so many cores, or the folder is too large.
     """
     snapshot = take_snapshot(request.folder)
-    node = choose_node(context.name, list(jobs.nodes.values()), jobs.all(), request.cores)
+    if alias:
+        cores = request.cores or 0
+        node = choose_node(context.name, [jobs.nodes[alias]], (), cores)
+    else:
+        cores = request.cores or 1
+        node = choose_node(context.name, list(jobs.nodes.values()), jobs.all(), cores)
     order = JobOrder(
         id=new_id(),
         command=request.command,
         node=node.alias,
         name=request.name,
-        cores=request.cores,
+        cores=cores,
         max_time_s=request.max_time_s,
         retries=request.retries,
         retry_on=request.retry_on,
