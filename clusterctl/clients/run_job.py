@@ -54,8 +54,8 @@ class Runner:
         if held is None:
             self._tell(model.CANCELLED, ended=_now())
         else:
-            # What an earlier try has left, whose keeper was killed too.
-            processes.end_all(self._order.id, 0, grace_s=0)
+            if self._state.get("tries"):  # what an earlier try has left, whose keeper was killed too
+                processes.end_all(self._order.id, 0, grace_s=0)
             while not self._run_once():
                 continue
         (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)

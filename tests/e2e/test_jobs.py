@@ -102,6 +102,7 @@ def test_a_script_runs_with_its_folder_and_its_end_is_the_commands(folder):
     assert not [path for path in kept if b"secret-7" in path.read_bytes() and path.name != "log"]
 
 
+@pytest.mark.slow
 def test_ending_a_job_ends_all_that_it_has_begun(folder, poll):
     folder.write(
         "spread.py",
@@ -220,7 +221,9 @@ def test_what_cannot_be_begun_says_why(folder):
     refuse("--fetch", "../x", says=("not below the job's folder",))
     refuse("--env", "NOT_HERE_AT_ALL", says=("no such variable",))
     folder.laptop.refuse("job", "logs", "-c", folder.name, "0123456789", status=2, says=("there is no job",))
-    said = folder.run("run", "-c", folder.name, "no-such-program", status=127)
+    said = folder.run("run", "-c", folder.name, "--fetch", "never-made", "no-such-program", status=127)
+    assert "never-made" in said.stderr
+    assert "never-made" not in folder.run("jobs", folder.name).stderr
     assert said.stdout.splitlines()[1:] == ["no-such-program: No such file or directory"]
 
 
@@ -244,6 +247,7 @@ except TimeoutError:
     assert (folder.place / "model.txt").read_text() == "trained"
 
 
+@pytest.mark.slow
 def test_a_port_of_a_job_has_a_url_here(folder, poll):
     folder.write(
         "serve.py",
@@ -267,3 +271,23 @@ def test_a_port_of_a_job_has_a_url_here(folder, poll):
     folder.run("job", "cancel", "-c", folder.name, job_id)
     said = folder.run("job", "url", "-c", folder.name, job_id, status=1)
     assert f"job {job_id} is cancelled" in said.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_job_alone_and_a_second_one_cancels_it(folder, poll):
+    for presses, state in ((1, "running"), (2, "cancelled")):
+        process = subprocess.Popen(
+            [*COMMAND, "run", "-c", folder.name, "sleep", "600"],
+            env=folder.laptop.env, cwd=folder.place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        job_id = process.stdout.readline().split()[-1].rstrip(".")
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == f"job {job_id} goes on: `clusterctl job logs {job_id}` shows it\n"
+        process.stderr.readline()
+        if presses == 2:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert folder.status(job_id)["state"] == state
+        folder.run("job", "cancel", "-c", folder.name, job_id, status=None)

@@ -167,7 +167,7 @@ class JobStore:
         """Return how a job is, and some of its log from there on; wait so long for the first."""
         place = self._place(job_id)
         status, part = self.look(job_id), b""
-        for _ in Deadline.after(wait_s).polls(0.01, longest_s=0.25):
+        for _ in Deadline.after(wait_s).polls(0.01, longest_s=0.1):
             status = self.look(job_id)  # before the log: what an end has left in it is seen
             part = _read_part(place / LOG, offset)
             if part or status.state not in model.UNDER_WAY:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 
+_NOTHING_THERE = "there is no "
+"""What the copy says where a job has not made what it was to make: it will not be there the next time either."""
 _FORMAT = Format("the record of the job", 1)
 
 
@@ -79,11 +81,13 @@ def fetch_wanted(context: RunContext, jobs: RemoteJobs, ids: Sequence[str]) -> I
                 copied = fetch_paths(context, jobs, wanted.id, wanted.paths, Path(wanted.folder))
             except ClusterctlError as exc:
                 yield wanted, exc.message
-                continue
-            trouble = "; ".join(f"left out: {path}: {why}" for path, why in copied.omitted)
+                if _NOTHING_THERE not in exc.message:
+                    continue  # the next contact tries again
+            else:
+                trouble = "; ".join(f"left out: {path}: {why}" for path, why in copied.omitted)
+                yield wanted, trouble
             jobs.mark_fetched(wanted.id)
             _file(context.folder.path, wanted.id).unlink(missing_ok=True)
-            yield wanted, trouble
 
 
 def fetch_paths(context: RunContext, jobs: RemoteJobs, job_id: str, paths: Sequence[str], folder: Path) -> Copied:
