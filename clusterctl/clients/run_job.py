@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import job_store, model, processes
+from clusterctl.clients.jobs.environments import EnvironmentBuildError, ensure_environment
 from clusterctl.clients.jobs.model import read_order
 from clusterctl.clients.jobs.slots import Ticket
 from clusterctl.clock import Deadline, utc_now
 from clusterctl.files import read_json, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import IO
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -86,7 +88,13 @@ class Runner:
         order = self._order
         folder = self._folder / model.WORK
         try:
-            process = processes.start(order.command, folder=folder, environment=self._environment(), log=log)
+            own = ensure_environment(
+                self._folder.parents[1], folder, order.command, lambda step: self._build(step, log, keeper)
+            )
+            environment = self._environment(own or Path(sys.prefix))
+            process = processes.start(order.command, folder=folder, environment=environment, log=log)
+        except EnvironmentBuildError as exc:
+            return (model.CANCELLED if self._is_told_to_end() else model.FAILED), _NOT_A_PROGRAM, str(exc)
         except OSError as exc:
             missing = isinstance(exc, FileNotFoundError)
             text = f"{order.command[0]}: {exc.strerror}"
@@ -107,12 +115,21 @@ class Runner:
         detail = f"ended by {signal.Signals(-code).name}" if code < 0 else ""
         return (model.DONE if code == 0 else model.FAILED), status, detail
 
-    def _environment(self) -> dict[str, str]:
+    def _build(self, step: Sequence[str], log: IO[bytes], keeper: processes.Keeper) -> bool:
+        """Run a command that builds the environment. Return whether it went well."""
+        folder, environment = self._folder / model.WORK, self._environment(Path(sys.prefix))
+        process = processes.start(step, folder=folder, environment=environment, log=log)
+        keeper.tell_group(process.pid)
+        if not processes.await_end(process, self._is_told_to_end):
+            processes.end_all(self._order.id, process.pid, grace_s=0, but=(keeper.pid,), reap=process.poll)
+        return process.wait() == 0
+
+    def _environment(self, prefix: Path) -> dict[str, str]:
+        """Return the variables of the job, with the programs of an environment before all others."""
         own = read_json(self._folder / job_store.ENVIRONMENT)
-        programs = str(Path(sys.executable).parent)
         threads = dict.fromkeys(_THREADS, str(self._order.cores))
-        fixed = {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", "VIRTUAL_ENV": str(Path(programs).parent)}
-        path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        fixed = {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", "VIRTUAL_ENV": str(prefix)}
+        path = f"{prefix / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         given = {str(name): str(value) for name, value in own.items()}
         return {**threads, **os.environ, "PATH": path, **fixed, **given}
 

@@ -291,3 +291,25 @@ def test_ctrl_c_leaves_a_job_alone_and_a_second_one_cancels_it(folder, poll):
         assert process.returncode == 130
         assert folder.status(job_id)["state"] == state
         folder.run("job", "cancel", "-c", folder.name, job_id, status=None)
+
+
+@pytest.mark.slow
+def test_a_folder_that_says_what_it_needs_has_an_environment_of_its_own(folder):
+    """One for each hash: the second job with the same lines builds nothing."""
+    folder.write(
+        "own.py", "# /// script\n# dependencies = ['iniconfig']\n# ///\nimport iniconfig, sys; print(sys.prefix)"
+    )
+    folder.write("other.py", "import iniconfig, sys; print(sys.prefix)")
+    prefixes = [
+        folder.run("run", "-c", folder.name, "python", script).stdout.splitlines()[-1]
+        for script in ("own.py", "own.py")
+    ]
+    assert prefixes[0] == prefixes[1]
+    assert "/.clusterctl/environments/" in prefixes[0]
+    folder.write("requirements.txt", "iniconfig\n")
+    (other,) = folder.run("run", "-c", folder.name, "python", "other.py").stdout.splitlines()[1:]
+    assert "/.clusterctl/environments/" in other
+    assert other != prefixes[0]
+    folder.write("requirements.txt", "no such requirement !\n")
+    said = folder.run("run", "-c", folder.name, "python", "other.py", status=126)
+    assert "the environment of requirements.txt cannot be built" in said.stderr

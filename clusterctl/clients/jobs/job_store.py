@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusterctl.clients.jobs import model
+from clusterctl.clients.jobs import environments, model
 from clusterctl.clients.jobs.code import CodeStore
 from clusterctl.clients.jobs.model import JobError, JobOrder, JobStatus, check_id, read_order
 from clusterctl.clients.jobs.slots import Ticket
@@ -239,6 +239,7 @@ class JobStore:
             if status.is_over and not kept_for and (status.ended or status.created) < oldest:
                 shutil.rmtree(self._folder / status.id, ignore_errors=True)
         self.code.sweep()
+        environments.sweep(self._root)
 
 
 def _count_cores() -> int:

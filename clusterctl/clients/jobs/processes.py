@@ -47,7 +47,7 @@ class Keeper:
             while part := os.read(reader, 64):
                 told += part
             if not told.endswith(b"over\n"):
-                group = int(told.split()[0]) if told.split() else 0
+                group = int(told.split()[-1]) if told.split() else 0
                 end_all(job_id, group, grace_s=0, but=(os.getpid(),))
         finally:
             os._exit(0)

@@ -43,8 +43,13 @@ def ask(store, asked, content=b""):
 def submit(store, order=ORDER, **about):
     files = pack_files([FILE])
     asked = {
-        "do": "submit", "order": order.as_json(), "files": len(files), "environment": 2, "total": 2,
-        "contents": [[FILE.digest, FILE.size]], **about,
+        "do": "submit",
+        "order": order.as_json(),
+        "files": len(files),
+        "environment": 2,
+        "total": 2,
+        "contents": [[FILE.digest, FILE.size]],
+        **about,
     }
     return ask(store, asked, files + b"{}" + CONTENT)[0]
 
