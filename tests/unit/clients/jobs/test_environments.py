@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_an_environment_is_built_once_and_anew_where_it_was_cut_off(work, tmp_pa
         def run(step):
             steps.append(step[1])
             place = next(word for word in reversed(step) if "environments" in word)
-            os.makedirs(place, exist_ok=True)
+            Path(place).mkdir(parents=True, exist_ok=True)
             return next(answers)
 
         return ensure_environment(tmp_path, work, ("python", "a.py"), run)
