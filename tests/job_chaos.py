@@ -82,7 +82,7 @@ class Ground:
     def env(self) -> dict[str, str]:
         """The variables of a user's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLUSTERCTL_", "PYTEST_"))}
-        return {**kept, "CLUSTERCTL_HOME": str(self.home)}
+        return {**kept, "CLUSTERCTL_HOME": str(self.home), "CLUSTERCTL_TUNNEL": "always"}
 
     def call(self, *words: str, status: int | None = 0) -> str:
         """Run a command in the folder. Return what it prints."""
@@ -163,6 +163,8 @@ def kill_once(ground: Ground, kind: str) -> str:
         job_id = re.fullmatch(r"created new job ([0-9a-f]+)\.\n", process.stdout.readline())[1]
         time.sleep(ground.chance.uniform(0.0, 2.2))  # the moment: what is under test
         pids = [process.pid] if kind == "laptop" else victims(ground, kind, job_id)
+        if not pids:
+            raise BrokenPromiseError(f"{kind}: there was nothing to kill")
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

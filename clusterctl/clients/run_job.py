@@ -60,7 +60,6 @@ class Runner:
                 processes.end_all(self._order.id, 0, grace_s=0)
             while not self._run_once():
                 continue
-        (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)
 
     def _run_once(self) -> bool:
         """Return whether that was the last time."""
@@ -133,6 +132,10 @@ class Runner:
         given = {str(name): str(value) for name, value in own.items()}
         return {**threads, **os.environ, "PATH": path, **fixed, **given}
 
+    def forget_environment(self) -> None:
+        """Delete the values of the job's variables."""
+        (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)
+
     def fail(self, detail: str) -> None:
         """Write down that it cannot be run."""
         self._tell(model.FAILED, ended=_now(), detail=detail)
@@ -161,6 +164,7 @@ def main() -> None:
     except Exception as exc:  # whatever it was: whoever waits for the job must learn of it
         sys.stderr.write(traceback.format_exc())
         runner.fail(f"{type(exc).__name__}: {exc}"[:500])
+    runner.forget_environment()
 
 
 if __name__ == "__main__":

@@ -39,9 +39,11 @@ def load_context(ctx: click.Context, cluster: str | None, output: Output) -> Run
     return lenient_context(resolve_cluster(cluster), config_file=ctx.obj.config, report=output)[0]
 
 
-def follow(context: RunContext, jobs: RemoteJobs, job_id: str, *, quiet: bool = False) -> JobStatus:
+def follow(context: RunContext, jobs: RemoteJobs, job_id: str, *, quiet: bool = False, heading: str = "") -> JobStatus:
     """Show what a job prints until it is over. Ctrl-C lets it go on, and a second one cancels it."""
     try:
+        if heading:
+            echo(heading, err=True)
         return follow_job(context, jobs, job_id, _pass_over if quiet else write_log)
     except KeyboardInterrupt:
         echo(f"job {job_id} goes on: `clusterctl job logs {job_id}` shows it", err=True)

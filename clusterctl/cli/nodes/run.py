@@ -137,7 +137,7 @@ def run(
         if detach:
             see_to_wanted(context, jobs)
             return 0
-        echo(f">>> {status.words} on {status.node} of {context.name}", err=True)
         with telling_url(context, jobs, status):
-            ended = follow(context, jobs, status.id)
+            heading = f">>> {status.words} on {status.node} of {context.name}"
+            ended = follow(context, jobs, status.id, heading=heading)
         return show_end(context, jobs, ended)

@@ -195,7 +195,13 @@ class JobStore:
         for _ in Deadline.after(wait_s).polls(0.02, longest_s=0.25):
             if self.look(job_id).state not in model.UNDER_WAY:
                 break
+        self._forget_environment(self.look(job_id))
         return self.look(job_id)
+
+    def _forget_environment(self, status: JobStatus) -> None:
+        """Delete the values of its variables, where a job is over whose process could not do so."""
+        if status.is_over:
+            (self._folder / status.id / ENVIRONMENT).unlink(missing_ok=True)
 
     def mark_fetched(self, job_id: str) -> JobStatus:
         """Note that what is to be fetched of a job was."""
@@ -206,7 +212,7 @@ class JobStore:
         """Return all jobs, the newest one last. One whose record is damaged is left out."""
         statuses = []
         for place in self._places():
-            with contextlib.suppress(JobError, ValueError):
+            with contextlib.suppress(JobError, ValueError, TypeError):
                 statuses.append(self.look(place.name))
         return sorted(statuses, key=lambda status: status.created)
 
@@ -235,6 +241,7 @@ class JobStore:
                 if draft.stat().st_mtime < utc_now().timestamp() - _DRAFT_S:
                     shutil.rmtree(draft, ignore_errors=True)
         for status in self.all():
+            self._forget_environment(status)
             kept_for = status.fetch and not status.fetched
             if status.is_over and not kept_for and (status.ended or status.created) < oldest:
                 shutil.rmtree(self._folder / status.id, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -112,10 +113,13 @@ def choose_node(cluster: str, nodes: Sequence[Node], jobs: Sequence[JobStatus], 
 
 
 def see_to_lost(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus]) -> list[JobStatus]:
-    """Have jobs run again that are lost and shall. Return how all are then."""
+    """Have jobs run again that are lost and shall, where a node has room. Return how all are then."""
     seen: list[JobStatus] = []
     for status in statuses:
-        seen.append(_revive(context, jobs, status, [*statuses, *seen]) if status.can_rerun else status)
+        seen.append(status)
+        if status.can_rerun:
+            with suppress(UsageError):  # no node has its cores now: the next contact tries again
+                seen[-1] = _revive(context, jobs, status, [*statuses, *seen])
     return seen
 
 

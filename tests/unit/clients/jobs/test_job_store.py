@@ -93,6 +93,7 @@ def test_a_lost_job_that_was_cancelled_does_not_run_again(store, place):
     say(place, state="running", node="node001", tries=1)
     assert store.cancel(ORDER.id, 0).state == model.CANCELLED
     assert not store.look(ORDER.id).can_rerun
+    assert not (place / "environment").exists(), "the values of its variables are gone"
 
 
 def test_the_log_comes_as_it_is(store, place):
