@@ -275,20 +275,6 @@ def test_a_start_again_changes_nothing(story):
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
 
 
-def test_a_job_of_a_size_buys_a_spot_instance_and_the_next_one_reuses_it(story, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ("run-job", "-c", "demo", "-i", "C16", "--spot", "--yes", "--", "hostname")
-    first = story.laptop.run(*words, timeout=400, anew=True)
-    assert re.fullmatch(r"created new job [0-9a-f]{9}\.\nnode003\n", first.stdout)
-    assert "at the prices of now" in first.stderr
-    bought = story.instance("node003")
-    assert bought["InstanceLifecycle"] == "spot"
-    assert bought["InstanceType"].endswith(".4xlarge")
-    story.bodies.cloud.clear_calls()
-    assert story.laptop.run(*words, anew=True).stdout.endswith("\nnode003\n")
-    assert not {call.action for call in story.bodies.cloud.calls} & {"CreateFleet", "RunInstances"}
-
-
 def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):
     said = story.laptop.run("terminate", "--yes", "demo", timeout=300)
     assert "demo is gone" in said.stdout
