@@ -20,6 +20,7 @@ FREE = {
     *("instance_type", "image_id", "base"),
     "addnode aliases",
     "cancel client",
+    *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
 """Parameters that take any text, or what a cloud alone could list."""
 
