@@ -131,6 +131,8 @@ class Node:
     that is not kept."""
     owner: str = ""
     """Who made the machine, as its provider has it; empty where that is not kept."""
+    gone_when_off: bool = False
+    """True if the machine is gone, with its disk, once it is switched off from inside."""
     reachable: bool = True
     """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 

@@ -96,6 +96,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "cancel": CommandEntry(
         "nodes.cancel", "cancel", "End what runs and what waits at the engines, of everybody or of one client."
     ),
+    "keep": CommandEntry(
+        "nodes.keep",
+        "keep",
+        "Have a cluster stay for TIME from now, such as 2h or 30m, whatever IDLE_STOP and LIFETIME say.",
+    ),
     "notebook": CommandEntry("nodes.client", "notebook", "Print the URL of the cluster's notebook."),
     "image": CommandEntry("setup.image", "image", "Make, list and remove the images that nodes start from."),
     "gc": CommandEntry(

@@ -15,6 +15,7 @@ from clusterctl.model import MASTER, Node, NodeState, Plan, Step
 from clusterctl.operations import repair
 from clusterctl.operations.approval import tell_end
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
+from clusterctl.operations.joining.terms import send_terms
 from clusterctl.operations.leave import run_leave
 from clusterctl.operations.owning.keys import ensure_key
 from clusterctl.operations.owning.record import make_record, refresh_record
@@ -230,6 +231,7 @@ def _finish_start(
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
     with timer.time_step("connect"):
         connections = run_connect(context, cluster)
+        send_terms(context, cluster)
     with timer.time_step("publish"):
         mode = context.settings.cluster.tunnel
         published = publish.publish_connections(context.folder, cluster.master, connections, mode=mode, standby=waiting)

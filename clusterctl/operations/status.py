@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.cluster_nodes import Cluster
+    from clusterctl.node.ending import Ending
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
     from clusterctl.providers.money import Spending
@@ -40,6 +41,8 @@ class ClusterStatus:
     published: tuple[LocalEndpoint, ...]
     spending: Spending | None = None
     """The cost of its nodes; None where they cost nothing."""
+    ending: Ending | None = None
+    """When it ends by itself, as its master says; None where that is not known, or it does not."""
 
     @property
     def state(self) -> str:
@@ -109,7 +112,7 @@ def query_status(context: RunContext) -> ClusterStatus:
     nodes = context.provider.nodes(context.name)
     with ThreadPoolExecutor(1) as pool:
         spent = pool.submit(_ask_spending, context, nodes)
-        rows = _all_rows(context, nodes)
+        rows, ends = _all_rows(context, nodes)
         return ClusterStatus(
             context.name,
             context.provider.name,
@@ -117,6 +120,7 @@ def query_status(context: RunContext) -> ClusterStatus:
             tuple(rows),
             tuple(publish.read_published(context.folder)),
             spent.result(),
+            ends,
         )
 
 
@@ -124,12 +128,13 @@ def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None
     return context.provider.spending(context.name, nodes) if nodes and isinstance(context.provider, Priced) else None
 
 
-def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
+def _all_rows(context: RunContext, nodes: Sequence[Node]) -> tuple[list[StatusRow], Ending | None]:
     if not any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        return []
+        return [], None
     cluster = context.make_cluster(nodes)
     try:
-        return probe_services(context, cluster)[0]
+        rows, node_health = probe_services(context, cluster)
+        return rows, node_health.ending
     finally:
         cluster.close()
 

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from clusterctl.api import (
+    Busy,
     Cluster,
     Connection,
     Facet,
@@ -239,6 +240,14 @@ class IPCluster(Plugin[Options]):
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)
             hub.keep_engine_ids(cluster, ids)
+
+    @hookimpl
+    def clusterctl_busy(self, cluster: Cluster) -> Sequence[Busy]:
+        """Tasks that run or wait, and kernels of the notebook that run a cell."""
+        security = hub.profile(cluster.master) / "security"
+        tasks = Busy("tasks", f"{ON_NODE}.busy_hub", {"security": security})
+        kernels = Busy("kernels", "clusterctl.on_node.system.busy_kernels", {"file": security / "notebook.json"})
+        return [tasks, kernels] if self.options.enable_notebook else [tasks]
 
     @hookimpl
     def clusterctl_status(self, cluster: Cluster, services: Sequence[ServiceHealth]) -> Sequence[StatusRow]:

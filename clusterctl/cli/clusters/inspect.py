@@ -10,6 +10,7 @@ from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optiona
 from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
 from clusterctl.cli.terminal import echo
+from clusterctl.operations.joining.terms import describe_end
 from clusterctl.operations.nodes.access import read_command_log, show_service_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
 from clusterctl.text import plural
@@ -51,6 +52,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
         "cost": spending_json(status.spending),
+        "ends": _ending_json(status),
         "nodes": [
             {
                 "alias": node.alias,
@@ -66,6 +68,15 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
     }
 
 
+def _ending_json(status: ClusterStatus) -> dict[str, object] | None:
+    ending = status.ending
+    if ending is None:
+        return None
+    times = {"in_s": ending.ends_in_s, "idle_s": ending.idle_s, "kept_s": ending.kept_s}
+    rounded = {name: None if seconds is None else round(seconds) for name, seconds in times.items()}
+    return {"phase": ending.phase, "why": ending.why, "busy": ending.busy, **rounded}
+
+
 def _show_status(status: ClusterStatus) -> None:
     engines = "unknown" if status.engines is None else "no" if status.lacks_engines else status.engines
     others = [f"{status.count_all(item)} {item}" for item in status.counted_items() if item != ENGINES_ITEM]
@@ -75,6 +86,8 @@ def _show_status(status: ClusterStatus) -> None:
         echo(f"  cost of what is there: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         echo(f"  note: {note}")
+    if status.ending:
+        echo(f"  end: {describe_end(status.ending)}")
     show_connections(status.published)
     items = status.counted_items()
     rows = []
