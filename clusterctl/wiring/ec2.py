@@ -51,6 +51,7 @@ def _provider_options(settings: Settings) -> Ec2Options:
         root_volume_gb=template.root_volume_gb,
         root_volume_type=template.root_volume_type,
         lifetime_h=template.lifetime,
+        master_stops=template.idle_action == "stop",
         tags=dict(tag.split("=", 1) for tag in template.tags),
         key_name=template.keyname or "",
         scripts=template.userdata_scripts,

@@ -147,6 +147,7 @@ def test_the_builder_is_gone_and_a_second_bake_finds_all_of_it_there(bodies, lap
 
 def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(story):
     assert "demo is up: 3 engines on 3 nodes for iptest" in story.started
+    assert "demo ends by itself once nobody has worked for 20 min (IDLE_STOP)" in story.started
     assert story.is_whole(*NODES)
     assert [node["market"] for node in story.nodes()] == ["on-demand", "spot", "spot"]
     assert len({story.instance(alias)["Placement"]["AvailabilityZone"] for alias in NODES}) == 1
@@ -273,6 +274,23 @@ def test_a_start_again_changes_nothing(story):
     said = story.laptop.run("start", "demo")
     assert "demo was already running" in said.stdout
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
+
+
+def test_it_ends_by_itself_without_the_laptop_and_its_master_keeps_its_disk(story, poll):
+    said = story.laptop.run("start", "demo", env={"CLUSTERCTL_IDLE_STOP": "10s"}).stdout
+    assert "once nobody has worked for 10 s (IDLE_STOP): its workers end, its master stops and keeps its disk" in said
+    ids = {alias: story.instance(alias)["InstanceId"] for alias in NODES}
+    ec2 = story.bodies.cloud.client("ec2")
+
+    def states() -> dict[str, str]:
+        found = ec2.describe_instances(InstanceIds=[*ids.values()])["Reservations"]
+        by_id = {each["InstanceId"]: each["State"]["Name"] for group in found for each in group["Instances"]}
+        return {alias: by_id[id_] for alias, id_ in ids.items()}
+
+    story.bodies.cloud.clear_calls()
+    wanted = {"master": "stopped", "node001": "terminated", "node002": "terminated"}
+    poll(lambda: states() == wanted, "the workers have ended and the master has stopped", deadline_s=120)
+    assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}, "no rights are needed"
 
 
 def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import Market
-from clusterctl.node import ending, watch
+from clusterctl.node import ending, services, watch
 from clusterctl.notes import Note
 from clusterctl.providers.base import Priced
 from clusterctl.text import format_span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
+    from clusterctl.service import Busy
 
 _IDLE_ON_EC2_S = 20 * 60.0
 _LOST_S = 60 * 60.0
@@ -37,8 +40,7 @@ def send_terms(context: RunContext, cluster: Cluster, *, client_s: float = 0.0) 
         terms = _make_terms(context, cluster, client_s=client_s)
         if terms is None and not cluster.recall(_SENT):
             return
-        script = ending.terms_script(cluster.master, terms)
-        cluster.on(cluster.master).run_script(script, name="ending: terms", sudo=True)
+        _send(cluster, terms)
     except ClusterctlError as exc:
         cluster.problem(f"{cluster.name} does not end by itself: {exc.message} (try: {exc.remedy})")
         return
@@ -46,6 +48,18 @@ def send_terms(context: RunContext, cluster: Cluster, *, client_s: float = 0.0) 
     if terms:
         for line in describe_terms(terms):
             cluster.say(line)
+
+
+def _send(cluster: Cluster, terms: ending.Terms | None) -> None:
+    """Write the terms to the master. Where machines are switched off, each must have a watch, whatever its plugins."""
+
+    def send(node: Node) -> None:
+        script = ending.terms_script(node, terms) if node.is_master else "set -eu\n"
+        script += services.ensure(node, []) if terms and terms.powers_off else ""
+        cluster.on(node).run_script(script, name="ending: terms", sudo=True)
+
+    everybody = terms is not None and terms.powers_off
+    cluster.each(send, [node for node in cluster.nodes if node.is_master or (everybody and node.reachable)])
 
 
 def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> ending.Terms | None:
@@ -95,10 +109,10 @@ def _with_programs(context: RunContext, cluster: Cluster, terms: ending.Terms) -
     """Return the terms with what plugins say of who works."""
     if not terms.idle_s:
         return terms
-    programs = []
+    programs: list[Mapping[str, Any]] = []
     for name in context.plugin_host.plugins_with("clusterctl_busy"):
-        answer = context.plugin_host.call_hook(name, "clusterctl_busy", cluster=cluster) or ()
-        programs += [ending.busy_program(busy) for busy in (answer if isinstance(answer, list) else [answer])]
+        answer: Sequence[Busy] = context.plugin_host.call_hook(name, "clusterctl_busy", cluster=cluster) or ()
+        programs += [ending.busy_program(busy) for busy in answer]
     return replace(terms, programs=tuple(programs))
 
 

@@ -76,6 +76,7 @@ def make_node(
         cluster_id=instance.tags.get(tags.UUID, ""),
         owner=instance.tags.get(tags.OWNER, ""),
         access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
+        gone_when_off=instance.tags.get(tags.WHEN_OFF) != "stop",
     )
 
 
