@@ -196,7 +196,7 @@ def _to_span(value: object) -> object:
     return parse_span(value) if isinstance(value, str) else value
 
 
-Span = Annotated[float, BeforeValidator(_to_span)]
+Span = Annotated[float, Field(ge=0, le=_MOST_SPAN_S), BeforeValidator(_to_span)]
 """``90s``, ``20m``, ``2h``, ``1d``, or ``never``: a time, in seconds; 0 for never."""
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_to_list)]
 """``a, b, c``; may continue on indented lines."""

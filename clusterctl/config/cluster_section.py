@@ -227,7 +227,7 @@ class ClusterSection(Section):
         description="command on the master, as the cluster user, before the cluster ends by itself: to save results",
         examples=["cp -r results /data"],
     )
-    on_end_limit: Span = Field(600.0, gt=0, description="how long ON_END may take")
+    on_end_timeout: float = Field(600.0, gt=0, le=86_400, description="seconds that ON_END may take")
     tags: CommaList = Field((), description="tags of everything that is made, as key=value", examples=["project=x"])
     dns_prefix: Flag = Field(default=False, description="put the cluster's name before the host names")
     volumes: CommaList = Field((), description="the [volume NAME] sections to mount", examples=["data"])

@@ -296,6 +296,16 @@ def test_stop_and_start_bring_the_same_cluster_back(story):
     assert inside("node002", f"cat /home/{USER}/stays") == "stays"
 
 
+def test_it_ends_by_itself_without_the_laptop_and_its_containers_stay(story, poll):
+    said = story.laptop.run("start", CLUSTER, env={"CLUSTERCTL_IDLE_STOP": "5s"}).stdout
+    assert "once nobody has worked for 5 s (IDLE_STOP): its services stop, its nodes stay" in said
+    find = "pgrep -f 'IPEngine.id|ipcontroller.py' || true"
+    nodes = ("master", "node001", "node002")
+    poll(lambda: [inside(alias, find) for alias in nodes] == ["", "", ""], "all services have stopped", deadline_s=90)
+    assert inside("master", f"cat /home/{USER}/stays") == "stays"
+    assert story.laptop.json("status", CLUSTER, "--json", status=1)["ends"]["phase"] == "ended"
+
+
 def test_terminate_leaves_nothing_but_the_data(story):
     story.laptop.run("terminate", "--yes", CLUSTER)
     assert ours() == []

@@ -199,6 +199,16 @@ def test_runplugin_restarts_the_engines(story):
     assert story.is_whole()
 
 
+def test_it_ends_by_itself_without_the_laptop_and_no_host_is_switched_off(story, poll):
+    story.laptop.run("start", "lab", env={"CLUSTERCTL_IDLE_STOP": "5s"})
+    find = "systemctl list-units --plain --no-legend 'clusterctl-engine*' 'clusterctl-controller*'"
+    poll(lambda: not any(story.hosts.everywhere(find)), "all services have stopped", deadline_s=90)
+    said = story.laptop.run("status", "lab", status=1).stdout
+    assert "it has ended by itself: nobody has worked for 5 s" in said
+    story.laptop.run("start", "lab")
+    assert story.is_whole()
+
+
 def test_terminate_leaves_the_hosts_on_and_as_they_were(story):
     story.laptop.run("terminate", "--yes", "lab")
     story.assert_as_before()

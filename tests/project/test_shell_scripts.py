@@ -142,7 +142,9 @@ RENDERED = {
         lambda terms=terms: render("ending_terms.sh.j2", file=NODE.layout.state / "it's" / "terms.json", terms=terms)
         for terms in ("", '{"on_end": "it\'s $(a) command"}')
     ],
-    "ending_keep.sh.j2": [lambda: render("ending_keep.sh.j2", folder=NODE.layout.home / "it's", wish='{"id": "it\'s"}')],
+    "ending_wish.sh.j2": [
+        lambda: render("ending_wish.sh.j2", folder=NODE.layout.home / "it's", name="keep", wish='{"id": "it\'s"}')
+    ],
     "record_keep.sh.j2": [
         lambda: render("record_keep.sh.j2", record='{"it\'s": "$(a) record"}', path=NODE.layout.state / "cluster.json")
     ],

@@ -83,7 +83,7 @@ def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> en
         ignored=template.idle_ignores,
         notify=template.notify.reveal() if template.notify else "",
         on_end=template.on_end or "",
-        on_end_s=template.on_end_limit,
+        on_end_s=template.on_end_timeout,
         address=master.private_address if powers_off else "",
         lost_s=_LOST_S if powers_off else 0.0,
         workers=tuple(node.alias for node in cluster.workers if node.reachable),

@@ -43,7 +43,9 @@ def keep_cluster(context: RunContext, seconds: float) -> Ending:
             )
         wish = {"id": secrets.token_hex(8), "seconds": seconds}
         folder = master.layout.home / ".clusterctl" / "ending"
-        script = as_user(master, cluster.user, render("ending_keep.sh.j2", folder=folder, wish=json.dumps(wish)))
+        script = as_user(
+            master, cluster.user, render("ending_wish.sh.j2", folder=folder, name="keep", wish=json.dumps(wish))
+        )
         cluster.on(master).run_script(script, name="ending: keep", sudo=True, reads=True)
         for _ in Deadline.after(_ANSWER_S).polls(_POLL_S, longest_s=3.0):
             ends = health.ask(cluster, master).ending

@@ -20,6 +20,7 @@ FREE = {
     *("instance_type", "image_id", "base"),
     "addnode aliases",
     "cancel client",
+    "keep time",
 }
 """Parameters that take any text, or what a cloud alone could list."""
 

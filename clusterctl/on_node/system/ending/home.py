@@ -39,7 +39,7 @@ class Home:
         if self._stuck is not None and self._stuck.poll() is None:
             raise OSError("the home does not answer")
         self._stuck = None
-        if os.geteuid() == self.uid() != 0:  # a local node's: it is on this computer
+        if os.geteuid() == self.uid():  # a local node's: it is on this computer
             if name:
                 home_files.write(self._place, name, text)
             return home_files.look(self._place)

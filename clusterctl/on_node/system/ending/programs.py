@@ -27,6 +27,7 @@ class Programs:
         self._answers: dict[int, str] = {}
         self._asking: dict[int, threading.Thread] = {}
         self._silent_since: dict[int, float] = {}
+        self._trouble = ""
         for number, about in enumerate(texts):
             try:
                 name = f"busy_{number}"
@@ -60,4 +61,6 @@ class Programs:
         try:
             self._answers[number] = str(ask() or "")
         except Exception as exc:  # noqa: BLE001  it is somebody's program
-            print(f"clusterctl: who works cannot be asked: {exc!r}", flush=True)
+            if repr(exc) != self._trouble:
+                self._trouble = repr(exc)
+                print(f"clusterctl: who works cannot be asked: {exc!r}", flush=True)

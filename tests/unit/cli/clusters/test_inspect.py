@@ -28,6 +28,7 @@ class TestList:
             "notebook_url",
             "connections",
             "cost",
+            "ends",
             "nodes",
         }
         assert cluster["cost"] is None
