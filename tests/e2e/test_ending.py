@@ -12,6 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from ..support import ending
 from ..support.laptop import poll
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -37,9 +38,6 @@ class Ending:
         self.laptop = laptop
         self.home = laptop.home / "local" / NAME / "home"
 
-    def ends(self):
-        return self.laptop.json("status", NAME, "--json", status=None)["ends"]
-
     def command_lines(self):
         lines = []
         for process in self.laptop.processes():
@@ -47,17 +45,8 @@ class Ending:
                 lines.append((process.pid, process.cmdline()))
         return lines
 
-    def until(self, what, is_so, deadline_s=45.0):
-        said = {}
-
-        def look():
-            said.update(self.ends() or {})
-            return said if said and is_so(said) else None
-
-        try:
-            return poll(look, what, deadline_s=deadline_s, every_s=0.3)
-        except pytest.fail.Exception as exc:
-            pytest.fail(f"{exc}; it says {said}")
+    def until(self, what, is_so):
+        return ending.until(self.laptop, NAME, what, is_so)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +83,7 @@ def test_each_cause_of_not_being_idle_is_seen_and_named(cluster):
         )
         causes = ("tasks at the controller", "a login (", "process ", "the job jobs/7", "5 items wait", "on node001")
         cluster.until("all causes are named", lambda said: all(cause in said["busy"] for cause in causes))
-        assert laptop.json("status", NAME, "--json", status=None)["ends"]["in_s"] is None
+        assert ending.ends(laptop, NAME)["in_s"] is None
         laptop.run("cancel", NAME)
     demand.unlink()
     for pid, words in cluster.command_lines():  # what a command has begun there outlives the laptop's side of it
@@ -146,5 +135,5 @@ def test_services_are_stopped_on_all_nodes_and_the_nodes_stay(cluster):
 def test_the_next_start_goes_on_with_what_was_there(cluster):
     (cluster.home / "result").write_text("42")
     assert "2 engines on 2 nodes" in cluster.laptop.run("start", NAME).stdout
-    assert cluster.ends()["phase"] in {"awake", "warned"}
+    assert ending.ends(cluster.laptop, NAME)["phase"] in {"awake", "warned"}
     assert cluster.laptop.run("sshmaster", NAME, "cat", "result").stdout == "42"

@@ -81,7 +81,7 @@ class People:
         return None
 
     def _busy(self, pids: set[int], present: dict[int, _Process], awake_s: float) -> _Process | None:
-        """Return a process that has computed since the window began, or since it was first seen."""
+        """Return a process that has computed in the window: what it did in a part of it counts for all of it."""
         used = {(pid, present[pid].began): present[pid].used_s for pid in pids}
         self._samples.append((awake_s, used))
         while len(self._samples) > 2 and awake_s - self._samples[1][0] >= self._window_s:
@@ -89,8 +89,7 @@ class People:
         busiest, most = None, _SHARE
         for key, used_s in used.items():
             earlier = next(((at, sample[key]) for at, sample in self._samples if key in sample), (awake_s, used_s))
-            passed_s = awake_s - earlier[0]
-            share = (used_s - earlier[1]) / passed_s if passed_s >= min(3.0, self._window_s / 4) else 0.0
+            share = (used_s - earlier[1]) / self._window_s
             if share > most:
                 busiest, most = present[key[0]], share
         return busiest
