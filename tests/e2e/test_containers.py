@@ -300,7 +300,7 @@ def test_stop_and_start_bring_the_same_cluster_back(story):
 def test_it_ends_by_itself_without_the_laptop_and_its_containers_stay(story, poll):
     said = story.laptop.run("start", CLUSTER, env={"CLUSTERCTL_IDLE_STOP": "5s"}).stdout
     assert "once nobody has worked for 5 s (IDLE_STOP): its services stop, its nodes stay" in said
-    find = "pgrep -f 'IPEngine.id|ipcontroller.py' || true"
+    find = "pgrep -f 'IPEngine.i[d]|ipcontroller.p[y]' || true"
     nodes = ("master", "node001", "node002")
     assert ending.await_end(story.laptop, CLUSTER) == "nobody has worked for 5 s"
     poll(lambda: [inside(alias, find) for alias in nodes] == ["", "", ""], "all services have stopped", deadline_s=90)

@@ -114,7 +114,7 @@ def test_the_end_outlives_the_death_of_the_watch(cluster):
 
 def test_it_has_said_so_and_done_what_it_was_asked_to_do_before(cluster):
     events = (cluster.home / "told").read_text().split()
-    assert (events[0], events[-1]) == ("warned", "ended")
+    assert {"warned", "ending", "ended"} <= {*events}
     assert (cluster.home / "saved").read_text() == "saved\n"
 
 

@@ -201,7 +201,8 @@ def test_runplugin_restarts_the_engines(story):
 
 def test_it_ends_by_itself_without_the_laptop_and_no_host_is_switched_off(story, poll):
     story.laptop.run("start", "lab", env={"CLUSTERCTL_IDLE_STOP": "5s"})
-    find = "systemctl list-units --plain --no-legend 'clusterctl-engine*' 'clusterctl-controller*'"
+    running = "--state=active,activating,deactivating"
+    find = f"systemctl list-units {running} --plain --no-legend 'clusterctl-engine*' 'clusterctl-controller*'"
     assert ending.await_end(story.laptop, "lab") == "nobody has worked for 5 s"
     poll(lambda: not any(story.hosts.everywhere(find)), "all services have stopped", deadline_s=90)
     said = story.laptop.run("status", "lab", status=1).stdout

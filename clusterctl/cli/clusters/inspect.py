@@ -86,6 +86,8 @@ def _show_status(status: ClusterStatus) -> None:
         echo(f"  cost of what is there: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         echo(f"  note: {note}")
+    if not status.nodes:
+        echo(f"  it has no machines any more: `clusterctl terminate {status.name}` removes what else there is of it")
     if status.ending:
         echo(f"  end: {describe_end(status.ending)}")
     show_connections(status.published)

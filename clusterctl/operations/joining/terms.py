@@ -107,8 +107,6 @@ def _would_be_lost(context: RunContext, master: Node) -> bool:
 
 def _with_programs(context: RunContext, cluster: Cluster, terms: ending.Terms) -> ending.Terms:
     """Return the terms with what plugins say of who works."""
-    if not terms.idle_s:
-        return terms
     programs: list[Mapping[str, Any]] = []
     for name in context.plugin_host.plugins_with("clusterctl_busy"):
         answer: Sequence[Busy] = context.plugin_host.call_hook(name, "clusterctl_busy", cluster=cluster) or ()

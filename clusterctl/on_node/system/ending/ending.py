@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import acting, clocks, home_files, telling
 from .demand import Demands
 from .home import Home
-from .judging import COST, Wishes, judge, span
+from .judging import COST, Wishes, judge, let_time_pass, span
 from .people import People
 from .programs import Programs
 from .records import (
@@ -123,8 +123,6 @@ class Master:
     def _find_work(self, content: dict[str, Any], awake_s: float) -> str:
         """Return who works; empty: nobody."""
         terms = self._terms
-        if not terms.idle_s:
-            return ""
         work = self._programs.ask(awake_s)
         try:
             pids = {name: state["pid"] for name, state in self._manager.states().items() if state["pid"]}
@@ -187,6 +185,7 @@ class Master:
             if awake_s < self._again_s:
                 return
             trouble = acting.run_last(self._home, terms)
+            self._state = let_time_pass(self._state, clocks.now())  # this was no gap in which nobody looked
             if trouble:
                 self._state = replace(self._state, tries=self._state.tries + 1)
                 self._say(f"{trouble}: try {self._state.tries} of {_TRIES}")

@@ -30,37 +30,41 @@ class Wishes(NamedTuple):
 
 def judge(terms: Terms, before: State, now: Moment, *, busy: str, wishes: Wishes) -> State:
     """Return the state after a look."""
-    state = _let_time_pass(terms, before, now)
+    state = let_time_pass(before, now)
+    if now.since(before.looked)[0] > max(_GAP_S, 5 * terms.every_s) or before.boot != now.boot:
+        state = replace(state, idle_s=0.0, client_s=0.0, warned_s=0.0)
     if state.nonce != terms.nonce:
         # Whoever starts a cluster that has ended begins another life of it.
         anew = state.life != terms.life or state.phase == ENDED
         state = replace(
             state, nonce=terms.nonce, life=terms.life, phase=AWAKE, idle_s=0.0, terms_s=0.0, client_s=0.0, warned_s=0.0
         )
-        state = replace(state, lived_s=0.0, kept_s=0.0, tries=0) if anew else state
+        state = replace(state, tries=0, ran=False)
+        state = replace(state, lived_s=0.0, kept_s=0.0) if anew else state
     elif state.phase == ENDED:
         if state.boot == before.boot or not terms.powers_off:
             return state
-        state = replace(state, phase=AWAKE, idle_s=0.0, client_s=0.0)  # somebody has switched the machine on again
+        # Somebody has switched the machine on again.
+        state = replace(state, phase=AWAKE, idle_s=0.0, client_s=0.0, tries=0, ran=False)
     state = _heed(state, wishes)
     state = replace(state, busy=busy, idle_s=0.0 if busy else state.idle_s)
     return _settle(terms, state, now)
 
 
-def _let_time_pass(terms: Terms, before: State, now: Moment) -> State:
+def let_time_pass(before: State, now: Moment) -> State:
+    """Return the state at a later moment, if nothing but time has passed."""
     awake_s, up_s = now.since(before.looked)
-    is_blind = awake_s > max(_GAP_S, 5 * terms.every_s) or before.boot != now.boot
     return replace(
         before,
         boot=now.boot,
         awake_s=now.awake_s,
         up_s=now.up_s,
-        idle_s=0.0 if is_blind else before.idle_s + awake_s,
-        client_s=0.0 if is_blind else before.client_s + awake_s,
+        idle_s=before.idle_s + awake_s,
+        client_s=before.client_s + awake_s,
         lived_s=before.lived_s + up_s,
         terms_s=before.terms_s + up_s,
         kept_s=max(0.0, before.kept_s - up_s),
-        warned_s=0.0 if is_blind else before.warned_s + awake_s,
+        warned_s=before.warned_s + awake_s,
     )
 
 

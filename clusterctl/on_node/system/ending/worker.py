@@ -43,6 +43,8 @@ class Worker:
         self._people = People(self._root, 300.0)
         self._word = Word()
         self._told = False
+        self._followed = self.order.id if self.order.end else ""
+        """The order to end that was followed: what is started after it runs, until there is another one."""
 
     def look(self) -> float:
         """Look once; return how many seconds the next look may wait."""
@@ -52,8 +54,8 @@ class Worker:
         if order != self.order:
             self._hear(order)
         if order.end:
-            self._say_word(replace(self._word, busy="", ended=order.id))
-            self.end("its master has said so")
+            if order.id != self._followed:
+                self._follow(order)
             return 2.0
         pids = {name: state["pid"] for name, state in self._manager.states().items() if state["pid"]}
         work = self._people.look(self._home.uid(), pids, clocks.now().awake_s)
@@ -69,7 +71,16 @@ class Worker:
             acting.run_command(["systemctl", "disable", "--now", "clusterctl-lifetime.timer"])
         self._people = People(self._root, min(300.0, max(1.0, order.every_s * 10)))
         self.order = order
-        write(self._file, order)
+        if not order.end:
+            write(self._file, order)
+
+    def _follow(self, order: Order) -> None:
+        """End this node. One that is killed here does it again."""
+        self._say_word(replace(self._word, busy="", ended=order.id))
+        self.end("its master has said so")
+        if not self._powers_off:
+            self._followed = order.id
+            write(self._file, order)
 
     def _say_word(self, word: Word) -> None:
         if word != self._word:

@@ -251,7 +251,22 @@ class TestOnEnd:
         assert (bench.state.tries, bench.offs) == (1 if limit_s > 1 else 2, [])
         bench.wait(master, 200)
         assert (bench.state.tries, len(bench.offs)) == (3, 1)
-        assert told.read_text().split()[-1] == "ended"
+        assert {"failed", "ended"} <= {*told.read_text().split()}
+
+    def test_one_that_takes_long_is_no_time_in_which_nobody_looked(self, bench, monkeypatch):
+        ran = []
+
+        def run_long(*_):
+            ran.append(bench.up_s)
+            bench.up_s += 500
+            return ""
+
+        monkeypatch.setattr(acting, "run_last", run_long)
+        master = bench.master(Terms(**{**vars(TERMS), "on_end": "save", "on_end_s": 600.0}))
+        bench.wait(master, 130)
+        assert (bench.state.phase, len(ran)) == (ENDED, 1)
+        bench.wait(bench.master(Terms(**{**vars(TERMS), "nonce": "another", "on_end": "save"})), 130)
+        assert (bench.state.phase, len(ran)) == (ENDED, 2), "the next life's end has it run again"
 
     def test_who_works_again_has_it_run_again(self, bench, allow_subprocess):
         master = bench.master(Terms(**{**vars(TERMS), "on_end": "echo x >> saved", "workers": ("node001",)}))
@@ -308,6 +323,24 @@ class TestWorker:
         worker.look()
         word = parse(Word, home_files.look(bench.place)["words"]["node001"])
         assert (word.ended, len(bench.offs), bench.manager.stopped) == ("end n", 1, 1)
+
+    def test_services_that_start_after_an_order_was_followed_are_left_alone(self, bench):
+        values = {**bench.values, "powers_off": False}
+        bench.say(home_files.ORDER, Order("end n", end=True))
+        worker = Worker(values, bench.manager)
+        bench.manager.trouble = OSError("deaf")
+        with pytest.raises(OSError, match="deaf"):
+            worker.look()
+        bench.manager.trouble = None
+        worker.look()
+        worker.look()
+        Worker(values, bench.manager).look()
+        assert bench.manager.stopped == 1
+        bench.say(home_files.ORDER, Order("n"))
+        worker.look()
+        bench.say(home_files.ORDER, Order("end again", end=True))
+        worker.look()
+        assert bench.manager.stopped == 2
 
     @pytest.mark.parametrize("text", ["", "[]", '{"end": "yes"}', '{"end": 1}', "\0" * 100])
     def test_what_is_no_order_ends_nothing(self, bench, worker, text):
