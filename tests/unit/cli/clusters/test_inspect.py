@@ -55,6 +55,11 @@ class TestList:
         assert "lab: running, 3 nodes, 6 engines (local)" in out
         assert "node002  running  127.0.0.1:22" in out
 
+    def test_one_whose_machines_have_ended_by_themselves_says_what_removes_the_rest(self, run, up):
+        up.provider.machines.clear()
+        said = run("list").out
+        assert "it has no machines any more: `clusterctl terminate lab` removes what else there is of it" in said
+
     def test_one_of_several(self, run, up):
         run("start", "other", "-s", "1")
         assert [cluster["name"] for cluster in run("list", "--json").json] == ["lab", "other"]
