@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import acting, clocks, home_files, telling
 from .demand import Demands
 from .home import Home
-from .judging import COST, Wishes, judge, let_time_pass, span
+from .judging import COST, Wishes, about, judge, let_time_pass, span
 from .people import People
 from .programs import Programs
 from .records import (
@@ -40,6 +40,8 @@ _TRIES = 3
 _AGAIN_S = 300.0
 _FOLLOW_S = 60.0
 """For workers to follow the order to end."""
+_HEARD_S = 20.0
+"""For workers to hear of a master: who has heard nothing else follows no order to end."""
 _SILENT_S = 180.0
 """So long a worker's last word counts."""
 _TIMER = "clusterctl-lifetime.timer"
@@ -69,7 +71,7 @@ class Master:
         self._trouble = ""
         self._again_s = 0.0
         """Before this moment ON_END is not tried again."""
-        self._ordered_s = 0.0
+        self._taken_s = self._ordered_s = 0.0
         self._order = ""
 
     def look(self) -> float:
@@ -94,6 +96,7 @@ class Master:
     def _take(self, terms: Terms) -> None:
         """Begin to work by these terms."""
         self._terms = terms
+        self._taken_s = clocks.now().awake_s
         window_s = min(300.0, terms.idle_s or 300.0)
         self._people = People(self._root, window_s)
         self._programs = Programs(terms.programs)
@@ -159,7 +162,7 @@ class Master:
         what = "its machines are switched off" if terms.powers_off else "its services stop"
         if state.phase == WARNED and before.phase == AWAKE:
             text = (
-                f"{terms.cluster} ends in {span(round(state.due_s))}: {state.why}; {what};"
+                f"{terms.cluster} ends in {span(about(state.due_s))}: {state.why}; {what};"
                 f" `clusterctl keep {terms.cluster} 2h` keeps it"
             )
             self._say(text)
@@ -195,6 +198,8 @@ class Master:
                 return
             self._state = replace(self._state, ran=True)
             return  # it took time: who came back meanwhile is seen by the next look
+        if terms.workers and awake_s - self._taken_s < _HEARD_S:
+            return
         if not self._order:
             self._say(f"ends: {self._state.why}")
             telling.notify(self._home, terms, "ending", self._state.why)

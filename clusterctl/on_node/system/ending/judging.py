@@ -128,3 +128,9 @@ def span(seconds: float) -> str:
         if seconds >= unit_s and seconds % unit_s == 0:
             return f"{seconds / unit_s:g} {unit}"
     return f"{seconds:g} s"
+
+
+def about(seconds: float) -> float:
+    """Return a duration rounded as people round it."""
+    unit_s = 60 if seconds >= 120 else 1
+    return unit_s * round(seconds / unit_s)

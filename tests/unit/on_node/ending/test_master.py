@@ -128,6 +128,14 @@ def test_workers_are_told_first_and_waited_for(bench):
     assert (bench.state.phase, len(bench.offs)) == (ENDED, 1)
 
 
+def test_workers_have_time_to_hear_of_their_master_before_they_are_told_to_end(bench):
+    master = bench.master(Terms(**{**vars(TERMS), "idle_s": 5.0, "workers": ("node001",)}))
+    bench.wait(master, 10)
+    assert not bench.order().end
+    bench.wait(master, 20)
+    assert bench.order().end
+
+
 def test_a_worker_that_cannot_be_reached_holds_nobody_up_for_ever(bench):
     master = bench.master(Terms(**{**vars(TERMS), "workers": ("node001",), "powers_off": True}))
     bench.wait(master, 180)
@@ -212,6 +220,7 @@ def test_a_master_killed_in_the_middle_of_the_end_goes_on_with_it(bench):
     bench.wait(bench.master(terms), 110)
     assert bench.state.phase == ENDING
     master = bench.master(terms)
+    bench.wait(master, 20)
     assert bench.order().end
     bench.wait(master, 70)
     assert len(bench.offs) == 1
@@ -324,10 +333,22 @@ class TestWorker:
         word = parse(Word, home_files.look(bench.place)["words"]["node001"])
         assert (word.ended, len(bench.offs), bench.manager.stopped) == ("end n", 1, 1)
 
+    def test_an_order_of_a_life_before_its_own_ends_no_new_worker(self, bench, worker):
+        bench.say(home_files.ORDER, Order("end before", end=True))
+        worker.look()
+        assert (bench.offs, bench.manager.stopped) == ([], 0)
+        bench.say(home_files.ORDER, Order("n"))
+        worker.look()
+        bench.say(home_files.ORDER, Order("end n", end=True))
+        worker.look()
+        assert len(bench.offs) == 1
+
     def test_services_that_start_after_an_order_was_followed_are_left_alone(self, bench):
         values = {**bench.values, "powers_off": False}
-        bench.say(home_files.ORDER, Order("end n", end=True))
+        bench.say(home_files.ORDER, Order("n"))
         worker = Worker(values, bench.manager)
+        worker.look()
+        bench.say(home_files.ORDER, Order("end n", end=True))
         bench.manager.trouble = OSError("deaf")
         with pytest.raises(OSError, match="deaf"):
             worker.look()
