@@ -20,7 +20,7 @@ CONFIG = """
 [cluster local]
 PLUGINS = ipcluster
 CLUSTER_SIZE = 2
-IDLE_STOP = 20s
+IDLE_STOP = 12s
 NOTIFY = echo "$CLUSTERCTL_EVENT" >> "$HOME/told"
 ON_END = echo saved > "$HOME/saved"
 
@@ -55,7 +55,7 @@ def cluster(tmp_path_factory, laptop_class):
     laptop.home.mkdir()
     (laptop.home / "config").write_text(CONFIG)
     said = laptop.run("start", NAME).stdout
-    assert "ends by itself once nobody has worked for 20 s (IDLE_STOP): its services stop" in said
+    assert "ends by itself once nobody has worked for 12 s (IDLE_STOP): its services stop" in said
     yield Ending(laptop)
     laptop.terminate_all()
 
@@ -103,13 +103,13 @@ def test_it_is_kept_and_the_wish_is_taken_back(cluster):
 def test_the_end_outlives_the_death_of_the_watch(cluster):
     before = cluster.until("it is warned", lambda said: said["phase"] == "warned")
     state = json.loads((cluster.laptop.node_folder(NAME, "master") / "state" / "ending" / "decision.json").read_text())
-    assert state["why"] == before["why"] == "nobody has worked for 20 s"
+    assert state["why"] == before["why"] == "nobody has worked for 12 s"
     watches = [pid for pid, words in cluster.command_lines() if words and words[-1].endswith("/watch.py")]
     assert len(watches) == 2
     for pid in watches:
         os.kill(pid, signal.SIGKILL)
     ended = cluster.until("it ends", lambda said: said["phase"] == "ended")
-    assert ended["why"] == "nobody has worked for 20 s"
+    assert ended["why"] == "nobody has worked for 12 s"
 
 
 def test_it_has_said_so_and_done_what_it_was_asked_to_do_before(cluster):
@@ -126,7 +126,7 @@ def test_services_are_stopped_on_all_nodes_and_the_nodes_stay(cluster):
     poll(lambda: not services(), "no engine and no controller runs")
     assert cluster.laptop.run("sshnode", NAME, "1", "echo", "still here").stdout == "still here\n"
     said = cluster.laptop.run("status", NAME, status=1).stdout
-    assert "it has ended by itself: nobody has worked for 20 s" in said
+    assert "it has ended by itself: nobody has worked for 12 s" in said
     cluster.laptop.refuse(
         "keep", NAME, "2h", status=1, says=["has ended by itself", f"`clusterctl start {NAME}` goes on"]
     )
