@@ -135,5 +135,5 @@ def test_services_are_stopped_on_all_nodes_and_the_nodes_stay(cluster):
 def test_the_next_start_goes_on_with_what_was_there(cluster):
     (cluster.home / "result").write_text("42")
     assert "2 engines on 2 nodes" in cluster.laptop.run("start", NAME).stdout
-    assert ending.ends(cluster.laptop, NAME)["phase"] in {"awake", "warned"}
+    cluster.until("it lives again", lambda said: said["phase"] in {"awake", "warned"})
     assert cluster.laptop.run("sshmaster", NAME, "cat", "result").stdout == "42"
