@@ -28,6 +28,8 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_PROGRAM = ("limits", "outcomes", "packages", "chunks")
+"""The modules of what runs inside an engine, in their order."""
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -38,7 +40,7 @@ ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection los
 def engine_program() -> tuple[str, str]:
     """Return the name and the text of what runs inside an engine: its modules, one behind the other."""
     folder, first = files("clusterctl.on_node.in_engine"), "from __future__ import annotations\n"
-    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "outcomes", "chunks")]
+    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _PROGRAM]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
 

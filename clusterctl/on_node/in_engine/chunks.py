@@ -1,7 +1,7 @@
 """Runs the chunks of a map inside an engine.
 
-A client sends the text of this module, behind those of `limits.py` and `outcomes.py`, before its first chunk, so that
-the two never differ in version. It is loaded under a name that has its digest: clients of two versions share an engine.
+A client sends the text of this module, behind those of the other ones here, before its first chunk, so that the two
+never differ in version. It is loaded under a name that has its digest: clients of two versions share an engine.
 
 A chunk is run for so long as its budget says, and what is left goes back. Its reply is kept until the client has said
 that it has it: a chunk that is sent again because its reply was lost is answered from here, and never run twice.
@@ -9,14 +9,12 @@ that it has it: a chunk that is sent again because its reply was lost is answere
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import signal
 import sys
 import threading
 import time
-import types
 from collections import OrderedDict
 from contextlib import nullcontext
 from functools import partial
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     # Their texts come before this one.
     from .limits import ItemLimit, guess_bytes  # noqa: TC004
     from .outcomes import Failure, pack_values  # noqa: TC004
+    from .packages import load_package  # noqa: TC004
 
 KEPT_BYTES = 64 * 2**20
 """Of replies that no client has acknowledged; the oldest go first."""
@@ -256,29 +255,6 @@ def _kernel() -> Any:
     from IPython import get_ipython
 
     return get_ipython().kernel
-
-
-def load_package(name: str, texts: dict[str, str]) -> None:
-    """Load a package from the texts of its modules, where none of this name is installed.
-
-    Args:
-        name: of the package.
-        texts: by the names of the modules; the package's own is `__init__`.
-    """
-    if name in sys.modules or importlib.util.find_spec(name) is not None:
-        return
-    package = types.ModuleType(name)
-    package.__path__ = []
-    package.__package__ = name
-    sys.modules[name] = package
-    for part in sorted(texts.keys() - {"__init__"}):
-        module = types.ModuleType(f"{name}.{part}")
-        module.__package__ = name
-        sys.modules[module.__name__] = module
-        setattr(package, part, module)
-    for part in sorted(texts, key=lambda part: (part == "__init__", part)):
-        module = package if part == "__init__" else sys.modules[f"{name}.{part}"]
-        exec(compile(texts[part], f"{name}/{part}.py", "exec"), module.__dict__)  # noqa: S102  sent by the client
 
 
 def install(pickler: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.compute.failures import EngineTroubleError, unpack_failure
 
 if TYPE_CHECKING:
-    from clusterctl.compute.crew import Chunk
+    from clusterctl.compute.engines.crew import Chunk
 
 
 @dataclass
