@@ -10,8 +10,10 @@ import zlib
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.compute.large_arrays import Swapper
 from clusterctl.compute.payload import digest
 from clusterctl.compute.watch import LOST
 
@@ -28,7 +30,7 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
-_PROGRAM = ("limits", "outcomes", "packages", "chunks")
+_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", "chunks")
 """The modules of what runs inside an engine, in their order."""
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
@@ -43,6 +45,11 @@ def engine_program() -> tuple[str, str]:
     texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _PROGRAM]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
+
+
+def make_swapper(least: float | None, **about: Any) -> Swapper:
+    """Return one who knows the large arrays of a call. See `Swapper`."""
+    return Swapper(engine_program()[0], least=inf if least is None else least, **about)
 
 
 @cache
@@ -197,6 +204,20 @@ class Channel:
     def _tell(self, engine: str, kind: str, content: dict[str, Any]) -> Future[Any]:
         stream = self._client._control_stream
         asked: Future[Any] = self._client._send(stream, kind, content=content, ident=engine.encode())
+        return asked
+
+    def bring(self, engine: str, step: dict[str, Any], pieces: Sequence[memoryview] = ()) -> Future[Any]:
+        """Have an engine take a step of a file that is brought. See `on_node/in_engine/objects.py`.
+
+        Args:
+            engine: its uuid. It has answered before, so it has the program.
+            step: what it is.
+            pieces: of the file.
+        """
+        kind, stream = f"{engine_program()[0]}_object", self._client._control_stream
+        asked: Future[Any] = self._client._send(
+            stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode()
+        )
         return asked
 
     def kill(self, engine_id: int) -> None:

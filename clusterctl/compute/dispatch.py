@@ -15,6 +15,7 @@ from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute import channel as ways
 from clusterctl.compute.channel import Channel
 from clusterctl.compute.engines.absence import Absence
+from clusterctl.compute.engines.bringing import Bringer
 from clusterctl.compute.engines.crew import Chunk, Crew, Engine
 from clusterctl.compute.engines.replies import read_reply
 from clusterctl.compute.engines.sharing import Sharing
@@ -63,6 +64,7 @@ class Dispatcher:
         self._thread = EventThread(rounds)
         self._crew = Crew(channel)
         self._sharing = Sharing(channel, self._crew, self._thread.put)
+        self._bringer = Bringer(channel, self._thread.put, self._fail)
         self._works: list[Work] = []
         self._absence = Absence(self._crew, wait_s)
         self._timers = Timers()
@@ -158,7 +160,7 @@ class Dispatcher:
             return
         request = {**work.request(places, items, engine.functions), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
-        chunk = Chunk(work, places, engine, request, sent=None if engine.chunks else Stopwatch())
+        chunk = Chunk(work, places, engine, request, work.objects(items), sent=None if engine.chunks else Stopwatch())
         engine.add(chunk)
         self._transmit(chunk)
 
@@ -215,8 +217,11 @@ class Dispatcher:
         if reply.fatal is not None:
             self._fail(work, reply.fatal)
             return
-        if reply.lacks_function:
+        if reply.lacks_function or reply.lacking:
             chunk.engine.functions.discard(work.digest)
+        if reply.lacking:
+            self._bringer.bring(chunk, reply.lacking)
+            return
         work.report.chunks += 1
         work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds, chunk.places[0])
         for offset, value in enumerate(reply.values):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
+    from clusterctl.compute.large_arrays import StoredArray
     from clusterctl.compute.work import Work
 
 
@@ -59,6 +60,8 @@ class Chunk:
     places: range
     engine: Engine
     request: dict[str, Any]
+    objects: dict[str, StoredArray] = field(default_factory=dict)
+    """The large arrays that it names."""
     message: str = ""
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     # Their texts come before this one.
     from .limits import ItemLimit, guess_bytes  # noqa: TC004
+    from .loading import load_package  # noqa: TC004
+    from .object_files import StoreError  # noqa: TC004
+    from .objects import OBJECTS, MissingObjectError  # noqa: TC004
     from .outcomes import Failure, pack_values  # noqa: TC004
-    from .packages import load_package  # noqa: TC004
 
 KEPT_BYTES = 64 * 2**20
 """Of replies that no client has acknowledged; the oldest go first."""
@@ -39,6 +41,10 @@ TAKEN_BACK = 10_000
 WAKES, WAKE_S = 50, 0.1
 WAKING = getattr(signal, "SIGURG", signal.SIGINT)
 NESTED = "CLUSTERCTL_IN_TASK"
+
+
+class LostFunctionError(LookupError):
+    """A function was sent before, and is not kept any more."""
 
 
 class Engine:
@@ -69,10 +75,10 @@ class Engine:
         """Return a function, unpickled once.
 
         Raises:
-            LookupError: it was sent before, and is not kept any more.
+            LostFunctionError: it was sent before, and is not kept any more.
         """
         if digest not in self.functions and not pickled:
-            raise LookupError(digest)
+            raise LostFunctionError(digest)
         if digest not in self.functions:
             self.functions[digest] = pickle.loads(pickled)
         self.functions.move_to_end(digest)
@@ -91,7 +97,7 @@ def run(request: dict[str, Any]) -> bytes:
         request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` (empty if it was sent
             before) and `digest`, `initializer`, `items` (pickled), `first` (the number of the first one), `star` (how
             items become arguments), `budget_s`, `timeout_s` (of an item, or None), `most_bytes` (of the reply), `stop`
-            (at a failure).
+            (at a failure), `objects` (the names of the large arrays in it).
     """
     ENGINE.forget(request["acknowledged"])
     chunk = request["chunk"]
@@ -137,14 +143,17 @@ def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
 
 def _run(request: dict[str, Any]) -> bytes:
     try:
+        if OBJECTS.lacking(request["objects"]):
+            return _reply_lacking(request)
         function = ENGINE.function(request["digest"], request["function"])
-    except LookupError:
-        return _reply(trouble=("function", ""))
-    except Exception as error:
-        return _reply(failures=[(-1, Failure(error).packed())])
-    try:
         _initialize(request)
         items = pickle.loads(request["items"])
+    except MissingObjectError:
+        return _reply_lacking(request)
+    except StoreError as error:
+        return _reply(trouble=("store", str(error)))
+    except LostFunctionError:
+        return _reply(trouble=("function", ""))
     except Exception as error:
         return _reply(failures=[(-1, Failure(error).packed())])
     os.environ[NESTED] = "1"
@@ -155,6 +164,11 @@ def _run(request: dict[str, Any]) -> bytes:
         os.environ.pop(NESTED, None)
     seconds = time.perf_counter() - began
     return _reply(len(values), seconds, pack_values(values, failures, request["most_bytes"]), failures)
+
+
+def _reply_lacking(request: dict[str, Any]) -> bytes:
+    """Say what this engine lacks; all of it, if one was there a moment ago."""
+    return _reply(trouble=("objects", " ".join(OBJECTS.lacking(request["objects"]) or request["objects"])))
 
 
 def _work(
@@ -276,5 +290,10 @@ def install(pickler: dict[str, str]) -> None:
         answer = take_back(content["chunks"], content["messages"], interrupt=content["interrupt"])
         kernel.session.send(stream, "clusterctl_cancel_reply", content=answer, parent=message, ident=idents)
 
+    def take_object(stream: Any, idents: Any, message: Any) -> None:
+        answer = OBJECTS.take(message["content"], message["buffers"])
+        kernel.session.send(stream, "clusterctl_object_reply", content=answer, parent=message, ident=idents)
+
     kernel = _kernel()
     kernel.control_handlers[f"{__name__}_request"] = handle  # other versions have their own
+    kernel.control_handlers[f"{__name__}_object"] = take_object
