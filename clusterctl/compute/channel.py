@@ -30,7 +30,7 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
-_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", "chunks")
+_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", "fits", "chunks")
 """The modules of what runs inside an engine, in their order."""
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
@@ -45,6 +45,21 @@ def engine_program() -> tuple[str, str]:
     texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _PROGRAM]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
+
+
+class InEngine:
+    """Stands for a function of what runs inside an engine, and is that when it comes there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Refuse: here is no engine."""
+        raise RuntimeError(f"{self._name} runs in engines alone")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as that function."""
+        return eval, (f"__import__('sys').modules[program].{self._name}", {"program": engine_program()[0]})
 
 
 def make_swapper(least: float | None, **about: Any) -> Swapper:

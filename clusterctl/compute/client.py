@@ -11,11 +11,13 @@ from clusterctl.compute.calls.choices import Options
 from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
 from clusterctl.compute.faces.nested import ClientInTask, InlinePool, is_in_task, map_over
+from clusterctl.compute.learning.backend import begin_context, note_newest
 from clusterctl.compute.pool import Pool
 from clusterctl.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from clusterctl.compute.faces.methods import PoolMethods
 
@@ -66,6 +68,7 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     def __init__(self, *args: Any, **about: Any) -> None:
         super().__init__(*args, **about)
         self.results = _Results(self)
+        note_newest(self)
 
     @property
     def detached(self) -> DetachedMaps:
@@ -128,6 +131,31 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     def memory(self) -> Memory:
         """Remembers the values of functions on the nodes: ``@client.memory.cache``."""
         return Memory(lambda function, args, kwargs: self.pool().apply(function, args, kwargs))
+
+    def joblib(
+        self,
+        n_jobs: int | None = None,
+        *,
+        max_nbytes: float | str | None = "1M",
+        mmap_mode: str | None = "r",
+        share_fits: bool = True,
+        **options: Any,
+    ) -> AbstractContextManager[Any]:
+        """Return a context in which joblib's work, and scikit-learn's, goes to the engines.
+
+        Args:
+            n_jobs: so many engines, where a call does not say it; None: all, also those that are yet to come.
+            max_nbytes: an array of so many bytes goes to a file on the nodes, once, and is mapped there.
+            mmap_mode: how; ``c`` for one that tasks may change for themselves.
+            share_fits: whether the pipelines of a search fit only once what they have in common.
+            options: more of `joblib.parallel_config`.
+
+        Raises:
+            UsageError: joblib is not installed here.
+        """
+        if n_jobs is not None:
+            options["n_jobs"] = n_jobs
+        return begin_context(self, max_nbytes=max_nbytes, mmap_mode=mmap_mode, share_fits=share_fits, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a task as a client that works there."""

@@ -24,8 +24,11 @@ class StoredArray:
             make: returns the array, the same one each time.
         """
         self._make = make
+        self.head = memoryview(b"")
+        """What says of which kind and shape it is."""
         content, size = hashlib.sha256(), 0
         for piece in self.pieces():
+            self.head = piece if not size else self.head
             content.update(piece)
             size += piece.nbytes
         self.name, self.bytes = content.hexdigest(), size
@@ -47,6 +50,28 @@ class StoredArray:
         content: memoryview = plain.ravel(order="K").view(np.uint8).data
         for first in range(0, content.nbytes, _PIECE_BYTES):
             yield content[first : first + _PIECE_BYTES]
+
+
+class StoredRows(StoredArray):
+    """Rows of an array. A node that has the array makes their file itself."""
+
+    def __init__(self, base: StoredArray, array: Any, *numbers: Any) -> None:
+        """Name it.
+
+        Args:
+            base: the file of the array.
+            array: the array.
+            numbers: of the rows, in several arrays.
+        """
+        import numpy as np
+
+        self.base = base
+        self.numbers = [np.ascontiguousarray(rows, dtype=np.int64) for rows in numbers]
+        super().__init__(lambda: np.concatenate([array[rows] for rows in self.numbers]))
+
+    def recipe(self) -> list[memoryview]:
+        """Return the head of the file, and the numbers of its rows."""
+        return [self.head, *(rows.data for rows in self.numbers)]
 
 
 class Swapper:
@@ -72,7 +97,7 @@ class Swapper:
             objects: those that are named, by their names, to which it is added.
         """
         if isinstance(value, Swapped):
-            stored = self.know(value.parts, value.make)
+            stored = self.know(value.parts, lambda: value.make(self))
             objects[stored.name] = stored
             return self._opening(stored, "c", value.kind)
         numpy = sys.modules.get("numpy")
@@ -80,15 +105,19 @@ class Swapper:
             return NotImplemented
         if value.nbytes < self.least or value.dtype.hasobject:
             return NotImplemented
-        stored = self.know((value,), lambda: value)
+        stored = self.know_array(value)
         objects[stored.name] = stored
         return self._opening(stored, self._mode, self._kind)
 
-    def know(self, parts: tuple[object, ...], make: Callable[[], Any]) -> StoredArray:
-        """Return the file of an array that is made of these."""
+    def know_array(self, array: Any) -> StoredArray:
+        """Return the file of an array."""
+        return self.know((array,), lambda: StoredArray(lambda: array))
+
+    def know(self, parts: tuple[object, ...], make: Callable[[], StoredArray]) -> StoredArray:
+        """Return the file that is made of these."""
         key = tuple(map(id, parts))
         if key not in self._known:
-            self._known[key] = parts, StoredArray(make)  # who keeps the parts keeps their ids
+            self._known[key] = parts, make()  # who keeps the parts keeps their ids
         return self._known[key][1]
 
     def forget(self) -> None:
@@ -102,12 +131,12 @@ class Swapper:
 class Swapped:
     """Stands for an array that is made of others, and goes to a file in any case."""
 
-    def __init__(self, parts: tuple[object, ...], make: Callable[[], Any], kind: str) -> None:
+    def __init__(self, parts: tuple[object, ...], make: Callable[[Swapper], StoredArray], kind: str) -> None:
         """Nothing is made yet.
 
         Args:
             parts: what it is made of: the same parts make the same array.
-            make: makes it.
+            make: makes its file.
             kind: what a task gets: see `Objects.array` in `on_node/in_engine/objects.py`.
         """
         self.parts, self.make, self.kind = parts, make, kind

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
 from clusterctl.compute.failures import StoreError
+from clusterctl.compute.large_arrays import StoredRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from clusterctl.compute.channel import Channel
     from clusterctl.compute.engines.crew import Chunk
+    from clusterctl.compute.large_arrays import StoredArray
     from clusterctl.compute.work import Work
 
 _AT_ONCE = 8
@@ -91,6 +93,21 @@ class Bringer:
         if chunk.work.brought[engine, name] > _MOST_TIMES:
             problem = f"engine {chunk.engine.id} lacks an array again and again that it was brought"
             raise StoreError(problem, remedy="see with `clusterctl exec NAME df -h` whether its disk is full")
+        if not isinstance(stored, StoredRows) or not self._has_made(chunk, stored):
+            self._send(chunk, stored)
+
+    def _has_made(self, chunk: Chunk, stored: StoredRows) -> bool:
+        """Have an engine make the rows of an array that it has, or is brought now."""
+        step = {"act": "make", "name": stored.name, "bytes": stored.bytes, "of": stored.base.name}
+        for _ in range(2):
+            answer = self._hear(chunk, self._channel.bring(chunk.engine.uuid, step, stored.recipe()))
+            if not answer.get("lacks"):
+                return not answer.get("differs")
+            self._send(chunk, stored.base)
+        return False
+
+    def _send(self, chunk: Chunk, stored: StoredArray) -> None:
+        engine, name = chunk.engine.uuid, stored.name
         answer = self._hear(chunk, self._channel.bring(engine, {"act": "begin", "name": name, "bytes": stored.bytes}))
         if answer.get("has"):
             return

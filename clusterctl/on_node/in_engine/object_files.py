@@ -38,17 +38,17 @@ class Part:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._number = os.open(self._path, flags, 0o600)
         self._hash = hashlib.sha256()
-        self._size = 0
+        self.size = 0
 
     def write(self, piece: Any, offset: int) -> None:
         """Append a piece."""
-        if offset != self._size:
+        if offset != self.size:
             raise StoreError("a piece is missing")
         view = memoryview(piece).cast("B")
         self._hash.update(view)
         while view:
             written = os.write(self._number, view)
-            self._size += written
+            self.size += written
             view = view[written:]
 
     def finish(self) -> os.stat_result:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     # Their texts come before this one.
-    from .object_files import NAME_LETTERS, Part, StoreError, digest, is_own, state_of, sweep  # noqa: TC004
+    from .object_files import BLOCK, NAME_LETTERS, Part, StoreError, digest, is_own, state_of, sweep  # noqa: TC004
     from .rows import rows_class  # noqa: TC004
 
 LOCATION = "~/.cache/clusterctl/objects"
@@ -127,11 +127,18 @@ class Objects:
         self._checked[name] = state
 
     def take(self, content: dict[str, Any], pieces: Sequence[Any]) -> dict[str, Any]:
-        """Take a step of a client that brings a file: `begin`, a `piece`, or the `end`. Return what it is told."""
+        """Take a step of a client that brings a file, and return what it is told.
+
+        Args:
+            content: the `act`, which is `begin`, `piece` or `end`, or `make` for a file of rows of another one.
+            pieces: what comes with it.
+        """
         try:
             act = content["act"]
             if act == "begin":
                 return self._begin(str(content["name"]), int(content["bytes"]))
+            if act == "make":
+                return self._make(str(content["name"]), int(content["bytes"]), str(content["of"]), pieces)
             part = self._parts.get(str(content["part"]))
             if part is None:
                 return {"again": True}
@@ -163,6 +170,30 @@ class Objects:
             raise
         self._parts[key] = part
         return {"part": key}
+
+    def _make(self, name: str, size: int, base: str, pieces: Sequence[Any]) -> dict[str, Any]:
+        """Make a file of rows of another one, from its head and their numbers."""
+        import numpy as np
+
+        try:
+            array = self.array(base, "r", "array")
+        except MissingObjectError:
+            return {"lacks": True}
+        begun = self._begin(name, size)
+        if "part" not in begun:
+            return begun
+        part = self._parts.pop(begun["part"])
+        part.write(pieces[0], 0)
+        at_once = max(1, BLOCK // max(1, array[:1].nbytes))
+        try:
+            for numbers in (np.frombuffer(piece, dtype=np.int64) for piece in pieces[1:]):
+                for first in range(0, len(numbers), at_once):
+                    rows = np.ascontiguousarray(array[numbers[first : first + at_once]])
+                    part.write(rows.reshape(-1).view(np.uint8).data, part.size)
+            self._checked[name] = state_of(part.finish())
+        except StoreError:  # it is not quite the client's NumPy
+            return {"differs": True}
+        return {}
 
 
 OBJECTS = Objects()

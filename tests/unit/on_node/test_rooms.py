@@ -31,8 +31,8 @@ LATER = {
 """What the standard library has since 3.10, and somebody may reach for."""
 
 
-OF_ARRAYS = {"objects", "rows"}
-"""What runs only for a task that was given an array."""
+OF_SOME_TASKS = {"objects": {"numpy"}, "rows": {"numpy"}, "fits": {"joblib", "threadpoolctl"}}
+"""What runs only for tasks that were given an array, or are joblib's."""
 
 
 def imported(path):
@@ -60,7 +60,7 @@ def test_the_environments_python_needs_what_comes_with_ipyparallel(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "in_engine").rglob("*.py")), ids=name)
 def test_what_is_sent_into_an_engine_needs_what_each_engine_has(path):
-    libraries = {"IPython", "cloudpickle"} | ({"numpy"} if path.stem in OF_ARRAYS else set())
+    libraries = {"IPython", "cloudpickle"} | OF_SOME_TASKS.get(path.stem, set())
     assert set(imported(path)) <= sys.stdlib_module_names | libraries
 
 
