@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import zlib
 from datetime import datetime
 from functools import cache
@@ -28,6 +29,8 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_ONE_AT_A_TIME = threading.Lock()
+"""For what makes messages: ipyparallel's tables of types, which all clients share, are not made for several threads."""
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -123,9 +126,10 @@ class Channel:
         return future.msg_id, future
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
-        future = self._client.send_apply_request(
-            self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
-        )
+        with _ONE_AT_A_TIME:
+            future = self._client.send_apply_request(
+                self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
+            )
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
             if history[index] == future.msg_id:

@@ -155,6 +155,7 @@ def test_all_that_runs_on_a_laptop_is_imported_and_only_that_is_left_out(shown):
     } - set(shown.modules)
     assert {name.rpartition(".")[0] for name in missing} == {
         "clusterctl.on_node.in_engine",
+        "clusterctl.on_node.in_engine.together",
         "clusterctl.on_node.system",
         "clusterctl.on_node.system.environments",
         "clusterctl.on_node.system.watching",
