@@ -33,7 +33,7 @@ _NO_QUEUE = "there is no queue; give work to the engines with `client.map` or `c
 NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.sge.": _NO_QUEUE,
     "starcluster.plugins.condor.": _NO_QUEUE,
-    "starcluster.plugins.hadoop.": "Hadoop is not set up; use `client.map` over files on the shared home, or Amazon EMR",
+    "starcluster.plugins.hadoop.": "Hadoop is not set up; map over files with `client.map`, or use Amazon EMR",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
     "starcluster.plugins.mpich2.": "use `client.together` for what MPI's collectives do (docs/howto/allreduce.md)",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
