@@ -102,7 +102,8 @@ def engines(story: Story) -> dict[str, int | None]:
 def python(story: Story, code: str) -> object:
     """Code in a plain Python on the laptop, with `client` connected; what `answer` then is."""
     file = story.laptop.folder(CLUSTER) / "client.json"
-    connect = f"import json, os, ipyparallel\nclient = ipyparallel.Client({str(file)!r}, timeout=60)\n"
+    connect = f"import json, os, ipyparallel\nclient_file = {str(file)!r}\n"
+    connect += "client = ipyparallel.Client(client_file, timeout=60)\n"
     return json.loads(story.laptop.python(f"{connect}{code}\nprint(json.dumps(answer))\n", timeout=120))
 
 
@@ -170,6 +171,20 @@ def test_each_node_is_a_client_of_its_own_cluster_and_logins_have_its_variables(
         "answer = client[:].apply_sync(look)"
     )
     assert python(story, task) == [6] * 6
+
+
+def test_engines_of_different_nodes_work_together_by_lines_on_their_own_addresses(story):
+    code = (
+        "import socket, clusterctl\n"
+        "client = clusterctl.connect(client_file)\n"
+        "def look(group):\n"
+        "    own = socket.gethostbyname(socket.gethostname())\n"
+        "    return socket.gethostname(), group._wires.address == own, group.allreduce(group.rank)\n"
+        "answer = client.together(look)"
+    )
+    members = python(story, code)
+    assert len({host for host, _, _ in members}) == 3
+    assert [rest for _, *rest in members] == [[True, 15]] * 6
 
 
 def test_packages_of_both_kinds_are_there(story):

@@ -77,6 +77,7 @@ def test_a_member_that_is_frozen_is_named_to_all_and_comes_back(script):
     assert [line for line in said.splitlines() if not line.startswith("[stdout")] == ["lost 4", "all are back"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_frees_all_engines(script, poll, tmp_path):
     mark = tmp_path / "mark"
     process = script.begin(f"""
@@ -105,6 +106,7 @@ def test_ctrl_c_frees_all_engines(script, poll, tmp_path):
     assert said.splitlines() == ["interrupted", "6"]
 
 
+@pytest.mark.slow
 def test_groups_that_want_the_same_engines_have_them_in_turn(script):
     """Of one client in several threads, and of several clients; among maps."""
     assert script("""
@@ -130,6 +132,7 @@ def test_groups_that_want_the_same_engines_have_them_in_turn(script):
     """).splitlines() == ["True"]
 
 
+@pytest.mark.slow
 def test_engines_at_other_work_are_named_and_what_takes_too_long_ends(script):
     said = script("""
         import time

@@ -22,7 +22,14 @@ class Meeting:
 
     def __init__(self, size, *, fan_in=2, silence_s=5.0):
         self.programs = [load() for _ in range(size)]
-        common = {"group": "g", "size": size, "fan_in": fan_in, "silence_s": silence_s, "address": "127.0.0.1"}
+        common = {
+            "group": "g",
+            "size": size,
+            "fan_in": fan_in,
+            "silence_s": silence_s,
+            "address": "127.0.0.1",
+            "held_s": 60.0,
+        }
         self.requests = [{**common, "rank": rank, "connect_s": DEADLINE_S, "own": ()} for rank in range(size)]
         self.peers = [program.hold(request) for program, request in zip(self.programs, self.requests, strict=True)]
 

@@ -25,6 +25,8 @@ _OTHERS_S = 2.0
 """For the others, when a member is lost: they hear of it by themselves. For that one, to say what it was."""
 _AGAIN_S = (0.02, 0.2)
 """Before engines are asked for again that another group has."""
+_HELD_S = 60.0
+"""For which an engine is held, besides the time that others may take to be free."""
 _CLOCK_S = 10.0**9
 
 
@@ -102,7 +104,14 @@ def run_together(
     meetings = Meetings.of(client)
     engines = _choose(meetings, options.engines)
     deadline = Deadline.after(options.timeout_s or _CLOCK_S)
-    name = {"group": new_id(), "size": len(engines), "fan_in": _FAN_IN, "silence_s": options.silence_s}
+    held_s = options.wait_s + _HELD_S
+    name = {
+        "group": new_id(),
+        "size": len(engines),
+        "fan_in": _FAN_IN,
+        "silence_s": options.silence_s,
+        "held_s": held_s,
+    }
     peers = _hold(meetings, engines, name, options, deadline)
     requests = [
         {**name, "rank": rank, "peers": peers, "connect_s": options.wait_s, "own": own[rank] if own else ()}

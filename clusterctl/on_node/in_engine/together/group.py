@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     # Their texts come before this one.
+    from .tree import above, below, way_up  # noqa: TC004
     from .values import (  # noqa: TC004
         Total,
         pack_numbers,
@@ -21,24 +22,6 @@ if TYPE_CHECKING:
 
 GONE = "was lost: its connection has ended, or it was silent for too long"
 RETURNED = "has returned, and others still call"
-
-
-def below(rank: int, size: int, fan_in: int) -> range:
-    """Return the ranks whose line leads to this one: 0 is the root, and has the first ones below it."""
-    return range(min(size, fan_in * rank + 1), min(size, fan_in * rank + fan_in + 1))
-
-
-def above(rank: int, fan_in: int) -> int:
-    """Return the rank to which the line of this one leads."""
-    return (rank - 1) // fan_in
-
-
-def way_up(rank: int, fan_in: int) -> list[int]:
-    """Return the ranks from this one to the root, with both."""
-    ranks = [rank]
-    while ranks[-1]:
-        ranks.append(above(ranks[-1], fan_in))
-    return ranks
 
 
 class Group:

@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     # Their texts come before this one.
-    from .group import Group, above, below  # noqa: TC004
+    from .group import Group  # noqa: TC004
+    from .tree import above, below  # noqa: TC004
     from .wires import MemberLostError, Wires, own_address  # noqa: TC004
-
-HELD_S = 90.0
-"""For a group whose client does not come back. Then another one may have the engine."""
 
 
 class Held:
     """The group that this engine is held for."""
 
     name = ""
-    since = 0.0
+    until = 0.0
+    """If its client has not come back by then, another group may have the engine."""
     wires: Wires | None = None
 
     @classmethod
@@ -39,14 +38,14 @@ def hold(request: dict[str, Any]) -> dict[str, Any]:
     """Listen for the neighbours of a member to be. Return where; or nothing, if the engine is held for another group.
 
     Args:
-        request: ``group``, ``rank``, ``size``, ``fan_in``, ``silence_s``.
+        request: ``group``, ``rank``, ``size``, ``fan_in``, ``silence_s``, ``held_s``.
     """
-    if Held.name not in {"", request["group"]} and time.monotonic() - Held.since < HELD_S:
+    if Held.name not in {"", request["group"]} and time.monotonic() < Held.until:
         return {}
     Held.release()
     ranks = below(request["rank"], request["size"], request["fan_in"])
     Held.wires = Wires(ranks, request["silence_s"], request.get("address") or own_address())
-    Held.name, Held.since = request["group"], time.monotonic()
+    Held.name, Held.until = request["group"], time.monotonic() + request["held_s"]
     return {"address": Held.wires.address, "ports": Held.wires.ports, "key": Held.wires.key}
 
 

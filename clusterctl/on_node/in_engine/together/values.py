@@ -1,6 +1,6 @@
 """How values travel between engines: their shapes as JSON, the bytes of arrays as they are, and never a pickle.
 
-The text of this module is sent before those of `wires.py`, `group.py` and `members.py`: all run as one program.
+The text of this module is sent with those of the other modules here: all run as one program.
 """
 
 from __future__ import annotations

@@ -159,6 +159,10 @@ def test_an_engine_that_is_held_for_one_group_is_not_held_for_another():
     program.let_go(other)
     assert program.hold(other) == {}
     program.let_go(request)
+    assert program.hold({**other, "held_s": 0.0})["key"]
+    assert program.hold({**request, "group": "a third one"})["key"], "the client of the other one did not come back"
+    assert program.hold(other) == {}
+    program.let_go({"group": "a third one"})
     assert program.hold(other)["key"]
     assert meeting.run(lambda group: 1) == [("lost", (0, "was held for this group no more: too much time had passed"))]
     program.let_go(other)
