@@ -157,10 +157,12 @@ def _hold(
             _let_go(meetings, engines, name)
             raise
         finally:
-            asked.close()
+            asked.close(ends_engines=False)
         if len(answers) == len(engines) and all(answers.values()):
             return [answers[rank] for rank in range(len(engines))]
         _let_go(meetings, engines, name)
+        if deadline.is_over:
+            raise TimeoutError("the engines were not together in time")
         if until.is_over:
             busy = [engine.id for rank, engine in enumerate(engines) if not answers.get(rank)]
             raise EnginesBusyError(
@@ -200,7 +202,7 @@ def _call(run: Round, engines: Sequence[Engine], deadline: Deadline) -> list[Any
                     until = min(deadline, Deadline.after(_OTHERS_S))
                     break
     finally:
-        run.close()
+        run.close(ends_engines=True)
     if raised:
         raise raised[min(raised)]
     if lost:

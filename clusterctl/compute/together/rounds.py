@@ -165,15 +165,20 @@ class Round:
         for chunk in due:
             self._transmit(chunk)
 
-    def close(self) -> None:
-        """Free the engines that have not answered. One that does not let itself be interrupted is ended."""
+    def close(self, *, ends_engines: bool) -> None:
+        """Free the engines that have not answered.
+
+        Args:
+            ends_engines: end those that do not let themselves be interrupted. Not for engines that may not have heard
+                of this round yet: they are at somebody else's work, and need not have the program that would say so.
+        """
         self._meetings.rounds.discard(self)
         self._work.prints.end()
         left = list(self.pending.values())
         for chunk in left:
             asked = self._channel.take_back(chunk.engine.uuid, [(chunk.id, chunk.message)], interrupt=True)
             asked.add_done_callback(partial(self._note_idle, chunk))
-        if left:
+        if left and ends_engines:
             timer = threading.Timer(_GRACE_S, self._kill)
             timer.daemon = True
             timer.start()
