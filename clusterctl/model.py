@@ -76,6 +76,11 @@ class Layout:
     cache: PurePosixPath
     """Built environments, by the hash of their content."""
 
+    @property
+    def programs(self) -> tuple[PurePosixPath, ...]:
+        """The folders of the cluster's own programs, which every shell of the cluster user finds first."""
+        return self.env / "bin", self.state / "python" / "bin"
+
 
 @dataclass(frozen=True)
 class Access:

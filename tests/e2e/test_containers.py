@@ -172,6 +172,17 @@ def test_each_node_is_a_client_of_its_own_cluster_and_logins_have_its_variables(
     assert python(story, task) == [6] * 6
 
 
+def test_the_users_shell_has_the_clusters_python_and_so_does_a_command(story):
+    for alias in ("master", "node001"):
+        said = docker(
+            "exec", "-u", USER, container(alias), "fish", "-c", "python -c 'import ipyparallel, sys; print(sys.prefix)'"
+        )
+        assert said.startswith("/opt/clusterctl/env")
+    said = story.laptop.run("exec", CLUSTER, "python -c 'import msgpack'; pip install six; id -un", status=0)
+    assert said.stdout.count(": root") == 3, "they are commands of who set the node up"
+    assert said.stderr.count(f"clusterctl install {CLUSTER} six") == 3
+
+
 def test_packages_of_both_kinds_are_there(story):
     code = "def f():\n    import msgpack, sys\n    return sys.version_info[:2]\nanswer = client[:].apply_sync(f)"
     assert python(story, code) == [list(sys.version_info[:2])] * 6

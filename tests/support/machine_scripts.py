@@ -64,6 +64,7 @@ def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, not
 
 RENDERED = {
     "base_system.sh.j2": [],
+    "base_shells.sh.j2": [],
     "base_members.sh.j2": [],
     "base_scratch.sh.j2": [],
     "base_keys.sh.j2": [lambda: render("base_keys.sh.j2", cluster="it's", public_key="ssh-ed25519 AAAA it's")],

@@ -139,14 +139,22 @@ class TestPlugins:
 
 class TestAccess:
     def test_sshmaster_runs_a_command_and_exits_with_its_status(self, run, up):
-        up.connector.answers = {"ls *": Result(3, "file\n", "oh\n")}
+        up.connector.answers = {"*ls *": Result(3, "file\n", "oh\n")}
         said = run("sshmaster", "lab", "ls", "-l", "--color")
         assert (said.status, said.out, said.err) == (3, "file\n", "oh\n")
-        assert up.connector.ran[-1].text == "ls -l --color"
+        assert up.connector.ran[-1].text.splitlines()[-1] == "ls -l --color"
+
+    def test_whoever_logs_in_finds_the_clusters_programs_first(self, run, up):
+        folders = up.provider.nodes("lab")[0].layout.programs
+        for words in (("sshmaster", "lab", "python x.py"), ("exec", "-n", "master", "lab", "python x.py")):
+            run(*words)
+            assert up.connector.ran[-1].text.endswith(f'export PATH={folders[0]}:{folders[1]}:"$PATH"\npython x.py'), (
+                words
+            )
 
     def test_sshnode_takes_a_number(self, run, up):
         assert run("sshnode", "lab", "1", "cat > x").status == 0
-        assert (up.connector.ran[-1].node, up.connector.ran[-1].text) == ("node001", "cat > x")
+        assert (up.connector.ran[-1].node, up.connector.ran[-1].text.splitlines()[-1]) == ("node001", "cat > x")
         assert run("sn", "lab", "9", "ls").status == 1
 
     def test_exec_says_whose_line_is_whose(self, run, up):
