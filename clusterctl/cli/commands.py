@@ -69,6 +69,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "runplugin": CommandEntry(
         "nodes.plugins", "runplugin", "Run one plugin on a cluster; without a name, on the one that is up.", ("rp",)
     ),
+    "install": CommandEntry("nodes.packages", "install", "Add packages to a cluster that runs, on every node."),
     "plugins": CommandEntry("nodes.plugins", "plugins", "List the installed plugins and their options."),
     "sshmaster": CommandEntry(
         "nodes.access", "sshmaster", "Log in to the master, or run COMMAND there; exits with its status.", ("sm",)
@@ -197,6 +198,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "nodes": ("listclusters", "status"),
     "open": ("notebook", "connect"),
     "pause": ("stop",),
+    "pip": ("install",),
     "plan": ("start --dry-run",),
     "ps": ("listclusters", "status"),
     "pull": ("get",),

@@ -33,7 +33,7 @@ def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
 
 def restart_token(cluster: Cluster, options: Options) -> str:
     """Return what changes with what a controller and its engines can only take over by starting anew."""
-    environment = cluster.recall(notes.ENVIRONMENT)
+    environment = cluster.recall(notes.LOADED) or cluster.recall(notes.ENVIRONMENT)
     return f"{environment} {options.enable_curve} {options.heartbeat_period}"
 
 

@@ -20,7 +20,7 @@ def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Se
     """Return the notebook server as a service; nothing if it is not wanted."""
     if not options.enable_notebook:
         return []
-    environment = cluster.recall(notes.ENVIRONMENT)
+    environment = cluster.recall(notes.LOADED) or cluster.recall(notes.ENVIRONMENT)
     return [
         Service(
             name="notebook",

@@ -189,6 +189,18 @@ def test_packages_of_both_kinds_are_there(story):
     assert inside("node002", "command -v less") == "/usr/bin/less"
 
 
+def test_a_package_comes_to_all_nodes_and_no_engine_ends(story):
+    pids = "answer = client[:].apply_sync(os.getpid)"
+    before = python(story, pids)
+    said = story.laptop.run("install", CLUSTER, "tabulate").stdout
+    assert "[plugin ippackages]\nPACKAGES = msgpack, tabulate\n" in said
+    assert python(story, pids) == before
+    used = "def use():\n    import tabulate\n    return tabulate.__name__\nanswer = client[:].apply_sync(use)"
+    assert python(story, used) == ["tabulate"] * 6
+    assert story.laptop.run("doctor", CLUSTER, status=None).stdout.count("was changed") == 0
+    assert story.laptop.run("exec", CLUSTER, "tabulate --help >/dev/null && echo ok").stdout.count("ok") == 3
+
+
 def test_the_data_volume_is_on_every_node(story):
     inside("master", "echo kept > /data/probe")
     assert inside("node002", "cat /data/probe") == "kept"

@@ -112,6 +112,8 @@ RENDERED = {
             python="3.11",
             lock="numpy==2.0",
             digest="0123456789abcdef",
+            grown_from="fedcba9876543210" if machine else "",
+            grow=node_program("clusterctl.on_node.system.grow_environment", {}),
             index=lock.Index(Secret("https://it's:me@example.org/simple")),
             sync="--allow-empty-requirements --no-index",
             compile=compiled,
