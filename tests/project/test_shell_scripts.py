@@ -42,6 +42,10 @@ NOTEBOOK = {
     "folder": PurePosixPath("/home/my notes"),
     "startup": PROFILE.parent / "startup",
     "startup_code": "client = 1\n",
+    "lab": PROFILE.parent / "lab",
+    "page": '{"it\'s": "$(a) page"}',
+    "terminal": PROFILE / "terminal.py",
+    "terminal_code": node_program("clusterctl.on_node.system.open_terminal", {"here": "(it's here) "}),
 }
 KEYS = ("ssh-ed25519 AAAA", "ssh-ed25519 it's")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"

@@ -8,6 +8,7 @@ import hmac
 import io
 import itertools
 import json
+import os
 import runpy
 import socket
 import sys
@@ -322,7 +323,7 @@ class TestNotebook:
         self.taken, self.words = {}, []
 
     def settle(self, files, tmp_path):
-        connection_files.settle_notebook(files, {"config": str(tmp_path / "config.json"), "server": {}})
+        connection_files.settle_notebook(files, {"config": str(tmp_path / "config.json"), "server": {}, "more": {}})
         return files.load("notebook")
 
     def test_while_its_server_runs_or_starts_both_are_kept(self, files, tmp_path):
@@ -346,7 +347,11 @@ class TestNotebook:
         assert (second["port"], second["token"] != first["token"]) == (4712, True)
 
     def test_its_port_and_token_are_made_once_and_are_its_owners_alone(self, files, tmp_path):
-        wanted = {"config": str(tmp_path / "config.json"), "server": {"root_dir": "/it's", "allow_root": True}}
+        wanted = {
+            "config": str(tmp_path / "config.json"),
+            "server": {"root_dir": "/it's", "allow_root": True},
+            "more": {"LabApp": {"news_url": None}},
+        }
         self.words = [f"--config={tmp_path / 'config.py'}"]
         connection_files.settle_notebook(files, wanted)
         first = json.loads((tmp_path / "config.json").read_text())
@@ -374,7 +379,7 @@ class TestNotebook:
     def test_a_notebook_begins_with_a_client_or_says_why_not(self, monkeypatch, capsys, there):
         class Client(list):
             def __init__(self, **about):
-                assert about == {"profile": "cluster", "timeout": 10}
+                assert about == {"timeout": 10}
                 if not there:
                     raise OSError("no file")
                 super().__init__([0, 1])
@@ -382,11 +387,20 @@ class TestNotebook:
             def activate(self):
                 self.active = True
 
-        library = ModuleType("ipyparallel")
-        library.Client = Client
-        monkeypatch.setitem(sys.modules, "ipyparallel", library)
+            def load_balanced_view(self):
+                return "balanced"
+
+        library = ModuleType("clusterctl")
+        library.connect = Client
+        monkeypatch.setitem(sys.modules, "clusterctl", library)
+        monkeypatch.setattr(sys, "path", ["", *sys.path])
+        monkeypatch.setenv("PATH", "/usr/bin")
+        monkeypatch.setenv("HOME", "/home/me")
         names = runpy.run_path(str(Path(notebook_startup.__file__)))
+        assert sys.path[:2] == ["", "/home/me"]
+        assert os.environ["PATH"].split(":")[0] == str(Path(sys.executable).parent)
         if there:
-            assert (names["client"].active, names["view"]) == (True, [0, 1])
+            assert (names["client"].active, names["view"], names["lview"]) == (True, [0, 1], "balanced")
+            assert names["c"] is names["client"]
         else:
             assert "No engines to talk to yet (no file)" in capsys.readouterr().out
