@@ -87,9 +87,8 @@ def install_context(
             f"another plugin installs the packages of {name}", remedy="add the package as that plugin's page says"
         )
     whole = ", ".join(add_requirements(listed, (*added, *packages)))
-    return replace(
-        context, named_config=context.named_config or config_path(None)
-    ), f"[plugin {section}]\nPACKAGES = {whole}"
+    context = replace(context, named_config=context.named_config or config_path(None))
+    return context, f"[plugin {section}]\nPACKAGES = {whole}"
 
 
 def _packages_of(settings: Settings) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -54,8 +54,10 @@ class KeptLocks:
         loaded = self._cluster.recall(notes.LOADED) or known
         if loaded and (grows or digest == known):
             return loaded
+        if not loaded or not loaded.startswith(digest):
+            return digest
         # Back to what engines began with, from something that has had more: they may have loaded that.
-        return f"{digest}-{known}" if loaded and loaded.startswith(digest) else digest
+        return f"{digest}-{locks.digest(f'{loaded} {known}')}"
 
     def _read_former(self) -> str | None:
         """Return the lock of the environment that the nodes have; None where it is not known."""

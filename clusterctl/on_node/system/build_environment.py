@@ -23,8 +23,8 @@ def main(values: dict[str, Any]) -> None:
     """Let the link `env` point to the environment `name` in the folder `clones`, which is made if need be.
 
     It is a clone of that in the folder `cache`, which is built if need be. `command` is an id of the command that asks,
-    `lock` is the text of the lock, `grown_from` names an environment to which it only
-    adds, and `sync` has further arguments of ``uv pip sync``.
+    `lock` is the text of the lock, `grown_from` names an environment to which it only adds, and `sync` has further
+    arguments of ``uv pip sync``.
     """
     try:
         _give(values)

@@ -155,6 +155,10 @@ def test_packages_that_go_are_a_reason_also_where_engines_began_without_them(pac
     assert without != began
     packages().clusterctl_prepare(cluster, plan("numpy"))
     assert loaded(cluster) == without
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    assert loaded(cluster) == without
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    assert loaded(cluster) not in {began, without}, "the second time, too"
 
 
 def test_versions_that_the_nodes_have_stay_where_they_can(packages, fake_uv, tmp_path):
