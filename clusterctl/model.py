@@ -117,6 +117,7 @@ class Node:
     market: Market = Market.NONE
     zone: str = ""
     """The zone within the region."""
+    region: str = ""
     access: Access = Access()
     bootstrap_key: bool = False
     """True if `host_key` is a temporary key from the node's creation. The first login replaces it by an own key."""
@@ -126,6 +127,8 @@ class Node:
     """A text that differs from boot to boot of this machine; empty if the provider does not notice boots."""
     launched_at: datetime | None = None
     """When this boot was requested, in UTC; None if the provider does not know."""
+    ends_at: datetime | None = None
+    """When the machine ends by itself, in UTC; None if it does not."""
     cluster_id: str = ""
     """The id of the cluster that the machine was made for, as the machine itself or its provider has it; empty where
     that is not kept."""
@@ -265,6 +268,8 @@ class StatusRow:
     healthy: bool = True
     count: int | None = None
     """The number of `item` that are up, if it can be counted."""
+    ends: bool = False
+    """True if the node is about to end: it counts as lost already."""
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Spot(Plugin[Options]):
         asked = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True, reads=True)
         notices = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
         return [
-            StatusRow(node.alias, _NAME, f"will be taken at {_time_of_day(notices[mark])}", healthy=False)
+            StatusRow(node.alias, _NAME, f"will be taken at {_time_of_day(notices[mark])}", healthy=False, ends=True)
             for mark, node in watched.items()
             if mark in notices
         ]

@@ -38,6 +38,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "launched": {"token": _TEXTS, "nodes": (dict,), "fleet": _TEXTS},
     "named": {"nodes": (dict,)},
     "image": {"name": _TEXTS, "id": _TEXTS},
+    "lives": {"lives": (list,)},
 }
 """The fields that readers of an event rely on, with their types. An event of another name is kept as it is."""
 

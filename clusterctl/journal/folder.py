@@ -22,7 +22,7 @@ from clusterctl.journal import ended, ids
 from clusterctl.journal import events as journal_events
 from clusterctl.journal.history import History
 from clusterctl.journal.lock import LOCK_FILE, open_locked, write_error
-from clusterctl.laptop.locks import KEEPS_OPEN_FILES
+from clusterctl.laptop.locks import KEEPS_OPEN_FILES, is_locked
 from clusterctl.laptop.places import close_to_others
 
 if TYPE_CHECKING:
@@ -270,6 +270,17 @@ class ClusterFolder(History):
                 self._drop_if_empty()
         if KEEPS_OPEN_FILES:
             self._drop_if_empty()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether another process brings nodes of the cluster up at this moment."""
+        if not self.is_unfinished():
+            return False
+        try:
+            with (self.path / LOCK_FILE).open("rb") as file:
+                return is_locked(file)
+        except OSError:
+            return False
 
     def lock_if_exists(self) -> AbstractContextManager[None]:
         """Hold the lock like `exclusive_lock`, for reading alone: nobody is at work on a folder that does not exist."""

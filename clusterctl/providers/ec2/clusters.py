@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.providers.ec2 import instances, tags
@@ -67,11 +68,14 @@ class Clusters:
     def make_nodes(self, cluster: str, instances_by_alias: Mapping[str, Instance]) -> list[Node]:
         """Return instances of a cluster as nodes."""
         keys = LaunchJournal(self._journal(cluster)).host_keys()
-        login = self.aws.cli_options
-        return [
-            instances.make_node(instance, alias, options=self._options, host_keys=keys, cli_options=login)
-            for alias, instance in instances_by_alias.items()
-        ]
+        make = partial(
+            instances.make_node,
+            options=self._options,
+            host_keys=keys,
+            region=self.aws.region,
+            cli_options=self.aws.cli_options,
+        )
+        return [make(instance, alias) for alias, instance in instances_by_alias.items()]
 
     def key_of(self, cluster: str) -> tags.ClusterKey:
         """Return the name and id of a cluster that this computer knows."""

@@ -5,6 +5,7 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,20 @@ from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing import estimates, price_list, spending
+from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
+    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.losses import Loss
     from clusterctl.providers.money import Estimate, Spending
 
 
@@ -98,8 +101,26 @@ class Ec2Provider:
         )
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
-        """Return what these instances cost, with their disks and addresses."""
-        return spending.compute_spending(self._clusters.aws_for(cluster), self._options, cluster, nodes)
+        """Return what these instances cost, with their disks and addresses, and what those cost that have ended."""
+        aws, journal = self._clusters.aws_for(cluster), self._journal(cluster)
+        known = lives.read_lives(journal.events())
+        look = partial(self._look_at_lives, cluster)
+        return spending.compute_spending(aws, self._options, cluster, nodes, known_lives=known, look=look)
+
+    def find_losses(self, cluster: str) -> Mapping[str, Loss]:
+        """Return when and why nodes ended or stopped, by alias."""
+        return lives.explain_losses(self._look_at_lives(cluster))
+
+    def note_lives(self, cluster: str) -> None:
+        """Write into the cluster's journal what its instances are and were: EC2 forgets them in an hour."""
+        with suppress(ProviderError):  # nothing but the bill needs it
+            self._look_at_lives(cluster)
+
+    def _look_at_lives(self, cluster: str) -> list[lives.Life]:
+        journal = self._journal(cluster)
+        if not journal.cluster_id:
+            return []
+        return lives.look_at_lives(self._clusters.aws_for(cluster), self._clusters.key_of(cluster), journal)
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
@@ -114,11 +135,26 @@ class Ec2Provider:
             on_demand_prices=partial(price_list.look_up_prices, self._clusters.aws_for(plan.cluster)),
             report=report,
         )
-        instances_by_alias = Transaction(context).provision()
+        try:
+            instances_by_alias = Transaction(context).provision()
+        except BaseException:
+            self.note_lives(plan.cluster)
+            raise
+        self._note_running(plan, instances_by_alias)
         wanted = {spec.alias for spec in plan.nodes}
         return self._clusters.make_nodes(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
         )
+
+    def _note_running(self, plan: Plan, instances_by_alias: Mapping[str, Instance]) -> None:
+        amis = {image: ami for inputs in self._inputs.values() for image, ami in inputs.amis.items()}
+        own_gb = self._options.root_volume_gb
+        sizes = {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
+        journal = self._journal(plan.cluster)
+        lives.record_running(journal, instances_by_alias, disk_gb=sizes, disk_type=self._options.root_volume_type)
+        launched = LaunchJournal(journal).aliases_by_id().keys()
+        if launched - {life.id for life in lives.read_lives(journal.events())}:  # some were given back at once
+            self.note_lives(plan.cluster)
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the live instances, asked of AWS, as nodes."""
@@ -136,10 +172,12 @@ class Ec2Provider:
         if aliases is not None:
             existing = self._clusters.find_by_alias(cluster)
             teardown.end_instances(aws, key, [existing[alias].id for alias in aliases if alias in existing])
+            self.note_lives(cluster)
             return
         leftovers = teardown.end_cluster(
             aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
         )
+        self.note_lives(cluster)
         if leftovers:
             raise ProviderError(
                 f"not all of {cluster} could be ended: {', '.join(leftovers)}",
@@ -156,6 +194,7 @@ class Ec2Provider:
         running = [instance for instance in found if instance.state in {"pending", "running"}]
         teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
+        self.note_lives(cluster)
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""

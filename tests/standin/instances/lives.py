@@ -82,6 +82,10 @@ class Lives:
     def add(self, life: Life) -> None:
         self._by_id[life.id] = life
 
+    def forget(self, identity: str) -> None:
+        """Show an ended instance no more, as EC2 does about an hour after its end."""
+        assert self._by_id.pop(identity).settled == "terminated"
+
     def __iter__(self) -> Iterator[Life]:
         return iter(list(self._by_id.values()))
 

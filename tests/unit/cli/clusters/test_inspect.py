@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from clusterctl.clock import utc_now
 from clusterctl.remote.base import Result
 
 
@@ -29,7 +32,13 @@ class TestList:
             "connections",
             "cost",
             "nodes",
+            "region",
+            "created",
+            "ends_at",
+            "troubles",
         }
+        assert cluster["created"]
+        assert (cluster["region"], cluster["ends_at"], cluster["troubles"]) == (None, None, [])
         assert cluster["cost"] is None
         assert (cluster["name"], cluster["provider"], cluster["state"], cluster["engines"]) == (
             "lab",
@@ -43,6 +52,8 @@ class TestList:
             "address": "127.0.0.1",
             "type": "",
             "market": "",
+            "zone": "",
+            "launched": None,
             "engines": 2,
         }
 
@@ -90,6 +101,28 @@ class TestStatus:
         said = run("status", "lab")
         assert said.status == 1
         assert "lab: partial" in said.out
+
+    def test_a_node_that_is_gone_makes_it_1_and_list_shows_it_with_0(self, run, up):
+        up.provider.lose("lab", "node002")
+        said = run("status", "lab")
+        assert said.status == 1
+        assert "lab: partial, 2 nodes" in said.out
+        assert "  node002 is gone\n" in said.out
+        listed = run("list")
+        assert (listed.status, "  node002 is gone\n" in listed.out) == (0, True)
+        assert "  node002  gone" in listed.out
+        (cluster,) = run("list", "--json").json
+        assert cluster["troubles"] == [{"node": "node002", "what": "gone", "since": None, "why": ""}]
+        assert [node["alias"] for node in cluster["nodes"]] == ["master", "node001"]
+
+    def test_where_and_how_old_and_until_when(self, run, up):
+        ends = utc_now() + timedelta(hours=5, minutes=1)
+        for key, node in up.provider.machines.items():
+            up.provider.machines[key] = replace(node, region="moon-1", zone="moon-1a", ends_at=ends, launched_at=ends)
+        out = run("list").out
+        assert "(local moon-1), " in out
+        assert " old, ends in 5 h (LIFETIME)" in out
+        assert "moon-1a  0 s" in out
 
     def test_a_config_that_is_broken_by_now_is_said(self, run, up):
         up.config.write_text("[nonsense\n")
