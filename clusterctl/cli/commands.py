@@ -111,6 +111,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "listspots",
         "List the requests for spot instances of a region, of clusters and others.",
     ),
+    "cost": CommandEntry(
+        "aws.cost", "cost", "Show what clusters on EC2 have cost, run by run, with nodes and clusters that have ended."
+    ),
     "spothistory": CommandEntry(
         "aws.spothistory", "spothistory", "Show how the spot prices of instance types went, zone by zone.", ("shi",)
     ),
@@ -167,7 +170,6 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "close": ("tunnel --close", "stop", "terminate"),
     "console": ("showconsole", "sshmaster"),
     "copy": ("put", "get"),
-    "cost": ("start --dry-run", "listclusters"),
     "cp": ("put", "get"),
     "create": ("start", "createvolume", "createkey"),
     "delete": ("terminate", "removenode"),

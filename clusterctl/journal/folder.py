@@ -15,10 +15,11 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.errors import NewerFormatError
 from clusterctl.files import append_lines, ensure_folder, read_own, set_aside, write_own
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
-from clusterctl.journal import ended, ids
+from clusterctl.journal import ended, ids, past
 from clusterctl.journal import events as journal_events
 from clusterctl.journal.history import History
 from clusterctl.journal.lock import LOCK_FILE, open_locked, write_error
@@ -243,6 +244,8 @@ class ClusterFolder(History):
             with suppress(OSError):
                 self.path.unlink()  # whatever has taken the folder's name
             return
+        with suppress(NewerFormatError):
+            past.keep_ledger(self._home, past.make_ledger(self.name, self.cluster_id, self.events()))
         for entry in self.path.iterdir():
             if entry.name == LOCK_FILE:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -156,3 +156,12 @@ class Bill:
     def usd(self) -> Decimal:
         """The sum of all lines."""
         return sum((line.usd for line in self.lines), Decimal(0))
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A provider that writes into a cluster's journal what the bill is made of."""
+
+    def note_lives(self, cluster: str) -> None:
+        """Write down what machines the cluster has and had, as long as the provider still knows."""
+        ...

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import instances, tags
 from clusterctl.providers.ec2.launch import security_groups
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
+from clusterctl.providers.ec2.pricing import lives
 from clusterctl.providers.namesakes import group_nodes, unproven_error
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.pricing.lives import Life
 
 
 class Clusters:
@@ -107,3 +111,38 @@ class Clusters:
 
     def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
         return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())
+
+    def look_at_lives(self, cluster: str, disk_gb: Mapping[str, int] | None = None) -> list[Life]:
+        """Return the lives of a cluster's instances, the oldest first. Write what is new into its journal.
+
+        Args:
+            cluster: its name.
+            disk_gb: the size of the root disk of nodes that this run launches, by alias.
+        """
+        journal = self._journal(cluster)
+        if not journal.cluster_id:
+            return []
+        return lives.look_at_lives(
+            self.aws_for(cluster),
+            self.key_of(cluster),
+            journal,
+            disk_gb=disk_gb,
+            disk_type=self._options.root_volume_type,
+            public_ips=self._options.public_ips,
+        )
+
+    def note_lives(self, cluster: str, disk_gb: Mapping[str, int] | None = None) -> None:
+        """Write into the journal what a cluster's instances are and were, if EC2 answers: only the bill needs it."""
+        with suppress(ProviderError):
+            self.look_at_lives(cluster, disk_gb)
+
+    def note_running(
+        self, cluster: str, instances_by_alias: Mapping[str, Instance], disk_gb: Mapping[str, int]
+    ) -> None:
+        """Write into the journal what was just launched or started; all of it, if some were given back at once."""
+        journal = self._journal(cluster)
+        disk_type = self._options.root_volume_type
+        lives.record_running(journal, instances_by_alias, disk_gb=disk_gb, disk_type=disk_type)
+        launched = LaunchJournal(journal).aliases_by_id().keys()
+        if launched - {life.id for life in lives.read_lives(journal.events())}:
+            self.note_lives(cluster, disk_gb)

@@ -5,7 +5,6 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.losses import Loss
@@ -104,23 +102,16 @@ class Ec2Provider:
         """Return what these instances cost, with their disks and addresses, and what those cost that have ended."""
         aws, journal = self._clusters.aws_for(cluster), self._journal(cluster)
         known = lives.read_lives(journal.events())
-        look = partial(self._look_at_lives, cluster)
+        look = partial(self._clusters.look_at_lives, cluster)
         return spending.compute_spending(aws, self._options, cluster, nodes, known_lives=known, look=look)
 
     def find_losses(self, cluster: str) -> Mapping[str, Loss]:
         """Return when and why nodes ended or stopped, by alias."""
-        return lives.explain_losses(self._look_at_lives(cluster))
+        return lives.explain_losses(self._clusters.look_at_lives(cluster))
 
     def note_lives(self, cluster: str) -> None:
         """Write into the cluster's journal what its instances are and were: EC2 forgets them in an hour."""
-        with suppress(ProviderError):  # nothing but the bill needs it
-            self._look_at_lives(cluster)
-
-    def _look_at_lives(self, cluster: str) -> list[lives.Life]:
-        journal = self._journal(cluster)
-        if not journal.cluster_id:
-            return []
-        return lives.look_at_lives(self._clusters.aws_for(cluster), self._clusters.key_of(cluster), journal)
+        self._clusters.note_lives(cluster)
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
@@ -138,23 +129,19 @@ class Ec2Provider:
         try:
             instances_by_alias = Transaction(context).provision()
         except BaseException:
-            self.note_lives(plan.cluster)
+            self._clusters.note_lives(plan.cluster, self._root_sizes(plan))
             raise
-        self._note_running(plan, instances_by_alias)
+        self._clusters.note_running(plan.cluster, instances_by_alias, self._root_sizes(plan))
         wanted = {spec.alias for spec in plan.nodes}
         return self._clusters.make_nodes(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
         )
 
-    def _note_running(self, plan: Plan, instances_by_alias: Mapping[str, Instance]) -> None:
+    def _root_sizes(self, plan: Plan) -> dict[str, int]:
+        """Return the size of the root disk of nodes that this run launches, in GB."""
         amis = {image: ami for inputs in self._inputs.values() for image, ami in inputs.amis.items()}
         own_gb = self._options.root_volume_gb
-        sizes = {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
-        journal = self._journal(plan.cluster)
-        lives.record_running(journal, instances_by_alias, disk_gb=sizes, disk_type=self._options.root_volume_type)
-        launched = LaunchJournal(journal).aliases_by_id().keys()
-        if launched - {life.id for life in lives.read_lives(journal.events())}:  # some were given back at once
-            self.note_lives(plan.cluster)
+        return {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the live instances, asked of AWS, as nodes."""

@@ -88,7 +88,7 @@ def _price_life(
 ) -> BillLine:
     begin = max(life.began, since) if since else life.began
     end = max(life.stopped or now, begin)
-    if life.stopped and life.stopped > begin and (not since or life.began >= since):
+    if life.stopped and (not since or life.began >= since):
         end = max(end, life.began + _LEAST)
     hours = _hours(begin, end)
     changes = rates.spot.get((life.type, life.zone))

@@ -127,10 +127,26 @@ def record_running(
     record_lives(journal, lives)
 
 
-def look_at_lives(aws: Aws, cluster: tags.ClusterKey, journal: Journal) -> list[Life]:
+def look_at_lives(
+    aws: Aws,
+    cluster: tags.ClusterKey,
+    journal: Journal,
+    *,
+    disk_gb: Mapping[str, int] | None = None,
+    disk_type: str = "",
+    public_ips: bool = False,
+) -> list[Life]:
     """Return all lives of a cluster that EC2 or the journal knows, the oldest first. Record what is new.
 
     One call, two where a spot instance has ended since the last look.
+
+    Args:
+        aws: the account.
+        cluster: its name and id.
+        journal: of the cluster.
+        disk_gb: the size of the root disk, by alias, of those that this run launched and that may have ended.
+        disk_type: the type of root disks.
+        public_ips: whether those have public addresses.
     """
     now = utc_now()
     known = {life.key: life for life in read_lives(journal.events())}
@@ -142,6 +158,8 @@ def look_at_lives(aws: Aws, cluster: tags.ClusterKey, journal: Journal) -> list[
         if instance.launched_at is None:
             continue
         life = _life_of(instance, _alias_of(instance, names), now, requests.get(instance.spot_request))
+        if disk_gb and life.alias in disk_gb:
+            life = replace(life, disk_gb=disk_gb[life.alias], disk_type=disk_type, public_ip=public_ips)
         before = known.get(life.key) or _earlier(known.values(), life.id)
         lives[life.key] = _merge(before, life) if before else life
     listed = {instance.id for instance in found}
