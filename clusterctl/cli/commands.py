@@ -84,6 +84,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "allow_me",
         "Let this computer log in from the address that it has now, and no more from those it had.",
     ),
+    "ssh-config": CommandEntry(
+        "nodes.ssh_config", "ssh_config", "Print a config file for `ssh`, rsync and VS Code with a host for each node."
+    ),
     "put": CommandEntry("nodes.access", "put", "Copy files and folders to a node."),
     "get": CommandEntry("nodes.access", "get", "Copy files and folders from a node."),
     "tunnel": CommandEntry("nodes.client", "tunnel", "Bring the tunnel to a cluster back."),
