@@ -245,6 +245,10 @@ class Ec2Provider:
         """Return all of the region that has the name of this cluster, by its id, whoever made it."""
         return self._clusters.find_namesakes(cluster)
 
+    def list_admitted(self, cluster: str) -> list[str]:
+        """Return the networks (CIDR) that may reach SSH."""
+        return security_groups.list_ssh_networks(self._clusters.aws_for(cluster), self._clusters.key_of(cluster))
+
     def audit(self, cluster: str) -> Audit:
         """Return the settings of the cluster's instances, disks and security group that matter for safety."""
         return audit.audit_cluster(self._clusters.aws_for(cluster), self._clusters.key_of(cluster))

@@ -8,7 +8,7 @@ import pytest
 
 from clusterctl.model import NodeState
 
-from ....support.ec2_lab import SPOT, plan_of
+from ....support.ec2_lab import HERE, SPOT, plan_of
 
 
 def now():
@@ -54,6 +54,10 @@ def test_when_ec2_has_forgotten_the_journal_still_knows(lab, cloud, nodes):
     told = lab.provider().find_losses("lab")
     cloud.lives.forget(nodes["node001"].machine_id)
     assert lab.provider().find_losses("lab") == told
+
+
+def test_it_is_known_from_where_ssh_is_open(lab, nodes):
+    assert lab.provider().list_admitted("lab") == [HERE]
 
 
 def test_a_node_says_where_it_is_and_when_its_lifetime_ends(lab):
