@@ -18,8 +18,8 @@ from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeClock, FakeConnector, FakeProvider, fake_node
 
 SILENCE = (
-    "1 node did not answer for 90 s (master). Tried is 127.0.0.1:22 from 192.0.2.7 (behind a router or a proxy others see"
-    " another address)"
+    "1 node did not answer for 90 s (master). Tried is 127.0.0.1:22 from 192.0.2.7 (behind a router or a proxy others"
+    " see another address)"
 )
 
 
@@ -175,8 +175,8 @@ def test_while_nodes_are_silent_it_is_said_once_what_is_tried_and_who_is_let_in(
     nodes = [fake_node(f"node{number:03d}", address="::1", port=2222) for number in range(1, 6)]
     said = describe_silence(context, nodes, 91.4)
     assert said == (
-        "5 nodes did not answer for 91 s (node001, node002, node003 and others). Tried is [::1]:2222 from 192.0.2.7 (behind"
-        " a router or a proxy others see another address); its firewall lets in 192.0.2.7/32"
+        "5 nodes did not answer for 91 s (node001, node002, node003 and others). Tried is [::1]:2222 from 192.0.2.7"
+        " (behind a router or a proxy others see another address); its firewall lets in 192.0.2.7/32"
     )
     through = [fake_node("node001", address="198.51.100.7", access=Access(jump="me@gate"))]
     assert "Tried is 198.51.100.7:22 through me@gate; its firewall" in describe_silence(context, through, 90)
