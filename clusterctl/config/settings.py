@@ -39,7 +39,7 @@ class AwsSection(Section):
     aws_secret_access_key: SecretText | None = Field(None, description="the secret of the access key")
     aws_session_token: SecretText | None = Field(None, description="the token of temporary credentials")
     aws_profile: str | None = Field(None, description="profile of ~/.aws/config to use", examples=["research"])
-    aws_region_name: str = Field("us-east-1", description="region to run in")
+    aws_region_name: str = Field("us-east-1", description="region to run in; default: that of the profile")
 
 
 class KeySection(Section):
