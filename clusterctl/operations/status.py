@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, NewerFormatError, ProviderError
+from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.node import health
 from clusterctl.operations.state.conditions import Evidence, find_conditions, judge_cluster
@@ -174,7 +174,7 @@ def _ask_losses(context: RunContext, nodes: Sequence[Node]) -> Mapping[str, Loss
         return {}
     told = {alias: Loss(moment, "clusterctl was told so") for alias, moment in context.folder.left_at().items()}
     losses: Mapping[str, Loss] = {}
-    with suppress(ProviderError):
+    with suppress(ClusterctlError):
         if isinstance(context.provider, Explaining):
             losses = context.provider.find_losses(context.name)
     return {**losses, **told}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ProviderError
+from clusterctl.errors import ClusterctlError
 from clusterctl.providers.ec2 import instances, tags
 from clusterctl.providers.ec2.launch import security_groups
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
@@ -132,8 +132,8 @@ class Clusters:
         )
 
     def note_lives(self, cluster: str, disk_gb: Mapping[str, int] | None = None) -> None:
-        """Write into the journal what a cluster's instances are and were, if EC2 answers: only the bill needs it."""
-        with suppress(ProviderError):
+        """Write into the journal what a cluster's instances are and were, if it can: only the bill needs it."""
+        with suppress(ClusterctlError):
             self.look_at_lives(cluster, disk_gb)
 
     def note_running(
@@ -142,7 +142,8 @@ class Clusters:
         """Write into the journal what was just launched or started; all of it, if some were given back at once."""
         journal = self._journal(cluster)
         disk_type = self._options.root_volume_type
-        lives.record_running(journal, instances_by_alias, disk_gb=disk_gb, disk_type=disk_type)
+        with suppress(ClusterctlError):  # a full disk undoes no start
+            lives.record_running(journal, instances_by_alias, disk_gb=disk_gb, disk_type=disk_type)
         launched = LaunchJournal(journal).aliases_by_id().keys()
         if launched - {life.id for life in lives.read_lives(journal.events())}:
             self.note_lives(cluster, disk_gb)

@@ -31,6 +31,8 @@ _EVENT = "lives"
 _MOMENT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _FORGOTTEN = timedelta(hours=1)
 """EC2 shows an instance for about so long after its end."""
+_FILTER_VALUES = 200
+"""Most values of a filter. Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html"""
 UNSEEN = "it ended when nobody looked"
 _TIMES = ("began", "stopped", "ended", "seen")
 
@@ -226,12 +228,13 @@ def _ended_anew(instance: Instance, known: Mapping[tuple[str, datetime], Life]) 
 def _spot_ends(aws: Aws, ended: Sequence[Instance]) -> dict[str, datetime]:
     """Return when these spot instances ended, by their requests."""
     ids = sorted({instance.spot_request for instance in ended if instance.spot_request})
-    if not ids:
-        return {}
-    filters = [{"Name": "spot-instance-request-id", "Values": ids[:200]}]
-    raws = aws.pages("ec2", "describe_spot_instance_requests", "SpotInstanceRequests", Filters=filters)
-    moments = {raw["SpotInstanceRequestId"]: (raw.get("Status") or {}).get("UpdateTime") for raw in raws}
-    return {request: moment for request, moment in moments.items() if moment}
+    moments: dict[str, datetime] = {}
+    for start in range(0, len(ids), _FILTER_VALUES):
+        filters = [{"Name": "spot-instance-request-id", "Values": ids[start : start + _FILTER_VALUES]}]
+        for raw in aws.pages("ec2", "describe_spot_instance_requests", "SpotInstanceRequests", Filters=filters):
+            moment = (raw.get("Status") or {}).get("UpdateTime")
+            moments |= {raw["SpotInstanceRequestId"]: moment} if moment else {}
+    return moments
 
 
 def _life_of(instance: Instance, alias: str, now: datetime, spot_end: datetime | None = None) -> Life:
@@ -255,13 +258,17 @@ def _life_of(instance: Instance, alias: str, now: datetime, spot_end: datetime |
 
 
 def _merge(before: Life, now: Life) -> Life:
-    """Return what EC2 says now with what was known before: an instance that is off has no address and no disks."""
+    """Return what EC2 says now with what was known before: an instance that is off has no address and no disks.
+
+    One that runs has not ended, whatever was written: another account may have been asked, which does not know it.
+    """
+    over = now.stopped is not None
     return replace(
         now,
         alias=before.alias,
-        stopped=before.stopped or now.stopped,
-        ended=before.ended or now.ended,
-        reason=before.reason or now.reason,
+        stopped=(before.stopped or now.stopped) if over else None,
+        ended=(before.ended or now.ended) if over else None,
+        reason=(before.reason or now.reason) if over else "",
         public_ip=before.public_ip or now.public_ip,
         disk_gb=before.disk_gb or now.disk_gb,
         disk_type=before.disk_type or now.disk_type,

@@ -7,8 +7,11 @@ from datetime import datetime, timezone
 import pytest
 
 from clusterctl.clock import utc_now
+from clusterctl.errors import ProviderError, StateError
+from clusterctl.journal import ClusterFolder
 from clusterctl.journal.past import make_ledger, read_past
 from clusterctl.model import Market
+from clusterctl.providers.ec2.pricing import lives
 from clusterctl.providers.ec2.pricing.bill import compute_bill
 from clusterctl.providers.ec2.pricing.lives import UNSEEN, read_lives
 from clusterctl.testing import FakeClock
@@ -102,8 +105,6 @@ def test_what_was_before_does_not_count(lab, cloud, clock):
 
 
 def test_nodes_that_a_failed_start_had_for_a_minute_count_too(lab, cloud, clock):
-    from clusterctl.errors import ProviderError
-
     for zone in "abcdef":
         cloud.capacity["*", f"us-east-1{zone}", "spot"] = 1
     with pytest.raises(ProviderError):
@@ -124,3 +125,29 @@ def test_an_end_that_nobody_saw_is_counted_up_to_the_latest_that_it_can_have_bee
     assert life.reason == UNSEEN
     clock.advance(5 * HOUR)
     assert [one.hours for one in billed(lab).lines if one.alias == "node001"] == [line.hours]
+
+
+def test_an_account_that_does_not_know_it_ends_nothing_for_good(lab, cloud, clock, monkeypatch):
+    lab.create(plan_of(1))
+    clock.advance(5 * HOUR)
+    with monkeypatch.context() as patch:
+        patch.setattr(lives, "read_instances", lambda *_, **__: [])
+        (life,) = lab.provider()._clusters.look_at_lives("lab")
+    assert life.reason == UNSEEN
+    clock.advance(HOUR)
+    check(lab, cloud)
+
+
+def test_a_disk_that_is_full_keeps_no_cluster_from_ending(lab, cloud, clock, monkeypatch):
+    lab.create(plan_of(1))
+    record = ClusterFolder.record
+
+    def refuse(self, event, **facts):
+        if event == "lives":
+            raise StateError("no space left", remedy="free some")
+        record(self, event, **facts)
+
+    monkeypatch.setattr(ClusterFolder, "record", refuse)
+    lab.provider().destroy("lab")
+    assert lab.instances() == []
+    assert len(lab.create(plan_of(2))) == 2
