@@ -105,7 +105,10 @@ def record_lives(journal: Journal, lives: Sequence[Life]) -> None:
 
 
 def _differs(known: Life | None, life: Life) -> bool:
-    return known is None or (known.stopped, known.ended, known.disk_gb) != (life.stopped, life.ended, life.disk_gb)
+    def parts(one: Life) -> tuple[object, ...]:
+        return one.stopped, one.ended, one.disk_gb, one.public_ip
+
+    return known is None or parts(known) != parts(life)
 
 
 def record_running(
