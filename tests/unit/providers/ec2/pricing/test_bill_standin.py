@@ -18,6 +18,7 @@ from clusterctl.testing import FakeClock
 
 from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
 
+pytestmark = pytest.mark.slow
 HOUR = 3600
 
 
