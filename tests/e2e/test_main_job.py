@@ -50,10 +50,15 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
         "engines",
         "client_file",
         "notebook_url",
+        "region",
+        "created",
+        "ends_at",
         "cost",
         "nodes",
+        "troubles",
         "connections",
     ]
+    assert (found["region"], found["ends_at"], found["troubles"]) == (None, None, [])
     assert found["cost"] is None  # nobody asks money for them
     assert (found["name"], found["provider"], found["state"], found["engines"]) == ("mycluster", "local", "running", 6)
     assert found["client_file"] == str(laptop.folder(cluster.name) / "client.json")

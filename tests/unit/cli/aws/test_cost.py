@@ -12,22 +12,25 @@ from clusterctl.journal.past import make_ledger, read_past
 from clusterctl.model import Market
 from clusterctl.providers.ec2.pricing.lives import Life, record_lives
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
-MASTER = Life(
-    "i-1",
-    "master",
-    "c7i.large",
-    Market.ON_DEMAND,
-    "us-east-1a",
-    began=NOW - timedelta(hours=20),
-    seen=NOW,
-    stopped=NOW - timedelta(hours=10),
-    ended=NOW - timedelta(hours=10),
-    public_ip=True,
-    disk_gb=10,
-    disk_type="gp3",
-)
-WORKER = replace(MASTER, id="i-2", alias="node001", market=Market.SPOT, reason="Server.SpotInstanceTermination")
+
+def life(alias, **changes):
+    """An instance that ran for ten hours, and ended ten hours ago."""
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    ran = Life(
+        f"i-{alias}",
+        alias,
+        "c7i.large",
+        Market.ON_DEMAND,
+        "us-east-1a",
+        began=now - timedelta(hours=20),
+        seen=now,
+        stopped=now - timedelta(hours=10),
+        ended=now - timedelta(hours=10),
+        public_ip=True,
+        disk_gb=10,
+        disk_type="gp3",
+    )
+    return replace(ran, **changes)
 
 
 @pytest.fixture
@@ -37,7 +40,8 @@ def past(laptop, cloud):
     folder.ensure_exists()
     folder.ensure_id()
     folder.record("ec2", uuid=folder.cluster_id, region="us-east-1")
-    record_lives(folder, [MASTER, WORKER])
+    worker = life("node001", market=Market.SPOT, reason="Server.SpotInstanceTermination")
+    record_lives(folder, [life("master"), worker])
     folder.delete_folder()
     return laptop
 
@@ -92,7 +96,7 @@ def test_a_disk_that_is_full_keeps_no_cluster_from_ending(laptop, cloud):
     folder = ClusterFolder(laptop.home, "full")
     folder.ensure_exists()
     folder.ensure_id()
-    record_lives(folder, [MASTER])
+    record_lives(folder, [life("master")])
     assert make_ledger("full", "x", folder.events()).events
     (laptop.home / "past").write_text("no folder")
     folder.delete_folder()
