@@ -186,6 +186,9 @@ def _ask_silent(
     *,
     ask: Callable[[Cluster, Sequence[Node]], dict[str, str]] = find_silent,
 ) -> dict[str, str]:
+    """Return the nodes that do not answer; none where this computer has lost the key to ask them with."""
+    if not context.folder.private_key_file.is_file():
+        return {}
     cluster = context.make_cluster(nodes)
     try:
         return ask(cluster, nodes)

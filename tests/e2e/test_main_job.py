@@ -66,7 +66,7 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
     assert [one["name"] for one in found["connections"]] == ["client", "notebook"]
     assert [node["alias"] for node in found["nodes"]] == ["master", "node001", "node002"]
     for node in found["nodes"]:
-        assert list(node) == ["alias", "state", "address", "type", "market", "engines"]
+        assert list(node) == ["alias", "state", "address", "type", "market", "zone", "launched", "engines"]
         assert (node["state"], node["engines"]) == ("running", 2)
     assert found["master"] == found["nodes"][0]["address"]
 

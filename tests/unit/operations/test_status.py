@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -131,6 +132,8 @@ def test_a_master_that_does_not_answer_is_silent(lab, log, monkeypatch):
     found = query_status(lab.parts(recording(log)))
     assert (found.state, faults(found)) == ("partial", {"master": "silent"})
     assert found.conditions[0].why == "does not answer"
+    shutil.rmtree(lab.parts().folder.path)  # without its files this computer cannot know
+    assert query_status(lab.parts(recording(log))).state == "running"
 
 
 def test_a_provider_that_does_not_answer_leaves_the_rest(lab, log):
