@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from clusterctl.clients.detached.results import DetachedMap
     from clusterctl.compute.client import Client
     from clusterctl.compute.faces.methods import PoolMethods
+    from clusterctl.operations.jobs.job import Job
 
 __version__ = "0.2.0"
-__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect", "results"]
+__all__ = ["DistributedPool", "Pool", "__version__", "cluster", "connect", "results", "run"]
 
 
 def connect(
@@ -140,6 +141,52 @@ def results(map_id: str, cluster: str | None = None) -> DetachedMap:
     """
     detached: DetachedMap = _load_connecting().find_map(map_id, cluster)
     return detached
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cluster: str | None = None,
+    cores: int = 1,
+    name: str = "",
+    env: Mapping[str, str] | None = None,
+    max_time_s: float | None = None,
+    retry: int = 0,
+    retry_on: Sequence[str] = ("failed", "lost", "timeout"),
+    fetch: Sequence[str] = (),
+    folder: str | os.PathLike[str] = ".",
+) -> Job:
+    """Run a command on a node, with a copy of a folder's files, as `clusterctl run --detach` does.
+
+    Args:
+        command: its words.
+        cluster: the name of the cluster; optional if exactly one is up.
+        cores: cores that it takes.
+        name: a text that `clusterctl jobs` shows.
+        env: variables, by name.
+        max_time_s: end it after so many seconds.
+        retry: run it again so many times.
+        retry_on: after which ends.
+        fetch: files and folders that come back to `folder` at its end, where `Job.wait` or a command of clusterctl
+            sees it.
+        folder: whose files go along.
+
+    Raises:
+        clusterctl.errors.ClusterctlError: it cannot be begun.
+    """
+    wishes = {
+        "command": tuple(command),
+        "folder": Path(folder).expanduser().absolute(),
+        "name": name,
+        "cores": cores,
+        "max_time_s": max_time_s,
+        "retries": retry,
+        "retry_on": tuple(retry_on),
+        "fetch": tuple(fetch),
+        "environment": dict(env or {}),
+    }
+    job: Job = _load_connecting().run_job(cluster, wishes)
+    return job
 
 
 def _file_or_name(name: str | os.PathLike[str] | None) -> str | Path | None:

@@ -22,10 +22,11 @@ from clusterctl.plugin.base import NoOptions, Order, Plugin
 from clusterctl.plugin.hookspecs import hookimpl
 from clusterctl.remote.base import Remote, Result
 from clusterctl.secret import Secret
-from clusterctl.service import Probe, Service, ServiceHealth, ServiceState
+from clusterctl.service import Busy, Probe, Service, ServiceHealth, ServiceState
 from clusterctl.text import plural
 
 __all__ = [
+    "Busy",
     "Cluster",
     "ClusterctlError",
     "CommaList",

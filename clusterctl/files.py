@@ -1,15 +1,16 @@
 """Paths as people write them, and the writer of files that must never be seen half written.
 
-It is the only place that renames a draft over a file, that adds to a file, and that sets a broken one aside.
+It is the only place that renames drafts, that adds to a file, and that sets a broken one aside.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
 
@@ -66,6 +67,24 @@ def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def publish_folder(draft: Path, folder: Path) -> None:
+    """Give a folder that was made beside its place the name under which it is known.
+
+    Raises:
+        OSError: there is one of that name.
+    """
+    draft.rename(folder)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object that is in a file; nothing where it is not there or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_own(path: Path, content: str) -> None:

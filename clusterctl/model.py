@@ -76,6 +76,16 @@ class Layout:
     cache: PurePosixPath
     """Built environments, by the hash of their content."""
 
+    @property
+    def interruption(self) -> PurePosixPath:
+        """The file that says when the node will be taken; its tasks may look at it."""
+        return self.run / "interruption"
+
+    @property
+    def programs(self) -> tuple[PurePosixPath, ...]:
+        """The folders of the cluster's own programs, which every shell of the cluster user finds first."""
+        return self.env / "bin", self.state / "python" / "bin"
+
 
 @dataclass(frozen=True)
 class Access:
@@ -117,6 +127,7 @@ class Node:
     market: Market = Market.NONE
     zone: str = ""
     """The zone within the region."""
+    region: str = ""
     access: Access = Access()
     bootstrap_key: bool = False
     """True if `host_key` is a temporary key from the node's creation. The first login replaces it by an own key."""
@@ -126,11 +137,15 @@ class Node:
     """A text that differs from boot to boot of this machine; empty if the provider does not notice boots."""
     launched_at: datetime | None = None
     """When this boot was requested, in UTC; None if the provider does not know."""
+    ends_at: datetime | None = None
+    """When the machine ends by itself, in UTC; None if it does not."""
     cluster_id: str = ""
     """The id of the cluster that the machine was made for, as the machine itself or its provider has it; empty where
     that is not kept."""
     owner: str = ""
     """Who made the machine, as its provider has it; empty where that is not kept."""
+    gone_when_off: bool = False
+    """True if the machine is gone, with its disk, once it is switched off from inside."""
     reachable: bool = True
     """False if the node is gone or did not answer. Then only the laptop's side can be cleaned up."""
 
@@ -265,22 +280,10 @@ class StatusRow:
     healthy: bool = True
     count: int | None = None
     """The number of `item` that are up, if it can be counted."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of the wavefront: a plugin, or ``ssh`` (wait for an answer), on a node. Seconds since `start` began."""
-
-    node: str
-    plugin: str
-    waited_for: str
-    """The last step that it had to wait for, such as ``master/packages``; empty if none."""
-    ready_s: float
-    began_s: float
-    ended_s: float
-    commands: int = 0
-    """Number of remote commands."""
-    error: str = ""
+    ends: bool = False
+    """True if the node is about to end: it counts as lost already."""
+    may_end: bool = False
+    """True if it is said that the node may end."""
 
 
 @dataclass(frozen=True)

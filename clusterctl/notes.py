@@ -52,6 +52,8 @@ class Note(Generic[T]):
 
 ENVIRONMENT = Note("environment", str)
 """The hash of the Python environment of the nodes: it changes with their packages."""
+LOADED = Note("loaded environment", str)
+"""What changes with the packages that engines which run may have loaded: not where others only come to them."""
 PYTHON = Note("python", str)
 """The version of Python that the nodes have, such as ``3.11``."""
 IPYPARALLEL = Note("ipyparallel", str)

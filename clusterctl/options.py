@@ -35,6 +35,7 @@ __all__ = [
     "PathList",
     "SecretText",
     "Section",
+    "Span",
     "TypedValues",
     "WordList",
     "comma_list",
@@ -43,6 +44,7 @@ __all__ = [
     "is_file",
     "is_list",
     "is_secret",
+    "parse_span",
     "quote_shortened",
     "read_section",
 ]
@@ -171,6 +173,31 @@ def _to_secret(value: object) -> object:
     return Secret(value) if isinstance(value, str) and not isinstance(value, Secret) else value
 
 
+_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_MOST_SPAN_S = 366 * 86_400.0
+
+
+def parse_span(text: str) -> float:
+    """Return the seconds of a text such as ``20m``, ``90s``, ``1.5h`` or ``2d``; ``never`` is 0.
+
+    Raises:
+        ValueError: with a message that says what was expected.
+    """
+    if text.strip().lower() == "never":
+        return 0.0
+    parts = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|d)\s*", text.lower(), re.ASCII)
+    seconds = float(parts[1]) * _UNITS_S[parts[2]] if parts else 0.0
+    if not 1 <= seconds <= _MOST_SPAN_S:
+        raise ValueError(f"expected a time such as 90s, 20m, 2h or 1d, a year at most, or never; got {text[:60]!r}")
+    return seconds
+
+
+def _to_span(value: object) -> object:
+    return parse_span(value) if isinstance(value, str) else value
+
+
+Span = Annotated[float, Field(ge=0, le=_MOST_SPAN_S), BeforeValidator(_to_span)]
+"""``90s``, ``20m``, ``2h``, ``1d``, or ``never``: a time, in seconds; 0 for never."""
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_to_list)]
 """``a, b, c``; may continue on indented lines."""
 WordList = Annotated[tuple[str, ...], BeforeValidator(_to_words)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.config.cluster_section import ClusterSection
-    from clusterctl.model import Machines, NodeOverrides
+    from clusterctl.model import Machines, NodeOverrides, Volume
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -107,6 +107,7 @@ def build_plan(
         machines: the settings of every machine, from the template.
         node_overrides: what was requested for single nodes, by alias.
     """
+    _refuse_mounts(machines.volumes)
     overrides = node_overrides or {}
     said = dict(word.split("=", 1) for word in cluster.variables)
     request = replace(request, environment={**request.environment, **said})
@@ -138,6 +139,27 @@ def build_plan(
     )
 
 
+def _refuse_mounts(volumes: Sequence[Volume]) -> None:
+    """Refuse volumes that would hide each other.
+
+    Raises:
+        ConfigError: two are mounted at the same path, or one below another that is mounted after it.
+    """
+    problems = []
+    for place, volume in enumerate(volumes):
+        for later in volumes[place + 1 :]:
+            if volume.mount_path == later.mount_path:
+                problems.append(f"the volumes {volume.name} and {later.name} are both mounted on {volume.mount_path}")
+            elif later.mount_path in volume.mount_path.parents:
+                problems.append(
+                    f"the volume {later.name} on {later.mount_path} would hide {volume.name} on {volume.mount_path}"
+                )
+    if problems:
+        raise ConfigError(
+            tuple(problems), remedy="change MOUNT_PATH, or the order in VOLUMES: the outer one comes first"
+        )
+
+
 def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
     """Return the specification of one node from the template."""
     master = alias == MASTER
@@ -159,7 +181,8 @@ def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
         return spec
     return replace(
         spec,
-        types=own.types or spec.types,
+        # The template's types have other sizes than the one that was asked for.
+        types=own.types or (() if own.vcpus or own.memory_gb else spec.types),
         market=own.market or spec.market,
         bid=own.bid or spec.bid,
         image=own.image or spec.image,

@@ -28,6 +28,23 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """A program that says who works, so that a cluster does not end for being idle. The master asks it.
+
+    Its `main` takes the values and returns a function. That is called without arguments, takes at most some five
+    seconds, and returns what works, as ``3 tasks at the controller``, or an empty text. What it raises counts as work
+    for an hour. A probe is no work.
+    """
+
+    cause: str
+    """What IDLE_IGNORES calls it: a word."""
+    module: str | Path
+    """As for `node_program`."""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Secrets are better kept in files of the node."""
+
+
+@dataclass(frozen=True)
 class Service:
     """A program that is kept running. It is restarted when it ends; its output is in ``LOGS/NAME-N.log``."""
 

@@ -28,6 +28,19 @@ def format_age(passed: timedelta) -> str:
     return plural(seconds // 86400, "day")
 
 
+def format_span(seconds: float) -> str:
+    """Return a time to wait: ``45 s``, ``12 min``, ``1 h 30 min``, ``3 days``."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min"
+    if whole < 48 * 3600:
+        minutes = whole % 3600 // 60
+        return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
+    return plural(whole // 86400, "day")
+
+
 _LINE_END = re.compile(r"\r*\n")
 
 

@@ -41,6 +41,8 @@ _LEAD_S = 30
 """So long before the end the engines go: late enough for the work, early enough for what ends them."""
 _ANSWER_S = 10.0
 _GOODBYE_S = 8
+_HINT = "~hint"
+"""At the end of the name of a file that says that AWS recommends to replace a node. No machine's id has it."""
 
 
 class Options(Section):
@@ -70,8 +72,10 @@ class Spot(Plugin[Options]):
         folder = _shared_folder(node)
         files = {
             "watch.py": self._start_watch(cluster, node),
-            "goodbye.py": _goodbye_program(node),
+            "goodbye.py": _hub_program(node, "forget_engines"),
             "stop.sh": self._stop_watch(cluster, node),
+            "drain.py": _hub_program(node, "drain_engines"),
+            "drain.sh": self._drain_engines(cluster, node),
         }
         watch = Service(
             name=_NAME,
@@ -92,7 +96,7 @@ class Spot(Plugin[Options]):
             "spot_leave.sh.j2",
             mark=cluster.mark,
             folder=_shared_folder(node),
-            notice=_notice_file(node),
+            notice=node.layout.interruption,
             stop=services.stop(node, [_NAME]),
         )
         run_reported(cluster, node, script, name="spot: leave")
@@ -109,19 +113,17 @@ class Spot(Plugin[Options]):
         script = as_user(master, cluster.user, render("spot_status.sh.j2", folder=_notices_folder(master)))
         asked = cluster.on(master).run_script(script, name="spot: notices", timeout_s=_ANSWER_S, sudo=True, reads=True)
         notices = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
-        return [
-            StatusRow(node.alias, _NAME, f"will be taken at {_time_of_day(notices[mark])}", healthy=False)
-            for mark, node in watched.items()
-            if mark in notices
-        ]
+        return [row for mark, node in watched.items() for row in _rows_of(node, mark, notices)]
 
     def _start_watch(self, cluster: Cluster, node: Node) -> str:
         settings = {
             "url": self.options.metadata_url.rstrip("/"),
             "poll_s": self.options.poll_s,
             "lead_s": _LEAD_S,
-            "notice": _notice_file(node),
+            "notice": node.layout.interruption,
             "stop": ["/bin/sh", str(_shared_folder(node) / "stop.sh")],
+            "drain": ["/bin/sh", str(_shared_folder(node) / "drain.sh")],
+            "hint_suffix": _HINT,
             "user": cluster.user,
             "shared": _notices_folder(node),
             "mark": _notice_name(node),
@@ -134,24 +136,38 @@ class Spot(Plugin[Options]):
             status=services.status(node),
             stop=services.stop(node, ["engine"]),
             user=cluster.user,
-            goodbye=shlex.join([str(node.layout.env / "bin" / "python"), str(_shared_folder(node) / "goodbye.py")]),
+            goodbye=_command(node, "goodbye.py"),
         )
 
+    def _drain_engines(self, cluster: Cluster, node: Node) -> str:
+        status, drain = services.status(node), _command(node, "drain.py")
+        return render("spot_drain.sh.j2", status=status, user=cluster.user, drain=drain)
 
-def _goodbye_program(node: Node) -> str:
-    """The program that takes engines off the controller's list."""
+
+def _command(node: Node, program: str) -> str:
+    return shlex.join([str(node.layout.env / "bin" / "python"), str(_shared_folder(node) / program)])
+
+
+def _hub_program(node: Node, name: str) -> str:
+    """A program that tells the controller something of the engines whose numbers it is given."""
     connection = hub.profile(node) / "security" / "ipcontroller-engine.json"
     values = {"connection": connection, "wait_s": _GOODBYE_S}
-    return node_program("clusterctl.on_node.with_ipyparallel.forget_engines", values)
+    return node_program(f"clusterctl.on_node.with_ipyparallel.{name}", values)
+
+
+def _rows_of(node: Node, mark: str, notices: dict[str, str]) -> Sequence[StatusRow]:
+    """What the notices say of a node: that it will be taken, or that it may be."""
+    if mark in notices:
+        value = f"will be taken at {_time_of_day(notices[mark])}"
+        return [StatusRow(node.alias, _NAME, value, healthy=False, ends=True)]
+    if mark + _HINT in notices:
+        value = f"may be taken: so AWS says since {_time_of_day(notices[mark + _HINT])}"
+        return [StatusRow(node.alias, _NAME, value, may_end=True)]
+    return []
 
 
 def _shared_folder(node: Node) -> PurePosixPath:
     return node.layout.state / _NAME
-
-
-def _notice_file(node: Node) -> PurePosixPath:
-    """The file on the node that says when it will be taken; its tasks may look at it."""
-    return node.layout.run / "interruption"
 
 
 def _notices_folder(node: Node) -> PurePosixPath:

@@ -43,6 +43,20 @@ COMMANDS: dict[str, CommandEntry] = {
     "resize": CommandEntry(
         "clusters.members", "resize", "Have so many nodes: let more join, or let the last ones leave."
     ),
+    "watch": CommandEntry(
+        "clusters.watch",
+        "watch",
+        "Keep a cluster whole: bring back nodes that are lost, and replace those that will be taken.",
+        ("loadbalance",),
+    ),
+    "run": CommandEntry(
+        "nodes.run",
+        "run",
+        "Run COMMAND on a node, with a copy of this folder's files; exits with its status.",
+        ("run-job",),
+    ),
+    "jobs": CommandEntry("nodes.jobs", "jobs", "List the jobs of a cluster, the newest one last."),
+    "job": CommandEntry("nodes.jobs", "job", "Show, follow, end or fetch one job, by its id or how that begins."),
     "listclusters": CommandEntry(
         "clusters.inspect", "listclusters", "List the clusters and their nodes.", ("list", "lc")
     ),
@@ -69,6 +83,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "runplugin": CommandEntry(
         "nodes.plugins", "runplugin", "Run one plugin on a cluster; without a name, on the one that is up.", ("rp",)
     ),
+    "install": CommandEntry("nodes.packages", "install", "Add packages to a cluster that runs, on every node."),
     "plugins": CommandEntry("nodes.plugins", "plugins", "List the installed plugins and their options."),
     "sshmaster": CommandEntry(
         "nodes.access", "sshmaster", "Log in to the master, or run COMMAND there; exits with its status.", ("sm",)
@@ -84,6 +99,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "allow_me",
         "Let this computer log in from the address that it has now, and no more from those it had.",
     ),
+    "ssh-config": CommandEntry(
+        "nodes.ssh_config", "ssh_config", "Print a config file for `ssh`, rsync and VS Code with a host for each node."
+    ),
     "put": CommandEntry("nodes.access", "put", "Copy files and folders to a node."),
     "get": CommandEntry("nodes.access", "get", "Copy files and folders from a node."),
     "tunnel": CommandEntry("nodes.client", "tunnel", "Bring the tunnel to a cluster back."),
@@ -95,6 +113,11 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "cancel": CommandEntry(
         "nodes.cancel", "cancel", "End what runs and what waits at the engines, of everybody or of one client."
+    ),
+    "keep": CommandEntry(
+        "nodes.keep",
+        "keep",
+        "Have a cluster stay for TIME from now, such as 2h or 30m, whatever IDLE_STOP and LIFETIME say.",
     ),
     "notebook": CommandEntry("nodes.client", "notebook", "Print the URL of the cluster's notebook."),
     "image": CommandEntry("setup.image", "image", "Make, list and remove the images that nodes start from."),
@@ -110,6 +133,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "aws.instances",
         "listspots",
         "List the requests for spot instances of a region, of clusters and others.",
+    ),
+    "cost": CommandEntry(
+        "aws.cost", "cost", "Show what clusters on EC2 have cost, run by run, with nodes and clusters that have ended."
     ),
     "spothistory": CommandEntry(
         "aws.spothistory", "spothistory", "Show how the spot prices of instance types went, zone by zone.", ("shi",)
@@ -167,7 +193,6 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "close": ("tunnel --close", "stop", "terminate"),
     "console": ("showconsole", "sshmaster"),
     "copy": ("put", "get"),
-    "cost": ("start --dry-run", "listclusters"),
     "cp": ("put", "get"),
     "create": ("start", "createvolume", "createkey"),
     "delete": ("terminate", "removenode"),
@@ -197,6 +222,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "nodes": ("listclusters", "status"),
     "open": ("notebook", "connect"),
     "pause": ("stop",),
+    "pip": ("install",),
     "plan": ("start --dry-run",),
     "ps": ("listclusters", "status"),
     "pull": ("get",),
@@ -207,13 +233,14 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "resume": ("start",),
     "recover": ("attach", "start"),
     "rm": ("terminate", "removenode"),
-    "run": ("exec", "runplugin"),
+    "qsub": ("run",),
     "scale": ("resize", "addnode", "removenode"),
     "scp": ("put", "get"),
     "show": ("status",),
     "shrink": ("removenode",),
     "shutdown": ("stop", "terminate"),
     "ssh": ("sshmaster", "sshnode"),
+    "submit": ("run",),
     "suspend": ("stop",),
     "test": ("config check", "selftest"),
     "up": ("start",),

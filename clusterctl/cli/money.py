@@ -22,13 +22,14 @@ _DAY = 24
 class Prompt:
     """Asks before nodes cost money or engines end, and keeps the estimate. Implements `Approval`."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, asks: bool = True) -> None:
         """Start without an estimate.
 
         Args:
             as_json: stdout is for programs, so show and ask on stderr.
+            asks: whether to ask; if not, what it costs is only shown.
         """
-        self._as_json = as_json
+        self._as_json, self._asks = as_json, asks
         self.estimate: Estimate | None = None
 
     def allow_cost(self, estimate: Estimate) -> None:
@@ -38,11 +39,11 @@ class Prompt:
             echo(line, err=self._as_json)
         count = sum(group.count for group in estimate.groups)
         price = f" for {_hourly_text(estimate)}" if estimate.is_complete else ""
-        confirm_or_decline(f"Start {plural(count, 'node')}{price}?", yes=False, err=self._as_json)
+        confirm_or_decline(f"Start {plural(count, 'node')}{price}?", yes=not self._asks, err=self._as_json)
 
     def allow_end(self, cluster: str, endings: Sequence[str]) -> None:
         """Say what ends and ask. A no, or no terminal to answer on, ends the command."""
-        confirm_or_decline(ask_anew(cluster, endings), yes=False, err=self._as_json)
+        confirm_or_decline(ask_anew(cluster, endings), yes=not self._asks, err=self._as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:

@@ -39,6 +39,12 @@ class _KeptForTheAnswer:
             self._copy = os.dup(descriptor)
             os.dup2(other, descriptor)
 
+    def write(self, text: str) -> None:
+        if self._copy is not None:
+            os.write(self._copy, text.encode())
+        else:
+            self._stream.write(text)
+
     def end(self) -> None:
         if self._copy is not None:
             os.dup2(self._copy, self._stream.fileno())
@@ -71,6 +77,11 @@ class Output(Narrator):
             self._stop_bars()
         if self._answer:
             self._answer.end()
+
+    def answer_line(self, value: object) -> None:
+        """Print a part of the answer, as a line of JSON, while the operation goes on. Only with `as_json`."""
+        if self._answer:
+            self._answer.write(json.dumps(value, default=_to_json) + "\n")
 
     def _show_trace(self, text: str) -> None:
         if self._debug:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clusterctl.clients.detached.results import DetachedMap
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster"]
+__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster", "run_job"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
@@ -43,10 +43,10 @@ def open_cluster(*_: object, **__: object) -> NoReturn:
     raise start_refusal(_require_here())
 
 
-def start_refusal(here: Here) -> UsageError:
-    """Return the error of whoever wants to start a cluster from a node."""
+def start_refusal(here: Here, what: str = "clusters are started") -> UsageError:
+    """Return the error of whoever wants to start a cluster, or what else is begun elsewhere, from a node."""
     return UsageError(
-        f"this is {here.node} of the cluster {here.cluster}: clusters are started from your own computer",
+        f"this is {here.node} of the cluster {here.cluster}: {what} from your own computer",
         remedy="`clusterctl.connect()` is a client of this one",
     )
 
@@ -76,6 +76,13 @@ def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_opt
 def maps_here(here: Here) -> DetachedMaps | None:
     """Return the detached maps of this node's cluster, if this node keeps them."""
     return DetachedMaps(LocalStore(here.maps)) if here.maps is not None else None
+
+
+def run_job(cluster: str | None, _wishes: Mapping[str, Any]) -> NoReturn:
+    """See `clusterctl.run`."""
+    here = _require_here()
+    here.client_file(cluster)
+    raise start_refusal(here, "jobs are begun")
 
 
 def find_map(map_id: str, cluster: str | None) -> DetachedMap:

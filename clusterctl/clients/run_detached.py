@@ -25,7 +25,7 @@ from clusterctl.compute.dispatch import Dispatcher
 from clusterctl.compute.failures import NoEnginesError, pack_failure
 from clusterctl.compute.payload import pickle_for_engines
 from clusterctl.compute.work import Work
-from clusterctl.files import write_atomically
+from clusterctl.files import read_json, write_atomically
 from clusterctl.laptop.lock_files import hold
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Runner:
             connect: returns a client of the cluster.
         """
         self._folder, self._connect = folder, connect
-        self._order: dict[str, Any] = local_store.read_json(folder / local_store.ORDER)
+        self._order: dict[str, Any] = read_json(folder / local_store.ORDER)
         self._is_told_to_end = threading.Event()
         self._end: Callable[[BaseException], object] = lambda _: None
         self._outcomes = Outcomes(folder)

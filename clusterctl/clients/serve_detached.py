@@ -1,60 +1,47 @@
-"""Answers one request about the detached maps of this cluster, on its master: a line of JSON, then bytes, both ways.
-
-The laptop begins it over SSH, as the cluster user. So no port is open for it, and it works without a controller.
-"""
+"""Answers questions about the detached maps of this cluster, on its master."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.clients import serving
 from clusterctl.clients.detached.local_store import LocalStore
-from clusterctl.clients.detached.model import Order
+from clusterctl.clients.detached.model import DetachedError, Order
 from clusterctl.clients.here import find_here
-from clusterctl.errors import ClusterctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
-_LONGEST_HEAD = 1 << 20
 
+class Service(serving.Service):
+    """The maps that a folder has."""
 
-class CutOffError(Exception):
-    """The request was not whole."""
+    def __init__(self, store: LocalStore | None, source: BinaryIO) -> None:
+        self._known = store
+        super().__init__(
+            source,
+            {
+                "submit": self._submit,
+                "look": lambda asked: (self._store.look(asked["name"]).as_json(), b""),
+                "read": self._read,
+                "resume": lambda asked: (self._store.resume(asked["name"]).as_json(), b""),
+                "cancel": lambda asked: (self._store.cancel(asked["name"]).as_json(), b""),
+                "forget": self._forget,
+                "failure": lambda asked: ({}, self._store.failure(asked["name"])),
+                "log": lambda asked: ({}, self._store.log(asked["name"]).encode()),
+                "all": lambda _: ([status.as_json() for status in self._store.all()], b""),
+            },
+        )
 
-
-class Service:
-    """The maps that a folder has, for who asks by a stream."""
-
-    def __init__(self, store: LocalStore, source: BinaryIO) -> None:
-        self._store, self._source = store, source
-        self._answers: dict[str, Callable[[dict[str, Any]], tuple[object, bytes]]] = {
-            "submit": self._submit,
-            "look": lambda asked: (store.look(asked["name"]).as_json(), b""),
-            "read": self._read,
-            "resume": lambda asked: (store.resume(asked["name"]).as_json(), b""),
-            "cancel": lambda asked: (store.cancel(asked["name"]).as_json(), b""),
-            "forget": self._forget,
-            "failure": lambda asked: ({}, store.failure(asked["name"])),
-            "log": lambda asked: ({}, store.log(asked["name"]).encode()),
-            "all": lambda _: ([status.as_json() for status in store.all()], b""),
-        }
-
-    def answer(self) -> tuple[dict[str, object], bytes]:
-        """Read the request, do it, and return the answer's head and its bytes."""
-        try:
-            asked = json.loads(self._source.readline(_LONGEST_HEAD))
-            said, content = self._answers[asked["do"]](asked)
-        except ClusterctlError as exc:
-            return {"error": exc.message, "remedy": exc.remedy}, b""
-        except OSError as exc:
-            return {"error": f"{exc.strerror}: {exc.filename}", "remedy": "see the disk of the master: `df`"}, b""
-        return {"said": said, "size": len(content)}, content
+    @property
+    def _store(self) -> LocalStore:
+        if self._known is None:
+            raise DetachedError("this node keeps no detached maps", remedy="ask the master")
+        return self._known
 
     def _submit(self, asked: dict[str, Any]) -> tuple[object, bytes]:
-        function, items = (self._take(asked[part]) for part in ("function", "items"))
+        function, items = (self.take(asked[part]) for part in ("function", "items"))
         order = Order(function=function, items=items, **asked["order"])
         return self._store.submit(order).as_json(), b""
 
@@ -66,23 +53,12 @@ class Service:
         status, part = self._store.read(asked["name"], asked["offset"], asked["wait_s"])
         return status.as_json(), part
 
-    def _take(self, size: int) -> bytes:
-        content = self._source.read(size)
-        if len(content) < size:  # whoever sent it was killed, or cut off
-            raise CutOffError
-        return content
-
 
 def main() -> None:
-    """Answer the request on stdin."""
+    """Answer the questions on stdin."""
     here = find_here()
-    if here is None or here.maps is None:
-        head: dict[str, object] = {"error": "this node keeps no detached maps", "remedy": "ask the master"}
-        content = b""
-    else:
-        head, content = Service(LocalStore(here.maps), sys.stdin.buffer).answer()
-    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + content)
-    sys.stdout.buffer.flush()
+    store = LocalStore(here.maps) if here is not None and here.maps is not None else None
+    Service(store, sys.stdin.buffer).serve(sys.stdout.buffer)
 
 
 if __name__ == "__main__":

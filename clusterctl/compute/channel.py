@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import zlib
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.compute.large_arrays import Swapper
 from clusterctl.compute.payload import digest
 from clusterctl.compute.watch import LOST
 
@@ -28,6 +31,10 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
+_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", "fits", "chunks")
+"""The modules of what runs inside an engine, in their order."""
+_ONE_AT_A_TIME = threading.Lock()
+"""For what makes messages: ipyparallel's tables of types, which all clients share, are not made for several threads."""
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -38,9 +45,29 @@ ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection los
 def engine_program() -> tuple[str, str]:
     """Return the name and the text of what runs inside an engine: its modules, one behind the other."""
     folder, first = files("clusterctl.on_node.in_engine"), "from __future__ import annotations\n"
-    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "outcomes", "chunks")]
+    texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _PROGRAM]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_chunks_{digest(source.encode())}", source
+
+
+class InEngine:
+    """Stands for a function of what runs inside an engine, and is that when it comes there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Refuse: here is no engine."""
+        raise RuntimeError(f"{self._name} runs in engines alone")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as that function."""
+        return eval, (f"__import__('sys').modules[program].{self._name}", {"program": engine_program()[0]})
+
+
+def make_swapper(least: float | None, **about: Any) -> Swapper:
+    """Return one who knows the large arrays of a call. See `Swapper`."""
+    return Swapper(engine_program()[0], least=inf if least is None else least, **about)
 
 
 @cache
@@ -77,17 +104,22 @@ class Channel:
         """Close the client."""
         self._client.close()
 
-    def on_change(self, act: Callable[[], object], end: Callable[[], object]) -> None:
-        """Have both called in the client's own thread.
+    def on_change(
+        self, act: Callable[[], object], end: Callable[[], object], drain: Callable[[set[str]], object]
+    ) -> None:
+        """Have all three called in the client's own thread.
 
         Args:
             act: called whenever an engine comes or goes.
-            end: called when somebody has cancelled this client's work. See `on_node/with_ipyparallel/cancels.py`.
+            end: called when somebody has cancelled this client's work. See `on_node/with_ipyparallel/agreed/`.
+            drain: called with the uuids of all engines whose node will be taken.
         """
 
         def hear(event: dict[str, Any]) -> None:
-            whose = event.get("clusterctl_cancelled")
-            if whose is None:
+            whose, draining = event.get("clusterctl_cancelled"), event.get("clusterctl_draining")
+            if draining is not None:
+                drain(set(draining))
+            elif whose is None:
                 act()
             elif whose in {"", self._client.session.session}:
                 end()
@@ -123,9 +155,10 @@ class Channel:
         return future.msg_id, future
 
     def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
-        future = self._client.send_apply_request(
-            self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
-        )
+        with _ONE_AT_A_TIME:
+            future = self._client.send_apply_request(
+                self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
+            )
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
             if history[index] == future.msg_id:
@@ -195,6 +228,20 @@ class Channel:
     def _tell(self, engine: str, kind: str, content: dict[str, Any]) -> Future[Any]:
         stream = self._client._control_stream
         asked: Future[Any] = self._client._send(stream, kind, content=content, ident=engine.encode())
+        return asked
+
+    def bring(self, engine: str, step: dict[str, Any], pieces: Sequence[memoryview] = ()) -> Future[Any]:
+        """Have an engine take a step of a file that is brought. See `on_node/in_engine/objects.py`.
+
+        Args:
+            engine: its uuid. It has answered before, so it has the program.
+            step: what it is.
+            pieces: of the file.
+        """
+        kind, stream = f"{engine_program()[0]}_object", self._client._control_stream
+        asked: Future[Any] = self._client._send(
+            stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode()
+        )
         return asked
 
     def kill(self, engine_id: int) -> None:

@@ -11,11 +11,15 @@ from clusterctl.compute.calls.choices import Options
 from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
 from clusterctl.compute.faces.nested import ClientInTask, InlinePool, is_in_task, map_over
+from clusterctl.compute.learning.backend import begin_context, note_newest
 from clusterctl.compute.pool import Pool
+from clusterctl.compute.together.meeting import GroupOptions, run_together
+from clusterctl.compute.together.program import InEngine
 from clusterctl.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from clusterctl.compute.faces.methods import PoolMethods
 
@@ -66,6 +70,7 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     def __init__(self, *args: Any, **about: Any) -> None:
         super().__init__(*args, **about)
         self.results = _Results(self)
+        note_newest(self)
 
     @property
     def detached(self) -> DetachedMaps:
@@ -124,10 +129,125 @@ class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
         """Return the engines as a `concurrent.futures.Executor`."""
         return PoolExecutor(self.pool(processes))
 
+    def together(
+        self,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        engines: Sequence[int] | None = None,
+        wait_s: float = 30.0,
+        timeout_s: float | None = None,
+        silence_s: float = 10.0,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Return what `function(group, *args, **kwargs)` gives on each engine, called on all at once.
+
+        `group` has `rank`, `size`, `allreduce`, `reduce`, `broadcast`, `gather` and `barrier`, by lines between the
+        engines. When a member is lost or raises, all others get an error that names it. Ctrl-C ends it everywhere.
+
+        Args:
+            function: what all engines call.
+            args: its arguments behind the group.
+            engines: the ids of those that take part, by their ranks; all by default.
+            wait_s: the longest wait for engines that are at other work.
+            timeout_s: for all of it.
+            silence_s: a member whose process or machine says nothing for so long counts as lost.
+            kwargs: its arguments by name.
+
+        Raises:
+            MemberLostError: a member is lost.
+            EnginesBusyError: not all engines were free in time.
+            TimeoutError: it took longer than `timeout_s`.
+        """
+        options = GroupOptions(engines, wait_s, timeout_s, silence_s)
+        return run_together(self, function, args, kwargs, options)
+
+    def allreduce(
+        self,
+        what: str | Callable[[], Any],
+        op: str | Callable[[Any, Any], Any] = "sum",
+        *,
+        fetch: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Return what becomes of a value of each engine, by a tree of lines between the engines.
+
+        Args:
+            what: the name of a variable in the engines' sessions, where all have the result afterwards; or a function
+                whose value is taken.
+            op: ``sum``, ``mean``, ``min``, ``max``, ``prod``, or a function of two values.
+            fetch: bring the value of a variable here, too; without it, return None.
+            options: those of `together`.
+
+        Raises:
+            MemberLostError: a member is lost, or its value has another shape.
+        """
+        if isinstance(what, str):
+            return self.together(InEngine("reduce_variable"), what, op, fetch=fetch, **options)[0]
+        return self.together(InEngine("reduce_result"), what, op, **options)[0]
+
+    def average_loop(
+        self,
+        model: Any,
+        parts: Sequence[Any],
+        epochs: int,
+        *,
+        classes: Sequence[Any] | None = None,
+        weights: str = "samples",
+        average: Sequence[str] | None = None,
+        engines: Sequence[int] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Return a model that was fitted to parts of the data side by side, its numbers averaged after each epoch.
+
+        Args:
+            model: any estimator with ``partial_fit``. It is copied, and stays as it is.
+            parts: pairs ``(X, y)``, or functions that return such, on the engine. Each stays on one engine.
+            epochs: so often each part is fitted.
+            classes: of a classifier; by default those that any part has.
+            weights: ``samples`` weighs each engine's numbers by its samples; ``equal`` does not.
+            average: the attributes that are averaged; by default ``coef_``, ``intercept_``, ``coefs_``,
+                ``intercepts_``, where the model has them.
+            engines: the ids of those that take part; by default all, at most one for each part.
+            options: those of `together`.
+        """
+        if weights not in {"samples", "equal"} or epochs < 0 or not parts:
+            raise ValueError("weights are 'samples' or 'equal', epochs 0+, and at least one part is needed")
+        chosen = (sorted(self.ids) if engines is None else list(engines))[: len(parts)]
+        own = [(list(parts[rank :: len(chosen)]),) for rank in range(len(chosen))]
+        arguments = model, epochs, classes, weights, average
+        group = GroupOptions(chosen or None, **options)
+        return run_together(self, InEngine("average_loop"), arguments, {}, group, own=own)[0]
+
     @property
     def memory(self) -> Memory:
         """Remembers the values of functions on the nodes: ``@client.memory.cache``."""
         return Memory(lambda function, args, kwargs: self.pool().apply(function, args, kwargs))
+
+    def joblib(
+        self,
+        n_jobs: int | None = None,
+        *,
+        max_nbytes: float | str | None = "1M",
+        mmap_mode: str | None = "r",
+        share_fits: bool = True,
+        **options: Any,
+    ) -> AbstractContextManager[Any]:
+        """Return a context in which joblib's work, and scikit-learn's, goes to the engines.
+
+        Args:
+            n_jobs: so many engines, where a call does not say it; None: all, also those that are yet to come.
+            max_nbytes: an array of so many bytes goes to a file on the nodes, once, and is mapped there.
+            mmap_mode: how; ``c`` for one that tasks may change for themselves.
+            share_fits: whether the pipelines of a search fit only once what they have in common.
+            options: more of `joblib.parallel_config`.
+
+        Raises:
+            UsageError: joblib is not installed here.
+        """
+        if n_jobs is not None:
+            options["n_jobs"] = n_jobs
+        return begin_context(self, max_nbytes=max_nbytes, mmap_mode=mmap_mode, share_fits=share_fits, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a task as a client that works there."""

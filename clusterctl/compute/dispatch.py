@@ -6,23 +6,24 @@ cancelled, an answer, an engine that comes or goes, time that passes.
 
 from __future__ import annotations
 
-import queue
 import threading
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute import channel as ways
 from clusterctl.compute.channel import Channel
-from clusterctl.compute.crew import Chunk, Crew, Engine
+from clusterctl.compute.engines.absence import Absence
+from clusterctl.compute.engines.bringing import Bringer
+from clusterctl.compute.engines.crew import Chunk, Crew, Engine
+from clusterctl.compute.engines.replies import read_reply
+from clusterctl.compute.engines.sharing import Sharing
+from clusterctl.compute.event_thread import EventThread, Rounds
 from clusterctl.compute.failures import EngineTroubleError, NoEnginesError
-from clusterctl.compute.replies import read_reply
 from clusterctl.compute.timers import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
 
     from ipyparallel import Client
@@ -59,91 +60,68 @@ class Dispatcher:
 
     def __init__(self, channel: Channel, *, wait_s: float = WAIT_S) -> None:
         self._channel = channel
-        self._wait_s = wait_s
-        self._events: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        rounds = Rounds(self._pause_s, self._look_around, self._is_over, self._fail_all, self._end_all)
+        self._thread = EventThread(rounds)
         self._crew = Crew(channel)
+        self._sharing = Sharing(channel, self._crew, self._thread.put)
+        self._bringer = Bringer(channel, self._thread.put, self._fail)
         self._works: list[Work] = []
-        self._alone: Deadline | None = None
+        self._absence = Absence(self._crew, wait_s)
         self._timers = Timers()
-        self._thread: threading.Thread | None = None
         self._closes = False
-        channel.on_change(lambda: self._events.put(self._crew.refresh), lambda: self._events.put(self._end_all))
+        self._thread.put(self._crew.refresh)
+        channel.on_change(
+            lambda: self._thread.put(self._crew.refresh),
+            lambda: self._thread.put(self._cancel_all),
+            lambda uuids: self._thread.put(lambda: self._crew.drain(uuids)),
+        )
 
     def begin(self, work: Work) -> None:
         """Have this done."""
-        self._events.put(lambda: self._begin(work))
-        self._start()
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="clusterctl-dispatch", daemon=True)
-                self._thread.start()
+        self._thread.put(lambda: self._begin(work))
+        self._thread.start()
 
     def add(self, work: Work, place: int, item: object) -> None:
         """Bring one item more of a work that does not know all of its items yet."""
         work.incoming.append((place, item))
         if not work.is_announced:  # one event for all that come until it is handled
             work.is_announced = True
-            self._events.put(lambda: self._take_in(work))
+            self._thread.put(lambda: self._take_in(work))
 
     def complete(self, work: Work) -> None:
         """Say that all items of a work are known."""
-        self._events.put(lambda: self._complete(work))
+        self._thread.put(lambda: self._complete(work))
 
     def cancel(self, work: Work, error: BaseException) -> None:
         """End a work with this error, and free the engines that work on it."""
-        self._events.put(lambda: self._fail(work, error))
+        self._thread.put(lambda: self._fail(work, error))
 
     def close_when_done(self) -> None:
         """Close the client when nothing is under way, and no engine is still to be freed."""
-        self._events.put(lambda: setattr(self, "_closes", True))
-        self._start()
+        self._thread.put(lambda: setattr(self, "_closes", True))
+        self._thread.start()
 
     def close_and_wait(self, most_s: float) -> None:
         """Do so, and return when it is closed, or after so many seconds."""
         self.close_when_done()
-        thread = self._thread
-        if thread is not None:
-            thread.join(most_s)
+        self._thread.join(most_s)
 
     def engine_count(self) -> int:
         """Return how many engines there are."""
         return len(self._channel.engines())
 
-    # All that follows runs in the dispatcher's own thread.
-
-    def _run(self) -> None:
-        self._crew.refresh()
-        while not self._channel.is_closed:
-            try:
-                self._handle_events()
-                self._look_around()
-                self._fill()
-            except Exception as exc:  # whatever it was: nobody may wait for a thread that has ended
-                for work in list(self._works):
-                    self._fail(work, exc)
-            if self._closes and not self._works and not self._crew.has_chunks():
-                self._channel.close()
-        with self._lock:
-            self._thread = None
-        with suppress(queue.Empty):
-            while True:
-                self._events.get_nowait()()
-        for work in list(self._works):
-            self._fail(work, NoEnginesError("the client was closed", remedy="connect anew"))
-
-    def _handle_events(self) -> None:
-        """Wait for an event, and handle all that are there."""
-        with suppress(queue.Empty):
-            self._events.get(timeout=self._pause_s())()
-            while True:
-                self._events.get_nowait()()
+    # All that follows runs in the thread of events.
 
     def _pause_s(self) -> float:
         if self._works and self._crew.has_waiting:
             return _SHARING_TICK_S
         return _TICK_S if self._works or self._timers else _IDLE_TICK_S
+
+    def _is_over(self) -> bool:
+        """Close the client if that is due, and return whether it is closed."""
+        if self._closes and not self._works and not self._crew.has_chunks():
+            self._channel.close()
+        return self._channel.is_closed
 
     def _begin(self, work: Work) -> None:
         work.round_trip = self._crew.round_trip
@@ -167,7 +145,7 @@ class Dispatcher:
 
     def _fill(self) -> None:
         """Give engines that have room what is pending, each work in its turn."""
-        turns = [(work, self._crew.working(work.engines)) for work in self._works if work.pending]
+        turns = [(work, self._crew.taking(work.engines)) for work in self._works if work.pending]
         deepest = max((work.pace(len(engines)).depth for work, engines in turns), default=0)
         for depth in range(1, deepest + 1):
             for work, engines in turns:
@@ -186,7 +164,7 @@ class Dispatcher:
             return
         request = {**work.request(places, items, engine.functions), "acknowledged": engine.acknowledged}
         engine.acknowledged = []
-        chunk = Chunk(work, places, engine, request, sent=None if engine.chunks else Stopwatch())
+        chunk = Chunk(work, places, engine, request, work.objects(items), sent=None if engine.chunks else Stopwatch())
         engine.add(chunk)
         self._transmit(chunk)
 
@@ -199,7 +177,7 @@ class Dispatcher:
             chunk.engine.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
             return
-        future.add_done_callback(lambda done: self._events.put(lambda: self._hear(chunk, done)))
+        future.add_done_callback(lambda done: self._thread.put(lambda: self._hear(chunk, done)))
 
     def _hear(self, chunk: Chunk, future: Future[Any]) -> None:
         engine, work = chunk.engine, chunk.work
@@ -243,8 +221,11 @@ class Dispatcher:
         if reply.fatal is not None:
             self._fail(work, reply.fatal)
             return
-        if reply.lacks_function:
+        if reply.lacks_function or reply.lacking:
             chunk.engine.functions.discard(work.digest)
+        if reply.lacking:
+            self._bringer.bring(chunk, reply.lacking)
+            return
         work.report.chunks += 1
         work.pace(len(self._crew.working(work.engines))).learn(reply.done, reply.seconds, chunk.places[0])
         for offset, value in enumerate(reply.values):
@@ -291,9 +272,15 @@ class Dispatcher:
         if work in self._works:
             self._works.remove(work)
 
-    def _end_all(self) -> None:
+    def _fail_all(self, error: BaseException) -> None:
         for work in list(self._works):
-            self._fail(work, CancelledError("somebody has cancelled what this client had given to engines"))
+            self._fail(work, error)
+
+    def _cancel_all(self) -> None:
+        self._fail_all(CancelledError("somebody has cancelled what this client had given to engines"))
+
+    def _end_all(self) -> None:
+        self._fail_all(NoEnginesError("the client was closed", remedy="connect anew"))
 
     def _fail(self, work: Work, error: BaseException) -> None:
         if work.is_over:
@@ -305,30 +292,10 @@ class Dispatcher:
             self._timers.after(_GRACE_S, lambda: self._crew.kill_those_at(work))
 
     def _look_around(self) -> None:
-        """Do what is due because time has passed."""
+        """Do what is due because time has passed, and give engines that have room what is pending."""
         self._timers.run_due()
-        self._look_for_engines()
-        if self._works and not any(work.pending for work in self._works):
-            for chunk in self._crew.stuck():
-                self._ask_for(chunk)
-
-    def _look_for_engines(self) -> None:
-        if not self._works or self._crew.working():
-            self._alone = None
-        elif self._alone is None:
-            self._alone = Deadline.after(self._wait_s)
-        elif self._alone.is_over:
-            for work in list(self._works):
-                remedy = "see `clusterctl status`; `clusterctl start` repairs a cluster"
-                self._fail(work, NoEnginesError(f"no engine was there for {self._wait_s:.0f} s", remedy=remedy))
-
-    def _ask_for(self, chunk: Chunk) -> None:
-        """Ask an engine to leave a chunk that it has not begun to another one."""
-        asked = self._channel.take_back(chunk.engine.uuid, [(chunk.id, chunk.message)], interrupt=False)
-        asked.add_done_callback(lambda done: self._events.put(lambda: self._hear_shared(chunk, done)))
-
-    def _hear_shared(self, chunk: Chunk, asked: Future[Any]) -> None:
-        is_still_there = chunk in chunk.engine.chunks and not chunk.work.is_over
-        if is_still_there and asked.exception() is None and chunk.id in asked.result()["content"]["waited"]:
-            chunk.is_elsewhere = True
-            chunk.work.pending.give_back(chunk.places)
+        if (error := self._absence.error(has_work=bool(self._works))) is not None:
+            self._fail_all(error)
+        is_all_given = bool(self._works) and not any(work.pending for work in self._works)
+        self._sharing.ask_for_stuck(only_draining=not is_all_given)
+        self._fill()

@@ -40,6 +40,17 @@ class TooLargeError(ClusterctlError):
         return type(self), (self.message,)
 
 
+class StoreError(ClusterctlError):
+    """A large array cannot be brought to the nodes."""
+
+    @classmethod
+    def on_node(cls, problem: str, engine: int) -> StoreError:
+        """Return the error for what an engine says of its folder."""
+        where = "the folder of large arrays"
+        remedy = "make room (`clusterctl exec NAME df -h` shows the disks), or pass max_nbytes=None to do without files"
+        return cls(f"engine {engine} cannot use {where}: {problem}", remedy=remedy)
+
+
 def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseException:
     """Return the exception of a task, with its remote traceback as its cause, and a note that says where it was.
 

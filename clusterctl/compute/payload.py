@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.compute.failures import TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 _OF_PICKLE = (pickle.PickleError, TypeError, AttributeError, ImportError, NotImplementedError)
@@ -55,8 +55,16 @@ class _LimitedBytes(io.BytesIO):
         return super().write(data)
 
 
-def pickle_for_engines(value: object, what: str, *, most: int = MOST_BYTES) -> bytes:
+def pickle_for_engines(
+    value: object, what: str, *, most: int = MOST_BYTES, swap: Callable[[object], Any] | None = None
+) -> bytes:
     """Return the bytes. An engine needs cloudpickle to read them.
+
+    Args:
+        value: what is pickled.
+        what: what it is called in messages.
+        most: the most bytes.
+        swap: returns how a part of it is pickled, as `Pickler.reducer_override` does.
 
     Raises:
         TypeError: the value cannot be pickled; the error says what it was, and which part of it.
@@ -68,13 +76,26 @@ def pickle_for_engines(value: object, what: str, *, most: int = MOST_BYTES) -> b
     with _by_value(cloudpickle):
         file = _LimitedBytes(most)
         try:
-            cloudpickle.CloudPickler(file, protocol=5).dump(value)
+            _pickler(cloudpickle, file, swap).dump(value)
         except _OverflowingError as exc:
             raise TooLargeError(f"{what} has more than {most >> 20} MiB, and cannot be sent to engines") from exc
         except _OF_PICKLE as exc:
             part = _name_culprit(cloudpickle, value)
             raise TypeError(f"{what} cannot be sent to engines: {exc}{f' ({part})' if part else ''}") from exc
         return file.getvalue()
+
+
+def _pickler(cloudpickle: ModuleType, file: io.BytesIO, swap: Callable[[object], Any] | None) -> Any:
+    if swap is None:
+        return cloudpickle.CloudPickler(file, protocol=5)
+    reduce = swap
+
+    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc,name-defined]  # it is loaded late
+        def reducer_override(self, value: object) -> Any:
+            replaced = reduce(value)
+            return super().reducer_override(value) if replaced is NotImplemented else replaced
+
+    return Pickler(file, protocol=5)
 
 
 def _name_culprit(cloudpickle: ModuleType, value: object) -> str:
@@ -92,6 +113,8 @@ def _name_culprit(cloudpickle: ModuleType, value: object) -> str:
 def _can_be_pickled(cloudpickle: ModuleType, value: object) -> bool:
     try:
         cloudpickle.CloudPickler(_LimitedBytes(MOST_BYTES), protocol=5).dump(value)
+    except _OverflowingError:  # it is large, which is another problem
+        return True
     except Exception:  # it is somebody else's class
         return False
     return True

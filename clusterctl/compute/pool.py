@@ -6,6 +6,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.calls.choices import Call, Options
+from clusterctl.compute.channel import make_swapper
 from clusterctl.compute.dispatch import Dispatcher
 from clusterctl.compute.faces.methods import PoolMethods
 from clusterctl.compute.faces.nested import InlinePool
@@ -15,10 +16,11 @@ from clusterctl.compute.results import AsyncResult, MapIterator
 from clusterctl.compute.work import Initializer, Work, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ipyparallel import Client
 
+    from clusterctl.compute.large_arrays import Swapper
     from clusterctl.compute.work import Sink
 
 __all__ = ["Options", "Pool"]
@@ -34,13 +36,21 @@ class Pool(PoolMethods):
     value or an error. An item runs a second time only if the engine that had it ended: `report` names those.
     """
 
-    def __init__(self, options: Options, *, client: Client, closes_client: bool = False) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        client: Client,
+        closes_client: bool = False,
+        swap: Callable[[float | None], Swapper] = make_swapper,
+    ) -> None:
         """Use the engines of a connected client.
 
         Args:
             options: how many, and what they do first.
             client: the client.
             closes_client: close the client when the pool has ended.
+            swap: returns who knows the arrays of a call that are large, which is said in bytes.
 
         Raises:
             TypeError: the initializer cannot be pickled.
@@ -48,6 +58,7 @@ class Pool(PoolMethods):
         super().__init__()
         self._dispatcher = Dispatcher.of(client)
         self._engines, self._closes_client = options.processes, closes_client
+        self._swap = swap
         self._initializer = Initializer()
         if options.initializer is not None:
             pickled = pickle_for_engines((options.initializer, options.initargs), "the initializer")
@@ -75,7 +86,14 @@ class Pool(PoolMethods):
 
     def _give(self, call: Call, result: AsyncResult | MapIterator, sink: Sink, items: Sequence[object] | None) -> Work:
         """Have engines work on this; items that are not known yet come one by one."""
-        work = Work(call, sink, items=items, engines=self._engines, initializer=self._initializer)
+        work = Work(
+            call,
+            sink,
+            items=items,
+            engines=self._engines,
+            initializer=self._initializer,
+            swapper=self._swap(call.options.max_nbytes),
+        )
         work.on_over = lambda: self._forget(work)
         self._follow(work, lambda: self._dispatcher.cancel(work, CancelledError()))
         if isinstance(result, AsyncResult):

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from clusterctl.compute.calls.prints import Prints
 from clusterctl.compute.cutting import SLACK, Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError, TooLargeError
+from clusterctl.compute.large_arrays import StoredArray
 from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clusterctl.compute.calls.choices import Call
+    from clusterctl.compute.large_arrays import Swapper
 
 _MESSAGE_BYTES = 4 * 2**20
 """The most that the items of one chunk should have, where they can be cut smaller."""
@@ -51,6 +53,17 @@ class Report:
     lost_engines: set[str] = field(default_factory=set)
     """The engines that ended with items of this map, by uuid."""
     bytes_sent: int = 0
+    bytes_stored: int = 0
+    """Bytes of large arrays that were brought to files on the nodes: none of those that were there."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What goes out of a map."""
+
+    data: bytes
+    objects: dict[str, StoredArray]
+    """The large arrays that it only names, by their names."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ class Work:
         items: Sequence[object] | None = (),
         engines: int | None = None,
         initializer: Initializer | None = None,
+        swapper: Swapper | None = None,
     ) -> None:
         """Pickle the function; nothing is sent yet.
 
@@ -106,6 +120,7 @@ class Work:
             items: all of them; None if they come one by one, by `Dispatcher.add`.
             engines: at most so many engines.
             initializer: what an engine does first.
+            swapper: who knows the call's large arrays; without one they travel as all else.
 
         Raises:
             TypeError: the function cannot be pickled.
@@ -114,8 +129,9 @@ class Work:
         self.progress = call.options.progress
         self.prints = Prints(wanted=call.options.prints)
         name = getattr(call.function, "__qualname__", call.function)
-        self._pickled = pickle_for_engines(call.function, f"the function {name!r}")
-        self.digest = digest(self._pickled)
+        self._swapper, self._are_all_known = swapper, items is not None
+        self._function = self._dump(call.function, f"the function {name!r}", MOST_BYTES)
+        self.digest = digest(self._function.data)
         self.sink: Sink | None = sink
         """Until it is over."""
         self.engines, self._call = engines, call
@@ -139,6 +155,8 @@ class Work:
         self._budget_s = 0.0
         self._most = call.most if self.is_complete else None
         self._crashes: Counter[int] = Counter()
+        self.brought: Counter[tuple[str, str]] = Counter()
+        """How often an engine was brought a large array, by its uuid and the array's name."""
         self._item_bytes = 0
 
     def tell_end(self, error: BaseException | None) -> None:
@@ -146,6 +164,8 @@ class Work:
         self.prints.end()
         sink, on_over = self.sink, self.on_over
         self.items.clear()
+        self._function.objects.clear()
+        self._swapper = None
         self.sink, self.on_over = None, lambda: None
         if sink is not None:
             if error is None:
@@ -170,7 +190,7 @@ class Work:
             size = min(size, max(1, _MESSAGE_BYTES // self._item_bytes))
         return self.pending.take(size)
 
-    def pack(self, places: range) -> tuple[range, bytes]:
+    def pack(self, places: range) -> tuple[range, Packed]:
         """Return the places that fit into one message, and their items. Those that do not fit are pending again.
 
         Raises:
@@ -178,25 +198,25 @@ class Work:
             TooLargeError: an item has more bytes than any message may have.
         """
         if not self._item_bytes:
-            self._item_bytes = len(self._pickle(places[:1], MOST_BYTES))
+            self._item_bytes = len(self._pickle(places[:1], MOST_BYTES).data)
             places = self._cut(places, max(1, _MESSAGE_BYTES // self._item_bytes))
         while True:
             try:
-                pickled = self._pickle(places, MOST_BYTES if len(places) == 1 else _ROOM_BYTES)
+                packed = self._pickle(places, MOST_BYTES if len(places) == 1 else _ROOM_BYTES)
                 break
             except TooLargeError:
                 if len(places) == 1:
                     raise
                 places = self._cut(places, len(places) // 2)
-        self._item_bytes = max(1, len(pickled) // len(places))
-        return places, pickled
+        self._item_bytes = max(1, len(packed.data) // len(places))
+        return places, packed
 
     def _cut(self, places: range, size: int) -> range:
         """Return so many places; the others are pending again."""
         self.pending.give_back(places[size:])
         return places[:size]
 
-    def request(self, places: range, items: bytes, functions: set[str]) -> dict[str, object]:
+    def request(self, places: range, items: Packed, functions: set[str]) -> dict[str, object]:
         """Return what an engine is sent of what was taken last. See `on_node/in_engine/chunks.py`.
 
         Args:
@@ -204,17 +224,19 @@ class Work:
             items: pickled.
             functions: the digests of those that this engine has; that of this work is one of them afterwards.
         """
-        function = b"" if self.digest in functions else self._pickled
+        is_new = self.digest not in functions
+        function = self._function.data if is_new else b""
         if len(functions) >= _KNOWN_FUNCTIONS:  # it keeps no more of them either
             functions.clear()
         functions.add(self.digest)
-        self.report.bytes_sent += len(items) + len(function)
+        self.report.bytes_sent += len(items.data) + len(function)
         return {
             "chunk": new_id(),
             "function": function,
             "digest": self.digest,
             "initializer": (self._initializer.name, self._initializer.pickled),
-            "items": items,
+            "items": items.data,
+            "objects": sorted({**items.objects, **(self._function.objects if is_new else {})}),
             "first": places[0],
             "star": self._call.star,
             "budget_s": SLACK * self._budget_s,
@@ -223,14 +245,25 @@ class Work:
             "stop": self.stop,
         }
 
-    def _pickle(self, places: range, most: int) -> bytes:
+    def objects(self, items: Packed) -> dict[str, StoredArray]:
+        """Return the large arrays that a chunk of these items may need."""
+        return {**self._function.objects, **items.objects}
+
+    def _pickle(self, places: range, most: int) -> Packed:
         items = self.items.at(places)
         try:
-            return pickle_for_engines(items, f"item {places[0]}" if len(items) == 1 else "the items", most=most)
+            return self._dump(items, f"item {places[0]}" if len(items) == 1 else "the items", most)
         except TypeError:
             for place, item in zip(places, items, strict=True):
-                pickle_for_engines(item, f"item {place}")
+                self._dump(item, f"item {place}", MOST_BYTES)
             raise
+
+    def _dump(self, value: object, what: str, most: int) -> Packed:
+        swapper, objects = self._swapper, dict[str, StoredArray]()
+        if swapper is not None and not self._are_all_known:
+            swapper.forget()  # who gives items one by one may give one array again, with other values
+        swap = None if swapper is None else lambda part: swapper.reduce(part, objects)
+        return Packed(pickle_for_engines(value, what, most=most, swap=swap), objects)
 
     def count_loss(self, place: int, seconds: float) -> BaseException | None:
         """Note that an engine ended with this item alone. Return the item's error if it is not to go out again.

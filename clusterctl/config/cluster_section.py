@@ -9,7 +9,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from clusterctl.environment import variables as environment
 from clusterctl.model import Market
-from clusterctl.options import CommaList, Field, Flag, PathList, Section, WordList, comma_list
+from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 
@@ -194,9 +194,40 @@ class ClusterSection(Section):
         None,
         gt=0,
         le=87_600,
-        description="hours after which nodes end themselves, whoever may have forgotten them; default: never",
+        description="hours after which the cluster ends by itself, whoever may have forgotten it; default: never",
         examples=["12"],
     )
+    idle_stop: Span | None = Field(
+        None,
+        description="time without work after which the cluster ends by itself, as 20m or 90s, or never;"
+        " default: 20m on ec2, else never",
+        examples=["2h"],
+    )
+    idle_action: Literal["stop", "terminate"] = Field(
+        "stop",
+        description="what becomes of an ec2 master on demand that ends by itself: stop (its disk stays, and `start`"
+        " goes on) or terminate; workers end in any case",
+    )
+    idle_ignores: CommaList = Field(
+        (),
+        description="what is no work: tasks, kernels, logins, processes, jobs, demand, or what a plugin calls it",
+        examples=["logins, processes"],
+    )
+    max_cost: Decimal | None = Field(
+        None, gt=0, le=1_000_000, description="USD after which the cluster ends by itself; ec2 only", examples=["20"]
+    )
+    notify: SecretText | None = Field(
+        None,
+        description="who is told before and when the cluster ends by itself: a command on the master, or the address"
+        " of a web hook",
+        examples=["https://hooks.example.org/T0/B0"],
+    )
+    on_end: str | None = Field(
+        None,
+        description="command on the master, as the cluster user, before the cluster ends by itself: to save results",
+        examples=["cp -r results /data"],
+    )
+    on_end_timeout: float = Field(600.0, gt=0, le=86_400, description="seconds that ON_END may take")
     tags: CommaList = Field((), description="tags of everything that is made, as key=value", examples=["project=x"])
     dns_prefix: Flag = Field(default=False, description="put the cluster's name before the host names")
     volumes: CommaList = Field((), description="the [volume NAME] sections to mount", examples=["data"])

@@ -22,6 +22,16 @@ class GlobalSection(Section):
     )
 
 
+_SYSTEM_FOLDERS = frozenset({"/root", "/usr", "/var", "/var/lib", "/var/log"})
+"""What a disk would hide if it were mounted there. Folders inside are fine, but for those of `_SYSTEM_TREES`."""
+_SYSTEM_TREES = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys"),
+    *("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/sbin", "/usr/share"),
+    *("/opt/clusterctl", "/var/cache/clusterctl", "/var/lib/clusterctl", "/var/log/clusterctl"),
+    *("/var/lib/apt", "/var/lib/cloud", "/var/lib/dpkg", "/var/lib/systemd"),
+)
+
+
 class AwsSection(Section):
     """The [aws] section. Without it, the usual AWS environment, profiles and roles are used."""
 
@@ -29,7 +39,7 @@ class AwsSection(Section):
     aws_secret_access_key: SecretText | None = Field(None, description="the secret of the access key")
     aws_session_token: SecretText | None = Field(None, description="the token of temporary credentials")
     aws_profile: str | None = Field(None, description="profile of ~/.aws/config to use", examples=["research"])
-    aws_region_name: str = Field("us-east-1", description="region to run in")
+    aws_region_name: str = Field("us-east-1", description="region to run in; default: that of the profile")
 
 
 class KeySection(Section):
@@ -101,6 +111,10 @@ class VolumeSection(Section):
     def _check_mount_path(cls, path: PurePosixPath) -> PurePosixPath:
         if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
             raise ValueError(f"expected an absolute path below /, got {str(path)!r}")
+        if str(path) in _SYSTEM_FOLDERS or any(path.is_relative_to(folder) for folder in _SYSTEM_TREES):
+            raise ValueError(f"expected a folder of your own, got {path}: the system of the nodes has its files there")
+        if len(str(path).split()) > 1 or not str(path).isprintable():
+            raise ValueError(f"expected a path without blanks, got {str(path)!r}")
         return path
 
     @model_validator(mode="after")

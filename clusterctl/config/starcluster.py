@@ -27,15 +27,15 @@ PLUGINS: Mapping[str, str] = {
     "pypackage.PyPackageSetup": "packages",
 }
 
-_NO_QUEUE = "there is no queue; send work to ipyparallel's engines with the plugin ipcluster"
+_NO_QUEUE = "there is no queue; give work to the engines with `client.map` or `clusterctl.Pool` (docs/howto/work.md)"
 
 # Keys are prefixes of class paths, the longest first.
 NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.sge.": _NO_QUEUE,
     "starcluster.plugins.condor.": _NO_QUEUE,
-    "starcluster.plugins.hadoop.": "Hadoop is not set up; use the plugin ipcluster, or Amazon EMR",
+    "starcluster.plugins.hadoop.": "Hadoop is not set up; map over files with `client.map`, or use Amazon EMR",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
-    "starcluster.plugins.mpich2.": "add mpi4py to the packages plugin, and mpich to the aptpackages plugin",
+    "starcluster.plugins.mpich2.": "use `client.together` for what MPI's collectives do (docs/howto/allreduce.md)",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
     "starcluster.plugins.xvfb.": "install xvfb with the plugin aptpackages and run programs under xvfb-run",
     "starcluster.plugins.boto.": "it copied your AWS keys to the nodes; give them an instance role",

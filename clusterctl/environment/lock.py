@@ -190,8 +190,22 @@ def local_lines(lock: str) -> list[str]:
     return [line for line in lock.splitlines() if _LOCAL.match(line)]
 
 
-def resolve(requirements: Sequence[str], index: Index) -> str:
+def adds_only(former: str, lock: str) -> bool:
+    """Return whether a lock has all that a former one has, in the same versions."""
+    return _pins(former) <= _pins(lock)
+
+
+def _pins(lock: str) -> set[str]:
+    return {line for line in map(str.strip, lock.splitlines()) if line and not line.startswith("#")}
+
+
+def resolve(requirements: Sequence[str], index: Index, *, former: str = "") -> str:
     """Return the lock of requirements, for every platform.
+
+    Args:
+        requirements: in pip's notation.
+        index: where packages come from.
+        former: a lock whose versions stay where they can.
 
     Raises:
         IndexOutOfReachError: no index answers.
@@ -208,6 +222,10 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
             constraints = Path(folder) / "constraints.txt"
             constraints.write_text("\n".join(constraint_lines) + "\n", encoding="utf-8")
             command += ["--constraints", str(constraints)]
+        preferred = Path(folder) / "lock.txt"
+        if former:  # uv keeps the versions that it finds there, and writes the lock there too
+            preferred.write_text(former, encoding="utf-8")
+            command += ["--output-file", str(preferred)]
         result = subprocess.run(
             command,
             input="\n".join(packages) + "\n",
@@ -219,8 +237,8 @@ def resolve(requirements: Sequence[str], index: Index) -> str:
                 **{name: value.reveal() for name, value in index.environment().items()},
             },
         )
-    if result.returncode == 0:
-        return result.stdout
+        if result.returncode == 0:
+            return preferred.read_text(encoding="utf-8") if former else result.stdout
     output = index.hide(result.stderr.strip())
     if _UNTRUSTED in output:
         raise IndexOutOfReachError(

@@ -48,6 +48,8 @@ class HubAnswer:
     """The parts of the controller that do not answer; only where engines were waited for."""
     task: str = ""
     """What went wrong with a task that was run on an idle engine; BUSY where no engine is idle."""
+    draining: Sequence[int] = ()
+    """Engines whose node will be taken: they are given nothing new. Only where engines were waited for."""
 
 
 def profile(node: Node) -> PurePosixPath:
@@ -108,6 +110,7 @@ def ask(
 
 def _parse_hub_answer(answer: dict[str, Any]) -> HubAnswer:
     answer["engines"] = {int(number): uuid for number, uuid in answer["engines"].items()}
+    answer["draining"] = [int(number) for number in answer.get("draining", ())]
     return HubAnswer(**answer)
 
 
@@ -159,7 +162,7 @@ def wait(
         left_s = deadline.left_s
         answer = ask(cluster, wait_for=numbers, wait_s=min(slice_s, left_s), notebook=True, patience_s=left_s)
         over = deadline.is_over
-        missing = set(numbers) - set(answer.engines)
+        missing = set(numbers) - set(answer.engines) - set(answer.draining)
         late = {alias for alias, ids in wanted.items() if missing & set(ids)}
         waits_for_notebook = answer.notebook.get("late") and not answer.notebook.get("foreign")
         if waits_for_notebook or not answer.answered:

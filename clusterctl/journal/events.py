@@ -23,6 +23,7 @@ _TEXTS = (str,)
 _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "create": {"provider": _TEXTS, "template": _TEXTS, "nodes": (list,)},
     "remove": {"nodes": (list,)},
+    "replacing": {"node": _TEXTS, "machine": _TEXTS, "by": _TEXTS},
     "joined": {"node": _TEXTS, "id": _TEXTS, "digest": _TEXTS},
     "left": {"node": _TEXTS},
     "note": {"key": _TEXTS},
@@ -38,6 +39,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "launched": {"token": _TEXTS, "nodes": (dict,), "fleet": _TEXTS},
     "named": {"nodes": (dict,)},
     "image": {"name": _TEXTS, "id": _TEXTS},
+    "lives": {"lives": (list,)},
 }
 """The fields that readers of an event rely on, with their types. An event of another name is kept as it is."""
 

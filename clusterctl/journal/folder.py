@@ -15,14 +15,15 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.errors import NewerFormatError
 from clusterctl.files import append_lines, ensure_folder, read_own, set_aside, write_own
 from clusterctl.identity.endpoints import known_hosts_name
 from clusterctl.identity.keys import ensure_key_pair
-from clusterctl.journal import ended, ids
+from clusterctl.journal import ended, ids, past
 from clusterctl.journal import events as journal_events
 from clusterctl.journal.history import History
 from clusterctl.journal.lock import LOCK_FILE, open_locked, write_error
-from clusterctl.laptop.locks import KEEPS_OPEN_FILES
+from clusterctl.laptop.locks import KEEPS_OPEN_FILES, is_locked
 from clusterctl.laptop.places import close_to_others
 
 if TYPE_CHECKING:
@@ -243,6 +244,8 @@ class ClusterFolder(History):
             with suppress(OSError):
                 self.path.unlink()  # whatever has taken the folder's name
             return
+        with suppress(NewerFormatError):
+            past.keep_ledger(self._home, past.make_ledger(self.name, self.cluster_id, self.events()))
         for entry in self.path.iterdir():
             if entry.name == LOCK_FILE:
                 continue
@@ -270,6 +273,17 @@ class ClusterFolder(History):
                 self._drop_if_empty()
         if KEEPS_OPEN_FILES:
             self._drop_if_empty()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether another process brings nodes of the cluster up at this moment."""
+        if not self.is_unfinished():
+            return False
+        try:
+            with (self.path / LOCK_FILE).open("rb") as file:
+                return is_locked(file)
+        except OSError:
+            return False
 
     def lock_if_exists(self) -> AbstractContextManager[None]:
         """Hold the lock like `exclusive_lock`, for reading alone: nobody is at work on a folder that does not exist."""

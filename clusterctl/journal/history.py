@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.journal.events import parse_overrides, read_machine_keys
@@ -42,6 +44,35 @@ class History:
                 wanted = {alias: None for alias in wanted if alias not in aliases}
         return tuple(wanted)
 
+    def created_at(self) -> datetime | None:
+        """Return when the cluster was first asked for; None if the journal does not say."""
+        texts = [event.get("time") for event in self.events() if event["event"] == "create"]
+        try:
+            return _parse_time(texts[0]) if texts else None
+        except ValueError:  # an editor was there
+            return None
+
+    def left_at(self) -> dict[str, datetime]:
+        """Return when nodes left that have not joined again since, by alias."""
+        left: dict[str, datetime] = {}
+        for event in self.events():
+            if event["event"] == "left":
+                with suppress(ValueError):  # an editor was there
+                    left[str(event["node"])] = _parse_time(event.get("time"))
+            elif event["event"] == "joined":
+                left.pop(str(event["node"]), None)
+        return left
+
+    def started_nodes(self) -> set[str]:
+        """Return the aliases that a start of this laptop asked for. One that took the cluster over knows no joins."""
+        asked = [event for event in self.events() if event["event"] == "create" and "adding" in event]
+        return {str(alias) for event in asked for alias in event["nodes"]}
+
+    def is_unfinished(self) -> bool:
+        """Return whether nodes were asked for, and whoever asked has not come to an end yet."""
+        last = [event["event"] for event in self.events() if event["event"] in {"create", "completed"}]
+        return bool(last) and last[-1] == "create"
+
     def unfinished_additions(self) -> tuple[str, ...]:
         """Return the aliases of nodes that an `addnode` began to add, and that neither it nor a `start` completed."""
         begun: dict[str, None] = {}
@@ -63,6 +94,17 @@ class History:
             elif event["event"] in {"completed", "create"}:
                 begun.clear()
         return tuple(begun)
+
+    def replaced_nodes(self) -> dict[str, tuple[str, str]]:
+        """Return the nodes that will be taken and have another in their place: alias to (its machine, the other)."""
+        replaced: dict[str, tuple[str, str]] = {}
+        for event in self.events():
+            if event["event"] == "replacing":
+                replaced[event["node"]] = (event["machine"], event["by"])
+            elif event["event"] == "remove":
+                gone = set(event["nodes"])
+                replaced = {alias: it for alias, it in replaced.items() if not {alias, it[1]} & gone}
+        return replaced
 
     def removed_nodes(self) -> set[str]:
         """Return the aliases of all nodes that were removed at some time."""
@@ -105,3 +147,12 @@ class History:
 
     def _recorded_keys(self, event: str) -> dict[str, str]:
         return read_machine_keys(self.events(), event)
+
+
+def _parse_time(text: object) -> datetime:
+    """Return the time of an event.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%S%z")

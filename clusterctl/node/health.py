@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.node import services, watch
+from clusterctl.node import ending, services, watch
 from clusterctl.node.programs import run_program
 from clusterctl.service import ServiceHealth
 
 if TYPE_CHECKING:
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
+    from clusterctl.node.ending import Ending
 
 SCRIPT = "services: probe"
 """The name of the script."""
@@ -31,6 +32,8 @@ class NodeHealth:
     """What is wrong with the service manager; empty where it answers."""
     watched: bool = False
     """Whether the node's watch runs."""
+    ending: Ending | None = None
+    """When the cluster ends, as its master says; None where it does not end by itself."""
 
 
 def ask(cluster: Cluster, node: Node) -> NodeHealth:
@@ -61,7 +64,8 @@ def parse(output: str) -> NodeHealth:
     with suppress(ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError):
         said = json.loads(output.splitlines()[-1])
         instances = tuple(_parse_service(entry) for entry in said["services"])
-        return NodeHealth(instances, str(said["manager"]), bool(said.get("watched")))
+        ends = ending.parse(said.get("ending"))
+        return NodeHealth(instances, str(said["manager"]), bool(said.get("watched")), ends)
     return NodeHealth((), "gave an answer that cannot be read")
 
 

@@ -2,7 +2,8 @@
 
 The modules are packed, go to the node in the script that a plugin runs there anyway, and are unpacked into
 
-STATE/python-DIGEST/       clusterctl/..., its word about itself, and beside/: cloudpickle, found last
+STATE/python-DIGEST/       clusterctl/..., its word about itself, bin/pip and pip/, which tell how packages are added,
+                           and beside/: cloudpickle, found last
 STATE/python               a link to it, which changes whole or not at all
 
 A file in the environment, which every Python of the environment reads at its start, names the link. It belongs to root
@@ -32,8 +33,15 @@ if TYPE_CHECKING:
 
 _MODULES = ("__init__", "clock", "errors", "files", "text")
 _ROOMS = ("clients", "compute", "laptop", "on_node.in_engine")
-_RENAMED = {"clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py"}
+_RENAMED = {
+    "clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py",
+    "clusterctl/clients/no_pip.py": "pip/__main__.py",
+}
 """What takes another module's place on a node."""
+_PIP = """#!/bin/sh
+exec python -m pip "$@"
+"""
+"""Where the environment has no pip, Python finds the word about packages."""
 _PUT = "clusterctl.on_node.system.put_library"
 
 
@@ -79,6 +87,7 @@ def _pack() -> str:
     texts["clusterctl/on_node/__init__.py"] = texts["clusterctl/wiring/__init__.py"] = ""
     texts |= {new: texts.pop(old) for old, new in _RENAMED.items()}
     texts |= {f"beside/cloudpickle/{name}": text for name, text in _read_folder(files("cloudpickle")).items()}
+    texts["bin/pip"] = texts["bin/pip3"] = _PIP
     return base64.b64encode(zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)).decode()
 
 

@@ -21,15 +21,18 @@ _END = "CLUSTERCTL_AS_USER"
 def as_user(node: Node, user: str, script: str) -> str:
     """Return a piece of a root script that runs `script` as this user, in the user's home, and ends with its status.
 
+    It finds the cluster's programs first, as everything of that user does.
+
     The script is passed over stdin, so its secrets show in no process list.
     """
     if Facet.MACHINE not in node.facets:
         return f"{script}\n"
     home = shlex.quote(str(node.layout.home))
     name = shlex.quote(user)
+    path = ":".join(shlex.quote(str(folder)) for folder in node.layout.programs) + ':"$PATH"'
     # Root may lack access to a shared home. The script is read whole before it runs: a command in it may read stdin.
     return (
-        f"(cd / && exec runuser -u {name} -- env HOME={home} USER={name} LOGNAME={name} sh -s) <<'{_END}'\n"
+        f"(cd / && exec runuser -u {name} -- env HOME={home} USER={name} LOGNAME={name} PATH={path} sh -s) <<'{_END}'\n"
         f"clusterctl_as_user() {{\ncd {home} || exit\n{script}\n}}\nclusterctl_as_user\nexit $?\n{_END}\n"
     )
 

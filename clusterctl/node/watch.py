@@ -27,6 +27,16 @@ def probes_folder(node: Node) -> PurePosixPath:
     return node.layout.state / "services" / "probes"
 
 
+def terms_file(node: Node) -> PurePosixPath:
+    """Return the file on the master that says when the cluster ends."""
+    return node.layout.state / "ending" / "terms.json"
+
+
+def powers_off(node: Node) -> bool:
+    """Return whether a node that ends by itself is switched off: only a machine that was made for its cluster is."""
+    return node.facets >= {Facet.MACHINE, Facet.INIT} and Facet.LASTING not in node.facets
+
+
 def program(node: Node) -> str:
     """Return the text of the watch's program."""
     return node_program(_PROGRAM, program_values(node))
@@ -38,6 +48,15 @@ def program_values(node: Node) -> dict[str, object]:
     values: dict[str, object] = {"probes": probes_folder(node), "told": folder / "restarts.json"}
     values["beat"] = folder / "watch.beat"
     values["log"] = node.layout.logs / f"{NAME}-0.log"
+    values["ending"] = {
+        "master": node.is_master,
+        "alias": node.alias,
+        "home": node.layout.home,
+        "maps": node.layout.state / "ipython" / "maps",
+        "powers_off": powers_off(node),
+        "terms": terms_file(node),
+        "decision": terms_file(node).with_name("decision.json"),
+    }
     if Facet.INIT in node.facets:
         return values
     python = str(node.layout.env / "bin" / "python")

@@ -12,13 +12,13 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
-from clusterctl.operations.owning.proof import refuse_lost_hosts, take_proof
+from clusterctl.operations.owning.proof import refuse_lost_hosts, refuse_unproven, take_proof
 from clusterctl.providers.base import Power
 from clusterctl.providers.outliving import Lingering
 from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.operations.context import RunContext
@@ -219,24 +219,58 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
         take_proof(context, "removenode")
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
         leaving = _choose_leaving(context, list(nodes), aliases, count)
-        ending = [alias for alias in leaving if alias in nodes]
-        cluster = context.make_cluster(nodes.values())
-        # Written before the machines go: a command that is cut off here must not bring them back later.
-        context.folder.record("remove", nodes=leaving, counted=not aliases)
-        try:
-            cluster.each(
-                lambda node: _run_leave_if_up(context, cluster, node),
-                [nodes[alias] for alias in ending],
-            )
-            if ending:
-                with _showing_end(context, len(ending)):
-                    context.provider.destroy(context.name, ending)
-            cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
-            run_members(context, cluster)
-            context.folder.record("completed")
-        finally:
-            cluster.close()
+        _end_some(context, nodes, leaving, counted=not aliases)
     return leaving
+
+
+def end_replaced(context: RunContext) -> list[str]:
+    """Let nodes leave whose machines have ended and that others are in the place of. Return their aliases.
+
+    The caller holds the cluster's lock.
+    """
+    replaced, wanted = context.folder.replaced_nodes(), context.folder.wanted_nodes()
+    if not replaced:
+        return []
+    nodes = {node.alias: node for node in context.provider.nodes(context.name)}
+    refuse_unproven(context, [*nodes.values()])
+    gone = []
+    for alias, (machine, other) in replaced.items():
+        node = nodes.get(alias)
+        has_ended = node is None or (node.machine_id == machine and node.state in {NodeState.GONE, NodeState.STOPPED})
+        if alias in wanted and other in wanted and has_ended:
+            gone.append(alias)
+    if gone:
+        context.report.say(f"{', '.join(gone)} of {context.name} has ended, and another node is in its place")
+        _end_some(context, nodes, gone, counted=False)
+    return gone
+
+
+def _end_some(context: RunContext, nodes: Mapping[str, Node], leaving: Sequence[str], *, counted: bool) -> None:
+    """Let these nodes leave, and end those of them that there are.
+
+    Args:
+        context: the context of the run.
+        nodes: all nodes that exist, by alias.
+        leaving: the aliases.
+        counted: whether the user gave a number, and no names.
+    """
+    ending = [alias for alias in leaving if alias in nodes]
+    cluster = context.make_cluster(nodes.values())
+    # Written before the machines go: a command that is cut off here must not bring them back later.
+    context.folder.record("remove", nodes=list(leaving), counted=counted)
+    try:
+        cluster.each(
+            lambda node: _run_leave_if_up(context, cluster, node),
+            [nodes[alias] for alias in ending],
+        )
+        if ending:
+            with _showing_end(context, len(ending)):
+                context.provider.destroy(context.name, ending)
+        cluster.set_nodes(node for node in nodes.values() if node.alias not in leaving)
+        run_members(context, cluster)
+        context.folder.record("completed")
+    finally:
+        cluster.close()
 
 
 def _choose_leaving(context: RunContext, existing: Sequence[str], aliases: Sequence[str], count: int) -> list[str]:

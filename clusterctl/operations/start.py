@@ -11,15 +11,16 @@ from clusterctl import planning
 from clusterctl.errors import ProviderError
 from clusterctl.formats import Format
 from clusterctl.journal import CONFIG_COPY, describe_overrides
-from clusterctl.model import MASTER, Node, NodeState, Plan, Step
+from clusterctl.model import MASTER, Node, NodeState, Plan
 from clusterctl.operations import repair
 from clusterctl.operations.approval import tell_end
 from clusterctl.operations.joining.join import describe_failure, join_nodes, run_connect, run_members, shift_steps
-from clusterctl.operations.leave import run_leave
+from clusterctl.operations.joining.terms import send_terms
+from clusterctl.operations.leave import end_replaced, run_leave
 from clusterctl.operations.owning.keys import ensure_key
 from clusterctl.operations.owning.record import make_record, refresh_record
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
-from clusterctl.operations.timing import StepTimer
+from clusterctl.operations.timing import Step, StepTimer
 from clusterctl.text import plural
 from clusterctl.tunnel import publish
 
@@ -76,6 +77,7 @@ def start_cluster(
     """
     planning.check_name(context.name)
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)
         wanted, before = find_wanted_nodes(context, explicit_size)
         return bring_up(context, wanted, before, waiting, approval=approval)
 
@@ -230,6 +232,7 @@ def _finish_start(
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
     with timer.time_step("connect"):
         connections = run_connect(context, cluster)
+        send_terms(context, cluster)
     with timer.time_step("publish"):
         mode = context.settings.cluster.tunnel
         published = publish.publish_connections(context.folder, cluster.master, connections, mode=mode, standby=waiting)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from clusterctl.clock import utc_now
 from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.node import health
+from clusterctl.operations.state.conditions import Evidence, find_conditions, judge_cluster
+from clusterctl.operations.state.ending import find_machine_end
+from clusterctl.operations.state.silence import find_silent, find_unreachable
 from clusterctl.providers.base import Priced
+from clusterctl.providers.losses import Explaining, Loss
 from clusterctl.text import plural
 from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from clusterctl.cluster_nodes import Cluster
+    from clusterctl.node.ending import Ending
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
+    from clusterctl.operations.state.conditions import Condition
     from clusterctl.providers.money import Spending
     from clusterctl.service import ServiceHealth
     from clusterctl.tunnel.publish import LocalEndpoint
 
 ENGINES_ITEM = "engines"
 """The item of a StatusRow that `list` always has a column for."""
+_SERVICES = "services"
 _UNKNOWN = "unknown: "
 """The beginning of a row of a plugin that failed."""
 
@@ -40,14 +51,26 @@ class ClusterStatus:
     published: tuple[LocalEndpoint, ...]
     spending: Spending | None = None
     """The cost of its nodes; None where they cost nothing."""
+    conditions: tuple[Condition, ...] = ()
+    """The nodes that are wanted and not as they should be, the master first."""
+    at_work: bool = False
+    """Whether a command brings it up at this moment."""
+    created: datetime | None = None
+    """When it was first asked for, in UTC; None if nobody knows."""
+    ending: Ending | None = None
+    """When it ends by itself, as its master says; None where that is not known, or it does not."""
 
     @property
     def state(self) -> str:
-        """``running``, ``stopped``, or ``partial`` where some nodes run and some do not."""
-        states = {node.state for node in self.nodes}
-        if states == {NodeState.RUNNING}:
-            return "running"
-        return "stopped" if NodeState.RUNNING not in states else "partial"
+        """The state in one word; see `ClusterState`."""
+        return judge_cluster(self.nodes, self.conditions, at_work=self.at_work).value
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends by itself, in UTC: as its master says, else as its machines were launched; None if unknown."""
+        if self.ending is None:
+            return find_machine_end(self.nodes)
+        return None if self.ending.ends_in_s is None else utc_now() + timedelta(seconds=self.ending.ends_in_s)
 
     @property
     def lacks_engines(self) -> bool:
@@ -107,9 +130,15 @@ def query_health(context: RunContext) -> ClusterHealth:
 def query_status(context: RunContext) -> ClusterStatus:
     """Ask the provider, and the plugins where the master runs. A plugin that fails appears as unknown."""
     nodes = context.provider.nodes(context.name)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(3) as pool:
         spent = pool.submit(_ask_spending, context, nodes)
-        rows = _all_rows(context, nodes)
+        lost = pool.submit(_ask_losses, context, nodes)
+        late = pool.submit(_ask_silent, context, [node for node in nodes if not node.is_master])
+        rows, ending = _all_rows(context, nodes)
+        silent = late.result()
+        if any(row.item == _SERVICES and row.value.startswith(_UNKNOWN) for row in rows):
+            silent |= _ask_silent(context, [node for node in nodes if node.is_master], ask=find_unreachable)
+        evidence = Evidence(_wanted(context, nodes), nodes, _find_unjoined(context, nodes), lost.result(), silent, rows)
         return ClusterStatus(
             context.name,
             context.provider.name,
@@ -117,19 +146,74 @@ def query_status(context: RunContext) -> ClusterStatus:
             tuple(rows),
             tuple(publish.read_published(context.folder)),
             spent.result(),
+            find_conditions(evidence),
+            context.folder.is_at_work,
+            context.folder.created_at() or min((n.launched_at for n in nodes if n.launched_at), default=None),
+            ending,
         )
+
+
+def _wanted(context: RunContext, nodes: Sequence[Node]) -> list[str]:
+    """Return the aliases of the nodes that there should be, the master first, and of those that are there besides."""
+    wanted = dict.fromkeys(context.folder.wanted_nodes())
+    return [*wanted, *(node.alias for node in nodes if node.alias not in wanted)]
+
+
+def _find_unjoined(context: RunContext, nodes: Sequence[Node]) -> frozenset[str]:
+    """Return the nodes whose present machine has not joined. One that was booted anew is a member all the same."""
+    members, started = context.folder.joined_members(), context.folder.started_nodes()
+    return frozenset(
+        node.alias
+        for node in nodes
+        if node.alias in started and not _is_machine(node, members.get(node.alias, ("", ""))[0])
+    )
+
+
+def _is_machine(node: Node, member: str) -> bool:
+    """Return whether a member is this machine, in this boot or another one."""
+    return member == node.id or (bool(node.boot_id) and member.partition("@")[0] == node.id.partition("@")[0])
+
+
+def _ask_losses(context: RunContext, nodes: Sequence[Node]) -> Mapping[str, Loss]:
+    """Return why nodes do not run: that they were told to leave, or what else the provider knows."""
+    running = {node.alias for node in nodes if node.state == NodeState.RUNNING}
+    if running.issuperset(_wanted(context, nodes)):
+        return {}
+    told = {alias: Loss(moment, "clusterctl was told so") for alias, moment in context.folder.left_at().items()}
+    losses: Mapping[str, Loss] = {}
+    with suppress(ClusterctlError):
+        if isinstance(context.provider, Explaining):
+            losses = context.provider.find_losses(context.name)
+    return {**losses, **told}
+
+
+def _ask_silent(
+    context: RunContext,
+    nodes: Sequence[Node],
+    *,
+    ask: Callable[[Cluster, Sequence[Node]], dict[str, str]] = find_silent,
+) -> dict[str, str]:
+    """Return the nodes that do not answer; none where this computer has lost the key to ask them with."""
+    if not context.folder.private_key_file.is_file():
+        return {}
+    cluster = context.make_cluster(nodes)
+    try:
+        return ask(cluster, nodes)
+    finally:
+        cluster.close()
 
 
 def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None:
     return context.provider.spending(context.name, nodes) if nodes and isinstance(context.provider, Priced) else None
 
 
-def _all_rows(context: RunContext, nodes: Sequence[Node]) -> list[StatusRow]:
+def _all_rows(context: RunContext, nodes: Sequence[Node]) -> tuple[list[StatusRow], Ending | None]:
     if not any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        return []
+        return [], None
     cluster = context.make_cluster(nodes)
     try:
-        return probe_services(context, cluster)[0]
+        rows, node_health = probe_services(context, cluster)
+        return rows, node_health.ending
     finally:
         cluster.close()
 
@@ -141,7 +225,7 @@ def probe_services(context: RunContext, cluster: Cluster) -> tuple[list[StatusRo
         rows = service_rows(node_health)
     except ClusterctlError as exc:
         node_health = health.NodeHealth(())
-        rows = [StatusRow(MASTER, "services", f"{_UNKNOWN}{exc.message}", healthy=False)]
+        rows = [StatusRow(MASTER, _SERVICES, f"{_UNKNOWN}{exc.message}", healthy=False)]
     return rows + plugin_rows(context, cluster, node_health), node_health
 
 
@@ -160,7 +244,7 @@ def plugin_rows(context: RunContext, cluster: Cluster, health: NodeHealth) -> li
 def service_rows(node_health: NodeHealth) -> list[StatusRow]:
     """Return what the probes of the master's services found, a row for each."""
     if node_health.manager:
-        return [StatusRow(MASTER, "services", f"the service manager {node_health.manager}", healthy=False)]
+        return [StatusRow(MASTER, _SERVICES, f"the service manager {node_health.manager}", healthy=False)]
     rows = [_service_row(instance) for instance in node_health.services]
     if node_health.services and not node_health.watched:
         rows.append(StatusRow(MASTER, "watch", "does not work: what fails is not restarted", healthy=False))

@@ -1,15 +1,31 @@
-"""The timing of the laptop's own steps."""
+"""The steps of a start, and the timing of the laptop's own ones."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Stopwatch
-from clusterctl.model import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the wavefront: a plugin, or ``ssh`` (wait for an answer), on a node. Seconds since `start` began."""
+
+    node: str
+    plugin: str
+    waited_for: str
+    """The last step that it had to wait for, such as ``master/packages``; empty if none."""
+    ready_s: float
+    began_s: float
+    ended_s: float
+    commands: int = 0
+    """Number of remote commands."""
+    error: str = ""
 
 
 class StepTimer:

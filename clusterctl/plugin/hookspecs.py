@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Connection, Node, Plan, Request, StatusRow
     from clusterctl.options import Section
-    from clusterctl.service import ServiceHealth
+    from clusterctl.service import Busy, ServiceHealth
 
 PROJECT = "clusterctl"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -111,6 +111,16 @@ def clusterctl_run(cluster: Cluster) -> None:
 
     When: `clusterctl runplugin NAME`. If it raises: error, the cluster stays.
     """
+
+
+@hookspec
+def clusterctl_busy(cluster: Cluster) -> Sequence[Busy]:
+    """Return programs that say who still works, so that the cluster does not end for being idle.
+
+    When: enough nodes have joined, in INI order, where the cluster shall end by itself. The programs run on the master.
+    If it raises: reported, and the cluster does not end for being idle.
+    """
+    raise NotImplementedError
 
 
 @hookspec

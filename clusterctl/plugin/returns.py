@@ -13,7 +13,7 @@ from pathlib import PurePath
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from clusterctl import model
+from clusterctl import model, service
 from clusterctl.options import Section
 from clusterctl.secret import Secret
 
@@ -37,6 +37,7 @@ _EXPECTED = {
     "clusterctl_settings": Expected("a subclass of Section"),
     "clusterctl_request": Expected("a Request", model.Request),
     "clusterctl_connect": Expected("a Connection, a sequence of them, or None", model.Connection, several=True),
+    "clusterctl_busy": Expected("a sequence of Busy", service.Busy, several=True),
     "clusterctl_status": Expected("a sequence of StatusRow", model.StatusRow, several=True),
 }
 
@@ -62,7 +63,7 @@ def check_annotation(hook: str, function: Callable[..., object]) -> str:
 
 
 def _resolve(annotation: object, function: Callable[..., object]) -> object:
-    names = {**vars(collections.abc), **vars(model), "Section": Section}
+    names = {**vars(collections.abc), **vars(model), **vars(service), "Section": Section}
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     try:
         return get_type_hints(holder, {**names, **function.__globals__})["return"]

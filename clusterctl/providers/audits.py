@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,12 @@ class Audit:
     machines: tuple[AuditedMachine, ...]
     disks: tuple[AuditedDisk, ...]
     ingress_rules: tuple[AuditedIngressRule, ...]
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A provider that can say from where its nodes let SSH in."""
+
+    def list_admitted(self, cluster: str) -> list[str]:
+        """Return the networks (CIDR) that may reach the nodes of a cluster by SSH."""
+        ...

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from clusterctl.model import Market
 
 
@@ -108,10 +110,58 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Spending:
-    """The cost of the existing nodes, in USD. Ended nodes are not included."""
+    """The cost of a cluster, in USD."""
 
     hourly: Decimal
+    """Of what exists now."""
     so_far: Decimal
-    """The sum since the launch of each node."""
+    """The sum since the first launch, nodes that have ended included."""
     notes: tuple[str, ...] = ()
     """Notes about costs that are not included or not exact."""
+
+
+@dataclass(frozen=True)
+class BillLine:
+    """One run of a machine, and what it cost, in USD."""
+
+    alias: str
+    id: str
+    type: str
+    market: Market
+    zone: str
+    began: datetime
+    stopped: datetime | None
+    """When it ceased to run; None if it runs."""
+    hours: Decimal
+    """How long it ran, within the time that was asked about."""
+    machine: Decimal | None
+    """Without disks and address; None if the price is not known."""
+    disks: Decimal
+    address: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        """All that is known, together."""
+        return (self.machine or Decimal(0)) + self.disks + self.address
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a cluster cost, machines that have ended included."""
+
+    lines: tuple[BillLine, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def usd(self) -> Decimal:
+        """The sum of all lines."""
+        return sum((line.usd for line in self.lines), Decimal(0))
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A provider that writes into a cluster's journal what the bill is made of."""
+
+    def note_lives(self, cluster: str) -> None:
+        """Write down what machines the cluster has and had, as long as the provider still knows."""
+        ...

@@ -224,10 +224,11 @@ def answers(folder: Path) -> bool:
 
     What is asked goes to the node and back where the service speaks first, as ipyparallel's sockets do.
     """
-    return is_up(folder) and all(_goes_through(forward.local_port) for forward in read_forwards(folder)[:1])
+    return is_up(folder) and all(goes_through(forward.local_port) for forward in read_forwards(folder)[:1])
 
 
-def _goes_through(port: int) -> bool:
+def goes_through(port: int) -> bool:
+    """Return whether something answers behind a port of this computer, or waits for the first word."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S) as probe:
             return probe.recv(1) != b""

@@ -186,11 +186,11 @@ def _choose_forwards(folder: ClusterFolder, connections: Sequence[Connection], *
     before = {(forward.host, forward.port): forward.local_port for forward in process.read_forwards(folder.path)}
     local_ports: dict[tuple[str, int], int] = {}
     for remote in dict.fromkeys((c.host, port) for c in connections for port in c.ports.values()):
-        local_ports[remote] = before.get(remote) or _free_port(remote[1] if same else 0, taken=local_ports.values())
+        local_ports[remote] = before.get(remote) or free_port(remote[1] if same else 0, taken=local_ports.values())
     return [process.Forward(local, *remote) for remote, local in local_ports.items()]
 
 
-def _free_port(preferred: int, *, taken: Collection[int]) -> int:
+def free_port(preferred: int, *, taken: Collection[int]) -> int:
     """Return the preferred port if it is free, else a free port below the range of outgoing connections.
 
     With a port of that range, a client that reconnects while the tunnel is down could get the same port for its own

@@ -15,6 +15,9 @@ from clusterctl.compute.pool import Options, Pool
 from clusterctl.errors import StateError
 from clusterctl.events import Reporter
 from clusterctl.model import MASTER, Node
+from clusterctl.operations.jobs.job import Job
+from clusterctl.operations.jobs.remote_jobs import RemoteJobs
+from clusterctl.operations.jobs.running import JobRequest
 from clusterctl.operations.nodes.access import open_node
 from clusterctl.operations.nodes.detached import RemoteStore
 from clusterctl.wiring.client import (
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.compute.client import Client
 
-__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster"]
+__all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster", "run_job"]
 
 
 def make_pool(options: Options, name: str | None, client: ipyparallel.Client | None) -> Pool:
@@ -72,6 +75,14 @@ def find_map(map_id: str, cluster: str | None) -> DetachedMap:
     here = find_here()
     maps = maps_here(here) if here else None
     return (maps or _maps_of(resolve_cluster(cluster))).find(map_id)
+
+
+def run_job(cluster: str | None, wishes: Mapping[str, Any]) -> Job:
+    """See `clusterctl.run`."""
+    if here := find_here():
+        raise start_refusal(here, "jobs are begun")
+    context, _ = lenient_context(resolve_cluster(cluster), config_file=None, report=Reporter(lambda _: None))
+    return Job.begin(context, RemoteJobs(context), JobRequest(**wishes))
 
 
 def _maps_of(cluster: str) -> DetachedMaps:

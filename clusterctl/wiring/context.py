@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl import planning
-from clusterctl.errors import ClusterctlError, NewerFormatError
+from clusterctl.environment import requirements
+from clusterctl.environment.additions import add_requirements
+from clusterctl.errors import ClusterctlError, NewerFormatError, UsageError
+from clusterctl.events import Reporter
 from clusterctl.journal import ClusterFolder
 from clusterctl.operations.context import RunContext
 from clusterctl.operations.selftest import run
@@ -18,13 +21,15 @@ from clusterctl.wiring.owner import OwnerOfNodes
 from clusterctl.wiring.providers import make_provider, usual_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clusterctl.config.settings import Settings
-    from clusterctl.events import Reporter
     from clusterctl.model import Node
     from clusterctl.providers.base import Provider
     from clusterctl.wiring.plugins import Parts
+
+_PACKAGES = "packages"
+"""The plugin that installs packages, where no section is about it."""
 
 
 def load_context(
@@ -60,6 +65,40 @@ def load_context(
     context = _context_of_folder(folder, settings, chosen, report=report, overrides=kept)
     # The default file is looked up each time: it may be written, or moved with its folder, after the start.
     return replace(context, named_config=cluster_settings.named_config_of(folder, config_file))
+
+
+def install_context(
+    name: str, packages: Sequence[str], *, config_file: str | None, report: Reporter
+) -> tuple[RunContext, str]:
+    """Return the context of an `install` of these packages, and the lines that a config file would have for them.
+
+    Args:
+        name: the name of the cluster.
+        packages: requirements in pip's notation.
+        config_file: the config file as given on the command line.
+        report: tells the user what is done.
+    """
+    former = load_context(name, config_file=config_file, report=Reporter(lambda _: None)).settings
+    section, listed, added = _packages_of(former)
+    changes = {f"{section}.added": ", ".join(add_requirements(added, packages))}
+    context = load_context(name, config_file=config_file, report=report, overrides=changes)
+    if section not in context.plugin_host.plugin_names:
+        raise UsageError(
+            f"another plugin installs the packages of {name}", remedy="add the package as that plugin's page says"
+        )
+    whole = ", ".join(add_requirements(listed, (*added, *packages)))
+    context = replace(context, named_config=context.named_config or config_path(None))
+    return context, f"[plugin {section}]\nPACKAGES = {whole}"
+
+
+def _packages_of(settings: Settings) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return the section of the plugin that installs packages, what it lists, and what was added to the cluster."""
+    named = (choice for choice in settings.plugins if hasattr(choice.options, "added"))
+    choice = next(named, settings.all_plugins.get(_PACKAGES))
+    if choice is None:
+        return _PACKAGES, (), ()
+    lists = [getattr(choice.options, option) for option in ("packages", "added")]
+    return choice.name, requirements.whole(lists[0]), requirements.whole(lists[1])
 
 
 def _context_of_folder(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from typing import TYPE_CHECKING
 
+from clusterctl.files import expand_path
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, Permission
 from clusterctl.providers.ec2.account.caller import Caller
@@ -51,6 +55,7 @@ def _provider_options(settings: Settings) -> Ec2Options:
         root_volume_gb=template.root_volume_gb,
         root_volume_type=template.root_volume_type,
         lifetime_h=template.lifetime,
+        master_stops=template.idle_action == "stop",
         tags=dict(tag.split("=", 1) for tag in template.tags),
         key_name=template.keyname or "",
         scripts=template.userdata_scripts,
@@ -79,7 +84,23 @@ def account_of_section(section: AwsSection, region: str | None = None, *, fail_f
         secret_access_key=section.aws_secret_access_key,
         session_token=section.aws_session_token,
     )
-    return Aws(region or section.aws_region_name, credentials, fail_fast=fail_fast)
+    own = section.aws_region_name if "aws_region_name" in section.model_fields_set else ""
+    found = region or own or _profile_region(section.aws_profile) or section.aws_region_name
+    return Aws(found, credentials, fail_fast=fail_fast)
+
+
+def _profile_region(profile: str | None) -> str:
+    """Return the region of a profile of AWS's own config file; empty if it has none. boto3 is not loaded for it.
+
+    Source: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
+    """
+    name = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    file = ConfigParser(interpolation=None, strict=False)
+    try:
+        file.read(expand_path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"), encoding="utf-8")
+    except (OSError, ValueError, ConfigParserError):
+        return ""
+    return file.get("default" if name == "default" else f"profile {name}", "region", fallback="").strip()
 
 
 def account_owner(aws: Aws) -> str:

@@ -349,6 +349,8 @@ def _files() -> Iterator[str]:
     yield "## On the laptop"
     yield ""
     yield "Everything is below `$CLUSTERCTL_HOME`, by default `~/.clusterctl`; `config` in it is the config file."
+    yield "`past/` has, for each cluster on EC2 that has ended, what `clusterctl cost` makes its bill of."
+    yield ""
     yield "`ended.txt` has the names of clusters that were ended, so that to end one again is a success."
     yield "Each cluster has a folder `clusters/NAME/`, closed to other users (0700); files with secrets are 0600."
     yield ""

@@ -89,6 +89,10 @@ class Base(Plugin[Options]):
             master=node.is_master,
             host=host_names(cluster, node)[0],
             variables=dict(cluster.request.environment),
+            programs=node.layout.programs,
+            here=f"({cluster.name} {node.alias}) ",
+            # On a host that is somebody's its own users keep their shells as they are.
+            also="" if Facet.LASTING in node.facets else node.user,
             home=node.layout.home,
             shell=cluster.machines.shell,
             volumes=_user_volumes(cluster),

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from clusterctl.api import (
+    Busy,
     Cluster,
     Connection,
     Facet,
@@ -191,7 +192,9 @@ class IPCluster(Plugin[Options]):
         answer = hub.wait(cluster, wanted, timeout_s=self.options.engine_timeout, revive=revive)
         registered = {alias: len(set(numbers) & set(answer.engines)) for alias, numbers in wanted.items()}
         for alias, numbers in wanted.items():
-            if registered[alias] < len(numbers):
+            if set(numbers) & set(answer.draining):
+                cluster.say(f"{alias} will be taken: its engines are given nothing new, and none starts there")
+            elif registered[alias] < len(numbers):
                 cluster.problem(
                     f"{alias}: {len(numbers) - registered[alias]} of {len(numbers)} engines did not register;"
                     f" see `clusterctl logs {cluster.name} {alias}`"
@@ -239,6 +242,14 @@ class IPCluster(Plugin[Options]):
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)
             hub.keep_engine_ids(cluster, ids)
+
+    @hookimpl
+    def clusterctl_busy(self, cluster: Cluster) -> Sequence[Busy]:
+        """Tasks that run or wait, and kernels of the notebook that run a cell."""
+        security = hub.profile(cluster.master) / "security"
+        tasks = Busy("tasks", f"{ON_NODE}.busy_hub", {"security": security})
+        kernels = Busy("kernels", "clusterctl.on_node.system.busy_kernels", {"file": security / "notebook.json"})
+        return [tasks, kernels] if self.options.enable_notebook else [tasks]
 
     @hookimpl
     def clusterctl_status(self, cluster: Cluster, services: Sequence[ServiceHealth]) -> Sequence[StatusRow]:

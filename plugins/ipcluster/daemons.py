@@ -33,7 +33,7 @@ def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
 
 def restart_token(cluster: Cluster, options: Options) -> str:
     """Return what changes with what a controller and its engines can only take over by starting anew."""
-    environment = cluster.recall(notes.ENVIRONMENT)
+    environment = cluster.recall(notes.LOADED) or cluster.recall(notes.ENVIRONMENT)
     return f"{environment} {options.enable_curve} {options.heartbeat_period}"
 
 
@@ -110,6 +110,7 @@ def start_programs(cluster: Cluster, node: Node, engines: int, options: Options)
     values: dict[str, object] = {
         "config": {"IPEngine": engine},
         "connection": security / "ipcontroller-engine.json",
+        "notice": node.layout.interruption,
         "defaults": limits.get("defaults", {}),
         # The option that is about threads alone says more of them than the one about all variables.
         "environment": {**cluster.request.environment, **limits.get("environment", {})},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.api import Cluster, Connection, Facet, Node, Probe, Secret, Service, hub, notes
+from clusterctl.api import Cluster, Connection, Facet, Node, Probe, Secret, Service, hub, node_program, notes
 
 from .daemons import ON_NODE, process_environment, python_command
 
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from .options import Options
 
 
+_PAGE = {"disabledExtensions": {"ipyparallel-labextension": True}}
+"""ipyparallel's panel starts clusters of its own: it shows the one that runs as stopped."""
+
+
 def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Service]:
     """Return the notebook server as a service; nothing if it is not wanted."""
     if not options.enable_notebook:
         return []
-    environment = cluster.recall(notes.ENVIRONMENT)
+    environment = cluster.recall(notes.LOADED) or cluster.recall(notes.ENVIRONMENT)
     return [
         Service(
             name="notebook",
@@ -47,6 +52,17 @@ def notebook_files(node: Node, options: Options) -> dict[str, object] | None:
         "folder": _notebook_folder(node, options),
         "startup": hub.profile(node).parent / "profile_default" / "startup",
         "startup_code": _read_source("notebook_startup.py"),
+        "lab": _lab_folder(node),
+        "page": json.dumps(_PAGE),
+        "terminal": _terminal_file(node),
+        "terminal_code": node_program(
+            "clusterctl.on_node.system.open_terminal",
+            {
+                "programs": [str(folder) for folder in node.layout.programs],
+                "here": f"({node.cluster} {node.alias}) ",
+                "login": Facet.MACHINE in node.facets,
+            },
+        ),
     }
 
 
@@ -57,7 +73,19 @@ def notebook_config(node: Node, options: Options) -> dict[str, object] | None:
     root = Facet.MACHINE not in node.facets and node.user == "root"
     return {
         "config": _notebook_file(node),
-        "server": {"root_dir": _notebook_folder(node, options), "allow_root": root},
+        "server": {
+            "root_dir": _notebook_folder(node, options),
+            "allow_root": root,
+            "terminado_settings": {"shell_command": [*python_command(node, _terminal_file(node))]},
+            "jpserver_extensions": {"ipyparallel": False},
+        },
+        "more": {
+            "LabApp": {
+                "app_settings_dir": _lab_folder(node),
+                "news_url": None,
+                "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+            }
+        },
     }
 
 
@@ -76,6 +104,16 @@ def _notebook_folder(node: Node, options: Options) -> PurePosixPath:
 def _notebook_file(node: Node) -> PurePosixPath:
     """The notebook server's configuration."""
     return hub.profile(node).parent / "jupyter_server_config.json"
+
+
+def _lab_folder(node: Node) -> PurePosixPath:
+    """JupyterLab's own settings."""
+    return hub.profile(node).parent / "lab"
+
+
+def _terminal_file(node: Node) -> PurePosixPath:
+    """What opens the shell of a terminal."""
+    return hub.profile(node) / "terminal.py"
 
 
 def _read_source(name: str) -> str:

@@ -36,6 +36,21 @@ def test_sshmaster_runs_a_command_with_its_input_and_exits_with_its_status(lapto
     assert result.stdout == "in\nmaster\n"
 
 
+@pytest.mark.skipif(not shutil.which("ssh"), reason="ssh: no OpenSSH here")
+def test_ssh_gets_to_each_node_by_the_config_for_it(laptop, cluster, tmp_path):
+    config = tmp_path / "config"
+    config.write_text(laptop.run("ssh-config", cluster.name).stdout)
+    command = ["ssh", "-F", config, "-o", "BatchMode=yes", f"{cluster.name}-node001", "echo $CLUSTERCTL_NODE"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("node001\n", 0), done.stderr
+    pinned = laptop.folder(cluster.name) / "known_hosts"
+    (tmp_path / "others").write_text(re.sub("(ssh-ed25519 .{30})....", r"\1AAAA", pinned.read_text()))
+    config.write_text(config.read_text().replace(str(pinned), str(tmp_path / "others")))
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (refused.stdout, refused.returncode) == ("", 255)
+    assert "Host key verification failed" in refused.stderr
+
+
 def test_bytes_go_through_a_command_as_they_are(laptop, cluster, tmp_path):
     (tmp_path / "bytes").write_bytes(bytes(range(256)) * 5000)
     with (tmp_path / "bytes").open("rb") as sent:
@@ -105,7 +120,7 @@ def test_status_of_a_healthy_cluster_is_zero(laptop, cluster):
 
 def test_list_shows_a_line_for_each_node(laptop, cluster):
     lines = laptop.run("listclusters").stdout.splitlines()
-    assert lines[0] == "mycluster: running, 3 nodes, 6 engines (local)"
+    assert re.fullmatch(r"mycluster: running, 3 nodes, 6 engines \(local\), \d+ (s|min) old", lines[0])
     assert len([line for line in lines if line.strip().startswith(("master", "node"))]) == 3
 
 

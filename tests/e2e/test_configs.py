@@ -38,6 +38,7 @@ PLUGINS = ippackages, ipcluster
 """As it was shown, but for the provider."""
 
 
+@pytest.mark.slow
 def test_the_talks_file_and_the_lines_that_were_typed(new_laptop):
     # Its cluster was far away: the first start opens the tunnel.
     laptop = new_laptop(more={"CLUSTERCTL_TUNNEL": "always"})

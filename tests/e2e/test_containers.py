@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support import ending
 from ..support.engine_relay import engine_by_tcp
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -102,7 +103,8 @@ def engines(story: Story) -> dict[str, int | None]:
 def python(story: Story, code: str) -> object:
     """Code in a plain Python on the laptop, with `client` connected; what `answer` then is."""
     file = story.laptop.folder(CLUSTER) / "client.json"
-    connect = f"import json, os, ipyparallel\nclient = ipyparallel.Client({str(file)!r}, timeout=60)\n"
+    connect = f"import json, os, ipyparallel\nclient_file = {str(file)!r}\n"
+    connect += "client = ipyparallel.Client(client_file, timeout=60)\n"
     return json.loads(story.laptop.python(f"{connect}{code}\nprint(json.dumps(answer))\n", timeout=120))
 
 
@@ -172,10 +174,47 @@ def test_each_node_is_a_client_of_its_own_cluster_and_logins_have_its_variables(
     assert python(story, task) == [6] * 6
 
 
+def test_the_users_shell_has_the_clusters_python_and_so_does_a_command(story):
+    for alias in ("master", "node001"):
+        said = docker(
+            "exec", "-u", USER, container(alias), "fish", "-c", "python -c 'import ipyparallel, sys; print(sys.prefix)'"
+        )
+        assert said.startswith("/opt/clusterctl/env")
+    said = story.laptop.run("exec", CLUSTER, "python -c 'import msgpack'; pip install six; id -un", status=0)
+    assert said.stdout.count(": root") == 3, "they are commands of who set the node up"
+    assert said.stderr.count(f"clusterctl install {CLUSTER} six") == 3
+
+
+def test_engines_of_different_nodes_work_together_by_lines_on_their_own_addresses(story):
+    code = (
+        "import socket, clusterctl\n"
+        "client = clusterctl.connect(client_file)\n"
+        "def look(group):\n"
+        "    own = socket.gethostbyname(socket.gethostname())\n"
+        "    return socket.gethostname(), group._wires.address == own, group.allreduce(group.rank)\n"
+        "answer = client.together(look)"
+    )
+    members = python(story, code)
+    assert len({host for host, _, _ in members}) == 3
+    assert [rest for _, *rest in members] == [[True, 15]] * 6
+
+
 def test_packages_of_both_kinds_are_there(story):
     code = "def f():\n    import msgpack, sys\n    return sys.version_info[:2]\nanswer = client[:].apply_sync(f)"
     assert python(story, code) == [list(sys.version_info[:2])] * 6
     assert inside("node002", "command -v less") == "/usr/bin/less"
+
+
+def test_a_package_comes_to_all_nodes_and_no_engine_ends(story):
+    pids = "answer = client[:].apply_sync(os.getpid)"
+    before = python(story, pids)
+    said = story.laptop.run("install", CLUSTER, "tabulate").stdout
+    assert "[plugin ippackages]\nPACKAGES = msgpack, tabulate\n" in said
+    assert python(story, pids) == before
+    used = "def use():\n    import tabulate\n    return tabulate.__name__\nanswer = client[:].apply_sync(use)"
+    assert python(story, used) == ["tabulate"] * 6
+    assert story.laptop.run("doctor", CLUSTER, status=None).stdout.count("was changed") == 0
+    assert story.laptop.run("exec", CLUSTER, "tabulate --help >/dev/null && echo ok").stdout.count("ok") == 3
 
 
 def test_the_data_volume_is_on_every_node(story):
@@ -294,6 +333,16 @@ def test_stop_and_start_bring_the_same_cluster_back(story):
     story.laptop.run("start", CLUSTER, timeout=300)
     assert is_whole(story)
     assert inside("node002", f"cat /home/{USER}/stays") == "stays"
+
+
+def test_it_ends_by_itself_without_the_laptop_and_its_containers_stay(story, poll):
+    said = story.laptop.run("start", CLUSTER, env={"CLUSTERCTL_IDLE_STOP": "5s"}).stdout
+    assert "once nobody has worked for 5 s (IDLE_STOP): its services stop, its nodes stay" in said
+    find = "pgrep -f 'IPEngine.i[d]|ipcontroller.p[y]' || true"
+    nodes = ("master", "node001", "node002")
+    assert ending.await_end(story.laptop, CLUSTER) == "nobody has worked for 5 s"
+    poll(lambda: [inside(alias, find) for alias in nodes] == ["", "", ""], "all services have stopped", deadline_s=90)
+    assert [inside(alias, "echo there") for alias in nodes] == ["there"] * 3
 
 
 def test_terminate_leaves_nothing_but_the_data(story):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import pytest
 
 from clusterctl.providers.ec2 import tags
 
+from ..support.laptop import read_acts
 from ..support.metadata import ask_for_token
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -52,6 +54,19 @@ PLUGINS = ippackages, aptpackages, ipcluster
 """
 """The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
+REPLACED = ("master", "node001", "node003")
+SLOW_MAP = """
+def where(item):
+    import os
+    return os.environ["CLUSTERCTL_NODE"]
+
+def linger(item):
+    import time
+    time.sleep(0.5)
+    return item, where(item)
+
+slow = client.pool().map_async(linger, range(60))
+"""
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,7 @@ def test_the_builder_is_gone_and_a_second_bake_finds_all_of_it_there(bodies, lap
 
 def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(story):
     assert "demo is up: 3 engines on 3 nodes for iptest" in story.started
+    assert "demo ends by itself once nobody has worked for 20 min (IDLE_STOP)" in story.started
     assert story.is_whole(*NODES)
     assert [node["market"] for node in story.nodes()] == ["on-demand", "spot", "spot"]
     assert len({story.instance(alias)["Placement"]["AvailabilityZone"] for alias in NODES}) == 1
@@ -273,6 +289,42 @@ def test_a_start_again_changes_nothing(story):
     said = story.laptop.run("start", "demo")
     assert "demo was already running" in said.stdout
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
+
+
+def test_a_watch_replaces_a_node_that_will_be_taken_and_no_task_is_lost(story, poll):
+    doomed = story.instance("node002")["InstanceId"]
+    with story.laptop.begin("watch", "demo", "--every", "1", "--json") as watch, story.laptop.console() as console:
+        console.run(f"import clusterctl\nclient = clusterctl.connect('demo', wait=3)\n{SLOW_MAP}")
+        story.bodies.cloud.interrupt(doomed, notice_s=100, by_hand=True)
+        poll(lambda: story.engines().get("node003") == 1, "another node has joined", deadline_s=240, every_s=1)
+        assert story.instance("node002")["InstanceId"] == doomed, "the old one has its time"
+        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == ["master", "node001", "node003"]
+        assert console.value("sorted(item for item, _ in slow.get(120))") == [*range(60)]
+        assert console.value("len(slow.report.rerun_items)") == 0
+        story.bodies.cloud.take_back(doomed)
+        poll(lambda: story.engines() == dict.fromkeys(REPLACED, 1), "the size is back", deadline_s=120, every_s=1)
+        told = read_acts(watch, "done", "done")
+        watch.send_signal(signal.SIGINT)
+        watch.wait(60)
+    assert [act[:2] for act in told if act[2] == "done"] == [("replace", "node002"), ("let go", "node002")]
+    assert story.laptop.run("status", "demo").returncode == 0
+
+
+def test_it_ends_by_itself_without_the_laptop_and_its_master_keeps_its_disk(story, poll):
+    said = story.laptop.run("start", "demo", env={"CLUSTERCTL_IDLE_STOP": "10s"}).stdout
+    assert "once nobody has worked for 10 s (IDLE_STOP): its workers end, its master stops and keeps its disk" in said
+    ids = {alias: story.instance(alias)["InstanceId"] for alias in REPLACED}
+    ec2 = story.bodies.cloud.client("ec2")
+
+    def states() -> dict[str, str]:
+        found = ec2.describe_instances(InstanceIds=[*ids.values()])["Reservations"]
+        by_id = {each["InstanceId"]: each["State"]["Name"] for group in found for each in group["Instances"]}
+        return {alias: by_id[id_] for alias, id_ in ids.items()}
+
+    story.bodies.cloud.clear_calls()
+    wanted = {"master": "stopped", "node001": "terminated", "node003": "terminated"}
+    poll(lambda: states() == wanted, "the workers have ended and the master has stopped", deadline_s=120)
+    assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}, "no rights are needed"
 
 
 def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):

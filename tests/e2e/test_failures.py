@@ -34,6 +34,7 @@ def refused(laptop):
     return refuse
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_host_name(laptop):
     names = ["-leading", "a" * 64, "../up", ""]
     with ThreadPoolExecutor(2) as pool:

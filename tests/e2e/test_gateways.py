@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
+import subprocess
 import threading
 from contextlib import AsyncExitStack
 
@@ -14,13 +15,14 @@ import pytest
 from clusterctl.errors import RemoteError
 from clusterctl.identity.keys import ensure_key_pair
 from clusterctl.model import Access
+from clusterctl.operations.nodes.ssh_config import write_ssh_config
 from clusterctl.remote.gateways import Gateways, _connect_socket
 from clusterctl.testing import fake_node
 from clusterctl.tunnel import forwarder
 from clusterctl.tunnel import process as tunnel
 
 from ..support.openssh import locked_key
-from ..support.sshds import free_port, tunnel_works
+from ..support.sshds import free_port, require, tunnel_works
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -60,6 +62,22 @@ class TestGateway:
             assert not went(gate)
             remote.close()
         poll(lambda: went(gate), "the gateway sees its user go")
+
+    def test_ssh_itself_goes_through_it_by_the_config_for_it(self, gate, host, login, home, lab, tmp_path):
+        require("ssh")
+        node = self.behind(gate, host, cluster="lab")
+        lab.provider.machines["lab", "master"] = node
+        context = lab.parts()
+        context.folder.ensure_exists()
+        context.folder.pin_host_keys([node])
+        host.allow(context.folder.private_key_file.with_suffix(".pub").read_text())
+        config = tmp_path / "config"
+        own = f'IdentityFile "{home}/id_ed25519"\nUserKnownHostsFile "{home}/known_hosts"\n'  # ssh takes no $HOME
+        config.write_text(f"{write_ssh_config(context)}\nHost 127.0.0.1\n{own}")
+        command = ["ssh", "-F", config, "-o", "BatchMode=yes", "lab", "echo hi"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.returncode) == ("hi\n", 0), done.stderr
+        assert "Accepted publickey" in gate.log
 
     def test_one_that_went_away_is_logged_in_to_again(self, gate, host, login):
         gateways = Gateways()

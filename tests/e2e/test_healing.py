@@ -157,6 +157,7 @@ def test_a_part_that_is_stopped_goes_on_and_nothing_starts_anew(parts, tries, po
     assert parts() == before
 
 
+@pytest.mark.slow
 def test_a_notebook_that_is_stopped_goes_on(pid_of, poll):
     pid = pid_of("master", "jupyterlab")
     os.kill(pid, signal.SIGSTOP)

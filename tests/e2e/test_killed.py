@@ -48,6 +48,7 @@ def bench(tmp_path_factory):
     laptop.terminate_all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only here it is told which processes are left")
 @pytest.mark.parametrize("program", ["mv", "rm"])
 def test_a_script_ends_with_the_command_that_was_killed_and_the_next_one_completes_it(bench, program):
@@ -157,7 +158,7 @@ def build_values(node):
     paths = {"cache": node.layout.cache / "environments", "env": node.layout.env}
     sync = ["--offline", "--allow-empty-requirements"]
     paths["clones"] = node.layout.env.parent.parent / ".environments"
-    return {**paths, "name": "0123456789abcdef", "lock": "", "sync": sync, "command": "a start"}
+    return {**paths, "name": "0123456789abcdef", "lock": "", "sync": sync, "command": "a start", "grown_from": ""}
 
 
 def environment_script(node):

@@ -50,10 +50,16 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
         "engines",
         "client_file",
         "notebook_url",
+        "region",
+        "created",
+        "ends_at",
         "cost",
+        "ends",
         "nodes",
+        "troubles",
         "connections",
     ]
+    assert (found["region"], found["ends_at"], found["ends"], found["troubles"]) == (None, None, None, [])
     assert found["cost"] is None  # nobody asks money for them
     assert (found["name"], found["provider"], found["state"], found["engines"]) == ("mycluster", "local", "running", 6)
     assert found["client_file"] == str(laptop.folder(cluster.name) / "client.json")
@@ -61,7 +67,7 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
     assert [one["name"] for one in found["connections"]] == ["client", "notebook"]
     assert [node["alias"] for node in found["nodes"]] == ["master", "node001", "node002"]
     for node in found["nodes"]:
-        assert list(node) == ["alias", "state", "address", "type", "market", "engines"]
+        assert list(node) == ["alias", "state", "address", "type", "market", "zone", "launched", "engines"]
         assert (node["state"], node["engines"]) == ("running", 2)
     assert found["master"] == found["nodes"][0]["address"]
 

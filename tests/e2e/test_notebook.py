@@ -73,12 +73,61 @@ def test_the_starter_notebooks_cells_run_on_every_engine(laptop, base, token, en
     pids = engine_pids()
     script = (Path(__file__).parents[1] / "support" / "run_notebook.py").read_text()
     outputs = json.loads(laptop.python(script, base, token, "clusterctl.ipynb"))
-    ids, magics, squares = outputs
+    ids, magics, squares, detached, cancelled = outputs
     assert ids == str(list(pids))
     for node, numbers in (("master", (0, 1)), ("node001", (2, 3)), ("node002", (4, 5))):
         for number in numbers:
             assert f"{node} {pids[number]}" in magics
-    assert squares == str([x**2 for x in range(10)])
+    assert squares.endswith(str([x**2 for x in range(10)]))
+    assert detached.endswith(str([x**2 for x in range(10)]))
+    assert cancelled.endswith("[0, 1, 4]")
+
+
+def test_every_notebook_is_ready_wherever_it_lies(laptop, cluster, base, token):
+    """What was put can be imported, programs are the cluster's, and %pip says what to do."""
+    home = laptop.node_folder(cluster.name, "master").parent / "home"
+    (home / "deep" / "er").mkdir(parents=True)
+    (home / "put_here.py").write_text("answer = 42\n")
+    sources = [
+        "import put_here; put_here.answer",
+        "lview.apply_sync(abs, -1), len(view), c is client",
+        "%px import put_here; print(put_here.answer)",
+        "!python -c 'import ipyparallel, sys; print(sys.prefix)'",
+        "%pip install humanize",
+        "!pip install humanize",
+    ]
+    cells = [
+        {"cell_type": "code", "source": s, "metadata": {}, "outputs": [], "execution_count": None} for s in sources
+    ]
+    (home / "deep" / "er" / "n.ipynb").write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    script = (Path(__file__).parents[1] / "support" / "run_notebook.py").read_text()
+    module, ready, engines, prefix, *pips = json.loads(
+        laptop.python(script, base, token, "deep/er/n.ipynb", timeout=90)
+    )
+    assert module == "42"
+    assert ready == "(1, 6, True)"
+    assert engines.count("42") == 6
+    assert prefix.strip() == str(laptop.node_folder(cluster.name, "master") / "env")
+    for said in pips:
+        assert "clusterctl install mycluster humanize" in said
+
+
+def test_the_panel_of_ipyparallel_and_the_news_are_not_there(base, token):
+    with urllib.request.urlopen(f"{base}/lab?token={token}", timeout=10) as answer:
+        page = answer.read().decode()
+    config = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert config["news"] == {"disabled": True}
+    assert "ipyparallel-labextension" in config["disabledExtensions"]
+    assert status(f"{base}/clusters?token={token}") == 404, "its server side starts clusters, too"
+
+
+def test_a_terminal_has_the_clusters_python_and_says_where_it_is(laptop, cluster, base, token):
+    script = (Path(__file__).parents[1] / "support" / "type_in_terminal.py").read_text()
+    shown = laptop.python(script, base, token, "command -v python; echo do''ne", "done", timeout=60)
+    assert f"{laptop.node_folder(cluster.name, 'master')}/env/bin/python" in shown.replace("\r\n", ""), shown
+    assert "(mycluster master) " in shown
 
 
 def test_a_report_has_the_logs_of_all_nodes_and_neither_token_nor_key(laptop, cluster, token, tmp_path):

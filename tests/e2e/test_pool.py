@@ -131,6 +131,7 @@ def test_whatever_is_killed_each_item_is_there_and_none_is_done_twice_unnamed(ne
     assert outcome.killed
 
 
+@pytest.mark.slow
 def test_the_page_about_work_says_what_happens(script):
     page = (Path(__file__).parents[2] / "docs" / "howto" / "work.md").read_text()
     code, said = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("python", "text"))

@@ -49,6 +49,11 @@ view = client.load_balanced_view()
 view.retries = 3
 results = [view.apply_async(whole, 600) for _ in range(4)]
 """
+WHERE = """
+def where(_):
+    import os
+    return os.environ["CLUSTERCTL_NODE"]
+"""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def test_nothing_watches_a_node_that_is_no_spot_node(story):
 
 
 def test_a_spot_node_is_watched_by_root_and_a_second_join_changes_nothing(story, poll):
-    assert len([line for line in story.join() if line.startswith("changed: ")]) == 3
+    assert len([line for line in story.join() if line.startswith("changed: ")]) == 5
     before = pid()
     assert inside(f"ps -o user= -p {before}") == "root"
     assert story.join() == []
@@ -150,6 +155,31 @@ def test_a_watch_that_is_killed_comes_back(story, poll):
     before = pid()
     inside(f"kill -KILL {before}")
     poll(lambda: inside("pgrep -f '[s]pot/watch.py' || true") not in ("", before), "another one watches")
+
+
+def test_a_recommendation_is_shown_and_changes_nothing(story, poll):
+    inside("""printf %s '{"noticeTime": "2026-11-28T09:50:00Z"}' > /tmp/imds/rebalance""")
+    assert poll(story.rows, "status tells of it") == [("node001", "may be taken: so AWS says since 09:50:00Z", True)]
+    inside("rm /tmp/imds/rebalance")
+    poll(lambda: not story.rows(), "status tells of it no more")
+
+
+def test_a_notice_lets_its_engines_have_nothing_new_until_it_is_taken_back(story, poll):
+    with story.laptop.console() as console:
+        console.run(f"import clusterctl\nclient = clusterctl.connect({NAME!r}, wait=4)\n{WHERE}")
+        ways = [
+            "sorted({*client.load_balanced_view().map_sync(where, range(20), chunksize=1)})",
+            "sorted({*client.map(where, range(200), chunksize=1)})",
+        ]
+        for way in ways:
+            poll(lambda way=way: console.value(way) == ["master", "node001"], f"both nodes work: {way}")
+        notify(left_s=600)
+        for way in ways:
+            poll(lambda way=way: console.value(way) == ["master"], f"the other node works alone: {way}")
+        assert story.engines() == {"master": 2, "node001": 2}, "what they are at goes on"
+        inside("rm /tmp/imds/notice")
+        for way in ways:
+            poll(lambda way=way: console.value(way) == ["master", "node001"], f"both work again: {way}")
 
 
 def test_its_engines_go_before_the_end_and_their_work_is_done_elsewhere(story, poll):

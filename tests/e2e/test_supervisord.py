@@ -60,6 +60,7 @@ def daemons(tmp_path, poll):
         poll(lambda: not Path(run, "supervisord.pid").exists(), "supervisord ends")
 
 
+@pytest.mark.slow
 def test_what_runs_is_left_alone_and_what_is_new_is_started(daemons):
     daemons.ensure(SLEEPERS)
     before = daemons.pids(2)

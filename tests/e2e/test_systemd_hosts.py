@@ -18,7 +18,7 @@ from clusterctl.model import Facet
 from clusterctl.providers.base import machine_layout
 from clusterctl.testing import fake_node
 
-from ..support import deafness
+from ..support import deafness, ending
 from ..support.hosts import LOGIN, USER, started
 from ..support.systemd_hosts import COUNT
 from ..support.two_laptops import TwoLaptops, check_one_owner_at_a_time
@@ -196,6 +196,18 @@ def test_after_the_masters_reboot_everything_is_back_by_itself(story, poll):
 def test_runplugin_restarts_the_engines(story):
     said = story.laptop.run("runplugin", "ipclusterrestart", "lab")
     assert "Restarting 3 engines on 3 nodes" in said.stdout + said.stderr
+    assert story.is_whole()
+
+
+def test_it_ends_by_itself_without_the_laptop_and_no_host_is_switched_off(story, poll):
+    story.laptop.run("start", "lab", env={"CLUSTERCTL_IDLE_STOP": "5s"})
+    running = "--state=active,activating,deactivating"
+    find = f"systemctl list-units {running} --plain --no-legend 'clusterctl-engine*' 'clusterctl-controller*'"
+    assert ending.await_end(story.laptop, "lab") == "nobody has worked for 5 s"
+    poll(lambda: not any(story.hosts.everywhere(find)), "all services have stopped", deadline_s=90)
+    said = story.laptop.run("status", "lab", status=1).stdout
+    assert "it has ended by itself: nobody has worked for 5 s" in said
+    story.laptop.run("start", "lab")
     assert story.is_whole()
 
 

@@ -59,6 +59,7 @@ def test_the_client_goes_through_the_tunnel_and_through_nothing_else(far):
     assert far.run("status").stdout.count("tunnel: up") == 1
 
 
+@pytest.mark.slow
 def test_a_live_client_works_on_after_the_tunnel_was_closed_and_brought_back(far, poll):
     with far.console() as console:
         console.run(f"{ASK.partition('print')[0]}\n{ANSWER}")

@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_an_item_that_takes_too_long_fails_alone_and_leaves_its_engine_well(script):
     assert script("""
         import time
@@ -54,6 +55,7 @@ def test_c_code_that_takes_too_long_costs_its_engine_and_no_other_item(script):
     ]
 
 
+@pytest.mark.slow
 def test_a_map_in_a_map_has_its_values_says_so_once_and_can_be_cancelled(script):
     root = Path(__file__).parents[2]
     said = script(f"""

@@ -52,7 +52,7 @@ class TestBase:
         assert lab.sh("node001", "sudo -n id -u", user="me", check=False).returncode != 0
         assert ssh(lab, "node001", "root", "master", check=False).returncode != 0
         assert lab.sh("node001", "ls /etc/clusterctl /root/.ssh /etc/ssh/ssh_config.d /etc/sudoers.d") == (
-            "/etc/clusterctl:\n\n/etc/ssh/ssh_config.d:\n\n/etc/sudoers.d:\nREADME\n\n/root/.ssh:"
+            "/etc/clusterctl:\nshell.csh\nshell.sh\n\n/etc/ssh/ssh_config.d:\n\n/etc/sudoers.d:\nREADME\n\n/root/.ssh:"
         )
 
     def test_what_downloads_sees_the_proxy_and_the_certificates_but_not_for_members(self, lab, tmp_path):

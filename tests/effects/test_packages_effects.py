@@ -240,10 +240,10 @@ def test_a_private_index_is_used_with_its_password_which_shows_nowhere(machine, 
         f"echo '<a href=\"{file.name}#sha256={digest}\">{file.name}</a>' > index.html\n"
         f"cat > /srv.py <<'X'\n{SERVER}\nX\nsetsid python3 /srv.py </dev/null >/dev/null 2>&1 &"
     )
-    monkeypatch.setattr(locks, "resolve", lambda wanted, index: "answer==1.0\n")  # the laptop does not reach it
+    monkeypatch.setattr(locks, "resolve", lambda wanted, index, **_: "answer==1.0\n")  # the laptop does not reach it
     machine.join("answer", options={"index_url": Secret("http://me:hunter2@127.0.0.1:8099/simple")})
     assert machine.sh(f'{PYTHON} -c "print({ANSWER})"') == "42"
-    monkeypatch.setattr(locks, "resolve", lambda wanted, index: "answer==2.0\n")
+    monkeypatch.setattr(locks, "resolve", lambda wanted, index, **_: "answer==2.0\n")
     with pytest.raises(RemoteError, match="answer") as caught:
         machine.join("answer>1", options={"index_url": Secret("http://me:hunter3@127.0.0.1:8099/simple")})
     assert "hunter" not in "".join([*machine.said, caught.value.message])
@@ -256,7 +256,7 @@ def test_a_wheelhouse_on_the_machine_needs_no_index(machine, tmp_path, monkeypat
     machine.sh(
         f"mkdir /wheels; base64 -d > /wheels/{file.name} <<'X'\n{base64.b64encode(file.read_bytes()).decode()}\nX"
     )
-    monkeypatch.setattr(locks, "resolve", lambda wanted, index: "answer==1.0\n")
+    monkeypatch.setattr(locks, "resolve", lambda wanted, index, **_: "answer==1.0\n")
     machine.sh("mkdir -p /etc/clusterctl; echo HTTPS_PROXY=http://127.0.0.1:9 > /etc/clusterctl/environment")
     machine.join("answer", options={"find_links": "/wheels", "no_index": True})
     assert machine.sh(f'{PYTHON} -c "print({ANSWER})"') == "42"

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("clusterctl/laptop/", "clusterctl/on_node/", "clusterctl/providers/local/")
+ROOMS = (
+    *("clusterctl/laptop/", "clusterctl/on_node/", "clusterctl/providers/local/"),
+    *("clusterctl/clients/jobs/", "clusterctl/clients/run_job.py"),  # nodes alone
+)
 MODULES = frozenset({"fcntl", "grp", "msvcrt", "pty", "pwd", "resource", "select", "termios", "tty", "winreg"})
 QUESTIONS = frozenset({"os.name", "os.uname", "platform.system", "sys.platform"})
 

@@ -79,7 +79,7 @@ def prints(node: ast.AST) -> bool:
 RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "only the writer of files renames a draft over a file": (
         replaces_a_file,
-        {"clusterctl/files.py", "clusterctl/clients/detached/local_store.py"},  # the second renames folders
+        {"clusterctl/files.py"},
     ),
     "only the clock knows the time": (reads_a_clock, {"clusterctl/clock.py"}),
     "notes have a type": (names_a_note_by_a_text, set()),

@@ -24,6 +24,9 @@ ALLOWED = {
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
     "operations/doctor/nodes.py": ({"packages"}, "whose files are read, and what makes them anew"),
+    "cli/nodes/packages.py": ({"packages"}, "a key of the answer"),
+    "wiring/context.py": ({"packages"}, "the option that `install` sets"),
+    "operations/nodes/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),
     "operations/nodes/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
@@ -44,7 +47,14 @@ ALLOWED = {
     "providers/ec2/account/inventory.py": ({"volumes"}, "disks of an account"),
     "providers/ec2/launch/userdata.py": ({"users"}, "a key of cloud-config"),
 }
-MARKETS = ("cli/clusters/members.py", "config/cluster_section.py", "model.py", "providers/")
+MARKETS = (
+    "cli/clusters/members.py",
+    "cli/nodes/run.py",
+    "cli/nodes/placing.py",
+    "config/cluster_section.py",
+    "model.py",
+    "providers/",
+)
 """Where `spot` is a market of EC2."""
 
 

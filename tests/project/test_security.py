@@ -48,7 +48,7 @@ SHOWN = {
     "`client.json`": ["e2e/test_main_job.py::test_the_files_with_secrets_are_their_owners_alone"],
     "CURVE's secret key": ["e2e/test_main_job.py::test_no_secret_is_in_any_command_line_log_or_journal"],
     "The notebook's token": [
-        "unit/on_node/test_programs.py::test_its_port_and_token_are_made_once_and_are_its_owners_alone",
+        "unit/on_node/test_notebook_files.py::test_its_port_and_token_are_made_once_and_are_its_owners_alone",
         "e2e/test_notebook.py::test_start_list_and_notebook_give_the_same_url",
     ],
     "Host keys' private halves": [

@@ -42,6 +42,10 @@ NOTEBOOK = {
     "folder": PurePosixPath("/home/my notes"),
     "startup": PROFILE.parent / "startup",
     "startup_code": "client = 1\n",
+    "lab": PROFILE.parent / "lab",
+    "page": '{"it\'s": "$(a) page"}',
+    "terminal": PROFILE / "terminal.py",
+    "terminal_code": node_program("clusterctl.on_node.system.open_terminal", {"here": "(it's here) "}),
 }
 KEYS = ("ssh-ed25519 AAAA", "ssh-ed25519 it's")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
@@ -112,6 +116,8 @@ RENDERED = {
             python="3.11",
             lock="numpy==2.0",
             digest="0123456789abcdef",
+            grown_from="fedcba9876543210" if machine else "",
+            grow=node_program("clusterctl.on_node.system.grow_environment", {}),
             index=lock.Index(Secret("https://it's:me@example.org/simple")),
             sync="--allow-empty-requirements --no-index",
             compile=compiled,
@@ -137,6 +143,13 @@ RENDERED = {
             "admit_keys.sh.j2", keys=KEYS, user="it's me", state=NODE.layout.state, machine=machine
         )
         for machine in (False, True)
+    ],
+    "ending_terms.sh.j2": [
+        lambda terms=terms: render("ending_terms.sh.j2", file=NODE.layout.state / "it's" / "terms.json", terms=terms)
+        for terms in ("", '{"on_end": "it\'s $(a) command"}')
+    ],
+    "ending_wish.sh.j2": [
+        lambda: render("ending_wish.sh.j2", folder=NODE.layout.home / "it's", name="keep", wish='{"id": "it\'s"}')
     ],
     "record_keep.sh.j2": [
         lambda: render("record_keep.sh.j2", record='{"it\'s": "$(a) record"}', path=NODE.layout.state / "cluster.json")

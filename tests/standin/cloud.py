@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core.exceptions import ServiceException
 
-from . import leaks
+from . import leaks, time
 from .api import limits, made_once, wire  # noqa: F401  made_once: what it replaces
 from .api.actions import HANDLERS
 from .api.calls import Call, CallLog
@@ -25,9 +25,12 @@ from .faults import Faults, LostError
 from .fleets.capacity import SPOT, Capacity
 from .fleets.spot import SpotRequests
 from .instances import images
+from .instances.describe import tags_of
 from .instances.lives import Life, Lives
+from .instances.lives import utcnow as lives_now
 from .instances.machine_view import Machine, machine_of
 from .instances.states import INTERRUPTED, NO_ROOM, end, powered_off
+from .money.bill import bill_usd
 from .money.prices import Prices
 from .money.quotas import Quotas
 
@@ -81,6 +84,7 @@ class Cloud:
     def __enter__(self) -> Cloud:
         if not Cloud._only.acquire(blocking=False):
             raise RuntimeError("there is another Cloud in this process: moto has room for one")
+        time.follow(None)
         self.moto = Moto()
         self.faults = Faults()
         self.capacity = Capacity()
@@ -109,6 +113,7 @@ class Cloud:
     def __exit__(self, kind: object, *_: object) -> None:
         for timer in self._timers:
             timer.cancel()
+        time.follow(None)
         self._proxy.close()
         _straight().handle = lambda _: None
         _straight().hang_up()
@@ -153,6 +158,16 @@ class Cloud:
             region = region or "us-east-1"
             return _straight_client(service, region) if straight else _client(service, region, self._proxy.url)
 
+    def follow(self, clock: Callable[[], float]) -> None:
+        """Take the time from this function, in seconds since 1970: hours that cost money need not be waited for."""
+        time.follow(clock)
+
+    def bill_usd(self, cluster: str) -> float:
+        """What the instances of a cluster have cost so far, by the value of their tag `clusterctl:cluster`."""
+        with self.lock:
+            lives = [life for life in self.lives if tags_of(life).get("clusterctl:cluster") == cluster]
+            return bill_usd(self, lives, lives_now())
+
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call this after everything that may have changed instances, in the thread that changed them."""
         self._watchers.append(callback)
@@ -174,7 +189,7 @@ class Cloud:
             life = self._life(instance_id)
             if life.market != SPOT:
                 raise ValueError(f"{instance_id} is no spot instance")
-            life.notice = datetime.now(timezone.utc) + timedelta(seconds=notice_s)
+            life.notice = time.now() + timedelta(seconds=notice_s)
             request = self.spot.get(life.spot_request)
             if request is not None:
                 request.status = "marked-for-termination"

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import secrets
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -59,13 +59,14 @@ def docker_image_with_lists(docker_api, docker_image):
     For tests that want packages and do not care where the lists come from: others show that nodes get them.
     """
     repository, _, tag = docker_image.partition(":")
-    name = f"{repository}-lists:{tag}-{datetime.now(timezone.utc):%Y%m%d}"
+    today = datetime.now(timezone.utc)
+    name, before = (f"{repository}-lists:{tag}-{day:%Y%m%d}" for day in (today, today - timedelta(days=1)))
     with one_at_a_time("node-image"):
         if find_image(docker_api, name) is None:
             definition = io.BytesIO(f"FROM {docker_image}\nRUN apt-get update -qq\n".encode())
             said = b"".join(docker_api.build(fileobj=definition, tag=name, rm=True, nocache=True))
             assert find_image(docker_api, name) is not None, said
-            remove_others(docker_api, name)
+            remove_others(docker_api, name, before)  # at midnight other tests have begun with that
     return name
 
 

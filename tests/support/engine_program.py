@@ -38,6 +38,7 @@ def request(act, items, chunk="c1", **changes):
         "timeout_s": None,
         "most_bytes": 10_000_000,
         "stop": True,
+        "objects": [],
         **changes,
     }
 

@@ -12,10 +12,12 @@ It runs a small web server on the master, whose page says who is in the cluster.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The whole of what a plugin may import from clusterctl. Nothing else is promised to stay as it is.
 from clusterctl.api import (
+    Busy,
     Cluster,
     Connection,
     Field,
@@ -141,6 +143,12 @@ class EveryHook(Plugin[Options]):
         """`clusterctl runplugin every_hook`. Without this hook: the join, on every node."""
         cluster.say(f"Writing the page of {cluster.name} again")
         self.clusterctl_members(cluster)
+
+    @hookimpl
+    def clusterctl_busy(self, cluster: Cluster) -> Sequence[Busy]:
+        """Say who still works, so that the cluster does not end for being idle: a program that the master asks."""
+        draft = _site(cluster.master) / "draft.html"
+        return [Busy("page", Path(__file__).with_name("busy_page.py"), {"draft": draft})]
 
     @hookimpl
     def clusterctl_status(self, cluster: Cluster) -> Sequence[StatusRow]:

@@ -38,13 +38,26 @@ for line in sys.stdin:
 """A plain Python that does what it is told, line by line: somebody's session that stays open meanwhile."""
 
 
+def read_acts(watch, *states):
+    """What a `watch --json` in the background tells, up to the last of these states: act, node, state."""
+    acts, left = [], list(states)
+    for line in watch.stdout:
+        told = json.loads(line)
+        acts.append((told["act"], told["node"], told["state"]))
+        if told["state"] == left[0]:
+            left.pop(0)
+        if not left:
+            break
+    return acts
+
+
 def poll(condition, what, *, deadline_s=30.0, every_s=0.05, process=None):
     """The first true value of `condition()`; fails with `what` at the deadline, or when `process` has ended."""
     pause = threading.Event()
     deadline = time.monotonic() + deadline_s
     while not (value := condition()):
         if process is not None and process.poll() is not None:
-            pytest.fail(f"ended with {process.returncode} before {what}:\n{''.join(process.communicate())}")
+            pytest.fail(f"ended with {process.returncode} before {what}:\n{''.join(map(str, process.communicate()))}")
         if time.monotonic() > deadline:
             pytest.fail(f"not within {deadline_s:.0f} s: {what}")
         pause.wait(every_s)

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from clusterctl.compute import channel as ways
 
-_, SOURCE = ways.engine_program()
+NAME, SOURCE = ways.engine_program()
 
 
 class Engine:
@@ -21,6 +21,7 @@ class Engine:
         self.number, self.uuid = number, uuid
         self.program = types.ModuleType(f"engine_{uuid}")
         exec(compile(SOURCE, "chunks.py", "exec"), self.program.__dict__)
+        sys.modules[NAME] = self.program  # large arrays are opened by the newest: all share one disk
         self.aborted = set()
         self.program._kernel = lambda: types.SimpleNamespace(aborted=self.aborted)
         self.has_ended = False
@@ -63,6 +64,8 @@ class LightChannel:
         self.killed = []
         self.acknowledged = []
         self.is_closed = False
+        self.steps = []
+        self.takes_steps = True
         for _ in range(count):
             self.add_engine()
 
@@ -89,9 +92,10 @@ class LightChannel:
     def engines(self):
         return {engine.number: uuid for uuid, engine in self.by_uuid.items()}
 
-    def on_change(self, act, end):
+    def on_change(self, act, end, drain):
         self._listeners.append(act)
         self.cancel_all = end
+        self.drain = drain
 
     def close(self):
         self.is_closed = True
@@ -127,6 +131,14 @@ class LightChannel:
         self.acknowledged += chunks
         if uuid in self.by_uuid:
             self.by_uuid[uuid].program.ENGINE.forget(chunks)
+
+    def bring(self, uuid, step, pieces=()):
+        asked = Future()
+        engine = self.by_uuid.get(uuid)
+        self.steps.append(step["act"])
+        if engine is not None and self.takes_steps:
+            asked.set_result({"content": engine.program.OBJECTS.take(step, pieces)})
+        return asked
 
     def kill(self, number):
         self.killed.append(number)

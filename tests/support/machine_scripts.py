@@ -64,6 +64,7 @@ def by_hook(plugin, hook="join", *, alias="master", facets=(), options=None, not
 
 RENDERED = {
     "base_system.sh.j2": [],
+    "base_shells.sh.j2": [],
     "base_members.sh.j2": [],
     "base_scratch.sh.j2": [],
     "base_keys.sh.j2": [lambda: render("base_keys.sh.j2", cluster="it's", public_key="ssh-ed25519 AAAA it's")],
@@ -119,6 +120,15 @@ RENDERED = {
     ],
     "spot_leave.sh.j2": [lambda: by_hook("spot", "undo", alias="node001", facets=(*SYSTEMD, *LASTING), market="spot")],
     "spot_status.sh.j2": [lambda: render("spot_status.sh.j2", folder=PurePosixPath("/home/it's me"))],
+    "spot_drain.sh.j2": [
+        lambda node=node: render(
+            "spot_drain.sh.j2", status=services.status(node), user="it's me", drain="/env/bin/python /state/drain.py"
+        )
+        for node in (
+            fake_node(facets=frozenset({Facet.MACHINE})),
+            fake_node(facets=frozenset({Facet.MACHINE, Facet.INIT})),
+        )
+    ],
     "spot_stop.sh.j2": [
         lambda node=node: render(
             "spot_stop.sh.j2",

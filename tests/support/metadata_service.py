@@ -1,12 +1,18 @@
 """What a spot instance asks about its end, in a file that runs anywhere: python3 metadata_service.py FOLDER [PORT].
 
-FOLDER/port is where it listens. FOLDER/notice, once it is there, is the notice. FOLDER/asked has a line for each
-question. Who asks without a token, or with one that is in FOLDER/expired, is refused.
+FOLDER/port is where it listens. FOLDER/notice, once it is there, is the notice, and FOLDER/rebalance the recommendation
+to replace the instance. FOLDER/asked has a line for each question. Who asks without a token, or with one that is in
+FOLDER/expired, is refused.
 """
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+FILES = {
+    "/latest/meta-data/spot/instance-action": "notice",
+    "/latest/meta-data/events/recommendations/rebalance": "rebalance",
+}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -26,10 +32,8 @@ class Answers(BaseHTTPRequestHandler):
         token = self.headers.get("X-aws-ec2-metadata-token")
         if token not in self.tokens or token in self.text("expired").split():
             return self.say(401, "")
-        notice = self.text("notice")
-        if self.path != "/latest/meta-data/spot/instance-action" or not notice:
-            return self.say(404, "not found")
-        return self.say(200, notice)
+        answer = self.text(FILES.get(self.path, ""))
+        return self.say(200, answer) if answer else self.say(404, "not found")
 
     def text(self, name):
         try:

@@ -52,7 +52,7 @@ async def execute(socket, code):
 
 async def main():
     cells = (await ask(f"/api/contents/{notebook}"))["content"]["cells"]
-    kernel = await ask("/api/kernels", "POST", {"name": "python3"})
+    kernel = await ask("/api/kernels", "POST", {"name": "python3", "path": notebook})
     try:
         address = f"{base.replace('http', 'ws', 1)}/api/kernels/{kernel['id']}/channels?token={token}"
         socket = await websocket_connect(HTTPRequest(address, connect_timeout=CELL_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.config.provider_options import check_provider_options, machine_settings
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import Machines, Market, NodeOverrides, Request
+from clusterctl.model import Machines, Market, NodeOverrides, Request, Volume
 
 
 def plan(
@@ -34,6 +35,31 @@ def plan(
         machines=machine_settings(cluster, {}),
         node_overrides=special,
     )
+
+
+class TestMounts:
+    @staticmethod
+    def problems(*paths):
+        volumes = tuple(Volume(f"v{place}", PurePosixPath(path), id="vol-1") for place, path in enumerate(paths))
+        with pytest.raises(ConfigError) as caught:
+            planning.build_plan(
+                "lab",
+                ClusterSection(cluster_user="me"),
+                provider="ec2",
+                plugins=(),
+                request=Request(),
+                nodes=("master",),
+                machines=Machines("me", volumes=volumes),
+            )
+        return caught.value.problems
+
+    def test_two_on_one_path_are_refused(self):
+        assert self.problems("/data", "/other", "/data") == ("the volumes v0 and v2 are both mounted on /data",)
+
+    def test_one_below_another_comes_after_it(self):
+        assert self.problems("/data/sub", "/data") == ("the volume v1 on /data would hide v0 on /data/sub",)
+        with pytest.raises(pytest.fail.Exception):
+            self.problems("/data", "/data/sub", "/data2")
 
 
 class TestNames:
@@ -153,6 +179,10 @@ class TestPlan:
             (("r7i.large",), Decimal("0.2"), Market.SPOT),
             (("c7i.large",), None, Market.ON_DEMAND),
         ]
+
+    def test_a_node_of_another_size_is_none_of_the_templates_types(self):
+        made = plan(provider="ec2", node_instance_type="c7i.large", special={"node001": NodeOverrides(vcpus=16)})
+        assert [(n.types, n.vcpus) for n in made.nodes[1:]] == [((), 16), (("c7i.large",), None)]
 
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):

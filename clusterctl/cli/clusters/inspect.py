@@ -10,14 +10,17 @@ from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optiona
 from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
 from clusterctl.cli.terminal import echo
+from clusterctl.clock import utc_now
+from clusterctl.operations.joining.terms import describe_end
 from clusterctl.operations.nodes.access import read_command_log, show_service_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
-from clusterctl.text import plural
+from clusterctl.text import format_age, format_utc, plural
 from clusterctl.wiring.client import warn_of_other_python
 from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, readable_contexts
 
 if TYPE_CHECKING:
+    from clusterctl.operations.state.conditions import Condition
     from clusterctl.operations.status import ClusterStatus
 
 
@@ -50,7 +53,11 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "engines": status.engines,
         "client_file": published["client"].file if "client" in published else None,
         "notebook_url": published["notebook"].url if "notebook" in published else None,
+        "region": _region_of(status) or None,
+        "created": format_utc(status.created) or None,
+        "ends_at": format_utc(status.ends_at) or None,
         "cost": spending_json(status.spending),
+        "ends": _ending_json(status),
         "nodes": [
             {
                 "alias": node.alias,
@@ -58,39 +65,92 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
                 "address": node.address,
                 "type": node.type,
                 "market": node.market,
+                "zone": node.zone,
+                "launched": format_utc(node.launched_at) or None,
                 "engines": status.engine_count(node.alias),
             }
             for node in status.nodes
         ],
+        "troubles": [
+            {
+                "node": condition.alias,
+                "what": condition.fault.value,
+                "since": format_utc(condition.since) or None,
+                "why": condition.why,
+            }
+            for condition in status.conditions
+        ],
         "connections": connections_json(status.published),
     }
+
+
+def _ending_json(status: ClusterStatus) -> dict[str, object] | None:
+    ending = status.ending
+    if ending is None:
+        return None
+    times = {"in_s": ending.ends_in_s, "idle_s": ending.idle_s, "kept_s": ending.kept_s}
+    rounded = {name: None if seconds is None else round(seconds) for name, seconds in times.items()}
+    return {"phase": ending.phase, "why": ending.why, "busy": ending.busy, **rounded}
 
 
 def _show_status(status: ClusterStatus) -> None:
     engines = "unknown" if status.engines is None else "no" if status.lacks_engines else status.engines
     others = [f"{status.count_all(item)} {item}" for item in status.counted_items() if item != ENGINES_ITEM]
     what = ", ".join([plural(len(status.nodes), "node"), f"{engines} {ENGINES_ITEM}", *others])
-    echo(f"{status.name}: {status.state}, {what} ({status.provider})")
+    place = " ".join([status.provider, *([_region_of(status)] if _region_of(status) else [])])
+    echo(", ".join([f"{status.name}: {status.state}, {what} ({place})", *_times_of(status)]))
+    for condition in status.conditions:
+        echo(f"  {_describe_condition(condition)}")
     if status.spending:
-        echo(f"  cost of what is there: {spending_text(status.spending)}")
+        echo(f"  cost: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         echo(f"  note: {note}")
+    if not status.nodes:
+        echo(f"  it has no machines any more: `clusterctl terminate {status.name}` removes what else there is of it")
+    if status.ending:
+        echo(f"  end: {describe_end(status.ending)}")
     show_connections(status.published)
     items = status.counted_items()
     rows = []
+    faults = {condition.alias: condition.fault.value for condition in status.conditions}
     for node in status.nodes:
         counts = [status.count_item(node.alias, item) for item in items]
         rows.append(
             (
                 f"  {node.alias}",
-                node.state.value,
+                faults.get(node.alias, node.state.value),
                 f"{node.address}:{node.port}",
                 node.type or "-",
                 node.market or "-",
+                node.zone or "-",
+                format_age(utc_now() - node.launched_at) if node.launched_at else "-",
                 *("-" if count is None else count for count in counts),
             )
         )
-    show_table(("  NODE", "STATE", "ADDRESS", "TYPE", "MARKET", *(item.upper() for item in items)), rows)
+    existing = {node.alias for node in status.nodes}
+    rows += [
+        (f"  {alias}", fault, *["-"] * (5 + len(items))) for alias, fault in faults.items() if alias not in existing
+    ]
+    columns = ("  NODE", "STATE", "ADDRESS", "TYPE", "MARKET", "ZONE", "AGE", *(item.upper() for item in items))
+    show_table(columns, rows)
+
+
+def _region_of(status: ClusterStatus) -> str:
+    return next((node.region for node in status.nodes if node.region), "")
+
+
+def _times_of(status: ClusterStatus) -> list[str]:
+    """Return how old a cluster is, and when it ends by itself."""
+    words = [f"{format_age(utc_now() - status.created)} old"] if status.created else []
+    if status.ending is None and status.ends_at:  # else a line of its own says more
+        words.append(f"ends in {format_age(status.ends_at - utc_now())} (LIFETIME)")
+    return words
+
+
+def _describe_condition(condition: Condition) -> str:
+    since = f" since {format_utc(condition.since)}" if condition.since else ""
+    why = f": {condition.why}" if condition.why else ""
+    return f"{condition.alias} is {condition.fault.value}{since}{why}"
 
 
 @click.command()

@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterctl.clients.detached import model
 from clusterctl.clients.detached.model import DetachedError, Order, Status, check_name
 from clusterctl.clients.detached.records import read_places
 from clusterctl.clock import Deadline, utc_now
-from clusterctl.files import write_atomically
+from clusterctl.files import publish_folder, read_json, write_atomically
 from clusterctl.laptop.lock_files import holder_pid
 from clusterctl.laptop.processes import end_process, kill_process
 
@@ -66,7 +66,7 @@ class LocalStore:
             for name, content in ((FUNCTION, order.function), (ITEMS, order.items)):
                 write_atomically(draft / name, content)
             write_atomically(draft / ORDER, json.dumps(order.head()).encode())
-            draft.rename(place)
+            publish_folder(draft, place)
         except OSError as exc:
             shutil.rmtree(draft, ignore_errors=True)
             raise DetachedError(
@@ -159,7 +159,7 @@ class LocalStore:
         if self._is_alive(place):
             raise DetachedError(f"the map {name} runs", remedy=f"end it first: clusterctl.results({name!r}).cancel()")
         gone = self._folder / f".{name}.{os.getpid()}.old"
-        place.rename(gone)
+        publish_folder(place, gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     def failure(self, name: str) -> bytes:
@@ -207,15 +207,6 @@ class LocalStore:
                 kept_s = _DRAFT_S if place.name.startswith(".") else _KEPT_S
                 if mark.stat().st_mtime < now - kept_s and not self._is_alive(place):
                     shutil.rmtree(place, ignore_errors=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what is in a file; nothing where it is not there or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _read_part(path: Path, offset: int) -> bytes:

@@ -57,6 +57,8 @@ class MapOptions:
     """Whether what tasks print is shown here."""
     progress: bool | None = None
     """Whether the progress is shown to the one who waits. None: where it takes seconds, and he looks at a terminal."""
+    max_nbytes: float | None = 1_000_000
+    """A NumPy array of so many bytes goes to a file on the nodes, once, and is mapped there. None: none does."""
 
     def __post_init__(self) -> None:
         if self.on_error not in {"raise", "return"}:
@@ -65,6 +67,9 @@ class MapOptions:
             raise ValueError(f"max_crashes must be 1+, not {self.max_crashes}")
         if self.timeout_s is not None and not 0 < self.timeout_s < _LONGEST_S:
             raise ValueError(f"timeout_s is above 0 and below {_LONGEST_S:.0f}, not {self.timeout_s}")
+
+        if self.max_nbytes is not None and not self.max_nbytes >= 0:
+            raise ValueError(f"max_nbytes must be 0 or more, or None, not {self.max_nbytes}")
 
     @property
     def returns_errors(self) -> bool:

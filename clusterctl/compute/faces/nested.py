@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.compute.calls.choices import APPLY, STAR, Call, Options
@@ -18,6 +19,7 @@ from clusterctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
 _IN_TASK = "CLUSTERCTL_IN_TASK"
 """Set while a task runs, by `on_node/in_engine/chunks.py`."""
@@ -115,13 +117,17 @@ class ClientInTask:
         """Return an executor that works in this task."""
         return PoolExecutor(self.pool(processes))
 
+    def joblib(self, *_: Any, **__: Any) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: joblib works in this task."""
+        return nullcontext()
+
     @property
     def memory(self) -> Memory:
         """Remembers the values of functions on the nodes."""
         return Memory()
 
     def __getattr__(self, name: str) -> Any:
-        what_it_has = "only pool, map, executor and memory: `clusterctl.connect()` gives a whole one there"
+        what_it_has = "only pool, map, executor, joblib and memory: `clusterctl.connect()` gives a whole one there"
         raise AttributeError(f"a client that was sent to a task has no {name}, {what_it_has}")
 
 

@@ -1,7 +1,7 @@
 """Runs the chunks of a map inside an engine.
 
-A client sends the text of this module, behind those of `limits.py` and `outcomes.py`, before its first chunk, so that
-the two never differ in version. It is loaded under a name that has its digest: clients of two versions share an engine.
+A client sends the text of this module, behind those of the other ones here, before its first chunk, so that the two
+never differ in version. It is loaded under a name that has its digest: clients of two versions share an engine.
 
 A chunk is run for so long as its budget says, and what is left goes back. Its reply is kept until the client has said
 that it has it: a chunk that is sent again because its reply was lost is answered from here, and never run twice.
@@ -9,14 +9,12 @@ that it has it: a chunk that is sent again because its reply was lost is answere
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import signal
 import sys
 import threading
 import time
-import types
 from collections import OrderedDict
 from contextlib import nullcontext
 from functools import partial
@@ -27,6 +25,9 @@ if TYPE_CHECKING:
 
     # Their texts come before this one.
     from .limits import ItemLimit, guess_bytes  # noqa: TC004
+    from .loading import load_package  # noqa: TC004
+    from .object_files import StoreError  # noqa: TC004
+    from .objects import OBJECTS, MissingObjectError  # noqa: TC004
     from .outcomes import Failure, pack_values  # noqa: TC004
 
 KEPT_BYTES = 64 * 2**20
@@ -40,6 +41,10 @@ TAKEN_BACK = 10_000
 WAKES, WAKE_S = 50, 0.1
 WAKING = getattr(signal, "SIGURG", signal.SIGINT)
 NESTED = "CLUSTERCTL_IN_TASK"
+
+
+class LostFunctionError(LookupError):
+    """A function was sent before, and is not kept any more."""
 
 
 class Engine:
@@ -70,10 +75,10 @@ class Engine:
         """Return a function, unpickled once.
 
         Raises:
-            LookupError: it was sent before, and is not kept any more.
+            LostFunctionError: it was sent before, and is not kept any more.
         """
         if digest not in self.functions and not pickled:
-            raise LookupError(digest)
+            raise LostFunctionError(digest)
         if digest not in self.functions:
             self.functions[digest] = pickle.loads(pickled)
         self.functions.move_to_end(digest)
@@ -92,7 +97,7 @@ def run(request: dict[str, Any]) -> bytes:
         request: `chunk` and `acknowledged` (ids), `python` (the client's version), `function` (empty if it was sent
             before) and `digest`, `initializer`, `items` (pickled), `first` (the number of the first one), `star` (how
             items become arguments), `budget_s`, `timeout_s` (of an item, or None), `most_bytes` (of the reply), `stop`
-            (at a failure).
+            (at a failure), `objects` (the names of the large arrays in it).
     """
     ENGINE.forget(request["acknowledged"])
     chunk = request["chunk"]
@@ -138,14 +143,17 @@ def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
 
 def _run(request: dict[str, Any]) -> bytes:
     try:
+        if OBJECTS.lacking(request["objects"]):
+            return _reply_lacking(request)
         function = ENGINE.function(request["digest"], request["function"])
-    except LookupError:
-        return _reply(trouble=("function", ""))
-    except Exception as error:
-        return _reply(failures=[(-1, Failure(error).packed())])
-    try:
         _initialize(request)
         items = pickle.loads(request["items"])
+    except MissingObjectError:
+        return _reply_lacking(request)
+    except StoreError as error:
+        return _reply(trouble=("store", str(error)))
+    except LostFunctionError:
+        return _reply(trouble=("function", ""))
     except Exception as error:
         return _reply(failures=[(-1, Failure(error).packed())])
     os.environ[NESTED] = "1"
@@ -156,6 +164,11 @@ def _run(request: dict[str, Any]) -> bytes:
         os.environ.pop(NESTED, None)
     seconds = time.perf_counter() - began
     return _reply(len(values), seconds, pack_values(values, failures, request["most_bytes"]), failures)
+
+
+def _reply_lacking(request: dict[str, Any]) -> bytes:
+    """Say what this engine lacks; all of it, if one was there a moment ago."""
+    return _reply(trouble=("objects", " ".join(OBJECTS.lacking(request["objects"]) or request["objects"])))
 
 
 def _work(
@@ -258,29 +271,6 @@ def _kernel() -> Any:
     return get_ipython().kernel
 
 
-def load_package(name: str, texts: dict[str, str]) -> None:
-    """Load a package from the texts of its modules, where none of this name is installed.
-
-    Args:
-        name: of the package.
-        texts: by the names of the modules; the package's own is `__init__`.
-    """
-    if name in sys.modules or importlib.util.find_spec(name) is not None:
-        return
-    package = types.ModuleType(name)
-    package.__path__ = []
-    package.__package__ = name
-    sys.modules[name] = package
-    for part in sorted(texts.keys() - {"__init__"}):
-        module = types.ModuleType(f"{name}.{part}")
-        module.__package__ = name
-        sys.modules[module.__name__] = module
-        setattr(package, part, module)
-    for part in sorted(texts, key=lambda part: (part == "__init__", part)):
-        module = package if part == "__init__" else sys.modules[f"{name}.{part}"]
-        exec(compile(texts[part], f"{name}/{part}.py", "exec"), module.__dict__)  # noqa: S102  sent by the client
-
-
 def install(pickler: dict[str, str]) -> None:
     """Make the engine ready: it can unpickle what a client sends, and takes requests to cancel while it works.
 
@@ -300,5 +290,10 @@ def install(pickler: dict[str, str]) -> None:
         answer = take_back(content["chunks"], content["messages"], interrupt=content["interrupt"])
         kernel.session.send(stream, "clusterctl_cancel_reply", content=answer, parent=message, ident=idents)
 
+    def take_object(stream: Any, idents: Any, message: Any) -> None:
+        answer = OBJECTS.take(message["content"], message["buffers"])
+        kernel.session.send(stream, "clusterctl_object_reply", content=answer, parent=message, ident=idents)
+
     kernel = _kernel()
     kernel.control_handlers[f"{__name__}_request"] = handle  # other versions have their own
+    kernel.control_handlers[f"{__name__}_object"] = take_object

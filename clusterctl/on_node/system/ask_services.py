@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .ending import clocks
+from .ending.records import State, Terms, read
 from .watching.judging import describe
 from .watching.managers import find_manager
 from .watching.probing import Probed, load_probes
@@ -28,7 +30,15 @@ def main(values: dict[str, Any]) -> None:
     told = _read(Path(values["told"]))
     for instance in instances:
         instance["restarts"] = told.get(f"{instance['service']}-{instance['number']}", {})
-    print(json.dumps({"manager": "", "services": instances, "watched": _is_watched(states, Path(values["beat"]))}))
+    answer = {"manager": "", "services": instances, "watched": _is_watched(states, Path(values["beat"]))}
+    print(json.dumps({**answer, "ending": _find_end(values.get("ending") or {})}))
+
+
+def _find_end(about: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the watch has decided of the end of the cluster; None where it never ends by itself."""
+    terms = read(Terms, Path(about["terms"])) if about.get("master") else None
+    state = read(State, Path(about["decision"])) if terms else None
+    return state.told(clocks.now()) if terms and state and state.nonce == terms.nonce else None
 
 
 def _look_at(probed: Probed, state: dict[str, Any]) -> dict[str, Any]:

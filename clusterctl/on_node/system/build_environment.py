@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .environments import manifest
-from .environments.shared import Cache, clone, find_fault, locked
+from .environments.shared import Cache, clone, find_fault, grow, locked
 
 _KEPT_DAYS = 60
 
@@ -23,7 +23,8 @@ def main(values: dict[str, Any]) -> None:
     """Let the link `env` point to the environment `name` in the folder `clones`, which is made if need be.
 
     It is a clone of that in the folder `cache`, which is built if need be. `command` is an id of the command that asks,
-    `lock` is the text of the lock, and `sync` has further arguments of ``uv pip sync``.
+    `lock` is the text of the lock, `grown_from` names an environment to which it only adds, and `sync` has further
+    arguments of ``uv pip sync``.
     """
     try:
         _give(values)
@@ -37,7 +38,7 @@ def _give(values: dict[str, Any]) -> None:
         folder = clones / name
         fault = find_fault(folder, values["command"])
         if fault:
-            whole, damage = cache.take(name, lambda part: _build(part, values["lock"], values["sync"]))
+            whole, damage = cache.take(name, lambda part: _build(part, values))
             clone(whole, folder)
             for caches in (cache, Cache(Path(values["cache"]).with_name("envs"))):  # the second of an earlier version
                 caches.sweep(_KEPT_DAYS)
@@ -49,14 +50,17 @@ def _give(values: dict[str, Any]) -> None:
     print("unchanged" if unchanged else "changed: environment", name)
 
 
-def _build(folder: Path, lock: str, sync: list[str]) -> None:
-    _run("uv", "venv", "--quiet", "--no-project", "--relocatable", "--python", os.path.realpath(sys.executable), folder)
+def _build(folder: Path, values: dict[str, Any]) -> None:
+    former = values["grown_from"]
+    if not (former and grow(Path(values["cache"]) / former, folder)):
+        python = os.path.realpath(sys.executable)
+        _run("uv", "venv", "--quiet", "--no-project", "--relocatable", "--python", python, folder)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        file.write(lock)
+        file.write(values["lock"])
         file.flush()
         # Compiled once here: no engine compiles anything at its start, and none could write it. Copied, not linked:
         # what is damaged here is whole in uv's own cache.
-        options = ("--quiet", "--compile-bytecode", "--link-mode", "copy", *sync)
+        options = ("--quiet", "--compile-bytecode", "--link-mode", "copy", *values["sync"])
         _run("uv", "pip", "sync", "--python", folder / "bin" / "python", *options, file.name)
 
 

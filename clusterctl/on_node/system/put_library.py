@@ -44,6 +44,8 @@ def _unpack(folder: Path, values: dict[str, Any]) -> None:
         path = new / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        if path.parent.name == "bin":
+            path.chmod(0o755)
     (new / values["word_name"]).write_text(values["word"], encoding="utf-8")
     new.rename(folder)
 

@@ -1,5 +1,7 @@
 """Asks every few seconds whether this spot instance will be taken. If so, says when, and lets its engines go in time.
 
+From the notice on they are given nothing new; half a minute before the end they are stopped.
+
 Runs as root, with the machine's own Python, whichever that is.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 _ACTION = "/latest/meta-data/spot/instance-action"
+_REBALANCE = "/latest/meta-data/events/recommendations/rebalance"
 _TOKEN = "/latest/api/token"  # noqa: S105  a path
 _HOURS_6 = "21600"
 _NO_NOTICE, _TOKEN_IS_OLD = 404, 401
@@ -25,6 +28,7 @@ _TELL = (
     ' printf "%s\\n" "$3" > "$1/.$2.new" && mv "$1/.$2.new" "$1/$2"'
 )
 _UNTELL = 'rm -f "$1/$2"'
+_OVER = "--over"
 
 
 class Notice(TypedDict):
@@ -55,9 +59,23 @@ class Metadata:
             OSError: the service does not answer.
             ValueError: it answers something else.
         """
+        answer = self._ask_fields(_ACTION, "action", "time")
+        return None if answer is None else {"action": answer["action"], "time": answer["time"]}
+
+    def recommendation(self) -> str:
+        """Return since when AWS recommends to replace this instance; empty where it does not.
+
+        Raises:
+            OSError: the service does not answer.
+            ValueError: it answers something else.
+        """
+        answer = self._ask_fields(_REBALANCE, "noticeTime")
+        return "" if answer is None else answer["noticeTime"]
+
+    def _ask_fields(self, path: str, *names: str) -> dict[str, str] | None:
         try:
-            answer = json.loads(self._get(_ACTION))
-            return {"action": str(answer["action"]), "time": str(answer["time"])}
+            answer = json.loads(self._get(path))
+            return {name: str(answer[name]) for name in names}
         except urllib.error.HTTPError as exc:
             if exc.code == _NO_NOTICE:
                 return None
@@ -92,22 +110,34 @@ class Watch:
         self._metadata = metadata
         self._settings = settings
         self._notice: Notice | None = None
+        self._recommended = ""
+        self._drains = False
+        """Whether the controller was told, and not told since that it is over."""
+        self._teller: Any = None
+        """The process that tells it."""
+        self._tells_end = False
         self._stop_at: float | None = None
         """On the clock that nobody sets; None: there is nothing to stop, or it was stopped."""
         self._trouble = ""
 
     def look(self) -> float:
         """Look once; return how many seconds the next look may wait."""
+        notice, recommended, trouble = self._notice, self._recommended, ""
         try:
-            notice, trouble = self._metadata.notice(), ""
+            notice = self._metadata.notice()
+            recommended = self._metadata.recommendation()
         except (OSError, ValueError) as exc:
-            notice, trouble = self._notice, str(exc)
+            trouble = str(exc)
         if trouble != self._trouble:
             log(f"the metadata service does not answer: {trouble}" if trouble else "the metadata service answers again")
             self._trouble = trouble
         if notice != self._notice:
             self._notice = notice
             self._tell()
+        if recommended != self._recommended:
+            self._recommended = recommended
+            self._tell_recommendation()
+        self._tell_controller()
         poll_s: float = self._settings["poll_s"]
         if self._stop_at is None:
             return poll_s
@@ -134,13 +164,35 @@ class Watch:
         log(f"this instance will be taken: {text}")
         self._stop_at = time.monotonic() + max(0, seconds_to(self._notice["time"]) - self._settings["lead_s"])
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o755)  # after a boot it may be closed, and tasks and engines look for the file
         draft = path.with_name(f"{path.name}.new")
         draft.write_text(f"{text}\n", encoding="utf-8")
         draft.chmod(0o644)
         draft.replace(path)
         self._run_as_user(_TELL, text)
 
-    def _run_as_user(self, script: str, *words: str) -> None:
+    def _tell_recommendation(self) -> None:
+        """Tell the master: what runs here is left alone, since many recommendations are followed by nothing."""
+        if self._recommended:
+            log(f"AWS recommends since {self._recommended} to replace this instance: it may be taken")
+            self._run_as_user(_TELL, self._recommended, suffix=self._settings["hint_suffix"])
+        else:
+            log("the recommendation was taken back")
+            self._run_as_user(_UNTELL, suffix=self._settings["hint_suffix"])
+
+    def _tell_controller(self) -> None:
+        """Have the engines given nothing new, again and again: a controller that started anew knows nothing of it."""
+        self._drains = self._drains or self._notice is not None
+        if not self._drains or (self._teller is not None and self._teller.poll() is None):
+            return
+        if self._teller is not None and self._tells_end and self._notice is None and self._teller.returncode == 0:
+            self._drains, self._teller = False, None
+            return
+        self._tells_end = self._notice is None
+        words = [*self._settings["drain"], *([_OVER] if self._tells_end else [])]
+        self._teller = subprocess.Popen(words, cwd="/", stdin=subprocess.DEVNULL)
+
+    def _run_as_user(self, script: str, *words: str, suffix: str = "") -> None:
         # Not waited for: the home may hang, and the engines must go all the same.
         settings = self._settings
         command = [
@@ -153,7 +205,7 @@ class Watch:
             script,
             "sh",
             settings["shared"],
-            settings["mark"],
+            settings["mark"] + suffix,
         ]
         subprocess.Popen([*command, *words], cwd="/", stdin=subprocess.DEVNULL)
 

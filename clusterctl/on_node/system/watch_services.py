@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .ending.ending import Master, look_for_ever
+from .ending.worker import Lost, Worker
 from .watching import processes
 from .watching.judging import Judge
 from .watching.logins import Logins
@@ -106,15 +108,30 @@ def _write_to(log: Path) -> None:
     os.close(opened)
 
 
+def _see_to_end(values: dict[str, Any], manager: Manager) -> None:
+    """Have threads of their own see to the end of the cluster, and of this node."""
+    about = {**values["ending"], "root": os.environ.get(_NODE_ROOT, "")}
+    roles: list[Any] = []
+    if about["master"]:
+        roles = [Master(about, manager)]
+    else:
+        worker = Worker(about, manager)
+        roles = [worker, Lost(worker, about, manager)]
+    for role in roles:
+        threading.Thread(target=look_for_ever, args=(role,), daemon=True).start()
+
+
 def main(values: dict[str, Any]) -> None:
     """Watch for ever: `probes` is the folder of the probes.
 
     `told` is the file of what was restarted, `beat` one that is touched at each look, `log` that of all else. `socket`
-    and `login` are supervisord's, and `start` its command; without them systemd is asked.
+    and `login` are supervisord's, and `start` its command; without them systemd is asked. `ending` is what it must know
+    to end.
     """
     os.umask(0o077)
     _write_to(Path(values["log"]))
     manager = find_manager(values)
+    _see_to_end(values, find_manager(values))
     watch, parent, deaf = Watch(values, manager), os.getppid(), 0
     threading.Event().wait(_FIRST_S)
     while True:

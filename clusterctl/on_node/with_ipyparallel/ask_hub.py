@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from .agreed import drains
 from .hub_client import Hub
 from .ports import is_open, listens
 from .probe_controller import Prober, load
@@ -32,6 +33,8 @@ class Question:
         self.client = load(security / "ipcontroller-client.json")
         self.notebook = load(security / "notebook.json")
         self.engines: dict[str, str] = {}
+        self.draining: list[int] = []
+        """Those whose node will be taken: they are waited for no more."""
         self.answered = False
         self.trouble: list[str] = []
         """The parts of the controller that do not answer, where engines were waited for."""
@@ -60,7 +63,8 @@ class Question:
             if not self.trouble or time.monotonic() > self._deadline:
                 break
             threading.Event().wait(_AGAIN_S)
-        engines = {str(number): self.engines[str(number)] for number in self._wait_for if str(number) in self.engines}
+        numbers = [str(number) for number in self._wait_for if number not in self.draining]
+        engines = {number: self.engines[number] for number in numbers if number in self.engines}
         if engines and not self.trouble:
             self.task = try_task(self.client, engines)
 
@@ -75,6 +79,8 @@ class Question:
         poller.register(news, zmq.POLLIN)
         for number in self._forget:
             hub.send("unregistration_request", {"id": number})
+        if self._wait_for:  # first, so that its answer is there before the other one
+            hub.send(drains.REQUEST, {"engines": [], "over": False})
         hub.send("connection_request", {})
         while time.monotonic() < self._deadline and not self._is_complete():
             # Woken by each engine that comes or goes; the second is for news that came before we listened.
@@ -87,6 +93,7 @@ class Question:
                 self._take(hub.receive())
 
     def _take(self, content: dict[str, Any]) -> None:
+        self.draining = content.get("draining", self.draining)
         if "engines" not in content:
             return
         self.answered, self.engines = True, content["engines"]
@@ -99,7 +106,8 @@ class Question:
         return self.answered and all(self._is_registered(str(number)) for number in self._wait_for)
 
     def _is_registered(self, number: str) -> bool:
-        return number in self.engines and self.engines[number] != self._but_not.get(number)
+        is_new = number in self.engines and self.engines[number] != self._but_not.get(number)
+        return is_new or int(number) in self.draining
 
     def _notebook_comes(self) -> bool:
         """Wait for the notebook. It is asked for once at least: the engines may have had all the time."""
@@ -118,5 +126,5 @@ def main(values: dict[str, Any]) -> None:
     question = Question(values)
     question.ask()
     answer = {"answered": question.answered, "engines": question.engines}
-    answer |= {"trouble": question.trouble, "task": question.task}
+    answer |= {"trouble": question.trouble, "task": question.task, "draining": question.draining}
     print(json.dumps({**answer, "client": question.client, "notebook": question.notebook}))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from . import cancels
+from .agreed import cancels
 from .hub_client import DELIMITER, Hub, read_content
 
 if TYPE_CHECKING:

@@ -192,7 +192,7 @@ def settle_notebook(files: Files, wanted: dict[str, Any] | None) -> None:
         notebook = {"port": port or files.choose_ports(_LOOPBACK, 1)[0], "token": secrets.token_urlsafe(24)}
         files.save("notebook", notebook)
     server = {**wanted["server"], "ip": _LOOPBACK, "port": notebook["port"], "port_retries": 0, "open_browser": False}
-    config = {"IdentityProvider": {"token": notebook["token"]}, "ServerApp": server}
+    config = {**wanted["more"], "IdentityProvider": {"token": notebook["token"]}, "ServerApp": server}
     write_private(Path(wanted["config"]), config)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from . import probes
+from .agreed import probes
 from .hub_client import DELIMITER, Messages, read_content
 
 if TYPE_CHECKING:

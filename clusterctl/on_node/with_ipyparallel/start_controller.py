@@ -21,7 +21,17 @@ def prepare() -> None:
     gc.enable()
     from ipyparallel.controller.app import Session
 
-    from .patches import cancelling_tasks, database_wait, heartbeats, hub, parts, rejoining, short_cuts, signing_notice
+    from .patches import (
+        cancelling_tasks,
+        database_wait,
+        draining,
+        heartbeats,
+        hub,
+        parts,
+        rejoining,
+        short_cuts,
+        signing_notice,
+    )
 
     database_wait.apply()
     hub.apply()
@@ -29,6 +39,7 @@ def prepare() -> None:
     parts.apply()
     rejoining.apply()
     cancelling_tasks.apply()  # it replaces a part of what the one before looks at
+    draining.apply()
     short_cuts.apply()
     signing_notice.apply(Session)
 

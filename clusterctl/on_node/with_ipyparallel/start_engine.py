@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 _TAKE_OVER_S = 120.0
 _ID = "--IPEngine.id="
+_LOOK_S = 2.0
 
 
 def load() -> None:
@@ -45,12 +47,26 @@ def take_over(number: str, connection_file: str) -> None:
     forget_engines(connection_file, [number], _TAKE_OVER_S)
 
 
+def wait_for_future(notice: str) -> None:
+    """Wait while a file says that this node will be taken: what an engine began here would be lost."""
+    told = False
+    while os.path.exists(notice):  # noqa: PTH110  a folder that is closed to us has none; Path raises there
+        if not told:
+            print("this node will be taken: no engine starts here", flush=True)
+            told = True
+        time.sleep(_LOOK_S)
+
+
 def main(values: dict[str, Any]) -> None:
     """Run the engine.
 
     `config` is its configuration, `connection` the file that says where the controller is, `environment` are variables
-    that it has, and `defaults` those that it has where nobody set them.
+    that it has, and `defaults` those that it has where nobody set them. While the file `notice` is there it waits.
     """
+    wait_for_future(values["notice"])
+    own = str(Path(sys.executable).parent)  # what a task starts is the cluster's too
+    if own not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
     os.environ.update({**values.get("defaults", {}), **os.environ, **values.get("environment", {})})
     load()
     number = next((word.partition("=")[2] for word in sys.argv if word.startswith(_ID)), "")

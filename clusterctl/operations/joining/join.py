@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError, LostError, ProviderError, RefusedError, RemoteError
-from clusterctl.model import MASTER, Facet, NodeState, Step
+from clusterctl.model import MASTER, Facet, NodeState
 from clusterctl.node.facts import gather_facts, switch_host_key
+from clusterctl.operations.joining.silence import describe_silence
 from clusterctl.operations.joining.wavefront import RETRY_S, SSH, JoinOutcome, NotYetError, Wavefront
 from clusterctl.providers.base import Consoles
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Connection, Node, Plan
     from clusterctl.operations.context import RunContext
+    from clusterctl.operations.timing import Step
 
 _CONSOLES, _CONSOLE_LINES = 3, 5
 """How many silent nodes have their console shown, and how many lines of it."""
@@ -27,6 +30,8 @@ _ALIVE_EVERY_S = 2.0
 _ALIVE_AT_LEAST_S = 30.0
 """The longest such pause."""
 _PROGRAM_PAUSE_S = 2.0
+_SILENT_S = 90.0
+"""After so long the user is told what is tried: most systems boot in less."""
 _LIVING = frozenset({NodeState.PENDING, NodeState.RUNNING})
 
 
@@ -38,7 +43,7 @@ def join_nodes(
     Workers that fail or are late are reported and marked out of reach; the outcome names them. A master that fails is
     raised.
     """
-    joiner = _Joiner(context, cluster, plan, len(aliases))
+    joiner = _Joiner(context, cluster, plan, aliases)
     front = Wavefront(
         aliases,
         context.plugin_host.plugins_with("clusterctl_join"),
@@ -113,11 +118,12 @@ def run_connect(context: RunContext, cluster: Cluster) -> list[Connection]:
 class _Joiner:
     """Runs the acts of the wavefront on nodes, records their progress and reports their failures."""
 
-    def __init__(self, context: RunContext, cluster: Cluster, plan: Plan, total: int) -> None:
+    def __init__(self, context: RunContext, cluster: Cluster, plan: Plan, aliases: Sequence[str]) -> None:
         self._context = context
         self._cluster = cluster
         self._plan = plan
-        self._total = total
+        self._aliases = frozenset(aliases)
+        self._total = len(aliases)
         self._count = 0
         self._show_progress()  # a bar and its clock from the beginning: the first node may take a minute
         self._pause_s = _ALIVE_EVERY_S
@@ -125,6 +131,9 @@ class _Joiner:
         self._alive: set[str] | None = None
         """The aliases that existed at the last question to the provider; None before the first."""
         self._reported: set[str] = set()
+        self._answered: set[str] = set()
+        self._waiting = Stopwatch()
+        self._silence_told = threading.Event()
 
     def when_reachable(self, alias: str, then: Callable[[], None]) -> None:
         self._cluster.on(self._cluster.node(alias)).when_reachable(then)
@@ -161,15 +170,26 @@ class _Joiner:
                     remedy=f"`clusterctl start {self._context.name}` brings it back",
                     node=alias,
                 ) from exc
+            self._tell_silence()
             # A ProxyCommand starts a new process for each try.
             pause_s = _PROGRAM_PAUSE_S if node.access.command else RETRY_S
             raise NotYetError(exc.message, remedy=exc.remedy, pause_s=pause_s) from exc
+        self._answered.add(alias)
         if node.bootstrap_key or (Facet.MACHINE in node.facets and node.cores is None):
             try:
                 self._gather_facts(node)
             except LostError as exc:
                 # The node accepts logins while it still boots, and may be too busy to run a command.
                 raise NotYetError(exc.message, remedy=exc.remedy, pause_s=RETRY_S) from exc
+
+    def _tell_silence(self) -> None:
+        """Say once, after a time in which most nodes boot, what is tried with those that have not answered."""
+        if self._waiting.elapsed_s < _SILENT_S or self._silence_told.is_set():
+            return
+        self._silence_told.set()
+        silent = [node for node in self._cluster.nodes if node.alias in self._aliases - self._answered]
+        if silent:
+            self._context.report.warn(describe_silence(self._context, silent, self._waiting.elapsed_s))
 
     def _gather_facts(self, node: Node) -> None:
         """Learn the facts of a node. Replace the bootstrap host key, where it has one, with the node's own."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.errors import ClusterctlError, RemoteError
-from clusterctl.model import MASTER, Step
+from clusterctl.model import MASTER
+from clusterctl.operations.timing import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -30,6 +31,9 @@ Act = tuple[str, str]
 
 _END, _PLUGIN, _LOGIN = range(3)
 """Ranks of the queue, lowest first. The end comes first, so that queued acts are dropped; work comes before waits."""
+
+
+_SILENT = "did not answer"
 
 
 class NotYetError(ClusterctlError):
@@ -102,6 +106,8 @@ class Wavefront:
         self._queued = 0
         self._retries: list[tuple[Deadline, Act]] = []
         self._ready: dict[Act, tuple[float, str]] = {}
+        self._last_errors: dict[str, str] = {}
+        """What went wrong at the last try, by alias."""
         self.outcome = JoinOutcome()
 
     def run(self) -> JoinOutcome:
@@ -134,6 +140,7 @@ class Wavefront:
             return True
         self._queued -= 1
         if isinstance(error, NotYetError):
+            self._last_errors[act[0]] = error.message
             heapq.heappush(self._retries, (Deadline.after(error.pause_s), act))
         else:
             self._end_act(act, began, commands, error)
@@ -231,13 +238,15 @@ class Wavefront:
                 continue
             current = next((p for p in self._chain if (alias, p) in self._ready and (alias, p) not in self._done), None)
             if current == SSH:
-                what = "did not answer"
+                what = _SILENT
             elif current:
                 what = f"was still busy with plugin {current}"
             else:
                 what = "was waiting for the master"
+            last = self._last_errors.get(alias) if what == _SILENT else None
+            ending = f"; the last try: {last}" if last else ""
             self.outcome.failed[alias] = RemoteError(
-                f"{alias} {what} when the {self._timeout_s:.0f} s of START_TIMEOUT were over",
+                f"{alias} {what} when the {self._timeout_s:.0f} s of START_TIMEOUT were over{ending}",
                 remedy="run the same `start` again: it goes on where this one stopped; or raise START_TIMEOUT",
                 node=alias,
             )

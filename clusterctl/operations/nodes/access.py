@@ -90,9 +90,10 @@ def log_in(
     cluster, target = open_node(context, alias, user=user)
     try:
         remote = cluster.on(target)
-        if not command or pass_on is None:
-            return remote.shell(command)
-        return pass_on(remote.start_command(command))
+        if not command:
+            return remote.shell()
+        command = _with_programs(target, command)
+        return remote.shell(command) if pass_on is None else pass_on(remote.start_command(command))
     finally:
         cluster.close()
 
@@ -101,6 +102,12 @@ def _join_words(words: Sequence[str]) -> str:
     """Return the words of a command as a shell writes it, without a leading ``--``."""
     own = tuple(words[1:] if words[:1] == ("--",) else words)
     return join_command(own) if own else ""
+
+
+def _with_programs(node: Node, command: str) -> str:
+    """Return a command that finds the cluster's programs first, whoever runs it: what shells read names one user."""
+    folders = ":".join(shlex.quote(str(folder)) for folder in node.layout.programs)
+    return f'export PATH={folders}:"$PATH"\n{command}'
 
 
 def run_on_nodes(
@@ -123,7 +130,7 @@ def run_on_nodes(
 
     def run_command(node: Node) -> int:
         try:
-            running = cluster.on(node).start_command(f"exec </dev/null\n{command}")
+            running = cluster.on(node).start_command(f"exec </dev/null\n{_with_programs(node, command)}")
             return _pass_on_lines(running, node.alias, on_line)
         except ClusterctlError as exc:
             on_line(OutputLine(node.alias, f"{exc.message}\n".encode(), is_error=True))

@@ -261,6 +261,11 @@ def _parse_time(text: object) -> datetime:
 def _no_answer_error(operation: str, exc: Exception) -> AwsError:
     from botocore import exceptions
 
+    if isinstance(exc, exceptions.MissingDependencyException):
+        return AwsError(
+            f"the profile needs what is not installed here: {exc}",
+            remedy="run `pip install 'botocore[crt]'` in clusterctl's environment, or log in with `aws sso login`",
+        )
     missing = (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,

@@ -58,6 +58,10 @@ class Instance:
     """Its metadata service answers only to those who ask it for a token first."""
     reason: str
     """Reason of the present state, if AWS gives one."""
+    transition: str
+    """Why, and often when, it came into the present state."""
+    spot_request: str
+    """The id of its spot request."""
     tags: Mapping[str, str]
 
     @property
@@ -129,6 +133,8 @@ def _parse_instance(raw: Mapping[str, Any]) -> Instance:
         disks=_attached_disks(raw),
         requires_token=(raw.get("MetadataOptions") or {}).get("HttpTokens") == "required",
         reason=(raw.get("StateReason") or {}).get("Message", "") or raw.get("StateTransitionReason", ""),
+        transition=raw.get("StateTransitionReason") or "",
+        spot_request=raw.get("SpotInstanceRequestId") or "",
         tags=tags.tags_of(raw),
     )
 

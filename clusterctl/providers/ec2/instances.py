@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clusterctl.formats import VERSION, Format
@@ -40,6 +41,7 @@ def make_node(
     *,
     options: Options,
     host_keys: Mapping[str, str],
+    region: str = "",
     cli_options: Sequence[str] = (),
 ) -> Node:
     """Return an instance as a `Node`.
@@ -48,6 +50,7 @@ def make_node(
         instance: as AWS describes it.
         alias: of the node in its cluster.
         options: of the template.
+        region: where it is.
         cli_options: options of the program `aws` for account and region.
         host_keys: host keys that nodes generated themselves, by instance id.
     """
@@ -73,10 +76,22 @@ def make_node(
         type=instance.type,
         market=instance.market,
         zone=instance.zone,
+        region=region,
+        ends_at=_parse_end(instance.tags.get(tags.EXPIRES, "")),
         cluster_id=instance.tags.get(tags.UUID, ""),
         owner=instance.tags.get(tags.OWNER, ""),
         access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
+        gone_when_off=instance.tags.get(tags.WHEN_OFF) != "stop",
     )
+
+
+def _parse_end(text: str) -> datetime | None:
+    """Return the moment that a tag names; None if it names none."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def push_key(aws: Aws, by_alias: Mapping[str, Instance], aliases: Sequence[str], public_key: str) -> None:

@@ -54,7 +54,9 @@ class Options:
     root_volume_gb: int | None = None
     root_volume_type: str = "gp3"
     lifetime_h: float | None = None
-    """Hours after which a node terminates itself."""
+    """Hours after which a node ends by itself."""
+    master_stops: bool = True
+    """A master on demand that ends by itself keeps its disk."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """The user's own tags, on every resource that is made."""
     key_name: str = ""

@@ -5,7 +5,6 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from clusterctl.model import MASTER, Market, Problem
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.account.caller import Caller
+from clusterctl.providers.ec2.clusters import Clusters
 from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
@@ -23,20 +23,19 @@ from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing import estimates, price_list, spending
-from clusterctl.providers.namesakes import group_nodes, unproven_error
+from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.instance_reader import Instance
     from clusterctl.providers.ec2.launch.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.losses import Loss
     from clusterctl.providers.money import Estimate, Spending
 
 
@@ -58,7 +57,7 @@ class Ec2Provider:
         """
         self._options = options or Options()
         self.facets = instances.instance_facets(shared_home=self._options.shared_home)
-        self._here = aws
+        self._clusters = Clusters(aws, self._options, journal)
         self._journal = journal
         self._caller = Caller(aws, owner)
         self._inputs: dict[tuple[Sequence[NodeSpec], str], LaunchInputs] = {}
@@ -67,12 +66,12 @@ class Ec2Provider:
         """Return the problems that would stop this plan. Changes nothing."""
         try:
             problems = checks.check_plan(plan, self._options)
-            existing = self._find_by_alias(plan.cluster)
+            existing = self._clusters.find_by_alias(plan.cluster)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if not existing:  # what is made has an owner, who is asked for beside all that follows
                 self._caller.begin()
             if missing and not problems:
-                problems += checks.check_account(self._aws_for(plan.cluster), self._options)
+                problems += checks.check_account(self._clusters.aws_for(plan.cluster), self._options)
                 zone, data_volume = self._choose_zone(plan)
                 if data_volume and zone != data_volume.zone:
                     text = f"the volume {data_volume.id} is in {data_volume.zone}, and AVAILABILITY_ZONE is {zone}"
@@ -84,8 +83,8 @@ class Ec2Provider:
 
     def identity(self) -> str:
         """Return the user or role that the keys belong to."""
-        caller = self._here.call("sts", "get_caller_identity")
-        return f"{caller['Arn']} in {self._here.region}"
+        caller = self._clusters.aws.call("sts", "get_caller_identity")
+        return f"{caller['Arn']} in {self._clusters.aws.region}"
 
     def estimate_nodes(self, plan: Plan, existing: Sequence[Node]) -> Estimate:
         """Return what the instances that do not exist yet would cost."""
@@ -95,59 +94,77 @@ class Ec2Provider:
         inputs = self._inputs_for(plan.cluster, missing, zone)
         if not zone and existing and not self._options.any_zone:
             zone = existing[0].zone
-        return estimates.estimate_launch_cost(self._aws_for(plan.cluster), self._options, missing, inputs, zone=zone)
+        return estimates.estimate_launch_cost(
+            self._clusters.aws_for(plan.cluster), self._options, missing, inputs, zone=zone
+        )
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
-        """Return what these instances cost, with their disks and addresses."""
-        return spending.compute_spending(self._aws_for(cluster), self._options, cluster, nodes)
+        """Return what these instances cost, with their disks and addresses, and what those cost that have ended."""
+        aws, journal = self._clusters.aws_for(cluster), self._journal(cluster)
+        known = lives.read_lives(journal.events())
+        look = partial(self._clusters.look_at_lives, cluster)
+        return spending.compute_spending(aws, self._options, cluster, nodes, known_lives=known, look=look)
+
+    def find_losses(self, cluster: str) -> Mapping[str, Loss]:
+        """Return when and why nodes ended or stopped, by alias."""
+        return lives.explain_losses(self._clusters.look_at_lives(cluster))
+
+    def note_lives(self, cluster: str) -> None:
+        """Write into the cluster's journal what its instances are and were: EC2 forgets them in an hour."""
+        self._clusters.note_lives(cluster)
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
         """Launch missing instances, and start stopped ones; see `Transaction`."""
         context = LaunchContext(
-            aws=self._aws_for(plan.cluster),
+            aws=self._clusters.aws_for(plan.cluster),
             options=self._options,
             plan=plan,
             journal=LaunchJournal(self._journal(plan.cluster)),
             owner=self._caller.name,
             public_key=public_key,
             discover=partial(self._inputs_for, plan.cluster),
-            on_demand_prices=partial(price_list.look_up_prices, self._aws_for(plan.cluster)),
+            on_demand_prices=partial(price_list.look_up_prices, self._clusters.aws_for(plan.cluster)),
             report=report,
         )
-        instances_by_alias = Transaction(context).provision()
+        try:
+            instances_by_alias = Transaction(context).provision()
+        except BaseException:
+            self._clusters.note_lives(plan.cluster, self._root_sizes(plan))
+            raise
+        self._clusters.note_running(plan.cluster, instances_by_alias, self._root_sizes(plan))
         wanted = {spec.alias for spec in plan.nodes}
-        return self._nodes_of(
+        return self._clusters.make_nodes(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
         )
+
+    def _root_sizes(self, plan: Plan) -> dict[str, int]:
+        """Return the size of the root disk of nodes that this run launches, in GB."""
+        amis = {image: ami for inputs in self._inputs.values() for image, ami in inputs.amis.items()}
+        own_gb = self._options.root_volume_gb
+        return {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the live instances, asked of AWS, as nodes."""
         if cluster is not None:
-            return self._nodes_of(cluster, self._find_by_alias(cluster))
-        all_instances = instances.find_instances(self._here)
-        names = sorted({instance.cluster for instance in all_instances})
-        return [
-            node
-            for name in names
-            for node in self._nodes_of(
-                name, self._by_alias(name, [instance for instance in all_instances if instance.cluster == name])
-            )
-        ]
+            return self._clusters.make_nodes(cluster, self._clusters.find_by_alias(cluster))
+        return self._clusters.list_all_nodes()
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """End these instances, or the whole cluster and all its resources, and wait until they have ended."""
-        key = self._prove(cluster)
+        key = self._clusters.prove(cluster)
         if key is None:
             return
-        aws = self._aws_for(cluster)
+        aws = self._clusters.aws_for(cluster)
         launch_journal = LaunchJournal(self._journal(cluster))
         if aliases is not None:
-            existing = self._find_by_alias(cluster)
+            existing = self._clusters.find_by_alias(cluster)
             teardown.end_instances(aws, key, [existing[alias].id for alias in aliases if alias in existing])
+            self.note_lives(cluster)
             return
         leftovers = teardown.end_cluster(
             aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
         )
+        self.note_lives(cluster)
         if leftovers:
             raise ProviderError(
                 f"not all of {cluster} could be ended: {', '.join(leftovers)}",
@@ -156,36 +173,39 @@ class Ec2Provider:
 
     def stop(self, cluster: str) -> None:
         """Stop instances that keep their disks. Spot instances are terminated; `start` launches them anew."""
-        key = self._prove(cluster)
+        key = self._clusters.prove(cluster)
         if key is None:
             return
-        aws = self._aws_for(cluster)
-        found = self._find_by_alias(cluster).values()
+        aws = self._clusters.aws_for(cluster)
+        found = self._clusters.find_by_alias(cluster).values()
         running = [instance for instance in found if instance.state in {"pending", "running"}]
         teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
+        self.note_lives(cluster)
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""
-        if self._prove(cluster) is None:
+        if self._clusters.prove(cluster) is None:
             return
-        ids = [instance.id for instance in self._find_by_alias(cluster).values() if instance.state == "running"]
+        ids = [
+            instance.id for instance in self._clusters.find_by_alias(cluster).values() if instance.state == "running"
+        ]
         for part in (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE)):
-            self._aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=part)
+            self._clusters.aws_for(cluster).call("ec2", "reboot_instances", InstanceIds=part)
 
     def invite(self, cluster: str, aliases: Sequence[str], public_key: str) -> None:
         """Let a key log in within a minute, by EC2 Instance Connect."""
-        instances.push_key(self._aws_for(cluster), self._find_by_alias(cluster), aliases, public_key)
+        instances.push_key(self._clusters.aws_for(cluster), self._clusters.find_by_alias(cluster), aliases, public_key)
 
     def find_image(self, base: str, content: str) -> str:
         """Return the baked image with this content for the template's nodes; empty if there is none."""
-        return images.find_baked_image(self._here, self._image_key(base), content)
+        return images.find_baked_image(self._clusters.aws, self._image_key(base), content)
 
     def save_image(self, cluster: str, base: str, content: str) -> str:
         """Make an image of the cluster's only instance."""
-        builder = self._find_by_alias(cluster)[MASTER]
+        builder = self._clusters.find_by_alias(cluster)[MASTER]
         return images.create_image(
-            self._aws_for(cluster),
+            self._clusters.aws_for(cluster),
             builder.id,
             name=f"clusterctl-{cluster}-{content}",
             resource_tags={
@@ -198,16 +218,16 @@ class Ec2Provider:
 
     def list_images(self) -> list[Image]:
         """Return the baked images of the region, of all users of the account."""
-        return images.list_baked_images(self._here)
+        return images.list_baked_images(self._clusters.aws)
 
     def remove_image(self, name: str) -> None:
         """Delete a baked image and its snapshots."""
-        images.delete_image(self._here, name)
+        images.delete_image(self._clusters.aws, name)
 
     def console(self, cluster: str, alias: str) -> str:
         """Return the console output of a node."""
-        existing = self._find_by_alias(cluster)
-        return listing.read_console(self._aws_for(cluster), existing[alias].id) if alias in existing else ""
+        existing = self._clusters.find_by_alias(cluster)
+        return listing.read_console(self._clusters.aws_for(cluster), existing[alias].id) if alias in existing else ""
 
     def allow_ssh(self, cluster: str) -> tuple[list[str], list[str]]:
         """Open SSH to the networks that the config allows now, and to no others.
@@ -217,33 +237,34 @@ class Ec2Provider:
         Returns:
             The networks that may reach SSH now, and those that could before.
         """
-        aws = self._aws_for(cluster)
+        aws = self._clusters.aws_for(cluster)
         networks = find_allowed_networks(self._options, find_subnets(aws, self._options))
-        return networks, security_groups.replace_ssh_rules(aws, self._key(cluster), networks)
+        return networks, security_groups.replace_ssh_rules(aws, self._clusters.key_of(cluster), networks)
+
+    def namesakes(self, cluster: str) -> list[Namesake]:
+        """Return all of the region that has the name of this cluster, by its id, whoever made it."""
+        return self._clusters.find_namesakes(cluster)
+
+    def list_admitted(self, cluster: str) -> list[str]:
+        """Return the networks (CIDR) that may reach SSH."""
+        return security_groups.list_ssh_networks(self._clusters.aws_for(cluster), self._clusters.key_of(cluster))
 
     def audit(self, cluster: str) -> Audit:
         """Return the settings of the cluster's instances, disks and security group that matter for safety."""
-        return audit.audit_cluster(self._aws_for(cluster), self._key(cluster))
+        return audit.audit_cluster(self._clusters.aws_for(cluster), self._clusters.key_of(cluster))
 
     def leftovers(self, cluster: str, cluster_id: str) -> list[str]:
         """Return the ids of resources that have the tags of a cluster, which may have ended, and still exist."""
-        return audit.list_leftovers(self._aws_for(cluster), tags.ClusterKey(cluster, cluster_id))
+        return audit.list_leftovers(self._clusters.aws_for(cluster), tags.ClusterKey(cluster, cluster_id))
 
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""
         archs = (inputs.arch for inputs in self._inputs.values())
         return images.image_key(image, next(archs, self._options.arch))
 
-    def _aws_for(self, cluster: str) -> Aws:
-        """Return the account, in the region of the cluster."""
-        _, region = LaunchJournal(self._journal(cluster)).read_identity()
-        if region and region != self._here.region:
-            self._here = self._here.in_region(region)
-        return self._here
-
     def _choose_zone(self, plan: Plan) -> tuple[str, DataVolume | None]:
         """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
-        disks = data_volumes.find_data_volumes(self._aws_for(plan.cluster), plan.volumes)
+        disks = data_volumes.find_data_volumes(self._clusters.aws_for(plan.cluster), plan.volumes)
         return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
 
     def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
@@ -253,50 +274,7 @@ class Ec2Provider:
             launch_journal = LaunchJournal(self._journal(cluster))
             known_images = launch_journal.image_ids()
             inputs = discovery.discover_inputs(
-                self._aws_for(cluster), self._options, specs, zone=zone, known_images=known_images
+                self._clusters.aws_for(cluster), self._options, specs, zone=zone, known_images=known_images
             )
             self._inputs[key] = inputs
         return self._inputs[key]
-
-    def _find_by_alias(self, cluster: str) -> dict[str, Instance]:
-        known = self._journal(cluster).cluster_id
-        sought = tags.ClusterKey(cluster, known) if known else cluster
-        return self._by_alias(cluster, instances.find_instances(self._aws_for(cluster), sought))
-
-    def _key(self, cluster: str) -> tags.ClusterKey:
-        return tags.ClusterKey(cluster, self._journal(cluster).cluster_id)
-
-    def _prove(self, cluster: str) -> tags.ClusterKey | None:
-        """Return the name and id of a cluster that is to end or change; None if there is nothing of that name.
-
-        Raises:
-            UnprovenError: its id is not known here, and something has its name.
-        """
-        if self._journal(cluster).cluster_id:
-            return self._key(cluster)
-        if namesakes := self.namesakes(cluster):
-            raise unproven_error(cluster, namesakes)
-        return None
-
-    def namesakes(self, cluster: str) -> list[Namesake]:
-        """Return all of the region that has the name of this cluster, by its id, whoever made it."""
-        named = instances.find_instances(self._here, cluster)
-        groups = security_groups.list_groups(self._here, cluster)
-        others: dict[str, list[str]] = {}
-        for group, group_tags in groups.items():
-            others.setdefault(group_tags.get(tags.UUID, ""), []).append(group)
-        nodes = self._nodes_of(cluster, self._by_alias(cluster, named))
-        owners = {group_tags.get(tags.UUID, ""): group_tags.get(tags.OWNER, "") for group_tags in groups.values()}
-        namesakes = group_nodes(nodes, others)
-        return [replace(namesake, owner=namesake.owner or owners.get(namesake.id, "")) for namesake in namesakes]
-
-    def _by_alias(self, cluster: str, found_instances: Sequence[Instance]) -> dict[str, Instance]:
-        return instances.assign_aliases(found_instances, LaunchJournal(self._journal(cluster)).aliases_by_id())
-
-    def _nodes_of(self, cluster: str, instances_by_alias: dict[str, Instance]) -> list[Node]:
-        keys = LaunchJournal(self._journal(cluster)).host_keys()
-        login = self._here.cli_options
-        return [
-            instances.make_node(instance, alias, options=self._options, host_keys=keys, cli_options=login)
-            for alias, instance in instances_by_alias.items()
-        ]

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 CHOSEN = "CLUSTERCTL_VARIABLES"
 """The names of the variables that the cluster's template gives to sessions: services have their own."""
+HERE = "CLUSTERCTL_HERE"
+"""Begins the prompt of a shell: without it nobody sees that this is no shell of the computer itself."""
+_PROMPT = 'case ${PS1-} in "$CLUSTERCTL_HERE"*) ;; *) PS1="$CLUSTERCTL_HERE${PS1-}" ;; esac'
+_FISH_PROMPT = (
+    "functions --copy fish_prompt clusterctl_own_prompt;"
+    " function fish_prompt; echo -n $CLUSTERCTL_HERE; clusterctl_own_prompt; end"
+)
 _DROPPED = frozenset(
     {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "IPYTHONDIR", "TERM"}
     | {"OLDPWD", "PWD", "SHLVL", "_", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"}
@@ -51,7 +58,8 @@ def node_environment(inherited: Mapping[str, str], record: Record, folder: Path)
         "USER": record.user,
         "LOGNAME": record.user,
         "SHELL": "/bin/sh",
-        "PATH": os.pathsep.join([str(folder / "bin"), *_search_path(inherited)]),
+        "PATH": os.pathsep.join([*map(str, _programs(folder)), str(folder / "bin"), *_search_path(inherited)]),
+        HERE: f"({record.cluster} {record.alias}) ",
         "CLUSTERCTL_NODE": record.alias,
         NODE_ROOT: str(folder),
         "UV_CACHE_DIR": inherited.get("UV_CACHE_DIR") or str(cache_folder(inherited) / "uv"),
@@ -98,6 +106,27 @@ def login_shell() -> str:
         return "/bin/sh"
     usable = os.access(shell, os.X_OK) and Path(shell).name not in _NO_SHELLS
     return shell if usable else "/bin/sh"
+
+
+def prompting_shell(here: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command of the user's login shell, and the variables with which its prompt begins with `here`.
+
+    Nothing is written: the files that shells read are the user's own, or the computer's. csh takes a prompt from
+    nowhere else.
+    """
+    shell = login_shell()
+    name = Path(shell).name
+    if name == "fish":
+        return [shell, "--init-command", _FISH_PROMPT], {}
+    if name == "bash":  # before each prompt, since the user's own file sets another one at the beginning
+        return [shell], {"PROMPT_COMMAND": _PROMPT}
+    prompts = {"zsh": "%m %~ %# "}
+    return [shell], {"PS1": here + prompts.get(name, "$ ")}
+
+
+def _programs(folder: Path) -> tuple[Path, ...]:
+    """Return what `Layout.programs` says of the node in this folder."""
+    return folder / "env" / "bin", folder / "state" / "python" / "bin"
 
 
 def _search_path(inherited: Mapping[str, str]) -> list[str]:

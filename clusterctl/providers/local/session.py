@@ -15,7 +15,13 @@ from typing import IO, TYPE_CHECKING
 
 import asyncssh
 
-from clusterctl.providers.local.environment import chosen_variables, login_shell, session_environment
+from clusterctl.providers.local.environment import (
+    HERE,
+    chosen_variables,
+    login_shell,
+    prompting_shell,
+    session_environment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -57,7 +63,7 @@ class Sessions:
 
     async def _on_pipes(self, client: asyncssh.SSHServerProcess[bytes]) -> int:
         pipe = subprocess.PIPE
-        child, ended = self._start_process(client, _command_line(client), stdin=pipe, stdout=pipe, stderr=pipe)
+        child, ended = self._start_process(client, self._command_line(client), stdin=pipe, stdout=pipe, stderr=pipe)
         with contextlib.ExitStack() as opened:
             for file in _open_pipes(child):
                 opened.callback(file.close)
@@ -74,7 +80,7 @@ class Sessions:
         with open(master, "rb", buffering=0) as source:  # noqa: PTH123  # a descriptor, not a path
             try:
                 _set_window_size(master, client.term_size)
-                arguments = [*_ON_TERMINAL, os.ttyname(slave), *_command_line(client)]
+                arguments = [*_ON_TERMINAL, os.ttyname(slave), *self._command_line(client)]
                 child, ended = self._start_process(client, arguments, stdin=slave, stdout=slave, stderr=slave)
             finally:
                 os.close(slave)
@@ -89,6 +95,11 @@ class Sessions:
                 await asyncio.wait([copying], timeout=_HANGUP_S)
                 return status
 
+    def _command_line(self, client: asyncssh.SSHServerProcess[bytes]) -> list[str]:
+        if client.command is None:
+            return prompting_shell(self._environment[HERE])[0]
+        return ["/bin/sh", "-c", client.command]
+
     def _start_process(
         self,
         client: asyncssh.SSHServerProcess[bytes],
@@ -101,7 +112,7 @@ class Sessions:
         environment = session_environment(self._environment, requested=client.env, terminal=client.term_type)
         environment |= chosen_variables(self._environment)
         if client.command is None:
-            environment["SHELL"] = arguments[-1]
+            environment |= {"SHELL": login_shell(), **prompting_shell(environment[HERE])[1]}
         child = subprocess.Popen(
             arguments,
             stdin=stdin,
@@ -124,10 +135,6 @@ class Sessions:
 
 def _open_pipes(child: subprocess.Popen[bytes]) -> list[IO[bytes]]:
     return [file for file in (child.stdin, child.stdout, child.stderr) if file]
-
-
-def _command_line(client: asyncssh.SSHServerProcess[bytes]) -> list[str]:
-    return [login_shell()] if client.command is None else ["/bin/sh", "-c", client.command]
 
 
 async def _unless_closed(client: asyncssh.SSHServerProcess[bytes], work: Awaitable[int]) -> int | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
 from clusterctl.events import SILENT, Narrator, Reporter
 from clusterctl.model import NodeState
 from clusterctl.operations.temporary import Before, Temporary, bring_up, end_temporary, find_before
+from clusterctl.operations.temporary.leash import leash
 from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, load_context
 
@@ -38,7 +39,8 @@ def keep_up(
         )
     temporary = bring_up(context, before, size)
     try:
-        yield name
+        with nullcontext() if keep or before == Before.UP else leash(context):
+            yield name
     finally:
         if not keep:
             _end(name, temporary, config, report)

@@ -35,10 +35,10 @@ def one_at_a_time(name: str) -> Iterator[None]:
         yield
 
 
-def remove_others(api: APIClient, name: str) -> None:
-    """Images of earlier definitions; those that something still needs stay."""
-    for image in api.images(name.partition(":")[0]):
-        for other in set(image["RepoTags"] or ()) - {name}:
+def remove_others(api: APIClient, *kept: str) -> None:
+    """Images of earlier definitions than these; those that something still needs stay."""
+    for image in api.images(kept[0].partition(":")[0]):
+        for other in set(image["RepoTags"] or ()) - {*kept}:
             with contextlib.suppress(APIError):
                 api.remove_image(other)
 

@@ -9,13 +9,15 @@ By default nothing lags; faults make it so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from .. import time
 from ..api import wire
+from ..money.bill import Account, disks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from .machines import MachineType
 
@@ -41,6 +43,7 @@ class Life:
     notice: datetime | None = None
     token: str = ""
     reason: tuple[str, str] | None = None
+    account: Account = field(default_factory=Account)
 
     @property
     def id(self) -> str:
@@ -63,9 +66,20 @@ class Life:
 
     def settle(self, state: str, *, slow: int = 0) -> None:
         """Put it on its way to a state, seen after so many looks."""
+        if state == "running":
+            self.begin()
+        else:
+            self.account.ceases(utcnow())
+        if state == "terminated":
+            self.account.ended = utcnow()
         self.instance._state.name = state
         self.instance._state.code = CODES[state]
         self.slow = slow
+
+    def begin(self) -> None:
+        """Put down that it runs from now on, and with what."""
+        disks = disks_of(self.instance)
+        self.account.runs_from(utcnow(), public=bool(self.instance.public_ip), disks=disks)
 
     def look(self) -> None:
         """It was looked at once: time passes."""
@@ -81,6 +95,10 @@ class Lives:
 
     def add(self, life: Life) -> None:
         self._by_id[life.id] = life
+
+    def forget(self, identity: str) -> None:
+        """Show an ended instance no more, as EC2 does about an hour after its end."""
+        assert self._by_id.pop(identity).settled == "terminated"
 
     def __iter__(self) -> Iterator[Life]:
         return iter(list(self._by_id.values()))
@@ -128,4 +146,4 @@ class Lives:
 
 def utcnow() -> datetime:
     """Now, as EC2 keeps times: whole seconds, UTC."""
-    return datetime.now(timezone.utc).replace(microsecond=0)
+    return time.now().replace(microsecond=0)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .. import time
 from ..api import wire
 from ..api.filters import matches
 from ..instances.machines import machine_type, types_in, zones_offering
@@ -61,11 +62,11 @@ class Prices:
 
     def set_spot(self, name: str, zone: str, usd: float) -> None:
         """From now on a spot instance of this type costs this much in this zone."""
-        self._set[name, zone] = (datetime.now(timezone.utc), usd)
+        self._set[name, zone] = (time.now(), usd)
 
     def spot_usd(self, name: str, zone: str, *, at: datetime | None = None) -> float:
         """Dollars an hour for one spot instance, now or at another time."""
-        now = at or datetime.now(timezone.utc)
+        now = at or time.now()
         fixed = self._set.get((name, zone))
         if fixed and now >= fixed[0]:
             return fixed[1]
@@ -101,7 +102,7 @@ def describe_spot_price_history(cloud: Cloud, request: wire.Request) -> Mapping[
 def _rows(cloud: Cloud, request: wire.Request) -> Iterator[dict[str, Any]]:
     given = request.params
     filters = {each["Name"]: each["Values"] for each in given.get("Filters", [])}
-    now = datetime.now(timezone.utc)
+    now = time.now()
     end = min(now, wire.read_time(given["EndTime"])) if given.get("EndTime") else now
     start = max(wire.read_time(given["StartTime"]), now - timedelta(days=90)) if given.get("StartTime") else None
     names = given.get("InstanceTypes") or filters.get("instance-type") or types_in(request.region)

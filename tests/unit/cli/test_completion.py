@@ -16,10 +16,13 @@ FREE = {
     "attach fingerprint",
     *("cluster_size", "min_size", "spot_bid", "cluster_user", "cluster_shell", "availability_zone", "subnet_id"),
     *("master_image_id", "node_image_id", "master_instance_type", "node_instance_type", "start_timeout"),
-    *("user", "command", "execute", "name", "zone", "region", "snapshot_id", "marks", "start", "end", "types"),
+    *("user", "command", "execute", "name", "zone", "region", "snapshot_id", "marks", "start", "end", "since", "types"),
     *("instance_type", "image_id", "base"),
     "addnode aliases",
     "cancel client",
+    "keep time",
+    "install packages",
+    *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
 """Parameters that take any text, or what a cloud alone could list."""
 

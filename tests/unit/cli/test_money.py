@@ -103,7 +103,7 @@ class TestInspect:
         run("start", "lab", "--yes")
         for command in ("list", "status"):
             out = run(command).out
-            assert "cost of what is there: $0.30 an hour, $0.43 so far" in out
+            assert "cost: $0.30 an hour, $0.43 so far" in out
             assert "note: disks are not known: refused" in out
 
     def test_json_too(self, run, priced):

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterctl.compute.crew import Chunk, Crew
 from clusterctl.compute.dispatch import Dispatcher
+from clusterctl.compute.engines.crew import Chunk, Crew
 from clusterctl.compute.timers import wait_for
 
 from ...support.light_channel import LightChannel

@@ -8,7 +8,7 @@ import pytest
 
 from clusterctl.config import draft, loading
 from clusterctl.config.provider_options import provider_name
-from clusterctl.config.settings import PermissionSection, Settings
+from clusterctl.config.settings import PermissionSection, Settings, VolumeSection
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, SecretText, Section, comma_list
@@ -303,3 +303,19 @@ def test_a_market_is_one_of_three_words(file):
     assert problems(file, "[cluster a]\nMARKET = sopt\n", template="a") == (
         "[cluster a] MARKET: expected one of spot, spot-with-fallback, on-demand, got 'sopt' (did you mean spot?)",
     )
+
+
+@pytest.mark.parametrize("path", ["/etc", "/etc/x", "/proc", "/usr", "/usr/lib/x", "/var", "/opt/clusterctl/env"])
+def test_a_disk_is_not_mounted_over_the_system(path):
+    with pytest.raises(ValueError, match="the system of the nodes has its files there"):
+        VolumeSection(volume_id="vol-1", mount_path=path)
+
+
+@pytest.mark.parametrize("path", ["/data", "/home", "/home/me", "/opt", "/usr/local/data", "/var/data", "/scratch/etc"])
+def test_a_disk_is_mounted_where_there_is_room(path):
+    assert str(VolumeSection(volume_id="vol-1", mount_path=path).mount_path) == path
+
+
+def test_a_path_with_a_blank_is_refused_before_anything_is_bought():
+    with pytest.raises(ValueError, match="without blanks"):
+        VolumeSection(volume_id="vol-1", mount_path="/data with space")

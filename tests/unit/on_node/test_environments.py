@@ -11,7 +11,7 @@ import pytest
 
 from clusterctl.on_node.system import check_environment, keep_environment
 from clusterctl.on_node.system.environments import manifest
-from clusterctl.on_node.system.environments.shared import Cache, clone, find_fault, locked
+from clusterctl.on_node.system.environments.shared import Cache, clone, find_fault, grow, locked
 
 CODE = "lib/site-packages/module.py"
 
@@ -278,3 +278,36 @@ class TestContainers:
         build(kept)
         keep_environment.main({"act": "seal"})
         assert keep_environment.main({"act": "look", "command": "first"}) == 0
+
+
+class TestGrowing:
+    @pytest.fixture
+    def former(self, tmp_path, build):
+        """One that can be grown from, which is compiled at this moment."""
+        folder = tmp_path / "former"
+        build(folder)
+        (folder / "pyvenv.cfg").write_text("relocatable = true\n")
+        for name in ("lock.txt", "complete", "compiling.pid", "compiling.lock"):
+            (folder / name).write_text(f"{name} of the former one")
+        manifest.seal(folder)
+        (folder / "compiling.pid").chmod(0o600)
+        yield folder
+        for made in tmp_path.rglob("*"):
+            if made.is_dir() and not made.is_symlink():
+                made.chmod(0o700)
+
+    def test_it_has_all_but_what_is_about_the_former_one(self, former, tmp_path):
+        assert grow(former, tmp_path / "new")
+        names = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*") if path.is_file()}
+        assert names == {"bin/python", CODE, "lib/empty", "pyvenv.cfg"}
+
+    def test_what_compiles_the_former_one_does_not_damage_the_new_one(self, former, tmp_path):
+        assert grow(former, tmp_path / "new")
+        (tmp_path / "new" / "compiling.pid").write_text("1")
+        assert (former / "compiling.pid").read_text() == "compiling.pid of the former one"
+
+    def test_one_whose_programs_name_its_place_is_none_to_grow_from(self, former, tmp_path):
+        former.chmod(0o755)
+        (former / "pyvenv.cfg").unlink()
+        assert not grow(former, tmp_path / "new")
+        assert not (tmp_path / "new").exists()

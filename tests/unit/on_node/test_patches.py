@@ -39,6 +39,10 @@ SOURCES = {
     "ipyparallel.controller.task_scheduler:TaskScheduler.dispatch_submission": "585dd5f9e247",
     "ipyparallel.controller.task_scheduler:TaskScheduler.fail_unreachable": "66b0d0ae77be",
     "ipyparallel.controller.task_scheduler:TaskScheduler.dispatch_result": "8ef8dfed6bf4",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.dispatch_notification": "3ae04470f3c4",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.available_engines": "877d14907b2b",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.finish_job": "693bccb20abc",
+    "ipyparallel.controller.task_scheduler:TaskScheduler.update_graph": "ee0a259405ac",
     "ipyparallel.engine.kernel:IPythonParallelKernel.should_handle": "0a427b6b0c96",
     "ipyparallel.engine.kernel:IPythonParallelKernel.do_apply": "e801802d8419",
     "ipyparallel.engine.kernel:IPythonParallelKernel.do_execute": "745fe4eeb6d7",
@@ -81,7 +85,7 @@ print(json.dumps([ipyparallel.__version__, hashes]))
 
 @pytest.mark.parametrize(
     "patch",
-    ["cancelling", "cancelling_tasks", "database_wait", "heartbeats", "hub", "nanny", "parts", "rejoining"],
+    ["cancelling", "cancelling_tasks", "database_wait", "draining", "heartbeats", "hub", "nanny", "parts", "rejoining"],
 )
 def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch):
     """A version that has not been read may still be as expected."""
@@ -89,6 +93,7 @@ def test_each_patch_is_at_work_with_the_version_that_is_installed(python, patch)
         "cancelling": f"{KERNEL}; print(K.should_handle.__module__)",
         "cancelling_tasks": f"{SCHEDULER}; print(T.dispatch_submission.__module__)",
         "database_wait": "from ipyparallel.controller import app; print(type(app.time).__name__)",
+        "draining": f"{SCHEDULER}; print(T._unregister_engine.__module__)",
         "heartbeats": "from ipyparallel.controller.heartmonitor import HeartMonitor as H; print(H.start.__module__)",
         "hub": "from ipyparallel.controller import app; print(app.Hub.__module__)",
         "nanny": "from ipyparallel.engine import app; print(app.start_nanny.__module__)",
@@ -114,6 +119,13 @@ CHANGES = {
         "TaskScheduler.fail_unreachable takes self, number",
         "`clusterctl cancel` does not reach tasks that wait",
         "print(T.dispatch_submission.__module__)",
+        "ipyparallel.controller.task_scheduler",
+    ),
+    "draining": (
+        f"{SCHEDULER}; T.available_engines = lambda self: self.targets",
+        "TaskScheduler.available_engines does not use hwm, loads",
+        "engines of a node that will be taken are given tasks until they are stopped",
+        "print(T._unregister_engine.__module__)",
         "ipyparallel.controller.task_scheduler",
     ),
     "rejoining": (

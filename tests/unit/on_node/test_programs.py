@@ -6,19 +6,16 @@ import email.message
 import hashlib
 import hmac
 import io
-import itertools
 import json
-import runpy
 import socket
 import sys
 import xmlrpc.client
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
 from clusterctl.on_node.system import fetch_uv, tell_instance, update_supervisord
-from clusterctl.on_node.with_ipyparallel import ask_hub, connection_files, forget_engines, hub_client, notebook_startup
+from clusterctl.on_node.with_ipyparallel import forget_engines, hub_client
 
 
 class TestUpdateSupervisord:
@@ -213,180 +210,3 @@ class TestHubClient:
         monkeypatch.setattr(sys, "argv", ["goodbye.py", "3", "4"])
         assert forget_engines.main({"connection": "/x.json", "wait_s": 8}) == said
         assert asked == [("/x.json", ["3", "4"], 8)]
-
-
-class TestAskHub:
-    @pytest.fixture
-    def question(self, tmp_path, monkeypatch):
-        """A question, with a controller that gives these lists of engines one after the other."""
-        client = {"interface": "tcp://127.0.0.1", "registration": 1}
-        (tmp_path / "ipcontroller-client.json").write_text(json.dumps(client))
-
-        def question(*lists, listens=True, foreign=False, ours=(), found=((),), task="", **about):
-            comes = iter(ours)
-            finds = ([{"part": part, "trouble": "is deaf"} for part in parts] for parts in found)
-            monkeypatch.setattr(ask_hub, "Prober", lambda _: lambda pid: {"parts": next(finds)})
-            monkeypatch.setattr(ask_hub, "try_task", lambda client, engines: f"{task}{sorted(engines)}")
-            monkeypatch.setattr(ask_hub, "listens", lambda word, port: next(comes, False))
-            monkeypatch.setattr(ask_hub, "_AGAIN_S", 0)
-            told, said = iter(lists), []
-            socket, news = object(), type("News", (), {"subscribe": lambda *_: None})()
-            hub = SimpleNamespace(
-                socket=socket,
-                open=lambda *_: news,
-                send=lambda kind, content: said.append((kind, content)),
-                receive=lambda: {"engines": next(told)},
-            )
-            poller = SimpleNamespace(register=lambda *_: None, poll=lambda _: [(socket, 1)])
-            monkeypatch.setattr(ask_hub, "Hub", lambda _: hub)
-            monkeypatch.setattr(ask_hub, "zmq", SimpleNamespace(Poller=lambda: poller, SUB=2, POLLIN=1))
-            monkeypatch.setattr(ask_hub, "is_open", lambda _, port: foreign if port == 4711 else listens)
-            values = {"wait_for": [], "wait_s": 60, "but_not": {}, "forget": [], "notebook": False, **about}
-            made = ask_hub.Question({"security": str(tmp_path), **values})
-            made.ask()
-            return made, said
-
-        return question
-
-    def test_the_first_answer_ends_it_where_no_engine_is_waited_for(self, question):
-        made, _ = question({"0": "a"}, {"0": "b"})
-        assert (made.answered, made.engines) == (True, {"0": "a"})
-
-    def test_it_waits_for_all_and_tells_each_number_once(self, question, capsys):
-        made, _ = question({"0": "a"}, {"0": "a"}, {"0": "a", "2": "c"}, wait_for=[0, 2])
-        assert made.engines == {"0": "a", "2": "c"}
-        assert capsys.readouterr().out == "progress 1\nprogress 2\n"
-
-    def test_engines_that_are_being_replaced_do_not_count(self, question):
-        made, _ = question({"0": "old"}, {}, {"0": "new"}, wait_for=[0], but_not={"0": "old"})
-        assert made.engines == {"0": "new"}
-
-    def test_dead_ones_are_forgotten_first(self, question):
-        _, said = question({}, forget=[7])
-        assert said[0] == ("unregistration_request", {"id": 7})
-
-    def test_a_controller_that_does_not_listen_is_not_asked_unless_engines_are_waited_for(self, question):
-        made, said = question({}, listens=False)
-        assert (made.answered, said) == (False, [])
-        assert question({"0": "a"}, listens=False, wait_for=[0])[0].answered
-
-    @pytest.mark.parametrize("wanted", [True, False])
-    def test_a_notebook_that_does_not_answer_is_late_where_it_is_waited_for(self, question, tmp_path, wanted):
-        (tmp_path / "notebook.json").write_text('{"port": 4711}')
-        made, _ = question({}, listens=False, notebook=wanted, wait_s=0)
-        assert made.notebook == ({"port": 4711, "late": True, "foreign": False} if wanted else {"port": 4711})
-
-    def test_another_program_on_its_port_is_no_notebook(self, question, tmp_path):
-        (tmp_path / "notebook.json").write_text('{"port": 4711}')
-        made, _ = question({}, listens=False, notebook=True, wait_s=0, foreign=True)
-        assert made.notebook["foreign"]
-
-    @pytest.mark.parametrize("ours", [[True], [False, True]], ids=["all the while", "since it was asked for"])
-    def test_one_that_listens_is_no_stranger_though_the_engines_took_all_the_time(self, question, tmp_path, ours):
-        (tmp_path / "notebook.json").write_text('{"port": 4711}')
-        made, _ = question({}, listens=False, notebook=True, wait_s=0, foreign=True, ours=ours)
-        assert made.notebook == {"port": 4711}
-
-    def test_once_all_engines_are_there_parts_are_probed_until_they_answer_and_a_task_is_run(self, question):
-        made, _ = question({"0": "a", "7": "b"}, wait_for=[0], found=(["hub", "task"], ["task"], []))
-        assert (made.trouble, made.task) == ([], "['0']")
-
-    def test_a_part_that_stays_deaf_is_named_and_no_task_is_run(self, question):
-        made, _ = question({"0": "a"}, wait_for=[0], wait_s=0.2, found=itertools.repeat(["task"]))
-        assert (made.trouble, made.task) == (["task is deaf"], "")
-
-    def test_who_only_asks_runs_no_task(self, question):
-        made, _ = question({"0": "a"})
-        assert (made.trouble, made.task) == ([], "")
-
-    def test_files_that_are_not_whole_are_none(self, tmp_path):
-        (tmp_path / "half.json").write_text("{")
-        assert ask_hub.load(tmp_path / "half.json") == ask_hub.load(tmp_path / "none.json") == {}
-
-
-class TestNotebook:
-    @pytest.fixture
-    def files(self, tmp_path, monkeypatch):
-        (tmp_path / "security").mkdir()
-        files = connection_files.Files(tmp_path, "127.0.0.1", curve=True)
-        monkeypatch.setattr(files, "choose_ports", lambda address, count: [4711], raising=False)
-        monkeypatch.setattr(connection_files, "is_free", lambda address, port: port not in self.taken)
-        monkeypatch.setattr(connection_files, "processes_with", lambda word: [1] if word in self.words else [])
-        monkeypatch.setattr(
-            connection_files, "listens", lambda word, port: word in self.words and port in self.taken.get("ours", ())
-        )
-        return files
-
-    @pytest.fixture(autouse=True)
-    def machine(self):
-        self.taken, self.words = {}, []
-
-    def settle(self, files, tmp_path):
-        connection_files.settle_notebook(files, {"config": str(tmp_path / "config.json"), "server": {}})
-        return files.load("notebook")
-
-    def test_while_its_server_runs_or_starts_both_are_kept(self, files, tmp_path):
-        self.words = [f"--config={tmp_path / 'config.py'}"]
-        first = self.settle(files, tmp_path)
-        assert self.settle(files, tmp_path) == first
-        self.taken = {4711: True, "ours": [4711]}
-        assert self.settle(files, tmp_path) == first
-
-    def test_without_it_the_token_is_a_new_one_and_the_port_is_kept_if_it_is_free(self, files, tmp_path):
-        first = self.settle(files, tmp_path)
-        second = self.settle(files, tmp_path)
-        assert (second["port"], second["token"] != first["token"]) == (4711, True)
-
-    def test_where_another_program_has_its_port_it_gets_another_one(self, files, tmp_path, monkeypatch):
-        self.words = [f"--config={tmp_path / 'config.py'}"]
-        first = self.settle(files, tmp_path)
-        self.taken = {4711: True}
-        monkeypatch.setattr(files, "choose_ports", lambda address, count: [4712], raising=False)
-        second = self.settle(files, tmp_path)
-        assert (second["port"], second["token"] != first["token"]) == (4712, True)
-
-    def test_its_port_and_token_are_made_once_and_are_its_owners_alone(self, files, tmp_path):
-        wanted = {"config": str(tmp_path / "config.json"), "server": {"root_dir": "/it's", "allow_root": True}}
-        self.words = [f"--config={tmp_path / 'config.py'}"]
-        connection_files.settle_notebook(files, wanted)
-        first = json.loads((tmp_path / "config.json").read_text())
-        assert first["ServerApp"] == {
-            "root_dir": "/it's",
-            "allow_root": True,
-            "ip": "127.0.0.1",
-            "port": 4711,
-            "port_retries": 0,
-            "open_browser": False,
-        }
-        for path in (tmp_path / "config.json", tmp_path / "security" / "notebook.json"):
-            assert path.stat().st_mode & 0o777 == 0o600
-        connection_files.settle_notebook(files, wanted)
-        assert json.loads((tmp_path / "config.json").read_text()) == first
-        assert files.load("notebook") == {"port": 4711, "token": first["IdentityProvider"]["token"]}
-
-    def test_where_none_is_wanted_they_are_forgotten(self, files):
-        files.save("notebook", {"port": 1, "token": "x"})
-        connection_files.settle_notebook(files, None)
-        assert files.load("notebook") is None
-        connection_files.settle_notebook(files, None)
-
-    @pytest.mark.parametrize("there", [True, False])
-    def test_a_notebook_begins_with_a_client_or_says_why_not(self, monkeypatch, capsys, there):
-        class Client(list):
-            def __init__(self, **about):
-                assert about == {"profile": "cluster", "timeout": 10}
-                if not there:
-                    raise OSError("no file")
-                super().__init__([0, 1])
-
-            def activate(self):
-                self.active = True
-
-        library = ModuleType("ipyparallel")
-        library.Client = Client
-        monkeypatch.setitem(sys.modules, "ipyparallel", library)
-        names = runpy.run_path(str(Path(notebook_startup.__file__)))
-        if there:
-            assert (names["client"].active, names["view"]) == (True, [0, 1])
-        else:
-            assert "No engines to talk to yet (no file)" in capsys.readouterr().out

@@ -20,7 +20,11 @@ class TestAsSent:
     def run(self, tmp_path, allow_subprocess):
         def run(module, *words, values=None, code=None):
             path = tmp_path / "program.py"
-            path.write_text(node_program(f"{ON_NODE}.{module}", {"config": {}, "keys": None, **(values or {})}))
+            path.write_text(
+                node_program(
+                    f"{ON_NODE}.{module}", {"config": {}, "keys": None, "notice": "/no/notice", **(values or {})}
+                )
+            )
             command = [path, *words] if code is None else ["-c", code]
             # Without the project's own modules, which no node has.
             done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)

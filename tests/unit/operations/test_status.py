@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from clusterctl.api import Connection, hookimpl
-from clusterctl.errors import PluginError
+from clusterctl.errors import PluginError, ProviderError, RemoteError
 from clusterctl.model import StatusRow
+from clusterctl.node import health
+from clusterctl.operations.leave import stop_cluster
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.status import ClusterStatus, list_clusters, query_health, query_status
-from clusterctl.testing import fake_node
 
 from ...support.recording import recording
 
@@ -70,18 +74,76 @@ def test_without_a_master_no_plugin_is_asked(lab, log):
     assert not [entry for entry in log if entry[1] == "status"]
 
 
-def test_state_is_what_the_machines_say():
-    def of(*states):
-        nodes = tuple(fake_node(f"n{i}", state=state) for i, state in enumerate(states))
-        return ClusterStatus("lab", "fake", nodes, (), ()).state
+def faults(found):
+    return {condition.alias: condition.fault.value for condition in found.conditions}
 
-    from clusterctl.model import NodeState
 
-    running, stopped = NodeState.RUNNING, NodeState.STOPPED
-    assert of(running, running) == "running"
-    assert of(running, stopped) == "partial"
-    assert of(stopped, stopped) == "stopped"
-    assert of() == "stopped"
+def test_a_node_that_is_wanted_and_gone_makes_the_cluster_partial(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=3))
+    assert query_status(lab.parts(recording(log))).state == "running"
+    lab.provider.lose("lab", "node002")
+    found = query_status(lab.parts(recording(log)))
+    assert (found.state, faults(found)) == ("partial", {"node002": "gone"})
+
+
+def test_a_node_that_no_join_was_completed_on_is_half_joined_and_one_that_was_booted_anew_is_not(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=3))
+    machine = lab.provider.machines
+    machine["lab", "node001"] = replace(machine["lab", "node001"], id="lab-node001-1@later", machine_id="lab-node001-1")
+    machine["lab", "node002"] = replace(machine["lab", "node002"], id="other@1", machine_id="other")
+    folder = lab.parts().folder
+    folder.record("joined", node="node001", id="lab-node001-1@before", digest="")
+    assert faults(query_status(lab.parts(recording(log)))) == {"node002": "half joined"}
+
+
+def test_a_cluster_that_was_told_to_stop_says_when(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=2))
+    stop_cluster(lab.parts(recording(log)))
+    found = query_status(lab.parts(recording(log)))
+    assert (found.state, faults(found)) == ("stopped", {"master": "stopped", "node001": "stopped"})
+    assert all(condition.since and condition.why == "clusterctl was told so" for condition in found.conditions)
+
+
+def test_a_cluster_without_any_node_has_ended(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=1))
+    lab.provider.lose("lab", "master")
+    assert query_status(lab.parts(recording(log))).state == "ended"
+
+
+def test_a_cluster_is_starting_while_another_process_brings_it_up(lab, log):
+    start_cluster(lab.parts(recording(log), cluster_size=1))
+    context = lab.parts(recording(log))
+    context.folder.record("create", provider="fake", template="", nodes=["master", "node001"], adding=[])
+    assert query_status(context).state == "partial"  # nobody is at work: that start was killed
+    with context.folder.exclusive_lock():
+        assert query_status(context).state == "starting"
+        context.folder.record("completed")
+        assert query_status(context).state == "partial"
+
+
+def test_a_master_that_does_not_answer_is_silent(lab, log, monkeypatch):
+    def ask(*_):
+        raise RemoteError("no answer", remedy="none", node="master")
+
+    start_cluster(lab.parts(recording(log), cluster_size=1))
+    monkeypatch.setattr(health, "ask", ask)
+    assert query_status(lab.parts(recording(log))).state == "running"  # it lets in who asks once more
+    lab.connector.down.add("master")
+    found = query_status(lab.parts(recording(log)))
+    assert (found.state, faults(found)) == ("partial", {"master": "silent"})
+    assert found.conditions[0].why == "does not answer"
+    shutil.rmtree(lab.parts().folder.path)  # without its files this computer cannot know
+    assert query_status(lab.parts(recording(log))).state == "running"
+
+
+def test_a_provider_that_does_not_answer_leaves_the_rest(lab, log):
+    def refuse(_):
+        raise ProviderError("no answer", remedy="none")
+
+    start_cluster(lab.parts(recording(log), cluster_size=2))
+    lab.provider.lose("lab", "node001")
+    lab.provider.find_losses = refuse
+    assert faults(query_status(lab.parts(recording(log)))) == {"node001": "gone"}
 
 
 def test_engines_are_a_count_or_unknown():

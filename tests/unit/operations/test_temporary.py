@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from clusterctl.api import Plugin, hookimpl
+from clusterctl.api import Deadline, Plugin, hookimpl
 from clusterctl.errors import StateError, UsageError
 from clusterctl.model import NodeState
 from clusterctl.operations.leave import stop_cluster, terminate_cluster
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.temporary import Before, bring_up, end_temporary, find_before
+from clusterctl.operations.temporary.leash import leash
 
 
 def use(parts, size=None):
@@ -130,3 +133,29 @@ def test_an_end_that_fails_says_what_may_be_left(lab, monkeypatch):
     with pytest.raises(StateError):
         end_temporary(parts, temporary)
     assert "nodes of lab may still run: `clusterctl terminate lab` ends them" in lab.warnings
+
+
+def test_a_program_has_its_cluster_on_a_leash_and_beats_as_long_as_it_lives(lab):
+    parts = lab.parts()
+    start_cluster(parts)
+    with leash(parts, client_s=300.0, every_s=0.001):
+        for _ in Deadline.after(10).polls(0.005):
+            beats = [ran for ran in lab.connector.ran if ran.name == "ending: beat"]
+            if len(beats) > 1:
+                break
+    (terms,) = [ran.text for ran in lab.connector.ran if ran.name == "ending: terms"]
+    assert '"client_s": 300.0' in terms
+    first, second = (json.loads(ran.text.split("'%s\\n' '")[1].split("'")[0]) for ran in beats[:2])
+    assert (first["id"], first["count"], second["count"]) == (second["id"], 1, 2)
+
+
+def test_beats_that_fail_are_sent_again(lab):
+    parts = lab.parts()
+    start_cluster(parts)
+    failures = iter([StateError("cut off", remedy="wait")] * 2)
+    lab.connector.answers = {"ending: beat": lambda _: next(failures, "")}
+    with leash(parts, every_s=0.001):
+        for _ in Deadline.after(10).polls(0.005):
+            if sum(ran.name == "ending: beat" for ran in lab.connector.ran) > 2:
+                break
+    assert next(failures, None) is None

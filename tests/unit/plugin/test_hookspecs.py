@@ -23,6 +23,7 @@ ORDER = [
     "clusterctl_leave",
     "clusterctl_undo",
     "clusterctl_run",
+    "clusterctl_busy",
     "clusterctl_status",
 ]
 SAMPLE = ROOT / "tests" / "support" / "every_hook.py"
@@ -52,7 +53,10 @@ class TestEachHook:
     def test_returns_data_or_acts_and_never_both(self, name):
         returns = inspect.signature(HOOKS[name]).return_annotation
         arguments = set(inspect.signature(HOOKS[name]).parameters)
-        asks = name in {"clusterctl_settings", "clusterctl_request", "clusterctl_connect", "clusterctl_status"}
+        asks = name in {"clusterctl_settings", "clusterctl_request", "clusterctl_connect"} | {
+            "clusterctl_busy",
+            "clusterctl_status",
+        }
         assert (returns != "None") == asks
         assert arguments <= {"cluster", "node", "plan", "services"}
 

@@ -46,6 +46,8 @@ def fake_uv(tmp_path, monkeypatch, allow_subprocess):
         def answers(self, text, status=0, errors=""):
             program.write_text(
                 f"#!/bin/sh\necho \"$@ < $(tr '\\n' ' ')\" >> '{asked}'\n"
+                # As uv does, it writes to a file where one is named; ours is the last word then.
+                'for last; do [ "$last" = --output-file ] && exec >"$(eval echo \\${$#})"; done\n'
                 f"cat <<'X'\n{text}\nX\ncat >&2 <<'X'\n{errors}\nX\nexit {status}\n"
             )
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -122,6 +124,49 @@ def test_other_requirements_have_another_lock_and_another_environment(packages, 
     fake_uv.answers("numpy==2.0\nscipy==1.0")
     packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
     assert cluster.remembered["environment"] != before
+
+
+def loaded(cluster):
+    return cluster.remembered["loaded environment"]
+
+
+def test_packages_that_only_come_are_no_reason_to_start_engines_anew(packages, fake_uv, tmp_path):
+    cluster = cluster_in(tmp_path)
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    began = loaded(cluster)
+    fake_uv.answers("numpy==2.0\nscipy==1.0")
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    assert loaded(cluster) == began
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    assert loaded(cluster) == began
+    fake_uv.answers("numpy==2.1\nscipy==1.0\npandas==3.0")
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy", "pandas"))
+    assert loaded(cluster) not in {"", began}, "another version of what they may have loaded"
+
+
+def test_packages_that_go_are_a_reason_also_where_engines_began_without_them(packages, fake_uv, tmp_path):
+    cluster = cluster_in(tmp_path)
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    began = loaded(cluster)
+    fake_uv.answers("numpy==2.0\nscipy==1.0")
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    without = loaded(cluster)
+    assert without != began
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    assert loaded(cluster) == without
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    assert loaded(cluster) == without
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    assert loaded(cluster) not in {began, without}, "the second time, too"
+
+
+def test_versions_that_the_nodes_have_stay_where_they_can(packages, fake_uv, tmp_path):
+    cluster = cluster_in(tmp_path)
+    packages().clusterctl_prepare(cluster, plan("numpy"))
+    assert "--output-file" not in fake_uv.calls[-1]
+    packages().clusterctl_prepare(cluster, plan("numpy", "scipy"))
+    assert "--output-file" in fake_uv.calls[-1], "where uv finds the versions that it should keep"
 
 
 def test_an_index_out_of_reach_is_an_error_with_a_remedy(packages, fake_uv, tmp_path):

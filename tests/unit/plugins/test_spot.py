@@ -84,8 +84,15 @@ class TestPlugin:
         said = "i-2@boot 2026-11-27T10:00:00Z terminate\ni-1@earlier 2026-11-26T10:00:00Z terminate\n"
         cluster = lab(tmp_path, answers={"spot: notices": said})
         (row,) = spot().clusterctl_status(cluster)
-        assert (row.node, row.value, row.healthy) == ("node002", "will be taken at 10:00:00Z", False)
+        assert (row.node, row.value) == ("node002", "will be taken at 10:00:00Z")
+        assert (row.healthy, row.ends) == (False, True)
         assert [ran.node for ran in cluster.ran] == ["master"]
+
+    def test_a_recommendation_is_told_and_is_no_trouble(self, tmp_path):
+        cluster = lab(tmp_path, answers={"spot: notices": "i-1@boot~hint 2026-11-27T09:50:00Z\n"})
+        (row,) = spot().clusterctl_status(cluster)
+        assert (row.node, row.value) == ("node001", "may be taken: so AWS says since 09:50:00Z")
+        assert (row.healthy, row.ends) == (True, False)
 
     def test_a_node_that_does_not_run_is_not_told_of(self, tmp_path):
         cluster = lab(tmp_path, answers={"spot: notices": "i-1@boot 2026-11-27T10:00:00Z terminate\n"})
@@ -108,11 +115,15 @@ def watch(tmp_path, capsys, monkeypatch):
         "lead_s": 30,
         "notice": str(tmp_path / "run" / "interruption"),
         "stop": ["stop.sh"],
+        "drain": ["drain.sh"],
+        "hint_suffix": "~hint",
         "user": "me",
         "shared": "/home/me/.clusterctl/interruptions",
         "mark": "i-1@boot",
     }
-    made = SimpleNamespace(now=END - 1000.0, says=None, stopped=[], told=[], status=0)
+    made = SimpleNamespace(
+        now=END - 1000.0, says=None, stopped=[], told=[], status=0, recommends="", drained=[], controller=0
+    )
 
     def say():
         if isinstance(made.says, Exception):
@@ -125,10 +136,18 @@ def watch(tmp_path, capsys, monkeypatch):
 
     clock = SimpleNamespace(time=lambda: made.now, monotonic=lambda: made.now - END + 5000.0)
     monkeypatch.setattr(spot_watch, "time", clock)
-    processes = SimpleNamespace(call=stop, DEVNULL=None, Popen=lambda command, **_: made.told.append(command))
+
+    def begin(command, **_):
+        if command[0] == "drain.sh":
+            made.drained.append((made.now - END, command[1:]))
+            return SimpleNamespace(poll=lambda: made.controller, returncode=made.controller)
+        return made.told.append(command)
+
+    processes = SimpleNamespace(call=stop, DEVNULL=None, Popen=begin)
     monkeypatch.setattr(spot_watch, "subprocess", processes)
     made.notice_file = tmp_path / "run" / "interruption"
-    made.of = spot_watch.Watch(SimpleNamespace(notice=say), settings)
+    metadata = SimpleNamespace(notice=say, recommendation=lambda: made.recommends)
+    made.of = spot_watch.Watch(metadata, settings)
 
     def run(until):
         """Look as often as it wants to look."""
@@ -149,10 +168,12 @@ class TestWatch:
 
     def test_a_notice_is_told_at_once_and_the_engines_go_30_seconds_before_the_end_once(self, watch):
         watch.run(END - 118)
+        watch.notice_file.parent.mkdir(mode=0o700)
         watch.says = NOTICE
         watch.run(END - 100)
         assert watch.notice_file.read_text() == "2026-11-27T10:00:00Z terminate\n"
         assert watch.notice_file.stat().st_mode & 0o777 == 0o644
+        assert watch.notice_file.parent.stat().st_mode & 0o777 == 0o755, "tasks may look at it"
         ((*_, shared, mark, text),) = watch.told
         assert (shared, mark, text) == (
             "/home/me/.clusterctl/interruptions",
@@ -185,6 +206,35 @@ class TestWatch:
         assert not watch.notice_file.exists()
         assert len(watch.told) == 2
         assert "taken back" in watch.log()
+
+    def test_the_controller_is_told_again_and_again_since_it_may_be_another_one_by_now(self, watch):
+        watch.now, watch.says = END - 100, NOTICE
+        watch.run(END - 80)
+        assert watch.drained == [(-100.0, []), (-95.0, []), (-90.0, []), (-85.0, [])]
+
+    def test_who_tells_it_is_not_overtaken(self, watch):
+        watch.now, watch.says, watch.controller = END - 100, NOTICE, None
+        watch.run(END - 80)
+        assert len(watch.drained) == 1
+
+    def test_a_notice_that_is_taken_back_is_told_until_it_is_heard(self, watch):
+        watch.now, watch.says = END - 100, NOTICE
+        watch.run(END - 95)
+        watch.says, watch.controller = None, 1
+        watch.run(END - 85)
+        watch.controller = 0
+        watch.run(END + 60)
+        assert watch.drained == [(-100.0, []), *((at, ["--over"]) for at in (-95.0, -90.0, -85.0))]
+
+    def test_a_recommendation_is_told_and_stops_nothing(self, watch):
+        watch.recommends = "2026-11-27T09:50:00Z"
+        watch.run(END - 900)
+        watch.recommends = ""
+        watch.run(END - 800)
+        told, untold = watch.told
+        assert told[-2:] == ["i-1@boot~hint", "2026-11-27T09:50:00Z"]
+        assert untold[-1] == "i-1@boot~hint"
+        assert (watch.drained, watch.stopped) == ([], [])
 
     def test_a_service_that_does_not_answer_is_said_once_and_forgets_no_notice(self, watch):
         watch.now, watch.says = END - 100, NOTICE
@@ -230,6 +280,11 @@ class TestMetadata:
         (tmp_path / "expired").write_text("token0")
         assert service.notice() == NOTICE
         assert self.asked(tmp_path)[3:] == [("GET", "401"), ("PUT", "200"), ("GET", "200")]
+
+    def test_a_recommendation_has_a_question_of_its_own(self, service, tmp_path):
+        assert service.recommendation() == ""
+        (tmp_path / "rebalance").write_text('{"noticeTime": "2026-11-27T09:50:00Z"}')
+        assert service.recommendation() == "2026-11-27T09:50:00Z"
 
     @pytest.mark.parametrize("text", ["<html>", "[]", '{"action": "terminate"}', "null"])
     def test_what_is_no_notice_is_none(self, service, tmp_path, text):

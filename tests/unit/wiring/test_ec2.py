@@ -25,6 +25,40 @@ def test_without_a_file_the_environment_is_enough(monkeypatch):
     assert ec2.open_account(None).region == "eu-north-1"
 
 
+@pytest.fixture
+def aws_files(tmp_path, monkeypatch):
+    """AWS's own config file, and nothing else that names a region or a profile."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "aws-config"
+    file.write_text(
+        "[default]\nregion = eu-west-1\n[profile lab]\nregion = eu-central-1\n[profile bare]\noutput = json\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    return file
+
+
+def test_where_nothing_else_says_the_region_is_the_profiles(home, aws_files, monkeypatch):
+    assert ec2.open_account(None).region == "eu-west-1"
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    assert ec2.open_account(None).region == "eu-central-1"
+    monkeypatch.delenv("AWS_PROFILE")
+    (home / "config").write_text("[aws]\naws_profile = bare\n")
+    assert ec2.open_account(None).region == "us-east-1"
+    (home / "config").write_text("[aws]\naws_profile = lab\naws_region_name = us-west-2\n")
+    assert ec2.open_account(None).region == "us-west-2"
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert ec2.open_account(None).region == "eu-north-1"
+
+
+@pytest.mark.parametrize("text", ["", "region = x", "[default\n", "\x00", "[default]\nregion\n"])
+def test_a_config_of_aws_that_cannot_be_read_names_none(aws_files, text):
+    aws_files.write_text(text)
+    assert ec2.open_account(None).region == "us-east-1"
+    aws_files.unlink()
+    assert ec2.open_account(None).region == "us-east-1"
+
+
 def test_a_key_and_its_secret_go_to_the_session(home):
     (home / "config").write_text("[aws]\naws_access_key_id = AKIA\naws_secret_access_key = hunter2\n")
     known = ec2.open_account(None)._credentials

@@ -41,7 +41,7 @@ def seal(folder: Path) -> None:
     _forget(folder, "damaged", "checked")
 
 
-def find_fault(folder: Path, *, hashes: bool = False) -> str:
+def find_fault(folder: Path, *, hashes: bool = False, copy: Path | None = None) -> str:
     """Return what is wrong with an environment that has a manifest; empty if nothing is.
 
     Bytecode that was added later is no fault. An environment without a manifest, as an earlier version made it, or one
@@ -50,6 +50,7 @@ def find_fault(folder: Path, *, hashes: bool = False) -> str:
     Args:
         folder: the environment.
         hashes: read all files, else look at their sizes and times alone.
+        copy: a copy of it that is looked at in its place.
     """
     if not folder.is_dir():
         return MISSING
@@ -63,7 +64,11 @@ def find_fault(folder: Path, *, hashes: bool = False) -> str:
     except (ValueError, KeyError, TypeError):
         return "has a manifest that was damaged"
     return next(
-        (f"{name} {fault}" for name, known in files.items() if (fault := _fault(folder / name, known, hashes=hashes))),
+        (
+            f"{name} {fault}"
+            for name, known in files.items()
+            if (fault := _fault((copy or folder) / name, known, hashes=hashes))
+        ),
         "",
     )
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DAY_S = 86400.0
+_OF_THE_FORMER = ("lock.txt", "complete", "compiled", "compiling.pid", "compiling.lock", ".lock")
+"""Files that are about one environment alone, in its own folder."""
 
 
 class Cache:
@@ -97,6 +99,31 @@ def clone(folder: Path, target: Path) -> None:
     new.chmod(0o700)  # to be renamed
     new.rename(target)
     manifest.copy(folder, target)
+
+
+def grow(former: Path, target: Path) -> bool:
+    """Make a clone of an environment to which packages can be added; return whether it could be made.
+
+    What is added are new files in folders of its own: those of the former one stay as they are.
+    """
+    config = former / "pyvenv.cfg"
+    if not config.is_file() or "relocatable = true" not in config.read_text(encoding="utf-8"):
+        return False  # its programs name the place where it is
+    try:
+        shutil.copytree(former, target, symlinks=True, copy_function=_link)
+    except OSError:
+        fault = "is not whole"
+    else:
+        fault = manifest.find_fault(former, hashes=True, copy=target)
+    for folder in [*manifest.folders(target)]:
+        folder.chmod(0o755)
+    if fault:
+        manifest.remove(target)
+        return False
+    # What is said of the former one alone. Unlinked, not overwritten: the file is the former one's too.
+    for path in [*(target / name for name in _OF_THE_FORMER), *target.glob("lib/*/site-packages/clusterctl-node.pth")]:
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _first_reason(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 _AT_REST = ("EXITED", "FATAL", "UNKNOWN")
 _WAIT_S = 3.0
+_STOP_S = 120.0
 _UNIT = re.compile(r"clusterctl-(.+)@(\d+)\.service")
 
 
@@ -26,6 +28,13 @@ class Manager(Protocol):
 
     def revive(self) -> list[str]:
         """Start those that it has given up, as `states` saw them; return them."""
+
+    def stop_all(self, but: str) -> None:
+        """Stop all services but one, so that none of them starts again by itself. To repeat it does no harm.
+
+        Raises:
+            OSError: it does not answer.
+        """
 
 
 class LocalTransport(xmlrpc.client.Transport):
@@ -82,6 +91,14 @@ class Supervisord:
                     continue
         return begun
 
+    def stop_all(self, but: str) -> None:
+        """See Manager. Supervisord stops them side by side, and starts them again when it is started anew itself."""
+        self.states()
+        for info in self._infos:
+            if info["group"] != but and info["statename"] not in ("STOPPED", "STOPPING"):
+                with contextlib.suppress(xmlrpc.client.Fault):  # it has ended by itself
+                    self._ask().stopProcess(f"{info['group']}:{info['name']}", False)  # noqa: FBT003  by position only
+
 
 class Systemd:
     """The systemd of this machine."""
@@ -105,6 +122,20 @@ class Systemd:
     def revive(self) -> list[str]:
         """See Manager. Its units have no limit, so it never gives up."""
         return []
+
+    def stop_all(self, but: str) -> None:
+        """See Manager. Disabled, they do not come back at the next boot: the next join enables them."""
+        units = [f"clusterctl-{service}@{number}.service" for service, number in self._instances() if service != but]
+        if not units:
+            return
+        words = ["systemctl", "--quiet", "disable", "--now", *units]
+        try:
+            subprocess.run(words, capture_output=True, timeout=_STOP_S, check=True)
+        except subprocess.SubprocessError as exc:
+            raise OSError(str(exc)) from exc
+
+    def _instances(self) -> list[tuple[str, str]]:
+        return [(service, number) for service, _, number in (name.rpartition("-") for name in self.states())]
 
 
 def find_manager(values: dict[str, Any]) -> Manager:

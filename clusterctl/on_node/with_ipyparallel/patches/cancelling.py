@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import cancels
+from ..agreed import cancels
 from . import guards
 
 if TYPE_CHECKING:

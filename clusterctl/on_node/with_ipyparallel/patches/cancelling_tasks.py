@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .. import cancels
+from ..agreed import cancels
 from . import guards
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 from ipyparallel.controller.heartmonitor import HeartMonitor
 from tornado.ioloop import PeriodicCallback
 
-from .. import probes
+from ..agreed import probes
 from . import guards
 
 _HURRY_MS = 100

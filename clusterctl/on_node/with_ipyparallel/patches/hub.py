@@ -14,7 +14,7 @@ from typing import Any
 import ipyparallel.controller.hub
 from ipyparallel.controller import app
 
-from .. import cancels, probes
+from ..agreed import cancels, drains, probes
 from . import guards
 
 _OWN = ipyparallel.controller.hub.Hub
@@ -37,10 +37,13 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
 
     expected: dict[bytes, int] = {}
     """The ids of those that have still to come, by their hearts."""
+    draining: dict[int, str] = {}
+    """The uuids, by their ids, of engines whose node will be taken: empty where one is not on the list."""
 
     def __init__(self, **about: Any) -> None:
         super().__init__(**about)
         self.query_handlers[cancels.REQUEST] = self.tell_cancelled
+        self.query_handlers[drains.REQUEST] = self.tell_draining
 
     def _load_engine_state(self) -> None:
         try:
@@ -111,6 +114,28 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         notice = {"id": cancels.NOBODY, "uuid": "", cancels.KEY: msg["content"]["client"]}
         self.session.send(self.notifier, "unregistration_notification", content=notice)
         self.session.send(self.query, cancels.REPLY, {"status": "ok"}, parent=msg, ident=idents)
+
+    def tell_draining(self, idents: list[bytes], msg: Any) -> None:
+        """Tell clients and task scheduler which engines are given nothing new. A node repeats it: some may be new."""
+        content = msg["content"]
+        for number in content["engines"]:
+            if content["over"]:
+                self.draining.pop(number, None)
+            else:
+                self.draining[number] = self.engines[number].uuid if number in self.engines else ""
+        if content["engines"]:
+            uuids = [uuid for uuid in self.draining.values() if uuid]
+            notice = {"id": cancels.NOBODY, "uuid": drains.as_uuid(uuids), drains.KEY: uuids}
+            self.session.send(self.notifier, "unregistration_notification", content=notice)
+        answer = {"status": "ok", "draining": sorted(self.draining)}
+        self.session.send(self.query, drains.REPLY, answer, parent=msg, ident=idents)
+
+    def finish_registration(self, heart: bytes) -> None:
+        """Give an engine work that has the id of one whose node was taken: it is of another node."""
+        coming = self.incoming_registrations.get(heart)
+        if coming is not None and self.draining.get(coming.id) != coming.uuid:
+            self.draining.pop(coming.id, None)
+        super().finish_registration(heart)
 
     def unregister_engine(self, ident: Any, msg: Any) -> None:
         """Expect it no more."""

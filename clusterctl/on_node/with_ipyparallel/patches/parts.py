@@ -18,7 +18,7 @@ from typing import Any
 
 from ipyparallel.controller import app
 
-from .. import probes
+from ..agreed import probes
 from . import guards
 
 _PR_SET_PDEATHSIG = 1

@@ -93,6 +93,7 @@ def build_template_data(
     groups: Sequence[str],
     resource_tags: Mapping[str, str],
     placement_group: str,
+    when_off: str,
 ) -> dict[str, Any]:
     """Return the content of the launch template: what all instances of a launch have in common.
 
@@ -103,6 +104,7 @@ def build_template_data(
         groups: ids of security groups.
         resource_tags: tags of the instance, its disks and network interfaces.
         placement_group: name of a placement group; empty without one.
+        when_off: ``stop`` or ``terminate``: what becomes of an instance that is switched off from inside.
     """
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
@@ -115,8 +117,8 @@ def build_template_data(
         "UserData": user_data,
         "NetworkInterfaces": [interface],
         "BlockDeviceMappings": [{"DeviceName": ami.root_device, "Ebs": disk}],
-        # A user who shuts a node down from inside does not need it any more.
-        "InstanceInitiatedShutdownBehavior": "terminate",
+        # How a cluster ends by itself, without any right in the account: a worker is not needed any more.
+        "InstanceInitiatedShutdownBehavior": when_off,
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         "TagSpecifications": tags.tag_specifications(resource_tags, "instance", "volume", "network-interface"),
     }

@@ -125,9 +125,9 @@ class Fleets:
         fleet_requests.create_template(
             self._context.aws,
             launch.template,
-            self._template_data(group, inputs, network, launch.token),
+            self._template_data(group, inputs, network, launch),
             token=launch.token,
-            resource_tags=self._instance_tags(group, launch.token),
+            resource_tags=self._instance_tags(group, launch.token, launch.market),
         )
         missing, in_one_zone = group.aliases, len(network.zones) == 1
         for _ in Deadline.after(_PASSING_S).polls(_FIRST_S, longest_s=_LONGEST_S):
@@ -156,7 +156,7 @@ class Fleets:
             market=market,
             subnets=network.subnets,
             any_zone=self._context.options.any_zone,
-            fleet_tags=self._instance_tags(group, token),
+            fleet_tags=self._instance_tags(group, token, market),
         )
         return Launch(token, group.role, market, group.aliases, name, request)
 
@@ -165,16 +165,21 @@ class Fleets:
         self.open_launches.append(launch)
 
     def _template_data(
-        self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork, token: str
+        self, group: LaunchGroup, inputs: LaunchInputs, network: LaunchNetwork, launch: Launch
     ) -> dict[str, Any]:
         return fleet_requests.build_template_data(
             self._context.options,
             inputs.amis[group.image],
-            user_data=self._user_data(),
+            user_data=self._user_data(ends_at_boot=not self._keeps_disk(group, launch.market)),
             groups=network.groups,
-            resource_tags=self._instance_tags(group, token),
+            resource_tags=self._instance_tags(group, launch.token, launch.market),
             placement_group=network.placement_group,
+            when_off="stop" if self._keeps_disk(group, launch.market) else "terminate",
         )
+
+    def _keeps_disk(self, group: LaunchGroup, market: Market) -> bool:
+        """Return whether nodes keep their disks when they are switched off from inside. Spot instances cannot."""
+        return self._context.options.master_stops and group.role == MASTER and market == Market.ON_DEMAND
 
     def _request_and_settle(self, launch: Launch) -> FleetResult:
         if launch not in self.open_launches:
@@ -211,7 +216,7 @@ class Fleets:
             list(pool.map(tag_node, self._untagged))
         self._untagged.clear()
 
-    def _instance_tags(self, group: LaunchGroup, token: str) -> dict[str, str]:
+    def _instance_tags(self, group: LaunchGroup, token: str, market: Market) -> dict[str, str]:
         role = group.role
         instance_tags = {
             **self._tags,
@@ -221,7 +226,9 @@ class Fleets:
             tags.USER: self._context.plan.user,
             tags.NAME: f"{self._context.cluster}-{role}",
         }
-        if self._context.options.lifetime_h is not None:
+        if self._keeps_disk(group, market):
+            instance_tags[tags.WHEN_OFF] = "stop"
+        elif self._context.options.lifetime_h is not None:  # what has its time over is swept: a disk is kept
             ends = datetime.fromtimestamp(self._ends_at() or 0, timezone.utc)
             instance_tags[tags.EXPIRES] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
         return instance_tags
@@ -230,13 +237,14 @@ class Fleets:
         hours = self._context.options.lifetime_h
         return None if hours is None else int(self._created_at.timestamp() + hours * 3600)
 
-    def _user_data(self) -> str:
+    def _user_data(self, *, ends_at_boot: bool) -> str:
         user_data = userdata.UserData(
             host_key=self._host_key,
             host_key_public=self._host_key_public,
             login_key=self._context.public_key,
             metadata_closed=not self._context.options.metadata_for_user,
             ends_at=self._ends_at(),
+            ends_at_boot=ends_at_boot,
             scripts=self._context.options.scripts,
         )
         try:

@@ -201,6 +201,13 @@ def replace_ssh_rules(aws: Aws, cluster: ClusterKey, networks: Sequence[str]) ->
     return former
 
 
+def list_ssh_networks(aws: Aws, cluster: ClusterKey) -> list[str]:
+    """Return the networks that may reach SSH of a cluster's nodes."""
+    groups = aws.call("ec2", "describe_security_groups", Filters=cluster.filters)["SecurityGroups"]
+    permissions = [permission for group in groups for permission in group["IpPermissions"]]
+    return sorted({rule.network for permission in permissions for rule in _ssh_rules_in(permission)})
+
+
 def _ssh_rules_in(permission: Mapping[str, Any]) -> list[IngressRule]:
     ip_ranges = [(ip_range, "CidrIp") for ip_range in permission.get("IpRanges") or ()]
     ip_ranges += [(ip_range, "CidrIpv6") for ip_range in permission.get("Ipv6Ranges") or ()]

@@ -47,7 +47,9 @@ class UserData:
     metadata_closed: bool = True
     """Only root may reach the metadata service."""
     ends_at: int | None = None
-    """When the node terminates itself, in seconds since 1970."""
+    """When the node ends by itself, in seconds since 1970, if nobody tells it another time until then."""
+    ends_at_boot: bool = True
+    """A node that was off then ends at its next boot."""
     scripts: tuple[Path, ...] = ()
 
 
@@ -80,7 +82,7 @@ def _render_text(birth: UserData) -> str:
 
 def _cloud_config(birth: UserData) -> dict[str, Any]:
     # No empty values: cloud-init reports them as errors, newer versions on the console and in their status.
-    lifetime = {} if birth.ends_at is None else _lifetime_timer(birth.ends_at)
+    lifetime = {} if birth.ends_at is None else _lifetime_timer(birth.ends_at, at_boot=birth.ends_at_boot)
     return {
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": birth.host_key.reveal(), "ed25519_public": birth.host_key_public},
@@ -124,12 +126,15 @@ def _boot_commands(birth: UserData) -> Sequence[list[str]]:
     return commands
 
 
-def _lifetime_timer(ends_at: int) -> dict[str, Any]:
-    """Return a systemd timer that terminates the node. A node that was off terminates at its next boot."""
+def _lifetime_timer(ends_at: int, *, at_boot: bool) -> dict[str, Any]:
+    """Return a systemd timer that switches the node off.
+
+    It is for a node that never joins: the watch of one that has joined takes its place.
+    """
     when = datetime.fromtimestamp(ends_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     timer = (
-        f"[Unit]\nDescription=End this node when its time is over\n[Timer]\nOnCalendar={when}\nPersistent=true\n"
-        "[Install]\nWantedBy=timers.target\n"
+        f"[Unit]\nDescription=End this node when its time is over\n[Timer]\nOnCalendar={when}\n"
+        f"Persistent={'true' if at_boot else 'false'}\n[Install]\nWantedBy=timers.target\n"
     )
     service = "[Service]\nType=oneshot\nExecStart=/bin/systemctl poweroff\n"
     folder = "/etc/systemd/system"

@@ -13,6 +13,7 @@ from clusterctl.model import Market, NodeState
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.pricing import price_table, prices
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
+from clusterctl.providers.ec2.pricing.bill import Rates, price_lives
 from clusterctl.providers.ec2.pricing.price_list import PriceList
 from clusterctl.providers.money import Spending
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.options import Options
+    from clusterctl.providers.ec2.pricing.lives import Life
 
 _PATIENCE_S = 4.0
 """Shorter than before a start: the user did not ask for prices in particular."""
@@ -37,29 +39,47 @@ class _Volume:
     made: datetime
 
 
-def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[Node]) -> Spending:
-    """Return what these nodes cost. Four calls or fewer, side by side.
+def compute_spending(
+    aws: Aws,
+    options: Options,
+    cluster: str,
+    nodes: Sequence[Node],
+    *,
+    known_lives: Sequence[Life] = (),
+    look: Callable[[], Sequence[Life]] = list,
+) -> Spending:
+    """Return what these nodes cost, and what those of the cluster cost that have ended. Few calls, side by side.
 
     Args:
         aws: the account.
         options: of the template.
         cluster: name of the cluster. Its disks count too.
         nodes: of the cluster.
+        known_lives: the lives of its instances that the journal tells of.
+        look: returns those that EC2 knows besides.
     """
     deadline, now = Deadline.after(_PATIENCE_S), utc_now()
     running = [node for node in nodes if node.state in {NodeState.RUNNING, NodeState.PENDING}]
     spot_nodes = [node for node in running if node.market == Market.SPOT]
-    began = max(min((node.launched_at or now for node in spot_nodes), default=now), now - _HISTORY)
+    spot_lives = [life for life in known_lives if life.market == Market.SPOT]
+    spot_types = {*(node.type for node in spot_nodes), *(life.type for life in spot_lives)}
+    begins = [*(node.launched_at or now for node in spot_nodes), *(life.began for life in spot_lives)]
+    began = max(min(begins, default=now), now - _HISTORY)
+    looked = DeadlineCall("nodes that have ended", look, deadline=deadline)
     volumes = DeadlineCall("disks", partial(_cluster_disks, aws, cluster), deadline=deadline)
     history = DeadlineCall(
         "spot prices",
-        partial(prices.fetch_spot_history, aws, {node.type for node in spot_nodes}, start=began, end=now),
+        partial(prices.fetch_spot_history, aws, spot_types, start=began, end=now),
         deadline=deadline,
     )
     kinds = {node.type for node in running if node.market != Market.SPOT}
+    kinds |= {life.type for life in known_lives if life.market != Market.SPOT}
     tariff = PriceList(aws, instance_types=kinds, volume_types=[options.root_volume_type], deadline=deadline)
     bill, notes = _Bill(now), dict[str, None]()
-    _add_machines(bill, running, history.result_or({}, notes.setdefault), tariff.on_demand_prices(), notes.setdefault)
+    spot_prices, on_demand = history.result_or({}, notes.setdefault), tariff.on_demand_prices()
+    _add_machines(bill, running, spot_prices, on_demand, notes.setdefault)
+    lives = looked.result_or(known_lives, notes.setdefault)
+    bill.so_far += _past_costs(lives, Rates(on_demand, spot_prices, tariff.disk_price), now)
     if options.public_ips:
         for node in running:
             bill.add_cost(price_table.PUBLIC_IPV4_USD, node.launched_at or now)
@@ -68,6 +88,19 @@ def compute_spending(aws: Aws, options: Options, cluster: str, nodes: Sequence[N
         if price is not None:
             bill.add_cost(price * volume.gb, volume.made)
     return Spending(bill.hourly, bill.so_far, (*tariff.notes, *notes))
+
+
+def _past_costs(lives: Sequence[Life], rates: Rates, now: datetime) -> Decimal:
+    """Return what runs cost that are over; the disks only of instances that have ended, since others are listed."""
+    ended = {life.id for life in lives if life.ended}
+    return sum(
+        (
+            (line.machine or Decimal(0)) + line.address + (line.disks if line.id in ended else Decimal(0))
+            for line in price_lives(lives, rates, since=None, now=now)
+            if line.stopped
+        ),
+        Decimal(0),
+    )
 
 
 class _Bill:

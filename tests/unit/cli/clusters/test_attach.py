@@ -33,7 +33,7 @@ def lost(run, laptop, monkeypatch):
     monkeypatch.setattr("clusterctl.operations.start.make_record", make)
     monkeypatch.setattr(attaching, "make_connector", lambda folder: laptop.connector)
     # What the master says names no program: the plugin of this file is not what is loaded afterwards.
-    monkeypatch.setattr("clusterctl.environment.lock.resolve", lambda *_: "ipyparallel==9\n")
+    monkeypatch.setattr("clusterctl.environment.lock.resolve", lambda *_, **__: "ipyparallel==9\n")
     assert run("start", "lab").status == 0
     laptop.connector.answers = lambda call: (
         said[-1] if call.text.startswith("cat ") and "cluster.json" in call.text else ""

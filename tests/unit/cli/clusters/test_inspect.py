@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from clusterctl.clock import utc_now
 from clusterctl.remote.base import Result
 
 
@@ -28,8 +31,15 @@ class TestList:
             "notebook_url",
             "connections",
             "cost",
+            "ends",
             "nodes",
+            "region",
+            "created",
+            "ends_at",
+            "troubles",
         }
+        assert cluster["created"]
+        assert (cluster["region"], cluster["ends_at"], cluster["troubles"]) == (None, None, [])
         assert cluster["cost"] is None
         assert (cluster["name"], cluster["provider"], cluster["state"], cluster["engines"]) == (
             "lab",
@@ -43,6 +53,8 @@ class TestList:
             "address": "127.0.0.1",
             "type": "",
             "market": "",
+            "zone": "",
+            "launched": None,
             "engines": 2,
         }
 
@@ -53,6 +65,11 @@ class TestList:
         out = run("list").out
         assert "lab: running, 3 nodes, 6 engines (local)" in out
         assert "node002  running  127.0.0.1:22" in out
+
+    def test_one_whose_machines_have_ended_by_themselves_says_what_removes_the_rest(self, run, up):
+        up.provider.machines.clear()
+        said = run("list").out
+        assert "it has no machines any more: `clusterctl terminate lab` removes what else there is of it" in said
 
     def test_one_of_several(self, run, up):
         run("start", "other", "-s", "1")
@@ -90,6 +107,28 @@ class TestStatus:
         said = run("status", "lab")
         assert said.status == 1
         assert "lab: partial" in said.out
+
+    def test_a_node_that_is_gone_makes_it_1_and_list_shows_it_with_0(self, run, up):
+        up.provider.lose("lab", "node002")
+        said = run("status", "lab")
+        assert said.status == 1
+        assert "lab: partial, 2 nodes" in said.out
+        assert "  node002 is gone\n" in said.out
+        listed = run("list")
+        assert (listed.status, "  node002 is gone\n" in listed.out) == (0, True)
+        assert "  node002  gone" in listed.out
+        (cluster,) = run("list", "--json").json
+        assert cluster["troubles"] == [{"node": "node002", "what": "gone", "since": None, "why": ""}]
+        assert [node["alias"] for node in cluster["nodes"]] == ["master", "node001"]
+
+    def test_where_and_how_old_and_until_when(self, run, up):
+        ends = utc_now() + timedelta(hours=5, minutes=1)
+        for key, node in up.provider.machines.items():
+            up.provider.machines[key] = replace(node, region="moon-1", zone="moon-1a", ends_at=ends, launched_at=ends)
+        out = run("list").out
+        assert "(local moon-1), " in out
+        assert " old, ends in 5 h (LIFETIME)" in out
+        assert "moon-1a  0 s" in out
 
     def test_a_config_that_is_broken_by_now_is_said(self, run, up):
         up.config.write_text("[nonsense\n")
@@ -139,14 +178,22 @@ class TestPlugins:
 
 class TestAccess:
     def test_sshmaster_runs_a_command_and_exits_with_its_status(self, run, up):
-        up.connector.answers = {"ls *": Result(3, "file\n", "oh\n")}
+        up.connector.answers = {"*ls *": Result(3, "file\n", "oh\n")}
         said = run("sshmaster", "lab", "ls", "-l", "--color")
         assert (said.status, said.out, said.err) == (3, "file\n", "oh\n")
-        assert up.connector.ran[-1].text == "ls -l --color"
+        assert up.connector.ran[-1].text.splitlines()[-1] == "ls -l --color"
+
+    def test_whoever_logs_in_finds_the_clusters_programs_first(self, run, up):
+        folders = up.provider.nodes("lab")[0].layout.programs
+        for words in (("sshmaster", "lab", "python x.py"), ("exec", "-n", "master", "lab", "python x.py")):
+            run(*words)
+            assert up.connector.ran[-1].text.endswith(f'export PATH={folders[0]}:{folders[1]}:"$PATH"\npython x.py'), (
+                words
+            )
 
     def test_sshnode_takes_a_number(self, run, up):
         assert run("sshnode", "lab", "1", "cat > x").status == 0
-        assert (up.connector.ran[-1].node, up.connector.ran[-1].text) == ("node001", "cat > x")
+        assert (up.connector.ran[-1].node, up.connector.ran[-1].text.splitlines()[-1]) == ("node001", "cat > x")
         assert run("sn", "lab", "9", "ls").status == 1
 
     def test_exec_says_whose_line_is_whose(self, run, up):

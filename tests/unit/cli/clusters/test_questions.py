@@ -28,8 +28,10 @@ ASKING = {
     "image remove": ["IMAGE"],
 }
 """A command line for each command that asks."""
-ONLY_WHERE_ENGINES_END = {"runplugin"}
+ONLY_WHERE_ENGINES_END = {"install", "runplugin"}
 """See tests/unit/operations/test_approval.py."""
+ONLY_WHERE_IT_BUYS = {"run"}
+"""Through `addnode` and `start`: see tests/unit/operations/jobs/."""
 OF_AN_ACCOUNT = {"gc", "removekey", "removevolume", "selftest ec2"}
 """They ask in the same way, and need an account."""
 
@@ -66,7 +68,7 @@ def commands():
 
 def test_every_command_that_asks_is_tried_here():
     asking = {words for words, command in commands() if any(option.name == "yes" for option in command.params)}
-    assert asking == {*ASKING, *ONLY_WHERE_ENGINES_END, *OF_AN_ACCOUNT}
+    assert asking == {*ASKING, *ONLY_WHERE_ENGINES_END, *ONLY_WHERE_IT_BUYS, *OF_AN_ACCOUNT}
 
 
 @pytest.mark.parametrize("words", ASKING)

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from clusterctl.clients.detached.local_store import LocalStore
-from clusterctl.clients.serve_detached import CutOffError, Service
+from clusterctl.clients.serve_detached import Service
+from clusterctl.clients.serving import CutOffError
 
 ORDER = {"name": "a", "digest": "d", "total": 2, "star": 0, "most": None, "options": {}}
 
@@ -52,6 +53,7 @@ def test_an_error_comes_with_its_remedy(store):
     assert ask(store, {"do": "look", "name": "b"})[0] == {
         "error": "there is no detached map b on this cluster",
         "remedy": "there are: none",
+        "size": 0,
     }
 
 

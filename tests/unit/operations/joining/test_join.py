@@ -7,14 +7,20 @@ from dataclasses import replace
 import pytest
 
 from clusterctl.api import hookimpl
-from clusterctl.errors import LostError, RefusedError
+from clusterctl.errors import LostError, ProviderError, RefusedError
 from clusterctl.events import EventKind, Reporter
 from clusterctl.model import Access, Facet
-from clusterctl.operations.joining import join
+from clusterctl.operations.joining import join, silence
+from clusterctl.operations.joining.silence import describe_silence
 from clusterctl.operations.joining.wavefront import NotYetError
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.start import start_cluster
 from clusterctl.testing import FakeClock, FakeConnector, FakeProvider, fake_node
+
+SILENCE = (
+    "1 node did not answer for 90 s (master). Tried is 127.0.0.1:22 from 192.0.2.7 (behind a router or a proxy others"
+    " see another address)"
+)
 
 
 class Refusing(FakeConnector):
@@ -124,10 +130,17 @@ def test_a_program_that_leads_to_a_node_is_not_started_four_times_a_second(lab):
         cluster = parts.make_cluster([fake_node(access=access)])
         cluster.on(cluster.master).down = True
         with pytest.raises(NotYetError) as caught:
-            join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1).run_act("master", "ssh")
+            join._Joiner(parts, cluster, make_plan(parts, ["master"]), ["master"]).run_act("master", "ssh")
         assert caught.value.pause_s == pause_s
 
 
+@pytest.fixture
+def source(monkeypatch):
+    """This computer has this address on the way to any node."""
+    monkeypatch.setattr(silence, "_source_address", lambda *_: "192.0.2.7")
+
+
+@pytest.mark.usefixtures("source")
 def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist(lab, monkeypatch):
     asked = []
     parts = lab.parts()
@@ -135,12 +148,41 @@ def test_the_provider_is_asked_ever_more_rarely_whether_silent_nodes_still_exist
     cluster.on(cluster.master).down = True
     with FakeClock().installed() as clock:
         monkeypatch.setattr(lab.provider, "nodes", lambda name: asked.append(clock.passed_s) or cluster.nodes)
-        joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), 1)
+        joiner = join._Joiner(parts, cluster, make_plan(parts, ["master"]), ["master"])
         while clock.passed_s < 125:
             clock.advance(0.25)
             with pytest.raises(NotYetError):
                 joiner.run_act("master", "ssh")
     assert asked == [2, 6, 14, 30, 60, 90, 120]
+    assert lab.warnings == [SILENCE]
+
+
+class Guarded(FakeProvider):
+    """It has a firewall."""
+
+    networks: tuple[str, ...] = ("192.0.2.7/32",)
+
+    def list_admitted(self, cluster):
+        if not self.networks:
+            raise ProviderError("no answer", remedy="none")
+        return list(self.networks)
+
+
+@pytest.mark.usefixtures("source")
+def test_while_nodes_are_silent_it_is_said_once_what_is_tried_and_who_is_let_in(lab):
+    lab.provider = Guarded()
+    context = lab.parts()
+    nodes = [fake_node(f"node{number:03d}", address="::1", port=2222) for number in range(1, 6)]
+    said = describe_silence(context, nodes, 91.4)
+    assert said == (
+        "5 nodes did not answer for 91 s (node001, node002, node003 and others). Tried is [::1]:2222 from 192.0.2.7"
+        " (behind a router or a proxy others see another address); its firewall lets in 192.0.2.7/32"
+    )
+    through = [fake_node("node001", address="198.51.100.7", access=Access(jump="me@gate"))]
+    assert "Tried is 198.51.100.7:22 through me@gate; its firewall" in describe_silence(context, through, 90)
+    program = [fake_node("node001", access=Access(command=("aws", "ssm")))]
+    lab.provider.networks = ()
+    assert describe_silence(context, program, 90).endswith("(node001). Tried is the program aws")
 
 
 def test_a_host_that_was_there_before_may_still_be_booting_and_is_waited_for(lab):
@@ -169,3 +211,8 @@ def test_a_node_that_never_answers_is_told_of_with_what_its_console_says_last(la
     (problem,) = started.problems
     assert "its console ends with:\n    node001 line 4\n" in problem
     assert "boot" not in problem
+
+
+def test_the_address_that_a_connection_comes_from_is_asked_of_the_system(allow_loopback):
+    assert silence._source_address("127.0.0.1", 22) == "127.0.0.1"
+    assert silence._source_address("no such address", 22) == ""

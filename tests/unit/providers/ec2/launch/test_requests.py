@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from clusterctl.errors import ProviderError
-from clusterctl.model import Volume
+from clusterctl.model import Market, Volume
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.launch import userdata
 from clusterctl.providers.ec2.options import Permission
@@ -103,8 +103,28 @@ class TestLaunch:
             }
             assert data["MetadataOptions"]["HttpTokens"] == "required"
             assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-            assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
             assert data["IamInstanceProfile"] == {"Name": "p"}
+
+    @pytest.mark.parametrize(
+        ("stops", "market", "behaviour"),
+        [
+            (True, Market.ON_DEMAND, "stop"),
+            (False, Market.ON_DEMAND, "terminate"),
+            (True, Market.SPOT, "terminate"),
+        ],
+    )
+    def test_only_a_master_on_demand_keeps_its_disk_when_it_is_switched_off_from_inside(
+        self, lab, stops, market, behaviour
+    ):
+        lab.options = replace(lab.options, master_stops=stops, lifetime_h=1)
+        plan = plan_of(2, SPOT)
+        lab.create(replace(plan, nodes=tuple(replace(spec, market=market) for spec in plan.nodes)))
+        asked = [data["InstanceInitiatedShutdownBehavior"] for data in templates(lab)]
+        assert sorted(asked) == sorted(["terminate", behaviour])
+        nodes = {node.alias: node for node in lab.provider().nodes("lab")}
+        assert [nodes[alias].gone_when_off for alias in ("master", "node001")] == [behaviour == "terminate", True]
+        expires = {tags.tags_of(each).get(tags.ROLE): tags.EXPIRES in tags.tags_of(each) for each in lab.instances()}
+        assert expires == {"master": behaviour == "terminate", "worker": True}, "a disk that is kept is not swept"
 
     def test_everything_is_tagged_at_birth_with_the_users_own_tags_too(self, lab):
         lab.options = replace(lab.options, tags={"project": "x"})
@@ -198,6 +218,13 @@ class TestUserData:
         lab.options = replace(lab.options, lifetime_h=2)
         lab.create(plan_of(1))
         files = {each["path"].rsplit("/", 1)[-1]: each["content"] for each in self.config(lab)["write_files"]}
+        assert "Persistent=false" in files["clusterctl-lifetime.timer"], "a master that stopped is to be started again"
+        lab.provider().destroy("lab")
+        lab.cloud.clear_calls()
+        lab.options = replace(lab.options, master_stops=False)
+        lab.create(plan_of(1))
+        files = {each["path"].rsplit("/", 1)[-1]: each["content"] for each in self.config(lab)["write_files"]}
+        assert "Persistent=true" in files["clusterctl-lifetime.timer"]
         expires = tags.tags_of(lab.instances()[0])[tags.EXPIRES]
         assert f"OnCalendar={expires[:10]} {expires[11:19]} UTC" in files["clusterctl-lifetime.timer"]
         assert "poweroff" in files["clusterctl-lifetime.service"]

@@ -6,10 +6,10 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.failures import EngineTroubleError, unpack_failure
+from clusterctl.compute.failures import EngineTroubleError, StoreError, unpack_failure
 
 if TYPE_CHECKING:
-    from clusterctl.compute.crew import Chunk
+    from clusterctl.compute.engines.crew import Chunk
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Reply:
     """By their place in the chunk."""
     lacks_function: bool = False
     """Whether the engine does not have the function any more."""
+    lacking: list[str] = field(default_factory=list)
+    """The large arrays that the engine does not have, by name."""
     fatal: BaseException | None = None
     """Why no chunk of this map can be worked on there."""
 
@@ -35,6 +37,10 @@ def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
         return Reply(fatal=EngineTroubleError(problem, remedy=f"run this in Python {detail}"))
     if trouble == "function":
         return Reply(lacks_function=True)
+    if trouble == "objects":
+        return Reply(lacking=detail.split())
+    if trouble == "store":
+        return Reply(fatal=StoreError.on_node(detail, chunk.engine.id))
     if trouble:
         return Reply()  # it was interrupted, and nothing of it is done
     errors = {offset: unpack_failure(packed, _where(chunk, offset)) for offset, packed in failures}

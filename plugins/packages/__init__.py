@@ -10,90 +10,34 @@ import json
 import os
 import re
 import secrets
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from clusterctl.api import (
     Cluster,
-    CommaList,
-    ExpandedPath,
     Facet,
-    Field,
-    Flag,
     Node,
-    Note,
     Order,
-    PathList,
     Plan,
     Plugin,
     PluginError,
     Request,
-    SecretText,
-    Section,
     as_user,
     hookimpl,
     installed,
     locks,
     node_program,
     notes,
-    plural,
     render,
     requirements,
     run_program,
     run_reported,
-    utc_now,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from .kept import KeptLocks
+from .options import Options
 
-_LOCKS = Note("packages locks", dict[str, str])
-"""The digest of each lock, by the name of its file."""
 _KEEP = "clusterctl.on_node.system.keep_environment"
 _COMPILE_AFTER_S = 15
 """By then the engines are up, which have better uses for the processor."""
-
-
-class Options(Section):
-    """The options of the `packages` plugin."""
-
-    packages: CommaList = Field((), description="requirements to install on every node, as pip writes them")
-    requirements: PathList = Field(
-        (), description="requirements.txt files on this computer, with all they include", examples=["requirements.txt"]
-    )
-    pyproject: ExpandedPath | None = Field(
-        None, description="pyproject.toml whose project's dependencies are installed", examples=["pyproject.toml"]
-    )
-    extras: CommaList = Field((), description="extras of that project to install too", examples=["plot, test"])
-    environment: ExpandedPath | None = Field(
-        None, description="conda environment.yml whose `pip:` part is installed", examples=["environment.yml"]
-    )
-    sync: Flag = Field(
-        default=False,
-        description="repeat this computer's environment: the active one ($VIRTUAL_ENV, $CONDA_PREFIX),"
-        " else that of clusterctl",
-    )
-    sync_exclude: CommaList = Field((), description="packages that SYNC leaves out", examples=["pyobjc, torch"])
-    index_url: SecretText | None = Field(
-        None,
-        description="package index instead of PyPI; may hold user:password@, which is never shown",
-        examples=["https://pypi.example.org/simple"],
-    )
-    extra_index_urls: SecretText | None = Field(
-        None, description="further indexes, separated by commas; each is asked before INDEX_URL"
-    )
-    find_links: CommaList = Field(
-        (),
-        description="wheelhouses: URLs of pages with links to wheels, or folders that this computer and the nodes have",
-        examples=["https://wheels.example.org/"],
-    )
-    no_index: Flag = Field(default=False, description="ask no index: all packages are in FIND_LINKS")
-    lock_max_age: float = Field(
-        24.0,
-        ge=0,
-        le=87_600,
-        description="hours for which a lock made for the same packages is used again without asking the index",
-    )
 
 
 class Packages(Plugin[Options]):
@@ -106,6 +50,7 @@ class Packages(Plugin[Options]):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._lock = ""
+        self._grown_from = ""
         self._command = secrets.token_hex(8)
         self._notes: list[str] = []
         self._warnings: list[str] = []
@@ -121,7 +66,7 @@ class Packages(Plugin[Options]):
     def clusterctl_request(self) -> Request:
         """The packages that the section and the files in it name, and those of this computer if asked for."""
         options, wanted = self.options, requirements.Requirements()
-        wanted.wanted += requirements.whole(options.packages)
+        wanted.wanted += requirements.whole((*options.packages, *options.added))
         for path in options.requirements:
             wanted.add_file(path)
         if options.pyproject:
@@ -164,22 +109,13 @@ class Packages(Plugin[Options]):
             cluster.say(note)
         for warning in self._warnings:
             cluster.problem(warning)
-        # Members keep their versions though the index changes: only other packages make them join again.
-        kept = cluster.folder / f"lock-{locks.key(plan.request.pip)}.txt"
-        lock = self._read_kept(cluster, kept)
-        if lock is None:
-            lock = self._find_lock(cluster, plan.request.pip)
-            locks.write_lock(kept, lock)
-            lock = locks.read_lock(kept)
-        self._lock = lock or ""
-        digests = cluster.recall(_LOCKS) or {}
-        cluster.remember(_LOCKS, {**digests, kept.name: locks.digest(self._lock)})
+        kept = KeptLocks(cluster, self.index, max_age_h=self.options.lock_max_age)
+        self._lock, self._grown_from = kept.choose(plan.request.pip)
         local = locks.local_lines(self._lock) if plan.provider != "local" else []
         if local:
             raise PluginError(
                 f"only this computer has: {', '.join(local)}", remedy="put it into an index, or a wheelhouse"
             )
-        cluster.remember(notes.ENVIRONMENT, locks.digest(self._lock))
         cluster.remember(notes.PYTHON, locks.python())
 
     @hookimpl
@@ -218,6 +154,7 @@ class Packages(Plugin[Options]):
             python=locks.python(),
             lock=self._lock,
             digest=locks.digest(self._lock),
+            grown_from=self._grown_from if not compiled else "",
             index=self.index,
             sync=" ".join(self._sync_arguments()),
             compile=compiled,
@@ -226,6 +163,7 @@ class Packages(Plugin[Options]):
             build=node_program("clusterctl.on_node.system.build_environment", self._build_values(node)),
             look=node_program(_KEEP, {"act": "look", "command": self._command}),
             seal=node_program(_KEEP, {"act": "seal"}),
+            grow=node_program("clusterctl.on_node.system.grow_environment", {}),
             fetch_uv=run_program("python3", "clusterctl.on_node.system.fetch_uv", self._uv_values(node)),
         )
         run_reported(cluster, node, script, name="packages: environment")
@@ -238,6 +176,7 @@ class Packages(Plugin[Options]):
         return {
             "cache": node.layout.cache / "environments",
             "name": locks.digest(self._lock),
+            "grown_from": self._grown_from,
             # Hidden, so that no node can have its name.
             "clones": node.layout.env.parent.parent / ".environments",
             "env": node.layout.env,
@@ -257,41 +196,6 @@ class Packages(Plugin[Options]):
         folder = node.layout.env.parent
         script = render("packages_leave.sh.j2", mark=cluster.mark, layout=node.layout, folder=folder)
         run_reported(cluster, node, script, name="packages: remove")
-
-    def _read_kept(self, cluster: Cluster, kept: Path) -> str | None:
-        """The lock that the cluster has had, as it was written; None if there is none, or it was damaged."""
-        if not kept.exists():
-            return None
-        digests = cluster.recall(_LOCKS) or {}
-        known = digests.get(kept.name)
-        if known is None and not digests:  # of an earlier version, which remembered the last one alone
-            known = cluster.recall(notes.ENVIRONMENT)
-            lock = locks.read_lock(kept, known) or locks.read_lock(kept)
-        else:
-            lock = locks.read_lock(kept, known)
-        if lock is None:
-            cluster.say(f"{kept} is damaged: the packages are resolved anew")
-        return lock
-
-    def _find_lock(self, cluster: Cluster, wanted: tuple[str, ...]) -> str:
-        """A recent lock of the same requirements, else a new one; an old one if the index is out of reach."""
-        known = cluster.recall(notes.ENVIRONMENT)
-        cache = locks.cache_file(locks.key(wanted, self.index))
-        age_h = (utc_now().timestamp() - cache.stat().st_mtime) / 3600 if cache.exists() else float("inf")
-        if age_h <= self.options.lock_max_age and (kept := locks.read_cached(cache, known)) is not None:
-            return kept
-        cluster.say(f"Resolving {plural(len(wanted), 'package')}")
-        try:
-            lock = locks.resolve(wanted, self.index)
-        except locks.IndexOutOfReachError:
-            kept = locks.read_cached(cache, known)
-            if kept is None:
-                raise
-            cluster.problem(f"the package index is out of reach: using the versions resolved {age_h:.0f} hours ago")
-            return kept
-        with suppress(OSError):  # only a cache
-            locks.write_cached(cache, lock)
-        return lock
 
 
 def _is_place(link: str) -> bool:

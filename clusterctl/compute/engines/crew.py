@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
+    from clusterctl.compute.large_arrays import StoredArray
     from clusterctl.compute.work import Work
 
 
@@ -29,6 +30,8 @@ class Engine:
     has_ended: bool = False
     has_answered: bool = False
     """Whether it has worked before: its first chunk takes longer."""
+    is_draining: bool = False
+    """Whether its node will be taken: it is given nothing new."""
     has_lost: bool = False
     """Whether a chunk was lost with it. The first one that is lost is the one that it worked on."""
     functions: set[str] = field(default_factory=set)
@@ -59,6 +62,8 @@ class Chunk:
     places: range
     engine: Engine
     request: dict[str, Any]
+    objects: dict[str, StoredArray] = field(default_factory=dict)
+    """The large arrays that it names."""
     message: str = ""
     patience: Deadline = field(default_factory=lambda: Deadline.after(0))
     """Until then it may wait behind another one."""
@@ -91,6 +96,7 @@ class Crew:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._engines: dict[str, Engine] = {}
+        self._draining: set[str] = set()
         self.round_trip = RoundTrip()
 
     def refresh(self) -> None:
@@ -105,11 +111,21 @@ class Crew:
             if engine.has_ended and uuid in listed:  # it was only silent for a while
                 engine.has_lost = False
             engine.has_ended = uuid not in listed
+            engine.is_draining = uuid in self._draining
+
+    def drain(self, uuids: set[str]) -> None:
+        """Take in which engines are given nothing new, and which no more are those."""
+        self._draining = uuids
+        self.refresh()
 
     def working(self, most: int | None = None) -> list[Engine]:
         """Return those that are there, at most so many."""
         engines = sorted((engine for engine in self._engines.values() if not engine.has_ended), key=lambda e: e.id)
         return engines[:most]
+
+    def taking(self, most: int | None = None) -> list[Engine]:
+        """Return those that may be given something new, at most so many."""
+        return [engine for engine in self.working() if not engine.is_draining][:most]
 
     def has_chunks(self) -> bool:
         """Return whether any of them has anything to do, or to be freed of."""
@@ -147,18 +163,24 @@ class Crew:
     @property
     def has_waiting(self) -> bool:
         """Whether an engine has nothing to do, and something waits elsewhere that could be asked for."""
-        engines = self.working()
-        return any(not engine.chunks for engine in engines) and any(
-            not chunk.is_asked_for for engine in engines for chunk in engine.chunks[1:]
+        has_idle = any(not engine.chunks for engine in self.taking())
+        return any(
+            not chunk.is_asked_for
+            for engine in self.working()
+            for chunk in engine.chunks[1:]
+            if has_idle or engine.is_draining
         )
 
-    def stuck(self) -> Iterator[Chunk]:
-        """Yield what waits behind long work, one for each engine that has nothing to do."""
-        engines = self.working()
-        idle = sum(not engine.chunks for engine in engines)
-        for engine in engines:
+    def stuck(self, *, only_draining: bool) -> Iterator[Chunk]:
+        """Yield what waits behind long work where a node ends, and one for each engine that has nothing to do.
+
+        Args:
+            only_draining: something is left to give to those that have nothing to do.
+        """
+        idle = 0 if only_draining else sum(not engine.chunks for engine in self.taking())
+        for engine in self.working():
             for chunk in engine.chunks[1:]:
-                if idle and not chunk.is_asked_for and chunk.patience.is_over:
+                if (idle or engine.is_draining) and not chunk.is_asked_for and chunk.patience.is_over:
                     chunk.is_asked_for = True
-                    idle -= 1
+                    idle -= 0 if engine.is_draining else 1
                     yield chunk

@@ -1,0 +1,172 @@
+"""Runs one job on this node: waits for its cores, and sees to its processes until they have ended.
+
+`python -m clusterctl.clients.run_job FOLDER NODE LOCK TICKET DESCRIPTOR CORES`, where LOCK and DESCRIPTOR are the
+numbers of open files that it inherits, and that are locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterctl.clients.jobs import job_store, model, processes
+from clusterctl.clients.jobs.environments import EnvironmentBuildError, ensure_environment
+from clusterctl.clients.jobs.model import read_order
+from clusterctl.clients.jobs.slots import Ticket
+from clusterctl.clock import Deadline, utc_now
+from clusterctl.files import read_json, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import IO
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_NOT_FOUND, _NOT_A_PROGRAM, _TIMED_OUT = 127, 126, 124
+"""The statuses that shells and `timeout` have for it."""
+_WRITE_S = 600.0
+"""For room on a full disk, since an end that is not written looks like a loss."""
+
+
+class Runner:
+    """The process of one job."""
+
+    def __init__(self, folder: Path, node: str) -> None:
+        self._folder, self._node = folder, node
+        self._order = read_order(read_json(folder / job_store.ORDER))
+        self._state = read_json(folder / job_store.STATE)
+        self._was_told = False
+
+    def stop(self) -> None:
+        """End soon, from a signal."""
+        self._was_told = True
+
+    def _is_told_to_end(self) -> bool:
+        return self._was_told or (self._folder / job_store.CANCEL).exists()
+
+    def run(self, ticket: Ticket, total: int) -> None:
+        """Run the job to its end, again where it is to be."""
+        held = ticket.wait(self._order.cores, total, self._is_told_to_end)
+        if held is None:
+            self._tell(model.CANCELLED, ended=_now())
+        else:
+            if self._state.get("tries"):  # what an earlier try has left, whose keeper was killed too
+                processes.end_all(self._order.id, 0, grace_s=0)
+            while not self._run_once():
+                continue
+
+    def _run_once(self) -> bool:
+        """Return whether that was the last time."""
+        tries = int(self._state.get("tries", 0)) + 1
+        keeper = processes.Keeper(self._order.id)
+        with (self._folder / job_store.LOG).open("ab") as log:
+            try:
+                if tries > 1:
+                    log.write(f"--- try {tries} of {self._order.retries + 1}, on {self._node}\n".encode())
+                    log.flush()
+                self._tell(model.RUNNING, tries=tries, began=_now(), ended=None, exit=None, detail="")
+                state, status, detail = self._attend(log, keeper)
+            finally:
+                keeper.end()
+        import resource  # late: a laptop with Windows has none
+
+        peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        reason = model.REASONS.get(state)
+        if reason in self._order.retry_on and tries <= self._order.retries and not self._is_told_to_end():
+            self._state |= {"exit": status, "detail": detail}
+            return False
+        self._tell(state, ended=_now(), exit=status, detail=detail, peak_kb=peak_kb)
+        return True
+
+    def _attend(self, log: IO[bytes], keeper: processes.Keeper) -> tuple[str, int | None, str]:
+        """Run the command. Return the state in which the job is then, its status, and what there is to say."""
+        order = self._order
+        folder = self._folder / model.WORK
+        try:
+            own = ensure_environment(
+                self._folder.parents[1], folder, order.command, lambda step: self._build(step, log, keeper)
+            )
+            environment = self._environment(own or Path(sys.prefix))
+            process = processes.start(order.command, folder=folder, environment=environment, log=log)
+        except EnvironmentBuildError as exc:
+            return (model.CANCELLED if self._is_told_to_end() else model.FAILED), _NOT_A_PROGRAM, str(exc)
+        except OSError as exc:
+            missing = isinstance(exc, FileNotFoundError)
+            text = f"{order.command[0]}: {exc.strerror}"
+            log.write(f"{text}\n".encode())
+            return model.FAILED, _NOT_FOUND if missing else _NOT_A_PROGRAM, text
+        keeper.tell_group(process.pid)
+        deadline = Deadline.after(order.max_time_s) if order.max_time_s else None
+        has_ended = processes.await_end(process, lambda: self._is_told_to_end() or bool(deadline and deadline.is_over))
+        timed_out = not has_ended and not self._is_told_to_end()
+        grace_s = 0 if has_ended else order.grace_s
+        processes.end_all(order.id, process.pid, grace_s=grace_s, but=(keeper.pid,), reap=process.poll)
+        code = process.wait()
+        status = code if code >= 0 else 128 - code
+        if timed_out:
+            return model.TIMED_OUT, _TIMED_OUT, f"it took longer than {order.max_time_s:g} s"
+        if not has_ended:
+            return model.CANCELLED, status, ""
+        detail = f"ended by {signal.Signals(-code).name}" if code < 0 else ""
+        return (model.DONE if code == 0 else model.FAILED), status, detail
+
+    def _build(self, step: Sequence[str], log: IO[bytes], keeper: processes.Keeper) -> bool:
+        """Run a command that builds the environment. Return whether it went well."""
+        folder, environment = self._folder / model.WORK, self._environment(Path(sys.prefix))
+        process = processes.start(step, folder=folder, environment=environment, log=log)
+        keeper.tell_group(process.pid)
+        if not processes.await_end(process, self._is_told_to_end):
+            processes.end_all(self._order.id, process.pid, grace_s=0, but=(keeper.pid,), reap=process.poll)
+        return process.wait() == 0
+
+    def _environment(self, prefix: Path) -> dict[str, str]:
+        """Return the variables of the job, with the programs of an environment before all others."""
+        own = read_json(self._folder / job_store.ENVIRONMENT)
+        threads = dict.fromkeys(_THREADS, str(self._order.cores))
+        fixed = {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", "VIRTUAL_ENV": str(prefix)}
+        path = f"{prefix / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        given = {str(name): str(value) for name, value in own.items()}
+        return {**threads, **os.environ, "PATH": path, **fixed, **given}
+
+    def forget_environment(self) -> None:
+        """Delete the values of the job's variables."""
+        (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)
+
+    def fail(self, detail: str) -> None:
+        """Write down that it cannot be run."""
+        self._tell(model.FAILED, ended=_now(), detail=detail)
+
+    def _tell(self, state: str, **more: object) -> None:
+        """Write down how it is. Wait for room, where there is none."""
+        self._state |= {"state": state, "node": self._node, **more}
+        content = json.dumps(self._state).encode()
+        for _ in Deadline.after(_WRITE_S).polls(0.1, longest_s=5.0):
+            with contextlib.suppress(OSError):
+                write_atomically(self._folder / job_store.STATE, content)
+                return
+
+
+def _now() -> float:
+    return utc_now().timestamp()
+
+
+def main() -> None:
+    """Run the job of the folder that is named."""
+    folder, node, _, ticket, descriptor, total = sys.argv[1:]
+    runner = Runner(Path(folder), node)
+    signal.signal(signal.SIGTERM, lambda *_: runner.stop())
+    try:
+        runner.run(Ticket.inherit(Path(ticket), int(descriptor)), int(total))
+    except Exception as exc:  # whatever it was: whoever waits for the job must learn of it
+        sys.stderr.write(traceback.format_exc())
+        runner.fail(f"{type(exc).__name__}: {exc}"[:500])
+    runner.forget_environment()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""On which terms a cluster ends by itself: the file on its master that the watch goes by, and what the watch says."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.node import watch
+from clusterctl.node.programs import node_program
+from clusterctl.node.render import render
+from clusterctl.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clusterctl.model import Node
+    from clusterctl.service import Busy
+
+_LONGEST = 300
+_PHASES = {"awake", "warned", "ending", "ended"}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a cluster ends. The fields are those of `on_node.system.ending.records.Terms`."""
+
+    cluster: str
+    life: str
+    """Which life LIFETIME counts: the machine of the master and its boot."""
+    idle_s: float = 0.0
+    """0: never; so are the next ones."""
+    lifetime_s: float = 0.0
+    client_s: float = 0.0
+    max_usd: float = 0.0
+    hourly_usd: float = 0.0
+    spent_usd: float = 0.0
+    lasts: bool = True
+    powers_off: bool = False
+    ignored: tuple[str, ...] = ()
+    notify: str = field(default="", repr=False)
+    on_end: str = ""
+    on_end_s: float = 600.0
+    address: str = ""
+    lost_s: float = 0.0
+    workers: tuple[str, ...] = ()
+    programs: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def exist(self) -> bool:
+        """Whether the cluster ever ends by itself."""
+        return any((self.idle_s, self.lifetime_s, self.client_s, self.max_usd))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the master says of the end of its cluster."""
+
+    phase: str
+    why: str
+    busy: str
+    """Who works; empty: nobody."""
+    idle_s: float
+    kept_s: float
+    ends_in_s: float | None
+    keep: str
+    """The id of the last wish to keep it that was heard."""
+
+
+def busy_program(busy: Busy) -> Mapping[str, Any]:
+    """Return a program that says who works, as the terms have it."""
+    values = json.loads(json.dumps(dict(busy.values), default=str))
+    return {"cause": busy.cause, "program": node_program(busy.module), "values": values}
+
+
+def terms_script(node: Node, terms: Terms | None) -> str:
+    """Return a script that has the master go by these terms; by none, without them."""
+    document = json.dumps(asdict(terms)) if terms else ""
+    return render("ending_terms.sh.j2", file=watch.terms_file(node), terms=document)
+
+
+def parse(said: object) -> Ending | None:
+    """Return what a master has said. It is a node's word: what is not as agreed was not said."""
+    if not isinstance(said, dict) or said.get("phase") not in _PHASES:
+        return None
+    try:
+        in_s = said["ends_in_s"]
+        return Ending(
+            phase=str(said["phase"]),
+            why=clean_text(str(said["why"])[:_LONGEST]),
+            busy=clean_text(str(said["busy"])[:_LONGEST]),
+            idle_s=_seconds(said["idle_s"]),
+            kept_s=_seconds(said["kept_s"]),
+            ends_in_s=None if in_s is None else _seconds(in_s),
+            keep=str(said["keep"])[:64],
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:
+        raise ValueError("no time")
+    return float(value)

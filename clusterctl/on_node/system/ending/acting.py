@@ -1,0 +1,88 @@
+"""Ends: what was to be run before, the workers, the services, and the machine where it is to be switched off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..watching.managers import Manager
+    from .home import Home
+    from .records import Terms
+
+_WAYS_OFF = (["systemctl", "poweroff"], ["shutdown", "-h", "now"], ["systemctl", "poweroff", "-f"])
+_WAIT_S = 30.0
+_LOG_BYTES = 20_000
+
+
+def run_last(home: Home, terms: Terms) -> str:
+    """Run ON_END as the cluster user; return why it failed, or an empty text.
+
+    What it began ends with it, or at the latest with its time.
+    """
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-s"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=home.folder,
+                env=home.environment(),
+                start_new_session=True,
+                **home.user(),
+            )
+        except OSError as exc:
+            return f"ON_END cannot be run: {exc.strerror}"
+        try:
+            process.communicate(terms.on_end.encode(), timeout=terms.on_end_s)
+        except subprocess.TimeoutExpired:
+            end_group(process)
+            return f"ON_END has taken longer than {terms.on_end_s:g} s"
+        finally:
+            output.seek(0)
+            said = output.read(_LOG_BYTES).decode(errors="replace")
+            print(f"ON_END ended with {process.poll()}\n{said}", flush=True)
+    return f"ON_END ended with status {process.returncode}" if process.returncode else ""
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it began."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        process.kill()
+    process.wait()
+
+
+def stop_services(manager: Manager) -> None:
+    """Stop all services of this node but its watch.
+
+    Raises:
+        OSError: the service manager does not answer.
+    """
+    manager.stop_all(but="watch")
+
+
+def power_off() -> str:
+    """Switch this machine off; return why it does not, or an empty text."""
+    troubles = []
+    for words in _WAYS_OFF:
+        troubles.append(run_command(words))
+        if not troubles[-1]:
+            return ""
+    return "; ".join(troubles)
+
+
+def run_command(words: list[str]) -> str:
+    """Run a command of the system; return why it failed, or an empty text."""
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_WAIT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as exc:
+        return str(exc)
+    return (done.stderr.strip() or f"{words[0]} ended with status {done.returncode}") if done.returncode else ""

@@ -1,0 +1,187 @@
+"""A night of a spot cluster on the stand-in: its nodes are taken while work goes on and a watch is on it.
+
+python -m tests.night [--nodes 6] [--interruptions 10] [--seed N]
+
+As root, with a Docker engine. Each interruption takes one worker, every fourth one without a notice. Meanwhile one map
+after the other runs: its values must be right, and the items are counted that its report says were run again. After
+each interruption the cluster must have its size and its engines again. In the end nothing may be left in the account.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clusterctl_standin.bodies.containers import Containers
+
+NAME = "night"
+_CLUSTERCTL = [sys.executable, "-m", "clusterctl.cli.main"]
+_CONFIG = """
+[cluster night]
+PROVIDER = ec2
+NODE_IMAGE_ID = debian-12
+NODE_INSTANCE_TYPE = c7i.large, c7a.large
+SPOT_BID = 0.10
+CLUSTER_USER = night
+PLUGINS = ipcluster
+
+[plugin ipcluster]
+ENGINES_PER_NODE = 1
+
+[global]
+DEFAULT_TEMPLATE = night
+"""
+_WORK = f"""
+import json, sys, time
+import clusterctl
+
+def work(item):
+    time.sleep(0.05)
+    return item
+
+client = clusterctl.connect({NAME!r})
+maps, wrong, again = 0, 0, 0
+while True:
+    result = client.pool().map_async(work, range(600))
+    wrong += result.get() != list(range(600))
+    maps, again = maps + 1, again + len(result.report.rerun_items)
+    print(json.dumps({{"maps": maps, "wrong": wrong, "again": again}}), flush=True)
+"""
+_LONGEST_S = 900
+_NOTICE_S = (25, 60, 120)
+
+
+@dataclass
+class Worker:
+    """The process that maps all the time."""
+
+    process: subprocess.Popen[str]
+    last: dict[str, int] = field(default_factory=lambda: {"maps": 0, "wrong": 0, "again": 0})
+
+    def read(self) -> None:
+        """Take in what it says, until it ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.last = json.loads(line)
+
+
+class Night:
+    """One cluster, and what happens to it."""
+
+    def __init__(self, bodies: Containers, home: Path, size: int) -> None:
+        self._bodies, self._size = bodies, size
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLUSTERCTL_", "AWS_"))}
+        more = {"CLUSTERCTL_HOME": str(home), "CLUSTERCTL_ADDRESS": "private", "CLUSTERCTL_SHARED_HOME": "yes"}
+        self._env = {**kept, **bodies.cloud.environment(), **more}
+        (home / "config").write_text(_CONFIG)
+
+    def run(self, *words: str) -> str:
+        """Run a command to its end, and return what it printed."""
+        done = subprocess.run([*_CLUSTERCTL, *words], env=self._env, capture_output=True, text=True, timeout=_LONGEST_S)
+        if done.returncode:
+            raise SystemExit(f"clusterctl {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def engines(self) -> dict[str, int | None]:
+        """Return the engines of each node that is there."""
+        (cluster,) = json.loads(self.run("list", "--json", NAME))
+        return {node["alias"]: node["engines"] for node in cluster["nodes"]}
+
+    def workers(self) -> list[str]:
+        """Return the ids of the spot instances that run and were not taken."""
+        doomed, machines = self._bodies.cloud.notices(), self._bodies.cloud.machines()
+        return sorted(m.id for m in machines if m.state == "running" and m.market == "spot" and m.id not in doomed)
+
+    def wait_until_whole(self) -> float:
+        """Return the seconds until the cluster has its size and all engines again, and nobody more."""
+        began = time.monotonic()
+        while time.monotonic() - began < _LONGEST_S:
+            engines = self.engines()
+            if len(engines) == self._size and set(engines.values()) == {1}:
+                return time.monotonic() - began
+            time.sleep(1)
+        raise SystemExit(f"the cluster is not whole after {_LONGEST_S} s: {self.engines()}")
+
+    def take(self, instance: str, notice_s: int) -> None:
+        """Have the cloud take an instance, and wait until it has."""
+        self._bodies.cloud.interrupt(instance, notice_s=notice_s)
+        while any(m.id == instance and m.state == "running" for m in self._bodies.cloud.machines()):
+            time.sleep(1)
+
+    @contextmanager
+    def process(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a process run meanwhile."""
+        with subprocess.Popen(command, env=self._env, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def main() -> int:
+    """Let it be night. Return 1 if something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=6)
+    parser.add_argument("--interruptions", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000))
+    options = parser.parse_args()
+    from clusterctl_standin.bodies.containers import Containers  # late: the help needs neither moto nor Docker
+    from clusterctl_standin.cloud import Cloud
+
+    print(f"seed {options.seed}")
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="night-") as home, Cloud() as cloud, Containers(cloud) as bodies:
+        night = Night(bodies, Path(home), options.nodes)
+        night.run("image", "bake", "--yes", "night")
+        night.run("start", "--yes", "-s", str(options.nodes), NAME)
+        try:
+            last = _spend(night, chance, options.interruptions)
+        finally:
+            night.run("terminate", "--yes", NAME)
+        left = cloud.left()
+    print(
+        f"maps of 600 items: {last['maps']}, wrong {last['wrong']}, items run again {last['again']}; left: {left or 0}"
+    )
+    return 1 if last["wrong"] or not last["maps"] or left else 0
+
+
+def _spend(night: Night, chance: random.Random, interruptions: int) -> dict[str, int]:
+    with (
+        night.process(*_CLUSTERCTL, "watch", NAME, "--every", "5"),
+        night.process(sys.executable, "-c", _WORK) as process,
+    ):
+        worker = Worker(process)
+        threading.Thread(target=worker.read, daemon=True).start()
+        for number in range(1, interruptions + 1):
+            notice_s = 0 if number % 4 == 0 else chance.choice(_NOTICE_S)
+            before = worker.last["maps"]
+            night.take(chance.choice(night.workers()), notice_s)
+            seconds, maps = night.wait_until_whole(), worker.last["maps"] - before
+            print(f"{number:3}  notice {notice_s:3} s  whole {seconds:4.0f} s after its end  {maps} maps", flush=True)
+            if process.poll() is not None:
+                raise SystemExit("the client has ended")
+        return worker.last
+
+
+if __name__ == "__main__":
+    sys.exit(main())
