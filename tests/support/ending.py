@@ -28,6 +28,6 @@ def until(laptop, name, what, is_so, *, deadline_s=45.0):
 
 def await_end(laptop, name):
     """Why it has ended."""
-    return until(laptop, name, f"{name} has ended by itself", lambda said: said["phase"] == "ended", deadline_s=90)[
+    return until(laptop, name, f"{name} has ended by itself", lambda said: said["phase"] == "ended", deadline_s=150)[
         "why"
     ]
