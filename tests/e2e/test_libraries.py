@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from importlib.util import find_spec
 
 import pytest
@@ -23,14 +20,7 @@ def script(tmp_path_factory, laptop_class):
     options = ("--set", "packages.packages=joblib, scipy, emcee", "--set", "ipcluster.engines_per_node=2")
     laptop.run("start", "-s", "2", *options, "science")
 
-    def run(text):
-        file = tmp_path_factory.mktemp("script") / "work.py"
-        file.write_text(textwrap.dedent(text))
-        done = subprocess.run([sys.executable, file], env=laptop.env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
-
-    yield run
+    yield lambda text: laptop.run_script(tmp_path_factory.mktemp("script"), text)
     laptop.terminate_all()
 
 

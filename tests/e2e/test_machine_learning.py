@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,14 +32,7 @@ def laptop(tmp_path_factory, laptop_class):
 def script(laptop, tmp_path_factory):
     """Runs a script of the user's; returns the lines that it printed."""
 
-    def run(text):
-        file = tmp_path_factory.mktemp("script") / "work.py"
-        file.write_text(textwrap.dedent(text))
-        done = subprocess.run([sys.executable, file], env=laptop.env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
-
-    return run
+    return lambda text: laptop.run_script(tmp_path_factory.mktemp("script"), text)
 
 
 def test_joblib_works_on_engines_as_it_works_alone(script):

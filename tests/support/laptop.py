@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -202,6 +203,14 @@ class Laptop:
             result = preloaded().run(*arguments, env=self.env, code=code, timeout=timeout)
         assert result.returncode == 0, result.stderr
         return result.stdout
+
+    def run_script(self, folder, text):
+        """Run a script of the user's, which is put into this folder; returns the lines that it printed."""
+        file = folder / "work.py"
+        file.write_text(textwrap.dedent(text))
+        done = subprocess.run([sys.executable, file], env=self.env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
 
     @contextmanager
     def console(self):
