@@ -143,21 +143,34 @@ class Channel:
             values = {"name": name, "source": source, "pickler": _pickler()}
             self._apply(engine, exec, (f"import json, sys, types, zlib\n{_INSTALL}", values))
         request["python"] = sys.version_info[:2]
-        future = self._apply(
-            engine, eval, ("__import__('sys').modules[name].run(request)", {"name": name, "request": request})
-        )
 
         def hear_output(message: dict[str, Any]) -> None:
             if message["header"].get("msg_type") == "stream":
                 hear(str(message["content"].get("name")), str(message["content"].get("text")))
 
-        future.iopub_callbacks.append(hear_output)
+        def prepare(future: Any) -> None:  # before it is sent: what a task prints may come before this thread goes on
+            future.iopub_callbacks.append(hear_output)
+
+        arguments = ("__import__('sys').modules[name].run(request)", {"name": name, "request": request})
+        future = self._apply(engine, eval, arguments, prepare)
         return future.msg_id, future
 
-    def _apply(self, engine: str, function: Callable[..., object], arguments: tuple[object, ...]) -> Any:
+    def _apply(
+        self,
+        engine: str,
+        function: Callable[..., object],
+        arguments: tuple[object, ...],
+        prepare: Callable[[Any], object] | None = None,
+    ) -> Any:
         with _ONE_AT_A_TIME:
             future = self._client.send_apply_request(
-                self._client._mux_stream, function, arguments, {}, metadata={"label": None}, ident=engine.encode()
+                self._client._mux_stream,
+                function,
+                arguments,
+                {},
+                metadata={"label": None},
+                ident=engine.encode(),
+                message_future_hook=prepare,
             )
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):

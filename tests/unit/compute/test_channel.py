@@ -53,3 +53,20 @@ def test_a_reply_that_was_received_takes_nothing_back(channel, told):
     channel.acknowledge("e1", ["c1"])
     ((_, _, content, _),) = told
     assert content == {"chunks": [], "messages": [], "interrupt": False, "acknowledged": ["c1"]}
+
+
+def test_what_a_task_prints_is_heard_though_it_comes_before_the_call_that_sends_it_returns():
+    heard = []
+
+    def send(stream, function, arguments, named, *, metadata, ident, message_future_hook):
+        future = Future()
+        future.msg_id, future.iopub_callbacks = "m1", []
+        if message_future_hook is not None:
+            message_future_hook(future)
+        for callback in future.iopub_callbacks:  # an engine that is quick, and a client that is slow
+            callback({"header": {"msg_type": "stream"}, "content": {"name": "stdout", "text": "hello\n"}})
+        return future
+
+    channel = Channel(types.SimpleNamespace(_mux_stream="mux", history=[], send_apply_request=send))
+    channel.send("e1", {}, lambda stream, text: heard.append((stream, text)))
+    assert heard == [("stdout", "hello\n")]
