@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,8 @@ class Target:
     """The ids of the engines that were set up, by node, where they are known."""
     document: Mapping[str, Any] | None = None
     """What to take for the content of the file, where that is on another computer."""
-    detached: DetachedMaps | None = None
-    """Who keeps its detached maps, if anybody does."""
+    open_maps: Callable[[], DetachedMaps] | None = None
+    """Returns who keeps its detached maps, if anybody does."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def open_client(target: Target, wanted: Wanted, client_options: Mapping[str, Any
             f"how many engines {target.name} has is not known here", remedy="say how many to wait for: wait=4"
         )
     client = _connect(target, _leave_out_own_ssh(target, client_options))
-    client.keep_detached(target.detached)
+    client.keep_detached(target.open_maps)
     ClientWatch(client, target.name).begin()
     try:
         _wait_for_engines(client, target, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ipyparallel
@@ -65,30 +66,30 @@ class _Results(defaultdict[str, Any]):
 class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
     """A connected client. All of ``ipyparallel.Client`` is as it is there, but `executor`."""
 
-    _detached: DetachedMaps | None = None
+    _open_maps: Callable[[], DetachedMaps] | None = None
 
     def __init__(self, *args: Any, **about: Any) -> None:
         super().__init__(*args, **about)
         self.results = _Results(self)
         note_newest(self)
 
-    @property
+    @cached_property
     def detached(self) -> DetachedMaps:
         """Who keeps the detached maps of this client's cluster.
 
         Raises:
             StateError: nobody does.
         """
-        if self._detached is None:
+        if self._open_maps is None:
             raise StateError(
                 "no master keeps detached maps of this client",
                 remedy="connect by the name of a cluster, on your own computer or on its master",
             )
-        return self._detached
+        return self._open_maps()
 
-    def keep_detached(self, maps: DetachedMaps | None) -> None:
-        """Have detached maps kept there."""
-        self._detached = maps
+    def keep_detached(self, open_maps: Callable[[], DetachedMaps] | None) -> None:
+        """Have detached maps kept by whom this returns. It is called at the first of them."""
+        self._open_maps = open_maps
 
     def pool(
         self,

@@ -7,19 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clients.detached.submitting import DetachedMaps
 from clusterctl.clients.here import find_here
 from clusterctl.clients.on_node import connect_here, maps_here, start_refusal
 from clusterctl.clients.opening import Target, Wanted, open_client
 from clusterctl.compute.pool import Options, Pool
 from clusterctl.errors import StateError
-from clusterctl.events import Reporter
-from clusterctl.model import MASTER, Node
-from clusterctl.operations.jobs.job import Job
-from clusterctl.operations.jobs.remote_jobs import RemoteJobs
-from clusterctl.operations.jobs.running import JobRequest
-from clusterctl.operations.nodes.access import open_node
-from clusterctl.operations.nodes.detached import RemoteStore
 from clusterctl.wiring.client import (
     client_file,
     cluster_of_file,
@@ -28,16 +20,16 @@ from clusterctl.wiring.client import (
     warn_of_other_python,
 )
 from clusterctl.wiring.clusters import resolve_cluster
-from clusterctl.wiring.context import lenient_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import ModuleType
 
     import ipyparallel
 
     from clusterctl.clients.detached.results import DetachedMap
-    from clusterctl.cluster_nodes import Cluster
     from clusterctl.compute.client import Client
+    from clusterctl.operations.jobs.job import Job
 
 __all__ = ["Options", "Wanted", "connect_client", "find_map", "make_pool", "open_cluster", "run_job"]
 
@@ -66,7 +58,8 @@ def connect_client(name: str | Path | None, wanted: Wanted, **client_options: An
         warnings.warn(trouble, stacklevel=3)
     refuse_other_ipyparallel(cluster)
     repair = f"see `clusterctl status {cluster}`; `clusterctl start {cluster}` repairs it"
-    target = Target(path, cluster, repair, engines_of(cluster), detached=_maps_of(cluster))
+    engines = engines_of(cluster) if wanted.wait else None
+    target = Target(path, cluster, repair, engines, open_maps=lambda: _work().maps_of(cluster))
     return open_client(target, wanted, client_options)
 
 
@@ -74,23 +67,16 @@ def find_map(map_id: str, cluster: str | None) -> DetachedMap:
     """See `clusterctl.results`."""
     here = find_here()
     maps = maps_here(here) if here else None
-    return (maps or _maps_of(resolve_cluster(cluster))).find(map_id)
+    found: DetachedMap = (maps or _work().maps_of(resolve_cluster(cluster))).find(map_id)
+    return found
 
 
 def run_job(cluster: str | None, wishes: Mapping[str, Any]) -> Job:
     """See `clusterctl.run`."""
     if here := find_here():
         raise start_refusal(here, "jobs are begun")
-    context, _ = lenient_context(resolve_cluster(cluster), config_file=None, report=Reporter(lambda _: None))
-    return Job.begin(context, RemoteJobs(context), JobRequest(**wishes))
-
-
-def _maps_of(cluster: str) -> DetachedMaps:
-    def open_master() -> tuple[Cluster, Node]:
-        context, _ = lenient_context(cluster, config_file=None, report=Reporter(lambda _: None))
-        return open_node(context, MASTER, user=context.settings.cluster.cluster_user)
-
-    return DetachedMaps(RemoteStore(cluster, open_master))
+    job: Job = _work().begin_job(resolve_cluster(cluster), wishes)
+    return job
 
 
 @contextmanager
@@ -98,14 +84,18 @@ def open_cluster(name: str | None, *, client_options: Mapping[str, Any], **wishe
     """See `clusterctl.cluster`."""
     if here := find_here():
         raise start_refusal(here)
-    from clusterctl.wiring.temporary import keep_up  # late: a client alone needs none of it
-
-    with keep_up(name, **wishes) as chosen:
+    with _work().keep_up(name, **wishes) as chosen:
         client = connect_client(chosen, Wanted(), **client_options)
         try:
             yield client
         finally:
             client.close()
+
+
+def _work() -> ModuleType:
+    from clusterctl.wiring import work  # late: all that reaches nodes, which a client alone needs none of
+
+    return work
 
 
 def _foreign_target(file: Path) -> Target:

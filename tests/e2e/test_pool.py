@@ -52,6 +52,19 @@ def test_own_modules_travel_and_their_classes_come_back_as_themselves(script, tm
     )
 
 
+def test_a_client_starts_without_what_reaches_nodes_or_checks_settings(script):
+    assert script("""
+        import sys
+        import clusterctl
+
+        client = clusterctl.connect()
+        print(client.map(abs, [-1]))
+        heavy = {"pydantic", "paramiko", "boto3", "joblib", "sklearn", "clusterctl.operations", "clusterctl.cli"}
+        print(sorted(heavy & set(sys.modules)))
+        client.close()
+    """).splitlines() == ["[1]", "[]"]
+
+
 def test_an_executor_serves_asyncio_and_cancels(script):
     assert script("""
         import asyncio

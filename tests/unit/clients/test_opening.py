@@ -19,8 +19,8 @@ class Client:
 
     most = 4
 
-    def keep_detached(self, maps):
-        self.detached = maps
+    def keep_detached(self, open_maps):
+        self.open_maps = open_maps
 
     def __init__(self, file, **options):
         if options.get("timeout") == 0:

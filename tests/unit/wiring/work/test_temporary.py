@@ -9,7 +9,7 @@ import pytest
 import clusterctl
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.operations.start import start_cluster
-from clusterctl.wiring import temporary
+from clusterctl.wiring.work import temporary
 
 
 @pytest.fixture(autouse=True)
