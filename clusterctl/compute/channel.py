@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterctl.compute.large_arrays import Swapper
 from clusterctl.compute.payload import digest
 from clusterctl.compute.watch import LOST
+from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from ipyparallel import Client
 
+T = TypeVar("T")
 _INSTALL = """
 if name not in sys.modules:
     module = types.ModuleType(name)
@@ -35,6 +37,7 @@ _PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", 
 """The modules of what runs inside an engine, in their order."""
 _ONE_AT_A_TIME = threading.Lock()
 """For what makes messages: ipyparallel's tables of types, which all clients share, are not made for several threads."""
+_ONE_PER_CLIENT = threading.Lock()
 _JUST_SENT = 100
 """Calls at the end of the client's history, among which our own is: other threads send too."""
 ENGINE_ENDED, CONNECTION_LOST, ABORTED, FAILED = "engine ended", "connection lost", "aborted", "failed"
@@ -82,6 +85,16 @@ def _parse(moment: str) -> datetime:
     return datetime.fromisoformat(moment.replace("Z", "+00:00"))  # which Python 3.10 does not take as it is
 
 
+def part_of(client: Client, kind: Callable[[Channel], T]) -> T:
+    """Return the part of this kind that a client has: each has one, made for a channel of its own, while it lives."""
+    with _ONE_PER_CLIENT:
+        parts: dict[object, Any] = vars(client).setdefault("_clusterctl_parts", {})
+        if kind not in parts:
+            parts[kind] = kind(Channel(client))
+        part: T = parts[kind]
+        return part
+
+
 class Channel:
     """Sends chunks to engines, takes them back, and tells which engines there are."""
 
@@ -90,6 +103,8 @@ class Channel:
         self._equipped: set[str] = set()
         self._answering: set[str] = set()
         """The engines that are known to have the program."""
+        self._ends: dict[str, str] = {}
+        """How engines have ended, by uuid, where their nodes could tell."""
 
     def engines(self) -> dict[int, str]:
         """Return the uuid of each engine, by its id."""
@@ -119,6 +134,8 @@ class Channel:
             whose, draining = event.get("clusterctl_cancelled"), event.get("clusterctl_draining")
             if draining is not None:
                 drain(set(draining))
+            elif ended := event.get("clusterctl_ended"):
+                self._ends[str(ended[0])] = clean_text(str(ended[1]))
             elif whose is None:
                 act()
             elif whose in {"", self._client.session.session}:
@@ -202,6 +219,10 @@ class Channel:
             self._equipped.discard(engine)  # somebody has restarted its namespace
             return CONNECTION_LOST, result
         return FAILED, result
+
+    def how_it_ended(self, engine: str) -> str:
+        """Return how an engine has ended, as its node has told; empty where nothing is known."""
+        return self._ends.get(engine, "")
 
     def seconds_at_work(self, future: Future[Any]) -> float | None:
         """Return how long an engine was at what has this result, by its own clock; None where it does not say."""

@@ -6,14 +6,13 @@ cancelled, an answer, an engine that comes or goes, time that passes.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import CancelledError
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute import channel as ways
-from clusterctl.compute.channel import Channel
+from clusterctl.compute.channel import part_of
 from clusterctl.compute.engines.absence import Absence
 from clusterctl.compute.engines.bringing import Bringer
 from clusterctl.compute.engines.crew import Chunk, Crew, Engine
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
     from ipyparallel import Client
 
+    from clusterctl.compute.channel import Channel
     from clusterctl.compute.work import Work
 
-_ATTRIBUTE = "_clusterctl_dispatcher"
 _TICK_S, _IDLE_TICK_S, _SHARING_TICK_S = 0.1, 1.0, 0.01
 _PATIENCE_S = 0.02
 """Before what waits behind another chunk may be asked for, or the time of the way there and back."""
@@ -47,16 +46,10 @@ WAIT_S = 60.0
 class Dispatcher:
     """The one that gives work to the engines of a client."""
 
-    _lock = threading.Lock()
-
     @classmethod
     def of(cls, client: Client) -> Dispatcher:
-        """Return the dispatcher of a client; each has one, for as long as it lives."""
-        with cls._lock:
-            own = vars(client)
-            dispatcher: Dispatcher = own.get(_ATTRIBUTE) or cls(Channel(client))
-            own[_ATTRIBUTE] = dispatcher
-            return dispatcher
+        """Return the dispatcher of a client."""
+        return part_of(client, cls)
 
     def __init__(self, channel: Channel, *, wait_s: float = WAIT_S) -> None:
         self._channel = channel
@@ -254,7 +247,9 @@ class Dispatcher:
         work, places = chunk.work, chunk.places
         work.report.lost_engines.add(chunk.engine.uuid)
         work.report.rerun_items.update(places)
-        error = None if at_work_s is None or len(places) > 1 else work.count_loss(places[0], at_work_s)
+        error = None
+        if at_work_s is not None and len(places) == 1:
+            error = work.count_loss(places[0], at_work_s, self._channel.how_it_ended(chunk.engine.uuid))
         if error is not None:
             self._finish(work, places[0], None, error)
             self._end_if_done(work)

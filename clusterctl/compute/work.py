@@ -12,6 +12,7 @@ from clusterctl.compute.cutting import SLACK, Pace, Pending, RoundTrip
 from clusterctl.compute.failures import CrashError, TooLargeError
 from clusterctl.compute.large_arrays import StoredArray
 from clusterctl.compute.payload import MOST_BYTES, digest, pickle_for_engines
+from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -265,12 +266,13 @@ class Work:
         swap = None if swapper is None else lambda part: swapper.reduce(part, objects)
         return Packed(pickle_for_engines(value, what, most=most, swap=swap), objects)
 
-    def count_loss(self, place: int, seconds: float) -> BaseException | None:
+    def count_loss(self, place: int, seconds: float, how: str) -> BaseException | None:
         """Note that an engine ended with this item alone. Return the item's error if it is not to go out again.
 
         Args:
             place: the number of the item.
             seconds: how long the engine may have worked on it.
+            how: how the engine has ended, if that is known.
         """
         limit_s = self._call.options.timeout_s
         if limit_s is not None and seconds > limit_s:
@@ -281,7 +283,10 @@ class Work:
         if count < self._call.options.max_crashes:
             return None
         remedy = "see `clusterctl logs` for what ended them: the memory may have been full"
-        return CrashError(f"item {place} has ended {count} engines, one after the other", remedy=remedy)
+        problem = f"item {place} has ended {plural(count, 'engine')}"
+        if count > 1:
+            problem += ", one after the other"
+        return CrashError(f"{problem}: {how}" if how else problem, remedy=remedy)
 
 
 def new_id() -> str:

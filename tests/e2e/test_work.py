@@ -56,6 +56,24 @@ def test_c_code_that_takes_too_long_costs_its_engine_and_no_other_item(script):
 
 
 @pytest.mark.slow
+def test_what_has_ended_an_engine_is_told_with_its_line(script):
+    signal, line = script("""
+        import os
+        import clusterctl
+
+        def die(item):
+            os.abort()
+
+        client = clusterctl.connect()
+        (error,) = client.map(die, [1], max_crashes=1, on_error="return")
+        print(*str(error).split("; ")[:2], sep="\\n")
+        client.close()
+    """).splitlines()
+    assert signal == "item 0 has ended 1 engine: Fatal Python error: Aborted"
+    assert line.startswith("File ")
+    assert line.endswith(" in die")
+
+
 def test_a_map_in_a_map_has_its_values_says_so_once_and_can_be_cancelled(script):
     root = Path(__file__).parents[2]
     said = script(f"""

@@ -65,6 +65,7 @@ class LightChannel:
         self.acknowledged = []
         self.is_closed = False
         self.steps = []
+        self.ends = {}
         self.takes_steps = True
         for _ in range(count):
             self.add_engine()
@@ -114,6 +115,9 @@ class LightChannel:
 
     def outcome(self, future, engine):
         return future.result()
+
+    def how_it_ended(self, engine):
+        return self.ends.get(engine, "")
 
     def seconds_at_work(self, future):
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clusterctl.clock import Deadline
 from clusterctl.compute import channel as ways
 from clusterctl.compute.calls.choices import Call, MapOptions
-from clusterctl.compute.channel import Channel
+from clusterctl.compute.channel import part_of
 from clusterctl.compute.engines.crew import Chunk
 from clusterctl.compute.engines.replies import read_reply
 from clusterctl.compute.failures import EngineTroubleError
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from ipyparallel import Client
 
+    from clusterctl.compute.channel import Channel
     from clusterctl.compute.engines.crew import Engine
 
-_ATTRIBUTE = "_clusterctl_meetings"
 _LOOK_S = 0.1
 _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 _GRACE_S = 5.0
@@ -39,16 +39,10 @@ class LostEngineError(Exception):
 class Meetings:
     """The way of one client to members of groups."""
 
-    _lock = threading.Lock()
-
     @classmethod
     def of(cls, client: Client) -> Meetings:
-        """Return those of a client; each has one, for as long as it lives."""
-        with cls._lock:
-            own = vars(client)
-            meetings: Meetings = own.get(_ATTRIBUTE) or cls(Channel(client))
-            own[_ATTRIBUTE] = meetings
-            return meetings
+        """Return those of a client."""
+        return part_of(client, cls)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from clusterctl.compute.channel import Channel, engine_program
+from clusterctl.on_node.with_ipyparallel.agreed import ends
 
 
 @pytest.fixture
@@ -70,3 +71,15 @@ def test_what_a_task_prints_is_heard_though_it_comes_before_the_call_that_sends_
     channel = Channel(types.SimpleNamespace(_mux_stream="mux", history=[], send_apply_request=send))
     channel.send("e1", {}, lambda stream, text: heard.append((stream, text)))
     assert heard == [("stdout", "hello\n")]
+
+
+def test_how_an_engine_has_ended_is_kept_as_text_that_a_terminal_may_be_given():
+    callbacks, changes = [], []
+    client = types.SimpleNamespace(_registration_callbacks=callbacks)
+    channel = Channel(client)
+    channel.on_change(lambda: changes.append("engines"), lambda: changes.append("end"), changes.append)
+    (hear,) = callbacks
+    hear({"id": -1, "uuid": "", ends.KEY: ["e1", "Fatal\x1b[2J"]})
+    assert channel.how_it_ended("e1") == "Fatal\\x1b[2J"
+    assert channel.how_it_ended("e2") == ""
+    assert changes == []

@@ -308,6 +308,14 @@ class TestDelivery:
         assert str(values[17]) == "item 17 has ended 3 engines, one after the other"
         assert len(channel.by_uuid) >= 4
 
+    def test_an_item_that_ends_its_engine_is_told_how(self, make_pool):
+        pool, channel = make_pool(3)
+        for uuid, engine in channel.by_uuid.items():
+            channel.ends[uuid] = "Fatal Python error: Aborted"
+            engine.before = lambda _request, uuid=uuid: channel.end_engine(uuid)
+        (error,) = pool.map(square, [1], on_error="return", max_crashes=1)
+        assert str(error) == "item 0 has ended 1 engine: Fatal Python error: Aborted"
+
     def test_an_engine_that_comes_later_has_its_share(self, make_pool):
         pool, channel = make_pool(1)
         held = threading.Event()

@@ -51,6 +51,7 @@ SOURCES = {
     "ipyparallel.serialize.codeutil:reduce_code": "5e680e51668d",
     "ipyparallel.engine.nanny:start_nanny": "cd75f853335b",
     "ipyparallel.engine.nanny:KernelNanny.main": "6f5980b1e81c",
+    "ipyparallel.engine.nanny:KernelNanny.notify_exit": "aa5633347d73",
 }
 """What a patch replaces, calls or counts on, and the beginning of the SHA-256 of its source in these versions."""
 

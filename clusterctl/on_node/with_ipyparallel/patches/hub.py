@@ -14,7 +14,7 @@ from typing import Any
 import ipyparallel.controller.hub
 from ipyparallel.controller import app
 
-from ..agreed import cancels, drains, probes
+from ..agreed import cancels, drains, ends, probes
 from . import guards
 
 _OWN = ipyparallel.controller.hub.Hub
@@ -138,8 +138,11 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         super().finish_registration(heart)
 
     def unregister_engine(self, ident: Any, msg: Any) -> None:
-        """Expect it no more."""
-        gone = msg["content"].get("id")
+        """Expect it no more, and tell clients how it has ended, before they hear that it has."""
+        gone, how = msg["content"].get("id"), msg["content"].get(ends.KEY)
+        if how and gone in self.engines:
+            notice = {"id": cancels.NOBODY, "uuid": "", ends.KEY: [self.engines[gone].uuid, str(how)[: ends.LONGEST]]}
+            self.session.send(self.notifier, "unregistration_notification", content=notice)
         self.expected = {heart: number for heart, number in self.expected.items() if number != gone}
         super().unregister_engine(ident, msg)
 

@@ -1,7 +1,7 @@
 """An engine's nanny is a copy of the engine, made while that has neither threads nor sockets.
 
-The nanny passes signals on and says goodbye for its engine. ipyparallel starts each as a new Python. That imports for
-half of an engine's own price what the engine has imported already, and the engine waits for it.
+The nanny passes signals on, says goodbye for its engine, and tells how that has ended. ipyparallel starts each as a
+new Python. That imports for half of an engine's own price what the engine has imported already, and the engine waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import ipyparallel.engine.nanny
 from ipyparallel.engine import app
 
+from ..agreed import ends
 from . import guards
+from .last_words import LastWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,7 @@ def apply() -> None:
     reason = guards.difference(
         guards.Expected(nanny, "start_nanny", ("kwargs",), ("getpid", "pickle", "Popen", "readline")),
         guards.Expected(nanny.KernelNanny, "main", ("cls", "args", "kwargs"), ("start", "run_forever")),
+        guards.Expected(nanny.KernelNanny, "notify_exit", ("self",), ("session", "send", "engine_id")),
         guards.Expected(app, "start_nanny", ("kwargs",)),
         guards.Expected(app.IPEngine, "start_nanny", ("self", "control_url"), ("start_nanny",)),
     )
@@ -46,12 +49,14 @@ def apply() -> None:
 def fork_nanny() -> StartNanny:
     """Make the copy; return what to call in place of `start_nanny`: it tells the copy, and returns its address."""
     (asked, ask), (heard, say) = os.pipe(), os.pipe()
+    words = LastWords()
     if not os.fork():
         os.close(ask)
         os.close(heard)
-        _be_nanny(asked, say)
+        _be_nanny(asked, say, words)
     os.close(asked)
     os.close(say)
+    words.keep()
     answers = os.fdopen(heard)
 
     def start_nanny(**wanted: Any) -> tuple[str, TextIO]:
@@ -65,7 +70,23 @@ def fork_nanny() -> StartNanny:
     return start_nanny
 
 
-def _be_nanny(asked: int, say: int) -> None:
+def make_nanny(words: LastWords) -> Any:
+    """Return the class of ipyparallel's nannies, which tell the hub how their engine has ended as well."""
+
+    class Nanny(ipyparallel.engine.nanny.KernelNanny):  # type: ignore[misc]  # it has no types
+        def notify_exit(self) -> None:
+            send = self.session.send
+
+            def send_words(socket: Any, kind: str, content: dict[str, Any]) -> object:
+                return send(socket, kind, content={**content, ends.KEY: words.read()})
+
+            self.session.send = send_words
+            super().notify_exit()
+
+    return Nanny
+
+
+def _be_nanny(asked: int, say: int, words: LastWords) -> None:
     """Wait for what it shall know, be ipyparallel's nanny, and end without a trace of the engine."""
     try:
         os.setsid()  # a signal to the engine's group is not for it
@@ -73,7 +94,7 @@ def _be_nanny(asked: int, say: int) -> None:
             wanted = file.read()
         if wanted:  # else the engine ended before it needed a nanny
             pipe = os.fdopen(say, "w", buffering=1)
-            ipyparallel.engine.nanny.KernelNanny.main(**pickle.loads(wanted), pipe=pipe)  # noqa: S301  its engine's
+            make_nanny(words).main(**pickle.loads(wanted), pipe=pipe)  # noqa: S301  its engine's
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
