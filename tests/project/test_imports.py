@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,8 +12,13 @@ MOST = 17
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
+@cache
 def late_imports():
     """Each import of a module of ours that stands inside a function: its place, and its line."""
+    return list(_find_late_imports())
+
+
+def _find_late_imports():
     for folder in ("clusterctl", "plugins"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
