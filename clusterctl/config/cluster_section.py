@@ -185,10 +185,29 @@ class ClusterSection(Section):
         default=False, description="let the cluster user, not only root, ask the instance metadata service"
     )
     root_volume_gb: int | None = Field(
-        None, ge=1, le=65_536, description="size of each node's root disk in GB; default: the image's", examples=["50"]
+        None,
+        ge=1,
+        le=65_536,
+        description="size of each node's root disk in GB; default: 50 on the master, 20 on workers, or the image's if"
+        " that is more",
+        examples=["50"],
+    )
+    master_volume_gb: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="size of the master's root disk in GB, which holds all homes; default: ROOT_VOLUME_GB, else 50",
+        examples=["200"],
     )
     root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
         "gp3", description="kind of the root disks: gp3, gp2 or standard"
+    )
+    kms_key: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9:/_-]+$",
+        description="key of KMS that the nodes' disks are encrypted with, as id, arn or alias; default: the account's"
+        " key for EBS",
+        examples=["alias/research"],
     )
     lifetime: float | None = Field(
         None,

@@ -28,8 +28,13 @@ class Provider(Protocol):
     facets: frozenset[Facet]
     """The facets of every node of this provider."""
 
-    def check(self, plan: Plan) -> list[Problem]:
-        """Return the problems that would stop this plan. Changes nothing."""
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
+        """Return the problems that would stop this plan. Changes nothing.
+
+        Args:
+            plan: the cluster, and the aliases that it should have.
+            report: told what may be wrong and stops nothing.
+        """
         ...
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:

@@ -63,8 +63,9 @@ class DockerProvider:
         self._image = image
         self._cache = f"clusterctl-{cache or owner}-cache"
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         problems = checks.check_plan(plan)
         trouble = self._engine.find_problem()
         if trouble:

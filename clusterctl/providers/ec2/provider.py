@@ -14,8 +14,11 @@ from clusterctl.model import MASTER, Market, Problem
 from clusterctl.providers.ec2 import images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.account.caller import Caller
+from clusterctl.providers.ec2.checks import plan_checks
+from clusterctl.providers.ec2.checks.context import CheckContext, Ground
+from clusterctl.providers.ec2.checks.run import check_launch
 from clusterctl.providers.ec2.clusters import Clusters
-from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
+from clusterctl.providers.ec2.launch import data_volumes, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
@@ -24,6 +27,7 @@ from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
 from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
+from clusterctl.providers.ec2.pricing.quotas import QuotaReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,26 +64,36 @@ class Ec2Provider:
         self._clusters = Clusters(aws, self._options, journal)
         self._journal = journal
         self._caller = Caller(aws, owner)
+        self._quotas: dict[str, QuotaReader] = {}
         self._inputs: dict[tuple[Sequence[NodeSpec], str], LaunchInputs] = {}
 
-    def check(self, plan: Plan) -> list[Problem]:
-        """Return the problems that would stop this plan. Changes nothing."""
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
+        """Return the problems that would stop this plan. Changes nothing.
+
+        `report` is told who the account takes us for, what may be wrong, and what could not be looked at.
+        """
         try:
-            problems = checks.check_plan(plan, self._options)
+            problems = plan_checks.check_plan(plan, self._options)
             existing = self._clusters.find_by_alias(plan.cluster)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if not existing:  # what is made has an owner, who is asked for beside all that follows
                 self._caller.begin()
             if missing and not problems:
-                problems += checks.check_account(self._clusters.aws_for(plan.cluster), self._options)
-                zone, data_volume = self._choose_zone(plan)
-                if data_volume and zone != data_volume.zone:
-                    text = f"the volume {data_volume.id} is in {data_volume.zone}, and AVAILABILITY_ZONE is {zone}"
-                    problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
-                problems += checks.check_free_addresses(self._inputs_for(plan.cluster, missing, zone), len(missing))
+                aws = self._clusters.aws_for(plan.cluster)
+                context = CheckContext(aws, self._options, plan, missing, existing, self._quotas_in(aws))
+                look = partial(self._look_at_ground, plan, missing)
+                problems = check_launch(context, look, None if existing else self._caller, report)
         except ProviderError as exc:
             return [Problem(exc.message, exc.remedy)]
         return problems
+
+    def _look_at_ground(self, plan: Plan, missing: Sequence[NodeSpec]) -> Ground:
+        zone, disks = self._choose_zone(plan)
+        return Ground(self._inputs_for(plan.cluster, missing, zone), zone, disks)
+
+    def _quotas_in(self, aws: Aws) -> QuotaReader:
+        """Return who tells what the quotas of a region leave: they are asked for once, for checks and price."""
+        return self._quotas.setdefault(aws.region, QuotaReader(aws))
 
     def identity(self) -> str:
         """Return the user or role that the keys belong to."""
@@ -94,9 +108,9 @@ class Ec2Provider:
         inputs = self._inputs_for(plan.cluster, missing, zone)
         if not zone and existing and not self._options.any_zone:
             zone = existing[0].zone
-        return estimates.estimate_launch_cost(
-            self._clusters.aws_for(plan.cluster), self._options, missing, inputs, zone=zone
-        )
+        aws = self._clusters.aws_for(plan.cluster)
+        reader = self._quotas_in(aws)
+        return estimates.estimate_launch_cost(aws, self._options, missing, inputs, zone=zone, reader=reader)
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
         """Return what these instances cost, with their disks and addresses, and what those cost that have ended."""
@@ -140,8 +154,11 @@ class Ec2Provider:
     def _root_sizes(self, plan: Plan) -> dict[str, int]:
         """Return the size of the root disk of nodes that this run launches, in GB."""
         amis = {image: ami for inputs in self._inputs.values() for image, ami in inputs.amis.items()}
-        own_gb = self._options.root_volume_gb
-        return {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
+        return {
+            spec.alias: self._options.root_gb(spec.alias, amis[spec.image].root_gb)
+            for spec in plan.nodes
+            if spec.image in amis
+        }
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the live instances, asked of AWS, as nodes."""
@@ -262,10 +279,10 @@ class Ec2Provider:
         archs = (inputs.arch for inputs in self._inputs.values())
         return images.image_key(image, next(archs, self._options.arch))
 
-    def _choose_zone(self, plan: Plan) -> tuple[str, DataVolume | None]:
-        """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
+    def _choose_zone(self, plan: Plan) -> tuple[str, Sequence[DataVolume]]:
+        """Return the only zone for new nodes (empty: any), and the data volumes, which decide it if no option does."""
         disks = data_volumes.find_data_volumes(self._clusters.aws_for(plan.cluster), plan.volumes)
-        return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
+        return self._options.zone or (disks[0].zone if disks else ""), disks
 
     def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
         """Return what a launch of these nodes needs. AWS is asked once for each set of nodes."""

@@ -72,8 +72,9 @@ class LocalProvider:
         self._env = env
         self._cache = cache_folder(env) / "clusterctl"
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         problems: list[Problem] = []
         names = (plan.cluster, *(spec.alias for spec in plan.nodes))
         problems += [

@@ -57,8 +57,9 @@ class StaticProvider:
         self._hosts = tuple(hosts)
         self._shared_home = shared_home
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         return self._choose_hosts(plan)[1]
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:

@@ -159,8 +159,10 @@ def _check_images(inputs: LaunchInputs, options: Options) -> None:
                 f"the image {name or ami.id} is for {ami.arch}, and the nodes are {inputs.arch}",
                 remedy="choose an image and types of one architecture",
             )
-        if options.root_volume_gb is not None and options.root_volume_gb < ami.root_gb:
-            raise ProviderError(
-                f"ROOT_VOLUME_GB is {options.root_volume_gb}, and the image {name or ami.id} needs {ami.root_gb}",
-                remedy=f"set ROOT_VOLUME_GB to {ami.root_gb} or more, or leave it out",
-            )
+        named = {"ROOT_VOLUME_GB": options.root_volume_gb, "MASTER_VOLUME_GB": options.master_volume_gb}
+        for option, size in named.items():
+            if size is not None and size < ami.root_gb:
+                raise ProviderError(
+                    f"{option} is {size}, and the image {name or ami.id} needs {ami.root_gb}",
+                    remedy=f"set {option} to {ami.root_gb} or more, or leave it out",
+                )

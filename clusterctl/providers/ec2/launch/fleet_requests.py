@@ -94,6 +94,7 @@ def build_template_data(
     resource_tags: Mapping[str, str],
     placement_group: str,
     when_off: str,
+    role: str,
 ) -> dict[str, Any]:
     """Return the content of the launch template: what all instances of a launch have in common.
 
@@ -105,13 +106,16 @@ def build_template_data(
         resource_tags: tags of the instance, its disks and network interfaces.
         placement_group: name of a placement group; empty without one.
         when_off: ``stop`` or ``terminate``: what becomes of an instance that is switched off from inside.
+        role: of the nodes, which decides about the size of their disks.
     """
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
         interface["Ipv6AddressCount"] = 1
     interface["AssociatePublicIpAddress"] = options.public_ips
     disk: dict[str, Any] = {"VolumeType": options.root_volume_type, "Encrypted": True, "DeleteOnTermination": True}
-    disk["VolumeSize"] = options.root_volume_gb or ami.root_gb
+    disk["VolumeSize"] = options.root_gb(role, ami.root_gb)
+    if options.kms_key:
+        disk["KmsKeyId"] = options.kms_key
     data: dict[str, Any] = {
         "ImageId": ami.id,
         "UserData": user_data,

@@ -251,6 +251,14 @@ class TestKeyPairs:
 
 
 class TestVolumes:
+    def test_one_is_encrypted_with_the_key_that_is_named(self, run, cloud):
+        key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+        assert run("createvolume", "5", "us-east-1b", "--kms-key", key).status == 0
+        assert [each["KmsKeyId"] for each in cloud.client("ec2").describe_volumes()["Volumes"]] == [key]
+        said = run("createvolume", "5", "us-east-1b", "--kms-key", key, "--not-encrypted")
+        assert said.status == 2
+        assert "give one of them" in said.err
+
     def test_a_new_one_is_gp3_encrypted_and_said_how_to_have(self, run, cloud, ec2):
         said = run("createvolume", "50", "eu-west-1b", "-n", "data", "-t", "project=x,team=y")
         assert said.status == 0, said.err

@@ -9,7 +9,7 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import Market
-from clusterctl.providers.ec2.launch.checks import check_plan
+from clusterctl.providers.ec2.checks.plan_checks import check_plan
 from clusterctl.providers.ec2.launch.fleet_requests import build_request, group_specs
 from clusterctl.providers.ec2.launch.subnets import Subnet, find_subnets
 

@@ -1,4 +1,4 @@
-"""Checks of a plan before anything is made."""
+"""Checks of a plan that need no answer of AWS."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clusterctl.model import Plan
-    from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.options import Options
 
 _MOST_TAGS = 38
@@ -87,32 +85,3 @@ def _script_problems(options: Options) -> Iterator[Problem]:
             elif len(gzip.compress(text.encode())) > userdata.LIMIT_BYTES:
                 most = userdata.LIMIT_BYTES
                 yield Problem(f"{script} is too long: EC2 takes {most} bytes", "let it fetch what is long")
-
-
-def check_account(aws: Aws, options: Options) -> list[Problem]:
-    """Return the problems with resources that the template names and the account must have."""
-    if not options.key_name:
-        return []
-    filters = [{"Name": "key-name", "Values": [options.key_name]}]
-    if aws.call("ec2", "describe_key_pairs", Filters=filters)["KeyPairs"]:
-        return []
-    return [
-        Problem(
-            f"there is no key pair {options.key_name} in {aws.region}",
-            f"`clusterctl createkey {options.key_name} --import-key FILE.pub` makes it of yours;"
-            " or leave KEYNAME out: a cluster has a key of its own",
-        )
-    ]
-
-
-def check_free_addresses(inputs: LaunchInputs, count: int) -> list[Problem]:
-    """Return a problem if no subnet has free addresses for so many nodes."""
-    most_free = max((subnet.free_addresses for subnet in inputs.subnets), default=0)
-    if most_free >= count:
-        return []
-    return [
-        Problem(
-            f"no subnet has {count} addresses left; the largest has {most_free}",
-            "name a larger one in SUBNET_ID, set ZONES = any, or ask for fewer nodes",
-        )
-    ]
