@@ -105,7 +105,7 @@ class ClusterSection(Section):
     )
     node_image_id: str | None = Field(
         None,
-        description="image of the nodes; ec2: an AMI, ubuntu-24.04, ubuntu-22.04, debian-12, debian-13 or al2023;"
+        description="image of the nodes; ec2: an AMI, ubuntu-24.04, ubuntu-22.04, debian-12, debian-13, al2023 or gpu;"
         " default: the system that has this computer's Python",
         examples=["ubuntu-24.04"],
     )

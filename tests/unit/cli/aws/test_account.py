@@ -158,7 +158,7 @@ class TestOffers:
         found = run("listimages", "--json").json
         assert {(each["system"], each["arch"]) for each in found} == {
             (system, arch)
-            for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023")
+            for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", "gpu")
             for arch in ("x86_64", "arm64")
         }
         assert all(each["id"].startswith("ami-") and each["made"].startswith("2025-06-10") for each in found)
@@ -172,13 +172,13 @@ class TestOffers:
         ec2.create_image(InstanceId=launch(cloud), Name="something-else")
         lines = run("li").out.splitlines()
         assert lines[1].split()[:3] == ["baked", "x86_64", baked]
-        assert len(lines) == 12
+        assert len(lines) == 14
         assert "something-else" not in str(lines)
 
-    def test_images_cost_three_calls(self, run, cloud):
+    def test_images_cost_four_calls(self, run, cloud):
         cloud.clear_calls()
         run("li")
-        assert len(cloud.calls) == 3
+        assert len(cloud.calls) == 4
 
 
 class TestKeyPairs:
