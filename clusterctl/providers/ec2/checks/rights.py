@@ -130,6 +130,7 @@ def _launch_request(context: CheckContext, ground: Ground, group: LaunchGroup, n
         placement_group="",
         when_off="terminate",
         role=group.role,
+        market=Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT,
     )
     for key in ("UserData", "InstanceInitiatedShutdownBehavior"):  # nothing that rights depend on
         del data[key]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 1000
 """Most instances in one request, and most resources in one call that ends or tags them."""
+_TAGGED = ("instance", "volume", "network-interface")
 _OVERRIDES = 300
 """Most pairs of type and subnet in one request."""
 
@@ -95,6 +96,7 @@ def build_template_data(
     placement_group: str,
     when_off: str,
     role: str,
+    market: Market,
 ) -> dict[str, Any]:
     """Return the content of the launch template: what all instances of a launch have in common.
 
@@ -107,6 +109,7 @@ def build_template_data(
         placement_group: name of a placement group; empty without one.
         when_off: ``stop`` or ``terminate``: what becomes of an instance that is switched off from inside.
         role: of the nodes, which decides about the size of their disks.
+        market: `SPOT` or `ON_DEMAND`.
     """
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
@@ -116,6 +119,7 @@ def build_template_data(
     disk["VolumeSize"] = options.root_gb(role, ami.root_gb)
     if options.kms_key:
         disk["KmsKeyId"] = options.kms_key
+    requests = ["spot-instances-request"] if market == Market.SPOT else []  # EC2 refuses it where there are none
     data: dict[str, Any] = {
         "ImageId": ami.id,
         "UserData": user_data,
@@ -124,7 +128,7 @@ def build_template_data(
         # How a cluster ends by itself, without any right in the account: a worker is not needed any more.
         "InstanceInitiatedShutdownBehavior": when_off,
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "TagSpecifications": tags.tag_specifications(resource_tags, "instance", "volume", "network-interface"),
+        "TagSpecifications": tags.tag_specifications(resource_tags, *_TAGGED, *requests),
     }
     if options.key_name:
         data["KeyName"] = options.key_name

@@ -176,6 +176,7 @@ class Fleets:
             placement_group=network.placement_group,
             when_off="stop" if self._keeps_disk(group, launch.market) else "terminate",
             role=group.role,
+            market=launch.market,
         )
 
     def _keeps_disk(self, group: LaunchGroup, market: Market) -> bool:

@@ -79,6 +79,15 @@ class TestLaunch:
         (problem,) = lab.provider().check(plan_of(2, replace(BOTH, types=(), vcpus=4, memory_gb=9999)))
         assert "4 processors and 9999 GB" in problem.message
 
+    def test_requests_for_spot_instances_have_the_tags_of_their_instances(self, lab):
+        lab.options = replace(lab.options, tags={"project": "x"})
+        lab.create(plan_of(3, SPOT))
+        requests = lab.ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+        assert len(requests) == 2
+        for request in requests:
+            found = tags.tags_of(request)
+            assert (found[tags.CLUSTER], found["project"], found[tags.OWNER]) == ("lab", "x", "user/moto")
+
     def test_zones_any_lets_nodes_be_anywhere(self, lab):
         lab.options = replace(lab.options, any_zone=True)
         lab.create(plan_of(2, SPOT))
