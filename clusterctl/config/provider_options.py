@@ -30,16 +30,8 @@ _OF_EC2 = (
     *("force_spot_master", "fallback_max"),
     *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
     *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
-    *(
-        "master_volume_gb",
-        "kms_key",
-        "root_volume_type",
-        "idle_action",
-        "max_cost",
-        "tags",
-        "permissions",
-        "userdata_scripts",
-    ),
+    *("master_volume_gb", "root_volume_type", "kms_key"),
+    *("idle_action", "max_cost", "tags", "permissions", "userdata_scripts"),
 )
 _OF_STATIC = ("hosts",)
 _OF_SHARING = ("shared_home",)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from typing import TYPE_CHECKING
 
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Problem
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.instances import LOGIN_USER
@@ -13,6 +13,7 @@ from clusterctl.providers.ec2.launch import userdata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from clusterctl.model import Plan
     from clusterctl.providers.ec2.options import Options
@@ -71,17 +72,30 @@ def _tag_problems(options: Options) -> Iterator[Problem]:
 
 
 def _script_problems(options: Options) -> Iterator[Problem]:
-    """Yield what cloud-init would not run of the user's scripts."""
-    for script in options.scripts:
-        try:
-            text = script.read_text(encoding="utf-8")
-        except OSError as exc:
-            yield Problem(f"{script} cannot be read: {exc.strerror or exc}", "correct USERDATA_SCRIPTS")
-        except UnicodeDecodeError:
-            yield Problem(f"{script} is not in UTF-8", "save it in UTF-8")
-        else:
-            if not text.startswith("#!"):
-                yield Problem(f"{script} has no first line such as #!/bin/sh: nodes would not run it", "add one")
-            elif len(gzip.compress(text.encode())) > userdata.LIMIT_BYTES:
-                most = userdata.LIMIT_BYTES
-                yield Problem(f"{script} is too long: EC2 takes {most} bytes", "let it fetch what is long")
+    """Yield what cloud-init would not run of the user's scripts, or EC2 would not take."""
+    wrong = [problem for script in options.scripts if (problem := _script_problem(script))]
+    yield from wrong
+    if wrong or not options.scripts:
+        return
+    private, public = new_key_pair("")  # as long as those of a launch
+    closed, end = not options.metadata_for_user, None if options.lifetime_h is None else 0
+    try:
+        userdata.encode_user_data(
+            userdata.UserData(
+                private, public, login_key=public, metadata_closed=closed, ends_at=end, scripts=options.scripts
+            )
+        )
+    except ValueError as exc:
+        yield Problem(f"USERDATA_SCRIPTS is too long: {exc}", "let the scripts fetch what is long")
+
+
+def _script_problem(script: Path) -> Problem | None:
+    try:
+        text = script.read_text(encoding="utf-8")
+    except OSError as exc:
+        return Problem(f"{script} cannot be read: {exc.strerror or exc}", "correct USERDATA_SCRIPTS")
+    except UnicodeDecodeError:
+        return Problem(f"{script} is not in UTF-8", "save it in UTF-8")
+    if not text.startswith("#!"):
+        return Problem(f"{script} has no first line such as #!/bin/sh: nodes would not run it", "add one")
+    return None

@@ -43,8 +43,8 @@ def find_short_quotas(context: CheckContext) -> Iterator[Finding]:
             taken[quota.code] = taken.get(quota.code, 0) + fits * vcpus
             if fits < left:
                 texts.append(
-                    f"{quota.name}: the quota {quota.code} leaves {free} processors in {context.aws.region}, and"
-                    f" {plural(left, group.role)} of {vcpus} each need {left * vcpus}"
+                    f"{quota.name}: the quota {quota.code} leaves {plural(free or 0, 'processor')} in"
+                    f" {context.aws.region}, and {plural(left, group.role)} need {left * vcpus}"
                 )
             left -= fits
             if not left:

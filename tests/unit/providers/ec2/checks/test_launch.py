@@ -131,7 +131,7 @@ class TestQuotas:
     def test_one_that_leaves_no_master_stops(self, lab):
         lab.cloud.quotas[ON_DEMAND] = 1
         (problem,) = problems(lab, plan_of(3, SPOT))
-        assert f"on demand, standard types: the quota {ON_DEMAND} leaves 1 processors in us-east-1" in problem
+        assert f"on demand, standard types: the quota {ON_DEMAND} leaves 1 processor in us-east-1" in problem
         assert "Service Quotas console" in problem
 
     def test_one_of_spot_is_made_up_for_on_demand_where_that_was_agreed_to(self, lab):

@@ -68,6 +68,16 @@ class TestScripts:
         (problem,) = problems(scripts=(script,))
         assert words in problem
 
+    def test_all_of_them_together_and_what_nodes_get_besides_must_fit(self, tmp_path):
+        scripts = []
+        for number in range(2):
+            script = tmp_path / f"{number}.sh"
+            script.write_text("#!/bin/sh\n#" + os.urandom(7500).hex())
+            scripts.append(script)
+        assert problems(scripts=(scripts[0],)) == []
+        (problem,) = problems(scripts=tuple(scripts))
+        assert "USERDATA_SCRIPTS is too long" in problem
+
     def test_one_that_is_missing_too(self, tmp_path):
         (problem,) = problems(scripts=(tmp_path / "none.sh",))
         assert "cannot be read" in problem
