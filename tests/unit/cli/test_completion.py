@@ -22,6 +22,7 @@ FREE = {
     "cancel client",
     "keep time",
     "install packages",
+    "createvolume kms_key",
     *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
 """Parameters that take any text, or what a cloud alone could list."""
