@@ -59,12 +59,14 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
     shared: dict[str, None] = {}
     environment: dict[str, str] = {}
     stamps: dict[str, None] = {}
+    elsewhere = False
     for name, request in requests:
         pip |= dict.fromkeys(request.pip)
         apt |= dict.fromkeys(request.apt)
         ports |= dict.fromkeys(request.ports)
         shared |= dict.fromkeys(request.shared)
         stamps |= dict.fromkeys(request.stamps)
+        elsewhere = elsewhere or request.homes_elsewhere
         for variable, value in request.environment.items():
             if fault := variables.find_fault(variable, value):
                 raise ConfigError((f"plugin {name}: {fault}",), remedy="leave the plugin out of PLUGINS, or mend it")
@@ -80,7 +82,14 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
                     remedy="leave one of them out of PLUGINS",
                 )
     return Request(
-        tuple(pip), tuple(apt), tuple(ports), files, tuple(shared), environment=environment, stamps=tuple(stamps)
+        tuple(pip),
+        tuple(apt),
+        tuple(ports),
+        files,
+        tuple(shared),
+        environment=environment,
+        homes_elsewhere=elsewhere,
+        stamps=tuple(stamps),
     )
 
 
@@ -124,6 +133,7 @@ def build_plan(
         request.shared,
         dict(request.environment),
         request.stamps,
+        *(["home volume"] if machines.home_volume else []),  # without it members of earlier versions stay members
     ]
     return Plan(
         cluster=check_name(name),
@@ -136,6 +146,7 @@ def build_plan(
         deadline_s=cluster.start_timeout,
         digest=hashlib.sha256(json.dumps(digest_input, default=str).encode()).hexdigest()[:16],
         volumes=machines.volumes,
+        home_volume=machines.home_volume and not cluster.shared_home and not request.homes_elsewhere,
     )
 
 

@@ -16,15 +16,14 @@ _HOMES = "the disks with the homes on them"
 
 def ask_terminate(losses: Sequence[Losses]) -> str:
     """Return the question of `terminate`."""
-    return _join_question("End", losses, [_describe_end(loss, disks=_HOMES) for loss in losses])
+    return _join_question("End", losses, [_describe_end(loss, disks=_homes_of(loss)) for loss in losses])
 
 
 def ask_stop(losses: Sequence[Losses]) -> str:
     """Return the question of `stop`."""
-    texts = [
-        f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} go off; {_HOMES} stay"
-        for loss in losses
-    ]
+    offs = [_join_words([plural(len(loss.nodes), "node"), *_engine_words(loss)]) for loss in losses]
+    stays = [_join_words(_homes_of(loss)) for loss in losses]
+    texts = [f"{off} go off; {stay} stay" for off, stay in zip(offs, stays, strict=True)]
     return _join_question("Stop", losses, texts)
 
 
@@ -41,17 +40,23 @@ def ask_anew(cluster: str, endings: Sequence[str]) -> str:
 
 def ask_remove(losses: Losses) -> str:
     """Return the question of `removenode`."""
-    return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {_describe_end(losses, disks='the disks')}. Go on?"
+    end = _describe_end(losses, disks=["the disks"])
+    return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {end}. Go on?"
 
 
-def _describe_end(losses: Losses, *, disks: str) -> str:
+def _describe_end(losses: Losses, *, disks: Sequence[str]) -> str:
     """Return what goes for good and what stays, such as ``3 nodes, 6 engines with ... and the disks go for good``."""
     volumes = [f"the volumes {', '.join(losses.volumes)}"] if losses.volumes else []
     if losses.lasting:
         going = [*_engine_words(losses), "all that the cluster set up"]
-        return f"{_join_words(going)} will be gone; {_join_words(['the machines', disks, *volumes])} stay"
-    going = [plural(len(losses.nodes), "node"), *_engine_words(losses), disks]
+        return f"{_join_words(going)} will be gone; {_join_words(['the machines', *disks, *volumes])} stay"
+    going = [plural(len(losses.nodes), "node"), *_engine_words(losses), *disks]
     return f"{_join_words(going)} will be gone for good" + (f"; {volumes[0]} stay" if volumes else "")
+
+
+def _homes_of(losses: Losses) -> list[str]:
+    """Return the disks, and what the homes are on."""
+    return ["the disks", losses.home] if losses.home else [_HOMES]
 
 
 def _engine_words(losses: Losses) -> list[str]:

@@ -187,6 +187,12 @@ class ClusterSection(Section):
     root_volume_gb: int | None = Field(
         None, ge=1, le=65_536, description="size of each node's root disk in GB; default: the image's", examples=["50"]
     )
+    home_volume: Flag = Field(
+        default=False,
+        description="let the home, the ports and the keys of the cluster outlive a master that is lost; on ec2 the home"
+        " gets a volume of its own",
+    )
+    home_volume_gb: int = Field(50, ge=1, le=16_384, description="size of the volume of HOME_VOLUME in GB, on ec2")
     root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
         "gp3", description="kind of the root disks: gp3, gp2 or standard"
     )

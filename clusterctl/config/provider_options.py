@@ -30,7 +30,7 @@ _OF_EC2 = (
     *("force_spot_master", "fallback_max"),
     *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
     *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
-    *("root_volume_type", "idle_action", "max_cost", "tags", "permissions", "userdata_scripts"),
+    *("root_volume_type", "home_volume_gb", "idle_action", "max_cost", "tags", "permissions", "userdata_scripts"),
 )
 _OF_STATIC = ("hosts",)
 _OF_SHARING = ("shared_home",)
@@ -63,6 +63,7 @@ def machine_settings(cluster: ClusterSection, volumes: Mapping[str, VolumeSectio
         user=cluster.cluster_user,
         shell=cluster.cluster_shell,
         dns_prefix=cluster.dns_prefix,
+        home_volume=cluster.home_volume,
         volumes=tuple(
             Volume(
                 name=name,

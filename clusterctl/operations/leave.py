@@ -12,6 +12,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
+from clusterctl.operations.joining.losing import find_kept_home
 from clusterctl.operations.owning.proof import refuse_lost_hosts, refuse_unproven, take_proof
 from clusterctl.providers.base import Power
 from clusterctl.providers.outliving import Lingering
@@ -108,6 +109,8 @@ class Losses:
     """The machines and their files stay: they were there before the cluster."""
     volumes: tuple[str, ...]
     """Names of volumes with data, which stay in any case."""
+    home: str = ""
+    """What is kept of the home apart from the machines, such as ``the volume vol-0123 of 50 GB with its home``."""
 
 
 def count_losses(
@@ -134,6 +137,7 @@ def count_losses(
         engines=sum(len(engine_ids.get(alias, ())) for alias in leaving),
         lasting=Facet.LASTING in context.provider.facets,
         volumes=tuple(volume.name for volume in context.machines.volumes),
+        home=find_kept_home(context) if aliases is None else "",
     )
 
 

@@ -54,6 +54,7 @@ def _provider_options(settings: Settings) -> Ec2Options:
         metadata_for_user=template.metadata_for_user,
         root_volume_gb=template.root_volume_gb,
         root_volume_type=template.root_volume_type,
+        home_volume_gb=template.home_volume_gb,
         lifetime_h=template.lifetime,
         master_stops=template.idle_action == "stop",
         tags=dict(tag.split("=", 1) for tag in template.tags),

@@ -42,6 +42,7 @@ from .daemons import (
     ON_NODE,
     controller_service,
     engine_service,
+    kept_folder,
     python_command,
     restart_token,
     start_programs,
@@ -125,6 +126,7 @@ class IPCluster(Plugin[Options]):
             "engine_ip": node.private_address,
             "curve": self.options.enable_curve,
             "notebook": notebook_config(node, self.options),
+            "kept": kept_folder(cluster, node),
         }
         ids = self._engine_ids(cluster, node)
         files = render(

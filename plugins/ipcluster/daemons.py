@@ -145,3 +145,8 @@ def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
 def process_environment(node: Node) -> dict[str, str]:
     """Return the environment of every process of ipyparallel."""
     return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}
+
+
+def kept_folder(cluster: Cluster, node: Node) -> str:
+    """Return where ports and keys outlive the master: in the home, if that shall do so. Two clusters may share one."""
+    return str(node.layout.home / ".clusterctl" / "kept" / cluster.id) if cluster.machines.home_volume else ""

@@ -58,6 +58,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "ends_at": format_utc(status.ends_at) or None,
         "cost": spending_json(status.spending),
         "ends": _ending_json(status),
+        "kept": status.kept or None,
         "nodes": [
             {
                 "alias": node.alias,
@@ -105,6 +106,8 @@ def _show_status(status: ClusterStatus) -> None:
         echo(f"  cost: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         echo(f"  note: {note}")
+    if status.kept:
+        echo(f"  {status.kept} is kept: `clusterctl start {status.name}` makes a master that has it")
     if not status.nodes:
         echo(f"  it has no machines any more: `clusterctl terminate {status.name}` removes what else there is of it")
     if status.ending:

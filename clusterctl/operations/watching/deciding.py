@@ -67,6 +67,8 @@ def decide(sight: Sight, memory: Memory) -> list[Decision]:
         return [Decision(Act.END, "", f"it ends by itself: {sight.own_end}")]
     if not any(map(sight.is_coming, sight.nodes)):
         return [_end_without_nodes(sight)]
+    if sight.lost:
+        return _tell_lost_master(sight, memory)
     candidates = {(decision.act, decision.node): decision for decision in _find_faults(sight)}
     memory.seen = {what: memory.seen.get(what, 0) + 1 for what in candidates}
     decisions = [decision for what, decision in candidates.items() if memory.seen[what] >= _LOOKS or _is_sure(what[0])]
@@ -84,6 +86,19 @@ def _end_without_nodes(sight: Sight) -> Decision:
         "",
         "none of its nodes is left: it was ended elsewhere, or all were taken; `clusterctl start` says more",
     )
+
+
+def _tell_lost_master(sight: Sight, memory: Memory) -> list[Decision]:
+    """Bring nobody back of a cluster whose files are lost with its master: only its user can say what is to be done."""
+    what = (Act.NOTE, MASTER)
+    memory.seen = {what: memory.seen.get(what, 0) + 1}
+    if memory.seen[what] < _LOOKS:
+        return []
+    text = (
+        f"its machine is gone, and with it {sight.lost}; nothing is brought back: `clusterctl start` makes a new master"
+        " with an empty home, `clusterctl terminate` ends the rest"
+    )
+    return _tell_once({MASTER: text}, memory)
 
 
 def _is_sure(act: Act) -> bool:
@@ -116,6 +131,10 @@ def _take_notes(sight: Sight, memory: Memory) -> list[Decision]:
     notes = {row.node: row.value for row in sight.rows if row.may_end}
     if MASTER in sight.doomed:
         notes[MASTER] = f"{sight.doomed[MASTER]}; what only its disk has goes with it"
+    return _tell_once(notes, memory)
+
+
+def _tell_once(notes: Mapping[str, str], memory: Memory) -> list[Decision]:
     new = [Decision(Act.NOTE, alias, text) for alias, text in notes.items() if memory.notes.get(alias) != text]
     memory.notes = notes
     return new

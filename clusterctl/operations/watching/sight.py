@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterctl.model import MASTER, NodeState
+from clusterctl.operations.joining.losing import find_loss
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.status import probe_services
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Sight:
     """By the alias of a node that will be taken: its machine, and the alias of the node in its place."""
     own_end: str = ""
     """Why the cluster ends by itself, where it does so now or has done so."""
+    lost: str = ""
+    """What a new master would not have of the one that is gone; empty where it has all files, or none is gone."""
 
     def is_running(self, alias: str) -> bool:
         """Return whether a node's machine runs."""
@@ -67,4 +71,7 @@ def look_at(context: RunContext) -> Sight:
         finally:
             cluster.close()
     own_end = ending.why if ending and ending.phase in {"ending", "ended"} else ""
-    return Sight(wanted, nodes, rows, context.folder.replaced_nodes(), own_end)
+    lost = ""
+    if wanted and MASTER not in nodes:
+        lost = find_loss(make_plan(context, wanted), context.provider.facets)
+    return Sight(wanted, nodes, rows, context.folder.replaced_nodes(), own_end, lost)

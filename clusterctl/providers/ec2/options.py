@@ -53,6 +53,8 @@ class Options:
     metadata_for_user: bool = False
     root_volume_gb: int | None = None
     root_volume_type: str = "gp3"
+    home_volume_gb: int = 50
+    """Size of a new volume for the home, in GB, where a plan wants one."""
     lifetime_h: float | None = None
     """Hours after which a node ends by itself."""
     master_stops: bool = True

@@ -5,17 +5,18 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Market, Problem
-from clusterctl.providers.ec2 import images, instances, tags
+from clusterctl.providers.ec2 import home_volume, images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.account.caller import Caller
 from clusterctl.providers.ec2.clusters import Clusters
-from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
+from clusterctl.providers.ec2.launch import checks, discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
@@ -24,6 +25,7 @@ from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
 from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
+from clusterctl.providers.outliving import KeptHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.data_volumes import DataVolume
+    from clusterctl.providers.ec2.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.losses import Loss
     from clusterctl.providers.money import Estimate, Spending
@@ -67,6 +69,8 @@ class Ec2Provider:
         try:
             problems = checks.check_plan(plan, self._options)
             existing = self._clusters.find_by_alias(plan.cluster)
+            key = self._clusters.known_key_of(plan.cluster)
+            problems += home_volume.check_home(self._clusters.aws_for(plan.cluster), plan, existing, key)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if not existing:  # what is made has an owner, who is asked for beside all that follows
                 self._caller.begin()
@@ -94,9 +98,10 @@ class Ec2Provider:
         inputs = self._inputs_for(plan.cluster, missing, zone)
         if not zone and existing and not self._options.any_zone:
             zone = existing[0].zone
-        return estimates.estimate_launch_cost(
-            self._clusters.aws_for(plan.cluster), self._options, missing, inputs, zone=zone
-        )
+        aws, key = self._clusters.aws_for(plan.cluster), self._clusters.known_key_of(plan.cluster)
+        has_home = not plan.home_volume or (key and home_volume.find_home_volume(aws, key))
+        home_gb = 0 if has_home else self._options.home_volume_gb
+        return estimates.estimate_launch_cost(aws, self._options, missing, inputs, zone=zone, home_gb=home_gb)
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
         """Return what these instances cost, with their disks and addresses, and what those cost that have ended."""
@@ -127,15 +132,17 @@ class Ec2Provider:
             report=report,
         )
         try:
-            instances_by_alias = Transaction(context).provision()
+            transaction = Transaction(context)
+            instances_by_alias = transaction.provision()
         except BaseException:
             self._clusters.note_lives(plan.cluster, self._root_sizes(plan))
             raise
         self._clusters.note_running(plan.cluster, instances_by_alias, self._root_sizes(plan))
         wanted = {spec.alias for spec in plan.nodes}
-        return self._clusters.make_nodes(
+        made = self._clusters.make_nodes(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
         )
+        return [replace(node, home_volume=transaction.home_volume) if node.is_master else node for node in made]
 
     def _root_sizes(self, plan: Plan) -> dict[str, int]:
         """Return the size of the root disk of nodes that this run launches, in GB."""
@@ -162,7 +169,7 @@ class Ec2Provider:
             self.note_lives(cluster)
             return
         leftovers = teardown.end_cluster(
-            aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
+            aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids(), home=True
         )
         self.note_lives(cluster)
         if leftovers:
@@ -257,6 +264,12 @@ class Ec2Provider:
         """Return the ids of resources that have the tags of a cluster, which may have ended, and still exist."""
         return audit.list_leftovers(self._clusters.aws_for(cluster), tags.ClusterKey(cluster, cluster_id))
 
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the volume with the home of a cluster, or None."""
+        key = self._clusters.known_key_of(cluster)
+        volume = home_volume.find_home_volume(self._clusters.aws_for(cluster), key) if key else None
+        return KeptHome(f"the volume {volume.id} of {volume.size_gb} GB with its home") if volume else None
+
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""
         archs = (inputs.arch for inputs in self._inputs.values())
@@ -264,7 +277,8 @@ class Ec2Provider:
 
     def _choose_zone(self, plan: Plan) -> tuple[str, DataVolume | None]:
         """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
-        disks = data_volumes.find_data_volumes(self._clusters.aws_for(plan.cluster), plan.volumes)
+        key = self._clusters.known_key_of(plan.cluster)
+        disks = home_volume.find_disks(self._clusters.aws_for(plan.cluster), plan, key)
         return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
 
     def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:

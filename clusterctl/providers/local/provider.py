@@ -31,6 +31,7 @@ from clusterctl.providers.local.nodes import (
 )
 from clusterctl.providers.local.power import power_off, power_on
 from clusterctl.providers.local.preparation import prepare_node, uv_program
+from clusterctl.providers.outliving import KeptHome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,6 +171,11 @@ class LocalProvider:
             raise ProviderError(
                 f"{exc.filename or cluster} cannot be written: {exc.strerror or exc}", remedy="fix its permissions"
             ) from exc
+
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the folder with the home, which lies beside those of the nodes."""
+        home = self._cluster_folder(cluster) / _HOME
+        return KeptHome(f"the folder {home} with its home") if home.is_dir() else None
 
     def stop(self, cluster: str) -> None:
         """Power the nodes off and keep their folders."""

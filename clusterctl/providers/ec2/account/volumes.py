@@ -1,4 +1,4 @@
-"""The account's EBS volumes: list, make, grow and delete. launch/data_volumes.py attaches them to masters."""
+"""The account's EBS volumes: list, make, grow and delete. ../data_volumes.py attaches them to masters."""
 
 from __future__ import annotations
 

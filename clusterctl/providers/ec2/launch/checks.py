@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.options import Options
 
-_MOST_TAGS = 38
-"""Most tags of the user on one resource: EC2 takes 50, and 12 are clusterctl's."""
+_MOST_TAGS = 37
+"""Most tags of the user on one resource: EC2 takes 50, and 13 are clusterctl's."""
 _KEY_LENGTH, _VALUE_LENGTH = 128, 256
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 

@@ -34,7 +34,7 @@ _PATIENCE_S = 10.0
 
 
 def estimate_launch_cost(
-    aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, *, zone: str
+    aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, *, zone: str, home_gb: int = 0
 ) -> Estimate:
     """Return what these nodes cost. Six calls, side by side.
 
@@ -44,6 +44,7 @@ def estimate_launch_cost(
         specs: the nodes.
         inputs: images, types and subnets of the launch.
         zone: the only zone to use; empty for all.
+        home_gb: the size of a volume that is made for the home; 0 for none.
     """
     deadline = Deadline.after(_PATIENCE_S)
     notes: dict[str, None] = {}
@@ -67,6 +68,7 @@ def estimate_launch_cost(
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),
         *_addresses_part(options, len(specs)),
+        *_home_part(options, home_gb, tariff.disk_price(options.root_volume_type)),
     ]
     quoted_limits = limits.free_vcpus(notes.setdefault)
     return Estimate(aws.region, tuple(quoted), tuple(parts), tuple(quoted_limits), (*tariff.notes, *notes))
@@ -141,3 +143,10 @@ def _addresses_part(options: Options, count: int) -> list[QuotedPart]:
     if not options.public_ips:
         return []
     return [QuotedPart("addresses", f"{count} x public IPv4", price_table.PUBLIC_IPV4_USD * count)]
+
+
+def _home_part(options: Options, size_gb: int, gb_hour: Decimal | None) -> list[QuotedPart]:
+    if not size_gb:
+        return []
+    description = f"1 x {size_gb} GB {options.root_volume_type}, also while nothing runs"
+    return [QuotedPart("home volume", description, None if gb_hour is None else gb_hour * size_gb)]

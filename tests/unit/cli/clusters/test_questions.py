@@ -117,6 +117,11 @@ def test_what_stays_is_said_too():
     assert ask_terminate([losses(volumes=("data",))]) == (
         f"End lab? 2 nodes, 4 {ENGINES} and {HOMES} will be gone for good; the volumes data stay. Go on?"
     )
+    home = "the volume vol-1 of 50 GB with its home"
+    assert ask_terminate([losses(home=home)]) == (
+        f"End lab? 2 nodes, 4 {ENGINES}, the disks and {home} will be gone for good. Go on?"
+    )
+    assert ask_stop([losses(home=home, engines=0)]) == f"Stop lab? 2 nodes go off; the disks and {home} stay. Go on?"
     assert ask_terminate([losses(lasting=True)]) == (
         f"End lab? 4 {ENGINES} and all that the cluster set up will be gone; the machines and {HOMES} stay. Go on?"
     )
