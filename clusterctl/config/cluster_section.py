@@ -1,6 +1,5 @@
 """The [cluster NAME] section: the options of a cluster template, one line each."""
 
-import getpass
 import ipaddress
 from decimal import Decimal
 from typing import Literal
@@ -8,18 +7,11 @@ from typing import Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from clusterctl.environment import variables as environment
+from clusterctl.laptop.user import laptop_user
 from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
-
-
-def laptop_user() -> str:
-    """Return the name of the user of this computer, or ``cluster`` if there is none."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # neither a variable nor a name for the uid, as in a container
-        return "cluster"
 
 
 def parse_network(text: str) -> str:
@@ -35,6 +27,8 @@ IMPLY_EC2 = (
     "instance_profile",
 )
 """Options that imply the provider ec2 where no PROVIDER is given."""
+_ORDER = (("min_size", "cluster_size"), ("cluster_size", "scale_max"), ("scale_min", "scale_max"))
+"""Sizes of which the first one is never greater than the second one."""
 _IMPLY_MACHINES = ("provider", "hosts", *IMPLY_EC2)
 
 
@@ -51,6 +45,26 @@ class ClusterSection(Section):
     cluster_size: int = Field(3, ge=1, le=10_000, description="nodes, with the master")
     min_size: int | None = Field(
         None, ge=1, le=10_000, description="nodes that must join for success; default: all", examples=["2"]
+    )
+    scale_max: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="nodes to which `clusterctl watch` may let it grow by what waits; default: it buys none",
+        examples=["10"],
+    )
+    scale_min: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="nodes that `watch` lets stay in any case; default: CLUSTER_SIZE",
+        examples=["1"],
+    )
+    scale_down_after: Span | None = Field(
+        None,
+        description="time without work after which `watch` ends a node, where there is a SCALE_MAX, as 90s, or"
+        " never; default: 5m",
+        examples=["2m"],
     )
     plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
     cluster_user: str = Field(
@@ -276,10 +290,12 @@ class ClusterSection(Section):
     def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(network if network == "auto" else parse_network(network) for network in networks)
 
-    @field_validator("min_size")
+    @field_validator("min_size", "scale_max", "scale_min")
     @classmethod
-    def _check_min_size(cls, size: int | None, info: ValidationInfo) -> int | None:
-        cluster_size = info.data.get("cluster_size", size)
-        if size is not None and cluster_size is not None and size > cluster_size:
-            raise ValueError(f"expected at most CLUSTER_SIZE ({cluster_size}), got {size}")
+    def _check_sizes(cls, size: int | None, info: ValidationInfo) -> int | None:
+        sizes = {**info.data, str(info.field_name): size}
+        for less, more in _ORDER:
+            if info.field_name in {less, more} and (sizes.get(less) or 1) > (sizes.get(more) or 10_000):
+                word, other = ("most", more) if info.field_name == less else ("least", less)
+                raise ValueError(f"expected at {word} {other.upper()} ({sizes[other]}), got {size}")
         return size

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME, laptop_user
+from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME
+from clusterctl.laptop.user import laptop_user
 from clusterctl.model import Machines, Volume
 from clusterctl.options import is_file
 

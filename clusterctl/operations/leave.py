@@ -219,7 +219,7 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
         take_proof(context, "removenode")
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
         leaving = _choose_leaving(context, list(nodes), aliases, count)
-        _end_some(context, nodes, leaving, counted=not aliases)
+        end_some(context, nodes, leaving, counted=not aliases)
     return leaving
 
 
@@ -241,12 +241,12 @@ def end_replaced(context: RunContext) -> list[str]:
             gone.append(alias)
     if gone:
         context.report.say(f"{', '.join(gone)} of {context.name} has ended, and another node is in its place")
-        _end_some(context, nodes, gone, counted=False)
+        end_some(context, nodes, gone, counted=False)
     return gone
 
 
-def _end_some(context: RunContext, nodes: Mapping[str, Node], leaving: Sequence[str], *, counted: bool) -> None:
-    """Let these nodes leave, and end those of them that there are.
+def end_some(context: RunContext, nodes: Mapping[str, Node], leaving: Sequence[str], *, counted: bool) -> None:
+    """Let these nodes leave, and end those of them that there are. The caller holds the cluster's lock.
 
     Args:
         context: the context of the run.

@@ -18,9 +18,11 @@ from clusterctl.cli.clusters.start_report import show_plan, show_started
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.nodes.access import log_in
 from clusterctl.cli.output import Output
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import UsageError
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.start_plan import preview_start
+from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
 
@@ -144,6 +146,8 @@ def start(
     if not started:
         return 0
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
+    if (most := context.settings.cluster.scale_max) and not as_json:
+        echo(f">>> It grows to {plural(most, 'node')} by what waits while this runs: clusterctl watch {name}")
     if login_master:
         return log_in(ctx, name, "master", user=None, command=())
     return 0 if started.ok else 1

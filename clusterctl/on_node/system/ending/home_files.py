@@ -28,9 +28,14 @@ def look(place: Path, maps: Path) -> dict[str, Any]:
         "keep": _read(own / KEEP),
         "beat": _read(own / BEAT),
         "words": _texts(own / WORDS),
-        "demand": _texts(place / "demand"),
+        "demand": read_demand(place),
         "held": [held for kind in _names(place) for held in _held(place / kind)] + _held(maps),
     }
+
+
+def read_demand(place: Path) -> dict[str, str]:
+    """Return the texts of the files in which clients say what waits, by their names."""
+    return _texts(place / "demand")
 
 
 def write(place: Path, name: str, text: str) -> None:
