@@ -232,8 +232,8 @@ class ClusterSection(Section):
     )
     notify: SecretText | None = Field(
         None,
-        description="who is told before and when the cluster ends by itself: a command on the master, or the address"
-        " of a web hook",
+        description="who is told before and when the cluster ends by itself, when a job or detached map has ended, and"
+        " when a node will be taken: a command on the master, or the address of a web hook",
         examples=["https://hooks.example.org/T0/B0"],
     )
     on_end: str | None = Field(

@@ -50,6 +50,11 @@ class Terms:
 
     @property
     def exist(self) -> bool:
+        """Whether the master has anything to see to."""
+        return self.ends or bool(self.notify)
+
+    @property
+    def ends(self) -> bool:
         """Whether the cluster ever ends by itself."""
         return any((self.idle_s, self.lifetime_s, self.client_s, self.max_usd))
 
