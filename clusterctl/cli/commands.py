@@ -65,6 +65,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "status",
         "Show what every plugin sees of a cluster; exits with 1 if something is not as it should be.",
     ),
+    "top": CommandEntry(
+        "clusters.top",
+        "top",
+        "Show what the nodes, the engines, the queue, the maps and the jobs of a cluster do, and what it costs.",
+    ),
     "logs": CommandEntry(
         "clusters.inspect",
         "logs",

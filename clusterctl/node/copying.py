@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import LostError, RemoteError
-from clusterctl.node.programs import node_program
+from clusterctl.node.streamed import running_program
 from clusterctl.on_node.system.copying.frames import Copied as Copied
 from clusterctl.on_node.system.copying.frames import CopyError, Omitted
 from clusterctl.on_node.system.copying.frames import Totals as Totals
@@ -105,22 +104,12 @@ def copy_from_node(remote: Remote, sources: Sequence[PurePosixPath], target: Tar
 
 @contextmanager
 def _running_program(remote: Remote, values: dict[str, object], name: str) -> Iterator[RunningCommand]:
-    """Have the program run on the node. It comes over stdin, and what is behind it there is the copy."""
-    program = node_program(_PROGRAM, values).encode()
-    start = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'copy', 'exec'))"
-    # The cluster's Python, or the system's where there is none yet; names of files are UTF-8, whatever the locale.
-    python = shlex.quote(str(remote.node.layout.env / "bin" / "python"))
-    command = (
-        f'python={python}; [ -x "$python" ] || python=python3; exec "$python" -X utf8 -I -S -c {shlex.quote(start)}'
-    )
-    running = remote.start_command(command, idle_s=_IDLE_S)
+    """Have the program run on the node; what is behind its text on stdin is the copy."""
     try:
-        running.write(program)
-        yield running
+        with running_program(remote, _PROGRAM, values, idle_s=_IDLE_S) as running:
+            yield running
     except TimeoutError as exc:
         raise _copy_error(remote, name, f"it was silent for {_IDLE_S:.0f} s", error=LostError) from exc
-    finally:
-        running.close()
 
 
 def _read_answer(running: RunningCommand) -> bytes:
