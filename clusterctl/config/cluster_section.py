@@ -3,11 +3,13 @@
 import getpass
 import ipaddress
 from decimal import Decimal
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 
 from clusterctl.environment import variables as environment
+from clusterctl.files import FileToSend, parse_file_to_send
 from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList, comma_list
 
@@ -28,6 +30,11 @@ def parse_network(text: str) -> str:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
         raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
+
+
+def _to_files(value: object, info: ValidationInfo) -> object:
+    folder = (info.context or {}).get(info.field_name) or Path()
+    return tuple(parse_file_to_send(item, folder) for item in comma_list(value)) if isinstance(value, str) else value
 
 
 IMPLY_EC2 = (
@@ -67,6 +74,11 @@ class ClusterSection(Section):
         description="environment variables of engines, notebooks and logins, as KEY=value with blanks between them;"
         " a value with blanks in quotation marks. No secrets: users of the nodes can read them",
         examples=['OMP_SCHEDULE=dynamic TITLE="a, b and c"'],
+    )
+    files: Annotated[tuple[FileToSend, ...], BeforeValidator(_to_files)] = Field(
+        (),
+        description="files and folders of this computer that `start` brings to nodes that lack them, as local:remote",
+        examples=["data.csv:data/, ~/models:models"],
     )
     start_timeout: float = Field(
         600.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,9 @@ def check_provider_options(cluster: ClusterSection) -> Iterator[tuple[str, str]]
         yield "provider", "static needs HOSTS: the machines to use, the master first"
     if provider == "static" and cluster.hosts and cluster.cluster_size > len(cluster.hosts):
         yield "cluster_size", f"there are {len(cluster.hosts)} HOSTS"
+    for file in cluster.files:
+        if not os.path.lexists(file.local):
+            yield "files", f"there is no {file.local} on this computer"
     if provider == "ec2":
         for script in cluster.userdata_scripts:
             if not is_file(script):

@@ -12,13 +12,13 @@ from clusterctl import hub
 from clusterctl.clients.detached.model import DetachedError
 from clusterctl.clock import Deadline, Stopwatch, utc_now
 from clusterctl.errors import ClusterctlError
-from clusterctl.model import MASTER, Facet, NodeState
+from clusterctl.model import MASTER, NodeState
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
-from clusterctl.operations.nodes.access import choose_node
 from clusterctl.operations.nodes.detached import RemoteStore
 from clusterctl.operations.seeing.listening import Listener, Program
 from clusterctl.operations.seeing.readings import Load, Work, parse_load, parse_work
 from clusterctl.operations.seeing.sight import MapSight, Sight, see_engines, see_nodes
+from clusterctl.operations.sending.places import choose_node, file_owner
 from clusterctl.providers.base import Priced
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ class Observer:
         def open_it() -> tuple[Cluster, Node]:
             cluster = context.make_cluster([node])
             # What is only read needs no rights: not as the user that sets nodes up.
-            user = context.machines.user if Facet.MACHINE in context.provider.facets else None
-            return cluster, choose_node(context, cluster, node.alias, user=user)
+            return cluster, choose_node(context, cluster, node.alias, user=file_owner(context))
 
         return open_it
 
