@@ -78,7 +78,7 @@ class ClusterSection(Section):
     files: Annotated[tuple[FileToSend, ...], BeforeValidator(_to_files)] = Field(
         (),
         description="files and folders of this computer that `start` brings to nodes that lack them, as local:remote",
-        examples=["data.csv:data/, ~/models:models"],
+        examples=["~/data.csv:data/, ~/models:models"],
     )
     start_timeout: float = Field(
         600.0,
