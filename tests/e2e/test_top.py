@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 from contextlib import suppress
 
 import psutil
@@ -81,4 +82,18 @@ def test_on_a_terminal_it_is_drawn_until_q(laptop, cluster, poll):
     begin, end = seen.index(b"\x1b[?1049h"), seen.index(b"\x1b[?1049l")
     assert begin < end
     assert re.search(rb"node002 .*running", seen[begin:end])
+    poll(lambda: not readers(laptop), "the readers end with the connection")
+
+
+def test_a_log_is_followed_by_engine_until_ctrl_c(laptop, cluster, poll, script):
+    with laptop.begin("logs", "--follow", "--engine", "3", "-n", "1", cluster.name) as follower:
+        poll(lambda: readers(laptop), "it is followed")
+        script("import clusterctl, os\nclusterctl.connect()[3].apply_sync(os.system, 'echo seen by engine 3')")
+        seen = ""
+        while "seen by engine 3" not in seen:
+            seen = follower.stdout.readline()
+            assert seen, "it has ended"
+        assert seen.startswith("node001 engine-3: ")
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(30) == 0
     poll(lambda: not readers(laptop), "the readers end with the connection")

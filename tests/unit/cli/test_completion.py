@@ -21,7 +21,7 @@ FREE = {
     "addnode aliases",
     "cancel client",
     "keep time",
-    "sync remote",
+    *("sync remote", "logs pattern"),
     "install packages",
     *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
