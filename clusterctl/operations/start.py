@@ -233,7 +233,7 @@ def _finish_start(
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
     if context.settings.cluster.files:
         with timer.time_step("files"):
-            bring_files(context, cluster)
+            bring_files(context, cluster, but_not=outcome.failed)
     with timer.time_step("connect"):
         connections = run_connect(context, cluster)
         send_terms(context, cluster)

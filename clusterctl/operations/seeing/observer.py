@@ -6,6 +6,7 @@ Nothing here waits for a node. What has not answered is silent, and is tried aga
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clusterctl import hub
@@ -22,7 +23,7 @@ from clusterctl.operations.sending.places import choose_node, file_owner
 from clusterctl.providers.base import Priced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from clusterctl.clients.detached.model import Status
     from clusterctl.clients.jobs.model import JobStatus
@@ -196,17 +197,19 @@ class Observer:
         provider = self._context.provider
         return provider.spending(self._context.name, self._nodes) if isinstance(provider, Priced) else None
 
-    def _noting(self, what: str) -> _Noting:
-        return _Noting(self, what)
-
-    def note(self, what: str, trouble: str) -> None:
-        """Keep why something cannot be seen; it can where that is empty."""
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Keep why something cannot be seen, or that it can."""
+        trouble = ""
+        try:
+            yield
+        except ClusterctlError as exc:
+            trouble = exc.message
         with self._lock:
             self._first.discard(what)
+            self._troubles.pop(what, None)
             if trouble:
                 self._troubles[what] = trouble
-            else:
-                self._troubles.pop(what, None)
 
     def _follow_records(self) -> None:
         """Ask for jobs and detached maps again and again."""
@@ -216,8 +219,10 @@ class Observer:
         while not self._closed.is_set():
             watch = Stopwatch()
             with self._noting("jobs"):
-                jobs = jobs or RemoteJobs(self._context)
-                jobs.look_up_nodes()
+                if jobs is None:
+                    jobs = RemoteJobs(self._context)
+                elif "jobs" in self._troubles:
+                    jobs.look_up_nodes()  # else the provider would be asked at each look
                 self._jobs = tuple(status for status in jobs.all() if not status.is_over)
             with self._noting("maps"):
                 statuses = maps.all()
@@ -234,22 +239,6 @@ class Observer:
         if master is None:
             raise DetachedError("there is no master", remedy=f"`clusterctl start {self._context.name}` brings it up")
         return self._opener(master)()
-
-
-class _Noting:
-    """Notes what goes wrong in a block, or that nothing does."""
-
-    def __init__(self, observer: Observer, what: str) -> None:
-        self._observer, self._what = observer, what
-
-    def __enter__(self) -> None:
-        """Note nothing yet."""
-
-    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> bool:
-        if exc is None or isinstance(exc, ClusterctlError):
-            self._observer.note(self._what, "" if exc is None else exc.message)
-            return exc is not None
-        return False
 
 
 def _with_rates(statuses: Sequence[Status], before: tuple[Stopwatch, Sequence[Status]] | None) -> tuple[MapSight, ...]:

@@ -15,7 +15,7 @@ from clusterctl.operations.sending.places import absolute_path, choose_node, fil
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from clusterctl.cluster_nodes import Cluster
@@ -76,15 +76,21 @@ def _pass_over(_size: int, _totals: Totals) -> None:
     """Show nothing."""
 
 
-def bring_files(context: RunContext, cluster: Cluster) -> None:
+def bring_files(context: RunContext, cluster: Cluster, *, but_not: Collection[str] = ()) -> None:
     """Bring the files of FILES to nodes that lack them or have others. What fails is a problem of the cluster.
 
     What is below the home, which all nodes share, goes to the master; anything else to every node.
+
+    Args:
+        context: the context of the run.
+        cluster: the cluster.
+        but_not: aliases of nodes that did not join, and may not answer.
     """
     files = context.settings.cluster.files
     if not files:
         return
-    running = [node for node in cluster.nodes if node.state == NodeState.RUNNING and node.reachable]
+    up = [node for node in cluster.nodes if node.state == NodeState.RUNNING and node.reachable]
+    running = [node for node in up if node.alias not in but_not]
     own = context.make_cluster(running)
     try:
         nodes = [choose_node(context, own, node.alias, user=file_owner(context)) for node in running]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,4 +36,3 @@ def pause_s(every_s: float, used_s: float) -> float:
 def listen_no_more() -> None:
     """Let Python end without a complaint about an output that nobody reads."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdin = None
