@@ -56,11 +56,11 @@ def test_sync_sends_what_differs_to_the_home_that_all_share(laptop, cluster, tmp
     (folder / "pkg").mkdir(parents=True)
     (folder / "pkg" / "a.sh").write_text("echo run on $CLUSTERCTL_NODE")
     (folder / "pkg" / "a.sh").chmod(0o755)
-    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, folder)] == [["pkg/a.sh"]]
-    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, folder)] == [[]]
-    result = laptop.run("sshnode", cluster.name, 2, "sh -c synced/pkg/a.sh; touch synced/new")
+    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, str(folder))] == [["pkg/a.sh"]]
+    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, str(folder))] == [[]]
+    result = laptop.run("sshnode", cluster.name, "2", "sh synced/pkg/a.sh; touch synced/new")
     assert result.stdout == "run on node002\n"
-    [one] = laptop.json("sync", "--delete", "--json", cluster.name, folder)
+    [one] = laptop.json("sync", "--delete", "--json", cluster.name, str(folder))
     assert (one["deleted"], one["unchanged"]) == (["new"], 1)
 
 
