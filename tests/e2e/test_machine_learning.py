@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ..support.notebooks import execute
+
 LIBRARIES = ("numpy", "joblib", "sklearn")
 pytestmark = [
     pytest.mark.e2e,
@@ -267,3 +269,12 @@ def test_the_page_about_machine_learning_says_what_happens(script):
     page = (Path(__file__).parents[2] / "docs" / "howto" / "machine-learning.md").read_text()
     code, said = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("python", "text"))
     assert script(code) == said.splitlines()
+
+
+def test_the_notebook_of_a_grid_search_runs(laptop, tmp_path):
+    about, best, table, same, joblib = execute(laptop, "grid-search", tmp_path)
+    assert about == "4 engines, 25 kB of data\n"
+    assert best.endswith("'max_depth': 3}\n"), "what it looks for needs two features together"
+    assert len(table.splitlines()) == 4
+    assert same == "True\n"
+    assert joblib == "[0, 1, 4, 9, 16]\n"
