@@ -268,6 +268,19 @@ class Priced(Protocol):
 
 
 @runtime_checkable
+class WithGpus(Protocol):
+    """A provider that can choose machines by their number of GPUs."""
+
+    def find_gpu_types(self, cluster: str, count: int) -> tuple[str, ...]:
+        """Return the types of machines that have so many GPUs, where the cluster is or is to be.
+
+        Raises:
+            ProviderError: there is none.
+        """
+        ...
+
+
+@runtime_checkable
 class Audited(Protocol):
     """A provider that can audit a cluster, and list what is left of an ended one."""
 

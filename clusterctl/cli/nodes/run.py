@@ -82,7 +82,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-c", "--cluster", "cluster", type=ClusterName(), help="The cluster; optional if exactly one is up.")
-@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB of memory), or an instance type.")
+@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB), G1 (GPUs), or an instance type.")
 @click.option(
     "--spot/--on-demand", default=None, help="How a new node for -i is bought; default: as the template says."
 )

@@ -23,7 +23,7 @@ from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
+from clusterctl.providers.ec2.pricing import estimates, lives, price_list, price_table, spending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,6 +104,11 @@ class Ec2Provider:
         known = lives.read_lives(journal.events())
         look = partial(self._clusters.look_at_lives, cluster)
         return spending.compute_spending(aws, self._options, cluster, nodes, known_lives=known, look=look)
+
+    def find_gpu_types(self, cluster: str, count: int) -> tuple[str, ...]:
+        """Return the types that have so many GPUs: the smallest of each family, without those that are far dearer."""
+        aws = self._clusters.aws_for(cluster)
+        return price_table.leave_dear_out(discovery.find_gpu_types(aws, self._options.arch, count), aws.region)
 
     def find_losses(self, cluster: str) -> Mapping[str, Loss]:
         """Return when and why nodes ended or stopped, by alias."""

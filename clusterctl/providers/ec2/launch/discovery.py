@@ -133,6 +133,41 @@ def find_fitting_types(aws: Aws, arch: str, vcpus: float | None, memory_gb: floa
     return names
 
 
+def find_gpu_types(aws: Aws, arch: str, count: int) -> tuple[str, ...]:
+    """Return the types of the current generation with so many GPUs of NVIDIA, the smallest of each family.
+
+    The larger ones of a family have more processors and memory for the same GPUs.
+
+    Raises:
+        ProviderError: no type has so many.
+    """
+    fitting = aws.pages(
+        "ec2",
+        "get_instance_types_from_instance_requirements",
+        "InstanceTypes",
+        ArchitectureTypes=[arch],
+        VirtualizationTypes=["hvm"],
+        InstanceRequirements={
+            "VCpuCount": {"Min": 1},
+            "MemoryMiB": {"Min": 1},
+            "InstanceGenerations": ["current"],
+            "AcceleratorCount": {"Min": count, "Max": count},
+            "AcceleratorTypes": ["gpu"],
+            "AcceleratorManufacturers": ["nvidia"],
+        },
+    )
+    kinds = describe_instance_types(aws, [raw["InstanceType"] for raw in fitting])
+    smallest: dict[str, InstanceType] = {}
+    for kind in sorted(kinds.values(), key=lambda kind: (kind.vcpus, kind.name)):
+        smallest.setdefault(kind.name.partition(".")[0], kind)
+    if not smallest:
+        raise ProviderError(
+            f"no instance type for {arch} in {aws.region} has {count} GPUs",
+            remedy="ask for another number (1, 4 and 8 are common), or name a type such as g6.xlarge",
+        )
+    return tuple(sorted(kind.name for kind in smallest.values()))
+
+
 def _parse_type(raw: Mapping[str, Any]) -> InstanceType:
     archs = raw.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()
     return InstanceType(raw["InstanceType"], tuple(archs), int(raw.get("VCpuInfo", {}).get("DefaultVCpus", 1)))

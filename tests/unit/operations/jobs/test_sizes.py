@@ -11,7 +11,7 @@ from clusterctl.clients.jobs.model import JobStatus
 from clusterctl.errors import UsageError
 from clusterctl.model import Market, NodeOverrides
 from clusterctl.operations.jobs.running import choose_node
-from clusterctl.operations.jobs.sizes import find_idle, parse_size
+from clusterctl.operations.jobs.sizes import find_idle, parse_size, settle_types
 from clusterctl.testing import fake_node
 
 
@@ -39,7 +39,8 @@ def test_sizes_are_processors_memory_or_a_type():
     assert (parse_size("C16").vcpus, parse_size("C16").memory_gb) == (16, None)
     assert (parse_size("M64").vcpus, parse_size("M64").memory_gb) == (8, 64)
     assert parse_size("M4").vcpus == 2
-    assert parse_size("c7i.4xlarge").type == "c7i.4xlarge"
+    assert parse_size("c7i.4xlarge").types == ("c7i.4xlarge",)
+    assert parse_size("G2").gpus == 2
 
 
 @pytest.mark.parametrize("text", ["C0", "C", "16", "c16", "huge", "C16;reboot", "C99999"])
@@ -48,9 +49,27 @@ def test_what_is_no_size_is_refused(text):
         parse_size(text)
 
 
-def test_gpus_need_a_type():
-    with pytest.raises(UsageError, match="GPUs"):
-        parse_size("G1")
+def test_gpus_are_those_of_the_providers_types():
+    asked = []
+
+    def find_gpu_types(cluster, count):
+        asked.append((cluster, count))
+        return ("g6.xlarge", "g6e.xlarge")
+
+    provider = SimpleNamespace(name="ec2", find_gpu_types=find_gpu_types)
+    size = settle_types(SimpleNamespace(name="jobs", provider=provider), parse_size("G1"))
+    assert asked == [("jobs", 1)]
+    assert size.overrides(spot=None).types == ("g6.xlarge", "g6e.xlarge")
+    assert size.options(spot=True)["node_instance_type"] == "g6.xlarge, g6e.xlarge"
+    nodes = [node("node001", 4, "c7i.xlarge"), node("node002", 4, "g6.xlarge")]
+    assert find_idle(context(), nodes, [], size).alias == "node002"
+
+
+def test_providers_without_types_have_no_number_of_gpus():
+    here = SimpleNamespace(name="jobs", provider=SimpleNamespace(name="docker"))
+    with pytest.raises(UsageError, match="nodes of docker are not chosen by their GPUs"):
+        settle_types(here, parse_size("G1"))
+    assert settle_types(here, parse_size("C4")) == parse_size("C4")
 
 
 def test_the_smallest_idle_node_that_fits_is_taken():
