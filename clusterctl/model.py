@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from decimal import Decimal
     from pathlib import PurePosixPath
 
     from clusterctl.secret import Secret
@@ -217,6 +217,10 @@ class NodeSpec:
     vcpus: float | None = None
     """Number of processors, if the provider can choose it; None: its default."""
     memory_gb: float | None = None
+
+
+NO_BID = Decimal("Infinity")
+"""In place of the template's bid, which is meant for the template's types."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.environment import variables
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import MASTER, Market, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, NO_BID, Market, NodeSpec, Plan, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -163,7 +163,7 @@ def _refuse_mounts(volumes: Sequence[Volume]) -> None:
 def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
     """Return the specification of one node from the template."""
     master = alias == MASTER
-    market = _worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
+    market = worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
     return NodeSpec(
         alias,
         types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,
@@ -184,14 +184,14 @@ def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
         # The template's types have other sizes than the one that was asked for.
         types=own.types or (() if own.vcpus or own.memory_gb else spec.types),
         market=own.market or spec.market,
-        bid=own.bid or spec.bid,
+        bid=None if own.bid == NO_BID else own.bid or spec.bid,
         image=own.image or spec.image,
         vcpus=own.vcpus or spec.vcpus,
         memory_gb=own.memory_gb or spec.memory_gb,
     )
 
 
-def _worker_market(cluster: ClusterSection) -> Market:
+def worker_market(cluster: ClusterSection) -> Market:
     """Return how workers are bought. A bid alone buys nothing on demand: in StarCluster it never did."""
     if cluster.market:
         return cluster.market

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from clusterctl.operations.leave import Losses
 
+_NAMED, _LONGEST = 5, 60
+"""Of jobs: how many, and how much of each."""
 _HOMES = "the disks with the homes on them"
 
 
@@ -22,15 +24,14 @@ def ask_terminate(losses: Sequence[Losses]) -> str:
 def ask_stop(losses: Sequence[Losses]) -> str:
     """Return the question of `stop`."""
     texts = [
-        f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} go off; {_HOMES} stay"
-        for loss in losses
+        f"{_join_words([plural(len(loss.nodes), 'node'), *_work_words(loss)])} go off; {_HOMES} stay" for loss in losses
     ]
     return _join_question("Stop", losses, texts)
 
 
 def ask_restart(losses: Sequence[Losses]) -> str:
     """Return the question of `restart`."""
-    texts = [f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} start anew" for loss in losses]
+    texts = [f"{_join_words([plural(len(loss.nodes), 'node'), *_work_words(loss)])} start anew" for loss in losses]
     return _join_question("Restart", losses, texts)
 
 
@@ -48,14 +49,20 @@ def _describe_end(losses: Losses, *, disks: str) -> str:
     """Return what goes for good and what stays, such as ``3 nodes, 6 engines with ... and the disks go for good``."""
     volumes = [f"the volumes {', '.join(losses.volumes)}"] if losses.volumes else []
     if losses.lasting:
-        going = [*_engine_words(losses), "all that the cluster set up"]
+        going = [*_work_words(losses), "all that the cluster set up"]
         return f"{_join_words(going)} will be gone; {_join_words(['the machines', disks, *volumes])} stay"
-    going = [plural(len(losses.nodes), "node"), *_engine_words(losses), disks]
+    going = [plural(len(losses.nodes), "node"), *_work_words(losses), disks]
     return f"{_join_words(going)} will be gone for good" + (f"; {volumes[0]} stay" if volumes else "")
 
 
-def _engine_words(losses: Losses) -> list[str]:
-    return [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
+def _work_words(losses: Losses) -> list[str]:
+    """Return the words for engines and jobs, those that there are."""
+    words = [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
+    if losses.jobs:
+        named = [job if len(job) <= _LONGEST else f"{job[: _LONGEST - 1]}…" for job in losses.jobs[:_NAMED]]
+        more = [f"{len(losses.jobs) - _NAMED} more"] if len(losses.jobs) > _NAMED else []
+        words.append(f"{plural(len(losses.jobs), 'job')} not over ({'; '.join([*named, *more])})")
+    return words
 
 
 def _join_question(verb: str, losses: Sequence[Losses], texts: Sequence[str]) -> str:

@@ -108,6 +108,8 @@ class Losses:
     """The machines and their files stay: they were there before the cluster."""
     volumes: tuple[str, ...]
     """Names of volumes with data, which stay in any case."""
+    jobs: tuple[str, ...] = ()
+    """The jobs on them that are not over: id and command. See `jobs.leaving`."""
 
 
 def count_losses(

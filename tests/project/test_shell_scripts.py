@@ -44,6 +44,7 @@ NOTEBOOK = {
     "startup_code": "client = 1\n",
     "lab": PROFILE.parent / "lab",
     "page": '{"it\'s": "$(a) page"}',
+    "settings": "{}",
     "terminal": PROFILE / "terminal.py",
     "terminal_code": node_program("clusterctl.on_node.system.open_terminal", {"here": "(it's here) "}),
 }
@@ -87,7 +88,12 @@ RENDERED = {
     "systemd_unit.j2": [lambda: systemd.service_definition(SYSTEMD, SERVICE)],
     "ipcluster_leave.sh.j2": [
         lambda lasting=lasting: render(
-            "ipcluster_leave.sh.j2", lasting=lasting, mark="lab SHA256:x", stop=services.stop(SYSTEMD, ["engine"])
+            "ipcluster_leave.sh.j2",
+            lasting=lasting,
+            mark="lab SHA256:x",
+            runners="[r]un_job ",
+            grace_s=35,
+            stop=services.stop(SYSTEMD, ["engine"]),
         )
         for lasting in (False, True)
     ],

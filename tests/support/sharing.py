@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 MAIN = (
     *("test_main_job", "test_commands", "test_hands", "test_cancel", "test_pool", "test_work", "test_together"),
-    *("test_cpython", "test_here", "test_detached", "test_jobs", "test_repair", "test_notebook", "test_tunnel"),
+    *(
+        "test_cpython",
+        "test_here",
+        "test_detached",
+        "test_jobs",
+        "test_job_images",
+        "test_repair",
+        "test_notebook",
+        "test_tunnel",
+    ),
     *("test_examples", "test_healing"),
 )
 """They work on the cluster of the main job, in this order."""

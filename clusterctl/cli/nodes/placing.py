@@ -81,7 +81,7 @@ def _start(
             f"no cluster is up, and one with a node of size {size.text} cannot be started with PROVIDER = {kind}",
             remedy="name a template's provider that has such nodes, or start a cluster and leave -i out",
         )
-    options = size.options(spot=spot) if kind == "ec2" else {"cluster_size": "1"}
+    options = size.options(template.settings.cluster, spot=spot) if kind == "ec2" else {"cluster_size": "1"}
     if kind == "docker" and size.vcpus:
         options["vcpus"] = str(size.vcpus)
     if template.settings.cluster.idle_stop is None:

@@ -43,6 +43,8 @@ class JobRequest:
     retry_on: tuple[str, ...] = tuple(sorted(model.REASONS.values()))
     fetch: tuple[str, ...] = ()
     port: int | None = None
+    image: str = ""
+    """Of a container; empty for none."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ def begin_job(context: RunContext, jobs: RemoteJobs, request: JobRequest, alias:
         retry_on=request.retry_on,
         fetch=request.fetch,
         port=request.port,
+        image=request.image,
         manifest={
             "commit": snapshot.commit,
             "changed": snapshot.is_dirty,

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import model
 from clusterctl.errors import UsageError
-from clusterctl.model import Market, NodeOverrides
+from clusterctl.model import NO_BID, Market, NodeOverrides
+from clusterctl.planning import worker_market
 from clusterctl.providers.base import WithGpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clusterctl.clients.jobs.model import JobStatus
+    from clusterctl.config.cluster_section import ClusterSection
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
 
@@ -46,16 +48,18 @@ class Size:
     def overrides(self, *, spot: bool | None) -> NodeOverrides:
         """Return what a new node has in place of the template's."""
         market = Market.NONE if spot is None else (Market.SPOT if spot else Market.ON_DEMAND)
-        return NodeOverrides(types=self.types, vcpus=self.vcpus, memory_gb=self.memory_gb, market=market)
+        return NodeOverrides(self.types, market, NO_BID, vcpus=self.vcpus, memory_gb=self.memory_gb)
 
-    def options(self, *, spot: bool | None) -> dict[str, str]:
-        """Return the options of a cluster of one such node."""
+    def options(self, template: ClusterSection, *, spot: bool | None) -> dict[str, str]:
+        """Return the options of a cluster of one such node, in place of its template's."""
         types = ", ".join(self.types)
         options = {"cluster_size": "1", "node_instance_type": types, "master_instance_type": types}
         if self.vcpus:
             options["vcpus"] = str(self.vcpus)
         if self.memory_gb:
             options["memory_gb"] = str(self.memory_gb)
+        if template.spot_bid is not None:  # it is meant for the template's types
+            options |= {"spot_bid": "", "market": str(worker_market(template))}
         if spot is not None:
             options |= {"market": str(Market.SPOT if spot else Market.ON_DEMAND)}
         return options | {"force_spot_master": "no" if spot is False else "yes"}

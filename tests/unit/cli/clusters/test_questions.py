@@ -125,6 +125,14 @@ def test_what_stays_is_said_too():
     )
 
 
+def test_jobs_that_end_with_it_are_named():
+    jobs = ("9845a3bd4 python train.py", f"27f30c9e1 {'x' * 90}", *(f"{n}a0b0c0d sweep" for n in range(4)))
+    said = ask_remove(losses(nodes=("node001",), engines=1, jobs=jobs))
+    assert "1 engine with what is in memory, 6 jobs not over (9845a3bd4 python train.py; 27f30c9e1 xxx" in said
+    assert said.count("x") < 60
+    assert "; 1 more) and the disks will be gone for good" in said
+
+
 def test_several_clusters_are_told_apart():
     assert ask_stop([losses("a", engines=0), losses("b", nodes=("master",), engines=2)]) == (
         f"Stop a, b? a: 2 nodes go off; {HOMES} stay. b: 1 node and 2 {ENGINES} go off; {HOMES} stay. Go on?"

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from clusterctl.clients.jobs.model import JobStatus
+from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.errors import UsageError
-from clusterctl.model import Market, NodeOverrides
+from clusterctl.model import NO_BID, Market, NodeOverrides
 from clusterctl.operations.jobs.running import choose_node
 from clusterctl.operations.jobs.sizes import find_idle, parse_size, settle_types
 from clusterctl.testing import fake_node
@@ -60,7 +61,7 @@ def test_gpus_are_those_of_the_providers_types():
     size = settle_types(SimpleNamespace(name="jobs", provider=provider), parse_size("G1"))
     assert asked == [("jobs", 1)]
     assert size.overrides(spot=None).types == ("g6.xlarge", "g6e.xlarge")
-    assert size.options(spot=True)["node_instance_type"] == "g6.xlarge, g6e.xlarge"
+    assert size.options(ClusterSection(), spot=True)["node_instance_type"] == "g6.xlarge, g6e.xlarge"
     nodes = [node("node001", 4, "c7i.xlarge"), node("node002", 4, "g6.xlarge")]
     assert find_idle(context(), nodes, [], size).alias == "node002"
 
@@ -90,10 +91,17 @@ def test_a_node_is_known_by_what_was_asked_for_when_it_was_made():
 
 
 def test_a_new_node_is_bought_as_it_is_said():
-    assert parse_size("C16").overrides(spot=True) == NodeOverrides(vcpus=16, market=Market.SPOT)
+    assert parse_size("C16").overrides(spot=True) == NodeOverrides(vcpus=16, market=Market.SPOT, bid=NO_BID)
     assert parse_size("C16").overrides(spot=None).market == Market.NONE
-    options = parse_size("c7i.large").options(spot=False)
+    options = parse_size("c7i.large").options(ClusterSection(), spot=False)
     assert (options["market"], options["master_instance_type"]) == ("on-demand", "c7i.large")
+
+
+def test_a_bid_for_the_templates_types_is_none_for_another_size():
+    template = ClusterSection(spot_bid="0.07")
+    options = parse_size("C16").options(template, spot=None)
+    assert (options["spot_bid"], options["market"]) == ("", "spot"), "but it says how nodes are bought"
+    assert ClusterSection(spot_bid=options["spot_bid"]).spot_bid is None
 
 
 def test_a_job_goes_where_there_is_room():
