@@ -27,6 +27,7 @@ from clusterctl.providers.ec2.pricing import estimates, lives, price_list, price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
@@ -109,6 +110,10 @@ class Ec2Provider:
         """Return the types that have so many GPUs: the smallest of each family, without those that are far dearer."""
         aws = self._clusters.aws_for(cluster)
         return price_table.leave_dear_out(discovery.find_gpu_types(aws, self._options.arch, count), aws.region)
+
+    def list_price(self, node: Node) -> Decimal | None:
+        """Return the price on demand of a node's type, by the table that is shipped."""
+        return price_table.on_demand_price(node.type, self._clusters.aws.region)
 
     def find_losses(self, cluster: str) -> Mapping[str, Loss]:
         """Return when and why nodes ended or stopped, by alias."""
