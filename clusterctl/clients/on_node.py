@@ -69,7 +69,8 @@ def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_opt
     repair = (
         f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
     )
-    target = Target(file, here.cluster, repair, document=document, detached=maps_here(here))
+    maps, find_dask = maps_here(here), here.dask_document
+    target = Target(file, here.cluster, repair, document=document, detached=maps, find_dask=find_dask)
     return open_client(target, wanted, client_options)
 
 

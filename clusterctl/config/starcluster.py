@@ -27,13 +27,17 @@ PLUGINS: Mapping[str, str] = {
     "pypackage.PyPackageSetup": "packages",
 }
 
-_NO_QUEUE = "there is no queue; give work to the engines with `client.map` or `clusterctl.Pool` (docs/howto/work.md)"
+_NO_QUEUE = (
+    "there is no queue; run scripts with `clusterctl run` (docs/howto/jobs.md), and functions with `client.map`"
+    " (docs/howto/work.md)"
+)
 
 # Keys are prefixes of class paths, the longest first.
 NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.sge.": _NO_QUEUE,
     "starcluster.plugins.condor.": _NO_QUEUE,
-    "starcluster.plugins.hadoop.": "Hadoop is not set up; map over files with `client.map`, or use Amazon EMR",
+    "starcluster.plugins.hadoop.": "Hadoop is not set up; for data frames and joins name the plugin dask"
+    " (docs/howto/dask.md), to map over files use `client.map`",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
     "starcluster.plugins.mpich2.": "use `client.together` for what MPI's collectives do (docs/howto/allreduce.md)",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 LIBRARIES = ("numpy", "joblib", "sklearn")
 pytestmark = [
@@ -22,7 +23,7 @@ pytestmark = [
 def laptop(tmp_path_factory, laptop_class):
     """One with a cluster of two nodes, whose engines have scikit-learn."""
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
-    options = ("--set", "packages.packages=scikit-learn, optuna", "--set", "ipcluster.engines_per_node=2")
+    options = ("--set", "packages.packages=scikit-learn, optuna, s3fs, pandas", "--set", "ipcluster.engines_per_node=2")
     laptop.run("start", "-s", "2", *options, "learning")
     yield laptop
     laptop.terminate_all()
@@ -261,6 +262,38 @@ print(type(search).__module__, search.best_params_["n_estimators"], search.predi
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout == "sklearn.model_selection._search 10 (1,)\n", done.stderr
+
+
+def test_data_in_s3_is_read_on_the_engines_with_rights_of_their_own(script):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        assert script(f"""
+            import boto3
+            import clusterctl
+
+            endpoint = "http://{host}:{port}"
+            mine = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id="me", aws_secret_access_key="mine",
+                                region_name="us-east-1")
+            mine.create_bucket(Bucket="myBucket")
+            mine.put_object(Bucket="myBucket", Key="myData.csv", Body=b"height,weight\\n1,10\\n3,30\\n")
+            client = clusterctl.connect()
+            data = client.s3("myBucket", "myData.csv", endpoint_url=endpoint)
+
+            def mean_of(column):
+                import os
+                os.environ.update(AWS_ACCESS_KEY_ID="node", AWS_SECRET_ACCESS_KEY="its own")  # as a role gives them
+                return float(data.read_csv(usecols=[column])[column].mean())
+
+            print(client.map(mean_of, ["height", "weight"]))
+            try:
+                client.pool().apply(client.open("gs://bucket/key").open)
+            except Exception as error:
+                print(type(error).__name__, str(error))
+        """) == ["[2.0, 20.0]", "UsageError gcsfs is not installed here, and gs://bucket/key cannot be read without it"]
+    finally:
+        server.stop()
 
 
 def test_the_page_about_machine_learning_says_what_happens(script):
