@@ -154,6 +154,7 @@ def run(
     retry: int = 0,
     retry_on: Sequence[str] = ("failed", "lost", "timeout"),
     fetch: Sequence[str] = (),
+    image: str = "",
     folder: str | os.PathLike[str] = ".",
 ) -> Job:
     """Run a command on a node, with a copy of a folder's files, as `clusterctl run --detach` does.
@@ -169,6 +170,7 @@ def run(
         retry_on: after which ends.
         fetch: files and folders that come back to `folder` at its end, where `Job.wait` or a command of clusterctl
             sees it.
+        image: of a container in which it runs, by the node's docker or podman.
         folder: whose files go along.
 
     Raises:
@@ -183,6 +185,7 @@ def run(
         "retries": retry,
         "retry_on": tuple(retry_on),
         "fetch": tuple(fetch),
+        "image": image,
         "environment": dict(env or {}),
     }
     job: Job = _load_connecting().run_job(cluster, wishes)

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +22,31 @@ if TYPE_CHECKING:
 def expand_path(text: str) -> Path:
     """Return a path with ``~`` and ``$VARS`` expanded. A relative path stays relative."""
     return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
+
+
+@dataclass(frozen=True)
+class FileToSend:
+    """A file or folder of this computer, and where it shall be on nodes."""
+
+    local: Path
+    remote: str
+    """As it was typed: a relative path starts at the cluster user's home."""
+
+    def __str__(self) -> str:
+        """Return it as a config has it, whatever folder that is in."""
+        return f"{self.local.absolute()}:{self.remote}"
+
+
+def parse_file_to_send(text: str, folder: Path) -> FileToSend:
+    """Return what ``local:remote`` says. A relative local path begins in this folder.
+
+    Raises:
+        ValueError: with a message that says what was expected.
+    """
+    local, _, remote = (part.strip() for part in text.rpartition(":"))  # on Windows a drive has a colon, too
+    if not local or not remote or "\0" in text:
+        raise ValueError(f"expected LOCAL:REMOTE, such as data.csv:data/, got {text[:60]!r}")
+    return FileToSend(folder / expand_path(local), remote)
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:

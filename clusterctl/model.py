@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from decimal import Decimal
     from pathlib import PurePosixPath
 
     from clusterctl.secret import Secret
@@ -144,6 +144,9 @@ class Node:
     that is not kept."""
     owner: str = ""
     """Who made the machine, as its provider has it; empty where that is not kept."""
+    home_volume: str = ""
+    """The provider's id of the volume for the home that it has attached to this master; empty where there is none. Only
+    what `Provider.create` returns has it."""
     gone_when_off: bool = False
     """True if the machine is gone, with its disk, once it is switched off from inside."""
     reachable: bool = True
@@ -170,6 +173,8 @@ class Request:
     """Folders (absolute paths) that all nodes share, besides the cluster user's home."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of engines, notebooks and logins. The template's VARIABLES come before them. No secrets."""
+    homes_elsewhere: bool = False
+    """True if the homes are kept neither on the master nor by the provider: they outlive both."""
     stamps: tuple[str, ...] = ()
     """What tells versions of what the plugin puts onto nodes apart: another one makes all of them join again."""
 
@@ -201,6 +206,8 @@ class Machines:
     dns_prefix: bool = False
     """True if host names begin with the cluster's name."""
     volumes: tuple[Volume, ...] = ()
+    home_volume: bool = field(default=False, repr=False)
+    """True if the home, the ports and the keys of the cluster shall outlive the master."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +224,10 @@ class NodeSpec:
     vcpus: float | None = None
     """Number of processors, if the provider can choose it; None: its default."""
     memory_gb: float | None = None
+
+
+NO_BID = Decimal("Infinity")
+"""In place of the template's bid, which is meant for the template's types."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +257,8 @@ class Plan:
     digest: str
     """A hash of everything that a join applies. A member that joined with another digest joins again."""
     volumes: tuple[Volume, ...] = ()
+    home_volume: bool = False
+    """True if the master's home shall be on a volume of its own, unless the provider's homes outlive masters anyhow."""
 
 
 @dataclass(frozen=True)

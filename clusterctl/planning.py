@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.environment import variables
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import MASTER, Market, NodeSpec, Plan, Request
+from clusterctl.model import MASTER, NO_BID, Market, NodeSpec, Plan, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,12 +59,14 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
     shared: dict[str, None] = {}
     environment: dict[str, str] = {}
     stamps: dict[str, None] = {}
+    elsewhere = False
     for name, request in requests:
         pip |= dict.fromkeys(request.pip)
         apt |= dict.fromkeys(request.apt)
         ports |= dict.fromkeys(request.ports)
         shared |= dict.fromkeys(request.shared)
         stamps |= dict.fromkeys(request.stamps)
+        elsewhere = elsewhere or request.homes_elsewhere
         for variable, value in request.environment.items():
             if fault := variables.find_fault(variable, value):
                 raise ConfigError((f"plugin {name}: {fault}",), remedy="leave the plugin out of PLUGINS, or mend it")
@@ -80,7 +82,14 @@ def merge_requests(requests: Iterable[tuple[str, Request]]) -> Request:
                     remedy="leave one of them out of PLUGINS",
                 )
     return Request(
-        tuple(pip), tuple(apt), tuple(ports), files, tuple(shared), environment=environment, stamps=tuple(stamps)
+        tuple(pip),
+        tuple(apt),
+        tuple(ports),
+        files,
+        tuple(shared),
+        environment=environment,
+        homes_elsewhere=elsewhere,
+        stamps=tuple(stamps),
     )
 
 
@@ -124,6 +133,7 @@ def build_plan(
         request.shared,
         dict(request.environment),
         request.stamps,
+        *(["home volume"] if machines.home_volume else []),  # without it members of earlier versions stay members
     ]
     return Plan(
         cluster=check_name(name),
@@ -136,6 +146,7 @@ def build_plan(
         deadline_s=cluster.start_timeout,
         digest=hashlib.sha256(json.dumps(digest_input, default=str).encode()).hexdigest()[:16],
         volumes=machines.volumes,
+        home_volume=machines.home_volume and not cluster.shared_home and not request.homes_elsewhere,
     )
 
 
@@ -163,7 +174,7 @@ def _refuse_mounts(volumes: Sequence[Volume]) -> None:
 def _node_spec(cluster: ClusterSection, alias: str, *, provider: str) -> NodeSpec:
     """Return the specification of one node from the template."""
     master = alias == MASTER
-    market = _worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
+    market = worker_market(cluster) if not master or cluster.force_spot_master else Market.ON_DEMAND
     return NodeSpec(
         alias,
         types=(cluster.master_instance_type if master else ()) or cluster.node_instance_type,
@@ -184,14 +195,14 @@ def _override_spec(spec: NodeSpec, own: NodeOverrides | None) -> NodeSpec:
         # The template's types have other sizes than the one that was asked for.
         types=own.types or (() if own.vcpus or own.memory_gb else spec.types),
         market=own.market or spec.market,
-        bid=own.bid or spec.bid,
+        bid=None if own.bid == NO_BID else own.bid or spec.bid,
         image=own.image or spec.image,
         vcpus=own.vcpus or spec.vcpus,
         memory_gb=own.memory_gb or spec.memory_gb,
     )
 
 
-def _worker_market(cluster: ClusterSection) -> Market:
+def worker_market(cluster: ClusterSection) -> Market:
     """Return how workers are bought. A bid alone buys nothing on demand: in StarCluster it never did."""
     if cluster.market:
         return cluster.market

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 node``, ``2 nodes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shorten_list(names: Sequence[str]) -> str:
+    """Return names with commas: of more than four the first two and the last one."""
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]} ... {names[-1]}"
 
 
 def format_utc(moment: datetime | None) -> str:

@@ -34,6 +34,8 @@ _SHARES = Note("nfs shares", list[str])
 _CLIENTS = Note("nfs clients", list[str])
 _SERVER = Note("nfs server", str)
 """What is shared, with which addresses, and from where."""
+_HOME_VOLUME = Note("nfs home volume", str)
+"""The volume of its own that the home is on; empty for none. Such a home is shared only where that is mounted."""
 _MASTER = "the master"
 _AGAIN = ("retry=10000", "x-systemd.mount-timeout=infinity")
 """A mount waits for its server, for a week (in minutes). One that gave up would take down for good whatever needs it:
@@ -88,7 +90,7 @@ class Nfs(Plugin[Options]):
         if self.options.server is None:
             return Request(apt=("nfs-kernel-server", "nfs-common"))
         _refuse_others(self.options.server)
-        return Request(apt=("nfs-common",))
+        return Request(apt=("nfs-common",), homes_elsewhere=True)
 
     @hookimpl
     def clusterctl_prepare(self, cluster: Cluster) -> None:
@@ -117,6 +119,8 @@ class Nfs(Plugin[Options]):
             )
         if node.is_master:
             cluster.remember(_SHARES, [str(path) for path in self._shared_paths(cluster)])
+            if node.home_volume != (cluster.recall(_HOME_VOLUME) or ""):
+                cluster.remember(_HOME_VOLUME, node.home_volume)
         if self.options.server:
             cluster.remember(_SERVER, self.options.server)
             self._mount_shares(cluster, node)
@@ -163,12 +167,13 @@ class Nfs(Plugin[Options]):
         """Write the master's exports for all nodes that are known now; with `server` see to the server too."""
         shares = [PurePosixPath(path) for path in _remembered_texts(cluster, _SHARES)] or self._shared_paths(cluster)
         clients = _client_addresses(cluster)
+        mounted = [volume.mount_path for volume in cluster.machines.volumes]
         script = render(
             "nfs_export.sh.j2",
             server=server,
             shares=shares,
             clients=clients,
-            volumes=[volume.mount_path for volume in cluster.machines.volumes],
+            volumes=[*mounted, *([cluster.master.layout.home] if cluster.recall(_HOME_VOLUME) else [])],
             options=self._export_options(),
             threads=self._count_threads(len(clients)),
         )

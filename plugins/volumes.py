@@ -1,17 +1,30 @@
 """Disks that outlive clusters: found on the master, formatted only if blank and if that was asked for, and mounted.
 
-Acts before `base`, so that the owner of a home folder on a volume is known when the cluster user is made. The plugin
-`nfs` shares what is mounted. Anything that is not as it should be stops the start.
+So is the volume of HOME_VOLUME, which the provider has made and attached. Acts before `base`, so that the owner of a
+home folder on a volume is known when the cluster user is made. The plugin `nfs` shares what is mounted. Anything that
+is not as it should be stops the start.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Facet, Node, NoOptions, Order, Plugin, PluginError, hookimpl, render, run_reported
+from clusterctl.api import (
+    Cluster,
+    Facet,
+    Node,
+    NoOptions,
+    Order,
+    Plugin,
+    PluginError,
+    Volume,
+    hookimpl,
+    render,
+    run_reported,
+)
 
 if TYPE_CHECKING:
-    from clusterctl.api import Volume
+    from collections.abc import Sequence
 
 
 class Volumes(Plugin[NoOptions]):
@@ -26,6 +39,7 @@ class Volumes(Plugin[NoOptions]):
         """Mount the volumes on the master. Where the provider mounts them on every node, see that it did."""
         everywhere = Facet.SHARED_VOLUMES in node.facets
         volumes = [volume for volume in cluster.machines.volumes if node.is_master or (everywhere and volume.id)]
+        volumes = [*_home_of(node), *volumes]  # first: others may lie within it
         if not volumes:
             return
         if Facet.SHARED_HOME in node.facets and not everywhere and cluster.workers:
@@ -54,6 +68,11 @@ class Volumes(Plugin[NoOptions]):
             return
         script = render("volumes_leave.sh.j2", cluster=cluster.name, mark=cluster.mark, run=node.layout.run)
         run_reported(cluster, node, script, name="volumes: leave")
+
+
+def _home_of(node: Node) -> Sequence[Volume]:
+    """The volume that the provider has attached for the home. It is new once, and never formatted after that."""
+    return [Volume("home", node.layout.home, id=node.home_volume, format=True)] if node.home_volume else []
 
 
 def _device_path(volume: Volume) -> str:

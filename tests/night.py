@@ -2,9 +2,10 @@
 
 python -m tests.night [--nodes 6] [--interruptions 10] [--seed N]
 
-As root, with a Docker engine. Each interruption takes one worker, every fourth one without a notice. Meanwhile one map
-after the other runs: its values must be right, and the items are counted that its report says were run again. After
-each interruption the cluster must have its size and its engines again. In the end nothing may be left in the account.
+As root, with a Docker engine. Each interruption takes one worker, every fourth one without a notice. Once, in the
+middle, the master ends: the next one has its home, ports and keys. Meanwhile one map after the other runs: its values
+must be right, and the items are counted that its report says were run again. After each interruption the cluster must
+have its size and its engines again. In the end nothing may be left in the account.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl.providers.ec2.tags import MASTER, ROLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,6 +43,7 @@ NODE_INSTANCE_TYPE = c7i.large, c7a.large
 SPOT_BID = 0.10
 CLUSTER_USER = night
 PLUGINS = ipcluster
+HOME_VOLUME = yes
 
 [plugin ipcluster]
 ENGINES_PER_NODE = 1
@@ -90,6 +94,7 @@ class Night:
         more = {"CLUSTERCTL_HOME": str(home), "CLUSTERCTL_ADDRESS": "private", "CLUSTERCTL_SHARED_HOME": "yes"}
         self._env = {**kept, **bodies.cloud.environment(), **more}
         (home / "config").write_text(_CONFIG)
+        self.client_file = home / "clusters" / NAME / "client.json"
 
     def run(self, *words: str) -> str:
         """Run a command to its end, and return what it printed."""
@@ -108,12 +113,24 @@ class Night:
         doomed, machines = self._bodies.cloud.notices(), self._bodies.cloud.machines()
         return sorted(m.id for m in machines if m.state == "running" and m.market == "spot" and m.id not in doomed)
 
+    def master(self) -> str:
+        """Return the id of the master's instance; empty while none runs."""
+        machines = self._bodies.cloud.machines()
+        return next((m.id for m in machines if m.state == "running" and m.tags.get(ROLE) == MASTER), "")
+
+    def lose_master(self) -> None:
+        """End the master's instance, and wait until it has ended."""
+        lost = self.master()
+        self._bodies.cloud.client("ec2").terminate_instances(InstanceIds=[lost])
+        while self.master() == lost:
+            time.sleep(1)
+
     def wait_until_whole(self) -> float:
         """Return the seconds until the cluster has its size and all engines again, and nobody more."""
         began = time.monotonic()
         while time.monotonic() - began < _LONGEST_S:
             engines = self.engines()
-            if len(engines) == self._size and set(engines.values()) == {1}:
+            if len(engines) == self._size and set(engines.values()) == {1} and self.master():
                 return time.monotonic() - began
             time.sleep(1)
         raise SystemExit(f"the cluster is not whole after {_LONGEST_S} s: {self.engines()}")
@@ -178,6 +195,14 @@ def _spend(night: Night, chance: random.Random, interruptions: int) -> dict[str,
             night.take(chance.choice(night.workers()), notice_s)
             seconds, maps = night.wait_until_whole(), worker.last["maps"] - before
             print(f"{number:3}  notice {notice_s:3} s  whole {seconds:4.0f} s after its end  {maps} maps", flush=True)
+            if number == (interruptions + 1) // 2:
+                client = night.client_file.read_bytes()
+                night.lose_master()
+                seconds, same = night.wait_until_whole(), night.client_file.read_bytes() == client
+                told = "the same" if same else "ANOTHER"
+                print(f"     the master   whole {seconds:4.0f} s after its end  {told} client.json", flush=True)
+                if not same:
+                    raise SystemExit("ports or keys are lost")
             if process.poll() is not None:
                 raise SystemExit("the client has ended")
         return worker.last

@@ -134,17 +134,48 @@ def run(home: Path, items: int, seed: int, *, pause_s: tuple[float, float] = (1.
     )
 
 
+def run_fits(
+    home: Path, fits: int, seed: int, *, pause_s: tuple[float, float] = (1.0, 4.0)
+) -> tuple[bool, Counter[str]]:
+    """Have joblib fit so many times on the cluster of this home; return whether all scores are those of one process."""
+    import numpy as np  # late: who runs items needs none of it
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.model_selection import ShuffleSplit, cross_val_score
+
+    rows = np.random.default_rng(seed).normal(size=(20_000, 20))
+    task = SGDClassifier(random_state=0), rows, rows[:, 0] > 0
+    splits = ShuffleSplit(fits, random_state=seed)
+    alone = cross_val_score(*task, cv=splits, n_jobs=1)
+    client = clusterctl.connect(NAME)
+    killer = Killer(home, seed, pause_s=pause_s)
+    killer.start()
+    try:
+        with client.joblib():
+            scores = cross_val_score(*task, cv=splits, n_jobs=-1)
+    finally:
+        killer.end()
+        client.close()
+    return bool(np.array_equal(scores, alone)), killer.killed
+
+
 def main() -> None:
     """Start a cluster, run, end it, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--fits", type=int, help="have joblib fit so many times instead, by scikit-learn")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000))
     parser.add_argument("--tunnel", action="store_true", help="go through a tunnel, and kill that, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clusterctl-pool-chaos-") as folder:
         os.environ.update(CLUSTERCTL_HOME=folder, CLUSTERCTL_TUNNEL="always" if options.tunnel else "auto")
-        subprocess.run([*_CLUSTERCTL, "start", "-s", "3", "--set", "ipcluster.engines_per_node=2", NAME], check=True)
+        options_of_start = ["--set", "ipcluster.engines_per_node=2"]
+        options_of_start += ["--set", "packages.packages=scikit-learn"] if options.fits else []
+        subprocess.run([*_CLUSTERCTL, "start", "-s", "3", *options_of_start, NAME], check=True)
         try:
+            if options.fits:
+                is_right, killed = run_fits(Path(folder), options.fits, options.seed)
+                print(f"seed {options.seed}, {options.fits} fits: {'all' if is_right else 'NOT all'} right, {killed}")
+                sys.exit(not is_right)
             outcome = run(Path(folder), options.items, options.seed)
         finally:
             subprocess.run([*_CLUSTERCTL, "terminate", "--yes", NAME], check=True)

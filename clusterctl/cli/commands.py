@@ -65,6 +65,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "status",
         "Show what every plugin sees of a cluster; exits with 1 if something is not as it should be.",
     ),
+    "top": CommandEntry(
+        "clusters.top",
+        "top",
+        "Show what the nodes, the engines, the queue, the maps and the jobs of a cluster do, and what it costs.",
+    ),
     "logs": CommandEntry(
         "clusters.inspect",
         "logs",
@@ -104,6 +109,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "put": CommandEntry("nodes.access", "put", "Copy files and folders to a node."),
     "get": CommandEntry("nodes.access", "get", "Copy files and folders from a node."),
+    "sync": CommandEntry("clusters.sync", "sync", "Send what has changed in FOLDER to a node."),
     "tunnel": CommandEntry("nodes.client", "tunnel", "Bring the tunnel to a cluster back."),
     "connect": CommandEntry(
         "nodes.client",
@@ -192,7 +198,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "check": ("doctor", "config check", "status"),
     "close": ("tunnel --close", "stop", "terminate"),
     "console": ("showconsole", "sshmaster"),
-    "copy": ("put", "get"),
+    "copy": ("put", "get", "sync"),
     "cp": ("put", "get"),
     "create": ("start", "createvolume", "createkey"),
     "delete": ("terminate", "removenode"),
@@ -231,6 +237,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "quit": ("stop", "terminate"),
     "remove": ("terminate", "removenode"),
     "resume": ("start",),
+    "rsync": ("sync",),
     "recover": ("attach", "start"),
     "rm": ("terminate", "removenode"),
     "qsub": ("run",),

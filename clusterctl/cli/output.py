@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from clusterctl.secret import Secret
 from clusterctl.text import clean_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -117,6 +117,26 @@ def _make_progress(file: Any) -> Progress:
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(file=file))
+
+
+@contextmanager
+def own_screen() -> Iterator[Callable[[Callable[[int, int], Sequence[str]]], None]]:
+    """Have the terminal to ourselves until the end of the block, and give it back as it was.
+
+    Yields what shows a screen: it is given what returns its lines, for so many columns and rows.
+    """
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+
+        def show(draw: Callable[[int, int], Sequence[str]]) -> None:
+            lines = draw(*console.size)
+            live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
+
+        yield show
 
 
 def show_json(value: object) -> None:

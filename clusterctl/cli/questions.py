@@ -11,26 +11,27 @@ if TYPE_CHECKING:
 
     from clusterctl.operations.leave import Losses
 
+_NAMED, _LONGEST = 5, 60
+"""Of jobs: how many, and how much of each."""
 _HOMES = "the disks with the homes on them"
 
 
 def ask_terminate(losses: Sequence[Losses]) -> str:
     """Return the question of `terminate`."""
-    return _join_question("End", losses, [_describe_end(loss, disks=_HOMES) for loss in losses])
+    return _join_question("End", losses, [_describe_end(loss, disks=_homes_of(loss)) for loss in losses])
 
 
 def ask_stop(losses: Sequence[Losses]) -> str:
     """Return the question of `stop`."""
-    texts = [
-        f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} go off; {_HOMES} stay"
-        for loss in losses
-    ]
+    offs = [_join_words([plural(len(loss.nodes), "node"), *_work_words(loss)]) for loss in losses]
+    stays = [_join_words(_homes_of(loss)) for loss in losses]
+    texts = [f"{off} go off; {stay} stay" for off, stay in zip(offs, stays, strict=True)]
     return _join_question("Stop", losses, texts)
 
 
 def ask_restart(losses: Sequence[Losses]) -> str:
     """Return the question of `restart`."""
-    texts = [f"{_join_words([plural(len(loss.nodes), 'node'), *_engine_words(loss)])} start anew" for loss in losses]
+    texts = [f"{_join_words([plural(len(loss.nodes), 'node'), *_work_words(loss)])} start anew" for loss in losses]
     return _join_question("Restart", losses, texts)
 
 
@@ -41,21 +42,33 @@ def ask_anew(cluster: str, endings: Sequence[str]) -> str:
 
 def ask_remove(losses: Losses) -> str:
     """Return the question of `removenode`."""
-    return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {_describe_end(losses, disks='the disks')}. Go on?"
+    end = _describe_end(losses, disks=["the disks"])
+    return f"Remove {', '.join(losses.nodes)} from {losses.cluster}? {end}. Go on?"
 
 
-def _describe_end(losses: Losses, *, disks: str) -> str:
+def _describe_end(losses: Losses, *, disks: Sequence[str]) -> str:
     """Return what goes for good and what stays, such as ``3 nodes, 6 engines with ... and the disks go for good``."""
     volumes = [f"the volumes {', '.join(losses.volumes)}"] if losses.volumes else []
     if losses.lasting:
-        going = [*_engine_words(losses), "all that the cluster set up"]
-        return f"{_join_words(going)} will be gone; {_join_words(['the machines', disks, *volumes])} stay"
-    going = [plural(len(losses.nodes), "node"), *_engine_words(losses), disks]
+        going = [*_work_words(losses), "all that the cluster set up"]
+        return f"{_join_words(going)} will be gone; {_join_words(['the machines', *disks, *volumes])} stay"
+    going = [plural(len(losses.nodes), "node"), *_work_words(losses), *disks]
     return f"{_join_words(going)} will be gone for good" + (f"; {volumes[0]} stay" if volumes else "")
 
 
-def _engine_words(losses: Losses) -> list[str]:
-    return [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
+def _homes_of(losses: Losses) -> list[str]:
+    """Return the disks, and what the homes are on."""
+    return ["the disks", losses.home] if losses.home else [_HOMES]
+
+
+def _work_words(losses: Losses) -> list[str]:
+    """Return the words for engines and jobs, those that there are."""
+    words = [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
+    if losses.jobs:
+        named = [job if len(job) <= _LONGEST else f"{job[: _LONGEST - 1]}…" for job in losses.jobs[:_NAMED]]
+        more = [f"{len(losses.jobs) - _NAMED} more"] if len(losses.jobs) > _NAMED else []
+        words.append(f"{plural(len(losses.jobs), 'job')} not over ({'; '.join([*named, *more])})")
+    return words
 
 
 def _join_question(verb: str, losses: Sequence[Losses], texts: Sequence[str]) -> str:

@@ -9,10 +9,14 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WORD = "clusterctl-here.json"
 """The file, in a folder on the path of the Python of a node."""
@@ -31,11 +35,21 @@ class Here:
     """The connection file for clients, on the master."""
     master: str = ""
     """The master's address, where its files and its loopback are not this node's too."""
+    state: Path = field(default=Path(), compare=False)
+    """The folder of what the node has of the cluster."""
 
     @property
     def maps(self) -> Path | None:
         """The folder of detached maps; None on a node that keeps none."""
         return None if self.master else self.file.parents[2] / "maps"
+
+    def dask_document(self) -> Mapping[str, Any] | None:
+        """Return where the scheduler of Dask is, with the certificates; None if this node has no part in one."""
+        try:
+            content = json.loads((self.state / "dask" / "connection.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
 
     def client_file(self, name: str | None) -> Path:
         """Return the connection file of the named cluster, which is this one.
@@ -68,7 +82,7 @@ def find_here() -> Here | None:
     for folder in filter(os.path.isabs, sys.path):  # whatever lies in the working folder says nothing
         try:
             word = json.loads((Path(folder) / WORD).read_text(encoding="utf-8"))
-            return Here(word["cluster"], word["node"], Path(word["file"]), word["master"])
+            return Here(word["cluster"], word["node"], Path(word["file"]), word["master"], Path(folder).parent)
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -70,7 +70,8 @@ def connect_here(here: Here, name: str | Path | None, wanted: Wanted, client_opt
         f"see `clusterctl status {here.cluster}` on your own computer; `clusterctl start {here.cluster}` repairs it"
     )
     maps = maps_here(here)
-    target = Target(file, here.cluster, repair, document=document, open_maps=(lambda: maps) if maps else None)
+    open_maps = (lambda: maps) if maps else None
+    target = Target(file, here.cluster, repair, document=document, open_maps=open_maps, find_dask=here.dask_document)
     return open_client(target, wanted, client_options)
 
 

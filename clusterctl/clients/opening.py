@@ -39,6 +39,8 @@ class Target:
     """What to take for the content of the file, where that is on another computer."""
     open_maps: Callable[[], DetachedMaps] | None = None
     """Returns who keeps its detached maps, if anybody does."""
+    find_dask: Callable[[], Mapping[str, Any] | None] | None = None
+    """What says where the scheduler of Dask is that runs beside it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def open_client(target: Target, wanted: Wanted, client_options: Mapping[str, Any
         )
     client = _connect(target, _leave_out_own_ssh(target, client_options))
     client.keep_detached(target.open_maps)
+    client.find_dask_by(target.find_dask)
     ClientWatch(client, target.name).begin()
     try:
         _wait_for_engines(client, target, wanted)

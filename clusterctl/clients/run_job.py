@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusterctl.clients.jobs import job_store, model, processes
+from clusterctl.clients.jobs import containers, job_store, model, processes
 from clusterctl.clients.jobs.environments import EnvironmentBuildError, ensure_environment
 from clusterctl.clients.jobs.model import read_order
 from clusterctl.clients.jobs.slots import Ticket
@@ -41,6 +41,7 @@ class Runner:
         self._order = read_order(read_json(folder / job_store.ORDER))
         self._state = read_json(folder / job_store.STATE)
         self._was_told = False
+        self._engine: containers.Engine | None = None
 
     def stop(self) -> None:
         """End soon, from a signal."""
@@ -51,6 +52,7 @@ class Runner:
 
     def run(self, ticket: Ticket, total: int) -> None:
         """Run the job to its end, again where it is to be."""
+        self._engine = containers.find_engine(self._node) if self._order.image else None
         held = ticket.wait(self._order.cores, total, self._is_told_to_end)
         if held is None:
             self._tell(model.CANCELLED, ended=_now())
@@ -63,16 +65,18 @@ class Runner:
     def _run_once(self) -> bool:
         """Return whether that was the last time."""
         tries = int(self._state.get("tries", 0)) + 1
-        keeper = processes.Keeper(self._order.id)
+        keeper = processes.Keeper(self._order.id, self._remove_container)
         with (self._folder / job_store.LOG).open("ab") as log:
             try:
                 if tries > 1:
                     log.write(f"--- try {tries} of {self._order.retries + 1}, on {self._node}\n".encode())
                     log.flush()
                 self._tell(model.RUNNING, tries=tries, began=_now(), ended=None, exit=None, detail="")
+                self._remove_container()  # what a try has left whose keeper was killed too
                 state, status, detail = self._attend(log, keeper)
             finally:
                 keeper.end()
+                self._remove_container()
         import resource  # late: a laptop with Windows has none
 
         peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -88,11 +92,15 @@ class Runner:
         order = self._order
         folder = self._folder / model.WORK
         try:
-            own = ensure_environment(
-                self._folder.parents[1], folder, order.command, lambda step: self._build(step, log, keeper)
-            )
-            environment = self._environment(own or Path(sys.prefix))
-            process = processes.start(order.command, folder=folder, environment=environment, log=log)
+            if self._engine:
+                command, environment = self._contain(self._engine)
+            else:
+                command = order.command
+                own = ensure_environment(
+                    self._folder.parents[1], folder, command, lambda step: self._build(step, log, keeper)
+                )
+                environment = self._environment(own or Path(sys.prefix))
+            process = processes.start(command, folder=folder, environment=environment, log=log)
         except EnvironmentBuildError as exc:
             return (model.CANCELLED if self._is_told_to_end() else model.FAILED), _NOT_A_PROGRAM, str(exc)
         except OSError as exc:
@@ -113,6 +121,8 @@ class Runner:
         if not has_ended:
             return model.CANCELLED, status, ""
         detail = f"ended by {signal.Signals(-code).name}" if code < 0 else ""
+        if self._engine and code == containers.COULD_NOT_RUN:
+            detail = f"no container of {order.image} could be run"
         return (model.DONE if code == 0 else model.FAILED), status, detail
 
     def _build(self, step: Sequence[str], log: IO[bytes], keeper: processes.Keeper) -> bool:
@@ -124,14 +134,27 @@ class Runner:
             processes.end_all(self._order.id, process.pid, grace_s=0, but=(keeper.pid,), reap=process.poll)
         return process.wait() == 0
 
+    def _remove_container(self) -> None:
+        if self._engine:
+            containers.remove(self._engine.removal(self._order.id))
+
+    def _contain(self, engine: containers.Engine) -> tuple[Sequence[str], dict[str, str]]:
+        """Return the command that runs the job's in a container, and the variables of both."""
+        own = {**self._threads(), **self._own_variables(), "HOME": str(Path.home())}
+        return engine.command(self._order, self._folder / model.WORK, own), {**os.environ, **own}
+
     def _environment(self, prefix: Path) -> dict[str, str]:
         """Return the variables of the job, with the programs of an environment before all others."""
-        own = read_json(self._folder / job_store.ENVIRONMENT)
-        threads = dict.fromkeys(_THREADS, str(self._order.cores))
-        fixed = {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", "VIRTUAL_ENV": str(prefix)}
         path = f"{prefix / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        given = {str(name): str(value) for name, value in own.items()}
-        return {**threads, **os.environ, "PATH": path, **fixed, **given}
+        return {**self._threads(), **os.environ, "PATH": path, "VIRTUAL_ENV": str(prefix), **self._own_variables()}
+
+    def _threads(self) -> dict[str, str]:
+        return dict.fromkeys(_THREADS, str(self._order.cores))
+
+    def _own_variables(self) -> dict[str, str]:
+        """Return the job's own variables, and what it is known by."""
+        given = {str(name): str(value) for name, value in read_json(self._folder / job_store.ENVIRONMENT).items()}
+        return {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", **given}
 
     def forget_environment(self) -> None:
         """Delete the values of the job's variables."""

@@ -278,6 +278,15 @@ class Channel:
         )
         return asked
 
+    def tell_demand(self, demand: dict[str, float]) -> Future[Any]:
+        """Tell the controller what waits here. Its reply says whether it knows of such things.
+
+        Args:
+            demand: as in `on_node/with_ipyparallel/agreed/demands.py`.
+        """
+        asked: Future[Any] = self._client._send(self._client._query_stream, "clusterctl_demand_request", content=demand)
+        return asked
+
     def kill(self, engine_id: int) -> None:
         """End an engine that does not let itself be interrupted. Its service starts it anew."""
         self._client.send_signal("SIGKILL", targets=engine_id, block=False)

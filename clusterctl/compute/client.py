@@ -13,6 +13,7 @@ from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
 from clusterctl.compute.faces.nested import ClientInTask, InlinePool, is_in_task, map_over
 from clusterctl.compute.learning.backend import begin_context, note_newest
+from clusterctl.compute.learning.beside import Beside
 from clusterctl.compute.pool import Pool
 from clusterctl.compute.together.meeting import GroupOptions, run_together
 from clusterctl.compute.together.program import InEngine
@@ -63,7 +64,7 @@ class _Results(defaultdict[str, Any]):
         return self._client.detached.find(name)
 
 
-class Client(ipyparallel.Client):  # type: ignore[misc]  # it has no types
+class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no types
     """A connected client. All of ``ipyparallel.Client`` is as it is there, but `executor`."""
 
     _open_maps: Callable[[], DetachedMaps] | None = None

@@ -16,6 +16,7 @@ from clusterctl.compute.channel import part_of
 from clusterctl.compute.engines.absence import Absence
 from clusterctl.compute.engines.bringing import Bringer
 from clusterctl.compute.engines.crew import Chunk, Crew, Engine
+from clusterctl.compute.engines.demand import DemandTeller
 from clusterctl.compute.engines.replies import read_reply
 from clusterctl.compute.engines.sharing import Sharing
 from clusterctl.compute.event_thread import EventThread, Rounds
@@ -60,6 +61,7 @@ class Dispatcher:
         self._bringer = Bringer(channel, self._thread.put, self._fail)
         self._works: list[Work] = []
         self._absence = Absence(self._crew, wait_s)
+        self._demand = DemandTeller(channel.tell_demand)
         self._timers = Timers()
         self._closes = False
         self._thread.put(self._crew.refresh)
@@ -266,6 +268,7 @@ class Dispatcher:
         work.pending.clear()
         if work in self._works:
             self._works.remove(work)
+        self._demand.look(self._works)
 
     def _fail_all(self, error: BaseException) -> None:
         for work in list(self._works):
@@ -289,6 +292,7 @@ class Dispatcher:
     def _look_around(self) -> None:
         """Do what is due because time has passed, and give engines that have room what is pending."""
         self._timers.run_due()
+        self._demand.look(self._works)
         if (error := self._absence.error(has_work=bool(self._works))) is not None:
             self._fail_all(error)
         is_all_given = bool(self._works) and not any(work.pending for work in self._works)

@@ -182,6 +182,11 @@ class Work:
         self._pace.engines = max(1, engines)
         return self._pace
 
+    @property
+    def seconds_an_item(self) -> float | None:
+        """What an item takes; None if nobody knows yet."""
+        return self._pace.seconds_an_item if self._pace else None
+
     def take(self, engines: int, room: int) -> range:
         """Return the places that go out next, where engines would take so many chunks now."""
         pace = self.pace(engines)

@@ -1,25 +1,19 @@
 """The [cluster NAME] section: the options of a cluster template, one line each."""
 
-import getpass
 import ipaddress
 from decimal import Decimal
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 
 from clusterctl.environment import variables as environment
+from clusterctl.files import FileToSend, parse_file_to_send
+from clusterctl.laptop.user import laptop_user
 from clusterctl.model import Market
 from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList, comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
-
-
-def laptop_user() -> str:
-    """Return the name of the user of this computer, or ``cluster`` if there is none."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # neither a variable nor a name for the uid, as in a container
-        return "cluster"
 
 
 def parse_network(text: str) -> str:
@@ -30,11 +24,18 @@ def parse_network(text: str) -> str:
         raise ValueError(f"expected addresses such as 192.0.2.0/24, got {text!r}") from None
 
 
+def _to_files(value: object, info: ValidationInfo) -> object:
+    folder = (info.context or {}).get(info.field_name) or Path()
+    return tuple(parse_file_to_send(item, folder) for item in comma_list(value)) if isinstance(value, str) else value
+
+
 IMPLY_EC2 = (
     *("node_image_id", "node_instance_type", "keyname", "spot_bid", "fallback_max", "market", "subnet_id"),
     "instance_profile",
 )
 """Options that imply the provider ec2 where no PROVIDER is given."""
+_ORDER = (("min_size", "cluster_size"), ("cluster_size", "scale_max"), ("scale_min", "scale_max"))
+"""Sizes of which the first one is never greater than the second one."""
 _IMPLY_MACHINES = ("provider", "hosts", *IMPLY_EC2)
 
 
@@ -52,6 +53,26 @@ class ClusterSection(Section):
     min_size: int | None = Field(
         None, ge=1, le=10_000, description="nodes that must join for success; default: all", examples=["2"]
     )
+    scale_max: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="nodes to which `clusterctl watch` may let it grow by what waits; default: it buys none",
+        examples=["10"],
+    )
+    scale_min: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="nodes that `watch` lets stay in any case; default: CLUSTER_SIZE",
+        examples=["1"],
+    )
+    scale_down_after: Span | None = Field(
+        None,
+        description="time without work after which `watch` ends a node, where there is a SCALE_MAX, as 90s, or"
+        " never; default: 5m",
+        examples=["2m"],
+    )
     plugins: CommaList = Field((), description="what to set up, in this order", examples=["packages, ipcluster"])
     cluster_user: str = Field(
         default_factory=laptop_user,
@@ -67,6 +88,11 @@ class ClusterSection(Section):
         description="environment variables of engines, notebooks and logins, as KEY=value with blanks between them;"
         " a value with blanks in quotation marks. No secrets: users of the nodes can read them",
         examples=['OMP_SCHEDULE=dynamic TITLE="a, b and c"'],
+    )
+    files: Annotated[tuple[FileToSend, ...], BeforeValidator(_to_files)] = Field(
+        (),
+        description="files and folders of this computer that `start` brings to nodes that lack them, as local:remote",
+        examples=["~/data.csv:data/, ~/models:models"],
     )
     start_timeout: float = Field(
         600.0,
@@ -105,7 +131,7 @@ class ClusterSection(Section):
     )
     node_image_id: str | None = Field(
         None,
-        description="image of the nodes; ec2: an AMI, ubuntu-24.04, ubuntu-22.04, debian-12, debian-13 or al2023;"
+        description="image of the nodes; ec2: an AMI, ubuntu-24.04, ubuntu-22.04, debian-12, debian-13, al2023 or gpu;"
         " default: the system that has this computer's Python",
         examples=["ubuntu-24.04"],
     )
@@ -185,10 +211,35 @@ class ClusterSection(Section):
         default=False, description="let the cluster user, not only root, ask the instance metadata service"
     )
     root_volume_gb: int | None = Field(
-        None, ge=1, le=65_536, description="size of each node's root disk in GB; default: the image's", examples=["50"]
+        None,
+        ge=1,
+        le=65_536,
+        description="size of each node's root disk in GB; default: 50 on the master, 20 on workers, or the image's if"
+        " that is more",
+        examples=["50"],
     )
+    master_volume_gb: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="size of the master's root disk in GB, which holds all homes; default: ROOT_VOLUME_GB, else 50",
+        examples=["200"],
+    )
+    home_volume: Flag = Field(
+        default=False,
+        description="let the home, the ports and the keys of the cluster outlive a master that is lost; on ec2 the home"
+        " gets a volume of its own",
+    )
+    home_volume_gb: int = Field(50, ge=1, le=16_384, description="size of the volume of HOME_VOLUME in GB, on ec2")
     root_volume_type: Literal["gp3", "gp2", "standard"] = Field(
         "gp3", description="kind of the root disks: gp3, gp2 or standard"
+    )
+    kms_key: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9:/_-]+$",
+        description="key of KMS that the nodes' disks are encrypted with, as id, arn or alias; default: the account's"
+        " key for EBS",
+        examples=["alias/research"],
     )
     lifetime: float | None = Field(
         None,
@@ -218,8 +269,8 @@ class ClusterSection(Section):
     )
     notify: SecretText | None = Field(
         None,
-        description="who is told before and when the cluster ends by itself: a command on the master, or the address"
-        " of a web hook",
+        description="who is told before and when the cluster ends by itself, when a job or detached map has ended, and"
+        " when a node will be taken: a command on the master, or the address of a web hook",
         examples=["https://hooks.example.org/T0/B0"],
     )
     on_end: str | None = Field(
@@ -276,10 +327,12 @@ class ClusterSection(Section):
     def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(network if network == "auto" else parse_network(network) for network in networks)
 
-    @field_validator("min_size")
+    @field_validator("min_size", "scale_max", "scale_min")
     @classmethod
-    def _check_min_size(cls, size: int | None, info: ValidationInfo) -> int | None:
-        cluster_size = info.data.get("cluster_size", size)
-        if size is not None and cluster_size is not None and size > cluster_size:
-            raise ValueError(f"expected at most CLUSTER_SIZE ({cluster_size}), got {size}")
+    def _check_sizes(cls, size: int | None, info: ValidationInfo) -> int | None:
+        sizes = {**info.data, str(info.field_name): size}
+        for less, more in _ORDER:
+            if info.field_name in {less, more} and (sizes.get(less) or 1) > (sizes.get(more) or 10_000):
+                word, other = ("most", more) if info.field_name == less else ("least", less)
+                raise ValueError(f"expected at {word} {other.upper()} ({sizes[other]}), got {size}")
         return size

@@ -209,6 +209,12 @@ def check_aws(
     """Return the [aws] section with the values of the environment, or None with its problems reported."""
     raw = ini.merge_sections(sections, "aws", replace(home, section="aws"))
     values = ini.values_from_environment(_AWS_ENVIRONMENT, environ)
+    region, own_region = values.get("aws_region_name"), raw.values.get("aws_region_name")
+    if region and own_region and region.text != own_region.text:
+        diagnostics.notes.append(
+            f"{region.origin} is {region.text}, and wins over AWS_REGION_NAME = {own_region.text} of the file: images,"
+            " keys, subnets and volumes that the file names may be of the other region"
+        )
     # A key id belongs to its secret and token. AWS would refuse a mixture from two sources.
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME, laptop_user
+from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME
+from clusterctl.laptop.user import laptop_user
 from clusterctl.model import Machines, Volume
 from clusterctl.options import is_file
 
@@ -30,7 +32,8 @@ _OF_EC2 = (
     *("force_spot_master", "fallback_max"),
     *("availability_zone", "zones", "subnet_id", "public_ips", "address", "allow_from", "proxy_jump", "ssm"),
     *("security_groups", "placement_group", "instance_profile", "metadata_for_user", "root_volume_gb"),
-    *("root_volume_type", "idle_action", "max_cost", "tags", "permissions", "userdata_scripts"),
+    *("master_volume_gb", "root_volume_type", "kms_key", "home_volume_gb"),
+    *("idle_action", "max_cost", "tags", "permissions", "userdata_scripts"),
 )
 _OF_STATIC = ("hosts",)
 _OF_SHARING = ("shared_home",)
@@ -63,6 +66,7 @@ def machine_settings(cluster: ClusterSection, volumes: Mapping[str, VolumeSectio
         user=cluster.cluster_user,
         shell=cluster.cluster_shell,
         dns_prefix=cluster.dns_prefix,
+        home_volume=cluster.home_volume,
         volumes=tuple(
             Volume(
                 name=name,
@@ -89,6 +93,9 @@ def check_provider_options(cluster: ClusterSection) -> Iterator[tuple[str, str]]
         yield "provider", "static needs HOSTS: the machines to use, the master first"
     if provider == "static" and cluster.hosts and cluster.cluster_size > len(cluster.hosts):
         yield "cluster_size", f"there are {len(cluster.hosts)} HOSTS"
+    for file in cluster.files:
+        if not os.path.lexists(file.local):
+            yield "files", f"there is no {file.local} on this computer"
     if provider == "ec2":
         for script in cluster.userdata_scripts:
             if not is_file(script):

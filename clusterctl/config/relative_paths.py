@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl.files import FileToSend
 from clusterctl.options import expand_path
 
 if TYPE_CHECKING:
     from clusterctl.config.ini import RawSection
     from clusterctl.config.settings import Origin
     from clusterctl.options import Section
+
+
+_PLACED = (Path, FileToSend)
+"""What has a path in it."""
 
 
 def folder_of(origin: Origin) -> Path:
@@ -33,6 +38,6 @@ def path_text(section: Section, key: str) -> str | None:
     """Return a path, or a list of paths, as a config has it and without the folder that it began in; else None."""
     value = getattr(section, key, None)
     paths = [value] if isinstance(value, Path) else value
-    if not isinstance(paths, tuple | list) or not paths or not all(isinstance(path, Path) for path in paths):
+    if not isinstance(paths, tuple | list) or not paths or not all(isinstance(path, _PLACED) for path in paths):
         return None
-    return ", ".join(str(path.absolute()) for path in paths)
+    return ", ".join(str(path.absolute() if isinstance(path, Path) else path) for path in paths)

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from clusterctl.config.cluster_section import ClusterSection, laptop_user, parse_network
+from clusterctl.config.cluster_section import ClusterSection, parse_network
+from clusterctl.laptop.user import laptop_user
 from clusterctl.options import ExpandedPath, Field, Flag, PathList, SecretText, Section
 
 

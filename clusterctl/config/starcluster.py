@@ -27,13 +27,17 @@ PLUGINS: Mapping[str, str] = {
     "pypackage.PyPackageSetup": "packages",
 }
 
-_NO_QUEUE = "there is no queue; give work to the engines with `client.map` or `clusterctl.Pool` (docs/howto/work.md)"
+_NO_QUEUE = (
+    "there is no queue; run scripts with `clusterctl run` (docs/howto/jobs.md), and functions with `client.map`"
+    " (docs/howto/work.md)"
+)
 
 # Keys are prefixes of class paths, the longest first.
 NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.sge.": _NO_QUEUE,
     "starcluster.plugins.condor.": _NO_QUEUE,
-    "starcluster.plugins.hadoop.": "Hadoop is not set up; map over files with `client.map`, or use Amazon EMR",
+    "starcluster.plugins.hadoop.": "Hadoop is not set up; for data frames and joins name the plugin dask"
+    " (docs/howto/dask.md), to map over files use `client.map`",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
     "starcluster.plugins.mpich2.": "use `client.together` for what MPI's collectives do (docs/howto/allreduce.md)",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
@@ -64,29 +68,19 @@ INSTANCE_TYPES: Mapping[str, str] = {
     "hs1.8xlarge": "d3.4xlarge",
 }
 
-# The images that StarCluster's documentation, sources and `listpublic` named, in every region.
+# The images that StarCluster's documentation, sources and `listpublic` named, in every region, over all its releases.
 IMAGES = frozenset(
-    {
-        "ami-06172543",
-        "ami-18df4f22",
-        "ami-1adf4f20",
-        "ami-3393a45a",
-        "ami-3f29403e",
-        "ami-4b872756",
-        "ami-52a0c53b",
-        "ami-6b211202",
-        "ami-765b3e1f",
-        "ami-7c5c3915",
-        "ami-80bedfb0",
-        "ami-899d49e0",
-        "ami-999d49f0",
-        "ami-9bf9c9f2",
-        "ami-ca4abfbd",
-        "ami-cd841af7",
-        "ami-d58719ef",
-        "ami-e3841ad9",
-        "ami-f6e5b2a4",
-    }
+    (
+        *("ami-0330d16a", "ami-04bedf34", "ami-06172543", "ami-06a75a6f", "ami-0af31963", "ami-0f30d166"),
+        *("ami-12b6477b", "ami-17b15e7e", "ami-17bd5c7e", "ami-18df4f22", "ami-19e17a2b", "ami-1adf4f20"),
+        *("ami-2941ad40", "ami-2faa7346", "ami-3393a45a", "ami-3f29403e", "ami-3f927556", "ami-455e942c"),
+        *("ami-4583572c", "ami-4b872756", "ami-52112317", "ami-52a0c53b", "ami-56172513", "ami-6b211202"),
+        *("ami-765b3e1f", "ami-7c5c3915", "ami-80bedfb0", "ami-8345c7ea", "ami-8852a0e1", "ami-899d49e0"),
+        *("ami-8cf913e5", "ami-8f9e71e6", "ami-999d49f0", "ami-9bf9c9f2", "ami-a19e71c8", "ami-a5c02dcc"),
+        *("ami-a5c42dcc", "ami-b2badb82", "ami-bd67add4", "ami-bf5021d6", "ami-c723e8ae", "ami-ca4abfbd"),
+        *("ami-cd841af7", "ami-d1c42db8", "ami-d58719ef", "ami-dde431b4", "ami-e3841ad9", "ami-e923f680"),
+        *("ami-e92ce780", "ami-efbd5c86", "ami-f1e43198", "ami-f6e5b2a4"),
+    )
 )
 
 PACKAGES: Mapping[str, str] = {

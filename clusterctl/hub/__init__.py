@@ -6,6 +6,7 @@ All of it is asked on the master: without a tunnel or ipyparallel on the laptop.
 from __future__ import annotations
 
 from clusterctl.hub.cancelling import Cancelled, EngineTask, cancel_work
+from clusterctl.hub.load import Demand, EngineLoad, Load, ask_load
 from clusterctl.hub.questions import (
     BUSY,
     HubAnswer,
@@ -21,9 +22,13 @@ from clusterctl.hub.questions import (
 __all__ = [
     "BUSY",
     "Cancelled",
+    "Demand",
+    "EngineLoad",
     "EngineTask",
     "HubAnswer",
+    "Load",
     "ask",
+    "ask_load",
     "cancel_work",
     "engine_ids",
     "keep_engine_ids",

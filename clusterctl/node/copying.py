@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import LostError, RemoteError
-from clusterctl.node.programs import node_program
+from clusterctl.node.streamed import running_program
 from clusterctl.on_node.system.copying.frames import Copied as Copied
 from clusterctl.on_node.system.copying.frames import CopyError, Omitted
 from clusterctl.on_node.system.copying.frames import Totals as Totals
@@ -51,20 +50,20 @@ def copy_to_node(remote: Remote, sources: Sequence[Path], target: Target, on_pro
     """
     outgoing = Outgoing(sources)
     values = {"target": str(target.path), "into": target.into}
-    with _running_program(remote, values, f"copy to {target.path}") as running:
+    with running_copy(remote, values, f"copy to {target.path}") as running:
         errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
-        send_input(running, _reported(outgoing, on_progress))
-        answer = _read_answer(running)
-        _check_status(remote, running, errors, f"copy to {target.path}")
+        send_input(running, reported(outgoing, on_progress))
+        answer = read_answer(running)
+        check_status(remote, running, errors, f"copy to {target.path}")
     try:
         told = json.loads(answer)
         omitted = [Omitted(str(path), str(why)) for path, why in told["omitted"]]
         return Copied(int(told["files"]), int(told["size"]), omitted)
     except (ValueError, KeyError, TypeError) as exc:
-        raise _copy_error(remote, f"copy to {target.path}", "its answer makes no sense") from exc
+        raise copy_error(remote, f"copy to {target.path}", "its answer makes no sense") from exc
 
 
-def _reported(outgoing: Outgoing, on_progress: OnProgress) -> Iterator[bytes]:
+def reported(outgoing: Outgoing, on_progress: OnProgress) -> Iterator[bytes]:
     """Yield the parts of a copy, and tell of each when it is gone."""
     sent = 0
     for part in outgoing.stream():
@@ -86,7 +85,7 @@ def copy_from_node(remote: Remote, sources: Sequence[PurePosixPath], target: Tar
         RemoteError: the node has none of them or was lost; nothing was copied.
     """
     names = [str(path) for path in sources]
-    with _running_program(remote, {"sources": names}, f"copy of {', '.join(names)}") as running:
+    with running_copy(remote, {"sources": names}, f"copy of {', '.join(names)}") as running:
         errors = ErrorReader(running.read_errors, keep=_LONGEST_ERROR)
         try:
             copied = receive(
@@ -98,44 +97,38 @@ def copy_from_node(remote: Remote, sources: Sequence[PurePosixPath], target: Tar
             )
         except CopyError as exc:
             running.close()
-            raise _copy_error(remote, "copy", _last_line(errors.finish()) or str(exc)) from exc
-        _check_status(remote, running, errors, "copy")
+            raise copy_error(remote, "copy", _last_line(errors.finish()) or str(exc)) from exc
+        check_status(remote, running, errors, "copy")
         return copied
 
 
 @contextmanager
-def _running_program(remote: Remote, values: dict[str, object], name: str) -> Iterator[RunningCommand]:
-    """Have the program run on the node. It comes over stdin, and what is behind it there is the copy."""
-    program = node_program(_PROGRAM, values).encode()
-    start = f"import sys; exec(compile(sys.stdin.buffer.read({len(program)}), 'copy', 'exec'))"
-    # The cluster's Python, or the system's where there is none yet; names of files are UTF-8, whatever the locale.
-    python = shlex.quote(str(remote.node.layout.env / "bin" / "python"))
-    command = (
-        f'python={python}; [ -x "$python" ] || python=python3; exec "$python" -X utf8 -I -S -c {shlex.quote(start)}'
-    )
-    running = remote.start_command(command, idle_s=_IDLE_S)
+def running_copy(
+    remote: Remote, values: dict[str, object], name: str, *, module: str = _PROGRAM
+) -> Iterator[RunningCommand]:
+    """Have the program run on the node; what is behind its text on stdin is the copy."""
     try:
-        running.write(program)
-        yield running
+        with running_program(remote, module, values, idle_s=_IDLE_S) as running:
+            yield running
     except TimeoutError as exc:
-        raise _copy_error(remote, name, f"it was silent for {_IDLE_S:.0f} s", error=LostError) from exc
-    finally:
-        running.close()
+        raise copy_error(remote, name, f"it was silent for {_IDLE_S:.0f} s", error=LostError) from exc
 
 
-def _read_answer(running: RunningCommand) -> bytes:
+def read_answer(running: RunningCommand) -> bytes:
+    """Return all that a node says until it ends."""
     answer = b""
     while len(answer) < _LONGEST_ANSWER and (chunk := running.read()):
         answer += chunk
     return answer
 
 
-def _check_status(remote: Remote, running: RunningCommand, errors: ErrorReader, name: str) -> None:
+def check_status(remote: Remote, running: RunningCommand, errors: ErrorReader, name: str) -> None:
+    """Raise an error where the program has not ended well."""
     status = running.wait()
     if status < 0:
-        raise _copy_error(remote, name, "the connection was lost", error=LostError)
+        raise copy_error(remote, name, "the connection was lost", error=LostError)
     if status:
-        raise _copy_error(remote, name, _last_line(errors.finish()) or f"it ended with status {status}")
+        raise copy_error(remote, name, _last_line(errors.finish()) or f"it ended with status {status}")
 
 
 def _last_line(text: str) -> str:
@@ -143,7 +136,8 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else ""
 
 
-def _copy_error(remote: Remote, name: str, why: str, *, error: type[RemoteError] = RemoteError) -> RemoteError:
+def copy_error(remote: Remote, name: str, why: str, *, error: type[RemoteError] = RemoteError) -> RemoteError:
+    """Return the error of a copy that was not made."""
     alias, user = remote.node.alias, remote.node.user
     remedy = f"nothing was copied; check both paths, and that {user} may read and write them there"
     return error(f"{alias}: {name}: {why}", remedy=remedy, node=alias)

@@ -7,18 +7,22 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.errors import RemoteError
 from clusterctl.node import watch
-from clusterctl.node.programs import node_program
+from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render
 from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from clusterctl.cluster_nodes import Cluster
     from clusterctl.model import Node
     from clusterctl.service import Busy
 
 _LONGEST = 300
+_ASK_PEOPLE = "clusterctl.on_node.system.ending.ask_people"
+_ASK_S = 60.0
 _PHASES = {"awake", "warned", "ending", "ended"}
 
 
@@ -50,6 +54,11 @@ class Terms:
 
     @property
     def exist(self) -> bool:
+        """Whether the master has anything to see to."""
+        return self.ends or bool(self.notify)
+
+    @property
+    def ends(self) -> bool:
         """Whether the cluster ever ends by itself."""
         return any((self.idle_s, self.lifetime_s, self.client_s, self.max_usd))
 
@@ -104,3 +113,24 @@ def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:
         raise ValueError("no time")
     return float(value)
+
+
+def ask_who_works(cluster: Cluster, node: Node) -> str:
+    """Return who works on a node besides its engines: people, processes, jobs; empty if nobody does.
+
+    One remote command, which looks for some seconds.
+
+    Raises:
+        RemoteError: the node does not answer, or not as agreed.
+    """
+    script = run_program(node.layout.env / "bin" / "python", _ASK_PEOPLE, {"home": node.layout.home})
+    result = cluster.on(node).run_script(script, name="ask who works", timeout_s=_ASK_S, sudo=True, reads=True)
+    try:
+        work = json.loads(result.stdout.splitlines()[-1])["work"]
+        return clean_text("; ".join(map(str, work))[:_LONGEST])
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as exc:
+        raise RemoteError(
+            f"{node.alias}: the question who works there got an answer that cannot be read",
+            remedy=f"log in there and see what prints: `clusterctl sshnode {node.cluster} {node.alias} true`",
+            node=node.alias,
+        ) from exc

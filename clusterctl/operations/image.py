@@ -103,7 +103,7 @@ def bake_image(context: RunContext, *, approval: Approval | None = None) -> Bake
         )
     watch = Stopwatch()
     with context.lock():
-        plan = replace(make_plan(context, (MASTER,)), volumes=())
+        plan = replace(make_plan(context, (MASTER,)), volumes=(), home_volume=False)
         refuse_problems(context, plan)
         public_key = context.folder.ensure_exists()
         cluster = context.make_cluster((), plan.request)

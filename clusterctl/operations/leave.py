@@ -12,6 +12,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
 from clusterctl.operations.joining.join import run_members
+from clusterctl.operations.joining.losing import find_kept_home
 from clusterctl.operations.owning.proof import refuse_lost_hosts, refuse_unproven, take_proof
 from clusterctl.providers.base import Power
 from clusterctl.providers.outliving import Lingering
@@ -108,6 +109,10 @@ class Losses:
     """The machines and their files stay: they were there before the cluster."""
     volumes: tuple[str, ...]
     """Names of volumes with data, which stay in any case."""
+    home: str = ""
+    """What is kept of the home apart from the machines, such as ``the volume vol-0123 of 50 GB with its home``."""
+    jobs: tuple[str, ...] = ()
+    """The jobs on them that are not over: id and command. See `jobs.leaving`."""
 
 
 def count_losses(
@@ -134,6 +139,7 @@ def count_losses(
         engines=sum(len(engine_ids.get(alias, ())) for alias in leaving),
         lasting=Facet.LASTING in context.provider.facets,
         volumes=tuple(volume.name for volume in context.machines.volumes),
+        home=find_kept_home(context) if aliases is None else "",
     )
 
 
@@ -219,7 +225,7 @@ def remove_nodes(context: RunContext, aliases: Sequence[str], count: int) -> lis
         take_proof(context, "removenode")
         nodes = {node.alias: node for node in context.provider.nodes(context.name)}
         leaving = _choose_leaving(context, list(nodes), aliases, count)
-        _end_some(context, nodes, leaving, counted=not aliases)
+        end_some(context, nodes, leaving, counted=not aliases)
     return leaving
 
 
@@ -241,12 +247,12 @@ def end_replaced(context: RunContext) -> list[str]:
             gone.append(alias)
     if gone:
         context.report.say(f"{', '.join(gone)} of {context.name} has ended, and another node is in its place")
-        _end_some(context, nodes, gone, counted=False)
+        end_some(context, nodes, gone, counted=False)
     return gone
 
 
-def _end_some(context: RunContext, nodes: Mapping[str, Node], leaving: Sequence[str], *, counted: bool) -> None:
-    """Let these nodes leave, and end those of them that there are.
+def end_some(context: RunContext, nodes: Mapping[str, Node], leaving: Sequence[str], *, counted: bool) -> None:
+    """Let these nodes leave, and end those of them that there are. The caller holds the cluster's lock.
 
     Args:
         context: the context of the run.

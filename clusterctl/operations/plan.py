@@ -53,7 +53,7 @@ def make_plan(
 
 def refuse_problems(context: RunContext, plan: Plan) -> None:
     """Raise all problems that the provider reports for this plan, in one error."""
-    problems = context.provider.check(plan)
+    problems = context.provider.check(plan, context.report)
     if problems:
         raise ProviderError("\n".join(p.message for p in problems), remedy="; ".join(p.remedy for p in problems))
 

@@ -19,9 +19,10 @@ from clusterctl.operations.joining.terms import send_terms
 from clusterctl.operations.leave import end_replaced, run_leave
 from clusterctl.operations.owning.keys import ensure_key
 from clusterctl.operations.owning.record import make_record, refresh_record
+from clusterctl.operations.sending.syncing import bring_files
 from clusterctl.operations.start_plan import find_wanted_nodes, plan_start
 from clusterctl.operations.timing import Step, StepTimer
-from clusterctl.text import plural
+from clusterctl.text import plural, shorten_list
 from clusterctl.tunnel import publish
 
 if TYPE_CHECKING:
@@ -230,6 +231,9 @@ def _finish_start(
 ) -> StartResult:
     present = {node.alias for node in cluster.nodes}
     absent = [spec.alias for spec in plan.nodes if spec.alias not in present]  # the provider has reported why
+    if context.settings.cluster.files:
+        with timer.time_step("files"):
+            bring_files(context, cluster, but_not=outcome.failed)
     with timer.time_step("connect"):
         connections = run_connect(context, cluster)
         send_terms(context, cluster)
@@ -270,7 +274,7 @@ def _announce_start(context: RunContext, plan: Plan, before: Sequence[Node]) -> 
     missing = [spec.alias for spec in plan.nodes if spec.alias not in running]
     if missing:
         context.report.say(
-            f"Starting {plural(len(missing), 'node')} of {context.name} ({plan.provider}): {_shorten_list(missing)}"
+            f"Starting {plural(len(missing), 'node')} of {context.name} ({plan.provider}): {shorten_list(missing)}"
         )
 
 
@@ -294,7 +298,3 @@ def _undo_start(context: RunContext) -> None:
         context.folder.delete_folder()
     except BaseException as exc:  # noqa: BLE001  includes a second Ctrl-C: the first cause counts
         context.report.warn(f"nodes may still be running: `clusterctl terminate {context.name}` ends them ({exc})")
-
-
-def _shorten_list(aliases: Sequence[str]) -> str:
-    return ", ".join(aliases) if len(aliases) <= 4 else f"{aliases[0]}, {aliases[1]} ... {aliases[-1]}"

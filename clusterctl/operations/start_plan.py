@@ -15,6 +15,7 @@ from clusterctl.journal import ClusterFolder
 from clusterctl.operations.approval import asking_before_end, find_endings, request_cost
 from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.image_lookup import use_baked_images
+from clusterctl.operations.joining.losing import refuse_homeless, tell_loss
 from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
 
@@ -83,7 +84,9 @@ def plan_start(
         approval: who is asked before nodes are made that cost money, or engines end; None skips questions and prices.
     """
     plan = make_plan(context, wanted, node_overrides)
+    refuse_homeless(plan, context.provider)
     refuse_problems(context, plan)
+    tell_loss(context, plan, before)
     request_cost(context, plan, before, approval)
     cluster = context.make_cluster((), plan.request)
     with asking_before_end(context, cluster, before, approval):

@@ -12,6 +12,7 @@ from clusterctl.clock import utc_now
 from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
 from clusterctl.node import health
+from clusterctl.operations.joining.losing import find_kept_home
 from clusterctl.operations.state.conditions import Evidence, find_conditions, judge_cluster
 from clusterctl.operations.state.ending import find_machine_end
 from clusterctl.operations.state.silence import find_silent, find_unreachable
@@ -59,6 +60,8 @@ class ClusterStatus:
     """When it was first asked for, in UTC; None if nobody knows."""
     ending: Ending | None = None
     """When it ends by itself, as its master says; None where that is not known, or it does not."""
+    kept: str = ""
+    """What is kept of a cluster without machines, such as ``the volume vol-0123 of 50 GB with its home``."""
 
     @property
     def state(self) -> str:
@@ -150,6 +153,7 @@ def query_status(context: RunContext) -> ClusterStatus:
             context.folder.is_at_work,
             context.folder.created_at() or min((n.launched_at for n in nodes if n.launched_at), default=None),
             ending,
+            "" if nodes else find_kept_home(context),
         )
 
 
@@ -204,7 +208,9 @@ def _ask_silent(
 
 
 def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None:
-    return context.provider.spending(context.name, nodes) if nodes and isinstance(context.provider, Priced) else None
+    if not (nodes or context.machines.home_volume) or not isinstance(context.provider, Priced):
+        return None
+    return context.provider.spending(context.name, nodes)
 
 
 def _all_rows(context: RunContext, nodes: Sequence[Node]) -> tuple[list[StatusRow], Ending | None]:

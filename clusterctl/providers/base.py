@@ -28,8 +28,13 @@ class Provider(Protocol):
     facets: frozenset[Facet]
     """The facets of every node of this provider."""
 
-    def check(self, plan: Plan) -> list[Problem]:
-        """Return the problems that would stop this plan. Changes nothing."""
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
+        """Return the problems that would stop this plan. Changes nothing.
+
+        Args:
+            plan: the cluster, and the aliases that it should have.
+            report: told what may be wrong and stops nothing.
+        """
         ...
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
@@ -264,6 +269,19 @@ class Priced(Protocol):
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
         """Return the cost of a cluster's nodes, as `Provider.nodes` returned them. An unknown price is no error."""
+        ...
+
+
+@runtime_checkable
+class WithGpus(Protocol):
+    """A provider that can choose machines by their number of GPUs."""
+
+    def find_gpu_types(self, cluster: str, count: int) -> tuple[str, ...]:
+        """Return the types of machines that have so many GPUs, where the cluster is or is to be.
+
+        Raises:
+            ProviderError: there is none.
+        """
         ...
 
 

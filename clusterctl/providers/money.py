@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from clusterctl.model import Market
+    from clusterctl.model import Market, Node
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,15 @@ class Estimate:
         for part in self.parts:
             total = total + PriceRange(part.hourly, part.hourly) if part.hourly is not None else total
         return total
+
+
+@runtime_checkable
+class Listed(Protocol):
+    """A provider whose prices on demand are known without a call, as of a certain day."""
+
+    def list_price(self, node: Node) -> Decimal | None:
+        """Return the price of a node on demand, in USD an hour; None if it is not known."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Protocols of providers whose machines may outlive what this computer notes of them."""
+"""Protocols of providers of which something outlives something else: machines this computer's notes, homes machines."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -38,4 +39,25 @@ class Inviting(Protocol):
         Raises:
             ProviderError: the account does not allow it, or not on one of these nodes.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class KeptHome:
+    """The home of a cluster, where it is kept apart from the machines."""
+
+    text: str
+    """What it is, such as ``the volume vol-0123 of 50 GB with its home``."""
+
+
+@runtime_checkable
+class HomeKeeping(Protocol):
+    """A provider that can keep the home apart from the master: a new master gets it back.
+
+    With `Plan.home_volume` its `create` gives the master a home that outlives it, the same one to each master of the
+    cluster. `destroy` of the whole cluster ends it; nothing else does.
+    """
+
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return what there is of the home of a cluster now, apart from its machines; None if there is nothing."""
         ...

@@ -45,8 +45,9 @@ class FakeProvider:
     admitted: list[str] = field(default_factory=list)
     _boots: int = 0
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return `problems`."""
+        del report
         self.calls.append(f"check {plan.cluster}")
         return list(self.problems)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
@@ -30,6 +30,17 @@ def client_file(name: str | None) -> Path:
         raise StateError(f"{folder.name} has no connection file", remedy=remedy)
     process.reopen_tunnel(folder.path)
     return path
+
+
+def dask_document(name: str) -> Mapping[str, Any] | None:
+    """Return where the scheduler of a cluster's Dask is, with its certificates; None if it has none."""
+    folder = ClusterFolder(home_folder(), name)
+    endpoint = next((one for one in publish.read_published(folder) if one.name == "dask" and one.file), None)
+    content = folder.read_json(endpoint.file.name) if endpoint and endpoint.file else None
+    if not isinstance(content, dict):
+        return None
+    process.reopen_tunnel(folder.path)
+    return content
 
 
 def warn_of_other_python(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from clusterctl.errors import StateError
 from clusterctl.wiring.client import (
     client_file,
     cluster_of_file,
+    dask_document,
     engines_of,
     refuse_other_ipyparallel,
     warn_of_other_python,
@@ -58,8 +60,14 @@ def connect_client(name: str | Path | None, wanted: Wanted, **client_options: An
         warnings.warn(trouble, stacklevel=3)
     refuse_other_ipyparallel(cluster)
     repair = f"see `clusterctl status {cluster}`; `clusterctl start {cluster}` repairs it"
-    engines = engines_of(cluster) if wanted.wait else None
-    target = Target(path, cluster, repair, engines, open_maps=lambda: _work().maps_of(cluster))
+    target = Target(
+        path,
+        cluster,
+        repair,
+        engines_of(cluster) if wanted.wait else None,
+        open_maps=lambda: _work().maps_of(cluster),
+        find_dask=partial(dask_document, cluster),
+    )
     return open_client(target, wanted, client_options)
 
 

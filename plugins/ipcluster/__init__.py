@@ -42,6 +42,8 @@ from .daemons import (
     ON_NODE,
     controller_service,
     engine_service,
+    kept_folder,
+    leave_script,
     python_command,
     restart_token,
     start_programs,
@@ -125,6 +127,7 @@ class IPCluster(Plugin[Options]):
             "engine_ip": node.private_address,
             "curve": self.options.enable_curve,
             "notebook": notebook_config(node, self.options),
+            "kept": kept_folder(cluster, node),
         }
         ids = self._engine_ids(cluster, node)
         files = render(
@@ -234,10 +237,7 @@ class IPCluster(Plugin[Options]):
         ids = hub.engine_ids(cluster)
         if node.reachable:
             names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
-            lasting = Facet.LASTING in node.facets
-            stop = services.stop(node, names)
-            script = render("ipcluster_leave.sh.j2", lasting=lasting, mark=cluster.mark if lasting else "", stop=stop)
-            cluster.on(node).run_script(script, name="ipcluster: stop", sudo=True)
+            cluster.on(node).run_script(leave_script(cluster, node, names), name="ipcluster: stop", sudo=True)
         if not (node.is_master or cluster.all_leave) and node.alias in ids and cluster.master.reachable:
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Node, Probe, Service, hub, node_program, notes
+from clusterctl.api import Cluster, Facet, Node, Probe, Service, hub, node_program, notes, render, services
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import PurePath
 
     from .options import Options
 
+_JOBS_GRACE_S = 35
+"""For jobs of a node that leaves: they have 30 seconds to end."""
+_SPECIAL = re.compile(r"[.+*?^${}()|\[\]\\]")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
 THREAD_LIMITS = (
     "BLIS_NUM_THREADS",
@@ -29,6 +34,21 @@ THREAD_LIMITS = (
 def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     """Return a command of the node's own Python."""
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
+
+
+def leave_script(cluster: Cluster, node: Node, names: Sequence[str]) -> str:
+    """Return what ends a node's jobs and these services, where it leaves its cluster."""
+    lasting = Facet.LASTING in node.facets
+    folder = _SPECIAL.sub(r"\\\g<0>", str(node.layout.home / ".clusterctl" / "jobs"))
+    return render(
+        "ipcluster_leave.sh.j2",
+        lasting=lasting,
+        mark=cluster.mark if lasting else "",
+        # The bracket keeps a shell that has this in its arguments from being found.
+        runners=f"[c]lusterctl.clients.run_job {folder}/[0-9a-f]+ {node.alias} ",
+        grace_s=_JOBS_GRACE_S,
+        stop=services.stop(node, names),
+    )
 
 
 def restart_token(cluster: Cluster, options: Options) -> str:
@@ -145,3 +165,8 @@ def _controller_config(node: Node, *, curve: bool) -> dict[str, object]:
 def process_environment(node: Node) -> dict[str, str]:
     """Return the environment of every process of ipyparallel."""
     return {"IPYTHONDIR": str(hub.profile(node).parent), "CLUSTERCTL_NODE": node.alias}
+
+
+def kept_folder(cluster: Cluster, node: Node) -> str:
+    """Return where ports and keys outlive the master: in the home, if that shall do so. Two clusters may share one."""
+    return str(node.layout.home / ".clusterctl" / "kept" / cluster.id) if cluster.machines.home_volume else ""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PAGE = {"disabledExtensions": {"ipyparallel-labextension": True}}
 """ipyparallel's panel starts clusters of its own: it shows the one that runs as stopped."""
+_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+"""What users can change. Without it JupyterLab asks each of them whether it may look for news, though it must not."""
 
 
 def notebook_services(cluster: Cluster, node: Node, options: Options) -> list[Service]:
@@ -54,6 +56,7 @@ def notebook_files(node: Node, options: Options) -> dict[str, object] | None:
         "startup_code": _read_source("notebook_startup.py"),
         "lab": _lab_folder(node),
         "page": json.dumps(_PAGE),
+        "settings": json.dumps(_SETTINGS),
         "terminal": _terminal_file(node),
         "terminal_code": node_program(
             "clusterctl.on_node.system.open_terminal",

@@ -18,7 +18,7 @@ from ..support.first_version import first_clusterctl  # noqa: F401  fixture
 from ..support.laptop import CommandLines, Laptop, poll
 from ..support.openssh import agent  # noqa: F401  fixture
 from ..support.scripts import user_scripts
-from ..support.sharing import group_of
+from ..support.sharing import uses_main_cluster
 from ..support.sshds import echo, home, host, login, sshds  # noqa: F401  fixtures
 from ..support.systemd_hosts import systemd_hosts  # noqa: F401  fixture
 from ..support.virtual_lab import virtual_lab  # noqa: F401  fixture
@@ -77,7 +77,7 @@ def laptop(tmp_path_factory):
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
     """The main cluster ends with the last test that uses it, not with the session: it has 30 processes."""
-    if _main and group_of(item.nodeid) == "main" and (nextitem is None or group_of(nextitem.nodeid) != "main"):
+    if _main and uses_main_cluster(item.nodeid) and (nextitem is None or not uses_main_cluster(nextitem.nodeid)):
         _main.pop().terminate_all()
 
 

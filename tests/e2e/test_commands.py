@@ -51,6 +51,19 @@ def test_ssh_gets_to_each_node_by_the_config_for_it(laptop, cluster, tmp_path):
     assert "Host key verification failed" in refused.stderr
 
 
+def test_sync_sends_what_differs_to_the_home_that_all_share(laptop, cluster, tmp_path):
+    folder = tmp_path / "synced"
+    (folder / "pkg").mkdir(parents=True)
+    (folder / "pkg" / "a.sh").write_text("echo run on $CLUSTERCTL_NODE")
+    (folder / "pkg" / "a.sh").chmod(0o755)
+    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, str(folder))] == [["pkg/a.sh"]]
+    assert [one["sent"] for one in laptop.json("sync", "--json", cluster.name, str(folder))] == [[]]
+    result = laptop.run("sshnode", cluster.name, "2", "sh synced/pkg/a.sh; touch synced/new")
+    assert result.stdout == "run on node002\n"
+    [one] = laptop.json("sync", "--delete", "--json", cluster.name, str(folder))
+    assert (one["deleted"], one["unchanged"]) == (["new"], 1)
+
+
 def test_bytes_go_through_a_command_as_they_are(laptop, cluster, tmp_path):
     (tmp_path / "bytes").write_bytes(bytes(range(256)) * 5000)
     with (tmp_path / "bytes").open("rb") as sent:

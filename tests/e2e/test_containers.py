@@ -35,6 +35,7 @@ CLUSTER_SHELL = fish
 VARIABLES = TITLE="it's a, b"
 PLUGINS = ippackages, aptpackages, users, ipcluster
 VOLUMES = data
+HOME_VOLUME = yes
 
 [plugin ippackages]
 SETUP_CLASS = packages
@@ -333,6 +334,16 @@ def test_stop_and_start_bring_the_same_cluster_back(story):
     story.laptop.run("start", CLUSTER, timeout=300)
     assert is_whole(story)
     assert inside("node002", f"cat /home/{USER}/stays") == "stays"
+
+
+def test_a_master_whose_container_is_gone_is_followed_by_one_with_its_home_ports_and_keys(story):
+    client = (story.laptop.folder(CLUSTER) / "client.json").read_bytes()
+    docker("rm", "--force", container("master"))
+    said = story.laptop.run("start", CLUSTER, timeout=300)
+    assert "another one gets its home, its ports and its keys" in said.stdout + said.stderr
+    assert is_whole(story)
+    assert inside("master", f"cat /home/{USER}/stays") == "stays"
+    assert (story.laptop.folder(CLUSTER) / "client.json").read_bytes() == client
 
 
 def test_it_ends_by_itself_without_the_laptop_and_its_containers_stay(story, poll):

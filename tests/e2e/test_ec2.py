@@ -291,6 +291,27 @@ def test_a_start_again_changes_nothing(story):
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}
 
 
+def test_a_job_of_a_size_buys_one_spot_instance_and_the_next_one_reuses_it(story, tmp_path, monkeypatch, poll):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model_training.py").write_text("import os; print(os.uname().nodename)")
+    words = ("run-job", "--spot", "--yes", "-i", "C16", "python", "model_training.py")
+    first = story.laptop.run(*words, timeout=400, anew=True)
+    created, alias = first.stdout.splitlines()
+    assert re.fullmatch(r"created new job [0-9a-f]{9}\.", created)
+    assert "In all: $" in first.stderr, "the price is said before"
+    bought = story.instance(alias)
+    assert bought["InstanceLifecycle"] == "spot"
+    assert bought["InstanceType"].endswith(".4xlarge")
+    manifest = story.laptop.json("job", "show", "-c", "demo", created.split()[-1].rstrip("."))["manifest"]
+    assert (manifest["market"], manifest["type"]) == ("spot", bought["InstanceType"])
+    assert manifest["on_demand_usd"] is None or float(manifest["on_demand_usd"]) > 0.5
+    story.bodies.cloud.clear_calls()
+    assert story.laptop.run(*words, anew=True).stdout.endswith(f"\n{alias}\n")
+    assert not {call.action for call in story.bodies.cloud.calls} & {"CreateFleet", "RunInstances"}
+    story.laptop.run("removenode", "--yes", "-a", alias, "demo")
+    poll(lambda: story.is_whole(*NODES), f"{story.engines()} are as before", deadline_s=60, every_s=2)
+
+
 def test_a_watch_replaces_a_node_that_will_be_taken_and_no_task_is_lost(story, poll):
     doomed = story.instance("node002")["InstanceId"]
     with story.laptop.begin("watch", "demo", "--every", "1", "--json") as watch, story.laptop.console() as console:

@@ -1,6 +1,7 @@
-"""A cluster of EC2 with a data volume, on an instance that has a body: what is there after a boot and after the end.
+"""A cluster of EC2 with a data volume and its home on another one, on an instance that has a body.
 
-It is a master alone: where workers share the volume by NFS, a kernel shows it, in tests/e2e/test_virtual_machines.py.
+What is there after a boot, on the next master once the first is lost, and after the end. It is a master alone: where
+workers share the volume by NFS, a kernel shows it, in tests/e2e/test_virtual_machines.py.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ NODE_INSTANCE_TYPE = c7i.large
 CLUSTER_USER = {USER}
 PLUGINS = ipcluster
 VOLUMES = data
+HOME_VOLUME = yes
+HOME_VOLUME_GB = 1
+USERDATA_SCRIPTS = {{script}}
 
 [plugin ipcluster]
 ENGINES_PER_NODE = 1
@@ -33,6 +37,17 @@ ENGINES_PER_NODE = 1
 VOLUME_ID = {{volume}}
 FORMAT = yes
 MOUNT_PATH = /data
+"""
+
+NO_NFS = """#!/bin/sh
+# The kernel of bodies has no NFS. A master alone serves nobody: its server is one by name.
+for name in exportfs rpc.nfsd; do
+    printf '#!/bin/sh\\n' > /usr/local/sbin/$name
+    chmod 755 /usr/local/sbin/$name
+done
+unit=/etc/systemd/system/nfs-server.service
+printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' > $unit
+printf '[Install]\\nWantedBy=multi-user.target\\n' >> $unit
 """
 
 
@@ -71,9 +86,11 @@ def story(bodies, laptop_class, tmp_path_factory):
     cloud = bodies.cloud
     volume = cloud.client("ec2").create_volume(AvailabilityZone="us-east-1a", Size=1, VolumeType="gp3")["VolumeId"]
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
-    laptop.more.update({**cloud.environment(), "CLUSTERCTL_ADDRESS": "private", "CLUSTERCTL_SHARED_HOME": "yes"})
+    laptop.more.update({**cloud.environment(), "CLUSTERCTL_ADDRESS": "private"})
     laptop.home.mkdir()
-    (laptop.home / "config").write_text(CONFIG.format(volume=volume))
+    script = laptop.home / "no-nfs.sh"
+    script.write_text(NO_NFS)
+    (laptop.home / "config").write_text(CONFIG.format(volume=volume, script=script))
     try:
         started = laptop.run("start", "-s", "1", "--yes", "lab", timeout=500)
         yield Story(laptop, bodies, volume, started.stdout + started.stderr)
@@ -104,6 +121,24 @@ def test_a_reboot_by_the_cloud_brings_everything_back_by_itself(story, poll):
     poll(story.is_whole, "all engines are back", deadline_s=150, every_s=1)
     assert story.on("master", "cat /proc/sys/kernel/random/boot_id") != before
     assert story.on("master", "cat /data/note", user=USER) == "kept"
+
+
+def test_a_master_that_is_taken_is_followed_by_one_with_the_same_home_ports_and_keys(story):
+    disk = story.on("master", f"findmnt -n -o SOURCE,FSTYPE --mountpoint /home/{USER}").split()
+    assert (len(disk), disk[-1]) == (2, "ext4")
+    work = "umask 077; mkdir -p ~/results; seq 100000 > ~/results/numbers; sync"
+    sums = "id -u; find ~/results -type f -exec sha256sum {} +"
+    story.on("master", work, user=USER)
+    before, client = story.on("master", sums, user=USER), (story.laptop.folder("lab") / "client.json").read_bytes()
+    taken = story.instance("master")["InstanceId"]
+    story.bodies.cloud.client("ec2").terminate_instances(InstanceIds=[taken])
+    story.bodies.settle()
+    again = story.laptop.run("start", "--yes", "lab", timeout=500)
+    assert "The master of lab is gone: another one gets its home, its ports and its keys" in again.stdout + again.stderr
+    assert story.instance("master")["InstanceId"] != taken
+    assert story.on("master", sums, user=USER) == before
+    assert (story.laptop.folder("lab") / "client.json").read_bytes() == client
+    assert story.is_whole()
 
 
 def test_terminate_leaves_nothing_but_the_volume(story):

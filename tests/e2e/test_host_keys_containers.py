@@ -29,8 +29,8 @@ class Born:
         self._private, self.throwaway = new_key_pair("")
         self.facets, self.name = provider.facets, provider.name
 
-    def check(self, plan):
-        return self._provider.check(plan)
+    def check(self, plan, *more):
+        return self._provider.check(plan, *more)
 
     def create(self, plan, **options):
         known = self._folder.host_keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -77,6 +78,9 @@ def folder(laptop, cluster, tmp_path):
 
 
 def test_a_script_runs_with_its_folder_and_its_end_is_the_commands(folder):
+    folder.write("model_training.py", "print('epoch 1')")
+    said = folder.run("run-job", "python", "model_training.py").stdout  # as a talk has it
+    assert re.fullmatch(r"created new job [0-9a-f]{9}\.\nepoch 1\n", said)
     folder.write("helper.py", "WORD = 'from the folder'")
     folder.write(
         "model_training.py",
@@ -310,6 +314,9 @@ def test_a_folder_that_says_what_it_needs_has_an_environment_of_its_own(folder):
     (other,) = folder.run("run", "-c", folder.name, "python", "other.py").stdout.splitlines()[1:]
     assert "/.clusterctl/environments/" in other
     assert other != prefixes[0]
+    last = folder.laptop.json("jobs", folder.name, "--json")[-1]["id"]
+    manifest = folder.laptop.json("job", "show", last)["manifest"]
+    assert manifest["lock"] == hashlib.sha256(b"iniconfig\n").hexdigest()
     folder.write("requirements.txt", "no such requirement !\n")
     said = folder.run("run", "-c", folder.name, "python", "other.py", status=126)
     assert "the environment of requirements.txt cannot be built" in said.stderr

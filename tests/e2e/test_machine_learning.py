@@ -7,8 +7,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from moto.server import ThreadedMotoServer
+
+from ..support.notebooks import execute
 
 LIBRARIES = ("numpy", "joblib", "sklearn")
 pytestmark = [
@@ -22,7 +26,7 @@ pytestmark = [
 def laptop(tmp_path_factory, laptop_class):
     """One with a cluster of two nodes, whose engines have scikit-learn."""
     laptop = laptop_class(tmp_path_factory.mktemp("laptop") / "home")
-    options = ("--set", "packages.packages=scikit-learn, optuna", "--set", "ipcluster.engines_per_node=2")
+    options = ("--set", "packages.packages=scikit-learn, optuna, s3fs, pandas", "--set", "ipcluster.engines_per_node=2")
     laptop.run("start", "-s", "2", *options, "learning")
     yield laptop
     laptop.terminate_all()
@@ -263,7 +267,49 @@ print(type(search).__module__, search.best_params_["n_estimators"], search.predi
     assert done.stdout == "sklearn.model_selection._search 10 (1,)\n", done.stderr
 
 
+def test_data_in_s3_is_read_on_the_engines_with_rights_of_their_own(script):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        assert script(f"""
+            import boto3
+            import clusterctl
+
+            endpoint = "http://{host}:{port}"
+            mine = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id="me", aws_secret_access_key="mine",
+                                region_name="us-east-1")
+            mine.create_bucket(Bucket="myBucket")
+            mine.put_object(Bucket="myBucket", Key="myData.csv", Body=b"height,weight\\n1,10\\n3,30\\n")
+            client = clusterctl.connect()
+            data = client.s3("myBucket", "myData.csv", endpoint_url=endpoint)
+
+            def mean_of(column):
+                import os
+                os.environ.update(AWS_ACCESS_KEY_ID="node", AWS_SECRET_ACCESS_KEY="its own")  # as a role gives them
+                return float(data.read_csv(usecols=[column])[column].mean())
+
+            print(client.map(mean_of, ["height", "weight"]))
+            try:
+                client.pool().apply(client.open("gs://bucket/key").open)
+            except Exception as error:
+                print(type(error).__name__, str(error))
+        """) == ["[2.0, 20.0]", "UsageError gcsfs is not installed here, and gs://bucket/key cannot be read without it"]
+    finally:
+        urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()  # else objects stay open
+        server.stop()
+
+
 def test_the_page_about_machine_learning_says_what_happens(script):
     page = (Path(__file__).parents[2] / "docs" / "howto" / "machine-learning.md").read_text()
     code, said = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("python", "text"))
     assert script(code) == said.splitlines()
+
+
+def test_the_notebook_of_a_grid_search_runs(laptop, tmp_path):
+    about, best, table, same, joblib = execute(laptop, "grid-search", tmp_path)
+    assert about == "4 engines, 25 kB of data\n"
+    assert best.endswith("'max_depth': 3}\n"), "what it looks for needs two features together"
+    assert len(table.splitlines()) == 4
+    assert same == "True\n"
+    assert joblib == "[0, 1, 4, 9, 16]\n"

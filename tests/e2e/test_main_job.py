@@ -55,6 +55,7 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
         "ends_at",
         "cost",
         "ends",
+        "kept",
         "nodes",
         "troubles",
         "connections",

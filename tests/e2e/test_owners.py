@@ -90,6 +90,7 @@ class Machine:
         name = f"begun{len(self.sent)}"
         script = self.begin(f"{script}\n: > {name}\nsleep 600 & sleep 600", **owner)
         poll((self.folder / name).exists, "the script has begun")
+        poll(lambda: len(script.group) > 2, "its children have begun as well")
         return script
 
     def close(self):

@@ -31,6 +31,8 @@ def test_all_is_as_promised_and_nothing_is_left(laptop, bodies):
     assert "FAILED" not in said.stdout, said.stdout + said.stderr
     assert said.returncode == 0
     assert said.stdout.count("\nok ") >= 18
-    assert "all is as promised" in said.stdout
+    # Bodies are reached at private addresses, and AWS's own service for addresses is not asked.
+    unproven = "SSH is open to the address that AWS sees of this computer"
+    assert f"nothing failed; not proven: {unproven}\n" in said.stdout
     assert bodies.cloud.left() == []
     assert list(laptop.home.glob("clusters/*")) == []

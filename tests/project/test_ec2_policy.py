@@ -30,7 +30,6 @@ INDIRECT = {
 }
 """Calls whose operation is put together, by how the source says it."""
 NEEDED_BESIDE = {
-    "ec2:RunInstances": "who asks for a fleet launches its instances",
     "iam:CreateServiceLinkedRole": "the first spot instance of an account makes its role",
 }
 FREE = {"sts:GetCallerIdentity"}

@@ -19,7 +19,7 @@ ALLOWED = {
     "config/draft.py": ({"ipcluster"}, "the template without a config file"),
     "config/example.py": ({"ipcluster"}, "the template of the file that `config init` writes"),
     "config/starcluster.py": (
-        {"aptpackages", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
+        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
         "StarCluster's class paths and options, and what stands for them here",
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
@@ -31,7 +31,6 @@ ALLOWED = {
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
     "config/loading.py": ({"ipcluster"}, "what a template without engines lacks"),
-    "wiring/client.py": ({"ipcluster"}, "what a cluster without engines lacks"),
     "hub/questions.py": (
         {"ipcluster"},
         "a script's name: what every plugin may ask the controller",
@@ -41,6 +40,9 @@ ALLOWED = {
         "a script's name; what to type where a controller cannot",
     ),
     "cli/nodes/cancel.py": ({"ipclusterrestart"}, "what to type where engines do not answer"),
+    "wiring/client.py": ({"dask", "ipcluster"}, "the name of Dask's connection; what a cluster without engines lacks"),
+    "clients/here.py": ({"dask"}, "the folder of a node's Dask"),
+    "compute/learning/dask.py": ({"dask"}, "what a cluster without Dask lacks, and what to install"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),

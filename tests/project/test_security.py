@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "security.md"
 _CLAIM = re.compile(r"^(?:\| |- )\*\*(.+?)\*\*", re.MULTILINE)
 TWO, HOSTILE = "e2e/test_two_users.py", "e2e/test_hostile_node.py"
+DASK = "e2e/test_dask.py"
 REQUESTS = "unit/providers/ec2/launch/test_requests.py"
 SHOWN = {
     # who may reach what
@@ -30,6 +31,8 @@ SHOWN = {
     ],
     "Controller, for engines": [f"{TWO}::test_whoever_has_no_key_gets_nothing_from_her_ports"],
     "Notebook": ["e2e/test_notebook.py::test_nobody_gets_in_without_the_token"],
+    "Dask's scheduler and workers": [f"{DASK}::test_who_has_no_certificate_is_refused_and_no_key_is_in_a_command_line"],
+    "Dask's dashboard": [f"{DASK}::test_the_dashboard_answers_at_its_own_path_alone"],
     "Services' own sockets": [f"{TWO}::test_nothing_of_a_cluster_can_be_read_written_or_called"],
     "NFS": [
         "unit/plugins/test_nfs.py::test_the_home_alone_is_shared_and_with_the_workers_alone",
@@ -47,6 +50,11 @@ SHOWN = {
     ],
     "`client.json`": ["e2e/test_main_job.py::test_the_files_with_secrets_are_their_owners_alone"],
     "CURVE's secret key": ["e2e/test_main_job.py::test_no_secret_is_in_any_command_line_log_or_journal"],
+    "The key of Dask's certificate": [
+        f"{DASK}::test_who_has_no_certificate_is_refused_and_no_key_is_in_a_command_line",
+        "unit/on_node/test_with_dask.py::test_the_authority_signs_the_member_and_its_own_key_is_gone",
+        "unit/plugins/test_dask.py::test_a_worker_gets_the_masters_certificates_over_stdin_into_a_file_of_its_own",
+    ],
     "The notebook's token": [
         "unit/on_node/test_notebook_files.py::test_its_port_and_token_are_made_once_and_are_its_owners_alone",
         "e2e/test_notebook.py::test_start_list_and_notebook_give_the_same_url",

@@ -44,17 +44,42 @@ NOTEBOOK = {
     "startup_code": "client = 1\n",
     "lab": PROFILE.parent / "lab",
     "page": '{"it\'s": "$(a) page"}',
+    "settings": "{}",
     "terminal": PROFILE / "terminal.py",
     "terminal_code": node_program("clusterctl.on_node.system.open_terminal", {"here": "(it's here) "}),
 }
 KEYS = ("ssh-ed25519 AAAA", "ssh-ed25519 it's")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
+WITH_DASK = "clusterctl.on_node.with_dask"
 ENGINE = node_program(f"{ON_NODE}.start_engine", {"it's": "a \\ value"})
 
 # By template: what makes it, with each of its branches taken once. A fragment that is only ever included is
 # checked inside of those that include it.
 RENDERED = {
     **machine_scripts.RENDERED,
+    "dask_files.sh.j2": [
+        lambda document=document, make=make: render(
+            "dask_files.sh.j2", folder=PROFILE, programs={"workers.py": ENGINE}, document=document, make=make
+        )
+        for document, make in (
+            ('{"it\'s": "$(a) key"}', ""),
+            ("", run_program("/e n v/python", f"{WITH_DASK}.make_connection", {"file": PROFILE})),
+        )
+    ],
+    "dask_leave.sh.j2": [
+        lambda node=node, lasting=lasting, retire_s=retire_s: render(
+            "dask_leave.sh.j2",
+            lasting=lasting,
+            mark="it's SHA256:x",
+            retire_s=retire_s,
+            status=services.status(node),
+            leave=as_user(node, "me", ": > '/a folder/leave'"),
+            left=PROFILE / "it's",
+            stop=services.stop(node, ["dask-worker"]),
+        )
+        for node, lasting, retire_s in ((NODE, False, 60.0), (SYSTEMD, True, 0.0))
+    ],
+    "dask_undo.sh.j2": [lambda: render("dask_undo.sh.j2", mark="it's SHA256:x", folder=PROFILE / "it's")],
     "facts.sh.j2": [lambda key=key: render("facts.sh.j2", born_with=key) for key in ("", "ssh-ed25519 AAAA")],
     "host_key_make.sh.j2": [],
     "host_key_use.sh.j2": [lambda: render("host_key_use.sh.j2", own="ssh-ed25519 AAAA")],
@@ -87,7 +112,12 @@ RENDERED = {
     "systemd_unit.j2": [lambda: systemd.service_definition(SYSTEMD, SERVICE)],
     "ipcluster_leave.sh.j2": [
         lambda lasting=lasting: render(
-            "ipcluster_leave.sh.j2", lasting=lasting, mark="lab SHA256:x", stop=services.stop(SYSTEMD, ["engine"])
+            "ipcluster_leave.sh.j2",
+            lasting=lasting,
+            mark="lab SHA256:x",
+            runners="[r]un_job ",
+            grace_s=35,
+            stop=services.stop(SYSTEMD, ["engine"]),
         )
         for lasting in (False, True)
     ],

@@ -14,6 +14,7 @@ import boto3
 from moto.core.exceptions import ServiceException
 
 from . import leaks, time
+from .account import Account, opens
 from .api import limits, made_once, wire  # noqa: F401  made_once: what it replaces
 from .api.actions import HANDLERS
 from .api.calls import Call, CallLog
@@ -26,13 +27,16 @@ from .fleets.capacity import SPOT, Capacity
 from .fleets.spot import SpotRequests
 from .instances import images
 from .instances.describe import tags_of
+from .instances.launch_data import disk_keys
 from .instances.lives import Life, Lives
 from .instances.lives import utcnow as lives_now
 from .instances.machine_view import Machine, machine_of
-from .instances.states import INTERRUPTED, NO_ROOM, end, powered_off
+from .instances.running import check_launch
+from .instances.states import INTERRUPTED, NO_KEY, NO_ROOM, end, powered_off
 from .money.bill import bill_usd
 from .money.prices import Prices
 from .money.quotas import Quotas
+from .network import gateways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,6 +92,7 @@ class Cloud:
         self.moto = Moto()
         self.faults = Faults()
         self.capacity = Capacity()
+        self.account = Account()
         self.quotas = Quotas()
         self.prices = Prices()
         self.lives = Lives()
@@ -224,7 +229,10 @@ class Cloud:
         self.reboots[instance_id] += 1
 
     def doom(self, lives: list[Life], effects: Effects) -> None:
-        """End the first of these right after their launch, if a fault says so."""
+        """End the first of these right after their launch, if a fault says so; and those whose disk EC2 cannot open."""
+        for life in lives:
+            if not all(opens(self, life.region, key) for key in disk_keys(life)):
+                end(self, life, reason=NO_KEY, status="instance-terminated-by-service")
         for life in lives[: effects.doomed]:
             spot = life.market == SPOT
             status = "instance-terminated-no-capacity"
@@ -296,11 +304,13 @@ class Cloud:
         try:
             self._ensure_region(request.region)
             limits.check(request)
-            if handler is None:
-                return self.moto.forward(request)
-            if request.params.get("DryRun"):
+            if request.service == "ec2" and request.params.get("DryRun"):
+                if request.action == "RunInstances":  # the one that EC2 is known to look at as a whole
+                    check_launch(self, request)
                 said = "Request would have succeeded, but DryRun flag is set."
                 raise wire.AwsError("DryRunOperation", said, status=412)
+            if handler is None:
+                return self.moto.forward(request)
             result = handler(self, request)
             return result if isinstance(result, wire.Answer) else wire.write(request, result)
         except wire.AwsError as error:
@@ -314,6 +324,7 @@ class Cloud:
     def _ensure_region(self, region: str) -> None:
         if region not in self._regions:
             images.seed(self.moto.backend("ec2", region), region)
+            gateways.seed(self.moto.backend("ec2", region))
             self._regions.add(region)
 
     def _tell(self) -> None:

@@ -39,6 +39,10 @@ class Fault:
     times: int = 1
     skip: int = field(default=0, kw_only=True)
 
+    def concerns(self, request: wire.Request) -> bool:
+        """Whether it can hit this call. One that is not asked in earnest (DryRun) is about rights alone."""
+        return self.action in (ANY, request.action) and not request.params.get("DryRun")
+
     def before(self, request: wire.Request) -> None:
         """Raise what happens in place of the call."""
 
@@ -97,9 +101,12 @@ class LostAnswer(Fault):
 
 @dataclass(frozen=True)
 class Unauthorized(Fault):
-    """The account may not do this."""
+    """The account may not do this, and says so to dry runs too."""
 
     times: int = ALWAYS
+
+    def concerns(self, request: wire.Request) -> bool:
+        return self.action in (ANY, request.action)
 
     def before(self, request: wire.Request) -> None:
         who = "User: arn:aws:iam::123456789012:user/standin is not authorized to perform"
@@ -256,7 +263,7 @@ class Faults:
     def hitting(self, request: wire.Request) -> list[Fault]:
         """Those that hit this call; each is counted as used once. One that keeps the call away hits it alone."""
         with self._lock:
-            found = [each for each in self._left if each.action in (ANY, request.action)]
+            found = [each for each in self._left if each.concerns(request)]
             hits = [each for each in found if self._passed[each] >= each.skip]
             self._passed.update(found)
             alone = [each for each in hits if type(each).before is not Fault.before]

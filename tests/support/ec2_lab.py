@@ -59,7 +59,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (waiters, fleets, security_groups):
         monkeypatch.setattr(module, "_FIRST_S", 0.001)
     monkeypatch.setattr(aws, "_AGAIN_S", 0.001)
-    monkeypatch.setattr(aws, "_NEW_S", 0.3)
+    monkeypatch.setattr(aws, "_NEW_S", 2.0)
     monkeypatch.setattr(fleets, "_PASSING_S", 0.3)
     monkeypatch.setattr(waiters, "_LATE_S", 0.05)
     monkeypatch.setattr(deletion, "_EVERY_S", 0.001)

@@ -63,6 +63,7 @@ class LightChannel:
         self.requests = []
         self.killed = []
         self.acknowledged = []
+        self.demands = []
         self.is_closed = False
         self.steps = []
         self.ends = {}
@@ -129,6 +130,12 @@ class LightChannel:
             names, messages = zip(*chunks, strict=True)
             answer = engine.program.take_back(list(names), list(messages), interrupt=False)  # a thread gets no signal
             asked.set_result({"content": answer})
+        return asked
+
+    def tell_demand(self, demand):
+        self.demands.append(demand)
+        asked = Future()
+        asked.set_result({"content": {"status": "ok"}})
         return asked
 
     def acknowledge(self, uuid, chunks):

@@ -9,6 +9,7 @@ import pytest
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Node, NodeSpec, NodeState, Plan, Request
 from clusterctl.providers.base import Power, Provider
+from clusterctl.providers.outliving import HomeKeeping
 
 UP = (NodeState.PENDING, NodeState.RUNNING)
 
@@ -128,3 +129,16 @@ class ProviderContract:
         provider.stop("lab")
         provider.destroy("lab")
         assert provider.nodes() == []
+
+    def test_a_home_that_is_kept_is_there_until_the_whole_cluster_ends(self, provider, public_key):
+        if not isinstance(provider, HomeKeeping):
+            pytest.skip("this provider keeps no home apart from machines")
+        assert provider.find_home("lab") is None
+        plan = replace(plan_for("master", "node001"), home_volume=True)
+        provider.create(plan, public_key=public_key)
+        assert "home" in provider.find_home("lab").text
+        provider.destroy("lab", ["node001"])
+        provider.create(plan, public_key=public_key)
+        assert "home" in provider.find_home("lab").text
+        provider.destroy("lab")
+        assert provider.find_home("lab") is None

@@ -16,23 +16,22 @@ if TYPE_CHECKING:
 
 MAIN = (
     *("test_main_job", "test_commands", "test_hands", "test_cancel", "test_pool", "test_work", "test_together"),
-    *("test_cpython", "test_here", "test_detached", "test_jobs", "test_repair", "test_notebook", "test_tunnel"),
-    "test_healing",
+    *("test_cpython", "test_repair", "test_tunnel", "test_healing"),
 )
 """They work on the cluster of the main job, in this order."""
+SECOND = ("test_here", "test_detached", "test_jobs", "test_job_images", "test_notebook", "test_top", "test_examples")
+"""They do so, too, in this order, and another process may do them on such a cluster of its own: all need too long."""
 _TOGETHER = {
     **{f"tests/e2e/{name}.py": "main" for name in MAIN},
+    **{f"tests/e2e/{name}.py": "second" for name in SECOND},
     # The second uses what the first has begun.
     **{f"tests/e2e/{name}.py": "cold" for name in ("test_power", "test_unprivileged")},
 }
 
 
 _LONGEST = (
-    *("main", "cold"),
-    *(
-        f"tests/e2e/{name}.py"
-        for name in ("test_damage", "test_kill_points", "test_healing", "test_joins", "test_attach")
-    ),
+    *("main", "second", "cold"),
+    *(f"tests/e2e/{name}.py" for name in ("test_damage", "test_kill_points", "test_joins", "test_attach")),
     *(f"tests/e2e/{name}.py" for name in ("test_ec2", "test_selftest", "test_containers")),
     *(f"tests/e2e/{name}.py" for name in ("test_systemd_hosts", "test_ec2_volume", "test_standin_containers")),
 )
@@ -45,14 +44,20 @@ def group_of(nodeid: str) -> str:
     return _TOGETHER.get(file, file)
 
 
+def uses_main_cluster(nodeid: str) -> bool:
+    """Whether this test works on the cluster of the main job."""
+    return group_of(nodeid) in {"main", "second"}
+
+
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Group by group, those that take long first: the short ones even it out at the end."""
     groups: dict[str, list[pytest.Item]] = {}
+    files = MAIN + SECOND
     for item in items:
         groups.setdefault(group_of(item.nodeid), []).append(item)
     for group in groups.values():
         # One group has several files, whose tests stay in their order.
-        group.sort(key=lambda item: MAIN.index(item.path.stem) if item.path.stem in MAIN else 0)
+        group.sort(key=lambda item: files.index(item.path.stem) if item.path.stem in files else 0)
     real = ("e2e", "docker", "vm")
     on_nodes = {
         name: any(item.get_closest_marker(kind) for item in group for kind in real) for name, group in groups.items()

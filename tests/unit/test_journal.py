@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder, describe_overrides
-from clusterctl.model import Market, NodeOverrides
+from clusterctl.journal.events import parse_overrides
+from clusterctl.model import NO_BID, Market, NodeOverrides
 from clusterctl.testing import fake_node
 
 
@@ -159,6 +160,7 @@ class TestJournal:
         assert describe_overrides(NodeOverrides()) == {}
         create(folder, "node001", special={"node001": describe_overrides(own)})
         assert folder.node_overrides() == {"node001": own}
+        assert parse_overrides(describe_overrides(NodeOverrides(bid=NO_BID))).bid == NO_BID
         folder.record("remove", nodes=["node001"])
         assert folder.node_overrides() == {}
 

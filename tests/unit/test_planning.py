@@ -13,7 +13,7 @@ from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.config.provider_options import check_provider_options, machine_settings
 from clusterctl.errors import ConfigError, UsageError
-from clusterctl.model import Machines, Market, NodeOverrides, Request, Volume
+from clusterctl.model import NO_BID, Machines, Market, NodeOverrides, Request, Volume
 
 
 def plan(
@@ -183,6 +183,11 @@ class TestPlan:
     def test_a_node_of_another_size_is_none_of_the_templates_types(self):
         made = plan(provider="ec2", node_instance_type="c7i.large", special={"node001": NodeOverrides(vcpus=16)})
         assert [(n.types, n.vcpus) for n in made.nodes[1:]] == [((), 16), (("c7i.large",), None)]
+
+    def test_a_bid_can_be_left_out_for_one_node(self):
+        own = NodeOverrides(vcpus=16, bid=NO_BID)
+        made = plan(provider="ec2", node_instance_type="c7i.large", spot_bid="0.07", special={"node001": own})
+        assert [(n.bid, n.market) for n in made.nodes[1:]] == [(None, Market.SPOT), (Decimal("0.07"), Market.SPOT)]
 
     def test_a_bad_name_makes_no_plan(self):
         with pytest.raises(UsageError):

@@ -19,6 +19,8 @@ from clusterctl.text import plural
 from clusterctl.wiring.context import selftest_contexts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.selftest.run import CheckResult
 
@@ -59,8 +61,14 @@ def ec2(ctx: click.Context, template: str | None, types: str, *, as_json: bool, 
     if as_json:
         show_json({"name": name, "ok": not broken, "checks": [_verdict_json(verdict) for verdict in verdicts]})
     else:
-        echo(f">>> {name}: " + (f"{plural(broken, 'check')} failed" if broken else "all is as promised"))
+        echo(f">>> {name}: {_sum_up(verdicts, broken)}")
     return 1 if broken else 0
+
+
+def _sum_up(verdicts: Sequence[CheckResult], broken: int) -> str:
+    unproven = [verdict.promise for verdict in verdicts if verdict.ok and not verdict.proven]
+    text = f"{plural(broken, 'check')} failed" if broken else "nothing failed" if unproven else "all is as promised"
+    return f"{text}; not proven: {'; '.join(unproven)}" if unproven else text
 
 
 def _ask_approval(context: RunContext, *, as_json: bool) -> None:
@@ -72,7 +80,8 @@ def _ask_approval(context: RunContext, *, as_json: bool) -> None:
 
 
 def _show_verdict(verdict: CheckResult, *, as_json: bool) -> None:
-    line = f"{'ok' if verdict.ok else 'FAILED':6}  {verdict.promise} ({verdict.seconds:.0f} s)"
+    word = "ok" if verdict.proven else "open" if verdict.ok else "FAILED"
+    line = f"{word:6}  {verdict.promise} ({verdict.seconds:.0f} s)"
     echo(f"{line}: {verdict.why}" if verdict.why else line, err=as_json)
 
 
@@ -80,6 +89,7 @@ def _verdict_json(verdict: CheckResult) -> dict[str, Any]:
     return {
         "check": verdict.promise,
         "ok": verdict.ok,
+        "proven": verdict.proven,
         "why": verdict.why,
         "seconds": round(verdict.seconds, 1),
     }

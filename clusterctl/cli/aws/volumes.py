@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from clusterctl.cli.arguments import json_option, region_option, yes_option
 from clusterctl.cli.output import confirm_or_decline, show_items, show_json
 from clusterctl.cli.terminal import echo
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.operations.account.volumes import add_volume, list_matching, refuse_reserved_tags, select_deletable
 from clusterctl.providers.ec2.account import volumes
 from clusterctl.wiring import ec2
@@ -95,6 +95,7 @@ def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
 @click.option(
     "--encrypted/--not-encrypted", default=True, show_default=True, help="Whether AWS encrypts what is on it."
 )
+@click.option("--kms-key", default="", help="Key of KMS that encrypts it; default: the account's key for EBS.")
 @json_option
 @click.pass_context
 def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool, as_json: bool, **chosen: Any) -> None:
@@ -102,7 +103,16 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
     own_tags = _parse_tags(chosen["marks"])
     refuse_reserved_tags(own_tags)
     aws = ec2.open_account(ctx.obj.config, volumes.region_of_zone(zone))
-    wish = volumes.VolumeRequest(size_gb=size, zone=zone, type=chosen["kind"], iops=chosen["iops"], encrypted=encrypted)
+    if chosen["kms_key"] and not encrypted:
+        raise UsageError("--kms-key encrypts, and --not-encrypted does not", remedy="give one of them")
+    wish = volumes.VolumeRequest(
+        size_gb=size,
+        zone=zone,
+        type=chosen["kind"],
+        iops=chosen["iops"],
+        encrypted=encrypted,
+        kms_key=chosen["kms_key"],
+    )
     made = add_volume(aws, wish, name=chosen["name"], own_tags=own_tags, owner=ec2.account_owner(aws))
     if as_json:
         show_json({"id": made.id, "size_gb": made.size_gb, "zone": made.zone})

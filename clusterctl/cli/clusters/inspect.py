@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ from clusterctl.cli.terminal import echo
 from clusterctl.clock import utc_now
 from clusterctl.operations.joining.terms import describe_end
 from clusterctl.operations.nodes.access import read_command_log, show_service_logs
+from clusterctl.operations.seeing.following import find_engine, follow_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
 from clusterctl.text import format_age, format_utc, plural
 from clusterctl.wiring.client import warn_of_other_python
@@ -20,6 +22,8 @@ from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, readable_contexts
 
 if TYPE_CHECKING:
+    from clusterctl.operations.context import RunContext
+    from clusterctl.operations.seeing.following import LogLine
     from clusterctl.operations.state.conditions import Condition
     from clusterctl.operations.status import ClusterStatus
 
@@ -58,6 +62,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "ends_at": format_utc(status.ends_at) or None,
         "cost": spending_json(status.spending),
         "ends": _ending_json(status),
+        "kept": status.kept or None,
         "nodes": [
             {
                 "alias": node.alias,
@@ -105,6 +110,8 @@ def _show_status(status: ClusterStatus) -> None:
         echo(f"  cost: {spending_text(status.spending)}")
     for note in status.spending.notes if status.spending else ():
         echo(f"  note: {note}")
+    if status.kept:
+        echo(f"  {status.kept} is kept: `clusterctl start {status.name}` makes a master that has it")
     if not status.nodes:
         echo(f"  it has no machines any more: `clusterctl terminate {status.name}` removes what else there is of it")
     if status.ending:
@@ -191,16 +198,38 @@ def _show_warnings(*troubles: str) -> None:
     "-n", "--lines", default=50, type=click.IntRange(min=1), help="Last lines of each log.", show_default=True
 )
 @click.option("--commands", is_flag=True, help="What clusterctl ran on the node, from this computer's files.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C; NODE may be `all`.")
+@click.option("--only", "pattern", metavar="LOG", help="Follow only this log, such as controller-0 or 'engine-*'.")
+@click.option("--engine", type=click.IntRange(min=0), help="Follow only the log of this engine, wherever it is.")
 @click.pass_context
-def logs(ctx: click.Context, name: str | None, node: str | None, lines: int, *, commands: bool) -> None:
+def logs(
+    ctx: click.Context, /, name: str | None, node: str | None, lines: int, *, commands: bool, **options: Any
+) -> None:
     """Show the logs of the services on a node (default: the master), or what was run there."""
     cluster = resolve_cluster(name)
+    if (options["pattern"] or options["engine"] is not None) and not options["follow"]:
+        raise click.UsageError("--only and --engine go with --follow.")
     with Output() as output:
         context, _ = lenient_context(cluster, config_file=ctx.obj.config, report=output)
         if commands:
             show_log(read_command_log(context, node or "master", lines=lines))
+        elif options["follow"]:
+            _follow(context, node or "master", lines, pattern=options["pattern"], engine=options["engine"])
         else:
             show_service_logs(context, node or "master", lines=lines, show=show_log)
+
+
+def _follow(context: RunContext, node: str, lines: int, *, pattern: str | None, engine: int | None) -> None:
+    nodes = [] if node == "all" else [node]
+    if engine is not None:
+        nodes, pattern = [find_engine(context, engine)], f"engine-{engine}"
+
+    def show(line: LogLine) -> None:
+        place = f"{line.node} {line.log}" if line.log else line.node
+        echo(f"{place}: {click.unstyle(line.text)}", err=not line.log)
+
+    with suppress(KeyboardInterrupt):  # it has no other end
+        follow_logs(context, nodes, pattern=pattern or "*", lines=lines, show=show)
 
 
 def show_log(text: str) -> None:

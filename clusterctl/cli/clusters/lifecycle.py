@@ -14,6 +14,7 @@ from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError, DeclinedError, UnprovenError
+from clusterctl.operations.jobs.leaving import name_jobs
 from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
 from clusterctl.operations.owning.proof import check_proof
 from clusterctl.operations.restart import restart_cluster
@@ -43,7 +44,8 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
             for name in map(resolve_cluster, names)
         }
     if not yes:
-        confirm_or_decline(ask_stop([count_losses(context) for context, _ in contexts.values()]), yes=False)
+        losses = [name_jobs(context, count_losses(context)) for context, _ in contexts.values()]
+        confirm_or_decline(ask_stop(losses), yes=False)
 
     def stop_one(name: str) -> str:
         context, trouble = contexts[name]
@@ -65,7 +67,7 @@ def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
     with output:
         contexts = [load_context(resolve_cluster(name), config_file=ctx.obj.config, report=output) for name in names]
     if not yes:
-        confirm_or_decline(ask_restart([count_losses(context) for context in contexts]), yes=False)
+        confirm_or_decline(ask_restart([name_jobs(context, count_losses(context)) for context in contexts]), yes=False)
     ok = True
     for context in contexts:
         with output:
@@ -98,7 +100,8 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
         }
     ids = {name: _find_id(contexts[name][0], chosen, yes=yes) for name in existing}
     if existing and not yes:
-        losses = [count_losses(contexts[name][0], chosen_id=ids[name]) for name in existing]
+        found = [(contexts[name][0], ids[name]) for name in existing]
+        losses = [name_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
         confirm_or_decline(ask_terminate(losses), yes=False)
 
     def end(name: str) -> str:

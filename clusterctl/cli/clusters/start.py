@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +15,15 @@ from clusterctl.cli.arguments import (
     cluster_argument,
     json_option,
 )
-from clusterctl.cli.clusters.start_report import show_plan, show_started
+from clusterctl.cli.clusters.start_report import plot_steps, show_plan, show_started
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.nodes.access import log_in
 from clusterctl.cli.output import Output
+from clusterctl.cli.terminal import echo
 from clusterctl.errors import UsageError
 from clusterctl.operations.start import start_cluster
 from clusterctl.operations.start_plan import preview_start
+from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import load_context
 
@@ -106,6 +109,9 @@ def _override_options(function: Any) -> Any:
 @click.option("-l", "--login-master", is_flag=True, help="Log in to the master when it is up.")
 @click.option("-x", "--no-create", is_flag=True, help="Only complete or bring back what exists; create no cluster.")
 @click.option("--timings", is_flag=True, help="Show who waited for what, and the remote commands.")
+@click.option(
+    "--plot", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw who waited for what into a file, too."
+)
 @json_option
 @buy_option
 @click.pass_context
@@ -120,6 +126,7 @@ def start(
     login_master: bool,
     no_create: bool,
     timings: bool,
+    plot: Path | None,
     as_json: bool,
     yes: bool,
     **overrides: Any,
@@ -128,6 +135,8 @@ def start(
 
     Run it again at any time: what runs is left alone, what is missing joins.
     """
+    if plot and plot.suffix != ".svg":
+        raise UsageError(f"{plot} is no SVG file", remedy="name a FILE.svg with --plot")
     if no_create:
         resolve_cluster(name)
     changes = _collect_overrides(overrides, settings)
@@ -144,6 +153,10 @@ def start(
     if not started:
         return 0
     show_started(started, asking.estimate, as_json=as_json, timings=timings)
+    if (most := context.settings.cluster.scale_max) and not as_json:
+        echo(f">>> It grows to {plural(most, 'node')} by what waits while this runs: clusterctl watch {name}")
+    if plot:
+        plot_steps(started, plot)
     if login_master:
         return log_in(ctx, name, "master", user=None, command=())
     return 0 if started.ok else 1

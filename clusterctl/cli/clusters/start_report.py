@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from clusterctl.cli.charts.gantt import render_steps_svg
 from clusterctl.cli.money import estimate_json, estimate_lines
 from clusterctl.cli.output import connections_json, show_json, show_table
 from clusterctl.cli.terminal import echo
+from clusterctl.errors import UsageError
 from clusterctl.operations.start import timings_document
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clusterctl.operations.start import StartResult
     from clusterctl.operations.start_plan import StartPreview
     from clusterctl.providers.money import Estimate
@@ -87,6 +91,22 @@ def show_started(started: StartResult, estimate: Estimate | None = None, *, as_j
     echo(
         ">>> More: " + " | ".join(f"clusterctl {verb} {started.name}" for verb in (*connect, "sshmaster", "terminate"))
     )
+
+
+def plot_steps(started: StartResult, file: Path) -> None:
+    """Draw the steps of a start into an SVG file.
+
+    Raises:
+        UsageError: it cannot be written. The cluster is up all the same.
+    """
+    picture = render_steps_svg(started.steps, name=started.name, seconds=started.seconds)
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(
+            f"{started.name} is up, but {file} cannot be written: {exc.strerror}",
+            remedy="see `timings.json` in the cluster's folder",
+        ) from exc
 
 
 def _show_timings(started: StartResult) -> None:

@@ -68,7 +68,7 @@ class _Warnings(Reporter):
     metavar="SECONDS",
     help="Between two looks.",
 )
-@click.option("--once", is_flag=True, help="Bring back what is missing now, and end.")
+@click.option("--once", is_flag=True, help="Do what is to be done now, and end.")
 @click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what is done about a decision as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each decision and each end of one.")
@@ -78,8 +78,9 @@ class _Warnings(Reporter):
 def watch(ctx: click.Context, /, name: str, *, install: bool, uninstall: bool, **options: Any) -> int:
     """Keep a cluster whole: bring back nodes that are lost, and replace those that will be taken.
 
-    It buys what `start` would buy to bring the cluster to its size, and no more. It ends when the cluster is stopped or
-    ended. Ctrl-C ends it; the cluster stays.
+    It buys what `start` would buy to bring the cluster to its size, and no more. With SCALE_MAX it lets the cluster
+    grow by what waits, and ends nodes that have nothing to do. It ends when the cluster is stopped or ended. Ctrl-C
+    ends it; the cluster stays.
     """
     cluster = resolve_cluster(name)
     unit = f"clusterctl-watch-{cluster}"

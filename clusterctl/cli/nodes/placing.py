@@ -10,7 +10,7 @@ from clusterctl.errors import RemoteError, UsageError
 from clusterctl.model import NodeState
 from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
-from clusterctl.operations.jobs.sizes import find_idle
+from clusterctl.operations.jobs.sizes import find_idle, settle_types
 from clusterctl.operations.start import start_cluster
 from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, load_context
@@ -53,6 +53,7 @@ def find_place(
     if known_clusters().get(name) != NodeState.RUNNING:
         return _start(name, size, spot=spot, approval=approval, config=config, report=report), "master"
     context = lenient_context(name, config_file=config, report=report)[0]
+    size = settle_types(context, size)
     with RemoteJobs(context) as jobs:
         idle = find_idle(context, list(jobs.nodes.values()), jobs.all(), size)
     if idle is not None:
@@ -74,12 +75,13 @@ def _start(
 ) -> RunContext:
     template = load_context(name, config_file=config, report=report)
     kind = template.provider.name
+    size = settle_types(template, size)
     if kind == "static" or (kind == "local" and (size.vcpus or 1) > (os.cpu_count() or 1)):
         raise UsageError(
             f"no cluster is up, and one with a node of size {size.text} cannot be started with PROVIDER = {kind}",
             remedy="name a template's provider that has such nodes, or start a cluster and leave -i out",
         )
-    options = size.options(spot=spot) if kind == "ec2" else {"cluster_size": "1"}
+    options = size.options(template.settings.cluster, spot=spot) if kind == "ec2" else {"cluster_size": "1"}
     if kind == "docker" and size.vcpus:
         options["vcpus"] = str(size.vcpus)
     if template.settings.cluster.idle_stop is None:

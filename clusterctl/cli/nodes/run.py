@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
+_IMAGE = re.compile(r"\w[\w.:/@-]{0,500}", re.ASCII)
 _PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
@@ -58,6 +59,18 @@ class Reasons(click.ParamType[tuple[str, ...]]):
         return reasons
 
 
+class ContainerImage(click.ParamType[str]):
+    """The name of a container's image, as docker and podman take it."""
+
+    name = "image"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it."""
+        if value and not _IMAGE.fullmatch(str(value)):
+            self.fail(f"{value!r} is no name of an image, such as python:3.12.", param, ctx)
+        return str(value)
+
+
 def read_environment(words: Sequence[str]) -> dict[str, str]:
     """Return the variables of a job: ``NAME`` has the value that it has here, ``NAME=VALUE`` this one.
 
@@ -82,7 +95,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-c", "--cluster", "cluster", type=ClusterName(), help="The cluster; optional if exactly one is up.")
-@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB of memory), or an instance type.")
+@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB), G1 (GPUs), or an instance type.")
 @click.option(
     "--spot/--on-demand", default=None, help="How a new node for -i is bought; default: as the template says."
 )
@@ -90,6 +103,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 @click.option("--detach", is_flag=True, help="Do not wait for it.")
 @click.option("--name", "title", default="", help="A text that `jobs` shows.")
 @click.option("--port", type=click.IntRange(1, 65535), help="A port that it listens on; its URL here is told.")
+@click.option("--image", type=ContainerImage(), default="", help="In a container of this image, by the node's engine.")
 @click.option("--env", "variables", metavar="K[=V]", multiple=True, help="A variable; without V as it is here.")
 @click.option("--max-time", type=Duration(), help="End it after this time, such as 30m or 2h.")
 @click.option("--retry", "retries", default=0, type=click.IntRange(0, 1000), help="Run it again so many times.")
@@ -116,6 +130,7 @@ def run(
         retry_on=wishes["retry_on"],
         fetch=tuple(wishes["fetch"]),
         port=wishes["port"],
+        image=wishes["image"],
         environment=read_environment(wishes["variables"]),
     )
     size = parse_size(wishes["size"]) if wishes["size"] else None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import environments, model
 from clusterctl.clients.jobs.code import CodeStore
+from clusterctl.clients.jobs.containers import find_engine
 from clusterctl.clients.jobs.model import JobError, JobOrder, JobStatus, check_id, read_order
 from clusterctl.clients.jobs.slots import Ticket
 from clusterctl.clock import Deadline, utc_now
@@ -65,13 +66,15 @@ class JobStore:
             total: the cores of this node, for jobs; None for all.
 
         Raises:
-            JobError: it cannot be kept, or this node has fewer cores.
+            JobError: it cannot be kept, or this node has fewer cores, or no engine for its image.
         """
         total = total or _count_cores()
         if order.cores > total:
             message = f"{self._node} has {total} cores, fewer than {order.cores}"
             raise JobError(message, remedy="take fewer with --cores")
         order = replace(order, cores=order.cores or total)
+        if order.image:
+            find_engine(self._node)
         self._sweep()
         place = self._folder / check_id(order.id)
         if not place.is_dir():

@@ -60,6 +60,8 @@ class JobOrder:
     fetch: tuple[str, ...] = ()
     """What of its folder is kept until it was fetched."""
     port: int | None = None
+    image: str = ""
+    """Of the container in which it runs; empty for none."""
     grace_s: float = 30.0
     """Between the signal to end and the end."""
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -29,15 +29,21 @@ class Keeper:
     It inherits what this one holds, locks too: so a job whose processes still live is not taken for one that is over.
     """
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, cleanup: Callable[[], object] = lambda: None) -> None:
+        """Begin it.
+
+        Args:
+            job_id: the job.
+            cleanup: what it does besides, where it ends the job's processes.
+        """
         reader, self._writer = os.pipe()
         self.pid = os.fork()
         if not self.pid:
             os.close(self._writer)
-            self._keep(reader, job_id)
+            self._keep(reader, job_id, cleanup)
         os.close(reader)
 
-    def _keep(self, reader: int, job_id: str) -> None:
+    def _keep(self, reader: int, job_id: str, cleanup: Callable[[], object]) -> None:
         """Wait in the other process, and end it."""
         try:
             os.setsid()
@@ -49,6 +55,7 @@ class Keeper:
             if not told.endswith(b"over\n"):
                 group = int(told.split()[-1]) if told.split() else 0
                 end_all(job_id, group, grace_s=0, but=(os.getpid(),))
+                cleanup()
         finally:
             os._exit(0)
 

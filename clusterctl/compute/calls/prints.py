@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Prints:
         self.write: Callable[[str, str], object] = write_line
         """Called with a line and the name of its stream."""
         self._wanted = wanted
+        self._cell = copy_context()
+        """By which a notebook's output knows the cell that has begun the map: the next one may run already."""
         self._begun: dict[tuple[int, str], str] = {}
         """What each engine has printed since its last whole line."""
         self._is_over = False
@@ -65,4 +68,5 @@ class Prints:
 
     def _show(self, engine: int, stream: str, line: str) -> None:
         # What stands before a carriage return was to be written over.
-        self.write(f"[{stream}:{engine}] {line.rstrip(chr(13)).rpartition(chr(13))[2]}", stream)
+        text = f"[{stream}:{engine}] {line.rstrip(chr(13)).rpartition(chr(13))[2]}"
+        self._cell.copy().run(self.write, text, stream)

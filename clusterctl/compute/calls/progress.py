@@ -1,7 +1,7 @@
 """How far a map is, on the terminal or in the notebook of the one who waits for it.
 
-It is drawn only while somebody waits, by his own thread, and wiped away before his program goes on: so it is never in
-the way of what the program prints, and needs no thread of its own.
+It is drawn only while somebody waits, by his own thread. On a terminal it is wiped away before his program goes on: so
+it is never in the way of what the program prints. Below the cell of a notebook it has a place of its own, and stays.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
 from clusterctl.compute.calls.prints import write_line
@@ -58,6 +59,8 @@ class Display:
         self._lock = threading.Lock()
         self._width = 0
         """Of what stands on the terminal."""
+        self._output = ""
+        """The id of what stands in the notebook."""
         self._next = Deadline.after(0)
 
     def wait(self, condition: threading.Condition, is_ready: Callable[[], object], timeout: float | None) -> bool:
@@ -90,24 +93,35 @@ class Display:
     def end(self) -> None:
         """Show nothing any more."""
         with self._lock:
+            shell = _notebook() if self._output else None
+            if shell is not None and self._measure is not None:  # what stands there stays: how far it came
+                self._publish(shell, _line(self._name, self._measure(), self._since.elapsed_s, _width()))
             self._measure = None  # it holds the result, which holds this
         self.hide()
 
     def _draw(self) -> None:
-        can_wipe = _is_terminal() or _is_notebook()
+        shell = _notebook()
+        can_wipe = shell is not None or _is_terminal()
         if self._wanted is None and not (can_wipe and self._since.elapsed_s > _AFTER_S):
             return
         with self._lock:
             if self._measure is None or not self._next.is_over:
                 return
-            width = shutil.get_terminal_size().columns - 1
-            line = _line(self._name, self._measure(), self._since.elapsed_s, width if can_wipe else None)
-            if can_wipe:
+            line = _line(self._name, self._measure(), self._since.elapsed_s, _width() if can_wipe else None)
+            if shell is not None:
+                self._publish(shell, line)
+            elif can_wipe:
                 self._write("\r" + line.ljust(self._width))
                 self._width = len(line)
             else:
                 self._next = Deadline.after(_LINE_EVERY_S)
                 self._write(line + "\n")
+
+    def _publish(self, shell: Any, line: str) -> None:
+        is_new, self._output = not self._output, self._output or uuid.uuid4().hex
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            about = {"transient": {"display_id": self._output}, "update": not is_new}
+            shell.display_pub.publish({"text/plain": line}, **about)
 
     @staticmethod
     def _write(text: str) -> None:
@@ -140,7 +154,11 @@ def _is_terminal() -> bool:
     return False
 
 
-def _is_notebook() -> bool:
-    """Return whether this runs in a kernel that somebody looks at."""
+def _notebook() -> Any:
+    """Return the shell of the kernel in which this runs; None where this is no notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return hasattr(shell, "kernel")
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns - 1

@@ -53,7 +53,7 @@ class Searches:
             task: a function and its arguments, as joblib has them.
         """
         function, args, kwargs = task
-        _leave_out_foreign_warnings(function)
+        leave_out_foreign_warnings(function)
         plain = getattr(function, "function", function)
         is_search = (getattr(plain, "__module__", ""), getattr(plain, "__name__", "")) == _TASK
         if not is_search or len(args) != 3 or not {"train", "test"} <= kwargs.keys():
@@ -94,7 +94,7 @@ class Searches:
         return self._folds[key][:4]
 
 
-def _leave_out_foreign_warnings(function: Any) -> None:
+def leave_out_foreign_warnings(function: Any) -> None:
     """Have a task of scikit-learn leave warnings as they are here, but those of packages that engines may not have."""
     filters = getattr(function, "warning_filters", None)
     if isinstance(filters, list):

@@ -70,6 +70,8 @@ class Watch:
         """Load the probes, again when a file of theirs is another one."""
         seen = [(path.name, path.stat().st_mtime_ns) for path in sorted(self._folder.glob("*.json"))]
         if seen != self._seen:
+            for former in self._probes:
+                former.close()
             self._seen, self._probes = seen, load_probes(self._folder)
 
     def _look_at(self, probed: Probed, pid: int) -> None:

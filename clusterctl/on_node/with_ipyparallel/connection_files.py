@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .ports import is_open, listens, own_ports, processes_with
+from .records.kept_files import bring_back, keep, read_document
 
 _ENGINE = ("registration", "control", "mux", "task", "iopub", "hb_ping", "hb_pong")
 _CLIENT = ("control", "mux", "task", "iopub", "notification", "broadcast")
@@ -53,11 +54,7 @@ class Files:
 
     def load(self, name: str) -> Any:
         """Return the document in a file; None where it is not there or not whole."""
-        try:
-            content = json.loads(self._path(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return content if isinstance(content, dict) else None
+        return read_document(self._path(name))
 
     def save(self, name: str, content: object) -> None:
         """Write a file for its owner only, whole or not at all."""
@@ -203,8 +200,13 @@ def _is_ours(port: int, word: str) -> bool:
 
 def main(values: dict[str, Any]) -> None:
     """Make what the profile lacks, and print the file for engines."""
+    kept, security = values["kept"], Path(values["profile"]) / "security"
+    if kept:
+        bring_back(Path(kept), security, values["engine_ip"], write_private)
     files = Files(Path(values["profile"]), values["engine_ip"], curve=values["curve"])
     if not files.are_usable():
         files.make()
     settle_notebook(files, values["notebook"])
+    if kept:
+        keep(security, Path(kept), write_private)
     print(json.dumps(files.engine))

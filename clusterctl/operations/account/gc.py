@@ -251,7 +251,8 @@ def _orphan_reason(resource: Resource, known: Sequence[KnownCluster], nodes: fro
         return ""
     owners = [cluster for cluster in known if cluster.owns_resource(resource)]
     if not owners:
-        return f"no cluster that this computer knows needs it ({resource.cluster or resource.uuid})"
+        files = "; its home, with all files" if resource.tags.get(tags.ROLE) == tags.HOME else ""
+        return f"no cluster that this computer knows needs it ({resource.cluster or resource.uuid}{files})"
     if resource.kind == ResourceKind.INSTANCE:
         return "" if resource.id in nodes else f"it is no node of {resource.cluster} any more"
     if resource.kind == ResourceKind.LAUNCH_TEMPLATE:

@@ -12,6 +12,7 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import RemoteError, UsageError
 from clusterctl.operations.jobs.snapshot import take_snapshot
 from clusterctl.operations.jobs.wanted import Wanted, note_wanted
+from clusterctl.providers.money import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.jobs.remote_jobs import RemoteJobs
+    from clusterctl.operations.jobs.snapshot import Snapshot
 
 _WAIT_S = 10.0
 """How long a node waits for more of a log before it answers."""
@@ -43,6 +45,8 @@ class JobRequest:
     retry_on: tuple[str, ...] = tuple(sorted(model.REASONS.values()))
     fetch: tuple[str, ...] = ()
     port: int | None = None
+    image: str = ""
+    """Of a container; empty for none."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,18 +80,33 @@ def begin_job(context: RunContext, jobs: RemoteJobs, request: JobRequest, alias:
         retry_on=request.retry_on,
         fetch=request.fetch,
         port=request.port,
+        image=request.image,
         manifest={
             "commit": snapshot.commit,
             "changed": snapshot.is_dirty,
             "tree": snapshot.tree,
+            "lock": _lock_digest(snapshot),
             "variables": sorted(request.environment),
             "type": node.type,
             "market": str(node.market),
+            "on_demand_usd": _list_price(context, node),
         },
     )
     if request.fetch:
         note_wanted(context.folder.path, Wanted(order.id, str(request.folder), request.fetch))
     return jobs.submit(order, snapshot, request.environment)
+
+
+def _list_price(context: RunContext, node: Node) -> str | None:
+    """Return the node's list price for an hour; None if it has none."""
+    price = context.provider.list_price(node) if isinstance(context.provider, Listed) else None
+    return None if price is None else f"{price:f}"
+
+
+def _lock_digest(snapshot: Snapshot) -> str:
+    """Return the hash of the file that says what the job needs; empty where the folder has none."""
+    digests = {file.path: file.digest for file in snapshot.files}
+    return next((digests[name] for name in ("uv.lock", "requirements.txt") if name in digests), "")
 
 
 def choose_node(cluster: str, nodes: Sequence[Node], jobs: Sequence[JobStatus], cores: int) -> Node:

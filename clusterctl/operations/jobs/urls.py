@@ -13,7 +13,7 @@ from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, StateError, UsageError
 from clusterctl.files import ensure_folder
 from clusterctl.model import Facet
-from clusterctl.operations.nodes.access import choose_node
+from clusterctl.operations.sending.places import choose_node
 from clusterctl.tunnel import process
 from clusterctl.tunnel.publish import free_port
 

@@ -15,7 +15,7 @@ from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.files import ensure_folder, read_json, write_atomically
 from clusterctl.formats import Format
 from clusterctl.node import copying
-from clusterctl.operations.nodes.access import choose_node
+from clusterctl.operations.sending.places import choose_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -63,7 +63,7 @@ def _send(cluster: Cluster, terms: ending.Terms | None) -> None:
 
 
 def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> ending.Terms | None:
-    """Return the terms; None where the cluster never ends by itself."""
+    """Return the terms; None where the cluster never ends by itself, and nobody is to be told of anything."""
     template, master = context.settings.cluster, cluster.master
     powers_off = watch.powers_off(master)
     on_ec2 = context.provider.name == "ec2"
@@ -90,7 +90,7 @@ def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> en
     )
     if not terms.exist:
         return None
-    if powers_off and _would_be_lost(context, master):
+    if terms.ends and powers_off and _would_be_lost(context, master):
         cluster.say(
             f"{context.name} does not end for being idle: its master was made by an earlier version and would be lost;"
             " LIFETIME counts as it did"
@@ -126,6 +126,8 @@ def _find_cost(context: RunContext, cluster: Cluster) -> tuple[float, float]:
 
 def describe_terms(terms: ending.Terms) -> list[str]:
     """Return what a user should know of the end of his cluster."""
+    if not terms.ends:
+        return []
     causes = []
     if terms.idle_s:
         causes.append(f"once nobody has worked for {format_span(terms.idle_s)} (IDLE_STOP)")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ClusterctlError, StateError, UsageError
-from clusterctl.model import Access, NodeState
+from clusterctl.errors import ClusterctlError, StateError
+from clusterctl.operations.sending.places import choose_node
 from clusterctl.remote.base import join_command
 from clusterctl.tunnel import process, publish
 
@@ -42,22 +42,6 @@ def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tu
     """
     cluster = context.make_cluster(context.provider.nodes(context.name))
     return cluster, choose_node(context, cluster, alias, user=user)
-
-
-def choose_node(context: RunContext, cluster: Cluster, alias: str, *, user: str | None) -> Node:
-    """Return a node that runs, as this user will log in to it."""
-    node = cluster.node(alias)
-    if node.state != NodeState.RUNNING:
-        raise UsageError(
-            f"{node.alias} of {context.name} is {node.state.value}",
-            remedy=f"`clusterctl start {context.name}` brings it up",
-        )
-    if user and user != node.user:
-        # The key or agent that the provider's user accepts may not be accepted by the user that we made.
-        access = Access(jump=node.access.jump) if user == cluster.user else node.access
-        node = replace(node, user=user, access=access)
-        cluster.set_nodes([node])
-    return node
 
 
 @dataclass(frozen=True)

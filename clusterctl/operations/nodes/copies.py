@@ -10,17 +10,15 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
-from clusterctl.model import Facet
 from clusterctl.node import copying
-from clusterctl.operations.nodes.access import MAX_THREADS, choose_node
+from clusterctl.operations.nodes.access import MAX_THREADS
+from clusterctl.operations.sending.places import absolute_path, choose_node, file_owner, names_a_folder
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import PurePosixPath
 
     from clusterctl.events import Reporter
-    from clusterctl.model import Node
     from clusterctl.node.copying import Copied, Totals
     from clusterctl.operations.context import RunContext
     from clusterctl.remote.base import Remote
@@ -46,10 +44,10 @@ def copy_to_nodes(
     missing = [str(source) for source in sources if not os.path.lexists(source)]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}", remedy="check the paths on this computer")
-    into = len(sources) > 1 or _names_a_folder(target)
+    into = len(sources) > 1 or names_a_folder(target)
 
     def copy(remote: Remote, on_progress: copying.OnProgress) -> Copied:
-        goal = copying.Target(_absolute_path(remote.node, target), into)
+        goal = copying.Target(absolute_path(remote.node, target), into)
         return copying.copy_to_node(remote, sources, goal, on_progress)
 
     return _copy_on_nodes(context, aliases, "Copying to", copy, user=user)
@@ -68,11 +66,11 @@ def copy_from_nodes(
         user: the user that reads the files; default: the cluster user, where nodes are machines.
     """
     several = len(aliases) > 1 or ALL in aliases
-    into = several or len(sources) > 1 or any(map(glob.has_magic, sources)) or _names_a_folder(target)
+    into = several or len(sources) > 1 or any(map(glob.has_magic, sources)) or names_a_folder(target)
 
     def copy(remote: Remote, on_progress: copying.OnProgress) -> Copied:
         goal = copying.Target(Path(target, remote.node.alias) if several else Path(target), into)
-        paths = [_absolute_path(remote.node, source) for source in sources]
+        paths = [absolute_path(remote.node, source) for source in sources]
         return copying.copy_from_node(remote, paths, goal, on_progress)
 
     return _copy_on_nodes(context, aliases, "Copying from", copy, user=user)
@@ -90,7 +88,7 @@ def _copy_on_nodes(
     cluster = context.make_cluster(context.provider.nodes(context.name))
     try:
         wanted = [node.alias for node in cluster.nodes] if ALL in aliases else dict.fromkeys(aliases)
-        nodes = [choose_node(context, cluster, alias, user=user or _file_owner(context)) for alias in wanted]
+        nodes = [choose_node(context, cluster, alias, user=user or file_owner(context)) for alias in wanted]
         where = nodes[0].alias if len(nodes) == 1 else plural(len(nodes), "node")
         progress = _Progress(context.report, f"{doing} {where}")
         with ThreadPoolExecutor(min(len(nodes), MAX_THREADS)) as pool:
@@ -122,18 +120,3 @@ class _Progress:
                     self._report.progress(text, done=done // divisor, total=total // divisor)
 
         return on_progress
-
-
-def _file_owner(context: RunContext) -> str | None:
-    """Return the user that owns files on a node; None where that is the user who logs in."""
-    return context.machines.user if Facet.MACHINE in context.provider.facets else None
-
-
-def _names_a_folder(path: str) -> bool:
-    """Return whether what is copied goes into this, and does not become it."""
-    return path.endswith(("/", os.sep)) or path.rpartition("/")[2] in ("", ".", "..", "~")
-
-
-def _absolute_path(node: Node, path: str) -> PurePosixPath:
-    """Return the absolute path on the node. Relative paths and those with ``~/`` start at the cluster user's home."""
-    return node.layout.home / ("." if path == "~" else path.removeprefix("~/"))

@@ -73,6 +73,10 @@ class RemoteStore:
         """See `model.Store`."""
         return self._questions.ask({"do": "all"}, parse=_parse_all)[0]
 
+    def close(self) -> None:
+        """Log out."""
+        self._questions.close()
+
 
 def _parse_all(said: Any) -> list[Status]:
     return [parse_status(one) for one in said]

@@ -20,6 +20,7 @@ from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.leave import remove_nodes, stop_cluster
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.operations.run_plugin import run_plugin
+from clusterctl.operations.selftest import account_checks
 from clusterctl.operations.selftest.context import CheckContext, CheckFailedError, require_that
 from clusterctl.operations.start import StartResult, start_cluster
 from clusterctl.providers.base import Firewall
@@ -211,6 +212,11 @@ def cluster_restarts(check_context: CheckContext) -> None:
 
 CHECKS = (
     Check("a master and a worker start and join", cluster_starts, needed=True),
+    Check("the account says who we are", account_checks.account_knows_us),
+    Check("the worker is a spot instance, the master is not", account_checks.worker_is_spot),
+    Check("the account says what its quotas leave", account_checks.quotas_are_known),
+    Check("the price list and the spot market say what the nodes cost", account_checks.prices_are_known),
+    Check("SSH is open to the address that AWS sees of this computer", account_checks.address_is_asked),
     Check("instances and disks have the cluster's tags", tags_are_on_everything),
     Check("the metadata service wants tokens (IMDSv2)", tokens_are_required),
     Check("disks are encrypted", disks_are_encrypted),

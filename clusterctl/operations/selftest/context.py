@@ -21,6 +21,10 @@ class CheckFailedError(Exception):
     """A promise does not hold. The message says how."""
 
 
+class NotProvenError(Exception):
+    """Nothing is wrong, and nothing shows that the promise holds. The message says why."""
+
+
 def require_that(condition: object, text: str) -> None:
     """Raise a failed check with this text unless the condition holds."""
     if not condition:

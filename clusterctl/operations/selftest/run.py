@@ -14,7 +14,7 @@ from clusterctl.operations.cost import estimate_cost
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.plan import make_plan
 from clusterctl.operations.selftest.checks import CHECKS, Check
-from clusterctl.operations.selftest.context import CheckFailedError, require_that
+from clusterctl.operations.selftest.context import CheckFailedError, NotProvenError, require_that
 from clusterctl.providers.base import Audited
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NAME_PREFIX = "selftest-"
 """The prefix of the name of its cluster."""
-SMALL_TYPES = {"x86_64": "c7i.large, c7a.large, m7i.large, m7a.large", "arm64": "c7g.large, m7g.large"}
-"""The default instance types of its nodes, by architecture."""
+SMALL_TYPES = {"x86_64": "c7i-flex.large, m7i-flex.large, t3.small", "arm64": "t4g.small"}
+"""The default instance types of its nodes, by architecture: an account of AWS's free plan may launch no others."""
 _GONE_S, _LOOK_S = 300.0, 5.0
 
 
@@ -38,9 +38,15 @@ class CheckResult:
 
     promise: str
     ok: bool
+    """False: the promise does not hold."""
     why: str
-    """The reason of a failure; empty where the check passed."""
+    """Why it does not hold, or was not proven; empty where it was."""
     seconds: float
+
+    @property
+    def proven(self) -> bool:
+        """The promise was seen to hold."""
+        return self.ok and not self.why
 
 
 def smallest_cluster_options(types: str = "", *, arch: str = "x86_64") -> dict[str, str]:
@@ -112,16 +118,19 @@ def run_selftest(
 
 def _run_check(check: Check, check_context: CheckContext) -> CheckResult:
     watch = Stopwatch()
-    why = ""
+    ok, why = False, ""
     try:
         check.run_check(check_context)
+        ok = True
+    except NotProvenError as exc:
+        ok, why = True, str(exc)
     except ClusterctlError as exc:
         why = f"{exc.message} (try: {exc.remedy})"
     except CheckFailedError as exc:
         why = str(exc)
     except Exception as exc:  # noqa: BLE001  any error: this check failed, and the others still run
         why = f"{type(exc).__name__}: {exc}"
-    return CheckResult(check.promise, not why, " ".join(why.split()), watch.elapsed_s)
+    return CheckResult(check.promise, ok, " ".join(why.split()), watch.elapsed_s)
 
 
 def _end_cluster(check_context: CheckContext) -> None:

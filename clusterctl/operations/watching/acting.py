@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from clusterctl import planning
 from clusterctl.errors import ClusterctlError, StateError
+from clusterctl.operations.growing import grow_to
 from clusterctl.operations.leave import end_replaced
 from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.start import bring_up, prepare_tunnel
 from clusterctl.operations.watching.deciding import Act
+from clusterctl.operations.watching.growth_acts import end_idle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +40,13 @@ class _KeepsWork:
         )
 
 
-def act_on(context: RunContext, decision: Decision) -> None:
+def act_on(context: RunContext, decision: Decision, others: Sequence[str] = ()) -> None:
     """Do what was decided.
+
+    Args:
+        context: the context of the run.
+        decision: what was decided.
+        others: nodes that the same was decided about.
 
     Raises:
         ClusterctlError: it did not succeed, or another command is at work.
@@ -48,6 +55,10 @@ def act_on(context: RunContext, decision: Decision) -> None:
         _bring_back(context)
     elif decision.act == Act.REPLACE:
         _replace(context, decision.node)
+    elif decision.act == Act.GROW:
+        _grow(context, decision.size)
+    elif decision.act == Act.SHRINK:
+        _shrink(context, [decision.node, *others])
     elif decision.act == Act.LET_GO:
         with context.lock():
             end_replaced(context)
@@ -81,6 +92,25 @@ def _replace(context: RunContext, alias: str) -> None:
         everybody = tuple(dict.fromkeys((*wanted, new)))
         started = bring_up(context, everybody, before, waiting, node_overrides, adding=[new], approval=_KeepsWork())
         _refuse_failure(context, started)
+
+
+def _grow(context: RunContext, size: int) -> None:
+    """Let nodes join until there are so many. What the provider refuses is not wanted: what waits asks for it again."""
+    started = grow_to(context, size, approval=_KeepsWork())
+    refused = [alias for alias in started.failed if alias not in {node.alias for node in started.nodes}]
+    if refused:
+        with context.lock():
+            context.folder.record("remove", nodes=refused)
+            context.folder.record("completed")
+    _refuse_failure(context, started)
+
+
+def _shrink(context: RunContext, aliases: Sequence[str]) -> None:
+    """End the nodes on which nobody works."""
+    staying = end_idle(context, aliases)
+    if staying:
+        why = "; ".join(f"{alias} stays: {reason}" for alias, reason in staying.items())
+        raise ChangedError(why, remedy="look again")
 
 
 def _wanted_still(context: RunContext) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from clusterctl.model import MASTER, NodeState
+from clusterctl.operations.watching.growth import GrowthMemory, find_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +29,10 @@ class Act(str, Enum):
     """A node that was replaced has ended: the cluster has its size again."""
     REPAIR = "repair"
     """What runs and does not work is repaired, as `start` does it."""
+    GROW = "grow"
+    """Nodes are added for what waits."""
+    SHRINK = "shrink"
+    """A node that has nothing to do leaves."""
     NOTE = "note"
     """Nothing."""
     END = "end"
@@ -42,6 +47,8 @@ class Decision:
     node: str
     """The alias it is about; empty where it is about the cluster."""
     reason: str
+    size: int = 0
+    """To how many nodes the cluster grows."""
 
 
 @dataclass
@@ -52,6 +59,8 @@ class Memory:
     """By what would be done: in how many looks in a row, with this one."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What was noted of each node: it is said once."""
+    growth: GrowthMemory = field(default_factory=GrowthMemory)
+    """What was seen of what nodes do."""
 
     @property
     def has_doubts(self) -> bool:
@@ -67,7 +76,11 @@ def decide(sight: Sight, memory: Memory) -> list[Decision]:
         return [Decision(Act.END, "", f"it ends by itself: {sight.own_end}")]
     if not any(map(sight.is_coming, sight.nodes)):
         return [_end_without_nodes(sight)]
+    if sight.lost:
+        return _tell_lost_master(sight, memory)
     candidates = {(decision.act, decision.node): decision for decision in _find_faults(sight)}
+    if all(act == Act.REPAIR for act, _ in candidates):
+        candidates |= {(decision.act, decision.node): decision for decision in _find_size(sight, memory)}
     memory.seen = {what: memory.seen.get(what, 0) + 1 for what in candidates}
     decisions = [decision for what, decision in candidates.items() if memory.seen[what] >= _LOOKS or _is_sure(what[0])]
     if any(decision.act == Act.BRING_BACK for decision in decisions):  # which repairs the others, too
@@ -86,9 +99,22 @@ def _end_without_nodes(sight: Sight) -> Decision:
     )
 
 
+def _tell_lost_master(sight: Sight, memory: Memory) -> list[Decision]:
+    """Bring nobody back of a cluster whose files are lost with its master: only its user can say what is to be done."""
+    what = (Act.NOTE, MASTER)
+    memory.seen = {what: memory.seen.get(what, 0) + 1}
+    if memory.seen[what] < _LOOKS:
+        return []
+    text = (
+        f"its machine is gone, and with it {sight.lost}; nothing is brought back: `clusterctl start` makes a new master"
+        " with an empty home, `clusterctl terminate` ends the rest"
+    )
+    return _tell_once({MASTER: text}, memory)
+
+
 def _is_sure(act: Act) -> bool:
-    """Return whether one look is enough: a notice is a promise, and two minutes are short."""
-    return act == Act.REPLACE
+    """Return whether one look is enough: a notice is a promise, and two minutes are short; idleness has lasted."""
+    return act in {Act.REPLACE, Act.SHRINK}
 
 
 def _find_faults(sight: Sight) -> Iterator[Decision]:
@@ -111,11 +137,36 @@ def _find_faults(sight: Sight) -> Iterator[Decision]:
             yield Decision(Act.REPAIR, row.node, f"{row.item}: {row.value}")
 
 
+def _find_size(sight: Sight, memory: Memory) -> Iterator[Decision]:
+    """Yield what is to be done about the size, where all nodes are there."""
+    memory.growth.remark = ""
+    if sight.growth is None:
+        return
+    memory.growth.note(sight.growth)
+    if sight.doomed or any(map(sight.is_replaced, sight.wanted)):  # then the size changes by itself
+        return
+    change = find_change(sight.growth, sight.wanted, memory.growth)
+    if change is None:
+        return
+    for alias in change.leaving:
+        yield Decision(Act.SHRINK, alias, change.reason)
+    if change.size > len(sight.wanted):
+        yield Decision(Act.GROW, "", change.reason, change.size)
+    elif not change.leaving:
+        memory.growth.remark = change.reason
+
+
 def _take_notes(sight: Sight, memory: Memory) -> list[Decision]:
     """Return what the user should know and nothing is done about, once."""
     notes = {row.node: row.value for row in sight.rows if row.may_end}
+    if memory.growth.remark:
+        notes[""] = memory.growth.remark
     if MASTER in sight.doomed:
         notes[MASTER] = f"{sight.doomed[MASTER]}; what only its disk has goes with it"
+    return _tell_once(notes, memory)
+
+
+def _tell_once(notes: Mapping[str, str], memory: Memory) -> list[Decision]:
     new = [Decision(Act.NOTE, alias, text) for alias, text in notes.items() if memory.notes.get(alias) != text]
     memory.notes = notes
     return new

@@ -43,15 +43,19 @@ class _Patience:
 
     failures: dict[Act, int] = field(default_factory=dict)
     until: dict[Act, Deadline] = field(default_factory=dict)
+    errors: dict[Act, str] = field(default_factory=dict)
+    """What went wrong at the last try."""
 
     def allows(self, act: Act) -> bool:
         return act not in self.until or self.until[act].is_over
 
-    def take(self, act: Act, *, failed: bool) -> None:
-        if not failed:
+    def take(self, act: Act, error: str) -> None:
+        if not error:
             self.failures.pop(act, None)
             self.until.pop(act, None)
+            self.errors.pop(act, None)
             return
+        self.errors[act] = error
         count = self.failures[act] = self.failures.get(act, 0) + 1
         self.until[act] = Deadline.after(min(_RETRY_MOST_S, _RETRY_S * 2 ** (count - 1)))
 
@@ -81,7 +85,7 @@ class Watch:
         self._memory = Memory()
         self._patience = _Patience()
         self._trouble = ""
-        self._before: list[Decision] = []
+        self._before: set[tuple[Act, str, int]] = set()
         """What a dry run has told at the look before: it is not told again."""
         self._failed = False
 
@@ -117,13 +121,13 @@ class Watch:
         decisions = decide(sight, self._memory)
         for decision in decisions:
             is_only_told = self._dry_run or decision.act in {Act.NOTE, Act.END}
-            if is_only_told and decision not in self._before:
+            if is_only_told and _subject(decision) not in self._before:
                 self._tell(Outcome(decision))
         if not self._dry_run:
             for together in _group(decisions):
                 if self._patience.allows(together[0].act):
                     self._act(together)
-        self._before = decisions if self._dry_run else []
+        self._before = set(map(_subject, decisions)) if self._dry_run else set()
         return decisions
 
     def _tell_trouble(self, text: str) -> None:
@@ -135,27 +139,39 @@ class Watch:
 
     def _act(self, decisions: Sequence[Decision]) -> None:
         """Do what was decided about one node, or about several at once."""
-        for decision in decisions:
-            self._tell(Outcome(decision))
         first, watch, error = decisions[0], Stopwatch(), ""
+        before = self._patience.errors.get(first.act) if first.act == Act.GROW else None
+        if before is None:  # that no node is to be had is said once, however often it is tried
+            for decision in decisions:
+                self._tell(Outcome(decision))
         try:
-            act_on(self._act_context(), first)
+            act_on(self._act_context(), first, [decision.node for decision in decisions[1:]])
         except ChangedError as exc:
+            self._memory.growth.forget([decision.node for decision in decisions])
             self._tell(Outcome(Decision(Act.NOTE, first.node, exc.message)))
             return
         except ClusterctlError as exc:
             error = f"{exc.message} (try: {exc.remedy})"
             self._failed = True
-        self._patience.take(first.act, failed=bool(error))
-        for decision in decisions:
-            self._tell(Outcome(decision, watch.elapsed_s, error))
+        self._patience.take(first.act, error)
+        if first.act == Act.GROW and not error:
+            self._memory.growth.come_s = watch.elapsed_s
+        if not error or error != before:
+            for decision in decisions:
+                self._tell(Outcome(decision, watch.elapsed_s, error))
+
+
+def _subject(decision: Decision) -> tuple[Act, str, int]:
+    """Return what a decision is about, whatever words it has: how much waits is another number at each look."""
+    return decision.act, decision.node, decision.size
 
 
 def _group(decisions: Sequence[Decision]) -> list[list[Decision]]:
     """Return the decisions to act upon: who brings one node back brings all of them back, each replacement is alone."""
     alone = [[decision] for decision in decisions if decision.act == Act.REPLACE]
     together = [
-        [decision for decision in decisions if decision.act == act] for act in (Act.BRING_BACK, Act.REPAIR, Act.LET_GO)
+        [decision for decision in decisions if decision.act == act]
+        for act in (Act.BRING_BACK, Act.REPAIR, Act.LET_GO, Act.GROW, Act.SHRINK)
     ]
     return [*alone, *filter(None, together)]
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterctl.model import MASTER, NodeState
+from clusterctl.operations.joining.losing import find_loss
+from clusterctl.operations.plan import make_plan
 from clusterctl.operations.status import probe_services
+from clusterctl.operations.watching.growth_sight import look_at_growth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clusterctl.model import Node, StatusRow
     from clusterctl.operations.context import RunContext
+    from clusterctl.operations.watching.growth import Growth
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Sight:
     """By the alias of a node that will be taken: its machine, and the alias of the node in its place."""
     own_end: str = ""
     """Why the cluster ends by itself, where it does so now or has done so."""
+    lost: str = ""
+    """What a new master would not have of the one that is gone; empty where it has all files, or none is gone."""
+    growth: Growth | None = None
+    """What decides about its size; None where that may not change."""
 
     def is_running(self, alias: str) -> bool:
         """Return whether a node's machine runs."""
@@ -50,7 +58,7 @@ class Sight:
 
 
 def look_at(context: RunContext) -> Sight:
-    """Ask the provider, and the master if it runs. Changes nothing; one call and one remote command.
+    """Ask the provider, and the master if it runs. Changes nothing; one call and one remote command, or two.
 
     Raises:
         ClusterctlError: the provider does not answer.
@@ -58,13 +66,17 @@ def look_at(context: RunContext) -> Sight:
     wanted = context.folder.wanted_nodes()
     nodes = {node.alias: node for node in context.provider.nodes(context.name)} if wanted else {}
     rows: tuple[StatusRow, ...] = ()
-    ending = None
+    ending = growth = None
     if MASTER in nodes and nodes[MASTER].state == NodeState.RUNNING:
         cluster = context.make_cluster(nodes.values())
         try:
             listed, node_health = probe_services(context, cluster)
             rows, ending = tuple(listed), node_health.ending
+            growth = look_at_growth(context, cluster)
         finally:
             cluster.close()
     own_end = ending.why if ending and ending.phase in {"ending", "ended"} else ""
-    return Sight(wanted, nodes, rows, context.folder.replaced_nodes(), own_end)
+    lost = ""
+    if wanted and MASTER not in nodes:
+        lost = find_loss(make_plan(context, wanted), context.provider.facets)
+    return Sight(wanted, nodes, rows, context.folder.replaced_nodes(), own_end, lost, growth)

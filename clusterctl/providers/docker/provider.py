@@ -16,6 +16,7 @@ from clusterctl.providers.docker.ports import PortAllocator
 from clusterctl.providers.docker.records import FACETS, ID, UNFINISHED, Scope
 from clusterctl.providers.docker.transaction import Transaction, collect_failures, run_parallel
 from clusterctl.providers.namesakes import describe_namesake, group_nodes, unproven_error
+from clusterctl.providers.outliving import KeptHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,8 +64,9 @@ class DockerProvider:
         self._image = image
         self._cache = f"clusterctl-{cache or owner}-cache"
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         problems = checks.check_plan(plan)
         trouble = self._engine.find_problem()
         if trouble:
@@ -150,6 +152,12 @@ class DockerProvider:
             run_parallel(
                 lambda container: containers.stop_container(api, container), [c for c in running if c.is_master == last]
             )
+
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the volume with the homes, which all containers have and none takes with it."""
+        scope = self._scope(cluster)
+        names = networks.find_homes(self._engine.api, scope) if scope.id else []
+        return KeptHome(f"the volume {names[0]} with its home") if names else None
 
     def find_image(self, base: str, content: str) -> str:
         """Return the name of the baked image of this content; empty if there is none."""

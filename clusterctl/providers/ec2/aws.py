@@ -14,6 +14,7 @@ from clusterctl.providers.ec2.answers.lookup import find_row
 from clusterctl.providers.ec2.answers.newborn import Newborn
 from clusterctl.providers.ec2.answers.rows import Kind, Road
 from clusterctl.providers.ec2.answers.wording import describe_decision, split_encoded
+from clusterctl.providers.ec2.login import explain_login, prepare_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +128,7 @@ class Aws:
         except ClientError as exc:
             raise self._refused_error(operation, exc) from exc
         except BotoCoreError as exc:
-            raise _no_answer_error(operation, exc) from exc
+            raise self._no_answer_error(operation, exc) from exc
 
     def decode_refusal(self, encoded: str) -> str:
         """Return what an encoded authorization message says; empty where the account does not allow to decode it."""
@@ -153,7 +154,7 @@ class Aws:
                 if deadline.is_over or not passes:
                     raise error from exc
             except BotoCoreError as exc:
-                raise _no_answer_error(operation, exc) from exc
+                raise self._no_answer_error(operation, exc) from exc
         return ask()  # not reached: the last look is at the deadline
 
     def _passes(
@@ -178,6 +179,14 @@ class Aws:
         text = f"AWS refused {_in_words(operation)}: {words}{f' {decision}' if decision else ''} ({named})"
         return AwsError(text, remedy=row.remedy, code=code, operation=operation, words=words)
 
+    def _no_answer_error(self, operation: str, exc: Exception) -> AwsError:
+        if told := explain_login(exc, self._credentials.profile):
+            return AwsError(told[0], remedy=told[1])
+        return AwsError(
+            f"AWS did not answer {_in_words(operation)}: {exc}",
+            remedy="check this computer's network and proxy, and AWS_REGION_NAME in [aws]",
+        )
+
     def _client_for(self, service: str, region: str) -> Any:
         import boto3
         import botocore.session
@@ -201,9 +210,10 @@ class Aws:
                         aws_session_token=credentials.session_token.reveal() if credentials.session_token else None,
                         region_name=self.region,
                     )
+                    prepare_roles(core, may_ask=not self._hasty)
                     self._sessions.append(session)
                 except BotoCoreError as exc:
-                    raise _no_answer_error("log in", exc) from exc
+                    raise self._no_answer_error("log in", exc) from exc
             if (service, region) not in self._clients:
                 config = Config(
                     retries={"mode": "standard", "total_max_attempts": 1 if self._hasty else _TRIES},
@@ -256,34 +266,6 @@ def _parse_time(text: object) -> datetime:
 
         parsed: datetime = parse_timestamp(text)
         return parsed
-
-
-def _no_answer_error(operation: str, exc: Exception) -> AwsError:
-    from botocore import exceptions
-
-    if isinstance(exc, exceptions.MissingDependencyException):
-        return AwsError(
-            f"the profile needs what is not installed here: {exc}",
-            remedy="run `pip install 'botocore[crt]'` in clusterctl's environment, or log in with `aws sso login`",
-        )
-    missing = (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.CredentialRetrievalError,
-        exceptions.ProfileNotFound,
-        exceptions.TokenRetrievalError,
-        exceptions.UnauthorizedSSOTokenError,
-        exceptions.SSOError,
-    )
-    if isinstance(exc, missing):
-        return AwsError(
-            f"there are no AWS credentials that work: {exc}",
-            remedy="run `aws configure` or `aws sso login`, set AWS_PROFILE, or put AWS_PROFILE into [aws]",
-        )
-    return AwsError(
-        f"AWS did not answer {_in_words(operation)}: {exc}",
-        remedy="check this computer's network and proxy, and AWS_REGION_NAME in [aws]",
-    )
 
 
 def _in_words(operation: str) -> str:

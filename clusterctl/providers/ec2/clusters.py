@@ -85,6 +85,10 @@ class Clusters:
         """Return the name and id of a cluster that this computer knows."""
         return tags.ClusterKey(cluster, self._journal(cluster).cluster_id)
 
+    def known_key_of(self, cluster: str) -> tags.ClusterKey | None:
+        """Return the name and id of a cluster; None if this computer knows no id of it."""
+        return self.key_of(cluster) if self._journal(cluster).cluster_id else None
+
     def prove(self, cluster: str) -> tags.ClusterKey | None:
         """Return the name and id of a cluster that is to end or change; None if there is nothing of that name.
 

@@ -23,11 +23,14 @@ SSM_PARAMETERS: Mapping[str, str] = {
     "debian-13": "/aws/service/debian/release/13/latest/{debian}",
     "debian-12": "/aws/service/debian/release/12/latest/{debian}",
     "al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{arch}",
+    "gpu": "/aws/service/deeplearning/ami/{arch}/base-oss-nvidia-driver-gpu-ubuntu-{gpu_release}/latest/ami-id",
 }
 """Public parameters of Systems Manager with the newest image of each system.
 
-Sources: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/, https://wiki.debian.org/Cloud/AmazonEC2Image,
-https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
+``gpu`` is AWS's image with the drivers and CUDA, on the Ubuntu with this computer's Python where there is one.
+Sources: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/,
+https://wiki.debian.org/Cloud/AmazonEC2Image, https://docs.aws.amazon.com/linux/al2023/ug/ec2.html,
+https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html
 """
 _PYTHONS = {(3, 10): "ubuntu-22.04", (3, 11): "debian-12", (3, 12): "ubuntu-24.04", (3, 13): "debian-13"}
 _SAVE_S, _SAVE_EVERY_S = 3600.0, 3.0
@@ -103,7 +106,8 @@ def image_key(name: str, arch: str) -> str:
 
 
 def _parameter_path(system: str, arch: str) -> str:
-    return SSM_PARAMETERS[system].format(debian=_DEBIAN[arch], arch=arch)
+    release = "22.04" if sys.version_info[:2] == (3, 10) else "24.04"
+    return SSM_PARAMETERS[system].format(debian=_DEBIAN[arch], arch=arch, gpu_release=release)
 
 
 def _describe_images(aws: Aws, ids: Iterable[str]) -> dict[str, Ami]:

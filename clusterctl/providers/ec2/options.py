@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from clusterctl.model import MASTER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
     from pathlib import Path
+
+
+_MASTER_GB, _WORKER_GB = 50, 20
+"""Least sizes of root disks, where no option names one: public images want 8 GB, and homes are on the master."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,14 @@ class Options:
     instance_profile: str = ""
     metadata_for_user: bool = False
     root_volume_gb: int | None = None
+    """Size of the root disks; None: what the image wants, and more of it: see `root_gb`."""
+    master_volume_gb: int | None = None
+    """Size of the master's root disk; None: as `root_volume_gb`."""
     root_volume_type: str = "gp3"
+    kms_key: str = ""
+    """Key of KMS that disks are encrypted with: id, arn or alias; empty: the account's key for EBS."""
+    home_volume_gb: int = 50
+    """Size of a new volume for the home, in GB, where a plan wants one."""
     lifetime_h: float | None = None
     """Hours after which a node ends by itself."""
     master_stops: bool = True
@@ -65,3 +78,14 @@ class Options:
     """Scripts that each node runs at its first boot."""
     shared_home: bool = False
     dns_prefix: bool = False
+
+    def root_gb(self, role: str, image_gb: int) -> int:
+        """Return the size of the root disk of a node, in GB.
+
+        Args:
+            role: ``master``, or anything else for a worker.
+            image_gb: what the image wants at least.
+        """
+        if role == MASTER:
+            return self.master_volume_gb or self.root_volume_gb or max(_MASTER_GB, image_gb)
+        return self.root_volume_gb or max(_WORKER_GB, image_gb)

@@ -5,17 +5,21 @@ Tags on the resources say what exists. The journal says what was asked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Market, Problem
-from clusterctl.providers.ec2 import images, instances, tags
+from clusterctl.providers.ec2 import home_volume, images, instances, tags
 from clusterctl.providers.ec2.account import audit, listing
 from clusterctl.providers.ec2.account.caller import Caller
+from clusterctl.providers.ec2.checks import plan_checks
+from clusterctl.providers.ec2.checks.context import CheckContext, Ground
+from clusterctl.providers.ec2.checks.run import check_launch
 from clusterctl.providers.ec2.clusters import Clusters
-from clusterctl.providers.ec2.launch import checks, data_volumes, discovery, security_groups, teardown
+from clusterctl.providers.ec2.launch import discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
@@ -23,17 +27,20 @@ from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.launch_journal import LaunchJournal
 from clusterctl.providers.ec2.options import Options
-from clusterctl.providers.ec2.pricing import estimates, lives, price_list, spending
+from clusterctl.providers.ec2.pricing import estimates, lives, price_list, price_table, spending
+from clusterctl.providers.ec2.pricing.quotas import QuotaReader
+from clusterctl.providers.outliving import KeptHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
     from clusterctl.providers.base import Image, Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.data_volumes import DataVolume
+    from clusterctl.providers.ec2.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.losses import Loss
     from clusterctl.providers.money import Estimate, Spending
@@ -60,26 +67,38 @@ class Ec2Provider:
         self._clusters = Clusters(aws, self._options, journal)
         self._journal = journal
         self._caller = Caller(aws, owner)
+        self._quotas: dict[str, QuotaReader] = {}
         self._inputs: dict[tuple[Sequence[NodeSpec], str], LaunchInputs] = {}
 
-    def check(self, plan: Plan) -> list[Problem]:
-        """Return the problems that would stop this plan. Changes nothing."""
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
+        """Return the problems that would stop this plan. Changes nothing.
+
+        `report` is told who the account takes us for, what may be wrong, and what could not be looked at.
+        """
         try:
-            problems = checks.check_plan(plan, self._options)
+            problems = plan_checks.check_plan(plan, self._options)
             existing = self._clusters.find_by_alias(plan.cluster)
+            key = self._clusters.known_key_of(plan.cluster)
+            problems += home_volume.check_home(self._clusters.aws_for(plan.cluster), plan, existing, key)
             missing = [spec for spec in plan.nodes if spec.alias not in existing]
             if not existing:  # what is made has an owner, who is asked for beside all that follows
                 self._caller.begin()
             if missing and not problems:
-                problems += checks.check_account(self._clusters.aws_for(plan.cluster), self._options)
-                zone, data_volume = self._choose_zone(plan)
-                if data_volume and zone != data_volume.zone:
-                    text = f"the volume {data_volume.id} is in {data_volume.zone}, and AVAILABILITY_ZONE is {zone}"
-                    problems.append(Problem(text, "leave AVAILABILITY_ZONE out, or name volumes of that zone"))
-                problems += checks.check_free_addresses(self._inputs_for(plan.cluster, missing, zone), len(missing))
+                aws = self._clusters.aws_for(plan.cluster)
+                context = CheckContext(aws, self._options, plan, missing, existing, self._quotas_in(aws))
+                look = partial(self._look_at_ground, plan, missing)
+                problems = check_launch(context, look, None if existing else self._caller, report)
         except ProviderError as exc:
             return [Problem(exc.message, exc.remedy)]
         return problems
+
+    def _look_at_ground(self, plan: Plan, missing: Sequence[NodeSpec]) -> Ground:
+        zone, disks = self._choose_zone(plan)
+        return Ground(self._inputs_for(plan.cluster, missing, zone), zone, disks)
+
+    def _quotas_in(self, aws: Aws) -> QuotaReader:
+        """Return who tells what the quotas of a region leave: they are asked for once, for checks and price."""
+        return self._quotas.setdefault(aws.region, QuotaReader(aws))
 
     def identity(self) -> str:
         """Return the user or role that the keys belong to."""
@@ -94,8 +113,12 @@ class Ec2Provider:
         inputs = self._inputs_for(plan.cluster, missing, zone)
         if not zone and existing and not self._options.any_zone:
             zone = existing[0].zone
+        aws, key = self._clusters.aws_for(plan.cluster), self._clusters.known_key_of(plan.cluster)
+        has_home = not plan.home_volume or (key and home_volume.find_home_volume(aws, key))
+        home_gb = 0 if has_home else self._options.home_volume_gb
+        reader = self._quotas_in(aws)
         return estimates.estimate_launch_cost(
-            self._clusters.aws_for(plan.cluster), self._options, missing, inputs, zone=zone
+            aws, self._options, missing, inputs, zone=zone, home_gb=home_gb, reader=reader
         )
 
     def spending(self, cluster: str, nodes: Sequence[Node]) -> Spending:
@@ -104,6 +127,15 @@ class Ec2Provider:
         known = lives.read_lives(journal.events())
         look = partial(self._clusters.look_at_lives, cluster)
         return spending.compute_spending(aws, self._options, cluster, nodes, known_lives=known, look=look)
+
+    def find_gpu_types(self, cluster: str, count: int) -> tuple[str, ...]:
+        """Return the types that have so many GPUs: the smallest of each family, without those that are far dearer."""
+        aws = self._clusters.aws_for(cluster)
+        return price_table.leave_dear_out(discovery.find_gpu_types(aws, self._options.arch, count), aws.region)
+
+    def list_price(self, node: Node) -> Decimal | None:
+        """Return the price on demand of a node's type, by the table that is shipped."""
+        return price_table.on_demand_price(node.type, self._clusters.aws.region)
 
     def find_losses(self, cluster: str) -> Mapping[str, Loss]:
         """Return when and why nodes ended or stopped, by alias."""
@@ -127,21 +159,26 @@ class Ec2Provider:
             report=report,
         )
         try:
-            instances_by_alias = Transaction(context).provision()
+            transaction = Transaction(context)
+            instances_by_alias = transaction.provision()
         except BaseException:
             self._clusters.note_lives(plan.cluster, self._root_sizes(plan))
             raise
         self._clusters.note_running(plan.cluster, instances_by_alias, self._root_sizes(plan))
         wanted = {spec.alias for spec in plan.nodes}
-        return self._clusters.make_nodes(
+        made = self._clusters.make_nodes(
             plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
         )
+        return [replace(node, home_volume=transaction.home_volume) if node.is_master else node for node in made]
 
     def _root_sizes(self, plan: Plan) -> dict[str, int]:
         """Return the size of the root disk of nodes that this run launches, in GB."""
         amis = {image: ami for inputs in self._inputs.values() for image, ami in inputs.amis.items()}
-        own_gb = self._options.root_volume_gb
-        return {spec.alias: own_gb or amis[spec.image].root_gb for spec in plan.nodes if spec.image in amis}
+        return {
+            spec.alias: self._options.root_gb(spec.alias, amis[spec.image].root_gb)
+            for spec in plan.nodes
+            if spec.image in amis
+        }
 
     def nodes(self, cluster: str | None = None) -> list[Node]:
         """Return the live instances, asked of AWS, as nodes."""
@@ -162,7 +199,7 @@ class Ec2Provider:
             self.note_lives(cluster)
             return
         leftovers = teardown.end_cluster(
-            aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids()
+            aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids(), home=True
         )
         self.note_lives(cluster)
         if leftovers:
@@ -257,15 +294,22 @@ class Ec2Provider:
         """Return the ids of resources that have the tags of a cluster, which may have ended, and still exist."""
         return audit.list_leftovers(self._clusters.aws_for(cluster), tags.ClusterKey(cluster, cluster_id))
 
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the volume with the home of a cluster, or None."""
+        key = self._clusters.known_key_of(cluster)
+        volume = home_volume.find_home_volume(self._clusters.aws_for(cluster), key) if key else None
+        return KeptHome(f"the volume {volume.id} of {volume.size_gb} GB with its home") if volume else None
+
     def _image_key(self, image: str) -> str:
         """Return the base of a baked image with its architecture: that of the instance types once they are known."""
         archs = (inputs.arch for inputs in self._inputs.values())
         return images.image_key(image, next(archs, self._options.arch))
 
-    def _choose_zone(self, plan: Plan) -> tuple[str, DataVolume | None]:
-        """Return the only zone for new nodes (empty: any), and the data volume that decides it."""
-        disks = data_volumes.find_data_volumes(self._clusters.aws_for(plan.cluster), plan.volumes)
-        return self._options.zone or (disks[0].zone if disks else ""), disks[0] if disks else None
+    def _choose_zone(self, plan: Plan) -> tuple[str, Sequence[DataVolume]]:
+        """Return the only zone for new nodes (empty: any), and the data volumes, which decide it if no option does."""
+        key = self._clusters.known_key_of(plan.cluster)
+        disks = home_volume.find_disks(self._clusters.aws_for(plan.cluster), plan, key)
+        return self._options.zone or (disks[0].zone if disks else ""), disks
 
     def _inputs_for(self, cluster: str, specs: Sequence[NodeSpec], zone: str) -> LaunchInputs:
         """Return what a launch of these nodes needs. AWS is asked once for each set of nodes."""

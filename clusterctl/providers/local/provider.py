@@ -31,6 +31,7 @@ from clusterctl.providers.local.nodes import (
 )
 from clusterctl.providers.local.power import power_off, power_on
 from clusterctl.providers.local.preparation import prepare_node, uv_program
+from clusterctl.providers.outliving import KeptHome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,8 +73,9 @@ class LocalProvider:
         self._env = env
         self._cache = cache_folder(env) / "clusterctl"
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         problems: list[Problem] = []
         names = (plan.cluster, *(spec.alias for spec in plan.nodes))
         problems += [
@@ -170,6 +172,11 @@ class LocalProvider:
             raise ProviderError(
                 f"{exc.filename or cluster} cannot be written: {exc.strerror or exc}", remedy="fix its permissions"
             ) from exc
+
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the folder with the home, which lies beside those of the nodes."""
+        home = self._cluster_folder(cluster) / _HOME
+        return KeptHome(f"the folder {home} with its home") if home.is_dir() else None
 
     def stop(self, cluster: str) -> None:
         """Power the nodes off and keep their folders."""

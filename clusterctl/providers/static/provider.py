@@ -13,6 +13,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.model import MASTER, Facet, Node, NodeState, Plan, Problem
 from clusterctl.providers.base import machine_layout
+from clusterctl.providers.outliving import KeptHome
 from clusterctl.providers.static.hosts import Host, examine_hosts, find_duplicates
 from clusterctl.providers.static.records import Member, Record, Records
 
@@ -57,8 +58,9 @@ class StaticProvider:
         self._hosts = tuple(hosts)
         self._shared_home = shared_home
 
-    def check(self, plan: Plan) -> list[Problem]:
+    def check(self, plan: Plan, report: Reporter = SILENT) -> list[Problem]:
         """Return the problems that would stop this plan. Changes nothing."""
+        del report
         return self._choose_hosts(plan)[1]
 
     def create(self, plan: Plan, *, public_key: str, report: Reporter = SILENT) -> list[Node]:
@@ -128,6 +130,14 @@ class StaticProvider:
         """Return the hosts that a cluster has taken, as this computer knows them."""
         record = self._records.read_cluster(cluster)
         return [member.host for member in record.members.values()] if record else []
+
+    def find_home(self, cluster: str) -> KeptHome | None:
+        """Return the folder with the home on the master, which stays as it is."""
+        record = self._records.read_cluster(cluster)
+        if not record or MASTER not in record.members:
+            return None
+        home = machine_layout(record.user).home
+        return KeptHome(f"the folder {home} of {record.members[MASTER].host.name} with its home")
 
     def destroy(self, cluster: str, aliases: Sequence[str] | None = None) -> None:
         """Free these hosts, or all of the cluster. They keep running, with everything on them."""

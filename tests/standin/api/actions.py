@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import account
 from ..fleets import fleets, spot
 from ..instances import describe, imaging, machines, parameters, running, states
 from ..money import pricelist, prices, quotas
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OWNERS = (
+    account,
     fleets,
     groups,
     imaging,

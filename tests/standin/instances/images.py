@@ -1,7 +1,8 @@
-"""The public images of three systems: found by the SSM parameters that their makers keep, known to DescribeImages.
+"""The public images of three systems and AWS's own for GPUs, by the SSM parameters that their makers keep.
 
 The parameters' names are as the makers document them: Canonical ("Find Ubuntu images on AWS"), Debian's wiki
-("Cloud/AmazonEC2Image") and the EC2 user guide ("Reference the latest AMIs using Systems Manager public parameters").
+("Cloud/AmazonEC2Image") and the EC2 user guide ("Reference the latest AMIs using Systems Manager public parameters");
+for GPUs, the guide of the Deep Learning AMIs.
 The images' ids, dates and sizes are made up; owners, names' shapes and root devices are the real ones.
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CANONICAL = "099720109477"
 DEBIAN = "136693071363"
 AMAZON = "137112412989"
+DEEP_LEARNING = "898082745236"
 _MADE = datetime(2025, 6, 10, 7, 0, tzinfo=timezone.utc)
 
 
@@ -51,6 +53,11 @@ def _all() -> Iterator[PublicImage]:
         for version in ("12", "13"):
             parameter = f"/aws/service/debian/release/{version}/latest/{arch}"
             yield PublicImage(parameter, f"debian-{version}-{arch}-20250610-2140", machine, DEBIAN, "/dev/xvda")
+        for version in ("22.04", "24.04"):
+            kind = f"base-oss-nvidia-driver-gpu-ubuntu-{version}"
+            parameter = f"/aws/service/deeplearning/ami/{machine}/{kind}/latest/ami-id"
+            name = f"Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu {version}) 20250610 {machine}"
+            yield PublicImage(parameter, name, machine, DEEP_LEARNING, "/dev/sda1", size_gb=75)
         for kernel in ("default", "6.1"):
             parameter = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-{kernel}-{machine}"
             name = f"al2023-ami-2023.7.20250609.0-kernel-6.1-{machine}"

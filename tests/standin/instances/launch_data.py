@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.types import Base64EncodedString
 
+from ..account import check_plan
 from ..api import wire
 from ..fleets.capacity import SPOT
 from .machines import machine_type, zones_offering
@@ -49,6 +50,7 @@ def check(cloud: Cloud, *, region: str, data: Mapping[str, Any], market: str) ->
     kind = machine_type(data.get("InstanceType", ""))
     if kind is None or not zones_offering(kind.name, region):
         raise wire.AwsError("InvalidParameterValue", f"Invalid value '{data.get('InstanceType')}' for InstanceType.")
+    check_plan(cloud, kind.name)
     image = image_of(cloud, region=region, identity=data.get("ImageId", ""))
     if image.state != "available":
         raise wire.AwsError("InvalidAMIID.Unavailable", f"The image ID '{image.id}' is not available")
@@ -158,6 +160,12 @@ def disks(image: Any, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for each in found.values():
         _check_speed(each)
     return found
+
+
+def disk_keys(life: Any) -> list[str]:
+    """The keys of the encrypted disks that a launch asked for; empty for the account's."""
+    disks = [each.get("Ebs", {}) for each in life.data.get("BlockDeviceMappings", ())]
+    return [str(disk.get("KmsKeyId") or "") for disk in disks if disk.get("Encrypted")]
 
 
 def _check_speed(disk: Mapping[str, Any]) -> None:

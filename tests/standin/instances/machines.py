@@ -93,7 +93,6 @@ def _meets(name: str, wanted: Mapping[str, Any], architecture: str | None) -> bo
     per_cpu = kind.memory_mib / 1024 / kind.vcpus
     generations = {"current": True, "previous": False}
     manufacturer = {"Intel": "intel", "AMD": "amd", "AWS": "amazon-web-services", "Apple": "apple"}
-    has_accelerator = any(key in said for key in ("GpuInfo", "InferenceAcceleratorInfo", "NeuronInfo", "FpgaInfo"))
     accelerators = wanted.get("AcceleratorCount", {})
     return (
         _within(kind.vcpus, wanted.get("VCpuCount"))
@@ -106,11 +105,25 @@ def _meets(name: str, wanted: Mapping[str, Any], architecture: str | None) -> bo
         and _allowed(said["BurstablePerformanceSupported"], wanted.get("BurstablePerformance", "excluded"))
         and _allowed(said["BareMetal"], wanted.get("BareMetal", "excluded"))
         and _allowed(said["InstanceStorageSupported"], wanted.get("LocalStorage", "included"))
-        and (has_accelerator == bool(accelerators.get("Min")) or (has_accelerator and accelerators.get("Max", 0) > 0))
+        and _within(_accelerators(said, wanted), accelerators or {"Max": 0})
         and (
             not wanted.get("CpuManufacturers")
             or manufacturer.get(said["ProcessorInfo"].get("Manufacturer", "")) in wanted["CpuManufacturers"]
         )
+    )
+
+
+def _accelerators(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> int:
+    """How many accelerators of the wanted kinds and makers a type has."""
+    kinds = {"GpuInfo": ("gpu", "Gpus"), "InferenceAcceleratorInfo": ("inference", "Accelerators")}
+    kinds |= {"NeuronInfo": ("inference", "NeuronDevices"), "FpgaInfo": ("fpga", "Fpgas")}
+    makers = wanted.get("AcceleratorManufacturers")
+    return sum(
+        int(each.get("Count", 0))
+        for key, (kind, listed) in kinds.items()
+        if kind in wanted.get("AcceleratorTypes", [kind])
+        for each in said.get(key, {}).get(listed, ())
+        if not makers or each.get("Manufacturer", "").lower() in makers
     )
 
 

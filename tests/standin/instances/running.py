@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 NOT_DATA = ("MinCount", "MaxCount", "ClientToken", "DryRun", "LaunchTemplate")
 
 
+def check_launch(cloud: Cloud, request: wire.Request) -> None:
+    """Raise what EC2 says to a launch that is not asked for in earnest."""
+    data = {key: value for key, value in request.params.items() if key not in NOT_DATA}
+    market = (data.get("InstanceMarketOptions") or {}).get("MarketType", ON_DEMAND)
+    check(cloud, region=request.region, data=data, market=market)
+    for _, subnet in places(cloud, region=request.region, data=data):
+        check_place(cloud, region=request.region, data=data, subnet=subnet)
+
+
 def run_instances(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
     """Launch and answer with the instances, still pending."""
     given = request.params

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BY_ITSELF = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
 INTERRUPTED = ("Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination")
+NO_KEY = ("Client.InternalError", "Client.InternalError: Client error on launch")
 NO_ROOM = (
     "Server.InsufficientInstanceCapacity",
     "Server.InsufficientInstanceCapacity: Insufficient capacity available to satisfy instance request",

@@ -21,7 +21,9 @@ FREE = {
     "addnode aliases",
     "cancel client",
     "keep time",
+    *("sync remote", "logs pattern"),
     "install packages",
+    "createvolume kms_key",
     *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
 """Parameters that take any text, or what a cloud alone could list."""

@@ -25,6 +25,15 @@ def word(tmp_path, monkeypatch):
     return put
 
 
+def test_a_node_knows_where_dask_is_if_it_has_a_part_in_it(tmp_path):
+    here = Here("lab", "node001", tmp_path, state=tmp_path)
+    assert here.dask_document() is None
+    (tmp_path / "dask").mkdir()
+    for text, known in (("{", None), ("[]", None), ('{"host": "10.0.0.1"}', {"host": "10.0.0.1"})):
+        (tmp_path / "dask" / "connection.json").write_text(text)
+        assert here.dask_document() == known
+
+
 def test_a_file_of_another_user_is_said_to_be_one(monkeypatch, tmp_path):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))

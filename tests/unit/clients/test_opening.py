@@ -22,6 +22,9 @@ class Client:
     def keep_detached(self, open_maps):
         self.open_maps = open_maps
 
+    def find_dask_by(self, find):
+        self.find_dask = find
+
     def __init__(self, file, **options):
         if options.get("timeout") == 0:
             raise TimeoutError("Hub connection request timed out")

@@ -53,7 +53,14 @@ def test_it_has_all_that_joblib_asks_for():
     from joblib.parallel import ParallelBackendBase
 
     ours = vars(learning.ClusterBackend)
-    left = {"compute_batch_size", "batch_completed", "retrieve_result", "retrieval_context", "in_main_thread"}
+    left = {
+        "get_exceptions",
+        "compute_batch_size",
+        "batch_completed",
+        "retrieve_result",
+        "retrieval_context",
+        "in_main_thread",
+    }
     asked = {name for name, what in vars(ParallelBackendBase).items() if callable(what) and not name.startswith("_")}
     assert asked - left <= ours.keys()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
+import threading
+
 import pytest
 
 from clusterctl.compute.calls.prints import Prints, write_line
@@ -63,6 +66,18 @@ def test_it_goes_where_this_pythons_own_output_goes(capsys):
     prints.take(3, "stdout", "one\n")
     prints.take(3, "stderr", "two\n")
     assert capsys.readouterr() == ("[stdout:3] one\n", "[stderr:3] two\n")
+
+
+def test_a_notebook_shows_it_below_the_cell_that_began_the_map():
+    cell = contextvars.ContextVar("cell", default=0)
+    cell.set(3)
+    prints, seen = Prints(wanted=True), []
+    prints.write = lambda line, _: seen.append((cell.get(), line))
+    cell.set(4)
+    other = threading.Thread(target=prints.take, args=(0, "stdout", "late\n"))
+    other.start()
+    other.join()
+    assert seen == [(3, "[stdout:0] late")]
 
 
 def test_nobody_who_reads_is_no_error(monkeypatch):

@@ -78,10 +78,26 @@ class TestWhere:
         assert shown.endswith("items/s, 4 engines]")
         assert left == ""
 
-    def test_a_notebook_does_too(self, screen, monkeypatch):
-        shell = types.SimpleNamespace(kernel=None)
+    def test_below_a_notebooks_cell_it_has_one_place_and_stays_there_as_far_as_it_came(self, screen, monkeypatch):
+        outputs, drawn = {}, threading.Event()
+
+        def publish(data, transient, update):
+            assert update == (transient["display_id"] in outputs)
+            outputs[transient["display_id"]] = data["text/plain"]
+            drawn.set()
+
+        shell = types.SimpleNamespace(kernel=None, display_pub=types.SimpleNamespace(publish=publish))
         monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-        assert draw(screen(is_terminal=False))[1] == ""
+        file, done = screen(is_terminal=False), [3]
+        display = Display("square", lambda: Progress(done[0], 10, 4, 0))
+        assert display.wait(threading.Condition(), drawn.is_set, 10)
+        assert next(iter(outputs.values())).startswith("square:  30%|")
+        done[0] = 10
+        display.end()
+        display.end()
+        [last] = outputs.values()
+        assert last.startswith("square: 100%|")
+        assert file.getvalue() == "", "what comes by there is shown as a fault"
 
     @pytest.mark.parametrize("options", [{}, {"wanted": False}])
     def test_a_file_or_a_pipe_gets_nothing(self, screen, options):

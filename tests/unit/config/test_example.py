@@ -64,7 +64,7 @@ def test_the_example_makes_a_local_cluster_as_it_is(tmp_path):
 
 def test_every_line_of_the_example_is_valid_once_it_is_not_a_comment(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in (".ssh/mykey.rsa", "setup.sh", ".clusterctl/aws.ini"):
+    for name in (".ssh/mykey.rsa", "setup.sh", ".clusterctl/aws.ini", "data.csv", "models"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     file = tmp_path / "config"

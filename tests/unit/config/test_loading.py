@@ -276,6 +276,14 @@ def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):
     assert load(file, text).aws.aws_session_token.reveal() == "t"
 
 
+def test_a_region_of_the_environment_that_wins_over_another_one_is_noted(file):
+    text = "[aws]\naws_region_name=eu-west-1\n[cluster a]\nplugins=ipcluster\n"
+    (note,) = load(file, text, environ={"AWS_DEFAULT_REGION": "us-east-1"}).notes
+    assert "AWS_DEFAULT_REGION is us-east-1, and wins over AWS_REGION_NAME = eu-west-1" in note
+    assert load(file, text, environ={"AWS_REGION": "eu-west-1"}).notes == ()
+    assert load(file, "[cluster a]\nplugins=ipcluster\n", environ={"AWS_REGION": "eu-west-1"}).notes == ()
+
+
 def test_an_unknown_variable_names_the_nearest_and_reserved_ones_pass(file):
     environ = {f"CLUSTERCTL_{name}": "x" for name in draft.RESERVED_VARIABLES} | {"CLUSTERCTL_CLUSTER_SZE": "3"}
     near = "(did you mean CLUSTERCTL_CLUSTER_SIZE?)"

@@ -7,7 +7,7 @@ import pytest
 from clusterctl.config import ini, loading
 from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import Origin
-from clusterctl.config.starcluster import INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, translate_section
+from clusterctl.config.starcluster import IMAGES, INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, translate_section
 from clusterctl.errors import ConfigError
 from clusterctl.options import CommaList, Section
 from clusterctl.plugin.loader import find_plugin_class
@@ -203,3 +203,8 @@ def test_the_command_line_is_brought_up_to_date_too(tmp_path: Path):
     )
     assert settings.cluster.node_instance_type == ("c7i.2xlarge",)
     assert settings.notes == ("command line: NODE_INSTANCE_TYPE: c1.xlarge, a retired type, is read as c7i.2xlarge",)
+
+
+@pytest.mark.parametrize("image", ["ami-4583572c", "ami-a5c42dcc", "ami-d1c42db8", "ami-12b6477b", "ami-0330d16a"])
+def test_images_of_all_its_releases_are_known(image):
+    assert image in IMAGES

@@ -159,11 +159,14 @@ def test_all_that_runs_on_a_laptop_is_imported_and_only_that_is_left_out(shown):
         "clusterctl.on_node.system",
         "clusterctl.on_node.system.ending",
         "clusterctl.on_node.system.environments",
+        "clusterctl.on_node.system.seeing",
         "clusterctl.on_node.system.watching",
         "clusterctl.on_node.system.copying",  # the program alone: the ends of a copy are the laptop's, too
+        "clusterctl.on_node.with_dask",
         "clusterctl.on_node.with_ipyparallel",
         "clusterctl.on_node.with_ipyparallel.agreed",
         "clusterctl.on_node.with_ipyparallel.patches",
+        "clusterctl.on_node.with_ipyparallel.records",
         "clusterctl.providers.local",
     }
 

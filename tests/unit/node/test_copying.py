@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from pathlib import PurePosixPath
 from types import SimpleNamespace
@@ -13,46 +12,17 @@ from clusterctl.errors import LostError, RemoteError
 from clusterctl.node import copying
 from clusterctl.testing import fake_node
 
+from ...support.local_process import LocalProcess
 from ...support.trees import describe, make_tree
 
 pytestmark = pytest.mark.usefixtures("allow_subprocess")
-
-
-class _Process:
-    """A command that runs on this computer."""
-
-    def __init__(self, command):
-        pipe = subprocess.PIPE
-        self._child = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
-
-    def read(self, size=65536, /):
-        return self._child.stdout.read(size)
-
-    def read_errors(self, size=65536, /):
-        return self._child.stderr.read(size)
-
-    def write(self, data):
-        while data:
-            data = data[self._child.stdin.write(data) :]
-
-    def end_input(self):
-        self._child.stdin.close()
-
-    def wait(self):
-        return self._child.wait()
-
-    def close(self):
-        self._child.kill()
-        self._child.wait()
-        for file in (self._child.stdin, self._child.stdout, self._child.stderr):
-            file.close()
 
 
 @pytest.fixture
 def remote():
     """A node that is this computer. It has no environment of the cluster's yet: the system's Python does it."""
     layout = replace(fake_node().layout, env=PurePosixPath("/nowhere"))
-    return SimpleNamespace(node=fake_node(layout=layout), start_command=lambda command, **_: _Process(command))
+    return SimpleNamespace(node=fake_node(layout=layout), start_command=lambda command, **_: LocalProcess(command))
 
 
 def target(path, *, into=False):
@@ -86,17 +56,17 @@ def test_what_the_node_says_is_the_error(remote, tmp_path):
 
 def test_a_node_that_ends_early_is_an_error_and_not_a_wait(remote, tmp_path):
     (tmp_path / "a").write_bytes(bytes(3_000_000))
-    remote.start_command = lambda *_, **__: _Process("head -c 10000 >/dev/null; echo 'no Python here' >&2; exit 3")
+    remote.start_command = lambda *_, **__: LocalProcess("head -c 10000 >/dev/null; echo 'no Python here' >&2; exit 3")
     with pytest.raises(RemoteError, match="no Python here"):
         copying.copy_to_node(remote, [tmp_path / "a"], target(tmp_path / "b"), lambda *_: None)
 
 
 def test_silence_and_a_lost_connection_can_be_told_from_failures(remote, tmp_path):
-    class Silent(_Process):
+    class Silent(LocalProcess):
         def read(self, size=65536, /):
             raise TimeoutError
 
-    class Lost(_Process):
+    class Lost(LocalProcess):
         def wait(self):
             return -1
 

@@ -130,6 +130,17 @@ class TestWatch:
         made.look()
         assert machine.killed == []
 
+    def test_former_probes_are_closed_when_there_are_others(self, watch, tmp_path):
+        made = watch(web_0=[WELL, WELL])
+        made.look()
+        closed = []
+        for each in made._probes:
+            each.probe = SimpleNamespace(close=lambda: closed.append("former"))
+        (tmp_path / "probes").mkdir()
+        (tmp_path / "probes" / "other.json").write_text("{}")
+        made.look()
+        assert closed == ["former"]
+
 
 class TestProbes:
     @pytest.fixture

@@ -39,9 +39,9 @@ def profile(tmp_path, allow_subprocess):
     return tmp_path
 
 
-def begin(profile, *, curve=True):
+def begin(profile, *, curve=True, kept=""):
     """The script of a join, as a process that prints the file for engines."""
-    wanted = {"profile": profile, "engine_ip": "127.0.0.1", "curve": curve, "notebook": None}
+    wanted = {"profile": profile, "engine_ip": "127.0.0.1", "curve": curve, "notebook": None, "kept": kept}
     text = node_program("clusterctl.on_node.with_ipyparallel.connection_files", wanted)
     return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
 
@@ -87,3 +87,23 @@ def test_a_controller_of_former_files_ends_so_that_it_starts_with_the_new_ones(p
     with holder(profile, "ipcontroller.py") as controller:
         assert made(begin(profile, curve=False))["key"]
         assert controller.wait(60) < 0
+
+
+def test_another_master_gets_the_ports_and_keys_that_were_kept(profile, tmp_path):
+    kept, other = tmp_path / "home" / "kept", tmp_path / "other"
+    first = made(begin(profile, kept=kept))
+    (other / "security").mkdir(parents=True)
+    assert made(begin(other, kept=kept)) == first
+    names = ("ipcontroller-client.json", "ipcontroller-curve.json")
+    for name in names:
+        assert (other / "security" / name).read_text() == (profile / "security" / name).read_text()
+
+
+def test_ports_that_another_program_has_on_the_new_master_are_chosen_anew_and_kept(profile, tmp_path):
+    kept, other = tmp_path / "kept", tmp_path / "other"
+    first = made(begin(profile, kept=kept))
+    (other / "security").mkdir(parents=True)
+    with holder(profile, "other.py"):
+        second = made(begin(other, kept=kept))
+    assert second["registration"] != first["registration"]
+    assert json.loads((kept / "ipcontroller-engine.json").read_text()) == second

@@ -292,3 +292,13 @@ class TestFromElsewhere:
         for node in cluster.nodes:
             nfs(server=EFS).clusterctl_undo(cluster, node)
         assert ["umount" in ran.text for ran in cluster.ran] == [True, True]
+
+
+def test_a_home_on_a_volume_of_its_own_is_shared_only_where_that_is_mounted(tmp_path):
+    cluster = lab(tmp_path, 1)
+    plugin = nfs()
+    plugin.clusterctl_join(cluster, replace(cluster.master, home_volume="vol-0123"))
+    cluster.set_nodes([cluster.master, replace(cluster.node("node001"), private_address="10.0.0.9")])
+    plugin.clusterctl_members(cluster)  # whose nodes were only listed
+    for ran in cluster.ran:
+        assert [line.endswith(",mountpoint)") for line in exports(ran.text)] == [True]

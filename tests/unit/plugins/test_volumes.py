@@ -119,3 +119,14 @@ def test_only_disks_of_the_provider_grow(tmp_path):
         cluster = lab(tmp_path, disk)
         volumes().clusterctl_join(cluster, cluster.master)
         assert cluster.ran[0].text.count('ensure_grown "$name"') == count
+
+
+def test_the_volume_for_the_home_is_mounted_first_and_formatted_once(tmp_path):
+    master = fake_node("master", facets=MACHINE, home_volume="vol-0456")
+    cluster = fake_cluster(tmp_path, nodes=[master], machines=Machines("me", volumes=(EBS,)))
+    volumes().clusterctl_join(cluster, master)
+    text = cluster.ran[0].text
+    home = text.index("disk=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0456\n")
+    assert home < text.index("Elastic_Block_Store_vol0123")
+    assert f"folder={master.layout.home}\n" in text
+    assert 'ensure_file_system "$name" "$device" ext4 yes home\n' in text

@@ -18,7 +18,9 @@ _AS_IT_IS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """Something that is about to be sent."""
+
     path: str
     """What it is called in the copy, with slashes."""
     source: Path
@@ -47,9 +49,16 @@ class Outgoing:
     Links below them stay links. What cannot be read, or is no file, folder, link or pipe, is named in the stream.
     """
 
-    def __init__(self, sources: Iterable[Path]) -> None:
+    def __init__(self, sources: Iterable[Path], entries: Iterable[Entry] = ()) -> None:
+        """List what there is.
+
+        Args:
+            sources: files and folders, with all that is below them.
+            entries: what else is sent, each folder before what is in it.
+        """
         self._omitted: list[Omitted] = []
-        self._entries = [entry for source in sources for entry in _list_source(source, self._omitted)]
+        listed = [entry for source in sources for entry in list_source(source, self._omitted)]
+        self._entries = [*listed, *entries]
         sizes = [entry.status.st_size for entry in self._entries if stat.S_ISREG(entry.status.st_mode)]
         self.totals = Totals(len(sizes), sum(sizes))
 
@@ -73,7 +82,7 @@ class Outgoing:
         yield make_frame(FrameKind.END, {})
 
 
-def _list_source(source: Path, omitted: list[Omitted]) -> Iterator[_Entry]:
+def list_source(source: Path, omitted: list[Omitted]) -> Iterator[Entry]:
     """Yield a source and all that is below it, each folder before what is in it. The source itself may be a link."""
     # Of `.` and `..` the name is the folder's; a link's name is its own.
     name = (source if source.name not in ("", "..") else source.resolve()).name or "root"
@@ -82,12 +91,12 @@ def _list_source(source: Path, omitted: list[Omitted]) -> Iterator[_Entry]:
     except OSError as exc:
         omitted.append(Omitted(name, name_error(exc)))
         return
-    entry = _Entry(name, source, status)
+    entry = Entry(name, source, status)
     yield entry
     yield from _list_below(entry, omitted)
 
 
-def _list_below(folder: _Entry, omitted: list[Omitted]) -> Iterator[_Entry]:
+def _list_below(folder: Entry, omitted: list[Omitted]) -> Iterator[Entry]:
     if not stat.S_ISDIR(folder.status.st_mode):
         return
     try:
@@ -97,7 +106,7 @@ def _list_below(folder: _Entry, omitted: list[Omitted]) -> Iterator[_Entry]:
         return
     for path in paths:
         try:
-            entry = _Entry(f"{folder.path}/{path.name}", path, path.lstat())
+            entry = Entry(f"{folder.path}/{path.name}", path, path.lstat())
         except OSError as exc:
             omitted.append(Omitted(f"{folder.path}/{path.name}", name_error(exc)))
             continue
@@ -105,7 +114,7 @@ def _list_below(folder: _Entry, omitted: list[Omitted]) -> Iterator[_Entry]:
         yield from _list_below(entry, omitted)
 
 
-def _send_entry(entry: _Entry) -> Iterator[bytes]:
+def _send_entry(entry: Entry) -> Iterator[bytes]:
     mode = entry.status.st_mode
     head = {"path": entry.path, "mode": stat.S_IMODE(mode), "time": entry.status.st_mtime_ns}
     try:
@@ -124,7 +133,7 @@ def _send_entry(entry: _Entry) -> Iterator[bytes]:
         yield make_frame(FrameKind.OMITTED, {"path": entry.path, "why": name_error(exc)})
 
 
-def _send_file(entry: _Entry, head: dict[str, Any]) -> Iterator[bytes]:
+def _send_file(entry: Entry, head: dict[str, Any]) -> Iterator[bytes]:
     """Send a file as long as it was when it was opened: one that somebody writes to has an end, too."""
     # Below a source it may have become a link, or a pipe that would keep us waiting.
     flags = os.O_RDONLY | _AS_IT_IS | (_NO_FOLLOW if "/" in entry.path else 0)

@@ -1,4 +1,8 @@
-"""Demand: what clients say that waits for engines, in files of the home. The one reader of them."""
+"""Demand: what clients say that waits for engines, in files of the home. The one reader of them.
+
+The controller writes such a file for each client that maps (`with_ipyparallel/records/demand_files.py`); whoever else
+has work may write one: ``<home>/.clusterctl/demand/NAME.json``.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,19 @@ def parse_demand(text: str) -> Demand | None:
     except (ValueError, KeyError, RecursionError):
         return None
     return Demand(int(items), item_s, int(engines), until) if items >= 1 else None
+
+
+def in_date_at(texts: Mapping[str, str], wall_s: float) -> dict[str, Demand]:
+    """Return the demand that is in date by the clock alone, for who has not looked before, by the names of the files.
+
+    Args:
+        texts: what the files have, by their names.
+        wall_s: seconds since 1970.
+    """
+    demands = {name: parse_demand(text) for name, text in texts.items()}
+    return {
+        name: demand for name, demand in demands.items() if demand and wall_s < demand.until < wall_s + _MOST_AHEAD_S
+    }
 
 
 def _number(value: Any) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import acting, clocks, home_files, telling
 from .demand import Demands
+from .happenings import Happenings
 from .home import Home
 from .judging import COST, Wishes, about, judge, let_time_pass, span
 from .people import People
@@ -44,6 +45,8 @@ _HEARD_S = 20.0
 """For workers to hear of a master: who has heard nothing else follows no order to end."""
 _SILENT_S = 180.0
 """So long a worker's last word counts."""
+_HOLD_S = 3600.0
+"""So long a master waits for files to be fetched that would be lost with it. It costs money all the while."""
 _TIMER = "clusterctl-lifetime.timer"
 JOBS, DEMAND = "jobs", "demand"
 
@@ -66,6 +69,7 @@ class Master:
         self._people = People(self._root, 300.0)
         self._programs = Programs(())
         self._demands = Demands()
+        self._happenings = Happenings()
         self._words: dict[str, tuple[str, float]] = {}
         """What each worker said last, and when it was seen to say it."""
         self._trouble = ""
@@ -73,6 +77,8 @@ class Master:
         """Before this moment ON_END is not tried again."""
         self._taken_s = self._ordered_s = 0.0
         self._order = ""
+        self._holds = False
+        """Whether files that are to be fetched have held its end."""
 
     def look(self) -> float:
         """Look once, and do what is to be done; return how many seconds the next look may wait."""
@@ -82,6 +88,8 @@ class Master:
         if terms != self._terms:
             self._take(terms)
         content = self._look_home()
+        for event, text in self._happenings.look(content):
+            telling.notify(self._home, terms, event, text)
         now = clocks.now()
         busy = self._find_work(content, now.awake_s)
         wishes = Wishes(parse(Keep, content.get("keep", "")), parse(Beat, content.get("beat", "")))
@@ -207,7 +215,29 @@ class Master:
             self._send_order(f"end {terms.nonce}")
         if terms.workers and awake_s - self._ordered_s < _FOLLOW_S and not self._all_follow(content):
             return
+        if self._waits_for_fetch():
+            return
         self._end_here()
+
+    def _waits_for_fetch(self) -> bool:
+        """Return whether this master stays for files that somebody has asked for, and that would be lost with it."""
+        terms, left_s = self._terms, _HOLD_S - self._state.ending_s
+        if not terms.powers_off or terms.lasts or terms.on_end or self._state.why == COST or left_s <= 0:
+            return False
+        try:
+            jobs = self._home.look(unfetched=True).get("unfetched") or []
+        except OSError as exc:
+            self._complain(f"the home cannot be read: {exc}")
+            return True
+        if jobs and not self._holds:
+            text = f"{plain(str(jobs[0]))} has files to be fetched: the master waits {span(about(left_s))} for that"
+            self._say(f"the job {text}")
+            telling.notify(self._home, terms, "held", f"the job {text}, then they are lost")
+        self._holds = bool(jobs)
+        if jobs:
+            why = f"{self._state.why}; but files of the job {plain(str(jobs[0]))} are to be fetched within"
+            self._state = replace(self._state, why=f"{why} {span(about(left_s))}")
+        return self._holds
 
     def _all_follow(self, content: dict[str, Any]) -> bool:
         texts = content.get("words") or {}

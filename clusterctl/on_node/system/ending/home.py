@@ -31,8 +31,8 @@ class Home:
         loader: Any = home_files.__loader__
         self._program: str = loader.get_source(home_files.__name__)
 
-    def look(self, name: str = "", text: str = "") -> dict[str, Any]:
-        """Write a file if one is named, and return what is there.
+    def look(self, name: str = "", text: str = "", *, unfetched: bool = False) -> dict[str, Any]:
+        """Write a file if one is named, and return what is there. See `home_files.look`.
 
         Raises:
             OSError: the home does not answer, or cannot be written.
@@ -43,8 +43,9 @@ class Home:
         if os.geteuid() == self.uid():  # a local node's: it is on this computer
             if name:
                 home_files.write(self._place, name, text)
-            return home_files.look(self._place, self._maps)
-        asked = json.dumps({"place": str(self._place), "maps": str(self._maps), "write": name, "text": text})
+            return home_files.look(self._place, self._maps, unfetched=unfetched)
+        places = {"place": str(self._place), "maps": str(self._maps)}
+        asked = json.dumps({**places, "write": name, "text": text, "unfetched": unfetched})
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", self._program],
             stdin=subprocess.PIPE,

@@ -20,17 +20,43 @@ _MOST_FILES = 2000
 _MOST_BYTES = 64 << 10
 
 
-def look(place: Path, maps: Path) -> dict[str, Any]:
-    """Return what is in ``.clusterctl`` of a home: texts of files, and which locks somebody holds there and of maps."""
+def look(place: Path, maps: Path, *, unfetched: bool = False) -> dict[str, Any]:
+    """Return what is in ``.clusterctl`` of a home: texts of files, and which locks somebody holds there and of maps.
+
+    Args:
+        place: the folder.
+        maps: that of the maps that the master keeps.
+        unfetched: look for files as well that somebody still wants to fetch.
+    """
     own = place / FOLDER
     return {
         "order": _read(own / ORDER),
         "keep": _read(own / KEEP),
         "beat": _read(own / BEAT),
         "words": _texts(own / WORDS),
-        "demand": _texts(place / "demand"),
+        "demand": read_demand(place),
+        "notices": [name for name in _names(place / "interruptions") if not name.startswith(".")],
+        "unfetched": find_unfetched(place / "jobs") if unfetched else [],
         "held": [held for kind in _names(place) for held in _held(place / kind)] + _held(maps),
     }
+
+
+def find_unfetched(jobs: Path) -> list[str]:
+    """Return the jobs with files that somebody has asked for, and has not fetched yet."""
+    return [name for name in _names(jobs) if not (jobs / name / "fetched").exists() and _is_wanted(jobs / name)]
+
+
+def _is_wanted(job: Path) -> bool:
+    try:
+        order = json.loads(_read(job / "order.json"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(order, dict) and bool(order.get("fetch"))
+
+
+def read_demand(place: Path) -> dict[str, str]:
+    """Return the texts of the files in which clients say what waits, by their names."""
+    return _texts(place / "demand")
 
 
 def write(place: Path, name: str, text: str) -> None:
@@ -115,4 +141,4 @@ if __name__ == "__main__":
     asked = json.loads(sys.stdin.readline())
     if asked["write"]:
         write(Path(asked["place"]), asked["write"], asked["text"])
-    print(json.dumps(look(Path(asked["place"]), Path(asked["maps"]))))
+    print(json.dumps(look(Path(asked["place"]), Path(asked["maps"]), unfetched=asked["unfetched"])))

@@ -65,6 +65,7 @@ def let_time_pass(before: State, now: Moment) -> State:
         terms_s=before.terms_s + up_s,
         kept_s=max(0.0, before.kept_s - up_s),
         warned_s=before.warned_s + awake_s,
+        ending_s=before.ending_s + awake_s if before.phase == ENDING else 0.0,
     )
 
 

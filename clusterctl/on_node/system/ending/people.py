@@ -39,10 +39,11 @@ class People:
     Args:
         root: the folder of a local node; empty on a machine, which belongs to one cluster.
         window_s: for how long a process must have computed.
+        but: processes that are no work.
     """
 
-    def __init__(self, root: str, window_s: float) -> None:
-        self._root = root
+    def __init__(self, root: str, window_s: float, *, but: frozenset[int] = frozenset()) -> None:
+        self._root, self._but = root, but
         self._window_s = window_s
         self._samples: deque[tuple[float, dict[tuple[int, str], float]]] = deque()
 
@@ -56,12 +57,17 @@ class People:
         """
         present = _all_processes()
         mine, servers = self._mine(present, uid)
+        mine -= self._but
         work = {}
         if login := self._login(present, mine, servers):
             work["logins"] = f"a login ({plain(login.name)})"
         if busy := self._busy(mine - servers - _idle_ones(present, services), present, awake_s):
             work["processes"] = f"process {busy.pid} ({plain(busy.name)})"
         return work
+
+    def mine(self, uid: int) -> set[int]:
+        """Return the processes of this node's cluster user."""
+        return self._mine(_all_processes(), uid)[0] - self._but
 
     def _mine(self, present: dict[int, _Process], uid: int) -> tuple[set[int], set[int]]:
         """Return the processes of this node's cluster user, and those that let others log in."""

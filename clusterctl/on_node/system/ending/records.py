@@ -96,6 +96,8 @@ class State:
     """Ends so long after the last look, if nothing changes; negative: no end is in sight."""
     warned_s: float = 0.0
     """So long ago it was warned."""
+    ending_s: float = 0.0
+    """For so long it ends, as far as it was seen to."""
     tries: int = 0
     """How often ON_END has failed."""
     ran: bool = False

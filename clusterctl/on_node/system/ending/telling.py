@@ -31,7 +31,7 @@ def notify(home: Home, terms: Terms, event: str, text: str, *, wait: bool = Fals
     Args:
         home: the home.
         terms: the terms.
-        event: ``warned``, ``ending``, ``ended``, ``cost``, ``kept`` or ``failed``.
+        event: ``warned``, ``ending``, ``ended``, ``cost``, ``held`` or ``failed``; ``done`` or ``interrupted``.
         text: what happens.
         wait: until it is told, or the time for it is over: the machine may be gone at once.
     """

@@ -24,6 +24,12 @@ class Probed:
         """The service manager's name of it."""
         return f"{self.service}-{self.number}"
 
+    def close(self) -> None:
+        """Let go what it holds open, if anything. Who forgets ZeroMQ's sockets without that may wait for ever."""
+        close = getattr(self.probe, "close", None)
+        if close is not None:
+            close()
+
     def find(self, pid: int) -> dict[str, Any]:
         """Return what its probe finds: ``parts`` with what is wrong with each, and ``facts``."""
         try:

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REQUEST = "clusterctl_drain_request"
-"""To the hub. `engines` are the ids of engines; `over`: their node stays after all. Without ids it only asks."""
+"""To the hub. `engines` are the ids of engines; `over`: their node stays after all. `for_s`, where it is said: it is
+over by itself after so many seconds. Without ids it only asks."""
 REPLY = "clusterctl_drain_reply"
 """`draining` are the ids of all engines that are given nothing new."""
 KEY = "clusterctl_draining"

@@ -14,7 +14,8 @@ from typing import Any
 import ipyparallel.controller.hub
 from ipyparallel.controller import app
 
-from ..agreed import cancels, drains, ends, probes
+from ..agreed import cancels, demands, drains, ends, probes
+from ..records.demand_files import DemandFiles
 from . import guards
 
 _OWN = ipyparallel.controller.hub.Hub
@@ -44,6 +45,8 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         super().__init__(**about)
         self.query_handlers[cancels.REQUEST] = self.tell_cancelled
         self.query_handlers[drains.REQUEST] = self.tell_draining
+        self.query_handlers[demands.REQUEST] = self.note_demand
+        self.demand_files = DemandFiles()
 
     def _load_engine_state(self) -> None:
         try:
@@ -124,11 +127,25 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
             else:
                 self.draining[number] = self.engines[number].uuid if number in self.engines else ""
         if content["engines"]:
-            uuids = [uuid for uuid in self.draining.values() if uuid]
-            notice = {"id": cancels.NOBODY, "uuid": drains.as_uuid(uuids), drains.KEY: uuids}
-            self.session.send(self.notifier, "unregistration_notification", content=notice)
+            _tell_all_who_drain(self)
+        if content.get("for_s") and not content["over"]:
+            lapsing = {number: self.draining[number] for number in content["engines"]}
+            self.loop.call_later(content["for_s"], self.give_work_again, lapsing)
         answer = {"status": "ok", "draining": sorted(self.draining)}
         self.session.send(self.query, drains.REPLY, answer, parent=msg, ident=idents)
+
+    def give_work_again(self, lapsing: dict[int, str]) -> None:
+        """End the draining of engines that are still there. A node whose notice stands repeats its word at once."""
+        if lapsing.items() & self.draining.items():
+            for number, uuid in lapsing.items():
+                if self.draining.get(number) == uuid:
+                    del self.draining[number]
+            _tell_all_who_drain(self)
+
+    def note_demand(self, idents: list[bytes], msg: Any) -> None:
+        """Write down what waits with a client."""
+        self.demand_files.put(msg["header"]["session"], msg["content"])
+        self.session.send(self.query, demands.REPLY, {"status": "ok"}, parent=msg, ident=idents)
 
     def finish_registration(self, heart: bytes) -> None:
         """Give an engine work that has the id of one whose node was taken: it is of another node."""
@@ -145,6 +162,12 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
             self.session.send(self.notifier, "unregistration_notification", content=notice)
         self.expected = {heart: number for heart, number in self.expected.items() if number != gone}
         super().unregister_engine(ident, msg)
+
+
+def _tell_all_who_drain(hub: Hub) -> None:
+    uuids = [uuid for uuid in hub.draining.values() if uuid]
+    notice = {"id": cancels.NOBODY, "uuid": drains.as_uuid(uuids), drains.KEY: uuids}
+    hub.session.send(hub.notifier, "unregistration_notification", content=notice)
 
 
 def apply() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError
 from clusterctl.providers.ec2.pricing.background import DeadlineCall
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clusterctl.providers.ec2.aws import Aws
 
 _PATIENCE_S = 5.0
@@ -29,8 +31,9 @@ class Caller:
         """
         self._aws = aws
         self._fallback = fallback
-        self._call: DeadlineCall[str] | None = None
+        self._call: DeadlineCall[Mapping[str, Any]] | None = None
         self._name = ""
+        self._account = ""
 
     def begin(self) -> None:
         """Begin to ask, if nobody did."""
@@ -42,14 +45,21 @@ class Caller:
         self.begin()
         if self._call is not None:
             try:
-                self._name = self._call.result()
+                caller = self._call.result()
+                self._name = describe_arn(str(caller["Arn"])) or self._fallback
+                self._account = str(caller["Account"])
             except (ClusterctlError, KeyError):
-                self._name = self._fallback
+                self._name = self._name or self._fallback
             self._call = None
         return self._name
 
-    def _ask(self) -> str:
-        return describe_arn(str(self._aws.call("sts", "get_caller_identity")["Arn"])) or self._fallback
+    def describe(self) -> str:
+        """Return who we are and in which account, in words."""
+        name = self.name()
+        return f"{name} of the account {self._account}" if self._account else f"{name} (the account does not say)"
+
+    def _ask(self) -> Mapping[str, Any]:
+        return self._aws.call("sts", "get_caller_identity")
 
 
 def describe_arn(arn: str) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
 
+_NAMES_AT_ONCE = 10
+"""Most parameters that Systems Manager takes in one call."""
 _CLOSED = ("closed", "cancelled", "failed")
 
 
@@ -204,14 +206,18 @@ def list_baked_images(aws: Aws) -> list[ListedImage]:
 
 
 def list_system_images(aws: Aws, parameters: Mapping[tuple[str, str], str]) -> list[ListedImage]:
-    """Return the newest image of each system, in two calls. A system without an image in this region is left out.
+    """Return the newest image of each system, in three calls. A system without an image in this region is left out.
 
     Args:
         aws: the account.
-        parameters: names of parameters of Systems Manager, ten at most, by system and architecture.
+        parameters: names of parameters of Systems Manager, by system and architecture.
     """
-    answer = aws.call("ssm", "get_parameters", Names=sorted(parameters.values()))
-    ids = {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
+    names = sorted(parameters.values())
+    answers = [
+        aws.call("ssm", "get_parameters", Names=names[start : start + _NAMES_AT_ONCE])
+        for start in range(0, len(names), _NAMES_AT_ONCE)
+    ]
+    ids = {parameter["Name"]: parameter["Value"] for answer in answers for parameter in answer["Parameters"]}
     described = _describe_images(aws, ids.values())
     images = {key: described.get(ids.get(path, "")) for key, path in parameters.items()}
     return [_parse_image(system, raw) for (system, _), raw in images.items() if raw]

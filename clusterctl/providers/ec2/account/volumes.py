@@ -1,4 +1,4 @@
-"""The account's EBS volumes: list, make, grow and delete. launch/data_volumes.py attaches them to masters."""
+"""The account's EBS volumes: list, make, grow and delete. ../data_volumes.py attaches them to masters."""
 
 from __future__ import annotations
 
@@ -64,6 +64,8 @@ class VolumeRequest:
     iops: int | None = None
     """None: the default of the type."""
     encrypted: bool = True
+    kms_key: str = ""
+    """Key of KMS that encrypts it; empty: the account's key for EBS."""
 
 
 def region_of_zone(zone: str) -> str | None:
@@ -132,6 +134,8 @@ def create_volume(aws: Aws, request: VolumeRequest, *, resource_tags: Mapping[st
         ProviderError: AWS refuses.
     """
     optional: dict[str, Any] = {} if request.iops is None else {"Iops": request.iops}
+    if request.kms_key:
+        optional["KmsKeyId"] = request.kms_key
     try:
         volume_id = aws.call(
             "ec2",

@@ -23,6 +23,7 @@ class Kind(Enum):
     REQUEST = "the request is wrong"
     IMAGE = "the image cannot be used"
     NETWORK = "the network cannot hold it"
+    ALLOWED = "nothing: it was asked only whether it would be allowed, and it would"
     UNKNOWN = "no row of the table has this code"
 
 

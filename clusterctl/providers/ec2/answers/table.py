@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SOURCES: Mapping[str, str] = {
     "codes": "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html",
+    "dry-run": "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html",
+    "kms": "https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html",
     "consistency": "https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html",
     "throttling": "https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html",
     "idempotency": "https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html",
@@ -98,6 +100,8 @@ TABLE: tuple[Row, ...] = (
         "take the protection against termination or stop off the instance in the EC2 console",
         "codes",
     ),
+    # Not asked in earnest.
+    Row("DryRunOperation", Kind.ALLOWED, Road.STOP, _AGAIN, "dry-run"),
     # Busy.
     Row("RequestLimitExceeded", Kind.BUSY, Road.RETRY, _WAIT, "throttling"),
     Row("Throttling", Kind.BUSY, Road.RETRY, _WAIT, "common"),
@@ -173,6 +177,7 @@ TABLE: tuple[Row, ...] = (
         about="nstance Profile",
     ),
     Row("InvalidParameterValue", Kind.REQUEST, Road.STOP, _SETTINGS, "codes"),
+    Row("InvalidArnException", Kind.REQUEST, Road.STOP, "correct KMS_KEY", "kms"),
     Row("InvalidParameterCombination", Kind.REQUEST, Road.STOP, _SETTINGS, "codes"),
     Row("InvalidParameter", Kind.REQUEST, Road.STOP, _SETTINGS, "codes"),
     Row("MissingParameter", Kind.REQUEST, Road.STOP, _SETTINGS, "codes"),

@@ -133,6 +133,41 @@ def find_fitting_types(aws: Aws, arch: str, vcpus: float | None, memory_gb: floa
     return names
 
 
+def find_gpu_types(aws: Aws, arch: str, count: int) -> tuple[str, ...]:
+    """Return the types of the current generation with so many GPUs of NVIDIA, the smallest of each family.
+
+    The larger ones of a family have more processors and memory for the same GPUs.
+
+    Raises:
+        ProviderError: no type has so many.
+    """
+    fitting = aws.pages(
+        "ec2",
+        "get_instance_types_from_instance_requirements",
+        "InstanceTypes",
+        ArchitectureTypes=[arch],
+        VirtualizationTypes=["hvm"],
+        InstanceRequirements={
+            "VCpuCount": {"Min": 1},
+            "MemoryMiB": {"Min": 1},
+            "InstanceGenerations": ["current"],
+            "AcceleratorCount": {"Min": count, "Max": count},
+            "AcceleratorTypes": ["gpu"],
+            "AcceleratorManufacturers": ["nvidia"],
+        },
+    )
+    kinds = describe_instance_types(aws, [raw["InstanceType"] for raw in fitting])
+    smallest: dict[str, InstanceType] = {}
+    for kind in sorted(kinds.values(), key=lambda kind: (kind.vcpus, kind.name)):
+        smallest.setdefault(kind.name.partition(".")[0], kind)
+    if not smallest:
+        raise ProviderError(
+            f"no instance type for {arch} in {aws.region} has {count} GPUs",
+            remedy="ask for another number (1, 4 and 8 are common), or name a type such as g6.xlarge",
+        )
+    return tuple(sorted(kind.name for kind in smallest.values()))
+
+
 def _parse_type(raw: Mapping[str, Any]) -> InstanceType:
     archs = raw.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()
     return InstanceType(raw["InstanceType"], tuple(archs), int(raw.get("VCpuInfo", {}).get("DefaultVCpus", 1)))
@@ -159,8 +194,10 @@ def _check_images(inputs: LaunchInputs, options: Options) -> None:
                 f"the image {name or ami.id} is for {ami.arch}, and the nodes are {inputs.arch}",
                 remedy="choose an image and types of one architecture",
             )
-        if options.root_volume_gb is not None and options.root_volume_gb < ami.root_gb:
-            raise ProviderError(
-                f"ROOT_VOLUME_GB is {options.root_volume_gb}, and the image {name or ami.id} needs {ami.root_gb}",
-                remedy=f"set ROOT_VOLUME_GB to {ami.root_gb} or more, or leave it out",
-            )
+        named = {"ROOT_VOLUME_GB": options.root_volume_gb, "MASTER_VOLUME_GB": options.master_volume_gb}
+        for option, size in named.items():
+            if size is not None and size < ami.root_gb:
+                raise ProviderError(
+                    f"{option} is {size}, and the image {name or ami.id} needs {ami.root_gb}",
+                    remedy=f"set {option} to {ami.root_gb} or more, or leave it out",
+                )

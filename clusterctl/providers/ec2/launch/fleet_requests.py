@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 1000
 """Most instances in one request, and most resources in one call that ends or tags them."""
+_TAGGED = ("instance", "volume", "network-interface")
 _OVERRIDES = 300
 """Most pairs of type and subnet in one request."""
 
@@ -94,6 +95,8 @@ def build_template_data(
     resource_tags: Mapping[str, str],
     placement_group: str,
     when_off: str,
+    role: str,
+    market: Market,
 ) -> dict[str, Any]:
     """Return the content of the launch template: what all instances of a launch have in common.
 
@@ -105,13 +108,18 @@ def build_template_data(
         resource_tags: tags of the instance, its disks and network interfaces.
         placement_group: name of a placement group; empty without one.
         when_off: ``stop`` or ``terminate``: what becomes of an instance that is switched off from inside.
+        role: of the nodes, which decides about the size of their disks.
+        market: `SPOT` or `ON_DEMAND`.
     """
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
         interface["Ipv6AddressCount"] = 1
     interface["AssociatePublicIpAddress"] = options.public_ips
     disk: dict[str, Any] = {"VolumeType": options.root_volume_type, "Encrypted": True, "DeleteOnTermination": True}
-    disk["VolumeSize"] = options.root_volume_gb or ami.root_gb
+    disk["VolumeSize"] = options.root_gb(role, ami.root_gb)
+    if options.kms_key:
+        disk["KmsKeyId"] = options.kms_key
+    requests = ["spot-instances-request"] if market == Market.SPOT else []  # EC2 refuses it where there are none
     data: dict[str, Any] = {
         "ImageId": ami.id,
         "UserData": user_data,
@@ -120,7 +128,7 @@ def build_template_data(
         # How a cluster ends by itself, without any right in the account: a worker is not needed any more.
         "InstanceInitiatedShutdownBehavior": when_off,
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "TagSpecifications": tags.tag_specifications(resource_tags, "instance", "volume", "network-interface"),
+        "TagSpecifications": tags.tag_specifications(resource_tags, *_TAGGED, *requests),
     }
     if options.key_name:
         data["KeyName"] = options.key_name

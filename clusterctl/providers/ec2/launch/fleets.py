@@ -175,6 +175,8 @@ class Fleets:
             resource_tags=self._instance_tags(group, launch.token, launch.market),
             placement_group=network.placement_group,
             when_off="stop" if self._keeps_disk(group, launch.market) else "terminate",
+            role=group.role,
+            market=launch.market,
         )
 
     def _keeps_disk(self, group: LaunchGroup, market: Market) -> bool:

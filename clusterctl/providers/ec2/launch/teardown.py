@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clusterctl.providers.ec2 import instances, tags
+from clusterctl.providers.ec2 import home_volume, instances, tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups, waiters
 
@@ -25,7 +25,12 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteFleets.
 
 
 def end_cluster(
-    aws: Aws, cluster: ClusterKey, *, open_launches: Sequence[Launch] = (), fleet_ids: Sequence[str] = ()
+    aws: Aws,
+    cluster: ClusterKey,
+    *,
+    open_launches: Sequence[Launch] = (),
+    fleet_ids: Sequence[str] = (),
+    home: bool,
 ) -> list[str]:
     """End a cluster and wait until it has ended; return what is left, with the reason.
 
@@ -34,6 +39,7 @@ def end_cluster(
         cluster: its name and id. What another user made under the same name stays.
         open_launches: launches without a known result. Their instances are waited for, and ended too.
         fleet_ids: ids of the fleets that launched instances.
+        home: end the volume with its home, too, and all files in it.
     """
     ids = [instance.id for instance in _find_with_late(aws, cluster, [launch.token for launch in open_launches])]
     fleet_requests.terminate_instances(aws, ids)
@@ -42,6 +48,7 @@ def end_cluster(
     for name in _template_names(aws, cluster):
         fleet_requests.delete_template(aws, name)
     _delete_fleets(aws, fleet_ids)
+    leftovers += home_volume.delete_home_volumes(aws, cluster) if home else []
     return leftovers + security_groups.delete_groups(aws, cluster)
 
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import MASTER
-from clusterctl.providers.ec2 import images, tags
+from clusterctl.providers.ec2 import data_volumes, home_volume, images, tags
 from clusterctl.providers.ec2 import instances as ec2_instances
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.launch import (
-    data_volumes,
     fleet_errors,
     fleet_requests,
     security_groups,
@@ -48,6 +47,9 @@ class Transaction:
         self._context = context
         self._tags: Mapping[str, str] = {}
         self._started: list[str] = []
+        self._home_is_new = False
+        self.home_volume = ""
+        """The volume with the home, once it is attached to the master; empty where the plan wants none."""
 
     def provision(self) -> dict[str, Instance]:
         """Provide the nodes of the plan: start stopped ones, launch missing ones, as many as AWS gives.
@@ -86,6 +88,7 @@ class Transaction:
             tags.CLUSTER: self._context.cluster,
             tags.UUID: self._context.journal.ensure_identity(self._context.aws.region),
             tags.OWNER: owner or self._context.owner(),
+            **home_volume.home_tags(self._context.plan),
             **ec2_instances.STAMP,
         }
 
@@ -116,7 +119,7 @@ class Transaction:
                 break
             pending.clear()
         self._check_node_count(nodes, fleets, new=not existing)
-        self._attach_data_volumes(nodes)
+        self._attach_volumes(nodes)
         return nodes
 
     def _wait_until_reachable(self, ids: Sequence[str]) -> list[Instance]:
@@ -148,8 +151,8 @@ class Transaction:
             )
 
     def _launch_missing(self, missing: Sequence[NodeSpec], nodes: Mapping[str, Instance], fleets: Fleets) -> None:
-        data_disks = data_volumes.find_data_volumes(self._context.aws, self._context.plan.volumes)
-        zone = self._context.options.zone or (data_disks[0].zone if data_disks else "")
+        disks = home_volume.find_disks(self._context.aws, self._context.plan, self._context.key)
+        zone = self._context.options.zone or (disks[0].zone if disks else "")
         if nodes and not zone and not self._context.options.any_zone:
             zone = (nodes.get(MASTER) or next(iter(nodes.values()))).zone
         fleets.errors.clear()
@@ -243,14 +246,27 @@ class Transaction:
             raise ProviderError(text, remedy=fleet_errors.remedy_of(fleets.errors))
         self._context.report.warn(text)
 
-    def _attach_data_volumes(self, nodes: Mapping[str, Instance]) -> None:
+    def _attach_volumes(self, nodes: Mapping[str, Instance]) -> None:
         if MASTER not in {spec.alias for spec in self._context.plan.nodes}:
             return
+        if self._context.plan.home_volume:
+            self._bring_home(nodes[MASTER])
         data_disks = data_volumes.find_data_volumes(self._context.aws, self._context.plan.volumes)
         master = nodes[MASTER].id
         if any(master not in disk.attached_to for disk in data_disks):
             waiters.wait_until_running(self._context.aws, self._context.key, master)
             data_volumes.attach_data_volumes(self._context.aws, data_disks, master)
+
+    def _bring_home(self, master: Instance) -> None:
+        """Attach the volume with the home to the master; a new one for a new cluster."""
+        aws, key, report = self._context.aws, self._context.key, self._context.report
+        found = home_volume.find_home_volume(aws, key)
+        if not found or master.id not in found.attached_to:
+            self._home_is_new = found is None  # known before it is asked for: its answer may be lost
+            waiters.wait_until_running(aws, key, master.id)
+            found = found or home_volume.create_home_volume(aws, key, self._context.options, master, self._tags, report)
+            home_volume.attach_home_volume(aws, key.name, found, master.id, report)
+        self.home_volume = found.id
 
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
         """Restore the former state; note on the error what cannot be undone."""
@@ -268,7 +284,10 @@ class Transaction:
                 self._context.journal.record_result(launch, {})
             if new and not leftovers:
                 leftovers = teardown.end_cluster(
-                    self._context.aws, self._context.key, fleet_ids=self._context.journal.fleet_ids()
+                    self._context.aws,
+                    self._context.key,
+                    fleet_ids=self._context.journal.fleet_ids(),
+                    home=self._home_is_new,
                 )
         except BaseException as exc:  # noqa: BLE001  # a second Ctrl-C included: the first cause is the one to tell
             leftovers = [str(exc) or type(exc).__name__]

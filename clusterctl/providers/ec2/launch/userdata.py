@@ -28,6 +28,7 @@ LIMIT_BYTES = 16384
 _TIMER = "clusterctl-lifetime"
 _METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
 _CONNECT_USER = "ec2-instance-connect"
+_NETWORKD = "/etc/systemd/system/systemd-networkd.service.d/clusterctl.conf"
 # Units that would keep the package manager's lock, or the disk busy, while the node joins.
 _NOISE = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service"),
@@ -82,7 +83,11 @@ def _render_text(birth: UserData) -> str:
 
 def _cloud_config(birth: UserData) -> dict[str, Any]:
     # No empty values: cloud-init reports them as errors, newer versions on the console and in their status.
-    lifetime = {} if birth.ends_at is None else _lifetime_timer(birth.ends_at, at_boot=birth.ends_at_boot)
+    files = [] if birth.ends_at is None else _lifetime_units(birth.ends_at, at_boot=birth.ends_at_boot)
+    started = [] if birth.ends_at is None else [["systemctl", "enable", "--now", f"{_TIMER}.timer"]]
+    if birth.metadata_closed:
+        files.append({"path": _NETWORKD, "content": _networkd_drop_in()})
+    units = {"write_files": files, "runcmd": [["systemctl", "daemon-reload"], *started]} if files else {}
     return {
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": birth.host_key.reveal(), "ed25519_public": birth.host_key_public},
@@ -105,7 +110,7 @@ def _cloud_config(birth: UserData) -> dict[str, Any]:
         "package_upgrade": False,
         # At every boot.
         "bootcmd": [*_boot_commands(birth)],
-        **lifetime,
+        **units,
     }
 
 
@@ -113,21 +118,38 @@ def _boot_commands(birth: UserData) -> Sequence[list[str]]:
     quiet = f"systemctl --quiet mask --now {' '.join(_NOISE)} 2>/dev/null || true"
     commands = [["cloud-init-per", "instance", "clusterctl-quiet", "sh", "-c", quiet]]
     if birth.metadata_closed:
-        # Users of a node must not get the credentials of the instance role. The routing table does that without a
-        # package.
-        for network in _METADATA:
-            ip = "ip -6" if ":" in network else "ip"
-            rule = f"{ip} rule add to {network} uidrange 1-4294967294 prohibit pref 100"
-            commands.append(["sh", "-c", f"{rule} 2>/dev/null || true"])
-            # sshd asks EC2 Instance Connect for keys as a user of that package, whom nobody else can become.
-            find = f"u=$(id -u {_CONNECT_USER} 2>/dev/null)"
-            open_rule = f"{ip} rule add to {network} uidrange $u-$u lookup main pref 99"
-            commands.append(["sh", "-c", f"{find} && {open_rule} 2>/dev/null || true"])
+        commands += [["sh", "-c", command] for command in _closing_commands()]
     return commands
 
 
-def _lifetime_timer(ends_at: int, *, at_boot: bool) -> dict[str, Any]:
-    """Return a systemd timer that switches the node off.
+def _closing_commands() -> list[str]:
+    """Return the commands that close the metadata service to all users but root, and the one who asks for sshd.
+
+    Users of a node must not get the credentials of the instance role. The routing table does that without a package.
+    systemd-networkd takes away the rules of others when it starts anew, but none of the kernel's
+    (https://github.com/systemd/systemd/issues/22077).
+    """
+    commands = []
+    for network in _METADATA:
+        ip = "ip -6" if ":" in network else "ip"
+        rule = f"{ip} rule add to {network} uidrange 1-4294967294 prohibit pref 100"
+        commands.append(f"{rule} protocol kernel 2>/dev/null || {rule} 2>/dev/null || true")
+        # sshd asks EC2 Instance Connect for keys as a user of that package, whom nobody else can become.
+        find = f"u=$(id -u {_CONNECT_USER} 2>/dev/null)"
+        open_rule = f"{ip} rule add to {network} uidrange $u-$u lookup main pref 99"
+        commands.append(f"{find} && {{ {open_rule} protocol kernel 2>/dev/null || {open_rule} 2>/dev/null; }} || true")
+    return commands
+
+
+def _networkd_drop_in() -> str:
+    """Return what makes the rules again whenever systemd-networkd starts anew; those that are there are refused."""
+    # systemd takes $u for a variable of its own, and a quotation mark for the end of the command.
+    lines = [f"ExecStartPost=+-/bin/sh -c '{command.replace('$', '$$')}'" for command in _closing_commands()]
+    return "\n".join(["[Service]", *lines, ""])
+
+
+def _lifetime_units(ends_at: int, *, at_boot: bool) -> list[dict[str, str]]:
+    """Return the files of a systemd timer that switches the node off.
 
     It is for a node that never joins: the watch of one that has joined takes its place.
     """
@@ -138,10 +160,7 @@ def _lifetime_timer(ends_at: int, *, at_boot: bool) -> dict[str, Any]:
     )
     service = "[Service]\nType=oneshot\nExecStart=/bin/systemctl poweroff\n"
     folder = "/etc/systemd/system"
-    return {
-        "write_files": [
-            {"path": f"{folder}/{_TIMER}.timer", "content": timer},
-            {"path": f"{folder}/{_TIMER}.service", "content": service},
-        ],
-        "runcmd": [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", f"{_TIMER}.timer"]],
-    }
+    return [
+        {"path": f"{folder}/{_TIMER}.timer", "content": timer},
+        {"path": f"{folder}/{_TIMER}.service", "content": service},
+    ]

@@ -28,15 +28,22 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.launch.fleet_requests import LaunchGroup
     from clusterctl.providers.ec2.options import Options
-    from clusterctl.providers.ec2.pricing.quotas import Quota
+    from clusterctl.providers.ec2.pricing.quotas import Quota, QuotaReader
 
 _PATIENCE_S = 10.0
 
 
 def estimate_launch_cost(
-    aws: Aws, options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, *, zone: str
+    aws: Aws,
+    options: Options,
+    specs: Sequence[NodeSpec],
+    inputs: LaunchInputs,
+    *,
+    zone: str,
+    home_gb: int = 0,
+    reader: QuotaReader | None = None,
 ) -> Estimate:
-    """Return what these nodes cost. Six calls, side by side.
+    """Return what these nodes cost. Six calls, side by side; three where the reader has asked for the quotas.
 
     Args:
         aws: the account.
@@ -44,7 +51,10 @@ def estimate_launch_cost(
         specs: the nodes.
         inputs: images, types and subnets of the launch.
         zone: the only zone to use; empty for all.
+        home_gb: the size of a volume that is made for the home; 0 for none.
+        reader: tells what quotas leave; None for a new one.
     """
+    reader = reader or quotas.QuotaReader(aws)
     deadline = Deadline.after(_PATIENCE_S)
     notes: dict[str, None] = {}
     groups = _merge_groups(fleet_requests.group_specs(specs))
@@ -57,7 +67,11 @@ def estimate_launch_cost(
         "spot prices", lambda: prices.fetch_spot_prices(aws, spot_types, zone=zone), deadline=deadline
     )
     tariff = PriceList(aws, instance_types=all_types, volume_types=[options.root_volume_type], deadline=deadline)
-    limits = _Limits(aws, _needed_vcpus(groups, types_by_group, inputs), deadline=deadline)
+    needed = _needed_vcpus(groups, types_by_group, inputs)
+    free = {
+        bucket: DeadlineCall[int | None]("quotas", partial(reader.free_vcpus, bucket), deadline=deadline)
+        for bucket in needed
+    }
     zones = {zone} if zone else {subnet.zone for subnet in inputs.subnets}
     pools = [pool for pool in spot_prices.result_or([], notes.setdefault) if pool.zone in zones]
     market = MarketPrices(
@@ -67,8 +81,9 @@ def estimate_launch_cost(
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),
         *_addresses_part(options, len(specs)),
+        *_home_part(options, home_gb, tariff.disk_price(options.root_volume_type)),
     ]
-    quoted_limits = limits.free_vcpus(notes.setdefault)
+    quoted_limits = _quote_limits(needed, free, notes.setdefault)
     return Estimate(aws.region, tuple(quoted), tuple(parts), tuple(quoted_limits), (*tariff.notes, *notes))
 
 
@@ -100,36 +115,25 @@ def _needed_vcpus(
     return needed
 
 
-class _Limits:
-    """Free processors of the quotas that the nodes need. The calls start at once."""
-
-    def __init__(self, aws: Aws, needs: Mapping[Quota, int | None], *, deadline: Deadline) -> None:
-        self._needed_vcpus = needs
-        codes = {bucket.code for bucket in needs if bucket.code}
-        self._limits = {
-            code: DeadlineCall[int | None]("quotas", partial(quotas.fetch_limit, aws, code), deadline=deadline)
-            for code in codes
-        }
-        used = partial(quotas.count_running_vcpus, aws) if codes else dict[str, int]
-        self._used = DeadlineCall[dict[str, int] | None]("quotas", used, deadline=deadline)
-
-    def free_vcpus(self, add_note: Callable[[str], object]) -> Iterator[QuotedLimit]:
-        used = self._used.result_or(None, add_note)
-        for bucket, needed in self._needed_vcpus.items():
-            limit = self._limits[bucket.code].result_or(None, add_note) if bucket.code else None
-            free = None if used is None or limit is None else max(0, limit - used.get(bucket.code, 0))
-            if free is not None and needed is not None and needed > free:
-                add_note(
-                    f"{bucket.name}: {needed} processors are more than the {free} that the quota {bucket.code} leaves;"
-                    " ask for more in the Service Quotas console"
-                )
-            yield QuotedLimit(bucket.name, needed, free)
+def _quote_limits(
+    needed: Mapping[Quota, int | None],
+    free_vcpus: Mapping[Quota, DeadlineCall[int | None]],
+    add_note: Callable[[str], object],
+) -> Iterator[QuotedLimit]:
+    for bucket, count in needed.items():
+        free = free_vcpus[bucket].result_or(None, add_note)
+        if free is not None and count is not None and count > free:
+            add_note(
+                f"{bucket.name}: {count} processors are more than the {free} that the quota {bucket.code} leaves;"
+                " ask for more in the Service Quotas console"
+            )
+        yield QuotedLimit(bucket.name, count, free)
 
 
 def _root_disks_part(
     options: Options, specs: Sequence[NodeSpec], inputs: LaunchInputs, gb_hour: Decimal | None
 ) -> QuotedPart:
-    sizes = Counter(options.root_volume_gb or inputs.amis[spec.image].root_gb for spec in specs)
+    sizes = Counter(options.root_gb(spec.alias, inputs.amis[spec.image].root_gb) for spec in specs)
     description = ", ".join(f"{count} x {size} GB" for size, count in sorted(sizes.items()))
     total = sum(size * count for size, count in sizes.items())
     return QuotedPart(
@@ -141,3 +145,10 @@ def _addresses_part(options: Options, count: int) -> list[QuotedPart]:
     if not options.public_ips:
         return []
     return [QuotedPart("addresses", f"{count} x public IPv4", price_table.PUBLIC_IPV4_USD * count)]
+
+
+def _home_part(options: Options, size_gb: int, gb_hour: Decimal | None) -> list[QuotedPart]:
+    if not size_gb:
+        return []
+    description = f"1 x {size_gb} GB {options.root_volume_type}, also while nothing runs"
+    return [QuotedPart("home volume", description, None if gb_hour is None else gb_hour * size_gb)]

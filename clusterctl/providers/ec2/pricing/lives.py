@@ -201,7 +201,8 @@ def _with_disks(aws: Aws, cluster: tags.ClusterKey, lives: Sequence[Life]) -> li
         return list(lives)
     sizes: dict[str, tuple[int, str]] = {}
     for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=cluster.filters):
-        for attachment in raw.get("Attachments") or ():
+        does_outlive = tags.tags_of(raw).get(tags.ROLE) == tags.HOME
+        for attachment in () if does_outlive else raw.get("Attachments") or ():
             size, _ = sizes.get(attachment["InstanceId"], (0, ""))
             sizes[attachment["InstanceId"]] = (size + int(raw["Size"]), str(raw["VolumeType"]))
     return [

@@ -22,9 +22,15 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PUBLIC_IPV4_USD = Decimal("0.005")
 """Price of a public IPv4 address, in USD an hour, used or not."""
+
+_DEAR = 3
 
 _DATED = {"us-east-1": "2026-07-20"}
 _DATED_ELSE = "2025-03-02"
@@ -142,6 +148,16 @@ def on_demand_price(instance_type: str, region: str) -> Decimal | None:
         return None if steps is None else (large * steps).quantize(_PLACES)
     price, factor = _prices_by_name(_find_row(_SIZES, family)).get(size), _in_region(_BY_REGION, family, region)
     return None if price is None or factor is None else (price * factor).quantize(_PLACES)
+
+
+def leave_dear_out(instance_types: Sequence[str], region: str) -> tuple[str, ...]:
+    """Return the types that cost at most three times what the cheapest one does; all if no price is known.
+
+    A fleet takes what is there, and GPUs of two kinds can differ a hundredfold.
+    """
+    prices = {name: price for name in instance_types if (price := on_demand_price(name, region)) is not None}
+    most = min(prices.values(), default=Decimal(0)) * _DEAR
+    return tuple(name for name, price in prices.items() if price <= most) or tuple(instance_types)
 
 
 def disk_price(volume_type: str, region: str) -> Decimal | None:

@@ -8,7 +8,10 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html).
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import Market
@@ -17,7 +20,7 @@ from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import read_instances
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from clusterctl.providers.ec2.aws import Aws
 
@@ -101,3 +104,45 @@ def count_running_vcpus(aws: Aws) -> dict[str, int]:
         code = find_quota(instance.type, instance.market).code
         vcpus[code] = vcpus.get(code, 0) + instance.vcpus
     return vcpus
+
+
+class QuotaReader:
+    """What quotas leave, asked once for all who want to know it. Safe to share between threads."""
+
+    def __init__(self, aws: Aws) -> None:
+        """Ask nothing yet.
+
+        Args:
+            aws: the account, in the region of the launch.
+        """
+        self._aws = aws
+        self._lock = threading.Lock()
+        self._answers: dict[str, Future[Any]] = {}
+
+    def running_vcpus(self) -> dict[str, int]:
+        """Return the processors of all that runs in the region, by the code of their quota. One call."""
+        used: dict[str, int] = self._once("", partial(count_running_vcpus, self._aws))
+        return used
+
+    def free_vcpus(self, quota: Quota) -> int | None:
+        """Return the processors that a quota leaves; None if it is not known which it is, or the account has none.
+
+        Raises:
+            AwsError: the account does not let us look.
+        """
+        if not quota.code:
+            return None
+        used = self.running_vcpus().get(quota.code, 0)
+        limit: int | None = self._once(quota.code, partial(fetch_limit, self._aws, quota.code))
+        return None if limit is None else max(0, limit - used)
+
+    def _once(self, key: str, ask: Callable[[], Any]) -> Any:
+        with self._lock:
+            known = self._answers.get(key)
+            mine = known or self._answers.setdefault(key, Future())
+        if known is None:
+            try:
+                mine.set_result(ask())
+            except BaseException as exc:  # noqa: BLE001  told to all who wait
+                mine.set_exception(exc)
+        return mine.result()

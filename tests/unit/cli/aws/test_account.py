@@ -158,7 +158,7 @@ class TestOffers:
         found = run("listimages", "--json").json
         assert {(each["system"], each["arch"]) for each in found} == {
             (system, arch)
-            for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023")
+            for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", "gpu")
             for arch in ("x86_64", "arm64")
         }
         assert all(each["id"].startswith("ami-") and each["made"].startswith("2025-06-10") for each in found)
@@ -172,13 +172,13 @@ class TestOffers:
         ec2.create_image(InstanceId=launch(cloud), Name="something-else")
         lines = run("li").out.splitlines()
         assert lines[1].split()[:3] == ["baked", "x86_64", baked]
-        assert len(lines) == 12
+        assert len(lines) == 14
         assert "something-else" not in str(lines)
 
-    def test_images_cost_three_calls(self, run, cloud):
+    def test_images_cost_four_calls(self, run, cloud):
         cloud.clear_calls()
         run("li")
-        assert len(cloud.calls) == 3
+        assert len(cloud.calls) == 4
 
 
 class TestKeyPairs:
@@ -251,6 +251,14 @@ class TestKeyPairs:
 
 
 class TestVolumes:
+    def test_one_is_encrypted_with_the_key_that_is_named(self, run, cloud):
+        key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+        assert run("createvolume", "5", "us-east-1b", "--kms-key", key).status == 0
+        assert [each["KmsKeyId"] for each in cloud.client("ec2").describe_volumes()["Volumes"]] == [key]
+        said = run("createvolume", "5", "us-east-1b", "--kms-key", key, "--not-encrypted")
+        assert said.status == 2
+        assert "give one of them" in said.err
+
     def test_a_new_one_is_gp3_encrypted_and_said_how_to_have(self, run, cloud, ec2):
         said = run("createvolume", "50", "eu-west-1b", "-n", "data", "-t", "project=x,team=y")
         assert said.status == 0, said.err

@@ -7,7 +7,7 @@ import pytest
 from clusterctl.events import Reporter
 from clusterctl.operations.selftest import run as operation
 from clusterctl.operations.selftest.checks import Check
-from clusterctl.operations.selftest.context import require_that
+from clusterctl.operations.selftest.context import NotProvenError, require_that
 from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import providers
 from clusterctl.wiring.context import selftest_contexts
@@ -79,6 +79,20 @@ def test_what_does_not_hold_is_failed_with_the_reason_and_status_1(run, provider
     assert ": 1 check failed" in said.out
 
 
+def unsure(bench):
+    raise NotProvenError("the market had none")
+
+
+def test_what_was_not_proven_is_named_and_is_no_failure(run, provider, checks):
+    checks(it_starts, unsure, only_two)
+    said = run("selftest", "ec2", "--yes")
+    assert said.status == 0
+    assert "open    unsure (0 s): the market had none" in said.out
+    assert ": nothing failed; not proven: unsure" in said.out
+    rows = run("selftest", "ec2", "--yes", "--json").json["checks"]
+    assert [(row["ok"], row["proven"]) for row in rows[:3]] == [(True, True), (True, False), (True, True)]
+
+
 def test_json_is_all_there_is_on_stdout(run, provider, checks):
     checks(it_starts, never)
     answer = run("selftest", "ec2", "--yes", "--json").json
@@ -119,4 +133,4 @@ def test_with_a_template_its_image_network_and_access_count_and_its_disks_do_not
     assert (cluster.node_image_id, cluster.subnet_id) == ("debian-12", ("subnet-1",))
     assert cluster.allow_from == ("192.0.2.7/32",)
     assert (cluster.cluster_size, cluster.volumes) == (2, ())
-    assert cluster.node_instance_type[0] == "c7g.large"
+    assert cluster.node_instance_type[0] == "t4g.small"

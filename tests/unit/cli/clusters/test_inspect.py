@@ -36,6 +36,7 @@ class TestList:
             "region",
             "created",
             "ends_at",
+            "kept",
             "troubles",
         }
         assert cluster["created"]

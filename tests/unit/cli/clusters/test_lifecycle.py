@@ -83,6 +83,17 @@ class TestStart:
         assert answer["commands"] == {"master": 2, "node001": 2, "node002": 2}
         assert {step["plugin"] for step in answer["steps"]} >= {"ssh", "packages", "engines"}
 
+    def test_the_timings_are_drawn_into_a_file(self, run, laptop, tmp_path):
+        assert run("start", "lab", "--plot", tmp_path / "start.svg").status == 0
+        assert "node001: packages from" in (tmp_path / "start.svg").read_text()
+        refused = run("start", "other", "--plot", tmp_path / "start.png")
+        assert refused.status == 2
+        assert "is no SVG file" in refused.err
+        assert "there is no cluster other" in run("status", "other").err
+        late = run("start", "lab", "--plot", tmp_path / "none" / "start.svg")
+        assert late.status == 2
+        assert "lab is up, but" in late.err
+
     def test_no_create_creates_nothing(self, run, laptop):
         said = run("start", "-x", "lab")
         assert said.status == 2

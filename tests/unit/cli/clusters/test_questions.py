@@ -117,12 +117,25 @@ def test_what_stays_is_said_too():
     assert ask_terminate([losses(volumes=("data",))]) == (
         f"End lab? 2 nodes, 4 {ENGINES} and {HOMES} will be gone for good; the volumes data stay. Go on?"
     )
+    home = "the volume vol-1 of 50 GB with its home"
+    assert ask_terminate([losses(home=home)]) == (
+        f"End lab? 2 nodes, 4 {ENGINES}, the disks and {home} will be gone for good. Go on?"
+    )
+    assert ask_stop([losses(home=home, engines=0)]) == f"Stop lab? 2 nodes go off; the disks and {home} stay. Go on?"
     assert ask_terminate([losses(lasting=True)]) == (
         f"End lab? 4 {ENGINES} and all that the cluster set up will be gone; the machines and {HOMES} stay. Go on?"
     )
     assert ask_remove(losses(nodes=("node001",), engines=0, lasting=True)) == (
         "Remove node001 from lab? all that the cluster set up will be gone; the machines and the disks stay. Go on?"
     )
+
+
+def test_jobs_that_end_with_it_are_named():
+    jobs = ("9845a3bd4 python train.py", f"27f30c9e1 {'x' * 90}", *(f"{n}a0b0c0d sweep" for n in range(4)))
+    said = ask_remove(losses(nodes=("node001",), engines=1, jobs=jobs))
+    assert "1 engine with what is in memory, 6 jobs not over (9845a3bd4 python train.py; 27f30c9e1 xxx" in said
+    assert said.count("x") < 60
+    assert "; 1 more) and the disks will be gone for good" in said
 
 
 def test_several_clusters_are_told_apart():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 
 import pytest
+from clusterctl_plugins import spot
 
 from clusterctl.on_node.system.ending import acting, home_files
 from clusterctl.on_node.system.ending import ending as module
@@ -233,3 +235,49 @@ class TestNotify:
         bench.say(home_files.KEEP, Keep("wish", 7200.0))
         bench.wait(master, 10)
         assert not warning.exists()
+
+
+class TestHappenings:
+    @pytest.fixture
+    def told(self, bench, monkeypatch):
+        told = []
+        monkeypatch.setattr(
+            module.telling, "notify", lambda _home, _terms, event, text, **_: told.append((event, text))
+        )
+        return told
+
+    def test_the_end_of_a_job_and_of_a_detached_map_is_told_once(self, bench, told):
+        places = [bench.place / "jobs" / "7", bench.maps / "sweep"]
+        locks = []
+        for place in places:
+            place.mkdir(parents=True)
+            locks.append((place / "lock").open("w"))
+            fcntl.flock(locks[-1], fcntl.LOCK_EX)
+        master = bench.master(TERMS)
+        for lock in locks:
+            lock.close()
+        bench.wait(master, 20)
+        assert told == [("done", "the job 7 has ended"), ("done", "the detached map sweep has ended")]
+
+    def test_a_node_that_will_be_taken_is_told_once_and_a_hint_or_an_old_notice_never(self, bench, told):
+        folder = bench.place / "interruptions"
+        folder.mkdir(parents=True)
+        (folder / "i-0old").touch()
+        master = bench.master(TERMS)
+        for name in ("i-0new", f"i-0may{spot._HINT}", ".i-0new.new", "i-\x1b[2J"):
+            (folder / name).touch()
+        bench.wait(master, 20)
+        taken = ["i-?[2J", "i-0new"]
+        assert told == [("interrupted", f"the machine {name} will be taken") for name in taken]
+
+    def test_a_home_that_cannot_be_read_for_a_while_has_nothing_end(self, bench, told, monkeypatch):
+        job = bench.place / "jobs" / "7"
+        job.mkdir(parents=True)
+        with (job / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            master = bench.master(TERMS)
+            with monkeypatch.context() as patch:
+                patch.setattr(module.Home, "look", lambda *_: {})
+                bench.wait(master, 10)
+            bench.wait(master, 10)
+        assert told == []

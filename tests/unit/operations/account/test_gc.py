@@ -76,6 +76,12 @@ class TestInstances:
         assert judged(resource(uuid="u2")) == {"i-1": "no cluster that this computer knows needs it (lab)"}
         assert judged(resource(), known=[]) == {"i-1": "no cluster that this computer knows needs it (lab)"}
 
+    def test_a_home_is_named_as_one_and_stays_while_its_cluster_is_known(self):
+        home = resource(ResourceKind.VOLUME, "vol-1", uuid="u2", marks={tags.ROLE: tags.HOME})
+        reason = "no cluster that this computer knows needs it (lab; its home, with all files)"
+        assert judged(home) == {"vol-1": reason}
+        assert judged(replace(home, tags={**home.tags, tags.UUID: "u1"})) == {}
+
     def test_a_journal_without_the_id_of_its_cluster_goes_by_the_name(self):
         old = KnownCluster("lab", "", wanted_aliases=frozenset({"master"}))
         assert judged(resource(marks={tags.ROLE: "master"}), known=[old]) == {}

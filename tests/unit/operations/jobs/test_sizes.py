@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from clusterctl.clients.jobs.model import JobStatus
+from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.errors import UsageError
-from clusterctl.model import Market, NodeOverrides
+from clusterctl.model import NO_BID, Market, NodeOverrides
 from clusterctl.operations.jobs.running import choose_node
-from clusterctl.operations.jobs.sizes import find_idle, parse_size
+from clusterctl.operations.jobs.sizes import find_idle, parse_size, settle_types
 from clusterctl.testing import fake_node
 
 
@@ -39,7 +40,8 @@ def test_sizes_are_processors_memory_or_a_type():
     assert (parse_size("C16").vcpus, parse_size("C16").memory_gb) == (16, None)
     assert (parse_size("M64").vcpus, parse_size("M64").memory_gb) == (8, 64)
     assert parse_size("M4").vcpus == 2
-    assert parse_size("c7i.4xlarge").type == "c7i.4xlarge"
+    assert parse_size("c7i.4xlarge").types == ("c7i.4xlarge",)
+    assert parse_size("G2").gpus == 2
 
 
 @pytest.mark.parametrize("text", ["C0", "C", "16", "c16", "huge", "C16;reboot", "C99999"])
@@ -48,9 +50,27 @@ def test_what_is_no_size_is_refused(text):
         parse_size(text)
 
 
-def test_gpus_need_a_type():
-    with pytest.raises(UsageError, match="GPUs"):
-        parse_size("G1")
+def test_gpus_are_those_of_the_providers_types():
+    asked = []
+
+    def find_gpu_types(cluster, count):
+        asked.append((cluster, count))
+        return ("g6.xlarge", "g6e.xlarge")
+
+    provider = SimpleNamespace(name="ec2", find_gpu_types=find_gpu_types)
+    size = settle_types(SimpleNamespace(name="jobs", provider=provider), parse_size("G1"))
+    assert asked == [("jobs", 1)]
+    assert size.overrides(spot=None).types == ("g6.xlarge", "g6e.xlarge")
+    assert size.options(ClusterSection(), spot=True)["node_instance_type"] == "g6.xlarge, g6e.xlarge"
+    nodes = [node("node001", 4, "c7i.xlarge"), node("node002", 4, "g6.xlarge")]
+    assert find_idle(context(), nodes, [], size).alias == "node002"
+
+
+def test_providers_without_types_have_no_number_of_gpus():
+    here = SimpleNamespace(name="jobs", provider=SimpleNamespace(name="docker"))
+    with pytest.raises(UsageError, match="nodes of docker are not chosen by their GPUs"):
+        settle_types(here, parse_size("G1"))
+    assert settle_types(here, parse_size("C4")) == parse_size("C4")
 
 
 def test_the_smallest_idle_node_that_fits_is_taken():
@@ -71,10 +91,17 @@ def test_a_node_is_known_by_what_was_asked_for_when_it_was_made():
 
 
 def test_a_new_node_is_bought_as_it_is_said():
-    assert parse_size("C16").overrides(spot=True) == NodeOverrides(vcpus=16, market=Market.SPOT)
+    assert parse_size("C16").overrides(spot=True) == NodeOverrides(vcpus=16, market=Market.SPOT, bid=NO_BID)
     assert parse_size("C16").overrides(spot=None).market == Market.NONE
-    options = parse_size("c7i.large").options(spot=False)
+    options = parse_size("c7i.large").options(ClusterSection(), spot=False)
     assert (options["market"], options["master_instance_type"]) == ("on-demand", "c7i.large")
+
+
+def test_a_bid_for_the_templates_types_is_none_for_another_size():
+    template = ClusterSection(spot_bid="0.07")
+    options = parse_size("C16").options(template, spot=None)
+    assert (options["spot_bid"], options["market"]) == ("", "spot"), "but it says how nodes are bought"
+    assert ClusterSection(spot_bid=options["spot_bid"]).spot_bid is None
 
 
 def test_a_job_goes_where_there_is_room():

@@ -10,11 +10,13 @@ import pytest
 from clusterctl.errors import UsageError
 from clusterctl.operations.jobs import snapshot as snapshots
 from clusterctl.operations.jobs.snapshot import take_snapshot
+from clusterctl.operations.sending import listing
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshots, "_ask_git", lambda *_: None)
+    for module in (snapshots, listing):
+        monkeypatch.setattr(module, "ask_git", lambda *_, **__: None)
     for name in ("train.py", "data/big.bin", "data/keep.csv", ".git/config", "pkg/__pycache__/a.pyc", "pkg/a.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)

@@ -155,7 +155,7 @@ def test_its_plan_is_a_master_on_demand_and_a_spot_worker_that_end_by_themselves
 
 
 def test_types_go_with_the_architecture_unless_they_are_named(lab):
-    assert smallest_cluster_options(arch="arm64")["node_instance_type"].startswith("c7g.")
+    assert smallest_cluster_options(arch="arm64")["node_instance_type"].startswith("t4g.")
     assert smallest_cluster_options("t3.small", arch="arm64")["node_instance_type"] == "t3.small"
 
 

@@ -135,3 +135,25 @@ def test_a_cluster_that_somebody_has_stopped_or_ended_is_not_brought_back(seen, 
     (decision,) = decide(seen, Memory())
     assert decision.act == Act.END
     assert why in decision.reason
+
+
+class TestLostMaster:
+    def test_one_that_has_its_home_again_comes_back(self):
+        assert twice(sight("node001", "node002")) == [(Act.BRING_BACK, "master")]
+
+    def test_one_whose_files_are_lost_is_told_once_and_nobody_is_brought_back(self):
+        lost, memory = replace(sight("node001"), lost="the home of ada"), Memory()
+        assert decided(lost, memory) == []
+        assert memory.has_doubts
+        (told,) = decide(lost, memory)
+        assert (told.act, told.node) == (Act.NOTE, "master")
+        assert "with it the home of ada" in told.reason
+        assert "`clusterctl start` makes a new master with an empty home" in told.reason
+        assert decided(lost, memory) == []
+
+    def test_after_a_start_of_somebodys_the_watch_goes_on(self):
+        lost, memory = replace(sight("node001"), lost="the home of ada"), Memory()
+        for _ in range(3):
+            decide(lost, memory)
+        assert decided(sight("master", "node001"), memory) == []
+        assert decided(sight("master", "node001"), memory) == [(Act.BRING_BACK, "node002")]

@@ -7,7 +7,7 @@ import pytest
 from clusterctl.api import StatusRow, hookimpl
 from clusterctl.errors import ProviderError, StateError
 from clusterctl.laptop.lock_files import hold
-from clusterctl.model import NodeOverrides
+from clusterctl.model import Facet, NodeOverrides
 from clusterctl.operations.growing import add_nodes
 from clusterctl.operations.leave import terminate_cluster
 from clusterctl.operations.start import start_cluster
@@ -83,6 +83,23 @@ class TestLoop:
             ("b", "leave", "node002", "unreachable"),
             ("a", "leave", "node002", "unreachable"),
         ]
+
+    def test_a_master_whose_files_are_lost_with_it_is_told_and_not_made_anew(self, world):
+        world.take("master")
+        world.take("node002")
+        assert world.watch().run(15, once=True)
+        (told,) = world.told
+        assert (told.decision.act, told.decision.node) == (Act.NOTE, "master")
+        assert told.decision.reason.startswith("its machine is gone, and with it the home of me")
+        assert world.running() == ["node001"]
+
+    def test_a_master_whose_home_outlives_it_comes_back_and_everybody_joins_it(self, world):
+        world.lab.provider.facets = frozenset({Facet.DIRECT, Facet.SHARED_HOME})
+        world.take("master")
+        del world.log[:]
+        assert world.watch().run(15, once=True)
+        assert world.said() == [(Act.BRING_BACK, "master", "done")]
+        assert {entry[2] for entry in of(world.log, "join")} == {"master", "node001", "node002"}
 
     def test_two_that_are_lost_come_back_with_one_start(self, world):
         world.take("node001")

@@ -6,9 +6,8 @@ from datetime import datetime, timezone
 
 import boto3
 import pytest
-from botocore.exceptions import MissingDependencyException
 
-from clusterctl.providers.ec2.aws import Aws, AwsError, _no_answer_error, _parse_time
+from clusterctl.providers.ec2.aws import Aws, AwsError, _parse_time
 
 
 def test_all_regions_share_one_session(aws, monkeypatch):
@@ -49,9 +48,3 @@ def test_times_are_read_whichever_way_a_service_writes_them():
         moment.timestamp(),
     ):
         assert _parse_time(text) == moment
-
-
-def test_a_profile_of_aws_login_says_what_to_install():
-    error = _no_answer_error("describe_images", MissingDependencyException(msg="botocore[crt] is needed"))
-    assert "the profile needs what is not installed here: " in error.message
-    assert "pip install 'botocore[crt]'" in error.remedy

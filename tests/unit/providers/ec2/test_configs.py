@@ -171,7 +171,7 @@ def test_a_key_pair_that_ec2_does_not_have_is_said_before_anything_starts(laptop
     (problem,) = parts.provider.check(plan)
     assert "there is no key pair mykey" in problem.message
     assert "leave KEYNAME out" in problem.remedy
-    assert cloud.calls_of("CreateFleet") == []
+    assert cloud.left() == []
 
 
 def test_three_keys_of_one_section_are_enough(laptop, cloud):

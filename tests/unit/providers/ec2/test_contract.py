@@ -15,8 +15,8 @@ from ....support.provider_contract import ProviderContract
 class Typed(Ec2Provider):
     """With the type and image that the contract's plans do not name."""
 
-    def check(self, plan):
-        return super().check(_typed(plan))
+    def check(self, plan, *more):
+        return super().check(_typed(plan), *more)
 
     def create(self, plan, **more):
         return super().create(_typed(plan), **more)

@@ -224,7 +224,7 @@ class TestImages:
         assert other.check(plan_of(2)) == []
         assert other.find_image("debian-12", "c0ffee") == ""
 
-    @pytest.mark.parametrize("name", ["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", ""])
+    @pytest.mark.parametrize("name", ["ubuntu-24.04", "ubuntu-22.04", "debian-12", "debian-13", "al2023", "gpu", ""])
     @pytest.mark.parametrize("arch", ["x86_64", "arm64"])
     def test_each_system_has_one_for_each_architecture(self, lab, name, arch):
         found = images.resolve_images(lab.aws, [name], arch=arch, known={})[name]

@@ -138,4 +138,4 @@ def test_a_key_without_an_id_cannot_be_made(key):
 
 def test_the_end_of_a_cluster_takes_a_key_and_no_name(lab):
     with pytest.raises(AttributeError):
-        end_cluster(lab.aws, "lab")
+        end_cluster(lab.aws, "lab", home=False)

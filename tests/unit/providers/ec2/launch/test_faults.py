@@ -22,7 +22,7 @@ from clusterctl.errors import ProviderError
 from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
 
 SIZE = 3
-PLAN = plan_of(SIZE, BOTH)
+PLAN = plan_of(SIZE, BOTH, home_volume=True)
 
 
 @pytest.fixture(autouse=True)

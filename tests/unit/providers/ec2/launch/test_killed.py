@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.aws import Aws
 from clusterctl.providers.ec2.launch.transaction import Transaction
 from clusterctl.providers.ec2.pricing.background import THREAD
@@ -56,6 +57,13 @@ def dead(monkeypatch):
     monkeypatch.setattr(Transaction, "_undo_begun", lambda *_, **__: None)
 
 
+def home_holders(lab):
+    """Who has each volume that is a home."""
+    filters = [{"Name": f"tag:{tags.ROLE}", "Values": [tags.HOME]}]
+    found = lab.ec2.describe_volumes(Filters=filters)["Volumes"]
+    return [[held["InstanceId"] for held in raw["Attachments"]] for raw in found]
+
+
 def killed(lab, plan, *, at, after):
     """Start, and be killed; False if it was over by then."""
     try:
@@ -77,7 +85,7 @@ def calls_of(lab, plan, *, after):
 @pytest.mark.seeds(1)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab, dead, sample, after):
-    plan = plan_of(3, BOTH)
+    plan = plan_of(3, BOTH, home_volume=True)
     calls = calls_of(lab, plan, after=after)
     assert len(calls) >= 10  # each that changes something, and some that look
     deaths = 0
@@ -86,6 +94,7 @@ def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab
         nodes = lab.create(plan)
         assert [node.alias for node in nodes] == ["master", "node001", "node002"], at
         assert len(lab.instances()) == 3, at
+        assert home_holders(lab) == [[nodes[0].machine_id]], at
         lab.provider().destroy("lab")
         assert lab.instances() == [], at
         lab.journal("lab").delete_folder()
@@ -95,13 +104,13 @@ def test_at_any_call_the_next_start_completes_it_with_nothing_launched_twice(lab
 @pytest.mark.seeds(1)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_at_any_call_terminate_leaves_nothing(lab, dead, sample, monkeypatch, after):
-    plan = plan_of(2, BOTH)
+    plan = plan_of(2, BOTH, home_volume=True)
     monkeypatch.setattr("clusterctl.providers.ec2.launch.waiters._LATE_S", 0.6)
     deaths = 0
     for at in sample.of(calls_of(lab, plan, after=after), 6):
         deaths += killed(lab, plan, at=at, after=after)
         lab.provider().destroy("lab")
         lab.journal("lab").delete_folder()
-        assert lab.instances() == [], at
+        assert (lab.instances(), home_holders(lab)) == ([], []), at
         assert lab.ec2.describe_launch_templates()["LaunchTemplates"] == [], at
     assert deaths >= 5

@@ -9,7 +9,7 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.model import Market
-from clusterctl.providers.ec2.launch.checks import check_plan
+from clusterctl.providers.ec2.checks.plan_checks import check_plan
 from clusterctl.providers.ec2.launch.fleet_requests import build_request, group_specs
 from clusterctl.providers.ec2.launch.subnets import Subnet, find_subnets
 
@@ -46,8 +46,8 @@ class TestTags:
         assert words in problem
 
     def test_no_resource_has_more_of_ours_than_that_leaves_room_for(self, lab):
-        lab.options = replace(lab.options, lifetime_h=1, tags={f"k{number}": "v" for number in range(38)})
-        lab.create(plan_of(2))
+        lab.options = replace(lab.options, lifetime_h=1, tags={f"k{number}": "v" for number in range(37)})
+        lab.create(plan_of(2, home_volume=True))
         # AWS's own tags do not count.
         counts = [sum(not tag["Key"].startswith("aws:") for tag in instance["Tags"]) for instance in lab.instances()]
         assert max(counts) <= 50
@@ -67,6 +67,16 @@ class TestScripts:
         script.write_bytes(content)
         (problem,) = problems(scripts=(script,))
         assert words in problem
+
+    def test_all_of_them_together_and_what_nodes_get_besides_must_fit(self, tmp_path):
+        scripts = []
+        for number in range(2):
+            script = tmp_path / f"{number}.sh"
+            script.write_text("#!/bin/sh\n#" + os.urandom(7500).hex())
+            scripts.append(script)
+        assert problems(scripts=(scripts[0],)) == []
+        (problem,) = problems(scripts=tuple(scripts))
+        assert "USERDATA_SCRIPTS is too long" in problem
 
     def test_one_that_is_missing_too(self, tmp_path):
         (problem,) = problems(scripts=(tmp_path / "none.sh",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shlex
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,7 +30,8 @@ def templates(lab):
 
 
 def fleets(lab):
-    return [call.params for call in lab.cloud.calls_of("CreateFleet")]
+    """Those that were asked for in earnest."""
+    return [call.params for call in lab.cloud.calls_of("CreateFleet") if not call.params.get("DryRun")]
 
 
 class TestLaunch:
@@ -76,6 +78,15 @@ class TestLaunch:
     def test_what_no_type_has_is_a_problem_before_anything_is_made(self, lab):
         (problem,) = lab.provider().check(plan_of(2, replace(BOTH, types=(), vcpus=4, memory_gb=9999)))
         assert "4 processors and 9999 GB" in problem.message
+
+    def test_requests_for_spot_instances_have_the_tags_of_their_instances(self, lab):
+        lab.options = replace(lab.options, tags={"project": "x"})
+        lab.create(plan_of(3, SPOT))
+        requests = lab.ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+        assert len(requests) == 2
+        for request in requests:
+            found = tags.tags_of(request)
+            assert (found[tags.CLUSTER], found["project"], found[tags.OWNER]) == ("lab", "x", "user/moto")
 
     def test_zones_any_lets_nodes_be_anywhere(self, lab):
         lab.options = replace(lab.options, any_zone=True)
@@ -208,6 +219,13 @@ class TestUserData:
         # The one that asks EC2 Instance Connect for sshd comes before.
         (open_rule,) = [text for text in commands if "169.254.169.254/32 uidrange $u-$u lookup main pref 99" in text]
         assert "u=$(id -u ec2-instance-connect 2>/dev/null) &&" in open_rule
+        # systemd-networkd takes away what is not the kernel's; whatever it took is made again.
+        assert "prohibit pref 100 protocol kernel" in str(commands)
+        (drop_in,) = self.config(lab)["write_files"]
+        assert drop_in["path"] == "/etc/systemd/system/systemd-networkd.service.d/clusterctl.conf"
+        again = [shlex.split(line.removeprefix("ExecStartPost=+-")) for line in drop_in["content"].splitlines()[1:]]
+        rules = [command for command in self.config(lab)["bootcmd"] if "rule add" in str(command)]
+        assert [["sh", "-c", words[2].replace("$$", "$")] for words in again] == rules
         lab.provider().destroy("lab")
         lab.cloud.clear_calls()
         lab.options = replace(lab.options, metadata_for_user=True)

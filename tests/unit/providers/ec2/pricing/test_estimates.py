@@ -66,11 +66,11 @@ def test_master_workers_disks_and_addresses():
         ("worker", 2, "us-east-1a", PriceRange(Decimal("0.0700"), Decimal("0.0900"))),
     ]
     assert [(part.name, part.details, part.hourly) for part in found.parts] == [
-        ("root disks", "3 x 8 GB gp3", Decimal("0.0024")),
+        ("root disks", "2 x 20 GB, 1 x 50 GB gp3", Decimal("0.0090")),
         ("addresses", "3 x public IPv4", Decimal("0.015")),
     ]
-    assert found.hourly == PriceRange(Decimal("0.2582"), Decimal("0.2982"))
-    assert found.hourly_on_demand == PriceRange(Decimal("0.4752"), Decimal("0.5288"))
+    assert found.hourly == PriceRange(Decimal("0.2648"), Decimal("0.3048"))
+    assert found.hourly_on_demand == PriceRange(Decimal("0.4818"), Decimal("0.5354"))
     assert found.is_complete
     assert found.notes == ()
 

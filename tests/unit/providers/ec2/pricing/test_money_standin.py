@@ -56,7 +56,7 @@ def test_prices_quotas_and_disks_of_the_account(provider, cloud):
     owner.check(plan())
     cloud.clear_calls()
     found = owner.estimate_nodes(plan(), [])
-    assert len(cloud.calls) == 6
+    assert len(cloud.calls) == 3  # the checks have asked for the quotas
     master, workers = found.groups
     assert master.node_price == master.on_demand
     assert (workers.zone, workers.node_price.low, workers.node_price.high) == (
@@ -65,8 +65,8 @@ def test_prices_quotas_and_disks_of_the_account(provider, cloud):
         dollars(0.09),
     )
     assert workers.on_demand.low > workers.node_price.low
-    assert found.parts[0].details == "3 x 8 GB gp3"
-    assert float(found.parts[0].hourly) == pytest.approx(24 * 0.08 / 730)
+    assert found.parts[0].details == "2 x 20 GB, 1 x 50 GB gp3"
+    assert float(found.parts[0].hourly) == pytest.approx(90 * 0.08 / 730)
     limits = {limit.name: (limit.needed, limit.left) for limit in found.limits}
     assert limits["spot, standard types"] == (8, 32)
     assert found.is_complete
@@ -119,4 +119,4 @@ def test_what_is_stopped_costs_its_disks(provider, tmp_path):
     owner.create(plan(0), public_key=new_key_pair("test")[1])
     owner.stop("lab")
     found = owner.spending("lab", owner.nodes("lab"))
-    assert float(found.hourly) == pytest.approx(8 * 0.08 / 730)
+    assert float(found.hourly) == pytest.approx(50 * 0.08 / 730)

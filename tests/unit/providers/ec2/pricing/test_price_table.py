@@ -75,3 +75,9 @@ def test_disks_and_when_prices_are_of():
     assert price_table.disk_price("gp3", "sa-east-1") is None
     assert price_table.price_date("us-east-1") == "2026-07-20"
     assert price_table.price_date("eu-west-1") == "2025-03-02"
+
+
+def test_what_is_far_dearer_than_the_cheapest_is_left_out():
+    names = ("g6.xlarge", "g4dn.xlarge", "p5.4xlarge", "unheard.of")
+    assert price_table.leave_dear_out(names, "us-east-1") == ("g6.xlarge", "g4dn.xlarge")
+    assert price_table.leave_dear_out(("unheard.of",), "us-east-1") == ("unheard.of",)

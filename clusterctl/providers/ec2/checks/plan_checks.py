@@ -1,11 +1,11 @@
-"""Checks of a plan before anything is made."""
+"""Checks of a plan that need no answer of AWS."""
 
 from __future__ import annotations
 
-import gzip
 import re
 from typing import TYPE_CHECKING
 
+from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Problem
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.instances import LOGIN_USER
@@ -13,14 +13,13 @@ from clusterctl.providers.ec2.launch import userdata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from clusterctl.model import Plan
-    from clusterctl.providers.ec2.aws import Aws
-    from clusterctl.providers.ec2.launch.discovery import LaunchInputs
     from clusterctl.providers.ec2.options import Options
 
-_MOST_TAGS = 38
-"""Most tags of the user on one resource: EC2 takes 50, and 12 are clusterctl's."""
+_MOST_TAGS = 37
+"""Most tags of the user on one resource: EC2 takes 50, and 13 are clusterctl's."""
 _KEY_LENGTH, _VALUE_LENGTH = 128, 256
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -73,46 +72,30 @@ def _tag_problems(options: Options) -> Iterator[Problem]:
 
 
 def _script_problems(options: Options) -> Iterator[Problem]:
-    """Yield what cloud-init would not run of the user's scripts."""
-    for script in options.scripts:
-        try:
-            text = script.read_text(encoding="utf-8")
-        except OSError as exc:
-            yield Problem(f"{script} cannot be read: {exc.strerror or exc}", "correct USERDATA_SCRIPTS")
-        except UnicodeDecodeError:
-            yield Problem(f"{script} is not in UTF-8", "save it in UTF-8")
-        else:
-            if not text.startswith("#!"):
-                yield Problem(f"{script} has no first line such as #!/bin/sh: nodes would not run it", "add one")
-            elif len(gzip.compress(text.encode())) > userdata.LIMIT_BYTES:
-                most = userdata.LIMIT_BYTES
-                yield Problem(f"{script} is too long: EC2 takes {most} bytes", "let it fetch what is long")
-
-
-def check_account(aws: Aws, options: Options) -> list[Problem]:
-    """Return the problems with resources that the template names and the account must have."""
-    if not options.key_name:
-        return []
-    filters = [{"Name": "key-name", "Values": [options.key_name]}]
-    if aws.call("ec2", "describe_key_pairs", Filters=filters)["KeyPairs"]:
-        return []
-    return [
-        Problem(
-            f"there is no key pair {options.key_name} in {aws.region}",
-            f"`clusterctl createkey {options.key_name} --import-key FILE.pub` makes it of yours;"
-            " or leave KEYNAME out: a cluster has a key of its own",
+    """Yield what cloud-init would not run of the user's scripts, or EC2 would not take."""
+    wrong = [problem for script in options.scripts if (problem := _script_problem(script))]
+    yield from wrong
+    if wrong or not options.scripts:
+        return
+    private, public = new_key_pair("")  # as long as those of a launch
+    closed, end = not options.metadata_for_user, None if options.lifetime_h is None else 0
+    try:
+        userdata.encode_user_data(
+            userdata.UserData(
+                private, public, login_key=public, metadata_closed=closed, ends_at=end, scripts=options.scripts
+            )
         )
-    ]
+    except ValueError as exc:
+        yield Problem(f"USERDATA_SCRIPTS is too long: {exc}", "let the scripts fetch what is long")
 
 
-def check_free_addresses(inputs: LaunchInputs, count: int) -> list[Problem]:
-    """Return a problem if no subnet has free addresses for so many nodes."""
-    most_free = max((subnet.free_addresses for subnet in inputs.subnets), default=0)
-    if most_free >= count:
-        return []
-    return [
-        Problem(
-            f"no subnet has {count} addresses left; the largest has {most_free}",
-            "name a larger one in SUBNET_ID, set ZONES = any, or ask for fewer nodes",
-        )
-    ]
+def _script_problem(script: Path) -> Problem | None:
+    try:
+        text = script.read_text(encoding="utf-8")
+    except OSError as exc:
+        return Problem(f"{script} cannot be read: {exc.strerror or exc}", "correct USERDATA_SCRIPTS")
+    except UnicodeDecodeError:
+        return Problem(f"{script} is not in UTF-8", "save it in UTF-8")
+    if not text.startswith("#!"):
+        return Problem(f"{script} has no first line such as #!/bin/sh: nodes would not run it", "add one")
+    return None

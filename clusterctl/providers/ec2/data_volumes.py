@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clusterctl.model import Volume
     from clusterctl.providers.ec2.aws import Aws
 
-_LETTERS = "fghijklmnop"
-"""Last letters of the device names that EC2 recommends for data volumes: /dev/sdf to /dev/sdp.
+_LETTERS = "fghijklmno"
+"""Last letters of the device names that EC2 recommends for data volumes, but for the one that a home has.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html. A node finds the disk by its volume id,
 not by this name.
@@ -30,6 +30,14 @@ class DataVolume:
     state: str
     attached_to: tuple[str, ...]
     """Ids of the instances that it is attached to."""
+    size_gb: int = 0
+
+
+def parse_data_volume(raw: Mapping[str, Any]) -> DataVolume:
+    """Return a volume as AWS describes it."""
+    attachments = [entry for entry in raw.get("Attachments") or () if entry.get("State") != "detached"]
+    holders = tuple(entry["InstanceId"] for entry in attachments)
+    return DataVolume(raw["VolumeId"], raw["AvailabilityZone"], raw["State"], holders, int(raw.get("Size") or 0))
 
 
 def find_data_volumes(aws: Aws, volumes: Sequence[Volume]) -> list[DataVolume]:
@@ -43,16 +51,7 @@ def find_data_volumes(aws: Aws, volumes: Sequence[Volume]) -> list[DataVolume]:
         return []
     filters = [{"Name": "volume-id", "Values": ids}]
     disks = {
-        raw["VolumeId"]: DataVolume(
-            raw["VolumeId"],
-            raw["AvailabilityZone"],
-            raw["State"],
-            tuple(
-                attachment["InstanceId"]
-                for attachment in raw.get("Attachments") or ()
-                if attachment.get("State") != "detached"
-            ),
-        )
+        raw["VolumeId"]: parse_data_volume(raw)
         for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)
     }
     missing = [volume for volume in volumes if volume.id and volume.id not in disks]
@@ -61,13 +60,18 @@ def find_data_volumes(aws: Aws, volumes: Sequence[Volume]) -> list[DataVolume]:
             f"volume {missing[0].name}: there is no {missing[0].id} in {aws.region}",
             remedy="correct VOLUME_ID; `clusterctl listvolumes` shows those there are",
         )
-    zones = sorted({disk.zone for disk in disks.values()})
+    refuse_zones(disks.values())
+    return [disks[id_] for id_ in ids]
+
+
+def refuse_zones(disks: Iterable[DataVolume]) -> None:
+    """Raise an error if these volumes are in several zones."""
+    zones = sorted({disk.zone for disk in disks})
     if len(zones) > 1:
         raise ProviderError(
             f"the volumes are in several zones: {', '.join(zones)}",
             remedy="a master can only have volumes of its own zone: name volumes of one",
         )
-    return [disks[id_] for id_ in ids]
 
 
 def attach_data_volumes(aws: Aws, disks: Sequence[DataVolume], master: str) -> None:

@@ -1,0 +1,66 @@
+"""Tells the controller what waits here for engines: hub queues do not show it, and whoever buys nodes must know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clusterctl.clock import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from clusterctl.compute.work import Work
+
+_FIRST_S, _SOON_S, _EVERY_S = 1.0, 2.0, 5.0
+"""Before the first word, since most maps are over sooner; between two while nobody knows how long an item takes, and
+after that."""
+_HOLDS_S = 30.0
+"""How long a word holds, if no other one comes: this process may be killed, or its computer be shut."""
+
+
+class DemandTeller:
+    """What was told, and when it is to be told again."""
+
+    def __init__(self, tell: Callable[[dict[str, float]], Future[Any]]) -> None:
+        self._tell = tell
+        self._due: Deadline | None = None
+        """When it is told next; None while nothing waits."""
+        self._has_told = False
+        self._is_heard = True
+        """Whether the controller knows of such things: one of an older version does not."""
+
+    def look(self, works: Sequence[Work]) -> None:
+        """Tell what is to be told of what is under way."""
+        if not works:
+            if self._has_told:
+                self._send({"items": 0, "item_s": 0.0, "engines": 0, "for_s": 0.0})
+            self._due, self._has_told = None, False
+        elif self._due is None:
+            self._due = Deadline.after(_FIRST_S)
+        elif self._due.is_over and self._is_heard:
+            demand = measure(works)
+            self._due, self._has_told = Deadline.after(_EVERY_S if demand["item_s"] else _SOON_S), True
+            self._send(demand)
+
+    def _send(self, demand: dict[str, float]) -> None:
+        try:
+            self._tell(demand).add_done_callback(self._hear)
+        except Exception:  # the client is closed, or closes: the word lapses
+            return
+
+    def _hear(self, asked: Future[Any]) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._is_heard = asked.result()["content"].get("status") == "ok"
+
+
+def measure(works: Sequence[Work]) -> dict[str, float]:
+    """Return what waits: items that are not done, the seconds that one takes, and the engines that they are for."""
+    known = [(work.left, work.seconds_an_item) for work in works if work.left and work.seconds_an_item is not None]
+    count = sum(left for left, _ in known)
+    return {
+        "items": sum(work.left for work in works),
+        "item_s": sum(left * seconds for left, seconds in known) / count if count else 0.0,
+        "engines": sum(min(work.left, work.engines or work.left) for work in works),
+        "for_s": _HOLDS_S,
+    }

@@ -1,0 +1,8 @@
+"""What clients and the controller have agreed on, so that what waits with clients is known where engines are bought."""
+
+REQUEST = "clusterctl_demand_request"
+"""To the hub: `items` that are not done, `item_s` seconds that one takes (0: nobody knows), `engines` that are wanted
+(0: as many as there are), and `for_s`, for how many seconds this holds. Without items nothing waits any more."""
+REPLY = "clusterctl_demand_reply"
+FOLDER = ".clusterctl/demand"
+"""In the home. The hub writes a file for each client, in the form that `system/ending/demand.py` reads."""

@@ -1,0 +1,83 @@
+"""A pool tells the controller what waits with it, and takes it back."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+
+from clusterctl.compute.engines.demand import DemandTeller, measure
+from clusterctl.testing import FakeClock
+
+
+def work(left, item_s=None, engines=None):
+    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines)
+
+
+class Controller:
+    def __init__(self):
+        self.told, self.status, self.is_closed = [], "ok", False
+        self.teller = DemandTeller(self.tell)
+
+    def tell(self, demand):
+        if self.is_closed:
+            raise OSError("Connections have been closed.")
+        self.told.append(demand["items"])
+        asked = Future()
+        asked.set_result({"content": {"status": self.status}})
+        return asked
+
+
+@pytest.fixture
+def controller():
+    with FakeClock().installed() as clock:
+        made = Controller()
+        made.clock = clock
+        yield made
+
+
+def looks(controller, works, seconds):
+    for _ in range(seconds * 2):
+        controller.teller.look(works)
+        controller.clock.advance(0.5)
+    return controller.told
+
+
+def test_a_short_map_tells_nothing(controller):
+    looks(controller, [work(10)], 1)
+    assert looks(controller, [], 1) == []
+
+
+def test_a_long_one_tells_it_again_and_again_and_takes_it_back(controller):
+    looks(controller, [work(10, 1.0)], 8)
+    assert looks(controller, [], 2) == [10, 10, 0]
+
+
+def test_that_nobody_knows_how_long_an_item_takes_is_soon_told_anew(controller):
+    looks(controller, [work(10)], 4)
+    assert looks(controller, [work(9, 1.0)], 4) == [10, 10, 9]
+
+
+def test_a_controller_of_an_older_version_is_told_once(controller):
+    controller.status = "error"
+    assert looks(controller, [work(10)], 30) == [10]
+
+
+def test_a_client_that_closes_is_survived(controller):
+    controller.is_closed = True
+    assert looks(controller, [work(10)], 10) == []
+
+
+@pytest.mark.parametrize(
+    ("works", "items", "item_s", "engines"),
+    [
+        ([work(1000, 2.0)], 1000, 2.0, 1000),
+        ([work(1000)], 1000, 0.0, 1000),
+        ([work(1000, 2.0, engines=4)], 1000, 2.0, 4),
+        ([work(30, 1.0), work(10, 5.0), work(60)], 100, 2.0, 100),
+    ],
+)
+def test_what_waits_is_counted(works, items, item_s, engines):
+    said = measure(works)
+    assert (said["items"], said["item_s"], said["engines"]) == (items, item_s, engines)
