@@ -147,3 +147,35 @@ def yes_option(function: F) -> F:
 def buy_option(function: F) -> F:
     """Add `--yes` for a command that may create nodes."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask before starting what costs money.")(function)
+
+
+def every_option(default: int) -> Callable[[F], F]:
+    """Add `--every`: seconds between two looks at a cluster."""
+    return click.option(
+        "--every",
+        "every_s",
+        default=default,
+        show_default=True,
+        type=click.IntRange(min=1, max=3600),
+        metavar="SECONDS",
+        help="Between two looks.",
+    )
+
+
+def target_options(more: str) -> Callable[[F], F]:
+    """Add `-n` and `-u`: the nodes that files go to or come from, and as whom. `more` ends the help of the first."""
+
+    def add(function: F) -> F:
+        function = click.option("-u", "--user", help="As this user; default: the cluster user.")(function)
+        return click.option(
+            "-n",
+            "--node",
+            "nodes",
+            multiple=True,
+            default=["master"],
+            type=NodeName(),
+            help=f"The node; may be repeated{more}",
+            show_default=True,
+        )(function)
+
+    return add

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from clusterctl.cli.charts import axis
+from clusterctl.cli.charts.look import COLORS, FONTS, GRID, INK, SOFT
 from clusterctl.model import MASTER
 from clusterctl.text import plural
 
@@ -18,10 +19,8 @@ _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 110, 24, 78, 70
 _ROW, _BAR = 26, 16
 _LETTER = 7
 _MOST_ROWS = 200
-# People who cannot tell red from green can tell these colors apart: https://jfly.uni-koeln.de/color/.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#666666", "#000000")
-_FONTS = "Helvetica, Arial, DejaVu Sans, sans-serif"
-_INK, _SOFT, _GRID, _WAIT = "#222222", "#666666", "#e4e4e4", "#cccccc"
+_COLORS = (*COLORS, "#666666", "#000000")
+_WAIT = "#cccccc"
 
 
 def render_steps_svg(steps: Sequence[Step], *, name: str, seconds: float) -> str:
@@ -69,12 +68,12 @@ class _Gantt:
         about = [_words(step) for step in self._steps]
         more = f", and {plural(self._left_out, 'more node')} that are not shown" if self._left_out else ""
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{_FONTS}" font-size="12" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FONTS}" font-size="12" role="img">',
             f"<title>{title}</title>",
             f"<desc>{escape('; '.join(about))}</desc>",
             f'<rect width="{_WIDTH}" height="{self._height}" fill="#ffffff"/>',
-            f'<text x="{_LEFT}" y="32" font-size="18" fill="{_INK}">{title}</text>',
-            f'<text x="{_LEFT}" y="54" fill="{_SOFT}">a row for each node{more}; a thin line: it waits</text>',
+            f'<text x="{_LEFT}" y="32" font-size="18" fill="{INK}">{title}</text>',
+            f'<text x="{_LEFT}" y="54" fill="{SOFT}">a row for each node{more}; a thin line: it waits</text>',
             *self._draw_axis(),
             *(line for node, row in self._nodes.items() for line in self._draw_row(node, row)),
             *(line for step in self._steps for line in self._draw_step(step)),
@@ -94,14 +93,14 @@ class _Gantt:
         lines = []
         for seconds in self._ticks:
             x = self._x_of(seconds)
-            lines.append(f'<path d="M{x:.1f} {_TOP}V{self._bottom}" stroke="{_GRID}"/>')
+            lines.append(f'<path d="M{x:.1f} {_TOP}V{self._bottom}" stroke="{GRID}"/>')
             text = f"{seconds:.{places}f} s"
-            lines.append(f'<text x="{x:.1f}" y="{self._bottom + 18}" text-anchor="middle" fill="{_SOFT}">{text}</text>')
+            lines.append(f'<text x="{x:.1f}" y="{self._bottom + 18}" text-anchor="middle" fill="{SOFT}">{text}</text>')
         return lines
 
     def _draw_row(self, node: str, row: int) -> list[str]:
         y = _TOP + _ROW * row + _ROW / 2 + 4
-        return [f'<text x="{_LEFT - 10}" y="{y:.1f}" text-anchor="end" fill="{_INK}">{escape(node)}</text>']
+        return [f'<text x="{_LEFT - 10}" y="{y:.1f}" text-anchor="end" fill="{INK}">{escape(node)}</text>']
 
     def _draw_step(self, step: Step) -> list[str]:
         middle = _TOP + _ROW * self._nodes[step.node] + _ROW / 2
@@ -122,7 +121,7 @@ class _Gantt:
         y = self._bottom + 46 + 20 * line
         return [
             f'<rect x="{x:.1f}" y="{y - 10}" width="12" height="12" fill="{self._color_of(kind)}"/>',
-            f'<text x="{x + 18:.1f}" y="{y}" fill="{_INK}">{escape(kind)}</text>',
+            f'<text x="{x + 18:.1f}" y="{y}" fill="{INK}">{escape(kind)}</text>',
         ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from clusterctl.cli.charts import axis
+from clusterctl.cli.charts.look import COLORS, FONTS, GRID, INK, SOFT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,8 @@ _LEFT, _TOP, _BOTTOM = 76, 76, 56
 _LINE = 20
 _LETTER, _BESIDE = 7, 116
 """The average width of a letter, and the width of the rest of a line of the legend."""
-# People who cannot tell red from green can tell these colors apart: https://jfly.uni-koeln.de/color/.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_COLORS = (*COLORS, "#000000")
 _DASHES = ("", "7 3", "2 3")
-_FONTS = "Helvetica, Arial, DejaVu Sans, sans-serif"
-_INK, _SOFT, _GRID = "#222222", "#666666", "#e4e4e4"
 
 
 def render_price_svg(courses: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> str:
@@ -53,12 +51,12 @@ class _PriceChart:
         when = f"{self._start:%d %b %Y %H:%M} to {self._end:%d %b %Y %H:%M} UTC"
         size = f'viewBox="0 0 {_WIDTH} {self._height}" width="{_WIDTH}" height="{self._height}"'
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{_FONTS}" font-size="12">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FONTS}" font-size="12">',
             f"<title>Spot prices of {escape(kinds)} in {escape(place)}</title>",
             f'<rect width="{_WIDTH}" height="{self._height}" fill="#ffffff"/>',
-            f'<text x="{_LEFT}" y="32" font-size="18" fill="{_INK}">Spot prices of {escape(kinds)}</text>',
-            f'<text x="{_LEFT}" y="54" fill="{_SOFT}">USD an hour, Linux/UNIX, {escape(place)}, {when}</text>',
-            f'<text x="{_WIDTH - 16}" y="54" text-anchor="end" fill="{_SOFT}">at the end</text>',
+            f'<text x="{_LEFT}" y="32" font-size="18" fill="{INK}">Spot prices of {escape(kinds)}</text>',
+            f'<text x="{_LEFT}" y="54" fill="{SOFT}">USD an hour, Linux/UNIX, {escape(place)}, {when}</text>',
+            f'<text x="{_WIDTH - 16}" y="54" text-anchor="end" fill="{SOFT}">at the end</text>',
             *self._draw_price_axis(),
             *self._draw_time_axis(),
             *(line for number in range(len(self._courses)) for line in self._draw_history(number)),
@@ -79,20 +77,20 @@ class _PriceChart:
         lines = []
         for usd in self._ticks:
             y = self._y_of(usd)
-            lines.append(f'<path d="M{_LEFT} {y:.1f}H{self._right}" stroke="{_GRID}"/>')
+            lines.append(f'<path d="M{_LEFT} {y:.1f}H{self._right}" stroke="{GRID}"/>')
             lines.append(
-                f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="{_SOFT}">${usd:.{places}f}</text>'
+                f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="{SOFT}">${usd:.{places}f}</text>'
             )
         return lines
 
     def _draw_time_axis(self) -> list[str]:
         bottom = self._height - _BOTTOM
-        lines = [f'<path d="M{_LEFT} {bottom}H{self._right}" stroke="{_SOFT}"/>']
+        lines = [f'<path d="M{_LEFT} {bottom}H{self._right}" stroke="{SOFT}"/>']
         for moment in axis.time_ticks(self._start, self._end):
             x = self._x_of(moment)
             text = f"{moment:%d %b}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%H:%M}"
-            lines.append(f'<path d="M{x:.1f} {bottom}v5" stroke="{_SOFT}"/>')
-            lines.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle" fill="{_SOFT}">{text}</text>')
+            lines.append(f'<path d="M{x:.1f} {bottom}v5" stroke="{SOFT}"/>')
+            lines.append(f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle" fill="{SOFT}">{text}</text>')
         return lines
 
     def _draw_history(self, number: int) -> list[str]:
@@ -104,8 +102,8 @@ class _PriceChart:
         return [
             f'<path d="{self._step_path(course)}" {style}/>',
             f'<path d="M{x} {y}h22" {style}/>',
-            f'<text x="{x + 30}" y="{y + 4}" fill="{_INK}">{escape(self._names[number])}</text>',
-            f'<text x="{_WIDTH - 16}" y="{y + 4}" text-anchor="end" fill="{_SOFT}">${course.last:.4f}</text>',
+            f'<text x="{x + 30}" y="{y + 4}" fill="{INK}">{escape(self._names[number])}</text>',
+            f'<text x="{_WIDTH - 16}" y="{y + 4}" text-anchor="end" fill="{SOFT}">${course.last:.4f}</text>',
         ]
 
     def _step_path(self, course: PriceHistory) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
+from clusterctl.cli.arguments import cluster_argument, json_option, target_options
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.sending.syncing import sync_folder
@@ -25,17 +25,7 @@ _SHOWN = 20
 
 
 @click.command()
-@click.option(
-    "-n",
-    "--node",
-    "nodes",
-    multiple=True,
-    default=["master"],
-    type=NodeName(),
-    help="The node; may be repeated. All nodes share the home.",
-    show_default=True,
-)
-@click.option("-u", "--user", help="As this user; default: the cluster user.")
+@target_options(". All nodes share the home.")
 @click.option("--delete", "deletes", is_flag=True, help="Delete there what is not here, but for what is ignored.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and deleted, and do nothing.")
 @json_option

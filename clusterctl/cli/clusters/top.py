@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import optional_cluster
+from clusterctl.cli.arguments import every_option, optional_cluster
 from clusterctl.cli.clusters.top_screen import draw
 from clusterctl.cli.money import spending_json
 from clusterctl.cli.output import Output, own_screen, show_json
@@ -29,15 +29,7 @@ _END_KEYS = {"q", "Q", "\x03", "\x04"}
 
 @click.command()
 @optional_cluster
-@click.option(
-    "--every",
-    "every_s",
-    default=3,
-    show_default=True,
-    type=click.IntRange(min=1, max=3600),
-    metavar="SECONDS",
-    help="Between two looks.",
-)
+@every_option(3)
 @click.option("--once", is_flag=True, help="Show it once, whole, and end; also where nobody has a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each look; with --once a document.")
 @click.pass_context

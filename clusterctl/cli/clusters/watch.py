@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import cluster_argument
+from clusterctl.cli.arguments import cluster_argument, every_option
 from clusterctl.cli.output import Output
 from clusterctl.cli.terminal import echo
 from clusterctl.clock import log_stamp
@@ -59,15 +59,7 @@ class _Warnings(Reporter):
 
 @click.command()
 @cluster_argument
-@click.option(
-    "--every",
-    "every_s",
-    default=15,
-    show_default=True,
-    type=click.IntRange(min=1, max=3600),
-    metavar="SECONDS",
-    help="Between two looks.",
-)
+@every_option(15)
 @click.option("--once", is_flag=True, help="Do what is to be done now, and end.")
 @click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what is done about a decision as well.")

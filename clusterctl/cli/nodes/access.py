@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import NodeName, cluster_argument, json_option
+from clusterctl.cli.arguments import NodeName, cluster_argument, json_option, target_options
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
@@ -87,22 +87,11 @@ def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Seque
     return max(statuses.values(), default=0)
 
 
-_copied_nodes = click.option(
-    "-n",
-    "--node",
-    "nodes",
-    multiple=True,
-    default=["master"],
-    type=NodeName(),
-    help="The node; may be repeated, and `all` is every node.",
-    show_default=True,
-)
-_copied_user = click.option("-u", "--user", help="As this user; default: the cluster user.")
+_copy_options = target_options(", and `all` is every node.")
 
 
 @click.command()
-@_copied_nodes
-@_copied_user
+@_copy_options
 @json_option
 @cluster_argument
 @click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True, type=click.Path())
@@ -121,8 +110,7 @@ def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
 
 
 @click.command()
-@_copied_nodes
-@_copied_user
+@_copy_options
 @json_option
 @cluster_argument
 @click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True, type=click.Path())
