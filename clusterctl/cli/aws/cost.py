@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, json_option
+from clusterctl.cli.arguments import CLUSTER_NAME, json_option
 from clusterctl.cli.money import format_dollars
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
@@ -30,7 +30,7 @@ _AGO = re.compile(r"(\d{1,4})([hd])")
 
 
 @click.command()
-@click.argument("name", metavar="[CLUSTER]", type=ClusterName(), required=False)
+@click.argument("name", metavar="[CLUSTER]", type=CLUSTER_NAME, required=False)
 @click.option(
     "-s", "--since", metavar="TIME", help="Only from then on: 12h, 7d, 2026-11-20 or 2026-11-20T08:00 in UTC."
 )

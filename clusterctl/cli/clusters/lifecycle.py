@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, yes_option
+from clusterctl.cli.arguments import CLUSTER_NAME, yes_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
@@ -32,7 +32,7 @@ _AT_ONCE = 8
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
 @yes_option
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
@@ -58,7 +58,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
 @yes_option
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
@@ -79,7 +79,7 @@ def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
 @click.option("-f", "--force", is_flag=True, help="Do not let the plugins say goodbye; end the machines.")
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name, if its files here are lost.")
 @yes_option

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import NODE_NAME, Dollars, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import Prompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.questions import ask_remove
@@ -114,7 +114,7 @@ def _show_joined(started: StartResult, asking: Prompt, *, as_json: bool) -> int:
     "--alias",
     "aliases",
     multiple=True,
-    type=NodeName(),
+    type=NODE_NAME,
     help="Which; may be repeated, or a comma list.",
 )
 @yes_option

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, buy_option, json_option
+from clusterctl.cli.arguments import CLUSTER_NAME, buy_option, json_option
 from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end, telling_url
 from clusterctl.cli.nodes.placing import choose_cluster, find_place
 from clusterctl.cli.output import Output, show_json
@@ -94,7 +94,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-c", "--cluster", "cluster", type=ClusterName(), help="The cluster; optional if exactly one is up.")
+@click.option("-c", "--cluster", "cluster", type=CLUSTER_NAME, help="The cluster; optional if exactly one is up.")
 @click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB), G1 (GPUs), or an instance type.")
 @click.option(
     "--spot/--on-demand", default=None, help="How a new node for -i is bought; default: as the template says."

@@ -218,21 +218,12 @@ def _node_facets(*, shared_home: bool) -> frozenset[Facet]:
 def _make_node(record: Record, alias: str) -> Node:
     member = record.members[alias]
     host = member.host
-    return Node(
-        alias=alias,
+    return replace(
+        host.as_node(alias, _node_facets(shared_home=record.shared_home)),
         cluster=record.cluster,
         # The same id after a reboot: systemd restarts the services.
         id=member.id or f"{alias}@{host.address}:{host.port}#{member.taken}",
-        machine_id=f"{host.address}:{host.port}",
-        state=NodeState.RUNNING,
-        address=host.address,
-        private_address=host.private_address,
-        port=host.port,
-        user=host.user,
-        host_key=host.host_key,
         layout=machine_layout(record.user),
-        facets=_node_facets(shared_home=record.shared_home),
-        access=host.access,
         cluster_id=record.id,
     )
 
