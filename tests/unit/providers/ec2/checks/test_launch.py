@@ -11,16 +11,11 @@ from clusterctl_standin.faults import Fails, Throttled, Unauthorized
 from clusterctl.events import EventKind, Reporter
 from clusterctl.model import MASTER, Market, Volume
 
-from .....support.ec2_lab import BOTH, OPTIONS, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, OPTIONS, SPOT, plan_of
 
 ON_DEMAND, ON_SPOT = "L-1216C47A", "L-34B43A08"
 PUBLIC = replace(OPTIONS, address="auto")
 PRIVATE = replace(OPTIONS, public_ips=False)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def problems(lab, plan=None, **options):
