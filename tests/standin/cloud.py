@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from moto.core.exceptions import ServiceException
 
 from . import leaks, time
@@ -51,8 +52,10 @@ KEY = "AKIASTANDIN000000000"
 
 @cache
 def _session() -> boto3.Session:
-    """One for all: to read AWS's description of EC2 takes a third of a second."""
-    return boto3.Session()
+    """One for all, with what has been read of AWS's descriptions."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", wire.loader())
+    return boto3.Session(botocore_session=core)
 
 
 @cache

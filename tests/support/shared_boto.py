@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,3 +33,9 @@ class SharedBoto:
         """Drop the clients if one of these calls failed: a client repeats so many in its life, and no more."""
         if not {call.status for call in calls} <= {200, 412}:  # 412: a dry run that would have succeeded
             self._clients.clear()
+
+
+@cache
+def shared_boto() -> SharedBoto:
+    """The one of this process."""
+    return SharedBoto()

@@ -17,7 +17,7 @@ from clusterctl.cli import main as main_module
 from clusterctl.providers.ec2.aws import Aws
 from clusterctl.wiring import context, ec2, providers
 
-from ...support.shared_boto import SharedBoto
+from ...support.shared_boto import shared_boto
 
 EVERY_HOOK = Path(__file__).parents[2] / "support" / "every_hook.py"
 PLUGINS = '''
@@ -140,7 +140,7 @@ def terminal(monkeypatch):
 @pytest.fixture(scope="session")
 def boto():
     """What the accounts of these tests share."""
-    return SharedBoto()
+    return shared_boto()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from clusterctl.providers.ec2.pricing.background import THREAD
 from clusterctl.secret import Secret
 
 from ....support.ec2_lab import Ec2Lab, hurry
-from ....support.shared_boto import SharedBoto
+from ....support.shared_boto import shared_boto
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cloud(request):
 @pytest.fixture(scope="session")
 def boto():
     """What all accounts of these tests share."""
-    return SharedBoto()
+    return shared_boto()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2.launch import security_groups
 
 from .....support.ec2_lab import BOTH, SPOT, plan_of
+from .....support.sampling import rest
 
 SIZE = 3
 BLOB = "x1Y2z3" * 100
@@ -96,9 +97,7 @@ class TestFallback:
         "code",
         [
             "InsufficientInstanceCapacity",
-            "UnfulfillableCapacity",
-            "SpotMaxPriceTooLow",
-            "MaxSpotInstanceCountExceeded",
+            *rest("UnfulfillableCapacity", "SpotMaxPriceTooLow", "MaxSpotInstanceCountExceeded"),
         ],
     )
     def test_a_shortage_is_bought_on_demand_with_its_price(self, lab, code):
@@ -113,11 +112,9 @@ class TestFallback:
     @pytest.mark.parametrize(
         "code",
         [
-            "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
             "UnauthorizedOperation",
-            "InvalidParameterValue",
-            "VcpuLimitExceeded",
             "NewlyInvented",
+            *rest("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "InvalidParameterValue", "VcpuLimitExceeded"),
         ],
     )
     @pytest.mark.parametrize("left", [0, 1])
