@@ -93,7 +93,7 @@ class Cloud:
         """Say who can get in.
 
         Args:
-            port: it listens at a port of this computer. Without, only boto3 in this process gets in, in half the time.
+            port: it listens at a port of this computer. Without, only boto3 in this process gets in, and sooner.
         """
         self._has_port = port
 
