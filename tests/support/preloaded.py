@@ -29,7 +29,7 @@ import docker, ipyparallel, clusterctl.remote.ssh
 from clusterctl.cli.main import main
 """
 SERVER = """
-import json, os, socket, sys
+import json, os, select, socket, sys
 
 def receive(line):
     word, pipes, _, _ = socket.recv_fds(line, 1_000_000, 3)
@@ -48,6 +48,8 @@ def receive(line):
 def serve(listener):
     # Comes back in a copy that is to be the command.
     while True:
+        if 0 in select.select([listener.fileno(), 0], [], [])[0]:
+            os._exit(0)  # whoever asks has died
         line, _ = listener.accept()
         while True:
             try:
@@ -89,7 +91,7 @@ class Preloaded:
             listener.listen(16)
             number = listener.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", loading + SERVER, str(number)], stdin=subprocess.DEVNULL, pass_fds=[number]
+                [sys.executable, "-c", loading + SERVER, str(number)], stdin=subprocess.PIPE, pass_fds=[number]
             )
 
     def run(self, *arguments, env, code="", stdin="", timeout=120):
@@ -122,6 +124,7 @@ class Preloaded:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._process.stdin.close()
         self._folder.cleanup()
 
 
