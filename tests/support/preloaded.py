@@ -49,7 +49,10 @@ def serve(listener):
     # Comes back in a copy that is to be the command.
     while True:
         if 0 in select.select([listener.fileno(), 0], [], [])[0]:
-            os._exit(0)  # whoever asks has died
+            place = listener.getsockname()  # whoever asks has died
+            os.unlink(place)
+            os.rmdir(os.path.dirname(place))
+            os._exit(0)
         line, _ = listener.accept()
         while True:
             try:
