@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from clusterctl.compute import channel as ways
 
 NAME, SOURCE = ways.engine_program()
+PROGRAM = compile(SOURCE, "chunks.py", "exec")
 
 
 class Engine:
@@ -20,7 +21,7 @@ class Engine:
     def __init__(self, number, uuid):
         self.number, self.uuid = number, uuid
         self.program = types.ModuleType(f"engine_{uuid}")
-        exec(compile(SOURCE, "chunks.py", "exec"), self.program.__dict__)
+        exec(PROGRAM, self.program.__dict__)
         sys.modules[NAME] = self.program  # large arrays are opened by the newest: all share one disk
         self.aborted = set()
         self.program._kernel = lambda: types.SimpleNamespace(aborted=self.aborted)

@@ -58,9 +58,10 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     for group in groups.values():
         # One group has several files, whose tests stay in their order.
         group.sort(key=lambda item: files.index(item.path.stem) if item.path.stem in files else 0)
-    real = ("e2e", "docker", "vm")
+    real = {"e2e", "docker", "vm"}
     on_nodes = {
-        name: any(item.get_closest_marker(kind) for item in group for kind in real) for name, group in groups.items()
+        name: any(marker.name in real for item in group for marker in item.iter_markers())
+        for name, group in groups.items()
     }
     ranks = {name: rank for rank, name in enumerate(_LONGEST)}
     names = sorted(groups, key=lambda name: (ranks.get(name, len(ranks)), not on_nodes[name]))

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clusterctl_standin.cloud import Cloud
 
 ROOT = Path(__file__).parents[3]
 AS_WINDOWS = ROOT / "tests" / "support" / "as_windows.py"
@@ -125,6 +124,8 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     """What came of each of the commands, in one process: it takes seconds to load all that they need."""
+    from clusterctl_standin.cloud import Cloud  # a second to load
+
     home = tmp_path_factory.mktemp("home")
     (home / "config").write_text(CONFIG)
     (home / "ended.txt").write_text("ended\n")

@@ -5,18 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from clusterctl_standin.cloud import Cloud
 
 from clusterctl.cli.aws import spothistory
 
 
-@pytest.fixture
-def cloud(allow_loopback, monkeypatch, tmp_path):
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with Cloud() as standin:
-        for name, value in standin.environment().items():
-            monkeypatch.setenv(name, value)
-        yield standin
 
 
 def test_figures_of_each_zone_the_cheapest_first(run, cloud):

@@ -11,16 +11,12 @@ from clusterctl_standin.faults import Fails, Throttled, Unauthorized
 from clusterctl.events import EventKind, Reporter
 from clusterctl.model import MASTER, Market, Volume
 
-from .....support.ec2_lab import BOTH, OPTIONS, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, OPTIONS, SPOT, plan_of
+from .....support.sampling import rest
 
 ON_DEMAND, ON_SPOT = "L-1216C47A", "L-34B43A08"
 PUBLIC = replace(OPTIONS, address="auto")
 PRIVATE = replace(OPTIONS, public_ips=False)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def problems(lab, plan=None, **options):
@@ -74,7 +70,11 @@ class TestNothingWrong:
 
 class TestRights:
     @pytest.mark.parametrize(
-        "action", ["CreateSecurityGroup", "CreateLaunchTemplate", "CreateFleet", "RunInstances", "CreatePlacementGroup"]
+        "action",
+        [
+            *("CreateFleet", "CreatePlacementGroup"),
+            *rest("CreateSecurityGroup", "CreateLaunchTemplate", "RunInstances"),
+        ],
     )
     def test_each_that_is_missing_is_named_with_its_remedy(self, lab, action):
         lab.cloud.faults.add(Unauthorized(action))

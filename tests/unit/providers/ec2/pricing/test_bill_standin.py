@@ -16,7 +16,7 @@ from clusterctl.providers.ec2.pricing.bill import compute_bill
 from clusterctl.providers.ec2.pricing.lives import UNSEEN, read_lives
 from clusterctl.testing import FakeClock
 
-from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, SPOT, plan_of
 
 pytestmark = pytest.mark.slow
 HOUR = 3600
@@ -25,7 +25,6 @@ HOUR = 3600
 @pytest.fixture
 def clock(lab, cloud, monkeypatch):
     """A clock for the program and the cloud that only the test moves, and waits that are short."""
-    hurry(monkeypatch)
     with FakeClock(datetime.now(timezone.utc).replace(microsecond=0)).installed() as clock:
         cloud.follow(clock.time)
         yield clock
