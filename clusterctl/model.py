@@ -56,6 +56,8 @@ class Facet(str, Enum):
     """The nodes share a cache of downloads: one node fills it first, and the others wait for that."""
     LASTING = "lasting"
     """The node outlives its cluster: plugins undo their changes when the node leaves."""
+    STOPS_ITSELF = "stops_itself"
+    """The node is no machine that is switched off, and yet can stop itself for good: a container."""
     DIRECT = "direct"
     """The node's loopback is the laptop's loopback: ports need no tunnel."""
 

@@ -62,7 +62,7 @@ class ClusterSection(Section):
     )
     scale_min: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         le=10_000,
         description="nodes that `watch` lets stay in any case; default: CLUSTER_SIZE",
         examples=["1"],

@@ -35,7 +35,7 @@ from .instances.lives import utcnow as lives_now
 from .instances.machine_view import Machine, machine_of
 from .instances.running import check_launch
 from .instances.states import INTERRUPTED, NO_KEY, NO_ROOM, end, powered_off
-from .money.bill import bill_usd
+from .money.bill import Homes, bill_usd
 from .money.prices import Prices
 from .money.quotas import Quotas
 from .network import gateways
@@ -108,6 +108,7 @@ class Cloud:
         self.quotas = Quotas()
         self.prices = Prices()
         self.lives = Lives()
+        self.homes = Homes()
         self.spot = SpotRequests()
         self.fleets: dict[str, Fleet] = {}
         self.placement_groups: dict[tuple[str, str], PlacementGroup] = {}
@@ -182,7 +183,7 @@ class Cloud:
         """What the instances of a cluster have cost so far, by the value of their tag `clusterctl:cluster`."""
         with self.lock:
             lives = [life for life in self.lives if tags_of(life).get("clusterctl:cluster") == cluster]
-            return bill_usd(self, lives, lives_now())
+            return bill_usd(self, lives, lives_now()) + self.homes.usd_of(cluster, lives_now())
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call this after everything that may have changed instances, in the thread that changed them."""
@@ -297,6 +298,8 @@ class Cloud:
                 answer = self._tokens.once(
                     request, lambda: self._answer(request), ended=lambda token: self._ended(request.region, token)
                 )
+            if request.service == "ec2" and "Volume" in request.action:
+                self.homes.look(self.moto.backend("ec2", request.region), lives_now())
         if request.service == "ec2" and request.action.startswith(CHANGING):
             self._tell()
         return answer

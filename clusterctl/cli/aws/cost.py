@@ -39,7 +39,8 @@ _AGO = re.compile(r"(\d{1,4})([hd])")
 def cost(ctx: click.Context, name: str | None, since: str | None, *, as_json: bool) -> None:
     """Show what clusters on EC2 have cost, run by run, with nodes and clusters that have ended.
 
-    It knows what was started from this computer, and counts machines, root disks and public addresses.
+    It knows what was started from this computer, and counts machines, root disks, the volumes of HOME_VOLUME and public
+    addresses.
     """
     begin = _parse_since(since) if since else None
     with Output(as_json=as_json) as output:
@@ -83,7 +84,7 @@ def _row(line: BillLine) -> tuple[str, ...]:
     machine = "unknown" if line.machine is None else f"{line.machine:.4f}"
     times = (format_utc(line.began), format_utc(line.stopped) or "now", f"{line.hours:.2f}")
     costs = (machine, f"{line.disks:.4f}", f"{line.address:.4f}")
-    return (f"  {line.alias}", line.type, line.market, line.zone, *times, *costs)
+    return (f"  {line.alias}", line.type, line.market or "-", line.zone, *times, *costs)
 
 
 def _bill_json(bill: ClusterBill) -> dict[str, object]:

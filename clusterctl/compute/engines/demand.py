@@ -29,6 +29,8 @@ class DemandTeller:
         self._has_told = False
         self._is_heard = True
         """Whether the controller knows of such things: one of an older version does not."""
+        self.grows = False
+        """Whether the cluster grows by what waits, as the controller said last."""
 
     def look(self, works: Sequence[Work]) -> None:
         """Tell what is to be told of what is under way."""
@@ -51,7 +53,9 @@ class DemandTeller:
 
     def _hear(self, asked: Future[Any]) -> None:
         if not asked.cancelled() and asked.exception() is None:
-            self._is_heard = asked.result()["content"].get("status") == "ok"
+            said = asked.result()["content"]
+            self._is_heard = said.get("status") == "ok"
+            self.grows = said.get("grows") is True
 
 
 def measure(works: Sequence[Work]) -> dict[str, float]:

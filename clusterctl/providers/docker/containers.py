@@ -12,7 +12,16 @@ from clusterctl.errors import NewerFormatError, ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
 from clusterctl.providers.docker.ports import PortAllocator, is_port_conflict
-from clusterctl.providers.docker.records import LOOPBACK, Container, Record, parse_container, sort_containers
+from clusterctl.providers.docker.records import (
+    ALWAYS,
+    LOOPBACK,
+    NEVER,
+    UNTIL_ITS_END,
+    Container,
+    Record,
+    parse_container,
+    sort_containers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +61,8 @@ class ContainerSpec:
     volumes: Mapping[str, str]
     """Volumes to mount: path in the container to volume name."""
     public_key: str
+    stops_itself: bool = False
+    """Whether its image can end by itself."""
 
 
 def container_name(owner: str, cluster: str, alias: str) -> str:
@@ -129,7 +140,7 @@ def _create_from_record(api: APIClient, wanted: ContainerSpec, record: Record, n
         port_bindings={22: (LOOPBACK, record.port)},
         mounts=[Mount(path, volume, type="volume") for path, volume in wanted.volumes.items()],
         tmpfs={"/run": "mode=755"},
-        restart_policy={"Name": "unless-stopped"},
+        restart_policy={"Name": UNTIL_ITS_END if wanted.stops_itself else ALWAYS},
         shm_size=256 * 1024**2,
         pids_limit=_MAX_PROCESSES,
         cap_drop=_DROPPED_CAPABILITIES,
@@ -214,6 +225,7 @@ def start_container(api: APIClient, container: Container) -> None:
     record = container.record
     with translate_errors(f"start {record.alias} of {record.cluster}"):
         try:
+            _choose_policy(api, container, UNTIL_ITS_END)
             (api.unpause if container.state == "paused" else api.start)(container.id)
         except APIError as exc:
             if not is_port_conflict(error_text(exc)):
@@ -231,9 +243,16 @@ def stop_container(api: APIClient, container: Container) -> None:
     def stop_running() -> None:
         if container.state == "paused":
             api.unpause(container.id)
+        _choose_policy(api, container, NEVER)
         api.stop(container.id, timeout=_STOP_S)
 
     _ignore_missing("stop", container, stop_running)
+
+
+def _choose_policy(api: APIClient, container: Container, policy: str) -> None:
+    """Have the engine start a node that stops itself again, or not: one that begins anew starts what it has stopped."""
+    if container.stops_itself:
+        api.update_container(container.id, restart_policy={"Name": policy})
 
 
 def remove_container(api: APIClient, container: Container) -> None:

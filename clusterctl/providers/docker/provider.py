@@ -93,7 +93,7 @@ class DockerProvider:
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
             ports = PortAllocator(container.record.port for container in [*all_containers, *existing])
-            wanted = [self._container_spec(plan, spec, public_key, scope, _engine_cores(api)) for spec in missing]
+            wanted = [self._container_spec(plan, spec, public_key, scope, api) for spec in missing]
             volumes = {
                 _home_volume(scope): scope.labels,
                 self._cache: networks.kept_labels(self._cache),
@@ -199,9 +199,9 @@ class DockerProvider:
         return None
 
     def _container_spec(
-        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, engine_cores: int
+        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, api: APIClient
     ) -> ContainerSpec:
-        share = max(1, engine_cores // len(plan.nodes))
+        share = max(1, _engine_cores(api) // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
         return ContainerSpec(
@@ -217,6 +217,7 @@ class DockerProvider:
             memory_gb=spec.memory_gb,
             volumes={"/home": _home_volume(scope), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
+            stops_itself=images.can_stop_itself(images.find_image(api, spec.image or self._image) or {}),
         )
 
 

@@ -131,6 +131,12 @@ class StaticProvider:
         record = self._records.read_cluster(cluster)
         return [member.host for member in record.members.values()] if record else []
 
+    def most_nodes(self, cluster: str) -> int:
+        """Return how many hosts of the config a cluster has, or could have, since no other cluster has them."""
+        records = [record for record in self._records.read_all() if record.cluster != cluster]
+        busy = {member.host.location for record in records for member in record.members.values()}
+        return len({host.name for host in self._hosts if host.location not in busy})
+
     def find_home(self, cluster: str) -> KeptHome | None:
         """Return the folder with the home on the master, which stays as it is."""
         record = self._records.read_cluster(cluster)

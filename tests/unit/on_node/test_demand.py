@@ -114,6 +114,53 @@ class TestDrainLapses:
         assert self.lapse(hub, {1: "earlier", 7: "gone"}) == []
 
 
+class TestListeners:
+    def answer(self, seconds):
+        """What a client hears that says what waits, so long after somebody has looked who adds nodes."""
+        from clusterctl.on_node.with_ipyparallel.patches.hub import Hub  # late: half a second
+
+        sent, message = [], {"header": {"session": "a"}, "content": {}}
+        send = lambda socket, kind, content, **_: sent.append(content["grows"])  # noqa: E731
+        hub = SimpleNamespace(
+            session=SimpleNamespace(send=send), query="to one", demand_files=SimpleNamespace(put=lambda *_: None)
+        )
+        hub.listened_s = Hub.listened_s
+        if seconds is not None:
+            Hub.note_listener(hub, [], message)
+            hub.listened_s -= seconds
+        Hub.note_demand(hub, [], message)
+        return sent[-1]
+
+    @pytest.mark.parametrize(("seconds", "grows"), [(None, False), (0, True), (80, True), (100, False)])
+    def test_a_client_hears_whether_somebody_adds_nodes(self, monkeypatch, seconds, grows):
+        monkeypatch.setattr(time, "monotonic", lambda: 5.0)  # a master that has just booted
+        assert self.answer(seconds) is grows
+
+    @pytest.mark.parametrize("status", ["ok", "error"])
+    def test_the_question_says_so_to_a_controller_of_any_version(self, monkeypatch, status):
+        sent = []
+
+        class Hub:
+            def __init__(self, connection):
+                self.socket = SimpleNamespace(poll=lambda _: True)
+
+            def send(self, kind, content):
+                sent.append(kind)
+
+            def receive(self):
+                return {"status": status} if len(sent) == 1 else {"status": "ok", "unassigned": 0}
+
+            def close(self):
+                pass
+
+        monkeypatch.setattr(ask_load, "Hub", Hub)
+        monkeypatch.setattr(ask_load, "load", lambda path: {"interface": "tcp://127.0.0.1", "registration": 1})
+        monkeypatch.setattr(ask_load, "is_open", lambda *_: True)
+        values = {"security": "/s", "drain": [], "give_back": [], "for_s": 1, "wait_s": 1}
+        assert ask_load.ask(values)["answered"]
+        assert sent == ["clusterctl_demand_listener", "queue_request"]
+
+
 class TestPeople:
     def test_the_question_itself_is_no_work(self):
         assert {os.getpid(), os.getppid()} <= ask_people.own_chain() | {1}

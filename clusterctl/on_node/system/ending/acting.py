@@ -77,6 +77,22 @@ def power_off() -> str:
     return "; ".join(troubles)
 
 
+def stop_container() -> str:
+    """Have the main process of this container end for good; return why it does not, or an empty text."""
+    try:
+        os.kill(1, signal.SIGUSR1)  # the engine's init hands it on
+    except OSError as exc:
+        return str(exc)
+    return ""
+
+
+def end_node(*, powers_off: bool, stops: bool) -> str:
+    """Switch this machine off, or stop this container, if it is one that may be; return why that fails, or nothing."""
+    if powers_off:
+        return power_off()
+    return stop_container() if stops else ""
+
+
 def run_command(words: list[str]) -> str:
     """Run a command of the system; return why it failed, or an empty text."""
     try:

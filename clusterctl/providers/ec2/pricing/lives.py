@@ -8,15 +8,18 @@ instance in its request.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
+from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.answers.reasons import describe_reason, is_interruption
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, read_instances
+from clusterctl.providers.ec2.pricing.volume_lives import look_at_volumes, read_volumes
 from clusterctl.providers.losses import Loss
 from clusterctl.text import format_utc
 
@@ -143,7 +146,7 @@ def look_at_lives(
 ) -> list[Life]:
     """Return all lives of a cluster that EC2 or the journal knows, the oldest first. Record what is new.
 
-    One call, two where a spot instance has ended since the last look.
+    One call, two where a spot instance has ended since the last look; one more where the home is on a volume.
 
     Args:
         aws: the account.
@@ -171,6 +174,10 @@ def look_at_lives(
     ordered = _close_unseen(sorted(lives.values(), key=lambda life: life.began), listed, now)
     ordered = _with_disks(aws, cluster, ordered)
     record_lives(journal, ordered)
+    has_home = any(instance.tags.get(tags.HOME_ON) == tags.VOLUME for instance in instances)
+    if has_home or read_volumes(journal.events()):
+        with suppress(ClusterctlError):  # only the bill needs it
+            look_at_volumes(aws, cluster, journal)
     return ordered
 
 
