@@ -16,6 +16,7 @@ from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.checks.context import Finding
 from clusterctl.providers.ec2.checks.pools import types_of
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups
+from clusterctl.providers.ec2.launch.subnets import subnets_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +90,7 @@ def try_fleet(context: CheckContext) -> Iterator[Finding]:
         token=_NAME,
         template=_NAME,
         market=Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT,
-        subnets=ground.inputs.subnets[:1],
+        subnets=subnets_for(ground.inputs.subnets, group.role)[:1],
         any_zone=False,
         fleet_tags=_tags(context),
     )
@@ -135,7 +136,7 @@ def _launch_request(context: CheckContext, ground: Ground, group: LaunchGroup, n
     for key in ("UserData", "InstanceInitiatedShutdownBehavior"):  # nothing that rights depend on
         del data[key]
     (interface,) = data["NetworkInterfaces"]
-    interface["SubnetId"] = ground.inputs.subnets[0].id
+    interface["SubnetId"] = subnets_for(ground.inputs.subnets, group.role)[0].id
     if not interface["Groups"]:  # the cluster's own does not exist yet
         del interface["Groups"]
     spot = {} if group.market == Market.ON_DEMAND else {"InstanceMarketOptions": {"MarketType": "spot"}}

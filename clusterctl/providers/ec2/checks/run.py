@@ -72,7 +72,9 @@ def check_launch(
                 report.note(f"not checked: {check.subject} ({exc.message})")
             continue
         for finding in findings:
-            if finding.stops:
+            if not finding.remedy:
+                report.note(finding.text)
+            elif finding.stops:
                 problems.append(Problem(finding.text, finding.remedy))
             else:
                 report.warn(f"{finding.text} (try: {finding.remedy})")

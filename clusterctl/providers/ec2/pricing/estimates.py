@@ -80,7 +80,7 @@ def estimate_launch_cost(
     quoted = [quote_group(group, types_by_group[group], market, notes.setdefault) for group in groups]
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),
-        *_addresses_part(options, len(specs)),
+        *_addresses_part(options, specs),
         *_home_part(options, home_gb, tariff.disk_price(options.root_volume_type)),
     ]
     quoted_limits = _quote_limits(needed, free, notes.setdefault)
@@ -141,8 +141,9 @@ def _root_disks_part(
     )
 
 
-def _addresses_part(options: Options, count: int) -> list[QuotedPart]:
-    if not options.public_ips:
+def _addresses_part(options: Options, specs: Sequence[NodeSpec]) -> list[QuotedPart]:
+    count = sum(options.has_public_ip(spec.alias) for spec in specs)
+    if not count:
         return []
     return [QuotedPart("addresses", f"{count} x public IPv4", price_table.PUBLIC_IPV4_USD * count)]
 
