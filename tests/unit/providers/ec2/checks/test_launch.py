@@ -82,6 +82,28 @@ class TestRights:
         assert f"a start needs ec2:{action}, which you may not" in problem
         assert "let somebody with rights in the account allow it" in problem
 
+    @pytest.mark.parametrize("action", ["CreateVolume", "AttachVolume"])
+    def test_those_for_a_volume_with_the_home_too(self, lab, action):
+        lab.cloud.faults.add(Unauthorized(action))
+        (problem,) = problems(lab, plan_of(2, BOTH, home_volume=True))
+        assert f"a start needs ec2:{action}, which you may not" in problem
+        assert problems(lab) == []  # without such a volume nobody needs it
+
+    def test_a_home_that_is_there_is_not_made_again(self, lab):
+        plan = plan_of(2, home_volume=True)
+        lab.create(plan)
+        lab.ec2.terminate_instances(InstanceIds=[each["InstanceId"] for each in lab.instances()])
+        lab.cloud.faults.add(Unauthorized("CreateVolume"))
+        assert problems(lab, plan) == []
+
+    def test_what_else_ec2_says_of_a_volume_that_does_not_exist_means_nothing(self, lab):
+        class EvenDry(Fails):
+            def concerns(self, request):
+                return request.action == self.action
+
+        lab.cloud.faults.add(EvenDry("AttachVolume", code="InvalidVolume.NotFound"))
+        assert problems(lab, plan_of(2, BOTH, home_volume=True)) == []
+
     def test_all_of_them_are_told_at_once(self, lab):
         lab.cloud.faults.add(*(Unauthorized(action) for action in ("CreateLaunchTemplate", "CreateFleet")))
         assert len(problems(lab)) == 2
