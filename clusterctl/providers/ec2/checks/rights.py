@@ -1,7 +1,7 @@
 """The checks of rights: EC2 is asked for what a start makes, with DryRun, and says whether we may.
 
-What does not exist yet cannot be tried: the rules of a security group, tags. For the attaching of a volume ids that do not
-exist are named: what EC2 says of them, other than of rights, means nothing.
+What does not exist yet cannot be tried: the rules of a security group, tags. For the attaching of a volume ids are
+named that do not exist: what EC2 says of them, other than of rights, means nothing.
 Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html (`DryRun`)
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
@@ -100,12 +101,13 @@ def _merge_groups(groups: Sequence[LaunchGroup]) -> list[LaunchGroup]:
 def _needed_vcpus(
     groups: Sequence[LaunchGroup], types_by_group: Mapping[LaunchGroup, Sequence[str]], inputs: LaunchInputs
 ) -> dict[Quota, int | None]:
-    """Return the most processors needed, by the quota that they count against."""
+    """Return the most processors needed, by the quota that they count against: of a fallback in both markets."""
     needed: dict[Quota, int | None] = {}
     for group in groups:
         most: dict[Quota, int | None] = {}
-        for type_name in types_by_group[group]:
-            bucket = quotas.find_quota(type_name, group.market)
+        markets = [Market.SPOT, Market.ON_DEMAND] if group.market == Market.SPOT_WITH_FALLBACK else [group.market]
+        for type_name, market in product(types_by_group[group], markets):
+            bucket = quotas.find_quota(type_name, market)
             described = inputs.instance_types.get(type_name)
             vcpus = described.vcpus if described else None if group.types else int(group.vcpus or 2)
             most[bucket] = None if vcpus is None else max(vcpus, most.get(bucket) or 0)
