@@ -7,7 +7,23 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Facet, Node, Probe, Service, hub, node_program, notes, render, services
+from clusterctl.api import (
+    Cluster,
+    Facet,
+    Node,
+    Probe,
+    Service,
+    as_user,
+    hub,
+    node_program,
+    notes,
+    own_folder,
+    put_library,
+    render,
+    services,
+)
+
+from .gpus import share_gpus_out, wants_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +50,25 @@ THREAD_LIMITS = (
 def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     """Return a command of the node's own Python."""
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
+
+
+def join_script(
+    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
+) -> str:
+    """Return what makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    python = cluster.recall(notes.PYTHON)
+    file = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
+    # Nodes on one computer have one loopback, on which the controller listens for clients, and one disk.
+    reaches = node.is_master or Facet.DIRECT in node.facets
+    master = "" if reaches else cluster.master.private_address
+    library = put_library(node, cluster=cluster.name, python=python, file=file, master=master) if python else ""
+    return render(
+        "ipcluster_join.sh.j2",
+        folder=own_folder(node, cluster.user, hub.profile(node).parent),
+        files=as_user(node, cluster.user, files),
+        library=library,
+        daemons=services.ensure(node, daemons, unwanted=unwanted),
+    )
 
 
 def leave_script(cluster: Cluster, node: Node, names: Sequence[str]) -> str:
@@ -92,7 +127,8 @@ def engine_service(cluster: Cluster, node: Node, numbers: range, options: Option
         first=numbers.start,
         environment=process_environment(node),
         # Other packages, options or controller: the engines must start anew.
-        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}{told_variables(cluster)}",
+        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}{told_variables(cluster)}"
+        + (" gpu" if wants_gpus(node, options) else ""),
     )
 
 
@@ -119,9 +155,9 @@ def thread_limits(node: Node, engines: int, options: Options) -> dict[str, dict[
     return {"defaults": dict.fromkeys(THREAD_LIMITS, str(threads))}
 
 
-def start_programs(cluster: Cluster, node: Node, engines: int, options: Options) -> dict[str, str]:
+def start_programs(cluster: Cluster, node: Node, ids: range, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
-    limits = thread_limits(node, engines, options)
+    limits = thread_limits(node, len(ids), options)
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
     # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
@@ -134,6 +170,7 @@ def start_programs(cluster: Cluster, node: Node, engines: int, options: Options)
         "defaults": limits.get("defaults", {}),
         # The option that is about threads alone says more of them than the one about all variables.
         "environment": {**cluster.request.environment, **limits.get("environment", {})},
+        "own": share_gpus_out(cluster, node, ids, options),
     }
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:

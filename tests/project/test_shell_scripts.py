@@ -83,6 +83,9 @@ RENDERED = {
     "facts.sh.j2": [lambda key=key: render("facts.sh.j2", born_with=key) for key in ("", "ssh-ed25519 AAAA")],
     "host_key_make.sh.j2": [],
     "host_key_use.sh.j2": [lambda: render("host_key_use.sh.j2", own="ssh-ed25519 AAAA")],
+    "ipcluster_gpus.sh.j2": [
+        lambda spare=spare: render("ipcluster_gpus.sh.j2", spare=spare) for spare in (False, True)
+    ],
     "ipcluster_join.sh.j2": [
         lambda node=node: render(
             "ipcluster_join.sh.j2",

@@ -27,7 +27,7 @@ def choose_node(context: RunContext, cluster: Cluster, alias: str, *, user: str 
         )
     if user and user != node.user:
         # The key or agent that the provider's user accepts may not be accepted by the user that we made.
-        access = Access(jump=node.access.jump) if user == cluster.user else node.access
+        access = Access(jump=node.access.jump, through=node.access.through) if user == cluster.user else node.access
         node = replace(node, user=user, access=access)
         cluster.update_node(node)
     return node

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
 from clusterctl.errors import NewerFormatError, ProviderError
@@ -37,6 +38,7 @@ _AUTHORIZED_KEYS = "root/.ssh/authorized_keys"
 _STOP_S = 15
 """Seconds for the services of a node to end: more than its main process gives them."""
 _GB = 10**9
+_NVIDIA = Path("/dev/nvidiactl")
 _MAX_PROCESSES = 16384
 """Limit of processes and threads of a node: enough for a hundred engines with a math library each, and safe for the
 computer."""
@@ -63,6 +65,8 @@ class ContainerSpec:
     public_key: str
     stops_itself: bool = False
     """Whether its image can end by itself."""
+    gpus: bool = False
+    """It has all GPUs of NVIDIA that the computer has."""
 
 
 def container_name(owner: str, cluster: str, alias: str) -> str:
@@ -146,6 +150,7 @@ def _create_from_record(api: APIClient, wanted: ContainerSpec, record: Record, n
         cap_drop=_DROPPED_CAPABILITIES,
         log_config=LogConfig(type="json-file", config={"max-size": "5m"}),
         **resource_limits(wanted.vcpus, wanted.memory_gb),
+        **gpu_requests(wanted.gpus),
     )
     endpoint = api.create_endpoint_config(aliases=[wanted.alias], ipv4_address=record.address)
     made = api.create_container(
@@ -168,6 +173,21 @@ def resource_limits(vcpus: float | None, memory_gb: float | None) -> dict[str, i
     if memory_gb is not None:
         options["mem_limit"] = options["memswap_limit"] = round(memory_gb * _GB)
     return options
+
+
+def has_gpus(info: Mapping[str, Any]) -> bool:
+    """Return whether an engine, which says this of itself, can give GPUs of NVIDIA to containers.
+
+    Its toolkit alone says nothing of the driver. With one and without the other no container would start.
+    """
+    return "nvidia" in (info.get("Runtimes") or {}) and _NVIDIA.exists()
+
+
+def gpu_requests(wanted: bool) -> dict[str, Any]:  # noqa: FBT001  the only argument
+    """Return what asks Docker for all GPUs, as ``docker run --gpus all`` does."""
+    from docker.types import DeviceRequest
+
+    return {"device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])]} if wanted else {}
 
 
 def identity_archive(private: Secret, public: str, authorized: str) -> bytes:

@@ -24,7 +24,7 @@ from clusterctl.providers.losses import Loss
 from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clusterctl.providers.base import Journal
     from clusterctl.providers.ec2.aws import Aws
@@ -142,7 +142,7 @@ def look_at_lives(
     *,
     disk_gb: Mapping[str, int] | None = None,
     disk_type: str = "",
-    public_ips: bool = False,
+    has_public_ip: Callable[[str], bool] = lambda _: False,
 ) -> list[Life]:
     """Return all lives of a cluster that EC2 or the journal knows, the oldest first. Record what is new.
 
@@ -154,7 +154,7 @@ def look_at_lives(
         journal: of the cluster.
         disk_gb: the size of the root disk, by alias, of those that this run launched and that may have ended.
         disk_type: the type of root disks.
-        public_ips: whether those have public addresses.
+        has_public_ip: whether one of those has a public address, by its alias.
     """
     now = utc_now()
     known = {life.key: life for life in read_lives(journal.events())}
@@ -167,7 +167,7 @@ def look_at_lives(
             continue
         life = _life_of(instance, _alias_of(instance, names), now, requests.get(instance.spot_request))
         if disk_gb and life.alias in disk_gb:
-            life = replace(life, disk_gb=disk_gb[life.alias], disk_type=disk_type, public_ip=public_ips)
+            life = replace(life, disk_gb=disk_gb[life.alias], disk_type=disk_type, public_ip=has_public_ip(life.alias))
         before = known.get(life.key) or _earlier(known.values(), life.id)
         lives[life.key] = _merge(before, life) if before else life
     listed = {instance.id for instance in instances}
