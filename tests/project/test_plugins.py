@@ -19,7 +19,7 @@ ALLOWED = {
     "config/draft.py": ({"ipcluster"}, "the template without a config file"),
     "config/example.py": ({"ipcluster"}, "the template of the file that `config init` writes"),
     "config/starcluster.py": (
-        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
+        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "mpi", "packages", "users"},
         "StarCluster's class paths and options, and what stands for them here",
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),

@@ -12,7 +12,7 @@ from clusterctl.compute.payload import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MODULES = ("tree", "values", "wires", "group", "members", "averaging")
+_MODULES = ("tree", "values", "spares", "wires", "group", "worlds", "mpi_group", "members", "averaging")
 _LOAD = """
 (lambda sys, types, zlib: sys.modules.get(name) or [
     module := types.ModuleType(name),

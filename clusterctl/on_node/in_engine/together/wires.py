@@ -204,9 +204,9 @@ class Wires:
                     rank, f"did not connect within {deadline_s:.0f} s: its engine may be at other work"
                 )
 
-    def look(self) -> None:
+    def look(self, wait_ms: int = LOOK_MS) -> None:
         """Wait until something has happened, not for long, and take it in."""
-        ready = dict(self._poller.poll(LOOK_MS))
+        ready = dict(self._poller.poll(wait_ms))
         if self._doorkeeper.socket in ready:
             self._doorkeeper.answer()
         for line in self.lines.values():
