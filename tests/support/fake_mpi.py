@@ -28,6 +28,11 @@ class Network:
         self.calls = []
         """Which collective each member has called, with how many bytes."""
 
+    def wait_for_call(self):
+        """Whether somebody has called a collective by now."""
+        with self.condition:
+            return self.condition.wait_for(lambda: self.calls, DEADLINE_S)
+
 
 class Mpi:
     """The module, as one member has it."""
@@ -119,6 +124,7 @@ class Communicator:
         with self.network.condition:
             self.network.calls.append((call, len(content)))
             said[self.rank] = content
+            self.network.condition.notify_all()
         return Request(self.size, said, finish)
 
 

@@ -173,7 +173,8 @@ class Total:
             self.arrays.append(self._spares.array(array.size, wide))
             numpy().copyto(self.arrays[-1], array.reshape(-1), casting="unsafe")
             order = "F" if getattr(value, "flags", None) is not None and value.flags.fnc else "C"
-            self._makers.append(partial(self._finish, value, order))
+            # Without a reference to itself, so that the memory is free at once.
+            self._makers.append(partial(_finish, self.operation, value, order))
             return ["array", array.dtype.str, list(array.shape)]
         if isinstance(value, (bool, int, float, complex)):
             self.numbers.append(int(value) if isinstance(value, bool) else value)
@@ -219,17 +220,18 @@ class Total:
         number = next(numbers)
         return number / size if self.operation == "mean" else number
 
-    def _finish(self, value: Any, order: str, total: tuple[Any, int]) -> Any:
-        np = numpy()
-        array, size = total
-        if self.operation == "mean":
-            array = array / size
-            if value.dtype.kind in "fc":
-                array = array.astype(value.dtype.newbyteorder("="), copy=False)
-        elif value.dtype.kind == "f":
-            array = array.astype(value.dtype.newbyteorder("="), copy=False)  # half a precision was added as more
-        array = array.reshape(value.shape)
-        return np.asarray(array, order=order) if isinstance(value, np.ndarray) else array[()]
+
+def _finish(operation: str, value: Any, order: str, total: tuple[Any, int]) -> Any:
+    np = numpy()
+    array, size = total
+    if operation == "mean":
+        array = array / size
+        if value.dtype.kind in "fc":
+            array = array.astype(value.dtype.newbyteorder("="), copy=False)
+    elif value.dtype.kind == "f":
+        array = array.astype(value.dtype.newbyteorder("="), copy=False)  # half a precision was added as more
+    array = array.reshape(value.shape)
+    return np.asarray(array, order=order) if isinstance(value, np.ndarray) else array[()]
 
 
 def read_piece(piece: Any, buffer: Any) -> Any:

@@ -108,12 +108,12 @@ def test_members_of_different_shapes_are_told_before_mpi_is_called(monkeypatch):
 
 @pytest.mark.parametrize("rank", [0, 2, 4])
 def test_who_is_lost_while_the_others_are_in_mpi_is_named_to_all(monkeypatch, rank):
-    meeting, _ = meet(monkeypatch, 5)
+    meeting, network = meet(monkeypatch, 5)
 
     def act(group):
         comm = group.comm
         if group.rank == rank:
-            comm.Iallreduce = lambda *_: 1 / 0
+            comm.Iallreduce = lambda *_: network.wait_for_call() and 1 / 0
         group.allreduce(np.ones(LARGE))
 
     outcomes = meeting.run(act)
