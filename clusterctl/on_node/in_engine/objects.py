@@ -160,8 +160,7 @@ class Objects:
         return {}
 
     def _begin(self, name: str, size: int) -> dict[str, Any]:
-        if len(name) != NAME_LETTERS or not set(name) <= set("0123456789abcdef"):
-            raise StoreError(f"{name!r} is no name of an object")
+        _check_name(name)
         folder = self.folder()
         key = uuid.uuid4().hex
         # A new file in the folder also has a shared one looked at anew.
@@ -188,6 +187,7 @@ class Objects:
                 return begun
             part = self._parts.pop(begun["part"])
             return PASSING.receive(part, int(content["bytes"]), str(content["key"]), self._finish)
+        _check_name(name)
         if self.lacking([name]):
             return {"lacks": True}
         if act == "offer":
@@ -221,6 +221,11 @@ class Objects:
         except StoreError:  # it is not quite the client's NumPy
             return {"differs": True}
         return {}
+
+
+def _check_name(name: str) -> None:
+    if len(name) != NAME_LETTERS or not set(name) <= set("0123456789abcdef"):
+        raise StoreError(f"{name!r} is no name of an object")
 
 
 OBJECTS = Objects()

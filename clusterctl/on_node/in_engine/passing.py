@@ -117,7 +117,7 @@ class Arrival(threading.Thread):
         self._line.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self._line.ipv6 = ":" in self.address
         self._line.rcvhwm = WAITING_PIECES
-        self._line.maxmsgsize = BLOCK
+        self._line.maxmsgsize = 2 * BLOCK  # it counts what encryption adds
         self.port = self._line.bind_to_random_port(endpoint(self.address))
 
     def run(self) -> None:

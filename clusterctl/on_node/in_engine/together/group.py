@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     # Their texts come before this one.
-    from .spares import Spares  # noqa: TC004
+    from .spares import SPARES  # noqa: TC004
     from .tree import above, below, way_up  # noqa: TC004
     from .values import (  # noqa: TC004
         Total,
@@ -41,7 +41,7 @@ class Group:
         self._fan_in, self._wires = fan_in, wires
         self._below = [wires.lines[other] for other in below(rank, size, fan_in)]
         self._above = wires.lines[above(rank, fan_in)] if rank else None
-        self._calls, self._spares = 0, Spares()
+        self._calls = 0
         self.failure: MemberLostError | None = None
 
     def __repr__(self) -> str:
@@ -67,7 +67,7 @@ class Group:
         """
         if callable(op):
             return self.broadcast(self.reduce(value, op))
-        total = Total(value, op, self._spares)
+        total = Total(value, op, SPARES)
         self._add_for_all(total)
         return total.result(self.size)
 
@@ -75,7 +75,7 @@ class Group:
         """Return on the member `root` what `allreduce` would return, and None on the others."""
         self._check_rank(root)
         if not callable(op):
-            return self._add_for_one(Total(value, op, self._spares), root)
+            return self._add_for_one(Total(value, op, SPARES), root)
         head = self._begin("reduce", "function", "")
         for line in self._below:
             value = op(value, self._take_value(line, head))
@@ -272,6 +272,7 @@ class Group:
             why = f"raised {type(error).__name__}: {error}"[:1000]
             self._wires.tell(FAILED, [self.rank, why])
         self._wires.close()
+        SPARES.trim()
 
 
 def _read_numbers(said: bytes) -> list[Any]:

@@ -17,8 +17,12 @@ ALONE = 3
 """The references to what only this list has: its own, the loop's, and that of who counts them."""
 
 
+LASTING_BYTES = 2**24
+"""What is kept from one group to the next is no larger than this."""
+
+
 class Spares:
-    """What one group has used."""
+    """What groups of this engine have used."""
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
@@ -37,3 +41,10 @@ class Spares:
         memory = numpy().empty(size, "u1")
         self._kept = [*self._kept[1 - KEPT :], memory]
         return memory.view(dtype)
+
+    def trim(self) -> None:
+        """Let go what is large: the group has ended."""
+        self._kept = [memory for memory in self._kept if memory.nbytes <= LASTING_BYTES]
+
+
+SPARES = Spares()
