@@ -78,7 +78,7 @@ def test_mpiexec_starts_a_program_on_all_containers_by_the_file_of_hosts_which_i
     command = f"mpiexec -f ~/.clusterctl/mpi/hosts -ppn 1 -n 3 python -c '{program}'"
     assert sorted(line.split() for line in on_master(command)) == [["3", "master"], ["3", "node001"], ["3", "node002"]]
     hosts = on_master("cat ~/.clusterctl/mpi/hosts")
-    laptop.run("removenode", "--yes", CLUSTER, "node002", timeout=200)
+    laptop.run("removenode", "--yes", "--alias", "node002", CLUSTER, timeout=200)
     left = on_master("cat ~/.clusterctl/mpi/hosts")
     assert set(left) < set(hosts)
     assert len(left) == 2
