@@ -10,6 +10,10 @@ from clusterctl.api import Cluster, Facet, Node, NoOptions, Note, Plugin, Reques
 _HOSTS = Note("mpi hosts", dict[str, str])
 """By alias: the node, and which list of hosts it was given."""
 
+_REMOVE = """\
+rm -f "$HOME/.clusterctl/mpi/hosts"
+rmdir "$HOME/.clusterctl/mpi" "$HOME/.clusterctl" 2>/dev/null || true"""
+
 
 class Mpi(Plugin[NoOptions]):
     """`mpiexec` over all nodes, and engines that work together by MPI."""
@@ -46,8 +50,8 @@ class Mpi(Plugin[NoOptions]):
     @hookimpl
     def clusterctl_undo(self, cluster: Cluster, node: Node) -> None:
         """Take the list off."""
-        script = as_user(node, cluster.user, render("mpi_undo.sh.j2"))
-        cluster.on(node).run_script(f"set -eu\n{script}", name="mpi: remove", sudo=True)
+        script = render("mpi_undo.sh.j2", mark=cluster.mark, remove=as_user(node, cluster.user, _REMOVE))
+        cluster.on(node).run_script(script, name="mpi: remove", sudo=True)
 
 
 def _host_lines(cluster: Cluster) -> list[str]:

@@ -43,6 +43,7 @@ ALLOWED = {
     "wiring/client.py": ({"dask", "ipcluster"}, "the name of Dask's connection; what a cluster without engines lacks"),
     "clients/here.py": ({"dask"}, "the folder of a node's Dask"),
     "compute/learning/dask.py": ({"dask"}, "what a cluster without Dask lacks, and what to install"),
+    "compute/together/program.py": ({"mpi"}, "the name of a module that engines get"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),

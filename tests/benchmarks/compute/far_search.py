@@ -80,7 +80,7 @@ def run_ways(library: object, rounds: int, rows: int) -> dict[str, list[float]]:
             try:
                 taken[name].append(seconds(search, backend, data, **more))
                 print(f"  {name:28}{taken[name][-1]:8.2f} s", flush=True)
-            except Exception as error:  # whatever another backend raises: the others go on
+            except Exception as error:  # noqa: BLE001  whatever another backend raises: the others go on
                 print(f"  {name:28} failed: {type(error).__name__}", flush=True)
     dask.close()
     client.close()
