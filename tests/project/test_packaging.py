@@ -135,7 +135,7 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "tomllib": "tomli",
     }
     # Who has asked for what needs them.
-    of_the_user = {"dask", "distributed", "joblib", "numpy", "sklearn", "threadpoolctl"}
+    of_the_user = {"dask", "distributed", "joblib", "mpi4py", "numpy", "sklearn", "threadpoolctl"}
     known = {*sys.stdlib_module_names, *SETUPTOOLS["package-dir"], *of_the_user}
     for path in [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
         for module in re.findall(r"^\s*(?:from|import) ([A-Za-z]\w*)[\w.]*(?: import .*)?$", path.read_text(), re.M):

@@ -20,7 +20,7 @@ ALLOWED = {
     "config/draft.py": ({"ipcluster"}, "the template without a config file"),
     "config/example.py": ({"ipcluster"}, "the template of the file that `config init` writes"),
     "config/starcluster.py": (
-        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
+        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "mpi", "packages", "users"},
         "StarCluster's class paths and options, and what stands for them here",
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
@@ -44,6 +44,7 @@ ALLOWED = {
     "wiring/client.py": ({"dask", "ipcluster"}, "the name of Dask's connection; what a cluster without engines lacks"),
     "clients/here.py": ({"dask"}, "the folder of a node's Dask"),
     "compute/learning/dask.py": ({"dask"}, "what a cluster without Dask lacks, and what to install"),
+    "compute/together/program.py": ({"mpi"}, "the name of a module that engines get"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),

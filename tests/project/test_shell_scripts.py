@@ -97,6 +97,11 @@ RENDERED = {
         for node in (NODE, MACHINE, SYSTEMD)
     ],
     "library.sh.j2": [lambda: put_library(NODE, cluster="lab", python="3.11", file=PROFILE / "it's.json")],
+    "mpi_hosts.sh.j2": [lambda: render("mpi_hosts.sh.j2", lines=["10.0.0.1:2"], alias="node001")],
+    "mpi_undo.sh.j2": [
+        lambda node=node: render("mpi_undo.sh.j2", mark="it's SHA256:x", remove=as_user(node, "me", "rm -f 'a file'"))
+        for node in (NODE, MACHINE)
+    ],
     "supervisord_ensure.sh.j2": [lambda node=node: services.ensure(node, SERVICES) for node in (NODE, MACHINE)],
     "supervisord_control.sh.j2": [
         lambda: services.status(NODE),

@@ -15,6 +15,16 @@ NAME, SOURCE = ways.engine_program()
 PROGRAM = compile(SOURCE, "chunks.py", "exec")
 
 
+class _OfThisEngine:
+    """The program that an engine's thread finds loaded; other threads find the newest one."""
+
+    newest = None
+    here = threading.local()
+
+    def __getattr__(self, name):
+        return getattr(getattr(self.here, "program", self.newest), name)
+
+
 class Engine:
     """One of them. It works on one chunk after the other, and can be ended, or not answer."""
 
@@ -22,7 +32,8 @@ class Engine:
         self.number, self.uuid = number, uuid
         self.program = types.ModuleType(f"engine_{uuid}")
         exec(PROGRAM, self.program.__dict__)
-        sys.modules[NAME] = self.program  # large arrays are opened by the newest: all share one disk
+        _OfThisEngine.newest = self.program
+        sys.modules[NAME] = _OfThisEngine()
         self.aborted = set()
         self.program._kernel = lambda: types.SimpleNamespace(aborted=self.aborted)
         self.has_ended = False
@@ -35,6 +46,7 @@ class Engine:
         self._chunks.put((request, message, future))
 
     def _work(self):
+        _OfThisEngine.here.program = self.program
         while True:
             request, message, future = self._chunks.get()
             if self.has_ended or future.done():
