@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clients.detached.model import DetachedError, Order, Status, parse_status
-from clusterctl.operations.nodes.asking import Questions
+from clusterctl.operations.sending.asking import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

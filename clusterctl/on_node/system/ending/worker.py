@@ -78,6 +78,7 @@ class Worker:
 
     def _follow(self, order: Order) -> None:
         """End this node. One that is killed here does it again."""
+        acting.end_jobs(self._home.folder, self._alias)  # before the word: the master waits for it, and has the home
         self._say_word(replace(self._word, busy="", ended=order.id))
         self.end("its master has said so")
         if not self._powers_off:
@@ -94,6 +95,7 @@ class Worker:
         if not self._told:
             print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the end: {why}", flush=True)
             self._told = True
+        acting.end_jobs(self._home.folder, self._alias)
         acting.stop_services(self._manager)
         if self._powers_off and (trouble := acting.power_off()):
             print(f"the machine cannot be switched off: {trouble}", flush=True)
