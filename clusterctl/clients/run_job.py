@@ -124,6 +124,10 @@ class Runner:
         except OSError as exc:
             missing = isinstance(exc, FileNotFoundError)
             text = f"{order.command[0]}: {exc.strerror}"
+            if missing and (folder / order.command[0]).is_file():
+                text = (
+                    f"{order.command[0]}: no program; it is a file of the folder: `{_suggest_call(order.command[0])}`"
+                )
             log.write(f"{text}\n".encode())
             return model.FAILED, _NOT_FOUND if missing else _NOT_A_PROGRAM, text
         keeper.tell_group(process.pid)
@@ -202,6 +206,11 @@ class Runner:
             with contextlib.suppress(OSError):
                 write_atomically(self._folder / job_store.STATE, content)
                 return
+
+
+def _suggest_call(file: str) -> str:
+    """Return how a file of the folder is run that was named as if it were a program."""
+    return f"python {file}" if file.endswith(".py") else f"./{file}"
 
 
 def _now() -> float:

@@ -69,15 +69,16 @@ def _end_jobs(context: RunContext, jobs: RemoteJobs, *, cancel: bool) -> Sequenc
     """Have all jobs end, and wait for that. Return all jobs."""
     going = {status.id for status in jobs.all() if status.state in model.UNDER_WAY}
     statuses = jobs.end_all(cancel=cancel)
+    if not going:
+        return statuses
     text = f"Jobs of {context.name} end"
-    for _ in Deadline.after(_GRACE_S if going else 0).polls(0.2, longest_s=1.0):
+    for _ in Deadline.after(_GRACE_S).polls(0.2, longest_s=1.0):
         left = sum(status.id in going and status.state in model.UNDER_WAY for status in statuses)
         context.report.progress(text, done=len(going) - left, total=len(going))
         if not left:
             return statuses
         statuses = jobs.all()
-    if going:
-        context.report.warn(f"{context.name}: {plural(left, 'job')} did not end in {_GRACE_S:.0f} s")
+    context.report.warn(f"{context.name}: {plural(left, 'job')} did not end in {_GRACE_S:.0f} s")
     return statuses
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, StateError
+from clusterctl.model import Facet, NodeState
 from clusterctl.operations.sending.places import open_node
 from clusterctl.remote.base import join_command
 from clusterctl.tunnel import process, publish
@@ -147,7 +149,13 @@ def _read_lines(
 
 
 def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
-    """Show the last lines of every service's log on a node."""
+    """Show the last lines of every service's log on a node. A local node that is off has left its logs here."""
+    node = context.make_cluster(context.provider.nodes(context.name)).node(alias)
+    if node.state != NodeState.RUNNING and Facet.MACHINE not in context.provider.facets:
+        for log in sorted(Path(node.layout.logs).glob("*.log")):
+            text = log.read_text(encoding="utf-8", errors="replace")
+            show("\n".join([f"==> {log.name}", *text.splitlines()[-lines:]]))
+        return
     cluster, node = open_node(context, alias)
     try:
         folder = shlex.quote(str(node.layout.logs))

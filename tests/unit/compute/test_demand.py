@@ -11,19 +11,20 @@ from clusterctl.compute.engines.demand import DemandTeller, measure
 from clusterctl.testing import FakeClock
 
 
-def work(left, item_s=None, engines=None):
-    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines)
+def work(left, item_s=None, engines=None, done=0):
+    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines, done=done)
 
 
 class Controller:
     def __init__(self):
-        self.told, self.status, self.is_closed = [], "ok", False
+        self.told, self.rates, self.status, self.is_closed = [], [], "ok", False
         self.teller = DemandTeller(self.tell)
 
     def tell(self, demand):
         if self.is_closed:
             raise OSError("Connections have been closed.")
         self.told.append(demand["items"])
+        self.rates.append(demand.get("rate"))
         asked = Future()
         asked.set_result({"content": {"status": self.status}})
         return asked
@@ -62,6 +63,17 @@ def test_that_nobody_knows_how_long_an_item_takes_is_soon_told_anew(controller):
 def test_a_controller_of_an_older_version_is_told_once(controller):
     controller.status = "error"
     assert looks(controller, [work(10)], 30) == [10]
+
+
+def test_what_is_done_in_a_second_is_told_of_all_maps_and_of_those_that_end_meanwhile(controller):
+    long, short = work(100, 1.0), work(10, 1.0)
+    looks(controller, [long, short], 1)
+    long.done = 8
+    looks(controller, [long, short], 1)
+    assert controller.rates == [8.0], "in the first second"
+    short.done, long.done = 10, 18
+    looks(controller, [long], 5)
+    assert controller.rates == [8.0, 4.0]
 
 
 def test_a_client_that_closes_is_survived(controller):

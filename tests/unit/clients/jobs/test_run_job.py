@@ -51,10 +51,10 @@ def begun(tmp_path, allow_subprocess, monkeypatch):
         store = JobStore(tmp_path / ".clusterctl", "master")
         parts = iter([code.encode()])
         store.code.put(file.digest, file.size, lambda _: next(parts))
-        order = JobOrder("9845a3bd4", ("python", "a.py"), "master", **about)
+        order = JobOrder("9845a3bd4", **{"command": ("python", "a.py"), "node": "master", **about})
         store.submit(order, [file], b'{"TOKEN": "7"}', 2)
         place = tmp_path / ".clusterctl" / "jobs" / order.id
-        until(lambda: b"up" in store.read(order.id, 0, 1)[1])
+        until(lambda: store.read(order.id, 0, 1)[1])
         return store, place, holder_pid(place / "lock")
 
     yield begin
@@ -88,3 +88,10 @@ def test_a_system_that_ends_tells_the_job_first(begun):
     os.kill(own, signal.SIGTERM)
     os.kill(pid, signal.SIGTERM)
     until(lambda: store.look("9845a3bd4").state == "lost")
+
+
+def test_a_script_that_is_named_as_if_it_were_a_program_is_told_how_it_is_run(begun):
+    store, place, _ = begun("print('up')", command=("a.py",))
+    until(lambda: store.look("9845a3bd4").is_over)
+    assert store.look("9845a3bd4").exit == 127
+    assert (place / "log").read_text() == "a.py: no program; it is a file of the folder: `python a.py`\n"

@@ -8,7 +8,7 @@ import pytest
 
 from clusterctl.errors import ClusterctlError, RemoteError, UsageError
 from clusterctl.events import EventKind
-from clusterctl.model import Access, Facet
+from clusterctl.model import Access, Facet, NodeState
 from clusterctl.node import copying
 from clusterctl.operations.nodes import access, copies
 from clusterctl.operations.sending.places import open_node
@@ -229,6 +229,20 @@ def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, copied, tmp_p
     (tmp_path / "a").write_text("a")
     copies.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
     assert lab.connector.remotes[-1].node.user == lab.provider.nodes("lab")[0].user
+
+
+def test_logs_of_a_local_node_that_is_off_are_on_this_computer(lab, parts, monkeypatch, tmp_path):
+    (tmp_path / "engine-0.log").write_text("one\ntwo\nthree\n")
+    layout = replace(lab.provider.nodes("lab")[0].layout, logs=tmp_path)
+    nodes = [replace(node, state=NodeState.STOPPED, layout=layout) for node in lab.provider.nodes("lab")]
+    monkeypatch.setattr(lab.provider, "nodes", lambda *_: nodes)
+    monkeypatch.setattr(lab.provider, "facets", frozenset({Facet.DIRECT}))
+    shown = []
+    access.show_service_logs(parts, "1", lines=2, show=shown.append)
+    assert shown == ["==> engine-0.log\ntwo\nthree"]
+    monkeypatch.setattr(lab.provider, "facets", frozenset({Facet.MACHINE}))
+    with pytest.raises(UsageError, match="node001 of lab is stopped"):
+        access.show_service_logs(parts, "1", lines=2, show=shown.append)
 
 
 def test_logs_of_all_services_are_shown(lab, parts):
