@@ -55,6 +55,17 @@ class NodeName(click.ParamType[str]):
         return _matching(completions.node_aliases(ctx.params.get("name")), incomplete)
 
 
+class SizeName(click.ParamType[str]):
+    """The size of a node: C16, M64, G1, a type, or a name of the config file's [sizes]."""
+
+    name = "size"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names of the config file."""
+        del param
+        return _matching(completions.size_names(_config_file(ctx)), incomplete)
+
+
 class TemplateName(click.ParamType[str]):
     """A cluster template of the config file."""
 
