@@ -44,6 +44,8 @@ def _config_file(ctx: click.Context) -> str | None:
 CLUSTER_NAME = CompletedName("cluster", lambda _, __: completions.cluster_names())
 NODE_NAME = CompletedName("node", lambda ctx, _: completions.node_aliases(ctx.params.get("name")))
 """The alias of a node of the cluster that the command line names, or just its number."""
+SIZE_NAME = CompletedName("size", lambda ctx, _: completions.size_names(_config_file(ctx)))
+"""The size of a node: C16, M64, G1, a type, or a name of the config file's [sizes]."""
 TEMPLATE_NAME = CompletedName("template", lambda ctx, _: completions.template_names(_config_file(ctx)))
 KEY_SECTION_NAME = CompletedName("key", lambda ctx, _: completions.key_names(_config_file(ctx)))
 HOST_NAME = CompletedName("host", lambda ctx, _: completions.host_names(_config_file(ctx)))

@@ -233,7 +233,7 @@ class Dispatcher:
         if work.is_over:
             return
         work.items.forget(place)
-        work.left -= 1
+        work.left, work.done = work.left - 1, work.done + 1
         if error is not None and work.stop:
             self._fail(work, error)
         elif work.sink is not None:

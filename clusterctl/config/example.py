@@ -50,6 +50,14 @@ CLUSTER_SIZE = 3
 PLUGINS = ipcluster
 """
 
+_SIZES = """
+# Names of yours for instance types, for `clusterctl run -i NAME`; as many as you like. They
+# come before clusterctl's own: C16, M64, G1.
+#[sizes]
+#C16 = c7i.4xlarge, c7a.4xlarge
+#GPU = g6.xlarge
+"""
+
 _SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
     (
         "cluster big",
@@ -71,6 +79,7 @@ def render_example(plugins: Mapping[str, type[object]]) -> str:
         top = top.replace(f"#{line}\n", f"{line}\n")
     parts = [_TOP, top, _LOCAL]
     parts += [_render_section(title, about, model) for title, about, model in _SECTIONS]
+    parts.append(_SIZES)
     for name in sorted(plugins):
         about = (inspect.getdoc(plugins[name]) or "").partition("\n")[0]
         parts.append(_render_section(f"plugin {name}", about, loader.options_model(plugins[name])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ _LONGEST = 300
 _ASK_PEOPLE = "clusterctl.on_node.system.ending.ask_people"
 _ASK_PROGRAMS = "clusterctl.on_node.system.ending.programs"
 _ASK_S = 60.0
+_SPECIAL = re.compile(r"[.+*?^${}()|\[\]\\]")
 _PHASES = {"awake", "warned", "ending", "ended"}
 
 
@@ -78,6 +80,16 @@ class Ending:
     ends_in_s: float | None
     keep: str
     """The id of the last wish to keep it that was heard."""
+
+
+def runners_pattern(node: Node) -> str:
+    """Return what `pgrep -f` finds a node's jobs by: the process that runs each, and ends it well when told by SIGTERM.
+
+    Several nodes may be on one computer.
+    """
+    folder = _SPECIAL.sub(r"\\\g<0>", str(node.layout.home / ".clusterctl" / "jobs"))
+    # The bracket keeps a shell that has this in its arguments from being found.
+    return f"[c]lusterctl.clients.run_job {folder}/[0-9a-f]+ {node.alias} "
 
 
 def busy_program(busy: Busy) -> Mapping[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING
 
 from clusterctl.api import (
@@ -20,6 +19,7 @@ from clusterctl.api import (
     own_folder,
     put_library,
     render,
+    runners_pattern,
     services,
 )
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _JOBS_GRACE_S = 35
 """For jobs of a node that leaves: they have 30 seconds to end."""
-_SPECIAL = re.compile(r"[.+*?^${}()|\[\]\\]")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
 THREAD_LIMITS = (
     "BLIS_NUM_THREADS",
@@ -74,13 +73,11 @@ def join_script(
 def leave_script(cluster: Cluster, node: Node, names: Sequence[str]) -> str:
     """Return what ends a node's jobs and these services, where it leaves its cluster."""
     lasting = Facet.LASTING in node.facets
-    folder = _SPECIAL.sub(r"\\\g<0>", str(node.layout.home / ".clusterctl" / "jobs"))
     return render(
         "ipcluster_leave.sh.j2",
         lasting=lasting,
         mark=cluster.mark if lasting else "",
-        # The bracket keeps a shell that has this in its arguments from being found.
-        runners=f"[c]lusterctl.clients.run_job {folder}/[0-9a-f]+ {node.alias} ",
+        runners=runners_pattern(node),
         grace_s=_JOBS_GRACE_S,
         stop=services.stop(node, names),
     )

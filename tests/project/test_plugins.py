@@ -27,7 +27,7 @@ ALLOWED = {
     "operations/doctor/nodes.py": ({"packages"}, "whose files are read, and what makes them anew"),
     "cli/nodes/packages.py": ({"packages"}, "a key of the answer"),
     "wiring/context.py": ({"packages"}, "the option that `install` sets"),
-    "operations/nodes/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),
+    "operations/sending/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),
     "operations/nodes/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,9 @@ class DemandTeller:
         self._due: Deadline | None = None
         """When it is told next; None while nothing waits."""
         self._has_told = False
+        self._counted: dict[int, tuple[Work, int]] = {}
+        """The maps since the last word, and how many items of each were done then; those that are over too."""
+        self._since = Stopwatch()
         self._is_heard = True
         """Whether the controller knows of such things: one of an older version does not."""
         self.grows = False
@@ -37,13 +40,23 @@ class DemandTeller:
         if not works:
             if self._has_told:
                 self._send({"items": 0, "item_s": 0.0, "engines": 0, "for_s": 0.0})
-            self._due, self._has_told = None, False
-        elif self._due is None:
-            self._due = Deadline.after(_FIRST_S)
+            self._due, self._has_told, self._counted = None, False, {}
+            return
+        for work in works:
+            self._counted.setdefault(id(work), (work, 0))
+        if self._due is None:
+            self._due, self._since = Deadline.after(_FIRST_S), Stopwatch()
         elif self._due.is_over and self._is_heard:
-            demand = measure(works)
+            demand = {**measure(works), "rate": self._rate()}
+            self._counted = {id(work): (work, work.done) for work in works}
             self._due, self._has_told = Deadline.after(_EVERY_S if demand["item_s"] else _SOON_S), True
             self._send(demand)
+
+    def _rate(self) -> float:
+        """Return how many items were done in a second since the last word."""
+        passed_s = self._since.elapsed_s
+        self._since = Stopwatch()
+        return sum(work.done - before for work, before in self._counted.values()) / passed_s if passed_s else 0.0
 
     def _send(self, demand: dict[str, float]) -> None:
         try:

@@ -33,6 +33,19 @@ def choose_node(context: RunContext, cluster: Cluster, alias: str, *, user: str 
     return node
 
 
+def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
+    """Return a cluster and one of its nodes, ready for connections. The caller closes the cluster.
+
+    Args:
+        context: the context of the run.
+        alias: the alias of the node, or just the number of a worker.
+        user: the user to log in as; None for the user that the provider names. The cluster user accepts the cluster's
+            own key.
+    """
+    cluster = context.make_cluster(context.provider.nodes(context.name))
+    return cluster, choose_node(context, cluster, alias, user=user)
+
+
 def file_owner(context: RunContext) -> str | None:
     """Return the user that owns files on a node; None where that is the user who logs in."""
     return context.machines.user if Facet.MACHINE in context.provider.facets else None

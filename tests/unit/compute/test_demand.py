@@ -12,19 +12,20 @@ from clusterctl.compute.engines.demand import DemandTeller, measure
 from clusterctl.testing import FakeClock
 
 
-def work(left, item_s=None, engines=None):
-    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines)
+def work(left, item_s=None, engines=None, done=0):
+    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines, done=done)
 
 
 class Controller:
     def __init__(self):
-        self.told, self.status, self.is_closed, self.grows = [], "ok", False, False
+        self.told, self.rates, self.status, self.is_closed, self.grows = [], [], "ok", False, False
         self.teller = DemandTeller(self.tell)
 
     def tell(self, demand):
         if self.is_closed:
             raise OSError("Connections have been closed.")
         self.told.append(demand["items"])
+        self.rates.append(demand.get("rate"))
         asked = Future()
         asked.set_result({"content": {"status": self.status, "grows": self.grows}})
         return asked
@@ -107,6 +108,17 @@ class TestAbsence:
         assert absence.error(has_work=True, grows=False) is None
         self.engines = []
         assert self.waits(absence, 59, grows=False)
+
+
+def test_what_is_done_in_a_second_is_told_of_all_maps_and_of_those_that_end_meanwhile(controller):
+    long, short = work(100, 1.0), work(10, 1.0)
+    looks(controller, [long, short], 1)
+    long.done = 8
+    looks(controller, [long, short], 1)
+    assert controller.rates == [8.0], "in the first second"
+    short.done, long.done = 10, 18
+    looks(controller, [long], 5)
+    assert controller.rates == [8.0, 4.0]
 
 
 def test_a_client_that_closes_is_survived(controller):

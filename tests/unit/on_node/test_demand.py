@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clusterctl.clients.serve_detached import Service
 from clusterctl.on_node.system.ending import ask_demand, ask_people
 from clusterctl.on_node.system.ending.demand import Demand, in_date_at, parse_demand
 from clusterctl.on_node.with_ipyparallel import ask_load
@@ -175,3 +177,14 @@ class TestPeople:
         finally:
             process.communicate()
         assert ask_people.find_jobs({os.getpid()}) == []
+
+
+def test_who_looks_is_told_what_clients_have_done_of_late(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".clusterctl" / "demand"
+    folder.mkdir(parents=True)
+    (folder / "client-a.json").write_text(as_text({**SAID, "rate": 12.5}))
+    (folder / "client-b.json").write_text(as_text(SAID))
+    (folder / "damaged.json").write_text("{")
+    said, _ = Service(None, io.BytesIO(b'{"do": "clients"}\n')).answer()
+    assert said["said"] == [["client-a", 1000, 12.5], ["client-b", 1000, 0.0]]

@@ -49,6 +49,7 @@ _HOLD_S = 3600.0
 """So long a master waits for files to be fetched that would be lost with it. It costs money all the while."""
 _TIMER = "clusterctl-lifetime.timer"
 JOBS, DEMAND = "jobs", "demand"
+_MASTER = "master"
 
 
 class Master:
@@ -246,6 +247,7 @@ class Master:
 
     def _end_here(self) -> None:
         """End this node, for good where it can be switched off."""
+        acting.end_jobs(self._home.folder, _MASTER)
         terms = self._terms
         rest = "its master stops, with its disk" if terms.lasts else "its machines are gone"
         telling.notify(

@@ -79,6 +79,7 @@ class Worker:
 
     def _follow(self, order: Order) -> None:
         """End this node. One that is killed here does it again."""
+        acting.end_jobs(self._home.folder, self._alias)  # before the word: the master waits for it, and has the home
         self._say_word(replace(self._word, busy="", ended=order.id))
         if self._stops:  # before it ends: what the next `start` starts is not to end by this order, too
             write(self._file, order)
@@ -97,6 +98,7 @@ class Worker:
         if not self._told:
             print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the end: {why}", flush=True)
             self._told = True
+        acting.end_jobs(self._home.folder, self._alias)
         acting.stop_services(self._manager)
         if trouble := acting.end_node(powers_off=self._powers_off, stops=self._stops):
             print(f"the machine cannot be switched off: {trouble}", flush=True)
