@@ -31,8 +31,13 @@ LATER = {
 """What the standard library has since 3.10, and somebody may reach for."""
 
 
-OF_SOME_TASKS = {"objects": {"numpy"}, "rows": {"numpy"}, "fits": {"joblib", "threadpoolctl"}}
-"""What runs only for tasks that were given an array, or are joblib's."""
+OF_SOME_TASKS = {
+    **{name: {"numpy"} for name in ("objects", "rows")},
+    "fits": {"joblib", "threadpoolctl"},
+    **{name: {"zmq"} for name in ("doors", "passing")},
+    **{name: {"mpi4py"} for name in ("mpi_group", "worlds")},
+}
+"""What runs only for tasks that were given an array, are joblib's, or work together, some of them by MPI."""
 
 
 def imported(path):

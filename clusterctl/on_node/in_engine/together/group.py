@@ -208,7 +208,7 @@ class Group:
 
     def _send(self, line: Line, kind: bytes, *parts: Any) -> None:
         if not line.send(kind, *parts):
-            self._look_out()
+            self._look_out(LOOK_MS)
             self.fail(line.rank, RETURNED if line.has_done else GONE)
 
     def _take(self, line: Line, kind: bytes, head: dict[str, Any] | None = None) -> list[Any]:
@@ -239,7 +239,7 @@ class Group:
     def _look(self) -> None:
         self._wires.look()
 
-    def _look_out(self, wait_ms: int = LOOK_MS) -> None:
+    def _look_out(self, wait_ms: int) -> None:
         """Look, for so long at most, whether a member is lost."""
         self._wires.look(wait_ms)
         self._look_for_failures()

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     # Their texts come before this one.
-    from clusterctl.on_node.in_engine.doors import own_address  # noqa: TC004
-
+    from ..doors import own_address  # noqa: TC004
     from .group import Group  # noqa: TC004
     from .mpi_group import MpiGroup  # noqa: TC004
     from .tree import above, below  # noqa: TC004

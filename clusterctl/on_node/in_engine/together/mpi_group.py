@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     # Their texts come before this one.
     from .group import Group  # noqa: TC004
     from .values import Total, pack_value, unpack_value  # noqa: TC004
-    from .wires import Wires
+    from .wires import LOOK_MS, Wires  # noqa: TC004
     from .worlds import Meeting, World, halves, keep_mpi_from_beginning, start_mpi  # noqa: TC004
 
 LEAST_BYTES = 2**16
@@ -133,7 +133,7 @@ class MpiGroup(Group):
         """Raise the error that names the member who is lost, or else this one."""
         until = time.monotonic() + LATER_S
         while time.monotonic() < until:
-            self._look_out()
+            self._look_out(LOOK_MS)
         raise error
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     # Its text comes before this one.
-    from clusterctl.on_node.in_engine.doors import Doorkeeper, endpoint  # noqa: TC004
+    from ..doors import Doorkeeper, endpoint  # noqa: TC004
 
 HELLO, HEAD, PIECE, VALUE, FAILED, DONE = b"K", b"H", b"P", b"V", b"F", b"D"
 """What a message is, by its first part."""
