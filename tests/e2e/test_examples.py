@@ -30,6 +30,7 @@ def test_the_first_steps_run_on_somebodys_computer(laptop, cluster, tmp_path):
     assert detached == "328350 done\n"
 
 
+@pytest.mark.slow
 def test_jobs_and_data(laptop, cluster, tmp_path):
     outputs = execute(laptop, "jobs-and-data", tmp_path)
     engines, _, job, summary, means, largest = outputs
