@@ -177,6 +177,11 @@ def _required(config: pytest.Config) -> list[str]:
     return [name.strip() for name in config.getoption("--require").split(",") if name.strip()]
 
 
+def _main_clusters(config: pytest.Config) -> int:
+    """How many processes have a main cluster. Without what is slow, a second one costs more than it saves."""
+    return 2 if "slow" in _required(config) else 1
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """How many processes share the tests out: two more than there are cores, and four at most.
@@ -195,7 +200,7 @@ def pytest_xdist_auto_num_workers(config):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Files that share a cluster go to one process."""
-    return Sharing(config, log)
+    return Sharing(config, log, clusters=_main_clusters(config))
 
 
 def pytest_configure(config):
@@ -217,7 +222,7 @@ def pytest_collection_finish():
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """What takes minutes is only done when asked for, so that the plain command ends in about three."""
-    items[:] = in_order(items)
+    items[:] = in_order(items, clusters=_main_clusters(config))
     too_long = {"docker", "slow", "vm"} - set(_required(config))
     for item in items:
         for kind in {marker.name for marker in item.iter_markers()} & too_long:

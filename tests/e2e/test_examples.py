@@ -14,7 +14,7 @@ import pytest
 
 from ..support.notebooks import EXAMPLES, execute
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 BROWSE = Path(__file__).parents[1] / "support" / "browse_notebook.py"
 
@@ -30,7 +30,6 @@ def test_the_first_steps_run_on_somebodys_computer(laptop, cluster, tmp_path):
     assert detached == "328350 done\n"
 
 
-@pytest.mark.slow
 def test_jobs_and_data(laptop, cluster, tmp_path):
     outputs = execute(laptop, "jobs-and-data", tmp_path)
     engines, _, job, summary, means, largest = outputs
@@ -41,7 +40,6 @@ def test_jobs_and_data(laptop, cluster, tmp_path):
     assert largest == "True\n"
 
 
-@pytest.mark.slow
 def test_the_first_steps_look_right_in_jupyterlab(laptop, cluster, tmp_path):
     """The bar stays below its cell, prints are below the cell that caused them, and nothing pops up."""
     browser = shutil.which("chromium")
