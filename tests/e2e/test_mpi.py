@@ -92,7 +92,7 @@ def test_mpi_listens_in_the_clusters_network_alone(script):
 
 def test_mpiexec_starts_a_program_on_the_hosts_of_the_file_from_a_job(laptop, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what goes along with a job
-    program = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1))"
-    command = f"mpiexec -f ~/.clusterctl/mpi/hosts -n 3 python -c '{program}'"
+    program = "from mpi4py import MPI; print(f'sum {MPI.COMM_WORLD.allreduce(1)};', end='')"
+    command = f'mpiexec -f ~/.clusterctl/mpi/hosts -n 3 python -c "{program}"'
     done = laptop.run("run", "--", "sh", "-c", command, timeout=100)
-    assert done.stdout.split().count("3") == 3
+    assert done.stdout.count("sum 3;") == 3

@@ -25,6 +25,7 @@ from clusterctl.clients.jobs.containers import find_engine
 from clusterctl.clients.jobs.model import JobError, JobOrder, JobStatus, check_id, read_order
 from clusterctl.clients.jobs.slots import Ticket
 from clusterctl.clock import Deadline, utc_now
+from clusterctl.errors import UsageError
 from clusterctl.files import publish_folder, read_json, write_atomically
 from clusterctl.laptop import locks
 from clusterctl.laptop.lock_files import holder_pid
@@ -226,10 +227,10 @@ class JobStore:
         return self.look(job_id)
 
     def all(self) -> list[JobStatus]:
-        """Return all jobs, the newest one last. One whose record is damaged is left out."""
+        """Return all jobs, the newest one last. One whose record is damaged is left out, and what is no job."""
         statuses = []
         for place in self._places():
-            with contextlib.suppress(JobError, ValueError, TypeError):
+            with contextlib.suppress(JobError, UsageError, ValueError, TypeError):
                 statuses.append(self.look(place.name))
         return sorted(statuses, key=lambda status: status.created)
 

@@ -32,7 +32,8 @@ _FETCH_S = 1800.0
 def see_off_jobs(context: RunContext, nodes: Sequence[Node], *, for_good: bool) -> None:
     """End all jobs of a cluster whose nodes end. Where they end for good, fetch first what this computer wants of jobs.
 
-    Jobs that shall run again do so where their nodes come back. What cannot be asked is said, and keeps nothing.
+    Jobs that shall run again do so where their nodes come back. A node that cannot be asked, or that answers nonsense,
+    is said, and keeps nothing.
 
     Args:
         context: the context of the run.
@@ -43,15 +44,21 @@ def see_off_jobs(context: RunContext, nodes: Sequence[Node], *, for_good: bool) 
         StateError: a file that is there did not come. The nodes are still up, and the jobs have ended.
     """
     running = sorted((node for node in nodes if node.state == NodeState.RUNNING), key=lambda node: not node.is_master)
+    troubles: Sequence[str] = ()
     try:
         if not running or not _within(_ANSWER_S, lambda: _has_jobs(context, running[0]), "its jobs"):
             return
         with RemoteJobs(context) as jobs:
             statuses = _end_jobs(context, jobs, cancel=for_good)
             if for_good:
-                _fetch(context, jobs, statuses)
-    except RemoteError as exc:
+                troubles = _fetch(context, jobs, statuses)
+    except ClusterctlError as exc:
         context.report.warn(f"{context.name}: its jobs cannot be asked: {exc.message}; they end with their nodes")
+    if troubles:
+        raise StateError(
+            f"nothing has ended yet but the jobs: files that are to be fetched did not come: {'; '.join(troubles)}",
+            remedy=f"mend that and say it again; `clusterctl terminate --force {context.name}` ends it without them",
+        )
 
 
 def _has_jobs(context: RunContext, node: Node) -> bool:
@@ -82,8 +89,11 @@ def _end_jobs(context: RunContext, jobs: RemoteJobs, *, cancel: bool) -> Sequenc
     return statuses
 
 
-def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus]) -> None:
-    """Bring what `--fetch` names of jobs that this computer has begun. Warn of what others wait for."""
+def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus]) -> list[str]:
+    """Bring what `--fetch` names of jobs that this computer has begun. Return what kept files from coming.
+
+    What others wait for is a warning.
+    """
     wanted = {one.id: one for one in read_wanted(context.folder.path)}
     for status in statuses:
         if status.fetch and not status.fetched and status.id not in wanted:
@@ -91,7 +101,7 @@ def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus])
             context.report.warn(f"job {status.id}: {named}: not fetched; whoever has begun it has not asked since")
     mine = [status.id for status in statuses if status.id in wanted]
     if not mine:
-        return
+        return []
     text = f"Fetching from jobs of {context.name}"
     context.report.progress(text, done=0, total=len(mine))
 
@@ -108,14 +118,9 @@ def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus])
         return troubles
 
     try:
-        troubles = _within(_FETCH_S, fetch, "the files of its jobs")
-    except RemoteError as exc:
-        troubles = [exc.message]
-    if troubles:
-        raise StateError(
-            f"nothing has ended yet but the jobs: files that are to be fetched did not come: {'; '.join(troubles)}",
-            remedy=f"mend that and say it again; `clusterctl terminate --force {context.name}` ends it without them",
-        )
+        return _within(_FETCH_S, fetch, "the files of its jobs")
+    except ClusterctlError as exc:
+        return [exc.message]
 
 
 def _within(seconds: float, act: Callable[[], T], what: str) -> T:

@@ -143,9 +143,10 @@ def test_what_is_over_and_fetched_goes_in_the_end(store, place):
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"id": "../x", "command": ["a"]}'])
 def test_a_damaged_record_hides_no_other_job(store, place, damage):
     submit(store)
-    other = place.with_name("aaaa11112")
-    other.mkdir()
-    (other / "order.json").write_bytes(damage)
+    for name in ("aaaa11112", "7", "a folder of the user's"):
+        other = place.with_name(name)
+        other.mkdir()
+        (other / "order.json").write_bytes(damage)
     assert [status.id for status in store.all()] == [ORDER.id]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl.clients.jobs.model import JobStatus
+from clusterctl.clients.jobs.model import JobError, JobStatus
 from clusterctl.errors import LostError, RemoteError, StateError
 from clusterctl.operations import leave
 from clusterctl.operations.jobs import seeing_off, wanted
@@ -120,8 +120,9 @@ def test_stopped_nodes_keep_their_home_and_jobs_may_go_on(parts, jobs, fetches):
     assert (jobs.told, fetches) == ([False], [])
 
 
-def test_who_does_not_answer_is_ended_all_the_same(lab, parts, jobs):
-    jobs.trouble = RemoteError("no", remedy="wait")
+@pytest.mark.parametrize("kind", [RemoteError, JobError, StateError])
+def test_who_does_not_answer_or_answers_nonsense_is_ended_all_the_same(lab, parts, jobs, kind):
+    jobs.trouble = kind("no", remedy="wait")
     leave.terminate_cluster(parts)
     assert lab.warnings == ["lab: its jobs cannot be asked: no; they end with their nodes"]
     assert lab.provider.nodes() == []
