@@ -7,10 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ipyparallel
-import zmq
-from traitlets import observe
 
-from clusterctl.clock import Deadline
 from clusterctl.compute.calls.choices import Options
 from clusterctl.compute.calls.memory import Memory
 from clusterctl.compute.faces.executor import PoolExecutor
@@ -20,6 +17,7 @@ from clusterctl.compute.learning.beside import Beside
 from clusterctl.compute.pool import Pool
 from clusterctl.compute.together.meeting import GroupOptions, run_together
 from clusterctl.compute.together.program import InEngine
+from clusterctl.compute.watch import Lines
 from clusterctl.errors import StateError
 
 if TYPE_CHECKING:
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from clusterctl.compute.faces.methods import PoolMethods
-
-
-_LINES_S = 2.0
-"""For the lines by which a client hears of engines and of what they print."""
 
 
 class Detached(Protocol):
@@ -77,29 +71,12 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
     _open_maps: Callable[[], DetachedMaps] | None = None
 
     def __init__(self, *args: Any, **about: Any) -> None:
-        self._begun_lines: list[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]] = []
+        lines = Lines()
+        self.observe(lines.watch, ["_iopub_socket", "_notification_socket"])
         super().__init__(*args, **about)
-        self._await_lines()
+        lines.wait()
         self.results = _Results(self)
         note_newest(self)
-
-    @observe("_iopub_socket", "_notification_socket")
-    def _watch_line(self, change: Any) -> None:
-        if change.new is not None:  # it is not connected yet
-            self._begun_lines.append((change.new, change.new.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)))
-
-    def _await_lines(self) -> None:
-        """Wait until what engines and the controller say is heard here.
-
-        What is said before a subscriber's line is there is lost. A call whose end was lost like that, and whose output
-        somebody waits for (``execute(..., block=True)``), would never return.
-        """
-        deadline = Deadline.after(_LINES_S)
-        for socket, monitor in self._begun_lines:
-            monitor.poll(round(deadline.left_s * 1000))
-            socket.disable_monitor()
-            monitor.close(linger=0)
-        self._begun_lines.clear()
 
     @cached_property
     def detached(self) -> DetachedMaps:
