@@ -11,6 +11,7 @@ from clusterctl.errors import ClusterctlError, PluginError, RemoteError
 from clusterctl.files import write_atomically
 from clusterctl.model import Connection, Facet, Layout, Machines, Market, Node, Plan, Request, StatusRow, Volume
 from clusterctl.node import services
+from clusterctl.node.ending import runners_pattern
 from clusterctl.node.library import library_version, put_library
 from clusterctl.node.programs import node_program, run_program
 from clusterctl.node.render import render, render_text
@@ -79,6 +80,7 @@ __all__ = [
     "requirements",
     "run_program",
     "run_reported",
+    "runners_pattern",
     "services",
     "utc_now",
     "write_atomically",

@@ -56,6 +56,8 @@ class Facet(str, Enum):
     """The nodes share a cache of downloads: one node fills it first, and the others wait for that."""
     LASTING = "lasting"
     """The node outlives its cluster: plugins undo their changes when the node leaves."""
+    STOPS_ITSELF = "stops_itself"
+    """The node is no machine that is switched off, and yet can stop itself for good: a container."""
     DIRECT = "direct"
     """The node's loopback is the laptop's loopback: ports need no tunnel."""
 
@@ -100,6 +102,13 @@ class Access:
     command: tuple[str, ...] = ()
     """A program on the laptop whose input and output are connected to the node's SSH server, instead of a TCP
     connection; `jump` has no effect then. The node's address may be any name that this program knows."""
+    through: Node | None = None
+    """A member of the same cluster that is the jump host: the cluster's own key and host keys count there."""
+
+    @property
+    def gateway(self) -> str:
+        """What stands between the laptop and the node; empty if nothing does, or a program."""
+        return self.jump or (f"the {self.through.alias}" if self.through else "")
 
 
 @dataclass(frozen=True)

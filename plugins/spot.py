@@ -29,6 +29,7 @@ from clusterctl.api import (
     node_program,
     render,
     run_reported,
+    runners_pattern,
     services,
 )
 
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
 _NAME = "spot"
-_LEAD_S = 30
-"""So long before the end the engines go: late enough for the work, early enough for what ends them."""
+_LEAD_S = 40
+"""So long before the end jobs and engines go: late enough for the work, early enough for what ends them.
+
+A job may take 30 s."""
 _ANSWER_S = 10.0
 _GOODBYE_S = 8
 _HINT = "~hint"
@@ -136,6 +139,7 @@ class Spot(Plugin[Options]):
             status=services.status(node),
             stop=services.stop(node, ["engine"]),
             user=cluster.user,
+            runners=runners_pattern(node),
             goodbye=_command(node, "goodbye.py"),
         )
 

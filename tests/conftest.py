@@ -6,7 +6,9 @@ A test that is not marked `e2e`, `docker` or `vm` reaches no socket and starts n
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -121,19 +123,32 @@ def _fenced(_unchanged, request):
     _fence.refused = frozenset()
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory):
+    """Names of folders in which no test had its home yet."""
+    base = tmp_path_factory.mktemp("homes")
+    return (f"{base}/{number}" for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_home(_unchanged, request, tmp_path_factory):
+def _own_home(_unchanged, request, _homes):
     """Nothing of the developer's own clusterctl is read or written, nor of its cache."""
     if _is_real(request.node):
         yield
         return
+    home = next(_homes)
+    os.mkdir(home)  # noqa: PTH102  thousands of times
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("CLUSTERCTL_")]:
             patch.delenv(name)
-        patch.setenv("CLUSTERCTL_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setenv("XDG_CACHE_HOME", f"{os.environ['CLUSTERCTL_HOME']}/cache")
-        patch.setenv("DOCKER_HOST", f"unix://{os.environ['CLUSTERCTL_HOME']}/no-engine.sock")
+        patch.setenv("CLUSTERCTL_HOME", home)
+        patch.setenv("XDG_CACHE_HOME", f"{home}/cache")
+        patch.setenv("DOCKER_HOST", f"unix://{home}/no-engine.sock")
+        # Nobody cuts the power in the middle of a test: to wait for the disk is a tenth of the time.
+        patch.setattr(os, "fsync", lambda _: None)
         yield
+    with contextlib.suppress(OSError):  # one in which something is stays for whoever looks into a failure
+        os.rmdir(home)  # noqa: PTH106
 
 
 @pytest.fixture
@@ -162,6 +177,11 @@ def _required(config: pytest.Config) -> list[str]:
     return [name.strip() for name in config.getoption("--require").split(",") if name.strip()]
 
 
+def _main_clusters(config: pytest.Config) -> int:
+    """How many processes have a main cluster. Without what is slow, a second one costs more than it saves."""
+    return 2 if "slow" in _required(config) else 1
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """How many processes share the tests out: two more than there are cores, and four at most.
@@ -180,7 +200,7 @@ def pytest_xdist_auto_num_workers(config):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Files that share a cluster go to one process."""
-    return Sharing(config, log)
+    return Sharing(config, log, clusters=_main_clusters(config))
 
 
 def pytest_configure(config):
@@ -202,11 +222,11 @@ def pytest_collection_finish():
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """What takes minutes is only done when asked for, so that the plain command ends in about three."""
-    items[:] = in_order(items)
-    for kind in {"docker", "slow", "vm"} - set(_required(config)):
-        for item in items:
-            if item.get_closest_marker(kind):
-                item.add_marker(pytest.mark.skip(reason=f"{kind}: takes minutes; run with --require {kind}"))
+    items[:] = in_order(items, clusters=_main_clusters(config))
+    too_long = {"docker", "slow", "vm"} - set(_required(config))
+    for item in items:
+        for kind in {marker.name for marker in item.iter_markers()} & too_long:
+            item.add_marker(pytest.mark.skip(reason=f"{kind}: takes minutes; run with --require {kind}"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,8 @@ python -m tests.night [--nodes 6] [--interruptions 10] [--seed N]
 As root, with a Docker engine. Each interruption takes one worker, every fourth one without a notice. Once, in the
 middle, the master ends: the next one has its home, ports and keys. Meanwhile one map after the other runs: its values
 must be right, and the items are counted that its report says were run again. After each interruption the cluster must
-have its size and its engines again. In the end nothing may be left in the account.
+have its size and its engines again. Then nobody works: it must end alone, no instance may be left, and the next start
+must find the home as it was. In the end nothing may be left in the account.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ SPOT_BID = 0.10
 CLUSTER_USER = night
 PLUGINS = ipcluster
 HOME_VOLUME = yes
+IDLE_ACTION = terminate
 
 [plugin ipcluster]
 ENGINES_PER_NODE = 1
@@ -69,6 +71,7 @@ while True:
 """
 _LONGEST_S = 900
 _NOTICE_S = (25, 60, 120)
+_IDLE_S = 60
 
 
 @dataclass
@@ -96,9 +99,10 @@ class Night:
         (home / "config").write_text(_CONFIG)
         self.client_file = home / "clusters" / NAME / "client.json"
 
-    def run(self, *words: str) -> str:
-        """Run a command to its end, and return what it printed."""
-        done = subprocess.run([*_CLUSTERCTL, *words], env=self._env, capture_output=True, text=True, timeout=_LONGEST_S)
+    def run(self, *words: str, **options: str) -> str:
+        """Run a command to its end, with these options of the cluster, and return what it printed."""
+        env = self._env | {f"CLUSTERCTL_{name.upper()}": value for name, value in options.items()}
+        done = subprocess.run([*_CLUSTERCTL, *words], env=env, capture_output=True, text=True, timeout=_LONGEST_S)
         if done.returncode:
             raise SystemExit(f"clusterctl {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -134,6 +138,20 @@ class Night:
                 return time.monotonic() - began
             time.sleep(1)
         raise SystemExit(f"the cluster is not whole after {_LONGEST_S} s: {self.engines()}")
+
+    def look_at_home(self) -> str:
+        """Return a hash of all files of the cluster user's that no service of clusterctl's writes."""
+        find = "find . -type f ! -path './.*' -exec sha256sum {} +"
+        return self.run("sshnode", "-u", NAME, NAME, "master", f"{find} | sort | sha256sum")
+
+    def wait_until_alone(self) -> float:
+        """Return the seconds until no instance is left."""
+        began = time.monotonic()
+        while time.monotonic() - began < _LONGEST_S:
+            if all(machine.state == "terminated" for machine in self._bodies.cloud.machines()):
+                return time.monotonic() - began
+            time.sleep(1)
+        raise SystemExit(f"it has not ended by itself after {_LONGEST_S} s: {self.run('status', NAME)}")
 
     def take(self, instance: str, notice_s: int) -> None:
         """Have the cloud take an instance, and wait until it has."""
@@ -173,6 +191,7 @@ def main() -> int:
         night.run("start", "--yes", "-s", str(options.nodes), NAME)
         try:
             last = _spend(night, chance, options.interruptions)
+            _end_alone(night)
         finally:
             night.run("terminate", "--yes", NAME)
         left = cloud.left()
@@ -180,6 +199,20 @@ def main() -> int:
         f"maps of 600 items: {last['maps']}, wrong {last['wrong']}, items run again {last['again']}; left: {left or 0}"
     )
     return 1 if last["wrong"] or not last["maps"] or left else 0
+
+
+def _end_alone(night: Night) -> None:
+    """Have nobody work, and look what the next start finds."""
+    night.run("sshnode", "-u", NAME, NAME, "master", "head -c 3000000 /dev/urandom >mine")
+    home, client = night.look_at_home(), night.client_file.read_bytes()
+    night.run("start", "--yes", NAME, idle_stop=f"{_IDLE_S}s", idle_ignores="processes")
+    seconds = night.wait_until_alone()
+    print(f"     nobody works: no instance left {seconds:.0f} s later, {_IDLE_S} s of them idle", flush=True)
+    night.run("start", "--yes", NAME)
+    same = night.look_at_home() == home, night.client_file.read_bytes() == client
+    print(f"     started again: home {'as it was' if same[0] else 'CHANGED'}", flush=True)
+    if not all(same):
+        raise SystemExit("home, ports or keys are lost")
 
 
 def _spend(night: Night, chance: random.Random, interruptions: int) -> dict[str, int]:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The main process of a node, under the engine's init, which reaps what is left behind. Runs the SSH server. After a
 # restart it also starts the services that the node had: there is no systemd to do it. Told to stop, it lets them end.
+# Its status says who told it: the engine starts it again after any but 0, which is the node's own wish to end (USR1).
 set -u
 umask 022
 
@@ -13,7 +14,7 @@ sshd=
 lives() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
 
 finish() {
-    trap '' TERM INT
+    trap '' TERM INT USR1
     [ -z "$sshd" ] || kill "$sshd" 2>/dev/null # no new logins
     manager=$(cat "$pidfile" 2>/dev/null)
     if lives "$manager"; then
@@ -24,9 +25,10 @@ finish() {
             tries=$((tries + 1))
         done
     fi
-    exit 0
+    exit "$1"
 }
-trap finish TERM INT
+trap 'finish 143' TERM INT
+trap 'finish 0' USR1
 
 # Each engine costs an open file in every relay of the controller. What the engine of Docker may not give cannot be had.
 ulimit -S -n 65536 2>/dev/null || ulimit -S -n "$(ulimit -H -n)"

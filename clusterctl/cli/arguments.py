@@ -17,15 +17,42 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ClusterName(click.ParamType[str]):
-    """The name of a cluster."""
+class CompletedName(click.ParamType[str]):
+    """A name that the shell can complete."""
 
-    name = "cluster"
+    def __init__(self, name: str, find: Callable[[click.Context, str], Iterable[str]]) -> None:
+        """Say what it is the name of.
+
+        Args:
+            name: the kind of thing, as messages call it.
+            find: returns the names that there are; it is given what has been typed so far.
+        """
+        self.name = name
+        self._find = find
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the clusters that this laptop knows."""
-        del ctx, param
-        return _matching(completions.cluster_names(), incomplete)
+        """Return the names that begin so."""
+        del param
+        return [CompletionItem(name) for name in self._find(ctx, incomplete) if name.startswith(incomplete)]
+
+
+def _config_file(ctx: click.Context) -> str | None:
+    file = ctx.find_root().params.get("config")
+    return None if file is None else str(file)
+
+
+CLUSTER_NAME = CompletedName("cluster", lambda _, __: completions.cluster_names())
+NODE_NAME = CompletedName("node", lambda ctx, _: completions.node_aliases(ctx.params.get("name")))
+"""The alias of a node of the cluster that the command line names, or just its number."""
+SIZE_NAME = CompletedName("size", lambda ctx, _: completions.size_names(_config_file(ctx)))
+"""The size of a node: C16, M64, G1, a type, or a name of the config file's [sizes]."""
+TEMPLATE_NAME = CompletedName("template", lambda ctx, _: completions.template_names(_config_file(ctx)))
+KEY_SECTION_NAME = CompletedName("key", lambda ctx, _: completions.key_names(_config_file(ctx)))
+HOST_NAME = CompletedName("host", lambda ctx, _: completions.host_names(_config_file(ctx)))
+"""A host, as in HOSTS: a [host NAME] section of the config file, or where it is."""
+PLUGIN_NAME = CompletedName("plugin", lambda ctx, _: completions.plugin_names(_config_file(ctx)))
+PLUGIN_OPTION = CompletedName("plugin option", lambda ctx, begun: completions.plugin_options(_config_file(ctx), begun))
+"""An option of a plugin with its value, as ``PLUGIN.OPTION=VALUE``."""
 
 
 class Dollars(click.ParamType[Decimal]):
@@ -44,89 +71,14 @@ class Dollars(click.ParamType[Decimal]):
         return amount
 
 
-class NodeName(click.ParamType[str]):
-    """The alias of a node, or just its number."""
-
-    name = "node"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the nodes of the cluster that the command line names."""
-        del param
-        return _matching(completions.node_aliases(ctx.params.get("name")), incomplete)
-
-
-class TemplateName(click.ParamType[str]):
-    """A cluster template of the config file."""
-
-    name = "template"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names of the [cluster NAME] sections."""
-        del param
-        return _matching(completions.template_names(_config_file(ctx)), incomplete)
-
-
-class KeySectionName(click.ParamType[str]):
-    """A [key NAME] section of the config file."""
-
-    name = "key"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names of the [key NAME] sections."""
-        del param
-        return _matching(completions.key_names(_config_file(ctx)), incomplete)
-
-
-class HostName(click.ParamType[str]):
-    """A host, as in HOSTS: a [host NAME] section of the config file, or where it is."""
-
-    name = "host"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names of the [host NAME] sections."""
-        del param
-        return _matching(completions.host_names(_config_file(ctx)), incomplete)
-
-
-class PluginName(click.ParamType[str]):
-    """A plugin that is installed, or has a section."""
-
-    name = "plugin"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the plugins."""
-        del param
-        return _matching(completions.plugin_names(_config_file(ctx)), incomplete)
-
-
-class PluginOption(click.ParamType[str]):
-    """An option of a plugin with its value, as ``PLUGIN.OPTION=VALUE``."""
-
-    name = "plugin option"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the plugins, then the options of the plugin that is written already."""
-        del param
-        return _matching(completions.plugin_options(_config_file(ctx), incomplete), incomplete)
-
-
-def _config_file(ctx: click.Context) -> str | None:
-    file = ctx.find_root().params.get("config")
-    return None if file is None else str(file)
-
-
-def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
 def cluster_argument(function: F) -> F:
     """Add the argument for a cluster that must be named."""
-    return click.argument("name", metavar="CLUSTER", type=ClusterName())(function)
+    return click.argument("name", metavar="CLUSTER", type=CLUSTER_NAME)(function)
 
 
 def optional_cluster(function: F) -> F:
     """Add the argument for a cluster that need not be named when one is up."""
-    return click.argument("name", metavar="[CLUSTER]", type=ClusterName(), required=False)(function)
+    return click.argument("name", metavar="[CLUSTER]", type=CLUSTER_NAME, required=False)(function)
 
 
 def json_option(function: F) -> F:
@@ -173,7 +125,7 @@ def target_options(more: str) -> Callable[[F], F]:
             "nodes",
             multiple=True,
             default=["master"],
-            type=NodeName(),
+            type=NODE_NAME,
             help=f"The node; may be repeated{more}",
             show_default=True,
         )(function)

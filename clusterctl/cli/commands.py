@@ -207,6 +207,7 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "destroy": ("terminate",),
     "down": ("stop", "terminate"),
     "download": ("get",),
+    "fetch": ("job fetch", "get"),
     "end": ("terminate",),
     "firewall": ("allow-me",),
     "grow": ("addnode",),

@@ -19,7 +19,7 @@ from clusterctl.clients.jobs import containers, job_store, model, processes
 from clusterctl.clients.jobs.environments import EnvironmentBuildError, ensure_environment
 from clusterctl.clients.jobs.model import read_order
 from clusterctl.clients.jobs.slots import Ticket
-from clusterctl.clock import Deadline, utc_now
+from clusterctl.clock import Deadline, pause, utc_now
 from clusterctl.files import read_json, write_atomically
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _NOT_FOUND, _NOT_A_PROGRAM, _TIMED_OUT = 127, 126, 124
 """The statuses that shells and `timeout` have for it."""
+_TOLD_S = 0.3
+"""A system that ends tells all processes at once: whose job has heard it first hears it within this time."""
 _WRITE_S = 600.0
 """For room on a full disk, since an end that is not written looks like a loss."""
 
@@ -40,22 +42,33 @@ class Runner:
         self._folder, self._node = folder, node
         self._order = read_order(read_json(folder / job_store.ORDER))
         self._state = read_json(folder / job_store.STATE)
-        self._was_told = False
+        self._node_ends = False
         self._engine: containers.Engine | None = None
+        self._is_left = False
 
     def stop(self) -> None:
-        """End soon, from a signal."""
-        self._was_told = True
+        """End soon, from a signal: this node ends, or what it has of its cluster."""
+        self._node_ends = True
 
     def _is_told_to_end(self) -> bool:
-        return self._was_told or (self._folder / job_store.CANCEL).exists()
+        return self._is_cancelled() or self._is_interrupted()
+
+    def _is_cancelled(self) -> bool:
+        return (self._folder / job_store.CANCEL).exists()
+
+    def _is_interrupted(self) -> bool:
+        """Return whether the job ends because its node does. Then it is lost as with the node, only after a grace."""
+        return self._node_ends or (self._folder / job_store.INTERRUPT).exists()
 
     def run(self, ticket: Ticket, total: int) -> None:
         """Run the job to its end, again where it is to be."""
         self._engine = containers.find_engine(self._node) if self._order.image else None
         held = ticket.wait(self._order.cores, total, self._is_told_to_end)
         if held is None:
-            self._tell(model.CANCELLED, ended=_now())
+            if self._is_cancelled():
+                self._tell(model.CANCELLED, ended=_now())
+            else:
+                self._leave(model.WAITING)
         else:
             if self._state.get("tries"):  # what an earlier try has left, whose keeper was killed too
                 processes.end_all(self._order.id, 0, grace_s=0)
@@ -77,6 +90,9 @@ class Runner:
             finally:
                 keeper.end()
                 self._remove_container()
+        if state == model.LOST:
+            self._leave(model.RUNNING)
+            return True
         import resource  # late: a laptop with Windows has none
 
         peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -102,10 +118,16 @@ class Runner:
                 environment = self._environment(own or Path(sys.prefix))
             process = processes.start(command, folder=folder, environment=environment, log=log)
         except EnvironmentBuildError as exc:
-            return (model.CANCELLED if self._is_told_to_end() else model.FAILED), _NOT_A_PROGRAM, str(exc)
+            if self._is_told_to_end():
+                return (model.CANCELLED if self._is_cancelled() else model.LOST), _NOT_A_PROGRAM, ""
+            return model.FAILED, _NOT_A_PROGRAM, str(exc)
         except OSError as exc:
             missing = isinstance(exc, FileNotFoundError)
             text = f"{order.command[0]}: {exc.strerror}"
+            if missing and (folder / order.command[0]).is_file():
+                text = (
+                    f"{order.command[0]}: no program; it is a file of the folder: `{_suggest_call(order.command[0])}`"
+                )
             log.write(f"{text}\n".encode())
             return model.FAILED, _NOT_FOUND if missing else _NOT_A_PROGRAM, text
         keeper.tell_group(process.pid)
@@ -118,6 +140,10 @@ class Runner:
         status = code if code >= 0 else 128 - code
         if timed_out:
             return model.TIMED_OUT, _TIMED_OUT, f"it took longer than {order.max_time_s:g} s"
+        if code == -signal.SIGTERM and has_ended:
+            pause(_TOLD_S)
+        if not self._is_cancelled() and self._is_interrupted() and not (has_ended and code == 0):
+            return model.LOST, None, ""
         if not has_ended:
             return model.CANCELLED, status, ""
         detail = f"ended by {signal.Signals(-code).name}" if code < 0 else ""
@@ -157,8 +183,16 @@ class Runner:
         return {processes.MARK: self._order.id, "PYTHONUNBUFFERED": "1", **given}
 
     def forget_environment(self) -> None:
-        """Delete the values of the job's variables."""
-        (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)
+        """Delete the values of the job's variables, unless it is lost: then it may need them again."""
+        if not self._is_left:
+            (self._folder / job_store.ENVIRONMENT).unlink(missing_ok=True)
+
+    def _leave(self, state: str) -> None:
+        """Leave the job as one is left whose node is gone, and say why. It is lost once this process has ended."""
+        self._is_left = True
+        with contextlib.suppress(OSError):
+            (self._folder / job_store.INTERRUPT).touch()
+        self._tell(state, detail="its node was to end")
 
     def fail(self, detail: str) -> None:
         """Write down that it cannot be run."""
@@ -172,6 +206,11 @@ class Runner:
             with contextlib.suppress(OSError):
                 write_atomically(self._folder / job_store.STATE, content)
                 return
+
+
+def _suggest_call(file: str) -> str:
+    """Return how a file of the folder is run that was named as if it were a program."""
+    return f"python {file}" if file.endswith(".py") else f"./{file}"
 
 
 def _now() -> float:

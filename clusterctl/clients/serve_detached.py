@@ -1,17 +1,23 @@
-"""Answers questions about the detached maps of this cluster, on its master."""
+"""Answers questions about the detached maps of this cluster, and those of clients, on its master."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clients import serving
 from clusterctl.clients.detached.local_store import LocalStore
 from clusterctl.clients.detached.model import DetachedError, Order
 from clusterctl.clients.here import find_here
+from clusterctl.clock import utc_now
+from clusterctl.on_node.system.ending.demand import in_date_at
+from clusterctl.on_node.system.ending.home_files import read_demand
 
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+_MOST_CLIENTS = 200
 
 
 class Service(serving.Service):
@@ -30,6 +36,7 @@ class Service(serving.Service):
                 "forget": self._forget,
                 "failure": lambda asked: ({}, self._store.failure(asked["name"])),
                 "log": lambda asked: ({}, self._store.log(asked["name"]).encode()),
+                "clients": lambda _: (_look_at_clients(), b""),
                 "all": lambda _: ([status.as_json() for status in self._store.all()], b""),
             },
         )
@@ -52,6 +59,12 @@ class Service(serving.Service):
     def _read(self, asked: dict[str, Any]) -> tuple[object, bytes]:
         status, part = self._store.read(asked["name"], asked["offset"], asked["wait_s"])
         return status.as_json(), part
+
+
+def _look_at_clients() -> list[list[object]]:
+    """Return the maps that clients have told the controller of: a name, items that are not done, items in a second."""
+    demands = in_date_at(read_demand(Path.home() / ".clusterctl"), utc_now().timestamp())
+    return [[name, demand.items, demand.rate] for name, demand in sorted(demands.items())[:_MOST_CLIENTS]]
 
 
 def main() -> None:

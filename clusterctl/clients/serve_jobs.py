@@ -35,6 +35,7 @@ class Service(serving.Service):
                 "manifest": lambda asked: (store.manifest(asked["id"]), b""),
                 "resume": lambda asked: _say(store.resume(asked["id"], asked["total"])),
                 "cancel": lambda asked: _say(store.cancel(asked["id"], asked["wait_s"])),
+                "end all": lambda asked: ([one.as_json() for one in store.end_all(cancel=asked["cancel"])], b""),
                 "fetched": lambda asked: _say(store.mark_fetched(asked["id"])),
                 "all": lambda _: ([status.as_json() for status in store.all()], b""),
             },

@@ -33,7 +33,7 @@ if name not in sys.modules:
     module.install(json.loads(zlib.decompress(pickler)))
     sys.modules[name] = module
 """
-_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "objects", "fits", "chunks")
+_PROGRAM = ("limits", "outcomes", "loading", "object_files", "rows", "doors", "passing", "objects", "fits", "chunks")
 """The modules of what runs inside an engine, in their order."""
 _ONE_AT_A_TIME = threading.Lock()
 """For what makes messages: ipyparallel's tables of types, which all clients share, are not made for several threads."""

@@ -17,6 +17,7 @@ from clusterctl.compute.learning.beside import Beside
 from clusterctl.compute.pool import Pool
 from clusterctl.compute.together.meeting import GroupOptions, run_together
 from clusterctl.compute.together.program import InEngine
+from clusterctl.compute.watch import Lines
 from clusterctl.errors import StateError
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
     _open_maps: Callable[[], DetachedMaps] | None = None
 
     def __init__(self, *args: Any, **about: Any) -> None:
+        lines = Lines()
+        self.observe(lines.watch, ["_iopub_socket", "_notification_socket"])
         super().__init__(*args, **about)
+        lines.wait()
         self.results = _Results(self)
         note_newest(self)
 

@@ -25,7 +25,7 @@ _LOOKED_AT = 16
 """Ranges of items that nobody has, when it is estimated how long they take."""
 _REMEMBERED = 64
 """Chunks whose places are remembered: items beside each other are alike more often than all of them."""
-SLACK = 2.0
+SLACK = 1.5
 """So many times its time may a chunk take before the rest goes back: a few items that go back cost a message more."""
 DEPTH = 2
 """The chunks that an engine has at once: one to work on, and one that it need not wait for."""

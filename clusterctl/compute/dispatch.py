@@ -233,7 +233,7 @@ class Dispatcher:
         if work.is_over:
             return
         work.items.forget(place)
-        work.left -= 1
+        work.left, work.done = work.left - 1, work.done + 1
         if error is not None and work.stop:
             self._fail(work, error)
         elif work.sink is not None:
@@ -293,7 +293,7 @@ class Dispatcher:
         """Do what is due because time has passed, and give engines that have room what is pending."""
         self._timers.run_due()
         self._demand.look(self._works)
-        if (error := self._absence.error(has_work=bool(self._works))) is not None:
+        if (error := self._absence.error(has_work=bool(self._works), grows=self._demand.grows)) is not None:
             self._fail_all(error)
         is_all_given = bool(self._works) and not any(work.pending for work in self._works)
         self._sharing.ask_for_stuck(only_draining=not is_all_given)

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import threading
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import FunctionType
@@ -88,14 +89,23 @@ def pickle_for_engines(
 def _pickler(cloudpickle: ModuleType, file: io.BytesIO, swap: Callable[[object], Any] | None) -> Any:
     if swap is None:
         return cloudpickle.CloudPickler(file, protocol=5)
-    reduce = swap
+    return _swapping_pickler(cloudpickle)(file, swap)
+
+
+@cache
+def _swapping_pickler(cloudpickle: ModuleType) -> Any:
+    """Return the class of those that swap parts. To make a class takes longer than to pickle a number."""
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc,name-defined]  # it is loaded late
+        def __init__(self, file: io.BytesIO, swap: Callable[[object], Any]) -> None:
+            super().__init__(file, protocol=5)
+            self._swap = swap
+
         def reducer_override(self, value: object) -> Any:
-            replaced = reduce(value)
+            replaced = self._swap(value)
             return super().reducer_override(value) if replaced is NotImplemented else replaced
 
-    return Pickler(file, protocol=5)
+    return Pickler
 
 
 def _name_culprit(cloudpickle: ModuleType, value: object) -> str:

@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import zmq
+
+from clusterctl.clock import Deadline
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 _SOCKETS = ("_query_socket", "_control_socket", "_mux_socket", "_task_socket", "_broadcast_socket")
 _EVERY_S = 5.0
+_LINES_S = 2.0
 _SILENT_ASKS = 9
 """In a row, without an answer of the controller: 45 seconds."""
 _GONE_ASKS = 3
@@ -69,6 +74,31 @@ class _Silence:
 
     due: int
     pause: int = _ASKED_AFTER
+
+
+class Lines:
+    """Those by which a client hears of engines, and of what they print."""
+
+    def __init__(self) -> None:
+        self._begun: list[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]] = []
+
+    def watch(self, change: Any) -> None:
+        """Take in a subscriber's socket that is to be connected, as a change of the client's trait."""
+        if change.new is not None:
+            self._begun.append((change.new, change.new.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)))
+
+    def wait(self) -> None:
+        """Wait until they are there, for two seconds at most.
+
+        What is said before a subscriber's line is there is lost. A call whose end was lost like that, and whose output
+        somebody waits for (``execute(..., block=True)``), would never return.
+        """
+        deadline = Deadline.after(_LINES_S)
+        for socket, monitor in self._begun:
+            monitor.poll(round(deadline.left_s * 1000))
+            socket.disable_monitor()
+            monitor.close(linger=0)
+        self._begun.clear()
 
 
 class ClientWatch:
@@ -129,7 +159,6 @@ class ClientWatch:
 
     def _listen(self) -> None:
         """Have each socket say when its connection ends."""
-        import zmq
         from zmq.eventloop.zmqstream import ZMQStream
 
         for name in _SOCKETS:

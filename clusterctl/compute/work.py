@@ -143,6 +143,7 @@ class Work:
         items = items or ()
         self.items = Items(items)
         self.pending = Pending(len(items))
+        self.done = 0
         self.left = len(items)
         self.incoming: deque[tuple[int, object]] = deque()
         self.is_announced = False

@@ -62,7 +62,7 @@ class ClusterSection(Section):
     )
     scale_min: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         le=10_000,
         description="nodes that `watch` lets stay in any case; default: CLUSTER_SIZE",
         examples=["1"],
@@ -183,7 +183,10 @@ class ClusterSection(Section):
         description="subnets, one of which is chosen; default: those of the default VPC",
         examples=["subnet-0123456789abcdef0"],
     )
-    public_ips: Flag = Field(default=True, description="give the nodes public addresses")
+    public_ips: Flag | Literal["master"] = Field(
+        default=True,
+        description="give the nodes public addresses; master: the master alone, through which the others are reached",
+    )
     address: Literal["auto", "public", "private", "ipv6"] = Field(
         "auto",
         description="where this computer reaches the nodes: public, private or ipv6 address;"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +30,7 @@ from clusterctl.config.settings import (
 )
 from clusterctl.config.unknown_options import find_place
 from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
-from clusterctl.options import did_you_mean
+from clusterctl.options import comma_list, did_you_mean
 from clusterctl.plugin.loader import find_every_cluster_plugins
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _AWS_ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "aws_profile": ("AWS_PROFILE",),
     "aws_region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
 }
+_SIZE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ def make_draft(home: Origin, sections: Sequence[RawSection], given: CommandInput
     for raw in clusters.values():
         diagnostics.problems.extend(check_references(raw, sections))
 
+    check_sizes(home, sections, diagnostics)
+
     def check_kind(kind: str, model: type[S]) -> dict[str, S]:
         return check_sections(model, ini.sections_by_name(sections, kind), diagnostics)
 
@@ -219,6 +224,22 @@ def check_aws(
     outdated = _AWS_KEYS if "aws_access_key_id" in values else ()
     kept = {key: value for key, value in raw.values.items() if key not in outdated}
     return check_section(AwsSection, replace(raw, values={**kept, **values}), diagnostics, "aws")
+
+
+def check_sizes(home: Origin, sections: Sequence[RawSection], diagnostics: Diagnostics) -> dict[str, tuple[str, ...]]:
+    """Return the [sizes]: the instance types of each name that `run -i` takes. Names are in lower case."""
+    raw = ini.merge_sections(sections, "sizes", replace(home, section="sizes"))
+    sizes = {}
+    for name, value in raw.values.items():
+        types = comma_list(value.text)
+        if not _SIZE_NAME.fullmatch(name):
+            diagnostics.problems.append(ini.problem_of_value(raw, name, "expected a name such as C16 or big"))
+        elif not types or not all(map(_INSTANCE_TYPE.fullmatch, types)):
+            message = f"expected instance types, such as c7i.4xlarge, c7a.4xlarge, got {value.text!r}"
+            diagnostics.problems.append(ini.problem_of_value(raw, name, message))
+        else:
+            sizes[name] = types
+    return sizes
 
 
 def _collect_templates(

@@ -12,15 +12,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.settings import (
-    AwsSection,
-    GlobalSection,
-    HostSection,
-    KeySection,
-    PermissionSection,
-    VolumeSection,
-)
+from clusterctl.config.settings import SECTION_MODELS, GlobalSection
 from clusterctl.errors import UsageError
 from clusterctl.files import ensure_folder
 from clusterctl.options import Section, is_secret
@@ -50,18 +42,22 @@ CLUSTER_SIZE = 3
 PLUGINS = ipcluster
 """
 
-_SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
-    (
-        "cluster big",
-        "A template to make clusters from; as many as you like, each with a name.",
-        ClusterSection,
-    ),
-    ("aws", "Who pays, and where. Needed if neither a profile nor a role of AWS is set up.", AwsSection),
-    ("host alpha", "A machine that is there, for the provider static.", HostSection),
-    ("key mykey", "A key pair of EC2.", KeySection),
-    ("volume data", "A disk that outlives clusters, mounted on the master and seen by all nodes.", VolumeSection),
-    ("permission web", "Ports to open. The tunnel of clusterctl needs none.", PermissionSection),
-)
+_SIZES = """
+# Names of yours for instance types, for `clusterctl run -i NAME`; as many as you like. They
+# come before clusterctl's own: C16, M64, G1.
+#[sizes]
+#C16 = c7i.4xlarge, c7a.4xlarge
+#GPU = g6.xlarge
+"""
+
+_SECTIONS = {
+    "cluster big": "A template to make clusters from; as many as you like, each with a name.",
+    "aws": "Who pays, and where. Needed if neither a profile nor a role of AWS is set up.",
+    "host alpha": "A machine that is there, for the provider static.",
+    "key mykey": "A key pair of EC2.",
+    "volume data": "A disk that outlives clusters, mounted on the master and seen by all nodes.",
+    "permission web": "Ports to open. The tunnel of clusterctl needs none.",
+}
 
 
 def render_example(plugins: Mapping[str, type[object]]) -> str:
@@ -70,7 +66,9 @@ def render_example(plugins: Mapping[str, type[object]]) -> str:
     for line in ("[global]", "DEFAULT_TEMPLATE = local"):
         top = top.replace(f"#{line}\n", f"{line}\n")
     parts = [_TOP, top, _LOCAL]
-    parts += [_render_section(title, about, model) for title, about, model in _SECTIONS]
+    models = {title.partition(" ")[0]: model for title, model in SECTION_MODELS.items()}
+    parts += [_render_section(title, about, models[title.partition(" ")[0]]) for title, about in _SECTIONS.items()]
+    parts.append(_SIZES)
     for name in sorted(plugins):
         about = (inspect.getdoc(plugins[name]) or "").partition("\n")[0]
         parts.append(_render_section(f"plugin {name}", about, loader.options_model(plugins[name])))

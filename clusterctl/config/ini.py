@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from clusterctl.config.settings import SectionId
 
-SECTION_KINDS = ("global", "aws", "key", "host", "volume", "permission", "plugin", "cluster")
+SECTION_KINDS = ("global", "aws", "key", "host", "volume", "permission", "sizes", "plugin", "cluster")
 _PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in SECTION_KINDS}
-_NAMELESS = ("global", "aws")
+_NAMELESS = ("global", "aws", "sizes")
 
 # The section name that configparser sees. It cannot collide: control characters are refused before.
 _BODY = "\x01"

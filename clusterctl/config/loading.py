@@ -14,6 +14,7 @@ from clusterctl.config.draft import (
     CommandInput,
     built_in_section,
     check_aws,
+    check_sizes,
     make_draft,
 )
 from clusterctl.config.ini import IniText, RawSection
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _AWS_REACH = Reach(frozenset({("aws", ""), ("global", "")}), frozenset())
 """What commands about an account use of a config."""
+_SIZES_REACH = Reach(frozenset({("sizes", "")}), frozenset())
 _REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -183,6 +185,22 @@ def load_aws(path: Path | None, *, environ: Mapping[str, str]) -> AwsSection:
     if problems or aws is None:
         raise _config_error(path, problems)
     return aws
+
+
+def load_sizes(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return the [sizes] of a config file alone: instance types by names in lower case.
+
+    Raises:
+        ConfigError: the file cannot be read, or the section is wrong.
+    """
+    diagnostics = Diagnostics()
+    text = ini.read_ini(path)
+    diagnostics.problems.extend(text.problems)
+    sizes = check_sizes(_home(path), text.sections, diagnostics)
+    problems = diagnostics.problems_for(_SIZES_REACH)
+    if problems:
+        raise _config_error(path, problems)
+    return sizes
 
 
 def read_hosts(

@@ -97,6 +97,8 @@ def check_provider_options(cluster: ClusterSection) -> Iterator[tuple[str, str]]
         if not os.path.lexists(file.local):
             yield "files", f"there is no {file.local} on this computer"
     if provider == "ec2":
+        if cluster.public_ips == "master" and cluster.address in {"public", "ipv6"}:
+            yield "address", "with PUBLIC_IPS = master workers are reached through the master; leave ADDRESS out"
         for script in cluster.userdata_scripts:
             if not is_file(script):
                 yield "userdata_scripts", f"{script} is not a file"

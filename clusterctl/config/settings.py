@@ -152,6 +152,18 @@ class PermissionSection(Section):
         return parse_network(text)
 
 
+SECTION_MODELS: Mapping[str, type[Section]] = {
+    "global": GlobalSection,
+    "cluster NAME": ClusterSection,
+    "key NAME": KeySection,
+    "host NAME": HostSection,
+    "volume NAME": VolumeSection,
+    "permission NAME": PermissionSection,
+    "aws": AwsSection,
+}
+"""What checks a section, by its header. Those of plugins are with the plugins, and [sizes] has names of its owner's."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """The source of a value."""

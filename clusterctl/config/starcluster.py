@@ -39,7 +39,7 @@ NO_PLUGIN: Mapping[str, str] = {
     "starcluster.plugins.hadoop.": "Hadoop is not set up; for data frames and joins name the plugin dask"
     " (docs/howto/dask.md), to map over files use `client.map`",
     "starcluster.plugins.mysql.": "databases are not set up; use Amazon RDS",
-    "starcluster.plugins.mpich2.": "use `client.together` for what MPI's collectives do (docs/howto/allreduce.md)",
+    "starcluster.plugins.mpich2.": "name the plugin mpi, for `mpiexec` and `client.together` (docs/howto/allreduce.md)",
     "starcluster.plugins.tmux.": "log in with `clusterctl sshmaster` and run tmux there",
     "starcluster.plugins.xvfb.": "install xvfb with the plugin aptpackages and run programs under xvfb-run",
     "starcluster.plugins.boto.": "it copied your AWS keys to the nodes; give them an instance role",

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.settings import (
-    AwsSection,
-    GlobalSection,
-    HostSection,
-    KeySection,
-    PermissionSection,
-    VolumeSection,
-)
+from clusterctl.config.settings import SECTION_MODELS
 from clusterctl.config.starcluster import retired_options
 from clusterctl.errors import ClusterctlError
 from clusterctl.options import did_you_mean
@@ -23,15 +15,6 @@ if TYPE_CHECKING:
 
     from clusterctl.options import Section
 
-_MODELS: dict[str, type[Section]] = {
-    "[global]": GlobalSection,
-    "[aws]": AwsSection,
-    "[key NAME]": KeySection,
-    "[host NAME]": HostSection,
-    "[volume NAME]": VolumeSection,
-    "[permission NAME]": PermissionSection,
-    "[cluster NAME]": ClusterSection,
-}
 _MOST_NAMES = 12
 
 
@@ -60,14 +43,14 @@ def find_place(key: str, model: type[Section]) -> str:
 
 def _options_elsewhere(model: type[Section]) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the other sections that there may be, each with its options."""
-    for place, other in _MODELS.items():
+    for title, other in SECTION_MODELS.items():
         if other is not model:
-            yield place, frozenset(other.model_fields)
+            yield f"[{title}]", frozenset(other.model_fields)
     yield "[plugin NAME]", frozenset({"setup_class"})
     for kind, key in retired_options():
         bundled = kind.partition(":")[2]
-        place = f"[plugin {bundled}]" if bundled else next(title for title in _MODELS if title[1:].startswith(kind))
-        yield place, frozenset({key})
+        title = f"plugin {bundled}" if bundled else next(title for title in SECTION_MODELS if title.startswith(kind))
+        yield f"[{title}]", frozenset({key})
     for name in loader.installed_names():
         try:
             other = loader.options_model(loader.find_plugin_class(name))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FORMAT = Format("the record of what a cluster cost", 1)
 _LIVES = "lives"
-_KEPT = ("ec2", _LIVES)
+_KEPT = ("ec2", _LIVES, "homes")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _ASK_PEOPLE = "clusterctl.on_node.system.ending.ask_people"
+_ASK_PROGRAMS = "clusterctl.on_node.system.ending.programs"
 _ASK_S = 60.0
+_SPECIAL = re.compile(r"[.+*?^${}()|\[\]\\]")
 _PHASES = {"awake", "warned", "ending", "ended"}
 
 
@@ -42,6 +45,7 @@ class Terms:
     spent_usd: float = 0.0
     lasts: bool = True
     powers_off: bool = False
+    stops: bool = False
     ignored: tuple[str, ...] = ()
     notify: str = field(default="", repr=False)
     on_end: str = ""
@@ -76,6 +80,16 @@ class Ending:
     ends_in_s: float | None
     keep: str
     """The id of the last wish to keep it that was heard."""
+
+
+def runners_pattern(node: Node) -> str:
+    """Return what `pgrep -f` finds a node's jobs by: the process that runs each, and ends it well when told by SIGTERM.
+
+    Several nodes may be on one computer.
+    """
+    folder = _SPECIAL.sub(r"\\\g<0>", str(node.layout.home / ".clusterctl" / "jobs"))
+    # The bracket keeps a shell that has this in its arguments from being found.
+    return f"[c]lusterctl.clients.run_job {folder}/[0-9a-f]+ {node.alias} "
 
 
 def busy_program(busy: Busy) -> Mapping[str, Any]:
@@ -123,14 +137,52 @@ def ask_who_works(cluster: Cluster, node: Node) -> str:
     Raises:
         RemoteError: the node does not answer, or not as agreed.
     """
-    script = run_program(node.layout.env / "bin" / "python", _ASK_PEOPLE, {"home": node.layout.home})
+    said = _ask(cluster, node, _ASK_PEOPLE, {"home": node.layout.home})
+    try:
+        return clean_text("; ".join(map(str, said["work"]))[:_LONGEST])
+    except (KeyError, TypeError) as exc:
+        raise _unreadable(node) from exc
+
+
+def ask_programs(cluster: Cluster, programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what is at work on single nodes, by alias, as the programs of plugins say.
+
+    Args:
+        cluster: the cluster, whose master is asked: one remote command.
+        programs: those of `busy_program`.
+
+    Raises:
+        RemoteError: the master does not answer, or not as agreed, or a program does not.
+    """
+    master = cluster.master
+    said = _ask(cluster, master, _ASK_PROGRAMS, {"programs": list(programs)}) if programs else {"nodes": {}}
+    try:
+        if silent := said.get("silent"):
+            raise RemoteError(
+                f"{', '.join(clean_text(str(cause)) for cause in silent)}: nobody can say what works",
+                remedy=f"see `clusterctl status {master.cluster}`",
+                node=master.alias,
+            )
+        return {str(alias): clean_text(str(text)[:_LONGEST]) for alias, text in said["nodes"].items()}
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise _unreadable(master) from exc
+
+
+def _ask(cluster: Cluster, node: Node, program: str, values: Mapping[str, object]) -> dict[str, Any]:
+    script = run_program(node.layout.env / "bin" / "python", program, values)
     result = cluster.on(node).run_script(script, name="ask who works", timeout_s=_ASK_S, sudo=True, reads=True)
     try:
-        work = json.loads(result.stdout.splitlines()[-1])["work"]
-        return clean_text("; ".join(map(str, work))[:_LONGEST])
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as exc:
-        raise RemoteError(
-            f"{node.alias}: the question who works there got an answer that cannot be read",
-            remedy=f"log in there and see what prints: `clusterctl sshnode {node.cluster} {node.alias} true`",
-            node=node.alias,
-        ) from exc
+        said = json.loads(result.stdout.splitlines()[-1])
+    except (ValueError, IndexError, RecursionError) as exc:
+        raise _unreadable(node) from exc
+    if not isinstance(said, dict):
+        raise _unreadable(node)
+    return said
+
+
+def _unreadable(node: Node) -> RemoteError:
+    return RemoteError(
+        f"{node.alias}: the question who works there got an answer that cannot be read",
+        remedy=f"log in there and see what prints: `clusterctl sshnode {node.cluster} {node.alias} true`",
+        node=node.alias,
+    )

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
     from clusterctl.model import Node
 
-_MODULES = ("__init__", "clock", "errors", "files", "text")
+_MODULES = (
+    *("__init__", "clock", "errors", "files", "text"),
+    # What clients map is read there, and nothing else of the room.
+    *(f"on_node/system/{name}" for name in ("__init__", "ending/__init__", "ending/demand", "ending/home_files")),
+)
 _ROOMS = ("clients", "compute", "laptop", "on_node.in_engine")
 _RENAMED = {
     "clusterctl/clients/on_node.py": "clusterctl/wiring/connecting.py",

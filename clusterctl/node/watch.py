@@ -37,6 +37,11 @@ def powers_off(node: Node) -> bool:
     return node.facets >= {Facet.MACHINE, Facet.INIT} and Facet.LASTING not in node.facets
 
 
+def stops_itself(node: Node) -> bool:
+    """Return whether a node that ends by itself stops, and stays as it is until the next `start`: a container does."""
+    return Facet.STOPS_ITSELF in node.facets
+
+
 def program(node: Node) -> str:
     """Return the text of the watch's program."""
     return node_program(_PROGRAM, program_values(node))
@@ -54,6 +59,7 @@ def program_values(node: Node) -> dict[str, object]:
         "home": node.layout.home,
         "maps": node.layout.state / "ipython" / "maps",
         "powers_off": powers_off(node),
+        "stops": stops_itself(node),
         "terms": terms_file(node),
         "decision": terms_file(node).with_name("decision.json"),
     }

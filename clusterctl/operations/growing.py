@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl import planning
 from clusterctl.errors import UsageError
 from clusterctl.model import MASTER
+from clusterctl.operations.leave import end_replaced
 from clusterctl.operations.owning.proof import refuse_unproven
 from clusterctl.operations.start import StartResult, bring_up, prepare_tunnel
 
@@ -40,6 +41,7 @@ def add_nodes(
         approval: as for `start`.
     """
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)
         before, present = _find_present(context)
         begun = context.folder.unfinished_additions()
         taken = sorted(set(aliases) & set(present) - set(begun))
@@ -83,6 +85,7 @@ def grow_to(context: RunContext, size: int, *, approval: Approval | None = None)
         approval: as for `start`.
     """
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)
         before, present = _find_present(context)
         lacking = size - len(present)
         new = planning.next_aliases(present, lacking) if lacking > 0 else ()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
+from clusterctl.operations.jobs.leaving import name_jobs
+from clusterctl.operations.jobs.seeing_off import see_off_jobs
 from clusterctl.operations.joining.join import run_members
 from clusterctl.operations.joining.losing import find_kept_home
 from clusterctl.operations.owning.proof import refuse_lost_hosts, refuse_unproven, take_proof
@@ -112,7 +114,7 @@ class Losses:
     home: str = ""
     """What is kept of the home apart from the machines, such as ``the volume vol-0123 of 50 GB with its home``."""
     jobs: tuple[str, ...] = ()
-    """The jobs on them that are not over: id and command. See `jobs.leaving`."""
+    """The jobs on them that are not over: id and command. See `with_jobs`."""
 
 
 def count_losses(
@@ -143,12 +145,17 @@ def count_losses(
     )
 
 
+def with_jobs(context: RunContext, losses: Losses) -> Losses:
+    """Return the losses with the jobs that run or wait on the nodes that leave. Asks a node, and not for long."""
+    return replace(losses, jobs=name_jobs(context, losses.nodes))
+
+
 def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: str = "") -> list[Node]:
     """End the cluster and forget it. Return the nodes that were ended. A cluster that does not exist is success.
 
     Args:
         context: the context of the run.
-        force: do not call the plugins.
+        force: do not call the plugins, and wait for no job.
         chosen_id: the id that the user named, where this computer does not know the cluster's.
 
     Raises:
@@ -162,6 +169,7 @@ def terminate_cluster(context: RunContext, *, force: bool = False, chosen_id: st
         if not force:
             refuse_lost_hosts(context, nodes, "terminate")
         if nodes and not force:
+            see_off_jobs(context, nodes, for_good=True)
             _let_all_leave(context, nodes)
         provider = context.provider
         lingered = not nodes and isinstance(provider, Lingering) and provider.lingers(context.name)
@@ -204,6 +212,7 @@ def stop_cluster(context: RunContext) -> list[Node]:
         nodes = context.provider.nodes(context.name)
         running = [node for node in nodes if node.state == NodeState.RUNNING]
         if running:
+            see_off_jobs(context, running, for_good=False)
             _let_all_leave(context, running)
         publish.withdraw_connections(context.folder)
         with _showing_end(context, len(running), "Stopping"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, DeadlineError
 from clusterctl.model import NodeState
+from clusterctl.operations.jobs.seeing_off import see_off_jobs
 from clusterctl.operations.leave import stop_cluster
 from clusterctl.operations.owning.proof import take_proof
 from clusterctl.operations.start import start_cluster
@@ -38,6 +39,7 @@ def restart_cluster(context: RunContext) -> StartResult:
     with context.lock():
         take_proof(context, "restart")
         running = [node for node in context.provider.nodes(context.name) if node.state == NodeState.RUNNING]
+        see_off_jobs(context, running, for_good=False)
         before = _read_boot_ids(context, running)
         context.provider.reboot(context.name)
         _await_reboots(context, running, before)

@@ -48,12 +48,17 @@ def check_plugin_class(candidate: object, name: str) -> type:
             "\n".join(f"plugin {name}: {fault.what} ({fault.line})" for fault in faults),
             remedy="; ".join(dict.fromkeys(fault.remedy for fault in faults)),
         )
-    if not isinstance(candidate, type) or not any(hook.startswith("clusterctl_") for hook in dir(candidate)):
+    if not isinstance(candidate, type) or not _has_hook(candidate):
         raise PluginError(
             f"plugin {name}: {candidate!r} is not a plugin class: it has no clusterctl_ hook",
             remedy="write a class with at least one hook; see `clusterctl plugins --hooks`",
         )
     return candidate
+
+
+@cache
+def _has_hook(plugin_class: type) -> bool:
+    return any(name.startswith("clusterctl_") for name in dir(plugin_class))
 
 
 @cache

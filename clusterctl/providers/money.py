@@ -131,12 +131,13 @@ class Spending:
 
 @dataclass(frozen=True)
 class BillLine:
-    """One run of a machine, and what it cost, in USD."""
+    """One run of a machine, or the life of a volume that outlives machines, and what it cost, in USD."""
 
     alias: str
     id: str
     type: str
-    market: Market
+    market: Market | None
+    """None for what is no machine."""
     zone: str
     began: datetime
     stopped: datetime | None

@@ -41,13 +41,17 @@ class Gateways:
 
     def when_reachable(self, node: Node, then: Callable[[], None]) -> None:
         """Call `then` once the SSH server answers. Nodes behind a program or a jump host: call it at once."""
-        if node.access.command or node.access.jump:
+        if node.access.command or node.access.gateway:
             then()
         else:
             self._port_waiter.when_reachable(node.alias, node.address, node.port, then)
 
-    def open_socket(self, node: Node) -> Any:
+    def open_socket(self, node: Node, log_in: Callable[[Node], Any]) -> Any:
         """Open a connection to a node's SSH server as its `access` says: a socket, or an object like one.
+
+        Args:
+            node: the node.
+            log_in: returns the SSH client of a member that is the gateway, logged in.
 
         Raises:
             RefusedError: waiting will not help.
@@ -55,7 +59,7 @@ class Gateways:
         """
         if node.access.command:
             return proxy_command.start_proxy(node)
-        return self._open_channel(node) if node.access.jump else self._open_direct(node)
+        return self._open_channel(node, log_in) if node.access.gateway else self._open_direct(node)
 
     def _open_direct(self, node: Node) -> socket.socket:
         """Connect directly. A connection that the port waiter has made already is used."""
@@ -67,12 +71,12 @@ class Gateways:
         except OSError as exc:
             raise unreachable_error(node, exc) from exc
 
-    def _open_channel(self, node: Node) -> Any:
+    def _open_channel(self, node: Node, log_in: Callable[[Node], Any]) -> Any:
         """Open a channel through the node's gateway."""
         import paramiko
 
         try:
-            channel = self._gateway_transport(node).open_channel(
+            channel = self._gateway_transport(node, log_in).open_channel(
                 "direct-tcpip", (node.address, node.port), ("127.0.0.1", 0), timeout=REACH_TIMEOUT_S
             )
         except (paramiko.SSHException, OSError, EOFError) as exc:
@@ -92,9 +96,10 @@ class Gateways:
         for client in clients:
             client.close()
 
-    def _gateway_transport(self, node: Node) -> Any:
+    def _gateway_transport(self, node: Node, log_in: Callable[[Node], Any]) -> Any:
         """Return the transport of the node's gateway, logged in. A recent failure is raised again at once."""
-        jump = node.access.jump
+        member = None if node.access.jump else node.access.through
+        jump = f"{member.alias} {member.id}" if member else node.access.jump
         with self._lock:
             known = self._clients.get(jump)
             if known is not None and known.get_transport() and known.get_transport().is_active():
@@ -104,13 +109,21 @@ class Gateways:
                 # Otherwise all nodes would wait one after the other.
                 raise RemoteError(error.message, remedy=error.remedy, node=node.alias)
             try:
-                self._clients[jump] = _log_in_to_gateway(node)
+                self._clients[jump] = _log_in_to_member(node, member, log_in) if member else _log_in_to_gateway(node)
             except RefusedError:
                 raise
             except RemoteError as exc:
                 self._recent_failures[jump] = (Deadline.after(REACH_TIMEOUT_S), exc)
                 raise
             return self._clients[jump].get_transport()
+
+
+def _log_in_to_member(node: Node, member: Node, log_in: Callable[[Node], Any]) -> Any:
+    """Return the SSH client of a member that is the gateway. Its error becomes that of the node behind it."""
+    try:
+        return log_in(member)
+    except RemoteError as exc:
+        raise type(exc)(f"{node.alias}: {exc.message}", remedy=exc.remedy, node=node.alias) from exc
 
 
 def _log_in_to_gateway(node: Node) -> Any:
@@ -191,7 +204,7 @@ def unreachable_error(node: Node, exc: Exception, sock: Any = None) -> RemoteErr
     """
     if isinstance(sock, proxy_command.ProxyCommand):
         return proxy_command.proxy_error(node, sock, exc)
-    through = f" through {node.access.jump}" if node.access.jump else ""
+    through = f" through {node.access.gateway}" if node.access.gateway else ""
     if Facet.LASTING in node.facets:
         remedy = "check that it is on, that its SSH server runs, and that its address and port are right"
     else:

@@ -20,7 +20,7 @@ def fetch_host_key(node: Node) -> str:
         RemoteError: it does not answer.
         UsageError: it is behind a gateway or a program.
     """
-    if node.access.jump or node.access.command:
+    if node.access.gateway or node.access.command:
         raise UsageError(
             f"{node.alias} of {node.cluster} is not reached straight from here, so its host key cannot be compared",
             remedy="attach the cluster on a computer that reaches it straight",

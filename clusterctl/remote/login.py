@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import RefusedError, RemoteError
@@ -14,7 +15,7 @@ from clusterctl.remote.auth import Credentials
 from clusterctl.remote.gateways import CONNECT_TIMEOUT_S, KEEPALIVE_S, login_timeouts, unreachable_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clusterctl.model import Node
@@ -43,27 +44,32 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
     # A machine that boots may accept and hang up. paramiko would print a traceback; our error is one line.
     logging.getLogger("paramiko").addHandler(_NO_OUTPUT)
     pinned = _read_pinned_keys(node, known_hosts)
+
+    def log_in_to_member(member: Node) -> Any:
+        return log_in(member, key=key, known_hosts=known_hosts, gateways=gateways).client
+
+    open_socket = partial(gateways.open_socket, node, log_in_to_member)
     # Of several keys of one type paramiko compares only the last that it was given.
     try:
-        return _open_connection(node, key, gateways, trusted=pinned[::-1])
+        return _open_connection(node, key, open_socket, trusted=pinned[::-1])
     except paramiko.BadHostKeyException as exc:
         shown = exc.key
         if shown not in pinned:
             raise _wrong_key_error(node, known_hosts) from exc
     # The node is changing from its first host key to a key of its own.
     try:
-        return _open_connection(node, key, gateways, trusted=[shown])
+        return _open_connection(node, key, open_socket, trusted=[shown])
     except paramiko.BadHostKeyException as exc:
         raise _wrong_key_error(node, known_hosts) from exc
 
 
 def _open_connection(
-    node: Node, key: Path, gateways: Gateways, *, trusted: Sequence[Any], is_second: bool = False
+    node: Node, key: Path, open_socket: Callable[[], Any], *, trusted: Sequence[Any], is_second: bool = False
 ) -> Any:
     import paramiko
     from fabric import Config, Connection
 
-    sock = gateways.open_socket(node)
+    sock = open_socket()
     credentials = Credentials(node, node.user, node.access.key or str(key), offer_others=node.access.agent)
     connection = Connection(
         node.address,
@@ -90,7 +96,7 @@ def _open_connection(
             raise credentials.login_error(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             if str(exc) == _HUNG_UP and not is_second:  # as a server does that another one takes the place of
-                return _open_connection(node, key, gateways, trusted=trusted, is_second=True)
+                return _open_connection(node, key, open_socket, trusted=trusted, is_second=True)
             raise unreachable_error(node, exc, sock) from exc
         undo.pop_all()
     return connection

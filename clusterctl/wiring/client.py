@@ -25,8 +25,8 @@ def client_file(name: str | None) -> Path:
     path = next((connection.file for connection in published if connection.name == "client" and connection.file), None)
     if path is None or not path.exists():
         remedy = f"`clusterctl start {folder.name}` makes it anew"
-        if path is None and folder.joined_members():
-            remedy += "; engines are set up where its template's PLUGINS have ipcluster"
+        if path is None and folder.joined_members() and ENGINE_IDS.key not in folder.plugin_notes():
+            remedy = f"its template's PLUGINS have no ipcluster: name it there, then `clusterctl start {folder.name}`"
         raise StateError(f"{folder.name} has no connection file", remedy=remedy)
     process.reopen_tunnel(folder.path)
     return path

@@ -54,6 +54,14 @@ def plugin_options(config_file: str | None, begun: str) -> Sequence[str]:
     return [f"{plugin}.{option}=" for option in _installed_words(plugin)]
 
 
+def size_names(config_file: str | None) -> list[str]:
+    """Return the names in the [sizes] of a file, as they are written there."""
+    path = config_path(config_file)
+    text = path.read_text(encoding="utf-8", errors="replace") if path and path.is_file() else ""
+    parts = re.split(r"(?im)^\s*\[\s*(sizes)\s*\].*$", text)[2::2]
+    return [name for part in parts for name in re.findall(r"(?m)^([A-Za-z][\w-]*)\s*[=:]", part.split("\n[")[0])]
+
+
 def _installed_words(plugin: str = "") -> list[str]:
     """Return the names of the installed plugins, or of one's options; none for an unknown plugin."""
     from clusterctl.plugin import loader  # late: see wiring/settings.py

@@ -151,6 +151,17 @@ def selftest_contexts(
     )
 
 
+def own_sizes(config_file: str | None) -> Mapping[str, tuple[str, ...]]:
+    """Return what the config file calls sizes of nodes: instance types by names in lower case.
+
+    Raises:
+        ConfigError: its [sizes] are wrong.
+    """
+    from clusterctl.wiring import settings  # late: see there
+
+    return settings.load_sizes(config_path(config_file))
+
+
 def lenient_context(
     name: str, *, config_file: str | None, report: Reporter, ending: bool = False
 ) -> tuple[RunContext, str]:

@@ -11,9 +11,8 @@ from clusterctl.errors import ConfigError, DeclinedError, ProviderError, UsageEr
 from clusterctl.identity.endpoints import format_endpoint
 from clusterctl.journal import ClusterFolder
 from clusterctl.journal.ids import fingerprint
-from clusterctl.model import Facet, Node, NodeState
+from clusterctl.model import Facet, Node
 from clusterctl.operations.owning.hosts import HostAnswer, ask_hosts, choose_master, match_hosts
-from clusterctl.providers.base import machine_layout
 from clusterctl.providers.static import Host, StaticProvider, examine_hosts
 from clusterctl.wiring.context import make_connector
 from clusterctl.wiring.local_paths import config_path, home_folder, named_config
@@ -160,21 +159,7 @@ class _Inquiry:
 
 
 def _node_of(host: Host, alias: str) -> Node:
-    return Node(
-        alias=alias,
-        cluster="",
-        id=alias,
-        machine_id=f"{host.address}:{host.port}",
-        state=NodeState.RUNNING,
-        address=host.address,
-        private_address=host.private_address,
-        port=host.port,
-        user=host.user,
-        host_key=host.host_key,
-        layout=machine_layout(host.user),
-        facets=frozenset({Facet.MACHINE, Facet.LASTING}),
-        access=host.access,
-    )
+    return host.as_node(alias, facets=frozenset({Facet.MACHINE, Facet.LASTING}))
 
 
 def _candidates(name: str, query: HostQuery, config_file: str | None) -> list[Host]:

@@ -56,6 +56,11 @@ def read_hosts(path: Path | None) -> tuple[Mapping[str, HostSection], tuple[str,
     return loading.read_hosts(path, environ=os.environ, find_plugin=loader.find_plugin_class)
 
 
+def load_sizes(path: Path | None) -> Mapping[str, tuple[str, ...]]:
+    """Return the [sizes] of the config file: instance types by names in lower case."""
+    return loading.load_sizes(path) if path is not None and path.exists() else {}
+
+
 def load_aws(path: Path | None) -> AwsSection:
     """Return the [aws] section of the config file alone, with the environment."""
     return loading.load_aws(path, environ=os.environ)

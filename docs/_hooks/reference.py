@@ -18,15 +18,7 @@ from clusterctl.cli.commands import COMMANDS
 from clusterctl.cli.main import cli
 from clusterctl.config import starcluster
 from clusterctl.config.provider_options import providers_of
-from clusterctl.config.settings import (
-    AwsSection,
-    ClusterSection,
-    GlobalSection,
-    HostSection,
-    KeySection,
-    PermissionSection,
-    VolumeSection,
-)
+from clusterctl.config.settings import SECTION_MODELS, ClusterSection
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import Layout
 from clusterctl.plugin import hookspecs, loader
@@ -39,15 +31,6 @@ if TYPE_CHECKING:
     from clusterctl.options import Section
 
 ROOT = Path(__file__).parents[2]
-_SECTIONS: tuple[tuple[str, type[Section]], ...] = (
-    ("global", GlobalSection),
-    ("cluster NAME", ClusterSection),
-    ("host NAME", HostSection),
-    ("key NAME", KeySection),
-    ("volume NAME", VolumeSection),
-    ("permission NAME", PermissionSection),
-    ("aws", AwsSection),
-)
 _OF_EC2 = ("key NAME", "permission NAME", "aws")
 
 
@@ -182,7 +165,7 @@ def _options() -> Iterator[str]:
     yield "Made from the models that check the file. Option names are the same in upper and lower case."
     yield "`clusterctl config init` writes all of them, commented, into a file; `config.example.ini` is that file."
     yield ""
-    for title, model in _SECTIONS:
+    for title, model in SECTION_MODELS.items():
         yield f"## [{title}]"
         yield ""
         yield inspect.getdoc(model) or ""

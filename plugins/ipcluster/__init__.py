@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,13 @@ from clusterctl.api import (
     Note,
     Plugin,
     Request,
-    Service,
     ServiceHealth,
     StatusRow,
-    as_user,
     hookimpl,
     hub,
     library_version,
     notes,
-    own_folder,
     plural,
-    put_library,
     render,
     run_program,
     services,
@@ -42,6 +39,7 @@ from .daemons import (
     ON_NODE,
     controller_service,
     engine_service,
+    join_script,
     kept_folder,
     leave_script,
     python_command,
@@ -49,6 +47,7 @@ from .daemons import (
     start_programs,
     told_variables,
 )
+from .gpus import count_gpus, forget_gpus, number_of_gpus, wants_gpus
 from .notebook import (
     notebook_config,
     notebook_connection,
@@ -103,6 +102,8 @@ class IPCluster(Plugin[Options]):
     @hookimpl
     def clusterctl_join(self, cluster: Cluster, node: Node) -> None:
         """Controller, engines and notebook on the master; engines on a worker."""
+        if wants_gpus(node, self.options):
+            count_gpus(cluster, node, self._lock)
         if node.is_master:
             self._join_master(cluster, node)
         else:
@@ -114,11 +115,11 @@ class IPCluster(Plugin[Options]):
                 "ipcluster_worker.sh.j2",
                 profile=hub.profile(node),
                 engine=engine,
-                programs=start_programs(cluster, node, len(ids), self.options),
+                programs=start_programs(cluster, node, ids, self.options),
             )
             daemons = [engine_service(cluster, node, ids, self.options, version=version)]
             cluster.on(node).run_script(
-                _join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
+                join_script(cluster, node, files, daemons), name="ipcluster: engines", sudo=True
             )
 
     def _join_master(self, cluster: Cluster, node: Node) -> None:
@@ -134,7 +135,7 @@ class IPCluster(Plugin[Options]):
             "ipcluster_master.sh.j2",
             profile=hub.profile(node),
             connection_files=run_program(python_command(node)[0], f"{ON_NODE}.connection_files", wanted),
-            programs=start_programs(cluster, node, len(ids), self.options),
+            programs=start_programs(cluster, node, ids, self.options),
             notebook=notebook_files(node, self.options),
         )
         daemons = [
@@ -143,7 +144,7 @@ class IPCluster(Plugin[Options]):
             *notebook_services(cluster, node, self.options),
         ]
         unwanted = () if self.options.enable_notebook else ("notebook",)
-        script = _join_script(cluster, node, files, daemons, unwanted=unwanted)
+        script = join_script(cluster, node, files, daemons, unwanted=unwanted)
         result = cluster.on(node).run_script(script, name="ipcluster: controller and engines", secret=True, sudo=True)
         write_atomically(cluster.folder / "engine.json", result.stdout.strip())
 
@@ -163,24 +164,27 @@ class IPCluster(Plugin[Options]):
             ids = hub.engine_ids(cluster)
             # In the order of the nodes, whichever asks first: ids then run from the master to the last worker. How many
             # engines a machine has may not be known before it has answered; whoever asks before that has lower ids.
-            counted = self.options.engines_per_node != "auto"
-            for member in [*(other for other in cluster.nodes if counted or other.cores), node]:
+            for member in [*cluster.nodes, replace(node, cores=node.cores or 1)]:
                 count = self._count_engines(cluster, member)
+                if count is None:
+                    continue
                 if member.alias not in ids or len(ids[member.alias]) != count:
                     ids.pop(member.alias, None)
                     ids[member.alias] = hub.lowest_gap(list(ids.values()), count)
             hub.keep_engine_ids(cluster, ids)
             return ids[node.alias]
 
-    def _count_engines(self, cluster: Cluster, node: Node) -> int:
+    def _count_engines(self, cluster: Cluster, node: Node) -> int | None:
+        """Return how many engines a node has; None as long as it has not said what decides that."""
         if node.is_master and self.options.master_engines != "auto":
             return self.options.master_engines
+        if self.options.engines_per_node == "gpu":
+            return number_of_gpus(cluster, node)
         if self.options.engines_per_node != "auto":
             return self.options.engines_per_node
-        cores = node.cores or 1
         # On a machine of its own the controller's nine processes deserve a core.
         spare = 1 if node.is_master and cluster.workers and Facet.MACHINE in node.facets else 0
-        return max(1, cores - spare)
+        return max(1, node.cores - spare) if node.cores else None
 
     @hookimpl
     def clusterctl_connect(self, cluster: Cluster) -> Sequence[Connection]:
@@ -239,6 +243,7 @@ class IPCluster(Plugin[Options]):
             names = ["engine", "controller", "notebook"] if node.is_master else ["engine"]
             cluster.on(node).run_script(leave_script(cluster, node, names), name="ipcluster: stop", sudo=True)
         if not (node.is_master or cluster.all_leave) and node.alias in ids and cluster.master.reachable:
+            forget_gpus(cluster, node, self._lock)
             gone = ids.pop(node.alias)
             hub.ask(cluster, forget=gone)
             hub.keep_engine_ids(cluster, ids)
@@ -277,22 +282,3 @@ def _is_document(file: Path) -> bool:
         return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
     except (OSError, ValueError):
         return False
-
-
-def _join_script(
-    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
-) -> str:
-    """What makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
-    python = cluster.recall(notes.PYTHON)
-    file = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
-    # Nodes on one computer have one loopback, on which the controller listens for clients, and one disk.
-    reaches = node.is_master or Facet.DIRECT in node.facets
-    master = "" if reaches else cluster.master.private_address
-    library = put_library(node, cluster=cluster.name, python=python, file=file, master=master) if python else ""
-    return render(
-        "ipcluster_join.sh.j2",
-        folder=own_folder(node, cluster.user, hub.profile(node).parent),
-        files=as_user(node, cluster.user, files),
-        library=library,
-        daemons=services.ensure(node, daemons, unwanted=unwanted),
-    )

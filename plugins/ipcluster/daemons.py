@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING
 
-from clusterctl.api import Cluster, Facet, Node, Probe, Service, hub, node_program, notes, render, services
+from clusterctl.api import (
+    Cluster,
+    Facet,
+    Node,
+    Probe,
+    Service,
+    as_user,
+    hub,
+    node_program,
+    notes,
+    own_folder,
+    put_library,
+    render,
+    runners_pattern,
+    services,
+)
+
+from .gpus import share_gpus_out, wants_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +33,6 @@ if TYPE_CHECKING:
 
 _JOBS_GRACE_S = 35
 """For jobs of a node that leaves: they have 30 seconds to end."""
-_SPECIAL = re.compile(r"[.+*?^${}()|\[\]\\]")
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
 THREAD_LIMITS = (
     "BLIS_NUM_THREADS",
@@ -36,16 +51,33 @@ def python_command(node: Node, *words: str | PurePath) -> tuple[str, ...]:
     return (str(node.layout.env / "bin" / "python"), *map(str, words))
 
 
+def join_script(
+    cluster: Cluster, node: Node, files: str, daemons: Sequence[Service], *, unwanted: Sequence[str] = ()
+) -> str:
+    """Return what makes a node's files, as the cluster user, and its daemons: one script, run as root on a machine."""
+    python = cluster.recall(notes.PYTHON)
+    file = hub.profile(cluster.master) / "security" / "ipcontroller-client.json"
+    # Nodes on one computer have one loopback, on which the controller listens for clients, and one disk.
+    reaches = node.is_master or Facet.DIRECT in node.facets
+    master = "" if reaches else cluster.master.private_address
+    library = put_library(node, cluster=cluster.name, python=python, file=file, master=master) if python else ""
+    return render(
+        "ipcluster_join.sh.j2",
+        folder=own_folder(node, cluster.user, hub.profile(node).parent),
+        files=as_user(node, cluster.user, files),
+        library=library,
+        daemons=services.ensure(node, daemons, unwanted=unwanted),
+    )
+
+
 def leave_script(cluster: Cluster, node: Node, names: Sequence[str]) -> str:
     """Return what ends a node's jobs and these services, where it leaves its cluster."""
     lasting = Facet.LASTING in node.facets
-    folder = _SPECIAL.sub(r"\\\g<0>", str(node.layout.home / ".clusterctl" / "jobs"))
     return render(
         "ipcluster_leave.sh.j2",
         lasting=lasting,
         mark=cluster.mark if lasting else "",
-        # The bracket keeps a shell that has this in its arguments from being found.
-        runners=f"[c]lusterctl.clients.run_job {folder}/[0-9a-f]+ {node.alias} ",
+        runners=runners_pattern(node),
         grace_s=_JOBS_GRACE_S,
         stop=services.stop(node, names),
     )
@@ -92,7 +124,8 @@ def engine_service(cluster: Cluster, node: Node, numbers: range, options: Option
         first=numbers.start,
         environment=process_environment(node),
         # Other packages, options or controller: the engines must start anew.
-        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}{told_variables(cluster)}",
+        version=f"{restart_token(cluster, options)} {version}{_told_threads(options)}{told_variables(cluster)}"
+        + (" gpu" if wants_gpus(node, options) else ""),
     )
 
 
@@ -119,9 +152,9 @@ def thread_limits(node: Node, engines: int, options: Options) -> dict[str, dict[
     return {"defaults": dict.fromkeys(THREAD_LIMITS, str(threads))}
 
 
-def start_programs(cluster: Cluster, node: Node, engines: int, options: Options) -> dict[str, str]:
+def start_programs(cluster: Cluster, node: Node, ids: range, options: Options) -> dict[str, str]:
     """Return the programs that start a node's processes, by the names of their files in the profile."""
-    limits = thread_limits(node, engines, options)
+    limits = thread_limits(node, len(ids), options)
     security = hub.profile(node) / "security"
     period = options.heartbeat_period
     # An engine may be up before the controller, and outlives one that restarts, or a network that is cut: twenty
@@ -134,6 +167,7 @@ def start_programs(cluster: Cluster, node: Node, engines: int, options: Options)
         "defaults": limits.get("defaults", {}),
         # The option that is about threads alone says more of them than the one about all variables.
         "environment": {**cluster.request.environment, **limits.get("environment", {})},
+        "own": share_gpus_out(cluster, node, ids, options),
     }
     programs = {"ipengine.py": node_program(f"{ON_NODE}.start_engine", values)}
     if node.is_master:

@@ -10,9 +10,10 @@ from clusterctl.api import Field, Section
 class Options(Section):
     """The options of the `ipcluster` plugin."""
 
-    engines_per_node: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = Field(
+    engines_per_node: Annotated[int, Field(ge=0, le=1024)] | Literal["auto", "gpu"] = Field(
         "auto",
-        description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers",
+        description="engines on each node; auto: one a core, one fewer on the master of a cluster with workers;"
+        " gpu: one a GPU of NVIDIA, which sees no other",
     )
     master_engines: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = Field(
         "auto",

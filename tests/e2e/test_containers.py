@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ..support import ending
 from ..support.engine_relay import engine_by_tcp
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -346,14 +345,17 @@ def test_a_master_whose_container_is_gone_is_followed_by_one_with_its_home_ports
     assert (story.laptop.folder(CLUSTER) / "client.json").read_bytes() == client
 
 
-def test_it_ends_by_itself_without_the_laptop_and_its_containers_stay(story, poll):
+def test_it_ends_by_itself_without_the_laptop_and_the_next_start_goes_on(story, poll):
+    inside("master", f"echo idle > /home/{USER}/idle")
     said = story.laptop.run("start", CLUSTER, env={"CLUSTERCTL_IDLE_STOP": "5s"}).stdout
-    assert "once nobody has worked for 5 s (IDLE_STOP): its services stop, its nodes stay" in said
-    find = "pgrep -f 'IPEngine.i[d]|ipcontroller.p[y]' || true"
-    nodes = ("master", "node001", "node002")
-    assert ending.await_end(story.laptop, CLUSTER) == "nobody has worked for 5 s"
-    poll(lambda: [inside(alias, find) for alias in nodes] == ["", "", ""], "all services have stopped", deadline_s=90)
-    assert [inside(alias, "echo there") for alias in nodes] == ["there"] * 3
+    assert "once nobody has worked for 5 s (IDLE_STOP): its containers stop, with all that is in them" in said
+    only = ["--filter", f"label=clusterctl.cluster={CLUSTER}"]
+    poll(lambda: docker("ps", "-q", *only) == "", "all containers have stopped", deadline_s=150, every_s=1)
+    ended = docker("inspect", "--format", "{{.State.ExitCode}} {{.State.Status}}", *docker("ps", "-aq", *only).split())
+    assert ended.splitlines() == ["0 exited"] * 3, "they do not come back with their engine"
+    story.laptop.run("start", CLUSTER, timeout=300)
+    assert is_whole(story)
+    assert inside("node002", f"cat /home/{USER}/idle") == "idle"
 
 
 def test_terminate_leaves_nothing_but_the_data(story):

@@ -88,6 +88,7 @@ def fetches(name, count=ITEMS):
 ONCE = Counter(range(ITEMS))
 
 
+@pytest.mark.slow
 def test_another_python_gets_the_results_when_the_first_was_killed(user, laptop, cluster):
     process = user.begin(begins())
     name = process.stdout.readline().strip()

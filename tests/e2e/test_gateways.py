@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import asyncssh
 import pytest
@@ -135,6 +136,64 @@ class TestGateway:
             assert tried == [silent.getsockname()]
             for each in waiting:
                 each.close()
+
+
+class TestMember:
+    """The master is the gateway to workers without a public address: the cluster's key and host keys count there."""
+
+    @pytest.fixture
+    def gate(self, sshds, login):
+        server = sshds.start()
+        server.allow(login.public_key)
+        return server
+
+    @staticmethod
+    def behind(gate, host, alias="node001"):
+        return host.node(alias=alias, access=Access(through=gate.node(alias="master")))
+
+    def test_all_workers_share_one_login_there_which_ends_with_the_last(self, gate, host, login, poll):
+        host.allow(login.public_key)
+        gateways = Gateways()
+        nodes = [self.behind(gate, host, alias) for alias in ("node001", "node002", "node003")]
+        login.pin(*nodes, gate.node(alias="master"))
+        remotes = [login.to(node, gateways=gateways) for node in nodes]
+        assert [remote.run("echo hi").stdout for remote in remotes] == ["hi\n"] * 3
+        assert gate.log.count("Accepted publickey") == 1
+        for remote in remotes:
+            assert not went(gate)
+            remote.close()
+        poll(lambda: went(gate), "the master sees its user go")
+
+    def test_a_master_with_another_host_key_is_no_gateway(self, gate, host, login):
+        host.allow(login.public_key)
+        login.pin(self.behind(gate, host), replace(gate.node(alias="master"), host_key=login.public_key))
+        said = login.refusal(self.behind(gate, host), RemoteError)
+        assert "node001: master (127.0.0.1:" in said
+        assert "shows another host key than the one that was pinned" in said
+        assert "Accepted" not in gate.log
+
+    def test_a_master_that_is_off_is_named(self, host, login):
+        gate = fake_node("master", address="127.0.0.1", port=free_port())
+        node = host.node(alias="node001", access=Access(through=gate))
+        login.pin(node, gate)
+        assert f"node001: master does not answer on 127.0.0.1:{gate.port}" in login.refusal(node, RemoteError)
+
+    def test_ssh_itself_goes_through_it_by_the_config_for_it(self, gate, host, home, lab, tmp_path):
+        require("ssh")
+        master = gate.node(alias="master", cluster="lab")
+        worker = host.node(alias="node001", cluster="lab", access=Access(through=master))
+        lab.provider.machines.update({("lab", "master"): master, ("lab", "node001"): worker})
+        context = lab.parts()
+        context.folder.ensure_exists()
+        context.folder.pin_host_keys([master, worker])
+        for server in (gate, host):
+            server.allow(context.folder.private_key_file.with_suffix(".pub").read_text())
+        config = tmp_path / "config"
+        config.write_text(write_ssh_config(context))
+        command = ["ssh", "-F", config, "-o", "BatchMode=yes", "lab-node001", "echo hi"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.returncode) == ("hi\n", 0), done.stderr
+        assert "Accepted publickey" in gate.log
 
 
 @pytest.mark.timeout(60)  # the system itself gives up after two minutes

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 CODE = "import clusterctl; c = clusterctl.connect(wait=6); print(c.ids, c.map(abs, [-1, -2]))"
 
 
-@pytest.mark.parametrize("alias", ["master", "node001"])
+@pytest.mark.parametrize("alias", [pytest.param("master", marks=pytest.mark.slow), "node001"])
 def test_in_a_login(laptop, cluster, alias):
     python = laptop.node_folder(cluster.name, alias) / "env" / "bin" / "python"
     command = shlex.join([str(python), "-c", CODE])
@@ -39,6 +39,7 @@ def test_in_a_task_on_any_node(laptop, cluster):
     ]
 
 
+@pytest.mark.slow
 def test_in_a_notebook(laptop, cluster):
     url = urlsplit(laptop.run("notebook").stdout.strip())
     cells = [{"cell_type": "code", "source": CODE, "metadata": {}, "outputs": [], "execution_count": None}]

@@ -11,7 +11,7 @@ import pytest
 
 from ..support.small_image import small_image
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ABOUT = """
 echo "in $PWD as $(id -u), $SECRET, threads $OMP_NUM_THREADS"

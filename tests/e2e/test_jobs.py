@@ -12,6 +12,7 @@ import subprocess
 import textwrap
 import urllib.request
 from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -170,6 +171,43 @@ def test_a_job_that_is_lost_goes_on_from_its_checkpoint_at_the_next_contact(fold
     assert len(steps) <= 21, "it went on from its checkpoint"
     assert "--- try 2 of 3, on " in folder.log(job_id)
     assert (folder.place / "result").read_text() == "all"
+
+
+POLITE = """
+    import os, signal, sys, time
+    if os.path.exists("saved"):
+        print("goes on", flush=True)
+        sys.exit()
+    signal.signal(15, lambda *_: (open("saved", "w").close(), open("model", "w").write("half"), sys.exit(0)))
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_jobs_have_a_grace_before_their_cluster_stops_or_ends_and_results_are_fetched_first(new_laptop, tmp_path, poll):
+    laptop = new_laptop()
+    laptop.run("start", "-s", "2", "--set", "ipcluster.engines_per_node=1", "short")
+    folder = Folder(laptop, SimpleNamespace(name="short"), tmp_path)
+    folder.write("polite.py", POLITE)
+    job_id = folder.begin("--retry", "1", "--fetch", "model", "--", "python", "polite.py")
+    poll(lambda: "up" in folder.log(job_id), "it runs")
+    laptop.run("stop", "--yes", "short")
+    work = folder.jobs_folder / job_id / "work"
+    assert (work / "saved").exists()
+    laptop.run("start", "short")
+    os.utime(folder.jobs_folder / job_id / "interrupt", (1, 1))
+    said = folder.run("job", "wait", "-c", "short", job_id)
+    assert "goes on" in folder.log(job_id)
+    assert (folder.place / "model").read_text() == "half"
+    other = folder.begin("--fetch", "model", "--", "python", "polite.py")
+    (folder.place / "model").unlink()
+    poll(lambda: "up" in folder.log(other), "it runs")
+    said = laptop.run("terminate", "--yes", "short")
+    assert f"job {other}: model fetched to {folder.place}" in said.stdout
+    assert (folder.place / "model").read_text() == "half"
+    assert folder.processes(other) == []
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ def test_the_url_opens_the_lab_and_the_starter_notebook_is_there(url, base, toke
     assert "clusterctl.ipynb" in names
 
 
+@pytest.mark.slow
 def test_the_starter_notebooks_cells_run_on_every_engine(laptop, base, token, engine_pids):
     pids = engine_pids()
     script = (Path(__file__).parents[1] / "support" / "run_notebook.py").read_text()
@@ -130,6 +131,7 @@ def test_a_terminal_has_the_clusters_python_and_says_where_it_is(laptop, cluster
     assert "(mycluster master) " in shown
 
 
+@pytest.mark.slow
 def test_a_report_has_the_logs_of_all_nodes_and_neither_token_nor_key(laptop, cluster, token, tmp_path):
     packed = laptop.json("report", "--json", "-o", str(tmp_path / "report.tar.gz"), cluster.name)
     assert packed["missing"] == []

@@ -103,7 +103,7 @@ class TestKeys:
 
 
 class TestHostKeys:
-    @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+    @pytest.mark.parametrize("kind", ["ecdsa", pytest.param("rsa", marks=pytest.mark.slow)])  # seconds make a key
     def test_any_usual_type_can_be_pinned(self, sshds, login, kind):
         server = sshds.start(key_type=kind)
         server.allow(login.public_key)

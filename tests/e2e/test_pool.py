@@ -30,6 +30,39 @@ def test_the_talks_lines(script):
     """).splitlines() == ["[<class 'int'>, <class 'float'>, <class 'str'>]", "[0, 1, 4, 9, 16]", "328350"]
 
 
+def test_what_the_first_call_says_is_heard_although_the_line_for_it_came_late(script, laptop, cluster, tmp_path):
+    assert (
+        script(f"""
+        import json, socket, threading
+        from pathlib import Path
+        import clusterctl
+
+        there = json.loads(Path({str(laptop.folder(cluster.name) / "client.json")!r}).read_text())
+        gate, late = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+        def carry(source, target):
+            while data := source.recv(65536):
+                target.sendall(data)
+
+        def let_in():
+            ours, _ = gate.accept()
+            late.wait()
+            theirs = socket.create_connection(("127.0.0.1", there["iopub"]))
+            threading.Thread(target=carry, args=(theirs, ours), daemon=True).start()
+            carry(ours, theirs)
+
+        threading.Thread(target=let_in, daemon=True).start()
+        threading.Timer(0.5, late.set).start()
+        file = Path({str(tmp_path / "late.json")!r})
+        file.write_text(json.dumps({{**there, "iopub": gate.getsockname()[1]}}))
+        client = clusterctl.connect(file)
+        client[0].execute("print('heard')", block=True).display_outputs()
+    """)
+        .strip()
+        .endswith("heard")
+    )
+
+
 def test_own_modules_travel_and_their_classes_come_back_as_themselves(script, tmp_path):
     package = tmp_path / "mine"
     package.mkdir()

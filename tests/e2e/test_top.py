@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 READER = "sys.stdin.buffer.read("
 BUSY = """

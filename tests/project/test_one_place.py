@@ -53,7 +53,9 @@ def reads_a_clock(node: ast.AST) -> bool:
         return node.module == "time"
     if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}:
         return dotted_name(node.value).endswith(("datetime", "date"))
-    return isinstance(node, ast.Attribute) and ast.unparse(node).endswith(("Event().wait", "loop().time"))
+    if not isinstance(node, ast.Attribute) or node.attr not in {"wait", "time"}:
+        return False
+    return ast.unparse(node).endswith(("Event().wait", "loop().time"))
 
 
 def reads_instances(node: ast.AST) -> bool:

@@ -135,7 +135,7 @@ def test_every_library_that_is_imported_is_a_dependency_that_is_declared():
         "tomllib": "tomli",
     }
     # Who has asked for what needs them.
-    of_the_user = {"dask", "distributed", "joblib", "numpy", "sklearn", "threadpoolctl"}
+    of_the_user = {"dask", "distributed", "joblib", "mpi4py", "numpy", "sklearn", "threadpoolctl"}
     known = {*sys.stdlib_module_names, *SETUPTOOLS["package-dir"], *of_the_user}
     for path in [*ROOT.glob("clusterctl/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
         for module in re.findall(r"^\s*(?:from|import) ([A-Za-z]\w*)[\w.]*(?: import .*)?$", path.read_text(), re.M):
@@ -149,6 +149,7 @@ def wheel(tmp_path_factory):
     """Built from a copy, so that nothing of an earlier build is in it and nothing is left in the tree."""
     copy = tmp_path_factory.mktemp("copy") / "src"
     unwanted = [".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"]
+    unwanted += ["docs", "changelog.d", "e2e", "unit", "benchmarks"]
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*unwanted))
     made = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", "out", "."],

@@ -13,20 +13,21 @@ NAMES = sorted(
 )
 WORDS = {"base", "packages", "spot", "users", "volumes"}
 """Names that are words of the field, too: only a text that is nothing else counts."""
+QUOTED = rf"""["'}}](?:{"|".join(WORDS)})["'{{]"""
 
 ALLOWED = {
     "config/cluster_section.py": ({"ipcluster"}, "the example of an option"),
     "config/draft.py": ({"ipcluster"}, "the template without a config file"),
     "config/example.py": ({"ipcluster"}, "the template of the file that `config init` writes"),
     "config/starcluster.py": (
-        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "packages", "users"},
+        {"aptpackages", "dask", "ipcluster", "ipclusterrestart", "ipclusterstop", "mpi", "packages", "users"},
         "StarCluster's class paths and options, and what stands for them here",
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
     "operations/doctor/nodes.py": ({"packages"}, "whose files are read, and what makes them anew"),
     "cli/nodes/packages.py": ({"packages"}, "a key of the answer"),
     "wiring/context.py": ({"packages"}, "the option that `install` sets"),
-    "operations/nodes/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),
+    "operations/sending/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),
     "operations/nodes/access.py": ({"ipcluster"}, "how a user of `notebook` gets one"),
     "operations/selftest/run.py": ({"ipcluster", "volumes"}, "the cluster that is tried; VOLUMES is an option"),
     "operations/selftest/checks.py": ({"ipclusterrestart"}, "what of that cluster is tried"),
@@ -43,6 +44,7 @@ ALLOWED = {
     "wiring/client.py": ({"dask", "ipcluster"}, "the name of Dask's connection; what a cluster without engines lacks"),
     "clients/here.py": ({"dask"}, "the folder of a node's Dask"),
     "compute/learning/dask.py": ({"dask"}, "what a cluster without Dask lacks, and what to install"),
+    "compute/together/program.py": ({"mpi"}, "the name of a module that engines get"),
     "config/references.py": ({"volumes"}, "an option"),
     "config/provider_options.py": ({"volumes"}, "an option"),
     "cli/setup/image.py": ({"base"}, "a key of the answer"),
@@ -62,7 +64,10 @@ MARKETS = (
 
 def named_in(path):
     """The plugins that a module names in a text which is no docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    source = path.read_text(encoding="utf-8")
+    if not any(name in source for name in set(NAMES) - WORDS) and not re.search(QUOTED, source):
+        return set()  # not parsed: that is what takes long
+    tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [
         node.value

@@ -33,6 +33,11 @@ SHOWN = {
     "Notebook": ["e2e/test_notebook.py::test_nobody_gets_in_without_the_token"],
     "Dask's scheduler and workers": [f"{DASK}::test_who_has_no_certificate_is_refused_and_no_key_is_in_a_command_line"],
     "Dask's dashboard": [f"{DASK}::test_the_dashboard_answers_at_its_own_path_alone"],
+    "Lines between engines": [
+        "unit/compute/test_passing.py::test_a_stranger_with_another_key_is_not_let_in",
+        "unit/compute/test_passing.py::test_what_another_engine_sends_is_not_believed",
+    ],
+    "MPI between engines": ["e2e/test_mpi.py::test_mpi_listens_in_the_clusters_network_alone"],
     "Services' own sockets": [f"{TWO}::test_nothing_of_a_cluster_can_be_read_written_or_called"],
     "NFS": [
         "unit/plugins/test_nfs.py::test_the_home_alone_is_shared_and_with_the_workers_alone",

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from moto.core.exceptions import ServiceException
 
 from . import leaks, time
@@ -19,6 +20,7 @@ from .api import limits, made_once, wire  # noqa: F401  made_once: what it repla
 from .api.actions import HANDLERS
 from .api.calls import Call, CallLog
 from .api.effects import Effects
+from .api.inside import Inside
 from .api.moto_side import Moto
 from .api.proxy import Proxy
 from .api.tokens import Tokens
@@ -33,7 +35,7 @@ from .instances.lives import utcnow as lives_now
 from .instances.machine_view import Machine, machine_of
 from .instances.running import check_launch
 from .instances.states import INTERRUPTED, NO_KEY, NO_ROOM, end, powered_off
-from .money.bill import bill_usd
+from .money.bill import Homes, bill_usd
 from .money.prices import Prices
 from .money.quotas import Quotas
 from .network import gateways
@@ -50,14 +52,16 @@ KEY = "AKIASTANDIN000000000"
 
 @cache
 def _session() -> boto3.Session:
-    """One for all: to read AWS's description of EC2 takes a third of a second."""
-    return boto3.Session()
+    """One for all, with what has been read of AWS's descriptions."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", wire.loader())
+    return boto3.Session(botocore_session=core)
 
 
 @cache
-def _straight() -> Proxy:
-    """One for all: the clients of its port can be kept."""
-    return Proxy(lambda _: None)
+def _straight() -> Inside:
+    """One for all: the clients of its address can be kept."""
+    return Inside("straight", lambda _: None)
 
 
 def _client(service: str, region: str, url: str) -> Any:
@@ -85,6 +89,14 @@ class Cloud:
 
     _only = threading.Lock()
 
+    def __init__(self, *, port: bool = True) -> None:
+        """Say who can get in.
+
+        Args:
+            port: it listens at a port of this computer. Without, only boto3 in this process gets in, and sooner.
+        """
+        self._has_port = port
+
     def __enter__(self) -> Cloud:
         if not Cloud._only.acquire(blocking=False):
             raise RuntimeError("there is another Cloud in this process: moto has room for one")
@@ -96,6 +108,7 @@ class Cloud:
         self.quotas = Quotas()
         self.prices = Prices()
         self.lives = Lives()
+        self.homes = Homes()
         self.spot = SpotRequests()
         self.fleets: dict[str, Fleet] = {}
         self.placement_groups: dict[tuple[str, str], PlacementGroup] = {}
@@ -111,7 +124,7 @@ class Cloud:
         self._timers: list[threading.Timer] = []
         self._regions: set[str] = set()
         self._watchers: list[Callable[[], object]] = []
-        self._proxy = Proxy(self._handle)
+        self._door = Proxy(self._handle) if self._has_port else Inside("cloud", self._handle)
         _straight().handle = lambda request: self._act(replace(request, straight=True, effects=Effects()))
         return self
 
@@ -119,9 +132,8 @@ class Cloud:
         for timer in self._timers:
             timer.cancel()
         time.follow(None)
-        self._proxy.close()
+        self._door.close()
         _straight().handle = lambda _: None
-        _straight().hang_up()
         Cloud._only.release()
         if self._bugs and kind is None:
             raise AssertionError("the stand-in has bugs:\n" + "\n".join(self._bugs))
@@ -129,7 +141,7 @@ class Cloud:
     @property
     def endpoint(self) -> str:
         """The URL that the program under test talks to."""
-        return self._proxy.url
+        return self._door.url
 
     def environment(self) -> dict[str, str]:
         """What the program under test needs in its environment, and nothing else of AWS."""
@@ -161,7 +173,7 @@ class Cloud:
         """
         with self.lock:
             region = region or "us-east-1"
-            return _straight_client(service, region) if straight else _client(service, region, self._proxy.url)
+            return _straight_client(service, region) if straight else _client(service, region, self._door.url)
 
     def follow(self, clock: Callable[[], float]) -> None:
         """Take the time from this function, in seconds since 1970: hours that cost money need not be waited for."""
@@ -171,7 +183,7 @@ class Cloud:
         """What the instances of a cluster have cost so far, by the value of their tag `clusterctl:cluster`."""
         with self.lock:
             lives = [life for life in self.lives if tags_of(life).get("clusterctl:cluster") == cluster]
-            return bill_usd(self, lives, lives_now())
+            return bill_usd(self, lives, lives_now()) + self.homes.usd_of(cluster, lives_now())
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call this after everything that may have changed instances, in the thread that changed them."""
@@ -286,6 +298,8 @@ class Cloud:
                 answer = self._tokens.once(
                     request, lambda: self._answer(request), ended=lambda token: self._ended(request.region, token)
                 )
+            if request.service == "ec2" and "Volume" in request.action:
+                self.homes.look(self.moto.backend("ec2", request.region), lives_now())
         if request.service == "ec2" and request.action.startswith(CHANGING):
             self._tell()
         return answer

@@ -6,9 +6,7 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import docker
 import pytest
-from docker.errors import DockerException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from .bodies.containers import Containers
     from .cloud import Cloud
 
-# moto takes a second to load: only who asks for a cloud waits for it.
+# moto and docker take a second to load: only who asks for a cloud or a body waits for them.
 
 
 @pytest.fixture
@@ -54,6 +52,9 @@ def bodies() -> Iterator[Containers]:
 
 
 def _skip_without_engine() -> None:
+    import docker
+    from docker.errors import DockerException
+
     try:
         with closing(docker.from_env(timeout=10)) as engine:
             engine.ping()

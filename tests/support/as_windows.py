@@ -48,7 +48,7 @@ HIDDEN_NAMES = {
     ),
     socket: ("AF_UNIX", "MSG_DONTWAIT", "sendmsg", "recvmsg"),
 }
-NODES_ALONE = ("clusterctl.on_node", "clusterctl.providers.local")
+NODES_ALONE = ("clusterctl.on_node", "clusterctl.providers.local", "clusterctl.clients.serve_detached")
 """What runs on nodes, or where nodes are this computer's own."""
 _FLAGS = {"CREATE_NO_WINDOW": 0x08000000, "CREATE_NEW_PROCESS_GROUP": 0x00000200}
 noted: list[object] = []

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.retries.standard import ExponentialBackoff
 
+from clusterctl import clock
 from clusterctl.events import Reporter
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import MASTER, Market, Node, NodeSpec, Plan, Request
-from clusterctl.providers.ec2 import Ec2Options, Ec2Provider, aws, deletion
-from clusterctl.providers.ec2.launch import fleets, security_groups, waiters
+from clusterctl.providers.ec2 import Ec2Options, Ec2Provider
+from clusterctl.testing import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,19 +54,9 @@ def plan_of(size: int, worker: NodeSpec = WORKER, *, cluster: str = "lab", **cha
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let waits be as they are, and their pauses short."""
+    """Let time pass only where the program pauses: nothing is waited for, and no deadline passes on a slow computer."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
-    for module in (aws, waiters, fleets, security_groups):
-        monkeypatch.setattr(module, "_LONGEST_S", 0.01)
-    for module in (waiters, fleets, security_groups):
-        monkeypatch.setattr(module, "_FIRST_S", 0.001)
-    monkeypatch.setattr(aws, "_AGAIN_S", 0.001)
-    monkeypatch.setattr(aws, "_NEW_S", 2.0)
-    monkeypatch.setattr(fleets, "_PASSING_S", 0.3)
-    monkeypatch.setattr(waiters, "_LATE_S", 0.05)
-    monkeypatch.setattr(deletion, "_EVERY_S", 0.001)
-    monkeypatch.setattr(security_groups, "_LET_GO_S", 1.0)
-    monkeypatch.setattr(security_groups, "_LISTED_S", 0.3)
+    monkeypatch.setattr(clock, "time", FakeClock(datetime.now(timezone.utc)))
 
 
 @dataclass

@@ -11,12 +11,13 @@ import cloudpickle
 from clusterctl.compute import channel
 
 _, SOURCE = channel.engine_program()
+PROGRAM = compile(SOURCE, "program", "exec")
 
 
 def load():
     """A fresh engine that has loaded the program."""
     program = types.ModuleType("engine")
-    exec(compile(SOURCE, "program", "exec"), program.__dict__)
+    exec(PROGRAM, program.__dict__)
     program._kernel = lambda: types.SimpleNamespace(aborted=set())
     return program
 

@@ -25,6 +25,11 @@ _SOURCES = ("LICENSE", "README.md", "ami", "clusterctl", "plugins", "pyproject.t
 @pytest.fixture(scope="session")
 def first_clusterctl() -> tuple[str, ...]:
     """Its command line. Fails, or skips if `--require` does not name ``history``, in a clone without that commit."""
+    return make_first_clusterctl()
+
+
+def make_first_clusterctl() -> tuple[str, ...]:
+    """Return its command line, made if nobody has yet."""
     # The ipyparallel of this environment: pip leaves it as it is when it upgrades clusterctl.
     ipyparallel = f"ipyparallel=={version('ipyparallel')}"
     content = hashlib.sha256(f"{sys.version}\n{ipyparallel}\n{_PINS.read_text(encoding='utf-8')}".encode())

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,9 +71,20 @@ class Hosts:
     def __init__(self, folder: Path, begin: Callable[[str], Sequence[Host]]) -> None:
         self.key = folder / "admin_key"
         self.all = tuple(begin(ensure_key_pair(self.key)))
-        known = folder / "known_hosts"
-        known.write_text("".join(f"{host.address} {host.host_key}\n" for host in self.all))
-        self._ssh = ("ssh", "-i", str(self.key), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes")
+        self._known = folder / "known_hosts"
+        self._pin()
+        self._ssh = ("ssh", "-i", str(self.key), "-o", f"UserKnownHostsFile={self._known}", "-o", "BatchMode=yes")
+
+    def _pin(self) -> None:
+        self._known.write_text("".join(f"{host.address} {host.host_key}\n" for host in self.all))
+
+    def install_anew(self, number: int, command: str) -> str:
+        """Run a command after which one of them shows another host key, the last that it prints; return that."""
+        key = " ".join(self.on(number, command).splitlines()[-1].split()[:2])
+        others = [replace(host, host_key=key) if at == number else host for at, host in enumerate(self.all)]
+        self.all = tuple(others)
+        self._pin()
+        return key
 
     def on(self, number: int, command: str, *, check: bool = True) -> str:
         """What a command prints that root runs on one of them."""

@@ -279,8 +279,8 @@ class Laptop:
         names = {path.name for kind in ("clusters", "local") for path in self.home.glob(f"{kind}/*")}
         try:
             result = self.run("terminate", "--yes", *sorted(names), status=None) if names else None
-            self.assert_nothing_left(ports, folders)
             assert result is None or result.returncode == 0, result.stderr
+            self.assert_nothing_left(ports, folders)
         finally:
             for process in self.processes():
                 with suppress(psutil.Error):

@@ -12,6 +12,17 @@ from concurrent.futures import Future
 from clusterctl.compute import channel as ways
 
 NAME, SOURCE = ways.engine_program()
+PROGRAM = compile(SOURCE, "chunks.py", "exec")
+
+
+class _OfThisEngine:
+    """The program that an engine's thread finds loaded; other threads find the newest one."""
+
+    newest = None
+    here = threading.local()
+
+    def __getattr__(self, name):
+        return getattr(getattr(self.here, "program", self.newest), name)
 
 
 class Engine:
@@ -20,8 +31,9 @@ class Engine:
     def __init__(self, number, uuid):
         self.number, self.uuid = number, uuid
         self.program = types.ModuleType(f"engine_{uuid}")
-        exec(compile(SOURCE, "chunks.py", "exec"), self.program.__dict__)
-        sys.modules[NAME] = self.program  # large arrays are opened by the newest: all share one disk
+        exec(PROGRAM, self.program.__dict__)
+        _OfThisEngine.newest = self.program
+        sys.modules[NAME] = _OfThisEngine()
         self.aborted = set()
         self.program._kernel = lambda: types.SimpleNamespace(aborted=self.aborted)
         self.has_ended = False
@@ -34,6 +46,7 @@ class Engine:
         self._chunks.put((request, message, future))
 
     def _work(self):
+        _OfThisEngine.here.program = self.program
         while True:
             request, message, future = self._chunks.get()
             if self.has_ended or future.done():

@@ -135,6 +135,7 @@ RENDERED = {
             status=services.status(node),
             stop=services.stop(node, ["engine"]),
             user="it's me",
+            runners="[r]un_job ",
             goodbye="/env/bin/python /state/goodbye.py",
         )
         for node in (

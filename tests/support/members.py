@@ -8,19 +8,20 @@ import types
 from clusterctl.compute.together.program import group_program
 
 DEADLINE_S = 30
+PROGRAM = compile(group_program()[1], "program", "exec")
 
 
 def load():
     """A fresh engine that has loaded the program."""
     program = types.ModuleType("engine")
-    exec(compile(group_program()[1], "program", "exec"), program.__dict__)
+    exec(PROGRAM, program.__dict__)
     return program
 
 
 class Meeting:
     """So many members. They are held at once, and run when they are told."""
 
-    def __init__(self, size, *, fan_in=2, silence_s=5.0):
+    def __init__(self, size, *, fan_in=2, silence_s=20.0):
         self.programs = [load() for _ in range(size)]
         common = {
             "group": "g",

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-SERVER = """
-import importlib, json, os, pkgutil, socket, sys
+CLUSTERCTL = """
+import importlib, pkgutil
 from clusterctl import cli, operations, wiring
 from clusterctl.providers import local
 import clusterctl_plugins
@@ -27,6 +27,9 @@ for package in (cli, operations, wiring, local, clusterctl_plugins):
         importlib.import_module(module.name)
 import docker, ipyparallel, clusterctl.remote.ssh
 from clusterctl.cli.main import main
+"""
+SERVER = """
+import json, os, select, socket, sys
 
 def receive(line):
     word, pipes, _, _ = socket.recv_fds(line, 1_000_000, 3)
@@ -45,6 +48,11 @@ def receive(line):
 def serve(listener):
     # Comes back in a copy that is to be the command.
     while True:
+        if 0 in select.select([listener.fileno(), 0], [], [])[0]:
+            place = listener.getsockname()  # whoever asks has died
+            os.unlink(place)
+            os.rmdir(os.path.dirname(place))
+            os._exit(0)
         line, _ = listener.accept()
         while True:
             try:
@@ -75,7 +83,8 @@ else:
 class Preloaded:
     """The server, and what is asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, loading: str = CLUSTERCTL) -> None:
+        """Start it with the code that loads what is needed; without the command line, it runs code alone."""
         self._folder = tempfile.TemporaryDirectory(
             prefix="preloaded-", dir="/tmp"
         )  # the path of a socket must be short
@@ -85,7 +94,7 @@ class Preloaded:
             listener.listen(16)
             number = listener.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVER, str(number)], stdin=subprocess.DEVNULL, pass_fds=[number]
+                [sys.executable, "-c", loading + SERVER, str(number)], stdin=subprocess.PIPE, pass_fds=[number]
             )
 
     def run(self, *arguments, env, code="", stdin="", timeout=120):
@@ -118,6 +127,7 @@ class Preloaded:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._process.stdin.close()
         self._folder.cleanup()
 
 

@@ -3,6 +3,8 @@
 Such a test asks for `sample` and names its seeds: ``@pytest.mark.seeds(1, 2)``. It runs once for each of them. A seed
 that failed once joins them. ``--seed N`` takes that one seed instead, ``--seed random`` draws a new one and prints it,
 and ``--whole`` takes every case.
+
+Where a few cases of a class show what it does, `rest` leaves the others to the slow tests.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ class Sample:
             count = min(len(cases), len(cases) if at_most is None else at_most)
         chance = random.Random(self.seed or 0)
         return [cases[number] for number in sorted(chance.sample(range(len(cases)), min(count, len(cases))))]
+
+
+def rest(*cases: object) -> list[Any]:
+    """Return the cases of a parametrized test that are taken with the slow tests alone."""
+    return [pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

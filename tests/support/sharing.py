@@ -20,7 +20,7 @@ MAIN = (
 )
 """They work on the cluster of the main job, in this order."""
 SECOND = ("test_here", "test_detached", "test_jobs", "test_job_images", "test_notebook", "test_top", "test_examples")
-"""They do so, too, in this order, and another process may do them on such a cluster of its own: all need too long."""
+"""They do so, too, in this order. With what is slow in them another process does them, on such a cluster of its own."""
 _TOGETHER = {
     **{f"tests/e2e/{name}.py": "main" for name in MAIN},
     **{f"tests/e2e/{name}.py": "second" for name in SECOND},
@@ -38,29 +38,31 @@ _LONGEST = (
 """They begin first, in this order: what takes longest must not begin when all else is done."""
 
 
-def group_of(nodeid: str) -> str:
-    """What is done by one process, without anything else in between."""
+def group_of(nodeid: str, *, clusters: int) -> str:
+    """What is done by one process, without anything else in between, where so many processes have a main cluster."""
     file = nodeid.partition("::")[0]
-    return _TOGETHER.get(file, file)
+    group = _TOGETHER.get(file, file)
+    return "main" if group == "second" and clusters == 1 else group
 
 
 def uses_main_cluster(nodeid: str) -> bool:
     """Whether this test works on the cluster of the main job."""
-    return group_of(nodeid) in {"main", "second"}
+    return group_of(nodeid, clusters=1) == "main"
 
 
-def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+def in_order(items: Sequence[pytest.Item], *, clusters: int) -> list[pytest.Item]:
     """Group by group, those that take long first: the short ones even it out at the end."""
     groups: dict[str, list[pytest.Item]] = {}
     files = MAIN + SECOND
     for item in items:
-        groups.setdefault(group_of(item.nodeid), []).append(item)
+        groups.setdefault(group_of(item.nodeid, clusters=clusters), []).append(item)
     for group in groups.values():
         # One group has several files, whose tests stay in their order.
         group.sort(key=lambda item: files.index(item.path.stem) if item.path.stem in files else 0)
-    real = ("e2e", "docker", "vm")
+    real = {"e2e", "docker", "vm"}
     on_nodes = {
-        name: any(item.get_closest_marker(kind) for item in group for kind in real) for name, group in groups.items()
+        name: any(marker.name in real for item in group for marker in item.iter_markers())
+        for name, group in groups.items()
     }
     ranks = {name: rank for rank, name in enumerate(_LONGEST)}
     names = sorted(groups, key=lambda name: (ranks.get(name, len(ranks)), not on_nodes[name]))
@@ -70,5 +72,9 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 class Sharing(LoadScopeScheduling):
     """xdist's `--dist loadfile`, for groups."""
 
+    def __init__(self, config: pytest.Config, log: object, *, clusters: int) -> None:
+        super().__init__(config, log)
+        self._clusters = clusters
+
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        return group_of(nodeid, clusters=self._clusters)

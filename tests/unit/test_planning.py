@@ -237,3 +237,9 @@ class TestVariables:
         assert plan(request=Request(stamps=("a",))).digest != plan().digest
         requests = [("p", Request(stamps=("a", "b"))), ("q", Request(stamps=("b",)))]
         assert planning.merge_requests(requests).stamps == ("a", "b")
+
+
+@pytest.mark.parametrize(("address", "count"), [("auto", 0), ("private", 0), ("public", 1), ("ipv6", 1)])
+def test_private_workers_have_no_address_that_could_be_asked_for(address, count):
+    section = ClusterSection(cluster_user="me", provider="ec2", public_ips="master", address=address)
+    assert [key for key, _ in check_provider_options(section)] == ["address"] * count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, json_option
+from clusterctl.cli.arguments import CLUSTER_NAME, json_option
 from clusterctl.cli.money import format_dollars
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
@@ -30,7 +30,7 @@ _AGO = re.compile(r"(\d{1,4})([hd])")
 
 
 @click.command()
-@click.argument("name", metavar="[CLUSTER]", type=ClusterName(), required=False)
+@click.argument("name", metavar="[CLUSTER]", type=CLUSTER_NAME, required=False)
 @click.option(
     "-s", "--since", metavar="TIME", help="Only from then on: 12h, 7d, 2026-11-20 or 2026-11-20T08:00 in UTC."
 )
@@ -39,7 +39,8 @@ _AGO = re.compile(r"(\d{1,4})([hd])")
 def cost(ctx: click.Context, name: str | None, since: str | None, *, as_json: bool) -> None:
     """Show what clusters on EC2 have cost, run by run, with nodes and clusters that have ended.
 
-    It knows what was started from this computer, and counts machines, root disks and public addresses.
+    It knows what was started from this computer, and counts machines, root disks, the volumes of HOME_VOLUME and public
+    addresses.
     """
     begin = _parse_since(since) if since else None
     with Output(as_json=as_json) as output:
@@ -83,7 +84,7 @@ def _row(line: BillLine) -> tuple[str, ...]:
     machine = "unknown" if line.machine is None else f"{line.machine:.4f}"
     times = (format_utc(line.began), format_utc(line.stopped) or "now", f"{line.hours:.2f}")
     costs = (machine, f"{line.disks:.4f}", f"{line.address:.4f}")
-    return (f"  {line.alias}", line.type, line.market, line.zone, *times, *costs)
+    return (f"  {line.alias}", line.type, line.market or "-", line.zone, *times, *costs)
 
 
 def _bill_json(bill: ClusterBill) -> dict[str, object]:

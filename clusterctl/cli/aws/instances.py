@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, NodeName, json_option, region_option
+from clusterctl.cli.arguments import CLUSTER_NAME, NODE_NAME, json_option, region_option
 from clusterctl.cli.output import Output, show_items
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.account.console import find_instance
@@ -64,8 +64,8 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
 
 
 @click.command()
-@click.argument("name", metavar="INSTANCE|CLUSTER", type=ClusterName())
-@click.argument("node", required=False, type=NodeName())
+@click.argument("name", metavar="INSTANCE|CLUSTER", type=CLUSTER_NAME)
+@click.argument("node", required=False, type=NODE_NAME)
 @region_option
 @click.pass_context
 def showconsole(ctx: click.Context, name: str, node: str | None, region: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import clusterctl
-from clusterctl.cli.arguments import TemplateName, buy_option, json_option
+from clusterctl.cli.arguments import TEMPLATE_NAME, buy_option, json_option
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.terminal import echo
@@ -35,7 +35,7 @@ def selftest() -> None:
     "-c",
     "--cluster-template",
     "template",
-    type=TemplateName(),
+    type=TEMPLATE_NAME,
     help="The [cluster NAME] section whose image, network and access are checked; default: [aws] alone.",
 )
 @click.option(

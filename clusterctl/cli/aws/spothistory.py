@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import json_option, region_option
+from clusterctl.cli.arguments import Dollars, json_option, region_option
 from clusterctl.cli.charts import text as price_text
-from clusterctl.cli.charts.svg import render_price_svg
+from clusterctl.cli.charts.svg import PriceMark, render_price_svg
 from clusterctl.cli.output import show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.clock import utc_now
 from clusterctl.errors import UsageError
+from clusterctl.providers.ec2.pricing.price_list import look_up_prices
 from clusterctl.providers.ec2.pricing.spot_history import list_price_histories
 from clusterctl.wiring import ec2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from clusterctl.providers.ec2.pricing.spot_history import PriceHistory
 
@@ -50,6 +52,7 @@ def _refuse_classic(_ctx: click.Context, parameter: click.Parameter, value: obje
     type=click.Path(),
     help="Draw them into a file, too; default: spothistory-TYPE.svg.",
 )
+@click.option("-b", "--bid", type=Dollars(), help="Draw this bid in USD an hour, too.")
 @click.option("-v", "--vpc", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)
 @click.option("-c", "--classic", is_flag=True, hidden=True, expose_value=False, callback=_refuse_classic)
 @region_option
@@ -63,6 +66,7 @@ def spothistory(
     start: str | None,
     end: str | None,
     plot: str | None,
+    bid: Decimal | None,
     region: str | None,
     *,
     as_json: bool,
@@ -71,10 +75,13 @@ def spothistory(
     kinds = list(dict.fromkeys(types))
     began, ended = _parse_period(days, start, end)
     file = _plot_path(plot, kinds)
+    if bid is not None and not file:
+        raise UsageError("-b is a line in the picture, and none is drawn", remedy="add --plot, behind all types")
     aws = ec2.open_account(ctx.obj.config, region)
     histories = list_price_histories(aws, kinds, start=began, end=ended, zone=zone)
     if file:
-        _draw_plot(file, histories, place=aws.region, start=began, end=ended)
+        marks = _marks(look_up_prices(aws, kinds), kinds, bid)
+        _draw_plot(file, render_price_svg(histories, place=aws.region, start=began, end=ended, marks=marks))
     if as_json:
         show_json(_prices_json(histories, place=aws.region, start=began, end=ended, file=file))
     else:
@@ -113,9 +120,16 @@ def _plot_path(plot: str | None, kinds: Sequence[str]) -> Path | None:
     return path
 
 
-def _draw_plot(file: Path, histories: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> None:
+def _marks(on_demand: Mapping[str, Decimal], kinds: Sequence[str], bid: Decimal | None) -> list[PriceMark]:
+    """Return the prices that are compared with: on demand, of the types whose price is known, and the bid."""
+    of = {kind: f" {kind}" if len(kinds) > 1 else "" for kind in kinds}
+    marks = [PriceMark(f"on demand{of[kind]}", float(on_demand[kind])) for kind in kinds if kind in on_demand]
+    return marks if bid is None else [*marks, PriceMark("bid", float(bid))]
+
+
+def _draw_plot(file: Path, picture: str) -> None:
     try:
-        file.write_text(render_price_svg(histories, place=place, start=start, end=end), encoding="utf-8")
+        file.write_text(picture, encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"cannot write {file}: {exc.strerror}", remedy="name another file with --plot") from exc
 

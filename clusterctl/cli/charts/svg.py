@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -21,30 +22,52 @@ _LETTER, _BESIDE = 7, 116
 """The average width of a letter, and the width of the rest of a line of the legend."""
 _COLORS = (*COLORS, "#000000")
 _DASHES = ("", "7 3", "2 3")
+_MARK_DASHES = ("10 4", "4 3", "10 4 2 4", "2 3")
 
 
-def render_price_svg(courses: Sequence[PriceHistory], *, place: str, start: datetime, end: datetime) -> str:
-    """Return the text of an SVG file: a line for each zone, axes with dates and dollars, and a legend.
+@dataclass(frozen=True)
+class PriceMark:
+    """A price that stays the same, to compare others with: a line across the picture."""
+
+    name: str
+    usd: float
+    """An hour."""
+
+
+def render_price_svg(
+    courses: Sequence[PriceHistory],
+    *,
+    place: str,
+    start: datetime,
+    end: datetime,
+    marks: Sequence[PriceMark] = (),
+) -> str:
+    """Return the text of an SVG file: a line for each zone, axes with dates and dollars from zero, and a legend.
 
     Args:
         courses: the price histories, in the order of the legend.
+        marks: such as the price on demand, below them in the legend.
         place: the region.
         start: start of the time axis.
         end: end of the time axis.
     """
-    return _PriceChart(courses, start=start, end=end).render_svg(place)
+    return _PriceChart(courses, start=start, end=end, marks=marks).render_svg(place)
 
 
 class _PriceChart:
-    def __init__(self, courses: Sequence[PriceHistory], *, start: datetime, end: datetime) -> None:
+    def __init__(
+        self, courses: Sequence[PriceHistory], *, start: datetime, end: datetime, marks: Sequence[PriceMark]
+    ) -> None:
         self._courses = courses
+        self._marks = marks
         self._start, self._end = start, end
-        least, most = min(course.lowest for course in courses), max(course.highest for course in courses)
-        self._ticks = axis.price_ticks(float(least), float(most))
+        most = max([*(float(course.highest) for course in courses), *(mark.usd for mark in marks)])
+        # From zero: a line that looks twice as high costs twice as much.
+        self._ticks = axis.price_ticks(0.0, most)
         several = len({course.instance_type for course in courses}) > 1
         self._names = [f"{course.instance_type} {course.zone}" if several else course.zone for course in courses]
-        self._right = _WIDTH - _BESIDE - _LETTER * max(map(len, self._names)) - 20
-        self._height = max(_HEIGHT, _TOP + _BOTTOM + _LINE * len(courses))
+        self._right = _WIDTH - _BESIDE - _LETTER * max(map(len, [*self._names, *(mark.name for mark in marks)])) - 20
+        self._height = max(_HEIGHT, _TOP + _BOTTOM + _LINE * (len(courses) + len(marks)))
 
     def render_svg(self, place: str) -> str:
         kinds = ", ".join(dict.fromkeys(course.instance_type for course in self._courses))
@@ -59,6 +82,7 @@ class _PriceChart:
             f'<text x="{_WIDTH - 16}" y="54" text-anchor="end" fill="{SOFT}">at the end</text>',
             *self._draw_price_axis(),
             *self._draw_time_axis(),
+            *(line for number in range(len(self._marks)) for line in self._draw_mark(number)),
             *(line for number in range(len(self._courses)) for line in self._draw_history(number)),
             "</svg>",
         ]
@@ -98,12 +122,22 @@ class _PriceChart:
         dash = _DASHES[number // len(_COLORS) % len(_DASHES)]
         style = f'fill="none" stroke="{_COLORS[number % len(_COLORS)]}" stroke-width="1.8" stroke-linejoin="round"'
         style += f' stroke-dasharray="{dash}"' if dash else ""
-        x, y = self._right + 20, _TOP + _LINE * number + 6
+        legend = self._draw_legend(number, self._names[number], float(course.last), style)
+        return [f'<path d="{self._step_path(course)}" {style}/>', *legend]
+
+    def _draw_mark(self, number: int) -> list[str]:
+        mark = self._marks[number]
+        style = f'fill="none" stroke="{INK}" stroke-width="1.2"'
+        style += f' stroke-dasharray="{_MARK_DASHES[number % len(_MARK_DASHES)]}"'
+        path = f'<path d="M{_LEFT} {self._y_of(mark.usd):.1f}H{self._right}" {style}/>'
+        return [path, *self._draw_legend(len(self._courses) + number, mark.name, mark.usd, style)]
+
+    def _draw_legend(self, line: int, name: str, usd: float, style: str) -> list[str]:
+        x, y = self._right + 20, _TOP + _LINE * line + 6
         return [
-            f'<path d="{self._step_path(course)}" {style}/>',
             f'<path d="M{x} {y}h22" {style}/>',
-            f'<text x="{x + 30}" y="{y + 4}" fill="{INK}">{escape(self._names[number])}</text>',
-            f'<text x="{_WIDTH - 16}" y="{y + 4}" text-anchor="end" fill="{SOFT}">${course.last:.4f}</text>',
+            f'<text x="{x + 30}" y="{y + 4}" fill="{INK}">{escape(name)}</text>',
+            f'<text x="{_WIDTH - 16}" y="{y + 4}" text-anchor="end" fill="{SOFT}">${usd:.4f}</text>',
         ]
 
     def _step_path(self, course: PriceHistory) -> str:

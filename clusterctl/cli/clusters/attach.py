@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import HostName, cluster_argument, json_option
+from clusterctl.cli.arguments import HOST_NAME, cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
@@ -39,7 +39,7 @@ _KEY = click.Path(path_type=Path)
     "--host",
     "hosts",
     multiple=True,
-    type=HostName(),
+    type=HOST_NAME,
     metavar="HOST",
     help="static: its master, and other hosts, as in HOSTS.",
 )

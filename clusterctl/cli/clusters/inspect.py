@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, NodeName, json_option, optional_cluster
+from clusterctl.cli.arguments import CLUSTER_NAME, NODE_NAME, json_option, optional_cluster
 from clusterctl.cli.money import spending_json, spending_text
 from clusterctl.cli.output import Output, connections_json, show_connections, show_json, show_table
 from clusterctl.cli.terminal import echo
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", metavar="[CLUSTER]...", nargs=-1, type=ClusterName())
+@click.argument("names", metavar="[CLUSTER]...", nargs=-1, type=CLUSTER_NAME)
 @json_option
 @click.pass_context
 def listclusters(ctx: click.Context, names: tuple[str, ...], *, as_json: bool) -> None:
@@ -193,7 +193,7 @@ def _show_warnings(*troubles: str) -> None:
 
 @click.command()
 @optional_cluster
-@click.argument("node", required=False, type=NodeName())
+@click.argument("node", required=False, type=NODE_NAME)
 @click.option(
     "-n", "--lines", default=50, type=click.IntRange(min=1), help="Last lines of each log.", show_default=True
 )

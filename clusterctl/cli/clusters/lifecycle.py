@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, yes_option
+from clusterctl.cli.arguments import CLUSTER_NAME, yes_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError, DeclinedError, UnprovenError
-from clusterctl.operations.jobs.leaving import name_jobs
-from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster
+from clusterctl.operations.leave import count_losses, stop_cluster, terminate_cluster, with_jobs
 from clusterctl.operations.owning.proof import check_proof
 from clusterctl.operations.restart import restart_cluster
 from clusterctl.text import plural
@@ -32,7 +31,7 @@ _AT_ONCE = 8
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
 @yes_option
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
@@ -44,7 +43,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
             for name in map(resolve_cluster, names)
         }
     if not yes:
-        losses = [name_jobs(context, count_losses(context)) for context, _ in contexts.values()]
+        losses = [with_jobs(context, count_losses(context)) for context, _ in contexts.values()]
         confirm_or_decline(ask_stop(losses), yes=False)
 
     def stop_one(name: str) -> str:
@@ -58,7 +57,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
 @yes_option
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
@@ -67,7 +66,7 @@ def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
     with output:
         contexts = [load_context(resolve_cluster(name), config_file=ctx.obj.config, report=output) for name in names]
     if not yes:
-        confirm_or_decline(ask_restart([name_jobs(context, count_losses(context)) for context in contexts]), yes=False)
+        confirm_or_decline(ask_restart([with_jobs(context, count_losses(context)) for context in contexts]), yes=False)
     ok = True
     for context in contexts:
         with output:
@@ -79,8 +78,8 @@ def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=ClusterName())
-@click.option("-f", "--force", is_flag=True, help="Do not let the plugins say goodbye; end the machines.")
+@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
+@click.option("-f", "--force", is_flag=True, help="Wait for no job and no plugin: end the machines.")
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name, if its files here are lost.")
 @yes_option
 @click.pass_context
@@ -101,7 +100,7 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
     ids = {name: _find_id(contexts[name][0], chosen, yes=yes) for name in existing}
     if existing and not yes:
         found = [(contexts[name][0], ids[name]) for name in existing]
-        losses = [name_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
+        losses = [with_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
         confirm_or_decline(ask_terminate(losses), yes=False)
 
     def end(name: str) -> str:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import Dollars, NodeName, buy_option, cluster_argument, json_option, yes_option
+from clusterctl.cli.arguments import NODE_NAME, Dollars, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import Prompt, estimate_json
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.questions import ask_remove
 from clusterctl.cli.terminal import echo
 from clusterctl.model import Market, NodeOverrides
 from clusterctl.operations.growing import add_nodes, grow_to, plan_resize
-from clusterctl.operations.jobs.leaving import name_jobs
-from clusterctl.operations.leave import count_losses, remove_nodes
+from clusterctl.operations.leave import count_losses, remove_nodes, with_jobs
 from clusterctl.text import plural
 from clusterctl.wiring.clusters import resolve_cluster
 from clusterctl.wiring.context import lenient_context, load_context
@@ -114,7 +113,7 @@ def _show_joined(started: StartResult, asking: Prompt, *, as_json: bool) -> int:
     "--alias",
     "aliases",
     multiple=True,
-    type=NodeName(),
+    type=NODE_NAME,
     help="Which; may be repeated, or a comma list.",
 )
 @yes_option
@@ -134,7 +133,7 @@ def _remove(ctx: click.Context, name: str, aliases: Sequence[str], count: int, *
     with output:
         context, trouble = lenient_context(name, config_file=ctx.obj.config, report=output, ending=True)
     if not yes:
-        losses = name_jobs(context, count_losses(context, aliases, count=count))
+        losses = with_jobs(context, count_losses(context, aliases, count=count))
         confirm_or_decline(ask_remove(losses), yes=False, err=as_json)
     with output:
         context.warn_of(trouble)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import (
-    KeySectionName,
-    PluginOption,
-    TemplateName,
+    KEY_SECTION_NAME,
+    PLUGIN_OPTION,
+    TEMPLATE_NAME,
     buy_option,
     cluster_argument,
     json_option,
@@ -48,7 +48,7 @@ _OVERRIDES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-N", "--subnet-id"), "subnet_id", "Subnet of the nodes."),
     (("--start-timeout",), "start_timeout", "Seconds after which missing nodes are given up."),
 )
-_COMPLETED = {"keyname": KeySectionName(), "userdata_scripts": click.Path()}
+_COMPLETED = {"keyname": KEY_SECTION_NAME, "userdata_scripts": click.Path()}
 """The options whose values a TAB knows."""
 _FLAGS = (
     ("--force-spot-master/--no-spot-master", "force_spot_master", "Let the master be a spot instance too."),
@@ -93,7 +93,7 @@ def _override_options(function: Any) -> Any:
     "-c",
     "--cluster-template",
     "template",
-    type=TemplateName(),
+    type=TEMPLATE_NAME,
     help="The [cluster NAME] section to start from.",
 )
 @_override_options
@@ -101,7 +101,7 @@ def _override_options(function: Any) -> Any:
     "--set",
     "settings",
     metavar="PLUGIN.OPTION=VALUE",
-    type=PluginOption(),
+    type=PLUGIN_OPTION,
     multiple=True,
     help="Set a plugin's option for this cluster.",
 )

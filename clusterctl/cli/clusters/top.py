@@ -86,6 +86,7 @@ def sight_json(sight: Sight) -> dict[str, object]:
         "engines": [_engine_json(engine) for engine in sight.engines],
         "queue": {"answered": sight.answered, "waiting": sight.waiting, "tasks_per_s": _round(sight.rate)},
         "maps": [_map_json(one) for one in sight.maps],
+        "clients": [{"client": one.name, "left": one.left, "items_per_s": _round(one.rate)} for one in sight.clients],
         "jobs": [job.as_json() for job in sight.jobs],
         "cost": spending_json(sight.spending),
         "notes": list(sight.notes),

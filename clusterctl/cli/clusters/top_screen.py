@@ -113,6 +113,11 @@ def _head(sight: Sight) -> list[str]:
         rate = "" if sight.rate is None else f", {_rate(sight.rate)} tasks a second end"
         given = sum(engine.work.tasks for engine in sight.engines if engine.work)
         lines.append(f"queue: {plural(sight.waiting, 'task')} wait, {given} at engines{rate}")
+    if sight.clients:
+        left, a_second = sum(one.left for one in sight.clients), _rate(sum(one.rate for one in sight.clients))
+        lines.append(
+            f"maps of {plural(len(sight.clients), 'client')}: {plural(left, 'item')} left, {a_second} a second"
+        )
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import NodeName, cluster_argument, json_option, target_options
+from clusterctl.cli.arguments import NODE_NAME, cluster_argument, json_option, target_options
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
@@ -52,7 +52,7 @@ def sshmaster(ctx: click.Context, user: str | None, name: str, command: Sequence
 @click.command(context_settings=_PASS_ON)
 @click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
 @cluster_argument
-@click.argument("node", type=NodeName())
+@click.argument("node", type=NODE_NAME)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
     "--node",
     "nodes",
     multiple=True,
-    type=NodeName(),
+    type=NODE_NAME,
     help="Only there; may be repeated. Default: all nodes.",
 )
 @json_option

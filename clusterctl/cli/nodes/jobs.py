@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, json_option, optional_cluster
+from clusterctl.cli.arguments import CLUSTER_NAME, json_option, optional_cluster
 from clusterctl.cli.nodes.following import (
     describe_state,
     exit_status,
@@ -85,7 +85,7 @@ def job() -> None:
 
 def _job_command(function: F) -> F:
     """Add what every command about a job has."""
-    option = click.option("-c", "--cluster", type=ClusterName(), help="Its cluster; optional if exactly one is up.")
+    option = click.option("-c", "--cluster", type=CLUSTER_NAME, help="Its cluster; optional if exactly one is up.")
     return option(click.argument("job_id", metavar="ID")(function))
 
 

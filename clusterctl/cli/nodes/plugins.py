@@ -6,7 +6,7 @@ import inspect
 
 import click
 
-from clusterctl.cli.arguments import PluginName, json_option, optional_cluster, yes_option
+from clusterctl.cli.arguments import PLUGIN_NAME, json_option, optional_cluster, yes_option
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
@@ -17,7 +17,7 @@ from clusterctl.wiring.context import load_context
 
 
 @click.command()
-@click.argument("plugin", type=PluginName())
+@click.argument("plugin", type=PLUGIN_NAME)
 @optional_cluster
 @yes_option
 @click.pass_context

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import ClusterName, buy_option, json_option
+from clusterctl.cli.arguments import CLUSTER_NAME, SIZE_NAME, buy_option, json_option
 from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end, telling_url
 from clusterctl.cli.nodes.placing import choose_cluster, find_place
 from clusterctl.cli.output import Output, show_json
@@ -21,6 +21,7 @@ from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.running import JobRequest, begin_job
 from clusterctl.operations.jobs.sizes import parse_size
 from clusterctl.operations.jobs.snapshot import take_snapshot
+from clusterctl.wiring.context import own_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +95,13 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-c", "--cluster", "cluster", type=ClusterName(), help="The cluster; optional if exactly one is up.")
-@click.option("-i", "--size", help="On a node of its own: C16 (processors), M64 (GB), G1 (GPUs), or an instance type.")
+@click.option("-c", "--cluster", "cluster", type=CLUSTER_NAME, help="The cluster; optional if exactly one is up.")
+@click.option(
+    "-i",
+    "--size",
+    type=SIZE_NAME,
+    help="On a node of its own: C16 (processors), M64 (GB), G1 (GPUs), a type, or a name of [sizes].",
+)
 @click.option(
     "--spot/--on-demand", default=None, help="How a new node for -i is bought; default: as the template says."
 )
@@ -133,7 +139,7 @@ def run(
         image=wishes["image"],
         environment=read_environment(wishes["variables"]),
     )
-    size = parse_size(wishes["size"]) if wishes["size"] else None
+    size = parse_size(wishes["size"], own_sizes(ctx.obj.config)) if wishes["size"] else None
     if size:
         take_snapshot(request.folder)  # what cannot go along is refused before anything is bought
     with Output(as_json=True) as output:  # what is told goes to stderr: stdout is the job's

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterctl.cli.arguments import TemplateName, json_option
+from clusterctl.cli.arguments import TEMPLATE_NAME, json_option
 from clusterctl.cli.output import show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.config.example import render_example, write_config
@@ -49,7 +49,7 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     "-c",
     "--cluster-template",
     "template",
-    type=TemplateName(),
+    type=TEMPLATE_NAME,
     help="The template to check besides what is common.",
 )
 @click.pass_context
@@ -68,7 +68,7 @@ def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
 
 
 @config.command()
-@click.argument("template", required=False, type=TemplateName())
+@click.argument("template", required=False, type=TEMPLATE_NAME)
 @json_option
 @click.pass_context
 def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:

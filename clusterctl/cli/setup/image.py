@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from clusterctl.cli.arguments import TemplateName, buy_option, json_option, yes_option
+from clusterctl.cli.arguments import TEMPLATE_NAME, buy_option, json_option, yes_option
 from clusterctl.cli.money import Prompt
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.cli.terminal import echo
@@ -74,7 +74,7 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
     "-c",
     "--cluster-template",
     "template",
-    type=TemplateName(),
+    type=TEMPLATE_NAME,
     help="The [cluster NAME] section whose nodes it is for.",
 )
 @buy_option

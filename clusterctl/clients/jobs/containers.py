@@ -40,7 +40,9 @@ class Engine:
             names: the variables that it has; their values are those of who runs this, so that they are in no argument.
         """
         is_podman = Path(self.program).name == "podman"
-        user = ["--userns=keep-id"] if is_podman else [f"--user={os.getuid()}:{os.getgid()}"]
+        # podman keeps the user's number where it runs without root alone, and refuses it to root.
+        keeps_user = is_podman and os.getuid() != 0
+        user = ["--userns=keep-id"] if keeps_user else [f"--user={os.getuid()}:{os.getgid()}"]
         gpus = ["--device=nvidia.com/gpu=all" if is_podman else "--gpus=all"] if _NVIDIA.exists() else []
         home = Path.home()
         return [

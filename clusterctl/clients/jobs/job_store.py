@@ -4,7 +4,7 @@ JOBS/ID/order.json, state.json      what was ordered; how it is
 JOBS/ID/lock                        locked as long as the process lives that runs it
 JOBS/ID/log, work/                  what it prints; its copy of the code, in which it runs
 JOBS/ID/environment                 values of its variables, until it is over
-JOBS/ID/cancel, fetched             marks
+JOBS/ID/cancel, interrupt, fetched  marks
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from clusterctl.clients.jobs.containers import find_engine
 from clusterctl.clients.jobs.model import JobError, JobOrder, JobStatus, check_id, read_order
 from clusterctl.clients.jobs.slots import Ticket
 from clusterctl.clock import Deadline, utc_now
+from clusterctl.errors import UsageError
 from clusterctl.files import publish_folder, read_json, write_atomically
 from clusterctl.laptop import locks
 from clusterctl.laptop.lock_files import holder_pid
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
     from clusterctl.clients.jobs.code import CodeFile
 
 ORDER, STATE, LOCK, LOG = "order.json", "state.json", "lock", "log"
-ENVIRONMENT, CANCEL, FETCHED = "environment", "cancel", "fetched"
+ENVIRONMENT, CANCEL, INTERRUPT, FETCHED = "environment", "cancel", "interrupt", "fetched"
 _PART = 4 << 20
 _KEPT_S = 30 * 86400.0
 """After a job is over, and was fetched if something is to be."""
 _DRAFT_S = 86400.0
+_AFTER_END_S = 20.0
+"""So long an interrupted job stays lost: its node may still answer, and end in a moment."""
 
 
 class JobStore:
@@ -108,6 +111,7 @@ class JobStore:
         with (place / LOCK).open("a+b") as lock:
             if state.get("state", model.WAITING) not in model.UNDER_WAY or not locks.try_lock(lock):
                 return
+            (place / INTERRUPT).unlink(missing_ok=True)
             tries = state.get("tries", 0)
             said = {"state": model.WAITING, "node": self._node, "tries": tries if isinstance(tries, int) else 0}
             write_atomically(place / STATE, json.dumps(said).encode())
@@ -183,9 +187,9 @@ class JobStore:
         return {**read_json(place / ORDER), **read_json(place / STATE), **self.look(job_id).as_json()}
 
     def resume(self, job_id: str, total: int | None) -> JobStatus:
-        """Have a job that is lost run again, on this node, in the folder in which it was."""
+        """Have a job that is lost run again, on this node, in the folder in which it was; not when nodes just end."""
         status = self.look(job_id)
-        if status.can_rerun:
+        if status.can_rerun and not _is_fresh(self._place(job_id) / INTERRUPT):
             self._begin(self._place(job_id), total or _count_cores())
             status = self.look(job_id)
         return status
@@ -201,6 +205,17 @@ class JobStore:
         self._forget_environment(self.look(job_id))
         return self.look(job_id)
 
+    def end_all(self, *, cancel: bool) -> list[JobStatus]:
+        """Have all jobs end that are under way, because their nodes do. Return all jobs, and wait for nothing.
+
+        Args:
+            cancel: they do not run again. Else they are lost, and those run again that shall.
+        """
+        for status in self.all():
+            if status.state in model.UNDER_WAY or (cancel and status.can_rerun):
+                (self._folder / status.id / (CANCEL if cancel else INTERRUPT)).touch()
+        return self.all()
+
     def _forget_environment(self, status: JobStatus) -> None:
         """Delete the values of its variables, where a job is over whose process could not do so."""
         if status.is_over:
@@ -212,10 +227,10 @@ class JobStore:
         return self.look(job_id)
 
     def all(self) -> list[JobStatus]:
-        """Return all jobs, the newest one last. One whose record is damaged is left out."""
+        """Return all jobs, the newest one last. One whose record is damaged is left out, and what is no job."""
         statuses = []
         for place in self._places():
-            with contextlib.suppress(JobError, ValueError, TypeError):
+            with contextlib.suppress(JobError, UsageError, ValueError, TypeError):
                 statuses.append(self.look(place.name))
         return sorted(statuses, key=lambda status: status.created)
 
@@ -257,6 +272,14 @@ def _count_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         return os.cpu_count() or 1
+
+
+def _is_fresh(path: Path) -> bool:
+    """Return whether a mark was made a moment ago."""
+    try:
+        return 0 <= utc_now().timestamp() - path.stat().st_mtime < _AFTER_END_S
+    except OSError:
+        return False
 
 
 def _read_part(path: Path, offset: int) -> bytes:

@@ -9,11 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
+from clusterctl.compute.engines.passing import Passer
 from clusterctl.compute.failures import StoreError
 from clusterctl.compute.large_arrays import StoredRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     from clusterctl.compute.channel import Channel
@@ -49,6 +50,7 @@ class Bringer:
             fail: ends a work with an error, in that thread.
         """
         self._channel, self._put, self._fail = channel, put, fail
+        self._passer = Passer(channel)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Chunk, list[str]]] = deque()
         self._runs = False
@@ -69,14 +71,24 @@ class Bringer:
                     return
                 chunk, names = self._waiting.popleft()
             error: BaseException | None = None
+            also: list[Chunk] = []
             try:
                 for name in names:
                     self._bring(chunk, name)
+                also = self._take_waiting(chunk.engine.uuid, set(names))
             except _EngineLostError:
                 pass
             except BaseException as exc:
                 error = exc
-            self._put(partial(self._go_on, chunk, error))
+            for each in (chunk, *also):
+                self._put(partial(self._go_on, each, error))
+
+    def _take_waiting(self, engine: str, names: set[str]) -> list[Chunk]:
+        """Return the chunks that an engine gave back while it was brought what they need, too."""
+        with self._lock:
+            served = [entry for entry in self._waiting if entry[0].engine.uuid == engine and names.issuperset(entry[1])]
+            self._waiting = deque(entry for entry in self._waiting if entry not in served)
+        return [chunk for chunk, _ in served]
 
     def _go_on(self, chunk: Chunk, error: BaseException | None) -> None:
         if error is not None:
@@ -94,7 +106,18 @@ class Bringer:
             problem = f"engine {chunk.engine.id} lacks an array again and again that it was brought"
             raise StoreError(problem, remedy="see with `clusterctl exec NAME df -h` whether its disk is full")
         if not isinstance(stored, StoredRows) or not self._has_made(chunk, stored):
+            self._supply(chunk, stored)
+
+    def _supply(self, chunk: Chunk, stored: StoredArray) -> None:
+        """Have an engine get a file, from another engine that has it or else from here."""
+
+        def ask(step: Mapping[str, Any]) -> dict[str, Any]:
+            return self._hear(chunk, self._channel.bring(chunk.engine.uuid, dict(step)), is_tried=True)
+
+        if not self._passer.pass_on(stored, chunk.engine.uuid, ask):
             self._send(chunk, stored)
+        if not chunk.work.is_over:
+            self._passer.note(stored.name, chunk.engine.uuid)
 
     def _has_made(self, chunk: Chunk, stored: StoredRows) -> bool:
         """Have an engine make the rows of an array that it has, or is brought now."""
@@ -103,7 +126,7 @@ class Bringer:
             answer = self._hear(chunk, self._channel.bring(chunk.engine.uuid, step, stored.recipe()))
             if not answer.get("lacks"):
                 return not answer.get("differs")
-            self._send(chunk, stored.base)
+            self._supply(chunk, stored.base)
         return False
 
     def _send(self, chunk: Chunk, stored: StoredArray) -> None:
@@ -125,8 +148,13 @@ class Bringer:
         self._hear(chunk, self._channel.bring(engine, {"act": "end", "part": part}))
         chunk.work.report.bytes_stored += offset
 
-    def _hear(self, chunk: Chunk, asked: Future[Any]) -> dict[str, Any]:
+    def _hear(self, chunk: Chunk, asked: Future[Any], *, is_tried: bool = False) -> dict[str, Any]:
         """Return what an engine answers.
+
+        Args:
+            chunk: for which the engine is asked.
+            asked: the question.
+            is_tried: return also that it could not, since there is another way.
 
         Raises:
             StoreError: it cannot take the file.
@@ -143,6 +171,6 @@ class Bringer:
                     raise _EngineLostError from None
         if answer.get("again"):
             raise _EngineLostError
-        if answer.get("error"):
+        if answer.get("error") and not is_tried:
             raise StoreError.on_node(str(answer["error"]), chunk.engine.id)
         return answer

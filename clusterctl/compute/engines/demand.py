@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,21 +27,36 @@ class DemandTeller:
         self._due: Deadline | None = None
         """When it is told next; None while nothing waits."""
         self._has_told = False
+        self._counted: dict[int, tuple[Work, int]] = {}
+        """The maps since the last word, and how many items of each were done then; those that are over too."""
+        self._since = Stopwatch()
         self._is_heard = True
         """Whether the controller knows of such things: one of an older version does not."""
+        self.grows = False
+        """Whether the cluster grows by what waits, as the controller said last."""
 
     def look(self, works: Sequence[Work]) -> None:
         """Tell what is to be told of what is under way."""
         if not works:
             if self._has_told:
                 self._send({"items": 0, "item_s": 0.0, "engines": 0, "for_s": 0.0})
-            self._due, self._has_told = None, False
-        elif self._due is None:
-            self._due = Deadline.after(_FIRST_S)
+            self._due, self._has_told, self._counted = None, False, {}
+            return
+        for work in works:
+            self._counted.setdefault(id(work), (work, 0))
+        if self._due is None:
+            self._due, self._since = Deadline.after(_FIRST_S), Stopwatch()
         elif self._due.is_over and self._is_heard:
-            demand = measure(works)
+            demand = {**measure(works), "rate": self._rate()}
+            self._counted = {id(work): (work, work.done) for work in works}
             self._due, self._has_told = Deadline.after(_EVERY_S if demand["item_s"] else _SOON_S), True
             self._send(demand)
+
+    def _rate(self) -> float:
+        """Return how many items were done in a second since the last word."""
+        passed_s = self._since.elapsed_s
+        self._since = Stopwatch()
+        return sum(work.done - before for work, before in self._counted.values()) / passed_s if passed_s else 0.0
 
     def _send(self, demand: dict[str, float]) -> None:
         try:
@@ -51,7 +66,9 @@ class DemandTeller:
 
     def _hear(self, asked: Future[Any]) -> None:
         if not asked.cancelled() and asked.exception() is None:
-            self._is_heard = asked.result()["content"].get("status") == "ok"
+            said = asked.result()["content"]
+            self._is_heard = said.get("status") == "ok"
+            self.grows = said.get("grows") is True
 
 
 def measure(works: Sequence[Work]) -> dict[str, float]:

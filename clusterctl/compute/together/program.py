@@ -12,7 +12,8 @@ from clusterctl.compute.payload import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MODULES = ("tree", "values", "wires", "group", "members", "averaging")
+_OWN = ("tree", "values", "spares", "wires", "group", "worlds", "mpi_group", "members", "averaging")
+_MODULES = ("doors", *(f"together/{name}" for name in _OWN))
 _LOAD = """
 (lambda sys, types, zlib: sys.modules.get(name) or [
     module := types.ModuleType(name),
@@ -25,7 +26,7 @@ _LOAD = """
 @cache
 def group_program() -> tuple[str, str]:
     """Return the name and the text of the program: its modules, one behind the other."""
-    folder, first = files("clusterctl.on_node.in_engine.together"), "from __future__ import annotations\n"
+    folder, first = files("clusterctl.on_node.in_engine"), "from __future__ import annotations\n"
     texts = [folder.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in _MODULES]
     source = first + "".join(text.replace(first, "", 1) for text in texts)
     return f"clusterctl_together_{digest(source.encode())}", source

@@ -134,7 +134,7 @@ def _interruptible(chunk: str, act: Callable[[], bytes]) -> bytes | None:
         finally:
             with ENGINE.lock:
                 ENGINE.running = ""
-            time.sleep(0)  # a signal that came before is raised here, and not in somebody else's work
+            os.getppid()  # any system call: a signal that came before is raised here, not in somebody else's work
     except KeyboardInterrupt:
         if ENGINE.interrupted != chunk:
             raise

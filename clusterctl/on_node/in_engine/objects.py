@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     # Their texts come before this one.
     from .object_files import BLOCK, NAME_LETTERS, Part, StoreError, digest, is_own, state_of, sweep  # noqa: TC004
+    from .passing import PASSING  # noqa: TC004
     from .rows import rows_class  # noqa: TC004
 
 LOCATION = "~/.cache/clusterctl/objects"
@@ -130,7 +131,8 @@ class Objects:
         """Take a step of a client that brings a file, and return what it is told.
 
         Args:
-            content: the `act`, which is `begin`, `piece` or `end`, or `make` for a file of rows of another one.
+            content: the `act`, which is `begin`, `piece` or `end`; `make` for a file of rows of another one; or, for a
+                file that one engine passes on to another, `offer` and `pass` there, and `receive` and `look` here.
             pieces: what comes with it.
         """
         try:
@@ -139,13 +141,17 @@ class Objects:
                 return self._begin(str(content["name"]), int(content["bytes"]))
             if act == "make":
                 return self._make(str(content["name"]), int(content["bytes"]), str(content["of"]), pieces)
+            if act in {"offer", "pass", "receive", "look"}:
+                return self._pass(act, content)
             part = self._parts.get(str(content["part"]))
             if part is None:
                 return {"again": True}
             if act == "piece":
                 part.write(pieces[0], int(content["offset"]))
             elif act == "end":
-                self._checked[part.name] = state_of(self._parts.pop(str(content["part"])).finish())
+                self._finish(self._parts.pop(str(content["part"])))
+        except MissingObjectError:  # it is not what its name says, and was removed
+            return {"lacks": True}
         except (OSError, StoreError) as error:
             part = self._parts.pop(str(content.get("part")), None)
             if part is not None:
@@ -154,8 +160,7 @@ class Objects:
         return {}
 
     def _begin(self, name: str, size: int) -> dict[str, Any]:
-        if len(name) != NAME_LETTERS or not set(name) <= set("0123456789abcdef"):
-            raise StoreError(f"{name!r} is no name of an object")
+        _check_name(name)
         folder = self.folder()
         key = uuid.uuid4().hex
         # A new file in the folder also has a shared one looked at anew.
@@ -170,6 +175,28 @@ class Objects:
             raise
         self._parts[key] = part
         return {"part": key}
+
+    def _pass(self, act: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Take a step of a file that one engine sends to another."""
+        if act == "look":
+            return PASSING.look(str(content["arrival"]), end=bool(content["end"]))
+        name = str(content["name"])
+        if act == "receive":
+            begun = self._begin(name, int(content["bytes"]))
+            if "part" not in begun:
+                return begun
+            part = self._parts.pop(begun["part"])
+            return PASSING.receive(part, int(content["bytes"]), str(content["key"]), self._finish)
+        _check_name(name)
+        if self.lacking([name]):
+            return {"lacks": True}
+        if act == "offer":
+            return PASSING.offer()
+        PASSING.send(str(content["offer"]), lambda: os.fdopen(self._open(name), "rb"), content)
+        return {}
+
+    def _finish(self, part: Part) -> None:
+        self._checked[part.name] = state_of(part.finish())
 
     def _make(self, name: str, size: int, base: str, pieces: Sequence[Any]) -> dict[str, Any]:
         """Make a file of rows of another one, from its head and their numbers."""
@@ -190,10 +217,15 @@ class Objects:
                 for first in range(0, len(numbers), at_once):
                     rows = np.ascontiguousarray(array[numbers[first : first + at_once]])
                     part.write(rows.reshape(-1).view(np.uint8).data, part.size)
-            self._checked[name] = state_of(part.finish())
+            self._finish(part)
         except StoreError:  # it is not quite the client's NumPy
             return {"differs": True}
         return {}
+
+
+def _check_name(name: str) -> None:
+    if len(name) != NAME_LETTERS or not set(name) <= set("0123456789abcdef"):
+        raise StoreError(f"{name!r} is no name of an object")
 
 
 OBJECTS = Objects()

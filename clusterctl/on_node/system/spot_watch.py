@@ -1,6 +1,7 @@
 """Asks every few seconds whether this spot instance will be taken. If so, says when, and lets its engines go in time.
 
-From the notice on they are given nothing new; half a minute before the end they are stopped.
+From the notice on they are given nothing new; 40 seconds before the end they are stopped, and jobs get
+their signal.
 
 Runs as root, with the machine's own Python, whichever that is.
 """

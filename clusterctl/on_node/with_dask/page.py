@@ -14,7 +14,7 @@ _PROC = Path("/proc")
 
 
 def read_page(path: Path, wait_s: float) -> dict[str, Any]:
-    """Return which workers there are, and how many tasks are to be done.
+    """Return which workers there are, how many tasks are to be done, and how many of them each worker has.
 
     Raises:
         OSError: nobody answers, or it is not the scheduler who listens.
@@ -30,8 +30,9 @@ def read_page(path: Path, wait_s: float) -> dict[str, Any]:
     try:
         connection.request("GET", f"/{document['token']}/{PAGE}")
         said = json.loads(connection.getresponse().read())
-        return {"workers": [str(name) for name in said["workers"]], "tasks": int(said["tasks"])}
-    except (http.client.HTTPException, ValueError, KeyError, TypeError) as exc:
+        busy = {str(name): int(count) for name, count in said.get("busy", {}).items()}  # one of before has none
+        return {"workers": [str(name) for name in said["workers"]], "tasks": int(said["tasks"]), "busy": busy}
+    except (http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise OSError(f"it gave an answer that cannot be read ({exc or type(exc).__name__})") from exc
     finally:
         connection.close()

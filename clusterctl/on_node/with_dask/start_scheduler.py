@@ -17,7 +17,7 @@ from .security import security_of
 
 
 class Page(RequestHandler):
-    """Says which workers there are, and how many tasks are to be done."""
+    """Says which workers there are, how many tasks are to be done, and how many of them each worker has."""
 
     def initialize(self, scheduler: Scheduler) -> None:
         """Remember whose it is."""
@@ -28,7 +28,10 @@ class Page(RequestHandler):
         workers = list(self._scheduler.workers.values())
         at_work = sum(len(worker.processing) for worker in workers)
         waiting = len(self._scheduler.queued) + len(self._scheduler.unrunnable)
-        self.write({"workers": sorted(str(worker.name) for worker in workers), "tasks": at_work + waiting})
+        busy = {str(worker.name): len(worker.processing) for worker in workers if worker.processing}
+        self.write(
+            {"workers": sorted(str(worker.name) for worker in workers), "tasks": at_work + waiting, "busy": busy}
+        )
 
 
 async def _serve(document: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Asks the controller what its engines are at and what waits for them, and has engines given nothing new before."""
+"""Asks the controller what its engines are at and what waits for them, and has engines given nothing new before.
+
+Who asks adds nodes for what waits: clients learn by it that they need not give up where no engine is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .agreed import drains
+from .agreed import demands, drains
 from .hub_client import Hub
 from .ports import is_open
 from .probe_controller import load
@@ -20,6 +23,9 @@ def ask(values: dict[str, Any]) -> dict[str, Any]:
         return {"answered": False}
     hub, deadline = Hub(connection), time.monotonic() + values["wait_s"]
     try:
+        hub.send(demands.LISTENS, {})
+        if hub.socket.poll(int(1000 * values["wait_s"])):
+            hub.receive()  # whatever it is: an older version's knows no such word
         for numbers, over in ((values["drain"], False), (values["give_back"], True)):
             if numbers:
                 hub.send(drains.REQUEST, {"engines": numbers, "over": over, "for_s": values["for_s"]})

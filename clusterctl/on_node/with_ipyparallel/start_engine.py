@@ -61,15 +61,17 @@ def main(values: dict[str, Any]) -> None:
     """Run the engine.
 
     `config` is its configuration, `connection` the file that says where the controller is, `environment` are variables
-    that it has, and `defaults` those that it has where nobody set them. While the file `notice` is there it waits.
+    that it has, `own` those of each engine by its id, and `defaults` those that it has where nobody set them. While the
+    file `notice` is there it waits.
     """
     wait_for_future(values["notice"])
     own = str(Path(sys.executable).parent)  # what a task starts is the cluster's too
     if own not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
-    os.environ.update({**values.get("defaults", {}), **os.environ, **values.get("environment", {})})
-    load()
     number = next((word.partition("=")[2] for word in sys.argv if word.startswith(_ID)), "")
+    os.environ.update({**values.get("defaults", {}), **os.environ, **values.get("environment", {})})
+    os.environ.update(values.get("own", {}).get(number, {}))
+    load()
     if number:
         take_over(number, values["connection"])
     from ipyparallel.engine import app

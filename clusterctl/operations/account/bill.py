@@ -10,6 +10,7 @@ from clusterctl.errors import ClusterctlError
 from clusterctl.journal.past import Ledger, make_ledger, read_past
 from clusterctl.providers.ec2.pricing.bill import compute_bill
 from clusterctl.providers.ec2.pricing.lives import read_lives
+from clusterctl.providers.ec2.pricing.volume_lives import read_volumes
 from clusterctl.providers.money import Noting
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def bill_clusters(
     for ledger in ledgers:
         lives = read_lives(ledger.events)
         account = aws.in_region(ledger.region or aws.region)
-        bill = compute_bill(account, lives, since=since, now=now) if lives else None
+        volumes = read_volumes(ledger.events)
+        bill = compute_bill(account, lives, volumes, since=since, now=now) if lives else None
         if bill and bill.lines:
             bills.append(ClusterBill(ledger.name, ledger.id, account.region, ledger.exists, bill))
     return bills

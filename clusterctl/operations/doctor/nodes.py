@@ -31,8 +31,21 @@ SCRIPT = "doctor: look"
 CLOCK_S = 60
 """How far a node's clock may be from the laptop's."""
 _FACT = "clusterctl-fact"
-_FACTS = re.compile(rf"^{_FACT} (clock|disk|environment) ([0-9]{{1,15}})(?: (.+))?$", re.MULTILINE)
+_FACTS = re.compile(rf"^{_FACT} (clock|disk|environment|metadata) ([0-9]{{1,15}})(?: (.+))?$", re.MULTILINE)
+LOCK = "/etc/systemd/system/systemd-networkd.service.d/clusterctl.conf"
+"""Is there on machines that were told at birth to close their metadata service (providers/ec2/launch/userdata.py)."""
 _CHECK = "clusterctl.on_node.system.check_environment"
+# The kernel is asked for the way that a packet of another user than root would take: none is sent.
+_METADATA_SCRIPT = f"""\
+if [ -e {LOCK} ]; then
+    if ! command -v ip >/dev/null || ip route get 169.254.169.254 uid 65534 >/dev/null 2>&1 \\
+        || ip -6 route get fd00:ec2::254 uid 65534 >/dev/null 2>&1; then
+        echo {_FACT} metadata 1
+    else
+        echo {_FACT} metadata 0
+    fi
+fi
+"""
 _TASK_WAIT_S = 2.0
 _ROUNDING_S = 1
 
@@ -48,6 +61,8 @@ class NodeAnswer:
     """Its disks: where each is mounted, and how many MB are free."""
     environment: str = ""
     """What is wrong with the files of its packages, read one by one; empty if nothing is known to be."""
+    metadata_open: bool | None = None
+    """Whether others than root reach the metadata service; None where it was not to be closed."""
 
 
 def check_of_node(cluster: Cluster, node: Node, answers: dict[str, NodeAnswer]) -> Check:
@@ -75,6 +90,7 @@ def _look_at_node(cluster: Cluster, node: Node, answers: dict[str, NodeAnswer]) 
         *_findings_of_disks(cluster, node, answer),
         _finding_of_clock(cluster, node, answer),
         *_findings_of_packages(cluster, node, answer),
+        *_findings_of_metadata(cluster, node, answer),
         *(_findings_of_worker(cluster, node, answer) if not node.is_master else ()),
     ]
 
@@ -90,21 +106,23 @@ def _script(node: Node) -> str:
     return (
         f"echo {_FACT} clock $(date +%s)\n"
         f"{limit} df -Pk {folders} 2>/dev/null | awk 'NR > 1 {{ print \"{_FACT} disk\", $4, $6 }}'\n"
-        f"{check}{health.script(node)}"
+        f"{_METADATA_SCRIPT}{check}{health.script(node)}"
     )
 
 
 def _parse(output: str, began_s: float, ended_s: float) -> NodeAnswer:
     """Parse the output of the script. It is a node's word: what is not as agreed is left out."""
-    ahead_s, disks, environment = None, {}, ""
+    ahead_s, disks, environment, metadata_open = None, {}, "", None
     for kind, number, where in _FACTS.findall(output):
         if kind == "clock":
             ahead_s = _difference(int(number), began_s, ended_s)
         elif kind == "environment":
             environment = where or "is damaged"
+        elif kind == "metadata":
+            metadata_open = int(number) != 0
         elif where:
             disks[where] = int(number) * 1024 // 1_000_000
-    return NodeAnswer(health.parse(output), ahead_s, tuple(disks.items()), environment)
+    return NodeAnswer(health.parse(output), ahead_s, tuple(disks.items()), environment, metadata_open)
 
 
 def _difference(said_s: int, began_s: float, ended_s: float) -> int:
@@ -126,6 +144,16 @@ def _findings_of_packages(cluster: Cluster, node: Node, answer: NodeAnswer) -> I
     if answer.environment:
         text = f"their environment is damaged: {answer.environment}"
         yield Finding(node.alias, "packages", Outcome.FAILED, text, f"clusterctl runplugin packages {cluster.name}")
+
+
+def _findings_of_metadata(cluster: Cluster, node: Node, answer: NodeAnswer) -> Iterator[Finding]:
+    item = "metadata"
+    if answer.metadata_open:
+        text = "every user of the node reaches the metadata service, and what the instance's role may do"
+        # The rules are made at each boot.
+        yield Finding(node.alias, item, Outcome.FAILED, text, f"clusterctl restart {cluster.name}")
+    elif answer.metadata_open is False:
+        yield Finding(node.alias, item, Outcome.OK, "only root reaches the metadata service")
 
 
 def _finding_of_clock(cluster: Cluster, node: Node, answer: NodeAnswer) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import model
@@ -15,25 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from clusterctl.operations.context import RunContext
-    from clusterctl.operations.leave import Losses
 
 _PATIENCE_S = 10.0
 """For the nodes to say it: who wants to end a cluster that does not answer is not to wait for it."""
 
 
-def name_jobs(context: RunContext, losses: Losses) -> Losses:
-    """Return the losses with the jobs that run or wait on the nodes that leave; with none where no node answers."""
+def name_jobs(context: RunContext, aliases: Collection[str]) -> tuple[str, ...]:
+    """Return the jobs that run or wait on the nodes that leave, by id and command; none where no node answers."""
     found: list[str] = []
 
     def ask() -> None:
         with suppress(ClusterctlError, OSError), RemoteJobs(context) as jobs:
             statuses = jobs.all() if jobs.nodes else []
-            found.extend(f"{one.id} {one.name or one.words}" for one in statuses if _is_there(one, losses.nodes))
+            found.extend(f"{one.id} {one.name or one.words}" for one in statuses if _is_there(one, aliases))
 
     thread = threading.Thread(target=ask, name="jobs that leave", daemon=True)
     thread.start()
     thread.join(_PATIENCE_S)
-    return replace(losses, jobs=tuple(found))
+    return tuple(found)
 
 
 def _is_there(status: model.JobStatus, aliases: Collection[str]) -> bool:

@@ -11,8 +11,8 @@ from clusterctl.clients.jobs.code import pack_files
 from clusterctl.clients.jobs.model import JobError, JobStatus, parse_status
 from clusterctl.errors import RemoteError, StateError
 from clusterctl.model import NodeState
-from clusterctl.operations.nodes.access import open_node
-from clusterctl.operations.nodes.asking import Questions
+from clusterctl.operations.sending.asking import Questions
+from clusterctl.operations.sending.places import open_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,6 +108,10 @@ class RemoteJobs:
     def cancel(self, job_id: str, wait_s: float) -> JobStatus:
         """End a job, and wait so long for its end."""
         return self._ask({"do": "cancel", "id": job_id, "wait_s": wait_s}, parse_status)[0]
+
+    def end_all(self, *, cancel: bool) -> list[JobStatus]:
+        """Have all jobs end because their nodes do, and wait for nothing; see `JobStore.end_all`. Return all jobs."""
+        return self._ask({"do": "end all", "cancel": cancel}, _parse_all)[0]
 
     def mark_fetched(self, job_id: str) -> JobStatus:
         """Note that what is to be fetched of a job was."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import model
 from clusterctl.clients.jobs.model import JobOrder, new_id
-from clusterctl.clock import Deadline
+from clusterctl.clock import Deadline, pause
 from clusterctl.errors import RemoteError, UsageError
 from clusterctl.operations.jobs.snapshot import take_snapshot
 from clusterctl.operations.jobs.wanted import Wanted, note_wanted
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 10.0
 """How long a node waits for more of a log before it answers."""
+_LOST_S = 2.0
 _DEAF_S = 90.0
 """For any node to answer, while a job is followed."""
 
@@ -175,7 +176,8 @@ def follow_job(
             elif status.is_over:
                 return status
             elif status.can_rerun:
-                _revive(context, jobs, status, jobs.all())
+                if _revive(context, jobs, status, jobs.all()).state == model.LOST:  # nodes just end
+                    pause(_LOST_S)
             elif until.is_over:
                 raise TimeoutError(f"job {job_id} is not over after {timeout_s} s")
             deaf = Deadline.after(_DEAF_S)

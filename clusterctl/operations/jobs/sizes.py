@@ -14,7 +14,7 @@ from clusterctl.planning import worker_market
 from clusterctl.providers.base import WithGpus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clusterctl.clients.jobs.model import JobStatus
     from clusterctl.config.cluster_section import ClusterSection
@@ -65,12 +65,18 @@ class Size:
         return options | {"force_spot_master": "no" if spot is False else "yes"}
 
 
-def parse_size(text: str) -> Size:
+def parse_size(text: str, own: Mapping[str, tuple[str, ...]] | None = None) -> Size:
     """Return the size that is meant by ``C16`` (processors), ``M64`` (GB), ``G1`` (GPUs), or an instance type.
+
+    Args:
+        text: what the user has typed.
+        own: the user's names for instance types, in lower case. They come first.
 
     Raises:
         UsageError: it is none.
     """
+    if own and (types := own.get(text.lower())):
+        return Size(text, types=types)
     match = _COUNT.fullmatch(text)
     if match and match[1] == "C":
         return Size(text, vcpus=int(match[2]))
@@ -83,7 +89,8 @@ def parse_size(text: str) -> Size:
         return Size(text, types=(text,))
     raise UsageError(
         f"-i {text}: not understood",
-        remedy="C16 is 16 processors, M64 is 64 GB of memory, G1 is 1 GPU; or name an instance type",
+        remedy="C16 is 16 processors, M64 is 64 GB of memory, G1 is 1 GPU; or name an instance type"
+        + (f", or one of [sizes]: {', '.join(sorted(own))}" if own else ""),
     )
 
 

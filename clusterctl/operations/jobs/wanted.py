@@ -81,13 +81,18 @@ def fetch_wanted(context: RunContext, jobs: RemoteJobs, ids: Sequence[str]) -> I
                 copied = fetch_paths(context, jobs, wanted.id, wanted.paths, Path(wanted.folder))
             except ClusterctlError as exc:
                 yield wanted, exc.message
-                if _NOTHING_THERE not in exc.message:
+                if not is_gone(exc.message):
                     continue  # the next contact tries again
             else:
                 trouble = "; ".join(f"left out: {path}: {why}" for path, why in copied.omitted)
                 yield wanted, trouble
             jobs.mark_fetched(wanted.id)
             _file(context.folder.path, wanted.id).unlink(missing_ok=True)
+
+
+def is_gone(trouble: str) -> bool:
+    """Return whether files did not come because there are none."""
+    return _NOTHING_THERE in trouble
 
 
 def fetch_paths(context: RunContext, jobs: RemoteJobs, job_id: str, paths: Sequence[str], folder: Path) -> Copied:

@@ -41,8 +41,8 @@ def _way_to(node: Node) -> str:
     if node.access.command:
         return f"the program {node.access.command[0]}"
     where = format_endpoint(node.address, node.port)
-    if node.access.jump:
-        return f"{where} through {node.access.jump}"
+    if node.access.gateway:
+        return f"{where} through {node.access.gateway}"
     source = _source_address(node.address, node.port)
     return f"{where} from {source} (behind a router or a proxy others see another address)" if source else where
 

@@ -51,15 +51,24 @@ def send_terms(context: RunContext, cluster: Cluster, *, client_s: float = 0.0) 
 
 
 def _send(cluster: Cluster, terms: ending.Terms | None) -> None:
-    """Write the terms to the master. Where machines are switched off, each must have a watch, whatever its plugins."""
+    """Write the terms to the master. Where nodes end, each must have a watch, whatever its plugins."""
+    everybody = terms is not None and (terms.powers_off or terms.stops)
 
-    def send(node: Node) -> None:
+    def send(node: Node) -> str:
         script = ending.terms_script(node, terms) if node.is_master else "set -eu\n"
-        script += services.ensure(node, []) if terms and terms.powers_off else ""
-        cluster.on(node).run_script(script, name="ending: terms", sudo=True)
+        script += services.ensure(node, []) if everybody else ""
+        try:
+            cluster.on(node).run_script(script, name="ending: terms", sudo=True)
+        except ClusterctlError as exc:
+            if node.is_master:
+                raise
+            return exc.message
+        return ""
 
-    everybody = terms is not None and terms.powers_off
-    cluster.each(send, [node for node in cluster.nodes if node.is_master or (everybody and node.reachable)])
+    told = cluster.each(send, [node for node in cluster.nodes if node.is_master or (everybody and node.reachable)])
+    for alias, trouble in told.items():
+        if trouble:
+            cluster.problem(f"{alias} may not end with its cluster: {trouble}")
 
 
 def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> ending.Terms | None:
@@ -80,6 +89,7 @@ def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> en
         spent_usd=spent,
         lasts=not master.gone_when_off,
         powers_off=powers_off,
+        stops=watch.stops_itself(master),
         ignored=template.idle_ignores,
         notify=template.notify.reveal() if template.notify else "",
         on_end=template.on_end or "",
@@ -96,7 +106,7 @@ def _make_terms(context: RunContext, cluster: Cluster, *, client_s: float) -> en
             " LIFETIME counts as it did"
         )
         return None
-    return _with_programs(context, cluster, terms)
+    return replace(terms, programs=find_programs(context, cluster))
 
 
 def _would_be_lost(context: RunContext, master: Node) -> bool:
@@ -105,13 +115,17 @@ def _would_be_lost(context: RunContext, master: Node) -> bool:
     return wanted and master.gone_when_off
 
 
-def _with_programs(context: RunContext, cluster: Cluster, terms: ending.Terms) -> ending.Terms:
-    """Return the terms with what plugins say of who works."""
+def find_programs(context: RunContext, cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
+    """Return the programs of plugins that say who works.
+
+    Raises:
+        ClusterctlError: a plugin does not say.
+    """
     programs: list[Mapping[str, Any]] = []
     for name in context.plugin_host.plugins_with("clusterctl_busy"):
         answer: Sequence[Busy] = context.plugin_host.call_hook(name, "clusterctl_busy", cluster=cluster) or ()
         programs += [ending.busy_program(busy) for busy in answer]
-    return replace(terms, programs=tuple(programs))
+    return tuple(programs)
 
 
 def _find_cost(context: RunContext, cluster: Cluster) -> tuple[float, float]:
@@ -137,7 +151,9 @@ def describe_terms(terms: ending.Terms) -> list[str]:
         causes.append(f"at {terms.max_usd:g} USD (MAX_COST)")
     if terms.client_s:
         causes.append(f"{format_span(terms.client_s)} after this program is gone")
-    if not terms.powers_off:
+    if terms.stops:
+        what = "its containers stop, with all that is in them"
+    elif not terms.powers_off:
         what = "its services stop, its nodes stay"
     elif terms.lasts:
         what = "its workers end, its master stops and keeps its disk"

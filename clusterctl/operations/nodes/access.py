@@ -5,18 +5,19 @@ from __future__ import annotations
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, StateError
-from clusterctl.operations.sending.places import choose_node
+from clusterctl.model import Facet, NodeState
+from clusterctl.operations.sending.places import open_node
 from clusterctl.remote.base import join_command
 from clusterctl.tunnel import process, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clusterctl.cluster_nodes import Cluster
     from clusterctl.journal import ClusterFolder
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
@@ -29,19 +30,6 @@ _UNREACHABLE = 255
 _LONGEST_LINE = 65536
 _LOGS_S = 120.0
 """How long a node may take to show its logs."""
-
-
-def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
-    """Return a cluster and one of its nodes, ready for connections. The caller closes the cluster.
-
-    Args:
-        context: the context of the run.
-        alias: the alias of the node, or just the number of a worker.
-        user: the user to log in as; None for the user that the provider names. The cluster user accepts the cluster's
-            own key.
-    """
-    cluster = context.make_cluster(context.provider.nodes(context.name))
-    return cluster, choose_node(context, cluster, alias, user=user)
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,13 @@ def _read_lines(
 
 
 def show_service_logs(context: RunContext, alias: str, *, lines: int, show: Callable[[str], None]) -> None:
-    """Show the last lines of every service's log on a node."""
+    """Show the last lines of every service's log on a node. A local node that is off has left its logs here."""
+    node = context.make_cluster(context.provider.nodes(context.name)).node(alias)
+    if node.state != NodeState.RUNNING and Facet.MACHINE not in context.provider.facets:
+        for log in sorted(Path(node.layout.logs).glob("*.log")):
+            text = log.read_text(encoding="utf-8", errors="replace")
+            show("\n".join([f"==> {log.name}", *text.splitlines()[-lines:]]))
+        return
     cluster, node = open_node(context, alias)
     try:
         folder = shlex.quote(str(node.layout.logs))

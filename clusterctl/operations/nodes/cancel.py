@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl import hub
 from clusterctl.errors import UsageError
 from clusterctl.model import MASTER
-from clusterctl.operations.nodes.access import open_node
+from clusterctl.operations.sending.places import open_node
 
 if TYPE_CHECKING:
     from clusterctl.operations.context import RunContext

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clients.detached.model import DetachedError, Order, Status, parse_status
-from clusterctl.operations.nodes.asking import Questions
+from clusterctl.operations.sending.asking import Questions
+from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +16,18 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 _MODULE = "clusterctl.clients.serve_detached"
+_LONGEST = 80
+
+
+@dataclass(frozen=True)
+class ClientMaps:
+    """The maps of one client that are under way: a pool's, joblib's, or an executor's."""
+
+    name: str
+    left: int
+    """Items that are not done."""
+    rate: float
+    """Items that were done in a second of late."""
 
 
 class RemoteStore:
@@ -73,9 +87,27 @@ class RemoteStore:
         """See `model.Store`."""
         return self._questions.ask({"do": "all"}, parse=_parse_all)[0]
 
+    def clients(self) -> list[ClientMaps]:
+        """Return what clients do that map now: those whose maps take longer than a second."""
+        return self._questions.ask({"do": "clients"}, parse=_parse_clients)[0]
+
     def close(self) -> None:
         """Log out."""
         self._questions.close()
+
+
+def _parse_clients(said: Any) -> list[ClientMaps]:
+    """Leave out what makes no sense: whoever has the home may write such a file."""
+    clients = []
+    for row in said:
+        name, items, rate = row
+        if isinstance(name, str) and all(map(_is_count, (items, rate))):
+            clients.append(ClientMaps(clean_text(name[:_LONGEST]), int(items), float(rate)))
+    return clients
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e12
 
 
 def _parse_all(said: Any) -> list[Status]:

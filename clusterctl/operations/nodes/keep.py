@@ -12,7 +12,7 @@ from clusterctl.model import MASTER
 from clusterctl.node import health
 from clusterctl.node.render import render
 from clusterctl.node.run_as import as_user
-from clusterctl.operations.nodes.access import open_node
+from clusterctl.operations.sending.places import open_node
 
 if TYPE_CHECKING:
     from clusterctl.node.ending import Ending

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError, UsageError
-from clusterctl.model import Access, NodeState
+from clusterctl.model import NodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def write_ssh_config(context: RunContext, *, user: str | None = None) -> str:
 
 def _host_lines(context: RunContext, node: Node, user: str, *, is_own: bool, of: str) -> Iterator[str]:
     # The key or agent that the provider's user accepts may not be accepted by the user that we made.
-    access = node.access if is_own or user != of else Access(jump=node.access.jump, command=node.access.command)
+    access = node.access if is_own or user != of else replace(node.access, key="", agent=False)
     names = [f"{context.name}-{node.alias}", *([context.name] if node.is_master else [])]
     yield f"Host {' '.join(_check(name) for name in names)}"
     yield f"    HostName {_check(node.address)}"
@@ -66,6 +67,8 @@ def _host_lines(context: RunContext, node: Node, user: str, *, is_own: bool, of:
         yield f"    ProxyCommand {shlex.join(access.command).replace('%', '%%')}"
     elif access.jump:
         yield f"    ProxyJump {_check(access.jump)}"
+    elif access.through:  # the host of this name above or below
+        yield f"    ProxyJump {_check(f'{context.name}-{access.through.alias}')}"
 
 
 def _check(word: str) -> str:

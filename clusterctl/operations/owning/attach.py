@@ -144,7 +144,10 @@ def _introduce(context: RunContext, nodes: Sequence[Node], master: Node, public_
                     "host_key", node=node.alias, id=node.id, machine=node.machine_id, key=node.host_key
                 )
         context.folder.pin_host_keys(known)
-        cluster.set_nodes(replace(node, access=access) for node in known)
+        gate = replace(trusted, access=access)
+        cluster.set_nodes(
+            replace(node, access=replace(access, through=gate) if node.access.through else access) for node in known
+        )
         running = [node for node in cluster.nodes if node.state == NodeState.RUNNING]
         if inviting:
             _invite(inviting, context.name, [node.alias for node in running if not node.is_master], public_key)

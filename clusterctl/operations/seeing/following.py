@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clusterctl import hub
 from clusterctl.errors import ClusterctlError, UsageError
 from clusterctl.node.streamed import running_program
-from clusterctl.operations.nodes.access import open_node
+from clusterctl.operations.sending.places import open_node
 from clusterctl.remote.running import ErrorReader
 from clusterctl.text import clean_text
 

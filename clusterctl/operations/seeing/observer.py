@@ -15,7 +15,7 @@ from clusterctl.clock import Deadline, Stopwatch, utc_now
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, NodeState
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
-from clusterctl.operations.nodes.detached import RemoteStore
+from clusterctl.operations.nodes.detached import ClientMaps, RemoteStore
 from clusterctl.operations.seeing.listening import Listener, Program
 from clusterctl.operations.seeing.readings import Load, Work, parse_load, parse_work
 from clusterctl.operations.seeing.sight import MapSight, Sight, see_engines, see_nodes
@@ -74,6 +74,7 @@ class Observer:
         self._loads: dict[str, tuple[str, Listener[Load]]] = {}
         self._work: tuple[str, Listener[Work]] | None = None
         self._maps: tuple[MapSight, ...] = ()
+        self._clients: tuple[ClientMaps, ...] = ()
         self._jobs: tuple[JobStatus, ...] = ()
         self._spending: Spending | None = None
         self._troubles: dict[str, str] = {}
@@ -123,6 +124,7 @@ class Observer:
             waiting=told.waiting if told else 0,
             rate=told.rate if told else None,
             maps=maps,
+            clients=self._clients,
             jobs=jobs,
             spending=spending,
             notes=notes,
@@ -216,6 +218,7 @@ class Observer:
         maps = RemoteStore(self._context.name, self._open_master)
         jobs: RemoteJobs | None = None
         before: tuple[Stopwatch, Sequence[Status]] | None = None
+        knows_clients = True
         while not self._closed.is_set():
             watch = Stopwatch()
             with self._noting("jobs"):
@@ -228,6 +231,8 @@ class Observer:
                 statuses = maps.all()
                 self._maps = _with_rates(statuses, before)
                 before = Stopwatch(), statuses
+                if knows_clients:
+                    self._clients, knows_clients = _ask_clients(maps)
             self._closed.wait(max(self._every_s, watch.elapsed_s / _SHARE))
         maps.close()
         if jobs is not None:
@@ -239,6 +244,14 @@ class Observer:
         if master is None:
             raise DetachedError("there is no master", remedy=f"`clusterctl start {self._context.name}` brings it up")
         return self._opener(master)()
+
+
+def _ask_clients(maps: RemoteStore) -> tuple[tuple[ClientMaps, ...], bool]:
+    """Return what clients map, and whether the master knows: one that an older version has set up does not."""
+    try:
+        return tuple(maps.clients()), True
+    except ClusterctlError:
+        return (), False
 
 
 def _with_rates(statuses: Sequence[Status], before: tuple[Stopwatch, Sequence[Status]] | None) -> tuple[MapSight, ...]:

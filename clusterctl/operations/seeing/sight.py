@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clusterctl.clients.detached.model import Status
     from clusterctl.clients.jobs.model import JobStatus
     from clusterctl.model import Node
+    from clusterctl.operations.nodes.detached import ClientMaps
     from clusterctl.operations.seeing.listening import Heard
     from clusterctl.operations.seeing.readings import EngineWork, Load, Work
     from clusterctl.providers.money import Spending
@@ -81,6 +82,8 @@ class Sight:
     """None where nodes cost nothing, or nobody knows yet."""
     notes: tuple[str, ...]
     """What could not be seen, and why."""
+    clients: tuple[ClientMaps, ...] = ()
+    """What clients map now."""
 
 
 def see_nodes(

@@ -27,10 +27,23 @@ def choose_node(context: RunContext, cluster: Cluster, alias: str, *, user: str 
         )
     if user and user != node.user:
         # The key or agent that the provider's user accepts may not be accepted by the user that we made.
-        access = Access(jump=node.access.jump) if user == cluster.user else node.access
+        access = Access(jump=node.access.jump, through=node.access.through) if user == cluster.user else node.access
         node = replace(node, user=user, access=access)
         cluster.update_node(node)
     return node
+
+
+def open_node(context: RunContext, alias: str, *, user: str | None = None) -> tuple[Cluster, Node]:
+    """Return a cluster and one of its nodes, ready for connections. The caller closes the cluster.
+
+    Args:
+        context: the context of the run.
+        alias: the alias of the node, or just the number of a worker.
+        user: the user to log in as; None for the user that the provider names. The cluster user accepts the cluster's
+            own key.
+    """
+    cluster = context.make_cluster(context.provider.nodes(context.name))
+    return cluster, choose_node(context, cluster, alias, user=user)
 
 
 def file_owner(context: RunContext) -> str | None:

@@ -26,8 +26,8 @@ def find_silent(cluster: Cluster, nodes: Sequence[Node]) -> dict[str, str]:
     A node behind a program is not asked: a program that connects takes seconds for each.
     """
     running = [node for node in nodes if node.state == NodeState.RUNNING and not node.access.command]
-    behind = [node for node in running if node.access.jump]
-    late = _find_late(cluster, [node for node in running if not node.access.jump])
+    behind = [node for node in running if node.access.gateway]
+    late = _find_late(cluster, [node for node in running if not node.access.gateway])
     return find_unreachable(cluster, [*behind, *late])
 
 

@@ -67,6 +67,7 @@ def act_on(context: RunContext, decision: Decision, others: Sequence[str] = ()) 
 def _bring_back(context: RunContext) -> None:
     """Have all nodes that are wanted run and work."""
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)  # those that have ended meanwhile are not to be made anew
         wanted = _wanted_still(context)
         before = context.provider.nodes(context.name)
         refuse_unproven(context, before)
@@ -76,6 +77,7 @@ def _bring_back(context: RunContext) -> None:
 def _replace(context: RunContext, alias: str) -> None:
     """Let another node join for one that will be taken. That one stays a member until its machine has ended."""
     with context.lock(), prepare_tunnel(context) as waiting:
+        end_replaced(context)
         wanted = _wanted_still(context)
         before = context.provider.nodes(context.name)
         refuse_unproven(context, before)

@@ -33,6 +33,8 @@ class Growth:
     """Seconds until a node that is asked for works, where none has come yet: a guess."""
     affordable: int | None = None
     """For so many nodes MAX_COST has room; None: for any number."""
+    room: int | None = None
+    """So many nodes the provider has for it, those that are there included; None: nobody has counted."""
 
 
 @dataclass
@@ -93,13 +95,16 @@ def find_change(growth: Growth, present: Sequence[str], memory: GrowthMemory) ->
 
 
 def _grow(growth: Growth, size: int, ideal: int) -> Change | None:
-    target = min(ideal, growth.most)
-    money = growth.affordable is not None and growth.affordable < target
-    if money:
-        target = max(size, growth.affordable or 0)
+    target, limit, lack = min(ideal, growth.most), "SCALE_MAX", ""
+    others = (
+        (growth.room, "hosts are free", "no host is free for them"),
+        (growth.affordable, "MAX_COST has room", "MAX_COST has no room for them"),
+    )
+    for most, why, lacks in others:
+        if most is not None and most < target:
+            target, limit, lack = max(size, most), why, lacks
     if target <= size:
-        return Change(size, "more nodes would have work, and MAX_COST has no room for them") if money else None
-    limit = "MAX_COST has room" if money else "SCALE_MAX"
+        return Change(size, f"more nodes would have work, and {lack}") if lack else None
     limited = f" (work for {ideal}, {limit} for {target})" if ideal > target else ""
     return Change(target, f"{describe_wait(growth.load)}: {plural(target, 'node')} in place of {size}{limited}")
 

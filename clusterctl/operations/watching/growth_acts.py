@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from clusterctl import hub
 from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, NodeState
-from clusterctl.node.ending import ask_who_works
-from clusterctl.operations.joining.terms import send_terms
+from clusterctl.node.ending import ask_programs, ask_who_works
+from clusterctl.operations.joining.terms import find_programs, send_terms
 from clusterctl.operations.leave import end_some
 from clusterctl.operations.owning.proof import refuse_unproven
 
@@ -37,7 +37,7 @@ def end_idle(context: RunContext, aliases: Sequence[str]) -> dict[str, str]:
         leaving = [alias for alias in aliases if alias not in staying]
         cluster = context.make_cluster(nodes.values())
         try:
-            staying |= _drain(cluster, leaving)
+            staying |= _drain(context, cluster, leaving)
             leaving = [alias for alias in leaving if alias not in staying]
         finally:
             cluster.close()
@@ -51,7 +51,7 @@ def end_idle(context: RunContext, aliases: Sequence[str]) -> dict[str, str]:
     return staying
 
 
-def _drain(cluster: Cluster, aliases: Sequence[str]) -> dict[str, str]:
+def _drain(context: RunContext, cluster: Cluster, aliases: Sequence[str]) -> dict[str, str]:
     """Give these nodes nothing new. Return those on which somebody works all the same, and who."""
     ids = hub.engine_ids(cluster)
     numbers = _numbers(ids, aliases)
@@ -70,6 +70,7 @@ def _drain(cluster: Cluster, aliases: Sequence[str]) -> dict[str, str]:
     ]
     said = cluster.each(lambda node: _ask_who_works(cluster, node), running)
     at_work |= {alias: who for alias, who in said.items() if who}
+    at_work |= _ask_plugins(context, cluster, [alias for alias in aliases if alias not in at_work])
     if at_work:
         hub.ask_load(cluster, give_back=_numbers(ids, at_work))
     return at_work
@@ -80,6 +81,17 @@ def _ask_who_works(cluster: Cluster, node: Node) -> str:
         return ask_who_works(cluster, node)
     except ClusterctlError as exc:
         return f"nobody knows who works there: {exc.message}"
+
+
+def _ask_plugins(context: RunContext, cluster: Cluster, aliases: Sequence[str]) -> dict[str, str]:
+    """Return on which of these nodes something of a plugin's is at work."""
+    if not aliases:
+        return {}
+    try:
+        said = ask_programs(cluster, find_programs(context, cluster))
+    except ClusterctlError as exc:
+        return dict.fromkeys(aliases, f"nobody knows who works there: {exc.message}")
+    return {alias: said[alias] for alias in aliases if alias in said}
 
 
 def _numbers(ids: Mapping[str, range], aliases: Iterable[str]) -> list[int]:

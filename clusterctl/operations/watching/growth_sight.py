@@ -9,6 +9,7 @@ from clusterctl import hub
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.watching.growth import Growth
 from clusterctl.providers.base import Priced
+from clusterctl.providers.bounded import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +35,13 @@ def look_at_growth(context: RunContext, cluster: Cluster) -> Growth | None:
     except ClusterctlError:
         load = hub.Load()
     return Growth(
-        least=template.scale_min or min(template.cluster_size, template.scale_max),
+        least=min(template.cluster_size, template.scale_max) if template.scale_min is None else template.scale_min,
         most=template.scale_max,
         after_s=_AFTER_S if template.scale_down_after is None else template.scale_down_after,
         load=load,
         engine_ids=hub.engine_ids(cluster),
         come_s=_COME_S.get(context.provider.name, _SOON_S),
+        room=context.provider.most_nodes(context.name) if isinstance(context.provider, Bounded) else None,
         affordable=_count_affordable(context, list(cluster.nodes)) if load.demands or load.unassigned else None,
     )
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
 from clusterctl.errors import NewerFormatError, ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.providers.docker.engine import error_text, is_missing, translate_errors
 from clusterctl.providers.docker.ports import PortAllocator, is_port_conflict
-from clusterctl.providers.docker.records import LOOPBACK, Container, Record, parse_container, sort_containers
+from clusterctl.providers.docker.records import (
+    ALWAYS,
+    LOOPBACK,
+    NEVER,
+    UNTIL_ITS_END,
+    Container,
+    Record,
+    parse_container,
+    sort_containers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +38,7 @@ _AUTHORIZED_KEYS = "root/.ssh/authorized_keys"
 _STOP_S = 15
 """Seconds for the services of a node to end: more than its main process gives them."""
 _GB = 10**9
+_NVIDIA = Path("/dev/nvidiactl")
 _MAX_PROCESSES = 16384
 """Limit of processes and threads of a node: enough for a hundred engines with a math library each, and safe for the
 computer."""
@@ -52,6 +63,10 @@ class ContainerSpec:
     volumes: Mapping[str, str]
     """Volumes to mount: path in the container to volume name."""
     public_key: str
+    stops_itself: bool = False
+    """Whether its image can end by itself."""
+    gpus: bool = False
+    """It has all GPUs of NVIDIA that the computer has."""
 
 
 def container_name(owner: str, cluster: str, alias: str) -> str:
@@ -129,12 +144,13 @@ def _create_from_record(api: APIClient, wanted: ContainerSpec, record: Record, n
         port_bindings={22: (LOOPBACK, record.port)},
         mounts=[Mount(path, volume, type="volume") for path, volume in wanted.volumes.items()],
         tmpfs={"/run": "mode=755"},
-        restart_policy={"Name": "unless-stopped"},
+        restart_policy={"Name": UNTIL_ITS_END if wanted.stops_itself else ALWAYS},
         shm_size=256 * 1024**2,
         pids_limit=_MAX_PROCESSES,
         cap_drop=_DROPPED_CAPABILITIES,
         log_config=LogConfig(type="json-file", config={"max-size": "5m"}),
         **resource_limits(wanted.vcpus, wanted.memory_gb),
+        **gpu_requests(wanted.gpus),
     )
     endpoint = api.create_endpoint_config(aliases=[wanted.alias], ipv4_address=record.address)
     made = api.create_container(
@@ -157,6 +173,21 @@ def resource_limits(vcpus: float | None, memory_gb: float | None) -> dict[str, i
     if memory_gb is not None:
         options["mem_limit"] = options["memswap_limit"] = round(memory_gb * _GB)
     return options
+
+
+def has_gpus(info: Mapping[str, Any]) -> bool:
+    """Return whether an engine, which says this of itself, can give GPUs of NVIDIA to containers.
+
+    Its toolkit alone says nothing of the driver. With one and without the other no container would start.
+    """
+    return "nvidia" in (info.get("Runtimes") or {}) and _NVIDIA.exists()
+
+
+def gpu_requests(wanted: bool) -> dict[str, Any]:  # noqa: FBT001  the only argument
+    """Return what asks Docker for all GPUs, as ``docker run --gpus all`` does."""
+    from docker.types import DeviceRequest
+
+    return {"device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])]} if wanted else {}
 
 
 def identity_archive(private: Secret, public: str, authorized: str) -> bytes:
@@ -214,6 +245,7 @@ def start_container(api: APIClient, container: Container) -> None:
     record = container.record
     with translate_errors(f"start {record.alias} of {record.cluster}"):
         try:
+            _choose_policy(api, container, UNTIL_ITS_END)
             (api.unpause if container.state == "paused" else api.start)(container.id)
         except APIError as exc:
             if not is_port_conflict(error_text(exc)):
@@ -231,9 +263,16 @@ def stop_container(api: APIClient, container: Container) -> None:
     def stop_running() -> None:
         if container.state == "paused":
             api.unpause(container.id)
+        _choose_policy(api, container, NEVER)
         api.stop(container.id, timeout=_STOP_S)
 
     _ignore_missing("stop", container, stop_running)
+
+
+def _choose_policy(api: APIClient, container: Container, policy: str) -> None:
+    """Have the engine start a node that stops itself again, or not: one that begins anew starts what it has stopped."""
+    if container.stops_itself:
+        api.update_container(container.id, restart_policy={"Name": policy})
 
 
 def remove_container(api: APIClient, container: Container) -> None:

@@ -37,6 +37,7 @@ _ROOTFS_IMAGE = "clusterctl-rootfs:latest"
 """An imported root file system, the base of the node image."""
 _BAKED = "clusterctl-baked"
 _FOR_NODES = "clusterctl.node"
+_STOPS = "clusterctl.stops"
 _BASE, _CONTENT = "clusterctl.base", "clusterctl.content"
 _TAIL_LINES = 12
 _NO_REGISTRY = (
@@ -62,6 +63,11 @@ def find_image(api: APIClient, name: str) -> Mapping[str, Any] | None:
 def is_for_nodes(image: Mapping[str, Any]) -> bool:
     """Return whether an image was built from our definition, or on top of such an image."""
     return ((image.get("Config") or {}).get("Labels") or {}).get(_FOR_NODES) == "1"
+
+
+def can_stop_itself(image: Mapping[str, Any]) -> bool:
+    """Return whether nodes of an image can end by themselves. Those of images of earlier versions cannot."""
+    return ((image.get("Config") or {}).get("Labels") or {}).get(_STOPS) == "1"
 
 
 def build_node_image(api: APIClient, source: ImageSource, *, report: Reporter, default: str) -> str:

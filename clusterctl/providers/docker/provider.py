@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import pause
 from clusterctl.errors import ProviderError
@@ -72,7 +72,7 @@ class DockerProvider:
         if trouble:
             return [*problems, trouble]
         api = self._engine.api
-        problems += checks.check_limits(plan, _engine_cores(api))
+        problems += checks.check_limits(plan, int(_engine_info(api)["NCPU"]))
         problems += checks.check_images(api, {spec.image or self._image for spec in plan.nodes}, default=self._image)
         existing = containers.find_containers(api, self._scope(plan.cluster)) if plan.volumes else []
         return problems + checks.check_mounts(plan, existing)
@@ -93,7 +93,7 @@ class DockerProvider:
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
             ports = PortAllocator(container.record.port for container in [*all_containers, *existing])
-            wanted = [self._container_spec(plan, spec, public_key, scope, _engine_cores(api)) for spec in missing]
+            wanted = [self._container_spec(plan, spec, public_key, scope, api) for spec in missing]
             volumes = {
                 _home_volume(scope): scope.labels,
                 self._cache: networks.kept_labels(self._cache),
@@ -199,9 +199,10 @@ class DockerProvider:
         return None
 
     def _container_spec(
-        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, engine_cores: int
+        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, api: APIClient
     ) -> ContainerSpec:
-        share = max(1, engine_cores // len(plan.nodes))
+        info = _engine_info(api)
+        share = max(1, int(info["NCPU"]) // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
         return ContainerSpec(
@@ -217,6 +218,8 @@ class DockerProvider:
             memory_gb=spec.memory_gb,
             volumes={"/home": _home_volume(scope), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
+            stops_itself=images.can_stop_itself(images.find_image(api, spec.image or self._image) or {}),
+            gpus=containers.has_gpus(info),
         )
 
 
@@ -248,6 +251,7 @@ def _remove_once(api: APIClient, scope: Scope, aliases: Sequence[str] | None) ->
     return leftovers
 
 
-def _engine_cores(api: APIClient) -> int:
+def _engine_info(api: APIClient) -> Mapping[str, Any]:
     with translate_errors("say what it runs on"):
-        return int(api.info()["NCPU"])
+        info: Mapping[str, Any] = api.info()
+        return info

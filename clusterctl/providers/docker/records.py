@@ -30,6 +30,11 @@ _STATES = {
     "removing": NodeState.GONE,
     "dead": NodeState.GONE,
 }
+ALWAYS = "unless-stopped"
+"""The restart policy of a node that cannot stop itself, since its engine would start it again."""
+UNTIL_ITS_END, NEVER = "on-failure", "no"
+"""The restart policies of a node that stops itself, while it is to run and while it is not. It comes back when it was
+killed, or when its engine starts, unless its main process has ended with 0: see entry.sh of the node image."""
 UNFINISHED = frozenset({"created", "dead", "removing"})
 """States of a container that is not a complete node, or not any more. It is made again."""
 
@@ -124,6 +129,7 @@ class Container:
     mounts: frozenset[str]
     """The paths where volumes are mounted."""
     record: Record
+    stops_itself: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -152,7 +158,7 @@ class Container:
             user="root",
             host_key=record.host_key,
             layout=machine_layout(record.user),
-            facets=FACETS,
+            facets=FACETS | {Facet.STOPS_ITSELF} if self.stops_itself else FACETS,
             cores=record.cores,
             type=record.image,
             cluster_id=record.cluster_id,
@@ -176,7 +182,12 @@ def parse_container(inspected: Mapping[str, Any]) -> Container:
         started=inspected["State"]["StartedAt"],
         mounts=frozenset(mount["Destination"] for mount in inspected.get("Mounts") or ()),
         record=Record.from_labels(inspected["Config"]["Labels"]),
+        stops_itself=_policy(inspected) in {UNTIL_ITS_END, NEVER},
     )
+
+
+def _policy(inspected: Mapping[str, Any]) -> str:
+    return str(((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or ALWAYS)
 
 
 def sort_containers(containers: Iterable[Container]) -> list[Container]:

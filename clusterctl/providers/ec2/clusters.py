@@ -79,7 +79,8 @@ class Clusters:
             region=self.aws.region,
             cli_options=self.aws.cli_options,
         )
-        return [make(instance, alias) for alias, instance in instances_by_alias.items()]
+        nodes = [make(instance, alias) for alias, instance in instances_by_alias.items()]
+        return instances.route_through_master(nodes, instances_by_alias, self._options)
 
     def key_of(self, cluster: str) -> tags.ClusterKey:
         """Return the name and id of a cluster that this computer knows."""
@@ -132,7 +133,7 @@ class Clusters:
             journal,
             disk_gb=disk_gb,
             disk_type=self._options.root_volume_type,
-            public_ips=self._options.public_ips,
+            has_public_ip=self._options.has_public_ip,
         )
 
     def note_lives(self, cluster: str, disk_gb: Mapping[str, int] | None = None) -> None:

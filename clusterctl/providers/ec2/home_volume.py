@@ -6,7 +6,7 @@ It is found by its tags. Only the end of the whole cluster deletes it.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import DeadlineError, ProviderError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.options import Options
     from clusterctl.providers.ec2.tags import ClusterKey
 
-_DEVICE = "/dev/sdp"
+DEVICE = "/dev/sdp"
 """The last of the names that EC2 recommends; the user's volumes begin with the first."""
 _ENDING = frozenset({"deleting", "deleted", "error"})
 _FREE_S = 600.0
@@ -140,20 +140,22 @@ def create_home_volume(
     report.say(f"Making a volume of {options.home_volume_gb} GB for the home of {cluster.name}")
     # The same master asks for the same volume, whoever was killed before.
     token = hashlib.sha256(f"{cluster.uuid} home {master.id}".encode()).hexdigest()[:64]
-    own = {**resource_tags, tags.ROLE: tags.HOME, tags.NAME: f"{cluster.name}-home"}
+    own = {**resource_tags, tags.NAME: f"{cluster.name}-home"}
+    request = build_request(options, zone=master.zone, resource_tags=own)
+    return parse_data_volume(aws.call("ec2", "create_volume", ClientToken=token, **request))
+
+
+def build_request(options: Options, *, zone: str, resource_tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an empty volume for the home is asked for with."""
     key = {"KmsKeyId": options.kms_key} if options.kms_key else {}
-    raw = aws.call(
-        "ec2",
-        "create_volume",
+    return {
         **key,
-        Size=options.home_volume_gb,
-        AvailabilityZone=master.zone,
-        VolumeType=options.root_volume_type,
-        Encrypted=True,
-        ClientToken=token,
-        TagSpecifications=tags.tag_specifications(own, "volume"),
-    )
-    return parse_data_volume(raw)
+        "Size": options.home_volume_gb,
+        "AvailabilityZone": zone,
+        "VolumeType": options.root_volume_type,
+        "Encrypted": True,
+        "TagSpecifications": tags.tag_specifications({**resource_tags, tags.ROLE: tags.HOME}, "volume"),
+    }
 
 
 def attach_home_volume(aws: Aws, cluster: str, volume: DataVolume, master: str, report: Reporter) -> None:
@@ -186,7 +188,7 @@ def attach_home_volume(aws: Aws, cluster: str, volume: DataVolume, master: str, 
 def _try_attach(aws: Aws, volume: str, master: str) -> bool:
     """Attach a volume; return whether it could be. EC2 says late who has it."""
     try:
-        aws.call("ec2", "attach_volume", VolumeId=volume, InstanceId=master, Device=_DEVICE)
+        aws.call("ec2", "attach_volume", VolumeId=volume, InstanceId=master, Device=DEVICE)
     except AwsError as exc:
         if exc.kind not in {Kind.HELD, Kind.BUSY, Kind.ABSENT}:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -83,6 +84,17 @@ def make_node(
         access=Access(jump=options.jump, command=ssm_command(instance.id, cli_options) if options.ssm else ()),
         gone_when_off=instance.tags.get(tags.WHEN_OFF) != "stop",
     )
+
+
+def route_through_master(nodes: Sequence[Node], by_alias: Mapping[str, Instance], options: Options) -> list[Node]:
+    """Return the nodes, with the master as the gateway to those that have no public address while it has one."""
+    gates = [node for node in nodes if node.is_master and by_alias[node.alias].public_address]
+    if not gates or options.address != "auto" or options.jump or options.ssm:
+        return [*nodes]
+    return [
+        node if by_alias[node.alias].public_address else replace(node, access=replace(node.access, through=gates[0]))
+        for node in nodes
+    ]
 
 
 def _parse_end(text: str) -> datetime | None:

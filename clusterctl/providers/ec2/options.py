@@ -41,6 +41,8 @@ class Options:
     subnets: tuple[str, ...] = ()
     """Subnets to choose from; empty: those of the default VPC."""
     public_ips: bool = True
+    private_workers: bool = False
+    """Of the nodes only the master has a public address; it is the gateway to the others."""
     address: str = "auto"
     """Address by which the laptop reaches a node: auto, public, private or ipv6."""
     allow_from: tuple[str, ...] = ("auto",)
@@ -78,6 +80,14 @@ class Options:
     """Scripts that each node runs at its first boot."""
     shared_home: bool = False
     dns_prefix: bool = False
+
+    def has_public_ip(self, role: str) -> bool:
+        """Return whether a node gets a public address.
+
+        Args:
+            role: ``master``, or anything else for a worker.
+        """
+        return self.public_ips and (role == MASTER or not self.private_workers)
 
     def root_gb(self, role: str, image_gb: int) -> int:
         """Return the size of the root disk of a node, in GB.

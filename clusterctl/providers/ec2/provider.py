@@ -166,9 +166,7 @@ class Ec2Provider:
             raise
         self._clusters.note_running(plan.cluster, instances_by_alias, self._root_sizes(plan))
         wanted = {spec.alias for spec in plan.nodes}
-        made = self._clusters.make_nodes(
-            plan.cluster, {alias: instance for alias, instance in instances_by_alias.items() if alias in wanted}
-        )
+        made = [node for node in self._clusters.make_nodes(plan.cluster, instances_by_alias) if node.alias in wanted]
         return [replace(node, home_volume=transaction.home_volume) if node.is_master else node for node in made]
 
     def _root_sizes(self, plan: Plan) -> dict[str, int]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.identity import endpoints, known_hosts
-from clusterctl.model import Access, Problem
+from clusterctl.model import Access, Facet, Node, NodeState, Problem
+from clusterctl.providers.base import machine_layout
 from clusterctl.providers.static.host_keys import find_untrusted
 
 if TYPE_CHECKING:
@@ -52,6 +53,24 @@ class Host:
     def location(self) -> tuple[str, int, str]:
         """The values that tell this host from other hosts."""
         return self.address.lower(), self.port, self.jump
+
+    def as_node(self, alias: str, facets: frozenset[Facet]) -> Node:
+        """Return it as a node that is of no cluster."""
+        return Node(
+            alias=alias,
+            cluster="",
+            id=alias,
+            machine_id=f"{self.address}:{self.port}",
+            state=NodeState.RUNNING,
+            address=self.address,
+            private_address=self.private_address,
+            port=self.port,
+            user=self.user,
+            host_key=self.host_key,
+            layout=machine_layout(self.user),
+            facets=facets,
+            access=self.access,
+        )
 
 
 def parse_host(text: str) -> Host:

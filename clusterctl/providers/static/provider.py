@@ -131,6 +131,12 @@ class StaticProvider:
         record = self._records.read_cluster(cluster)
         return [member.host for member in record.members.values()] if record else []
 
+    def most_nodes(self, cluster: str) -> int:
+        """Return how many hosts of the config a cluster has, or could have, since no other cluster has them."""
+        records = [record for record in self._records.read_all() if record.cluster != cluster]
+        busy = {member.host.location for record in records for member in record.members.values()}
+        return len({host.name for host in self._hosts if host.location not in busy})
+
     def find_home(self, cluster: str) -> KeptHome | None:
         """Return the folder with the home on the master, which stays as it is."""
         record = self._records.read_cluster(cluster)
@@ -218,21 +224,12 @@ def _node_facets(*, shared_home: bool) -> frozenset[Facet]:
 def _make_node(record: Record, alias: str) -> Node:
     member = record.members[alias]
     host = member.host
-    return Node(
-        alias=alias,
+    return replace(
+        host.as_node(alias, _node_facets(shared_home=record.shared_home)),
         cluster=record.cluster,
         # The same id after a reboot: systemd restarts the services.
         id=member.id or f"{alias}@{host.address}:{host.port}#{member.taken}",
-        machine_id=f"{host.address}:{host.port}",
-        state=NodeState.RUNNING,
-        address=host.address,
-        private_address=host.private_address,
-        port=host.port,
-        user=host.user,
-        host_key=host.host_key,
         layout=machine_layout(record.user),
-        facets=_node_facets(shared_home=record.shared_home),
-        access=host.access,
         cluster_id=record.id,
     )
 

@@ -10,8 +10,8 @@ from clusterctl.model import MASTER
 from clusterctl.operations.jobs.job import Job
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.running import JobRequest
-from clusterctl.operations.nodes.access import open_node
 from clusterctl.operations.nodes.detached import RemoteStore
+from clusterctl.operations.sending.places import open_node
 from clusterctl.wiring.context import lenient_context
 from clusterctl.wiring.work.temporary import keep_up
 

@@ -34,16 +34,19 @@ class Moto:
 
     def __init__(self) -> None:
         _forget()
+        self._backends: dict[tuple[str, str], Any] = {}
         self.network = "172.31.0.0/16"
         self._app = DomainDispatcherApplication(create_backend_app)
 
     def backend(self, service: str, region: str) -> Any:
         """moto's own objects of one service in one region. moto's list of old images is left out: it costs a second."""
-        with (
-            mock.patch.object(AmiBackend, "_load_amis", return_value=None),
-            mock.patch.object(VPCBackend, "create_vpc", _vpcs_in(self.network)),
-        ):
-            return get_backend(service)[ACCOUNT][region]
+        if (service, region) not in self._backends:
+            with (
+                mock.patch.object(AmiBackend, "_load_amis", return_value=None),
+                mock.patch.object(VPCBackend, "create_vpc", _vpcs_in(self.network)),
+            ):
+                self._backends[service, region] = get_backend(service)[ACCOUNT][region]
+        return self._backends[service, region]
 
     def forward(self, request: wire.Request) -> wire.Answer:
         """Let moto answer. What moto lacks is an error that says so."""

@@ -163,10 +163,17 @@ def describe_instance_types(_cloud: Cloud, request: wire.Request) -> Mapping[str
     if unknown:
         message = f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
         raise wire.AwsError("InvalidInstanceType", message)
-    known = [InstanceType(name) for name in asked or types_in(request.region) if name in INSTANCE_TYPES]
-    filters = {each["Name"]: each["Values"] for each in request.params.get("Filters") or ()}
-    page, token = wire.page(generic_filter(filters, known) if filters else known, request, most=100)
+    filters = tuple((each["Name"], tuple(each["Values"])) for each in request.params.get("Filters") or ())
+    page, token = wire.page(_described(tuple(asked or types_in(request.region)), filters), request, most=100)
     return {"InstanceTypes": page, "NextToken": token}
+
+
+@cache
+def _described(names: tuple[str, ...], filters: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[InstanceType, ...]:
+    """What moto knows of the types of these names that meet the filters."""
+    known = [InstanceType(name) for name in names if name in INSTANCE_TYPES]
+    wanted = {name: list(values) for name, values in filters}
+    return tuple(generic_filter(wanted, known) if wanted else known)
 
 
 HANDLERS = {

@@ -52,6 +52,41 @@ def disks_of(instance: Any) -> list[tuple[str, int]]:
     return [(volume.volume_type, int(volume.size)) for volume in found]
 
 
+@dataclass
+class Homes:
+    """What is put down of volumes with homes, which end with no instance."""
+
+    runs: list[list[Any]] = field(default_factory=list)
+    """The id of each, its cluster, its kind, its size, and from when to when it had that; the end is None while so."""
+
+    def look(self, backend: Any, now: datetime) -> None:
+        """Something may have changed."""
+        present = {identity: _own_tags(volume) for identity, volume in backend.volumes.items()}
+        homes = {identity: own for identity, own in present.items() if own.get("clusterctl:role") == "home"}
+        for run in self.runs:
+            gone = run[0] not in homes or int(backend.volumes[run[0]].size) != run[3]
+            if run[5] is None and gone:
+                run[5] = now
+        known = {run[0] for run in self.runs if run[5] is None}
+        for identity, own in homes.items():
+            volume = backend.volumes[identity]
+            if identity not in known:
+                cluster = own.get("clusterctl:cluster", "")
+                self.runs.append([identity, cluster, volume.volume_type, int(volume.size), now, None])
+
+    def usd_of(self, cluster: str, now: datetime) -> float:
+        """What those of a cluster have cost so far."""
+        return sum(
+            VOLUMES[kind][2] / HOURS_A_MONTH * size * ((ended or now) - began).total_seconds() / HOUR_S
+            for _, whose, kind, size, began, ended in self.runs
+            if whose == cluster
+        )
+
+
+def _own_tags(volume: Any) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in volume.get_tags()}
+
+
 def bill_usd(cloud: Cloud, lives: list[Life], now: datetime) -> float:
     """What these instances have cost so far."""
     return sum(_life_usd(cloud, life, now) for life in lives)

@@ -17,6 +17,8 @@ from clusterctl.cli import main as main_module
 from clusterctl.providers.ec2.aws import Aws
 from clusterctl.wiring import context, ec2, providers
 
+from ...support.shared_boto import shared_boto
+
 EVERY_HOOK = Path(__file__).parents[2] / "support" / "every_hook.py"
 PLUGINS = '''
 from clusterctl.api import Connection, Request, Secret, StatusRow, hookimpl
@@ -136,23 +138,19 @@ def terminal(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def sessions():
-    """What the accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""
-    return []
+def boto():
+    """What the accounts of these tests share."""
+    return shared_boto()
 
 
 @pytest.fixture
-def cloud(allow_loopback, monkeypatch, sessions):
+def cloud(monkeypatch, boto):
     """An account on the stand-in, as the environment says."""
     from clusterctl_standin.cloud import Cloud
 
-    def account(*given, **more):
-        made = Aws(*given, **more)
-        made._sessions = sessions
-        return made
-
-    monkeypatch.setattr(ec2, "Aws", account)
-    with Cloud() as standin:
+    monkeypatch.setattr(ec2, "Aws", lambda *given, **more: boto.lend(Aws(*given, **more)))
+    with Cloud(port=False) as standin:
         for name, value in standin.environment().items():
             monkeypatch.setenv(name, value)
         yield standin
+        boto.take_back(standin.calls)

@@ -24,7 +24,7 @@ FREE = {
     *("sync remote", "logs pattern"),
     "install packages",
     "createvolume kms_key",
-    *("run size", "run title", "run variables", "run fetch", "job_id", "job fetch paths"),
+    *("run title", "run variables", "run fetch", "job_id", "job fetch paths"),
 }
 """Parameters that take any text, or what a cloud alone could list."""
 
@@ -97,6 +97,12 @@ class TestCompletion:
     def test_of_hosts(self, complete, laptop):
         laptop.config.write_text("[host alpha]\n[cluster a]\n[HOST beta]\n")
         assert complete("attach", "--host", "") == ["alpha", "beta"]
+
+    def test_of_sizes_of_the_config_file(self, complete, laptop):
+        laptop.config.write_text(
+            "[sizes]\nC16 = c7i.4xlarge,\n  c7a.4xlarge\nGPU = g6.xlarge\n[cluster a]\nPLUGINS = x\n"
+        )
+        assert complete("run", "-i", "") == ["C16", "GPU"]
 
     def test_of_commands(self, complete):
         assert complete("st") == ["start", "stop", "status"]

@@ -72,6 +72,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(run, typed, meant):
         ("delete", "'terminate' or 'removenode'"),
         ("DESTORY", "'terminate'"),
         ("instances", "'listinstances'"),
+        ("fetch", "'job fetch' or 'get'"),
     ],
 )
 def test_words_of_other_tools_are_answered_with_ours(run, typed, meant):

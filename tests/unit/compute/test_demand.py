@@ -7,25 +7,27 @@ from types import SimpleNamespace
 
 import pytest
 
+from clusterctl.compute.engines.absence import Absence
 from clusterctl.compute.engines.demand import DemandTeller, measure
 from clusterctl.testing import FakeClock
 
 
-def work(left, item_s=None, engines=None):
-    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines)
+def work(left, item_s=None, engines=None, done=0):
+    return SimpleNamespace(left=left, seconds_an_item=item_s, engines=engines, done=done)
 
 
 class Controller:
     def __init__(self):
-        self.told, self.status, self.is_closed = [], "ok", False
+        self.told, self.rates, self.status, self.is_closed, self.grows = [], [], "ok", False, False
         self.teller = DemandTeller(self.tell)
 
     def tell(self, demand):
         if self.is_closed:
             raise OSError("Connections have been closed.")
         self.told.append(demand["items"])
+        self.rates.append(demand.get("rate"))
         asked = Future()
-        asked.set_result({"content": {"status": self.status}})
+        asked.set_result({"content": {"status": self.status, "grows": self.grows}})
         return asked
 
 
@@ -62,6 +64,61 @@ def test_that_nobody_knows_how_long_an_item_takes_is_soon_told_anew(controller):
 def test_a_controller_of_an_older_version_is_told_once(controller):
     controller.status = "error"
     assert looks(controller, [work(10)], 30) == [10]
+
+
+def test_whether_somebody_adds_nodes_is_what_was_said_last(controller):
+    looks(controller, [work(10, 1.0)], 3)
+    assert not controller.teller.grows
+    controller.grows = True
+    looks(controller, [work(10, 1.0)], 6)
+    assert controller.teller.grows
+    controller.grows = "yes"
+    looks(controller, [work(10, 1.0)], 6)
+    assert not controller.teller.grows
+
+
+class TestAbsence:
+    @pytest.fixture
+    def absence(self):
+        self.engines = []
+        with FakeClock().installed() as self.clock:
+            yield Absence(SimpleNamespace(working=lambda: self.engines), 60.0)
+
+    def waits(self, absence, seconds, *, grows):
+        """Whether it still waits after so long."""
+        assert absence.error(has_work=True, grows=grows) is None
+        self.clock.advance(seconds)
+        return absence.error(has_work=True, grows=grows) is None
+
+    def test_without_a_watch_that_buys_it_ends_after_a_minute(self, absence):
+        assert not self.waits(absence, 61, grows=False)
+
+    def test_where_nodes_are_added_it_waits_for_one_to_come_but_not_for_ever(self, absence):
+        assert self.waits(absence, 890, grows=True)
+        self.clock.advance(11)
+        assert "it adds nodes" in absence.error(has_work=True, grows=True).remedy
+
+    def test_once_the_watch_is_gone_there_is_nothing_to_wait_for(self, absence):
+        assert self.waits(absence, 200, grows=True)
+        assert absence.error(has_work=True, grows=False) is not None
+
+    def test_an_engine_that_comes_ends_the_wait(self, absence):
+        assert self.waits(absence, 59, grows=False)
+        self.engines = ["an engine"]
+        assert absence.error(has_work=True, grows=False) is None
+        self.engines = []
+        assert self.waits(absence, 59, grows=False)
+
+
+def test_what_is_done_in_a_second_is_told_of_all_maps_and_of_those_that_end_meanwhile(controller):
+    long, short = work(100, 1.0), work(10, 1.0)
+    looks(controller, [long, short], 1)
+    long.done = 8
+    looks(controller, [long, short], 1)
+    assert controller.rates == [8.0], "in the first second"
+    short.done, long.done = 10, 18
+    looks(controller, [long], 5)
+    assert controller.rates == [8.0, 4.0]
 
 
 def test_a_client_that_closes_is_survived(controller):

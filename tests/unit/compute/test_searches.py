@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from clusterctl.compute.channel import make_swapper
@@ -11,20 +13,38 @@ from clusterctl.compute.learning.fitting import SHARE_FITS, Searches
 from ...support.engine_program import load
 
 np = pytest.importorskip("numpy", reason="numpy: is not installed")
-validation = pytest.importorskip("sklearn.model_selection._validation", reason="libraries: no scikit-learn here")
-
-from sklearn.linear_model import SGDClassifier  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
+# It takes two seconds to load: `_loaded` does so, and not whoever looks which tests there are.
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="libraries: no scikit-learn here")
 
 tasks = load()
 X, Y = np.arange(600.0).reshape(100, 6), np.arange(100)
 TRAIN, TEST = np.arange(10, 100), np.arange(10)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded():
+    """It changes the environment when it is loaded, which a test may not."""
+    import sklearn.model_selection  # noqa: F401
+
+
 def task(estimator=None, data=X, values=Y, **changes):
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.model_selection import _validation
+
     named = {"train": TRAIN, "test": TEST, "parameters": {}, "candidate_progress": (0, 9), "fit_params": {}}
-    return validation._fit_and_score, (estimator or SGDClassifier(), data, values), {**named, **changes}
+    return _validation._fit_and_score, (estimator or SGDClassifier(), data, values), {**named, **changes}
+
+
+def estimator_of(kind):
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if kind == "no pipeline":
+        return SGDClassifier()
+    if kind == "one step":
+        return make_pipeline(SGDClassifier())
+    return make_pipeline(StandardScaler(), SGDClassifier(), memory="/tmp/own" if kind == "own memory" else None)
 
 
 @pytest.fixture
@@ -72,20 +92,12 @@ def test_another_function_goes_as_it_came(searches):
     assert searches.rewrite((print, (1,), {})) == (print, (1,), {})
 
 
-@pytest.mark.parametrize(
-    ("estimator", "is_shared"),
-    [
-        (make_pipeline(StandardScaler(), SGDClassifier()), True),
-        (make_pipeline(StandardScaler(), SGDClassifier(), memory="/tmp/own"), False),
-        (make_pipeline(SGDClassifier()), False),
-        (SGDClassifier(), False),
-    ],
-    ids=["pipeline", "own memory", "one step", "no pipeline"],
-)
-def test_pipelines_share_their_fits_where_nobody_said_otherwise(searches, estimator, is_shared):
-    assert (searches.rewrite(task(estimator))[0] is SHARE_FITS) == is_shared
+@pytest.mark.parametrize("kind", ["pipeline", "own memory", "one step", "no pipeline"])
+def test_pipelines_share_their_fits_where_nobody_said_otherwise(searches, kind):
+    given = task(estimator_of(kind))
+    assert (searches.rewrite(given)[0] is SHARE_FITS) == (kind == "pipeline")
     alone = Searches(make_swapper(1000), shares_fits=False)
-    assert alone.rewrite(task(estimator))[0] is validation._fit_and_score
+    assert alone.rewrite(given)[0] is given[0]
 
 
 class ForeignWarning(Warning):

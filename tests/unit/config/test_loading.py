@@ -185,7 +185,7 @@ cidr_ip = here
         f"[cluster a] PLUGINS: unknown plugin ipclster (did you mean ipcluster?); {INSTALLED}",
         f"[cluster a] PLUGINS: unknown plugin nothing; {INSTALLED}",
         "[cluster a] SPOT_BID: expected a number greater than 0, got '-1'",
-        "[cluster a] PUBLIC_IPS: expected yes or no, got 'maybe'",
+        "[cluster a] PUBLIC_IPS: expected yes or no, got 'maybe', or expected master, got 'maybe'",
         "[cluster a] TUNNEL: expected one of auto, always, never, got 'sometimes'",
         "[cluster a] PROVIDER: expected one of local, docker, static, ec2, got 'ec3' (did you mean ec2?)",
         "[cluster a] CLUSTER_USER: expected something like me, got 'a b'",

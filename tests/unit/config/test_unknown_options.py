@@ -15,7 +15,7 @@ SECTIONS = (
     "permission p",
     "cluster a",
     "plugin packages",
-    "plugin mpi",
+    "plugin pmi",
 )
 HOMES = {
     "DEFAULT_TEMPLATE": "[global]",
@@ -55,7 +55,7 @@ def test_an_option_in_any_wrong_section_names_the_right_one(tmp_path, key):
     kind = HOMES[key].strip("[]").removesuffix(" NAME")
     wrong = [title for title in SECTIONS if not title.startswith(kind)]
     text = "".join(f"[{title}]\n{key} = x\n" for title in wrong)
-    text = text.replace("[plugin mpi]", "[plugin mpi]\nSETUP_CLASS = ipclusterstop")
+    text = text.replace("[plugin pmi]", "[plugin pmi]\nSETUP_CLASS = ipclusterstop")
     text += "" if "[cluster a]" in text else "[cluster a]\n"
     told = problems(tmp_path, text)
     for title in wrong:

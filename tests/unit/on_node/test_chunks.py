@@ -104,6 +104,7 @@ def test_an_engine_without_cloudpickle_gets_the_clients_own(allow_subprocess):
     """In a Python of its own, in which none can be found."""
     code = """
 import importlib.machinery, json, sys, types, zlib
+import zmq.utils.z85  # which each engine has
 sys.path = [path for path in sys.path if "site-packages" not in path]
 program = types.ModuleType("engine")
 values = json.load(sys.stdin)

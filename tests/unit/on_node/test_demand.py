@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clusterctl.clients.serve_detached import Service
 from clusterctl.on_node.system.ending import ask_demand, ask_people
 from clusterctl.on_node.system.ending.demand import Demand, in_date_at, parse_demand
 from clusterctl.on_node.with_ipyparallel import ask_load
@@ -114,6 +116,53 @@ class TestDrainLapses:
         assert self.lapse(hub, {1: "earlier", 7: "gone"}) == []
 
 
+class TestListeners:
+    def answer(self, seconds):
+        """What a client hears that says what waits, so long after somebody has looked who adds nodes."""
+        from clusterctl.on_node.with_ipyparallel.patches.hub import Hub  # late: half a second
+
+        sent, message = [], {"header": {"session": "a"}, "content": {}}
+        send = lambda socket, kind, content, **_: sent.append(content["grows"])  # noqa: E731
+        hub = SimpleNamespace(
+            session=SimpleNamespace(send=send), query="to one", demand_files=SimpleNamespace(put=lambda *_: None)
+        )
+        hub.listened_s = Hub.listened_s
+        if seconds is not None:
+            Hub.note_listener(hub, [], message)
+            hub.listened_s -= seconds
+        Hub.note_demand(hub, [], message)
+        return sent[-1]
+
+    @pytest.mark.parametrize(("seconds", "grows"), [(None, False), (0, True), (80, True), (100, False)])
+    def test_a_client_hears_whether_somebody_adds_nodes(self, monkeypatch, seconds, grows):
+        monkeypatch.setattr(time, "monotonic", lambda: 5.0)  # a master that has just booted
+        assert self.answer(seconds) is grows
+
+    @pytest.mark.parametrize("status", ["ok", "error"])
+    def test_the_question_says_so_to_a_controller_of_any_version(self, monkeypatch, status):
+        sent = []
+
+        class Hub:
+            def __init__(self, connection):
+                self.socket = SimpleNamespace(poll=lambda _: True)
+
+            def send(self, kind, content):
+                sent.append(kind)
+
+            def receive(self):
+                return {"status": status} if len(sent) == 1 else {"status": "ok", "unassigned": 0}
+
+            def close(self):
+                pass
+
+        monkeypatch.setattr(ask_load, "Hub", Hub)
+        monkeypatch.setattr(ask_load, "load", lambda path: {"interface": "tcp://127.0.0.1", "registration": 1})
+        monkeypatch.setattr(ask_load, "is_open", lambda *_: True)
+        values = {"security": "/s", "drain": [], "give_back": [], "for_s": 1, "wait_s": 1}
+        assert ask_load.ask(values)["answered"]
+        assert sent == ["clusterctl_demand_listener", "queue_request"]
+
+
 class TestPeople:
     def test_the_question_itself_is_no_work(self):
         assert {os.getpid(), os.getppid()} <= ask_people.own_chain() | {1}
@@ -128,3 +177,14 @@ class TestPeople:
         finally:
             process.communicate()
         assert ask_people.find_jobs({os.getpid()}) == []
+
+
+def test_who_looks_is_told_what_clients_have_done_of_late(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".clusterctl" / "demand"
+    folder.mkdir(parents=True)
+    (folder / "client-a.json").write_text(as_text({**SAID, "rate": 12.5}))
+    (folder / "client-b.json").write_text(as_text(SAID))
+    (folder / "damaged.json").write_text("{")
+    said, _ = Service(None, io.BytesIO(b'{"do": "clients"}\n')).answer()
+    assert said["said"] == [["client-a", 1000, 12.5], ["client-b", 1000, 0.0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from clusterctl.on_node.with_ipyparallel.patches import guards
+
+from ...support.preloaded import Preloaded
 
 PATCHES = "clusterctl.on_node.with_ipyparallel.patches"
 READ = ("9.1.0", "9.2.0")
@@ -57,11 +60,30 @@ SOURCES = {
 
 
 @pytest.fixture
-def python(tmp_path, allow_subprocess):
+def fresh_python(tmp_path, allow_subprocess):
     """What a Python says that runs this code: its status, its output, its errors."""
 
     def run(code):
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """A Python that has loaded ipyparallel, which takes longer than all that is tried on it."""
+    server = Preloaded("import ipyparallel, ipyparallel.controller.app, ipyparallel.engine.app")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def python(loaded, allow_subprocess, allow_loopback):
+    """What a copy of that Python says that runs this code: its status, its output, its errors."""
+
+    def run(code):
+        done = loaded.run(env=dict(os.environ), code=code, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
     return run
@@ -222,7 +244,7 @@ made.pending[b"a"]["task"] = "job"
 
 
 class TestLeanImports:
-    def test_an_ipyparallel_that_needs_what_starts_clusters_is_loaded_whole(self, python, tmp_path):
+    def test_an_ipyparallel_that_needs_what_starts_clusters_is_loaded_whole(self, fresh_python, tmp_path):
         package = tmp_path / "ipyparallel"
         package.mkdir()
         (package / "__init__.py").write_text(
@@ -230,37 +252,39 @@ class TestLeanImports:
         )
         (package / "cluster.py").write_text("class Cluster:\n    pass\n")
         code = f"from {PATCHES} import lean_imports\nlean_imports.import_ipyparallel()\n"
-        status, said, log = python(f"{code}import ipyparallel; print(ipyparallel.Mine.__mro__[1].__module__)")
+        status, said, log = fresh_python(f"{code}import ipyparallel; print(ipyparallel.Mine.__mro__[1].__module__)")
         assert (status, said) == (0, "ipyparallel.cluster\n"), log
         assert "it needs ipyparallel.cluster" in log
 
-    def test_a_controller_that_needs_numpy_is_loaded_with_it(self, python, tmp_path):
+    def test_a_controller_that_needs_numpy_is_loaded_with_it(self, fresh_python, tmp_path):
         (tmp_path / "ipyparallel/controller").mkdir(parents=True)
         (tmp_path / "ipyparallel/__init__.py").write_text("__version__ = '9.9'\n")
         (tmp_path / "ipyparallel/controller/__init__.py").write_text("")
         (tmp_path / "ipyparallel/controller/app.py").write_text("import numpy\n")
         (tmp_path / "numpy.py").write_text("")
         code = f"from {PATCHES} import lean_imports\nlean_imports.import_controller()\n"
-        status, said, log = python(f"{code}from ipyparallel.controller import app; print(app.numpy.__name__)")
+        status, said, log = fresh_python(f"{code}from ipyparallel.controller import app; print(app.numpy.__name__)")
         assert (status, said) == (0, "numpy\n"), log
         assert "a controller starts later" in log
 
     @pytest.mark.parametrize(
         ("text", "said"), [("import debugpy\n", ""), ("raise SystemError('no debugpy')\n", "an engine starts later")]
     )
-    def test_a_debugger_that_cannot_be_without_debugpy_is_left_to_ipykernel(self, python, tmp_path, text, said):
+    def test_a_debugger_that_cannot_be_without_debugpy_is_left_to_ipykernel(self, fresh_python, tmp_path, text, said):
         (tmp_path / "ipykernel").mkdir()
         (tmp_path / "ipykernel/__init__.py").write_text("__version__ = '9.9'\n")
         (tmp_path / "ipykernel/debugger.py").write_text(text)
         code = f"import sys\nfrom {PATCHES} import lean_imports\nlean_imports.import_debugger()\n"
-        status, loaded, log = python(f"{code}print('ipykernel.debugger' in sys.modules, 'debugpy' in sys.modules)")
+        status, loaded, log = fresh_python(
+            f"{code}print('ipykernel.debugger' in sys.modules, 'debugpy' in sys.modules)"
+        )
         assert (status, loaded) == (0, "False False\n"), log
         assert bool(log) == bool(said)
         assert said in log
 
-    def test_what_was_loaded_before_is_left_alone(self, python):
+    def test_what_was_loaded_before_is_left_alone(self, fresh_python):
         code = f"import ipyparallel\nfrom {PATCHES} import lean_imports\nlean_imports.import_ipyparallel()\n"
-        status, said, log = python(f"{code}print(ipyparallel.Cluster.__module__)")
+        status, said, log = fresh_python(f"{code}print(ipyparallel.Cluster.__module__)")
         assert (status, said, log) == (0, "ipyparallel.cluster.cluster\n", "")
 
 
@@ -309,23 +333,23 @@ class TestSigningNotice:
     )
     APPLY = f"from jupyter_client.session import Session\nfrom {PATCHES} import signing_notice\n"
 
-    def test_the_notice_is_kept_out_and_what_else_is_logged_is_not(self, python):
-        assert "insecure" in python(self.LOOK)[1]
+    def test_the_notice_is_kept_out_and_what_else_is_logged_is_not(self, fresh_python):
+        assert "insecure" in fresh_python(self.LOOK)[1]
         twice = "signing_notice.apply(Session)\n" * 2
-        assert python(f"{self.APPLY}{twice}{self.LOOK}")[:2] == (0, "another\n")
+        assert fresh_python(f"{self.APPLY}{twice}{self.LOOK}")[:2] == (0, "another\n")
 
-    def test_the_log_of_an_application_is_meant_too(self, python):
+    def test_the_log_of_an_application_is_meant_too(self, fresh_python):
         code = (
             f"{self.APPLY}signing_notice.apply(Session)\nfrom traitlets.config import Application\n"
             "Application.instance().log.warning('another')\nSession(key=b'')"
         )
-        _, _, log = python(code)
+        _, _, log = fresh_python(code)
         assert "another" in log
         assert "insecure" not in log
 
-    def test_a_jupyter_client_that_is_another_one_is_left_alone(self, python):
+    def test_a_jupyter_client_that_is_another_one_is_left_alone(self, fresh_python):
         change = "import jupyter_client.session as s; s.Session.__init__ = lambda self, **kwargs: self.key"
-        status, _, log = python(f"{change}\n{self.APPLY}signing_notice.apply(Session)")
+        status, _, log = fresh_python(f"{change}\n{self.APPLY}signing_notice.apply(Session)")
         assert status == 0
         assert log.startswith("clusterctl: jupyter_client ")
         assert "logs say that signing is disabled, though CURVE protects" in log

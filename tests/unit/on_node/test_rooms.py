@@ -31,8 +31,13 @@ LATER = {
 """What the standard library has since 3.10, and somebody may reach for."""
 
 
-OF_SOME_TASKS = {"objects": {"numpy"}, "rows": {"numpy"}, "fits": {"joblib", "threadpoolctl"}}
-"""What runs only for tasks that were given an array, or are joblib's."""
+OF_SOME_TASKS = {
+    **{name: {"numpy"} for name in ("objects", "rows")},
+    "fits": {"joblib", "threadpoolctl"},
+    **{name: {"zmq"} for name in ("doors", "passing")},
+    **{name: {"mpi4py"} for name in ("mpi_group", "worlds")},
+}
+"""What runs only for tasks that were given an array, are joblib's, or work together, some of them by MPI."""
 
 
 def imported(path):
@@ -100,16 +105,21 @@ def test_each_program_is_whole_and_python_reads_it(path):
     )
 
 
+@pytest.fixture(scope="module")
+def python_3_9():
+    """The program, or none. A version manager's may be there, and be nothing but an error."""
+    found = shutil.which("python3.9")
+    works = found and subprocess.run([found, "-I", "-c", ""], capture_output=True).returncode == 0
+    return found if works else None
+
+
 @pytest.mark.parametrize("path", [path for path in PROGRAMS if path in SYSTEM], ids=name)
-def test_python_3_9_loads_it_where_there_is_one(path, tmp_path, allow_subprocess):
-    python = shutil.which("python3.9")
-    if python is None:
+def test_python_3_9_loads_it_where_there_is_one(path, tmp_path, allow_subprocess, python_3_9):
+    if python_3_9 is None:
         pytest.skip("there is no python3.9 here: what can be told without it is")
     (tmp_path / "program.py").write_text(node_program(path))
     code = "import runpy; print(runpy.run_path('program.py')['program'].main.__name__)"
-    done = subprocess.run([python, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    if done.returncode == 127:
-        pytest.skip("there is no python3.9 here: what can be told without it is")
+    done = subprocess.run([python_3_9, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("main\n", "")
 
 

@@ -101,18 +101,27 @@ class TestPage:
             "parts": [{"part": "dask scheduler", "pid": 7, "trouble": ""}],
             "facts": {"workers": ["master-0"]},
         }
-        assert busy_scheduler.main({"file": file})() == "3 tasks of Dask"
+        assert busy_scheduler.main({"file": file})() == {"": "3 tasks of Dask"}
         wait_workers.main({"file": file, "workers": ["master-0"], "timeout_s": 0})
         assert json.loads(capsys.readouterr().out) == {"trouble": "", "workers": ["master-0"]}
 
     def test_no_task_is_no_work_and_neither_is_a_scheduler_that_does_not_run(self, scheduler, tmp_path):
         file, said = scheduler
         said["tasks"] = 0
-        assert busy_scheduler.main({"file": file})() == ""
+        assert busy_scheduler.main({"file": file})() == {}
         (tmp_path / "gone.json").write_text(json.dumps({"dashboard": 1, "token": "x"}))
-        assert busy_scheduler.main({"file": tmp_path / "gone.json"})() == ""
+        assert busy_scheduler.main({"file": tmp_path / "gone.json"})() == {}
 
-    @pytest.mark.parametrize("damage", [{"workers": 7, "tasks": 1}, {}])
+    def test_a_task_is_at_work_on_the_node_whose_worker_has_it(self, scheduler):
+        file, said = scheduler
+        said.update(tasks=6, busy={"node003-0": 2, "node003-11": 1, "my-node-0": 1})
+        assert busy_scheduler.main({"file": file})() == {
+            "": "2 tasks of Dask",
+            "my-node": "1 task of Dask",
+            "node003": "3 tasks of Dask",
+        }
+
+    @pytest.mark.parametrize("damage", [{"workers": 7, "tasks": 1}, {}, {"workers": [], "tasks": 1, "busy": [3]}])
     def test_an_answer_that_is_none_is_trouble(self, scheduler, damage):
         file, said = scheduler
         said.clear()

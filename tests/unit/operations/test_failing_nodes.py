@@ -42,7 +42,7 @@ class TestMinSize:
 
     def test_a_node_that_never_answers_is_named_with_the_reason(self, lab, log):
         lab.connector.down = {"node001"}
-        parts = lab.parts(recording(log), start_timeout=0.5, min_size=2)
+        parts = lab.parts(recording(log), start_timeout=1.5, min_size=2)
         started = start_cluster(parts)
         assert started.failed == ("node001",)
         assert started.ok
@@ -53,7 +53,7 @@ class TestMinSize:
 
     def test_the_next_start_goes_on_with_the_missing_one(self, lab, log):
         lab.connector.down = {"node001"}
-        start_cluster(lab.parts(recording(log), start_timeout=0.5))
+        start_cluster(lab.parts(recording(log), start_timeout=1.5))
         lab.connector.down = set()
         again = start_cluster(lab.parts(recording(log)))
         assert again.joined == ("node001",)
@@ -98,7 +98,7 @@ class TestMaster:
 
         lab.provider = Moody()
         lab.connector.down = {"master"}
-        parts = lab.parts(recording(log), start_timeout=0.4)
+        parts = lab.parts(recording(log), start_timeout=1.5)
         with pytest.raises(ClusterctlError):
             start_cluster(parts)
         assert parts.folder.private_key_file.exists()

@@ -56,7 +56,6 @@ def test_else_it_waits_for_the_next_boot_of_each_and_nobody_is_powered_off(lab, 
 
 def test_a_node_that_does_not_come_back_is_named(lab, log):
     Rebooter().give(lab, after=10**6)
-    parts = lab.parts(recording(log), start_timeout=0.2)
-    start_cluster(parts)
+    start_cluster(lab.parts(recording(log)))
     with pytest.raises(DeadlineError, match="master, node001, node002 of lab did not come back"):
-        restart_cluster(parts)
+        restart_cluster(lab.parts(recording(log), start_timeout=0.2))

@@ -91,7 +91,7 @@ def test_join_starts_the_server_on_the_master_and_tells_the_workers_where_it_is(
 def test_members_writes_the_page_once_for_those_who_are_there(parts, lab):
     lab.connector.down = {"node002"}
     made = parts(title="Our <b>cluster</b>")
-    start_cluster(lab.parts({"every_hook": type(made.plugin_host.plugins[0].plugin)}, start_timeout=0.4))
+    start_cluster(lab.parts({"every_hook": type(made.plugin_host.plugins[0].plugin)}, start_timeout=1.5))
     ((node, page),) = scripts(lab, "page")
     assert node == "master"
     assert "<p>master: 2 cores</p>\n<p>node001: 2 cores</p>\n" in page

@@ -1,4 +1,4 @@
-"""A node that leaves ends its jobs as a cancel does; those of other nodes on the same computer go on."""
+"""A node that leaves, or is taken, tells its jobs first; those of other nodes on the same computer go on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 from clusterctl_plugins.ipcluster import daemons
 
+from clusterctl.node.ending import runners_pattern
+from clusterctl.node.render import render
 from clusterctl.testing import fake_node
 
 RUNNER = """
@@ -44,5 +46,21 @@ def test_its_jobs_have_time_to_write_down_what_they_have(tmp_path, monkeypatch, 
         assert staying.poll() is None
     finally:
         for process in (leaving, staying):
+            process.kill()
+            process.communicate()
+
+
+def test_a_spot_node_tells_them_before_anything_else(tmp_path, allow_subprocess):
+    node = fake_node("node001")
+    node = replace(node, layout=replace(node.layout, home=tmp_path))
+    taken, staying = runner(tmp_path, "node001"), runner(tmp_path, "node002")
+    try:
+        values = {"status": "true", "stop": "exit 9", "user": "me", "goodbye": "false"}
+        script = render("spot_stop.sh.j2", runners=runners_pattern(node), **values)
+        assert subprocess.run(["sh", "-c", script], check=False).returncode == 0
+        assert taken.communicate(timeout=30)[0] == "saved\n"
+        assert staying.poll() is None
+    finally:
+        for process in (taken, staying):
             process.kill()
             process.communicate()

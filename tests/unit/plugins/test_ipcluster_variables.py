@@ -25,7 +25,7 @@ def lab(tmp_path):
 
 
 def program_values(cluster, **options):
-    text = start_programs(cluster, cluster.master, 2, Options(**options))["ipengine.py"]
+    text = start_programs(cluster, cluster.master, range(2), Options(**options))["ipengine.py"]
     return json.loads(eval(re.search(r"run\(program, (.*)\)$", text, re.MULTILINE)[1]))
 
 

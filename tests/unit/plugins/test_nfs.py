@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -292,6 +293,56 @@ class TestFromElsewhere:
         for node in cluster.nodes:
             nfs(server=EFS).clusterctl_undo(cluster, node)
         assert ["umount" in ran.text for ran in cluster.ran] == [True, True]
+
+
+class TestAnotherMaster:
+    """A worker whose master has come back at another address."""
+
+    @pytest.fixture
+    def worker(self, tmp_path, allow_subprocess):
+        """Returns a function that joins it again, as far as its mounts; what that undid."""
+        (tmp_path / "fstab").write_text("/dev/sda1 / ext4 defaults 0 1\n")
+
+        def join(master, *, stub="unmount() { echo unmounts $1; }", status=0):
+            cluster = lab(tmp_path / "c", 1)
+            cluster.set_nodes([replace(cluster.master, private_address=master), cluster.node("node001")])
+            nfs().clusterctl_join(cluster, cluster.node("node001"))
+            script = cluster.ran[-1].text
+            whole = script[: script.index("folder=/home/me\n")]
+            begin, end = whole.index("# Installed on all nodes alike"), whole.index("touch /etc/fstab")
+            parts = f"{whole[:begin]}kind_of() {{ :; }}\n{stub}\n{whole[end:]}"
+            text = parts.replace("/etc/fstab", f"{tmp_path}/fstab").replace("/var/lib/clusterctl", str(tmp_path))
+            done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True)
+            assert done.returncode == status, done.stderr
+            return [line for line in done.stdout.splitlines() if line.startswith("unmounts")]
+
+        return join
+
+    def test_what_was_mounted_of_the_former_one_is_mounted_anew(self, worker, tmp_path):
+        assert worker("10.0.0.1") == []
+        assert worker("10.0.0.1") == []
+        assert worker("10.0.0.7") == ["unmounts /home/me"]
+        assert "10.0.0.7:/home/me /home/me nfs4" in (tmp_path / "fstab").read_text()
+        assert worker("10.0.0.7") == []
+
+    def test_who_was_killed_after_fstab_was_changed_has_it_done(self, worker):
+        worker("10.0.0.1")
+        assert worker("10.0.0.7", stub="unmount() { kill -9 $$; }", status=-9) == []
+        assert worker("10.0.0.7") == ["unmounts /home/me"]
+        assert worker("10.0.0.7") == []
+
+    def test_all_workers_mount_from_the_new_one_which_exports_to_them(self, tmp_path):
+        cluster = lab(tmp_path, 2)
+        for node in cluster.nodes:
+            nfs().clusterctl_join(cluster, node)
+        before = len(cluster.ran)
+        cluster.set_nodes([replace(cluster.master, private_address="10.0.0.9", id="new"), *cluster.workers])
+        for node in cluster.nodes:
+            nfs().clusterctl_join(cluster, node)
+        exported, *mounted = (ran.text for ran in cluster.ran[before:])
+        assert "10.0.0.2" in exports(exported)[0]
+        assert "10.0.0.3" in exports(exported)[0]
+        assert [fstab(text)[0].split()[0] for text in mounted] == ["10.0.0.9:/home/me"] * 2
 
 
 def test_a_home_on_a_volume_of_its_own_is_shared_only_where_that_is_mounted(tmp_path):

@@ -36,6 +36,17 @@ def test_without_one_the_error_says_what_makes_it(published, lost):
     assert "clusterctl start lab" in caught.value.remedy
 
 
+def test_where_no_engines_were_set_up_a_start_alone_is_not_the_remedy(published):
+    (published.path / "connections.json").unlink()
+    with pytest.raises(StateError) as caught:
+        client.client_file("lab")
+    assert caught.value.remedy.startswith("its template's PLUGINS have no ipcluster: name it there")
+    published.record("note", key="engine_ids", value={"master": [0, 2]})
+    with pytest.raises(StateError) as caught:
+        client.client_file("lab")
+    assert caught.value.remedy == "`clusterctl start lab` makes it anew"
+
+
 def test_another_python_over_there_is_said(published):
     assert client.warn_of_other_python("lab") == ""
     published.record("note", key="python", value="2.7")

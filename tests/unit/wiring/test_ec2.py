@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from clusterctl.config.cluster_section import ClusterSection
 from clusterctl.errors import ConfigError
+from clusterctl.options import read_section
 from clusterctl.wiring import ec2, local_paths
 
 
@@ -23,6 +26,24 @@ def test_it_is_what_the_aws_section_and_the_environment_say_whatever_else_is_in_
 def test_without_a_file_the_environment_is_enough(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     assert ec2.open_account(None).region == "eu-north-1"
+
+
+@pytest.mark.parametrize(
+    ("said", "master", "worker"),
+    [("yes", True, True), ("no", False, False), ("master", True, False), ("True", True, True)],
+)
+def test_public_addresses_are_for_all_for_none_or_for_the_master(said, master, worker):
+    section, faults = read_section(ClusterSection, {"public_ips": said, "cluster_user": "me"})
+    options = ec2._provider_options(SimpleNamespace(cluster=section, permissions={}))
+    assert not faults
+    assert (options.has_public_ip("master"), options.has_public_ip("node001")) == (master, worker)
+
+
+def test_another_value_is_refused():
+    _, ((key, told),) = read_section(ClusterSection, {"public_ips": "workers", "cluster_user": "me"})
+    assert key == "public_ips"
+    assert "yes or no" in told
+    assert "master" in told
 
 
 @pytest.fixture

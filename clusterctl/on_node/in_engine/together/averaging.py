@@ -29,14 +29,15 @@ def average_loop(
     Args:
         group: of all members.
         parts: those of this member: pairs of X and y, or functions that return such.
-        model: with ``partial_fit``; it is this member's own.
+        model: with ``partial_fit``, or Keras' own; it is this member's.
         epochs: so often each part is fitted.
         classes: of a classifier; None: those that any part has.
         weights: ``samples`` or ``equal``.
         average: the names of the attributes; None: the usual ones that the model has.
     """
     loaded = [part() if callable(part) else part for part in parts]
-    more = _name_classes(group, model, [y for _, y in loaded], classes)
+    learner = KerasLearner(model) if is_keras(model) else model
+    more = _name_classes(group, learner, [y for _, y in loaded], classes)
     samples = sum(_length(x) for x, _ in loaded)
     weight = float(samples) if weights == "samples" else 1.0
     whole = group.allreduce(weight)
@@ -44,12 +45,37 @@ def average_loop(
         raise ValueError("the parts have no samples")
     for _ in range(epochs):
         for x, y in loaded:
-            model.partial_fit(x, y, **more)
-        for name in average or _fitted(model):
-            value = getattr(model, name)
+            learner.partial_fit(x, y, **more)
+        for name in average or _fitted(learner):
+            value = getattr(learner, name)
             mean = group.allreduce(_scaled(value, weight / whole))
-            _put_back(model, name, value, mean)
+            _put_back(learner, name, value, mean)
     return model if group.rank == 0 else None
+
+
+def is_keras(model: Any) -> bool:
+    """Return whether a model is fitted and told its weights as Keras has it."""
+    return not hasattr(model, "partial_fit") and all(hasattr(model, name) for name in ("get_weights", "set_weights"))
+
+
+class KerasLearner:
+    """A model of Keras, as estimators are fitted."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def partial_fit(self, x: Any, y: Any) -> None:
+        """Go through the samples once."""
+        self._model.fit(x, y, epochs=1, verbose=0)
+
+    @property
+    def coefs_(self) -> tuple[Any, ...]:
+        """The weights, layer by layer."""
+        return tuple(self._model.get_weights())
+
+    @coefs_.setter
+    def coefs_(self, weights: tuple[Any, ...]) -> None:
+        self._model.set_weights(list(weights))
 
 
 def _length(x: Any) -> int:

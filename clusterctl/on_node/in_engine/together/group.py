@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     # Their texts come before this one.
+    from .spares import SPARES  # noqa: TC004
     from .tree import above, below, way_up  # noqa: TC004
     from .values import (  # noqa: TC004
         Total,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         unpack_numbers,
         unpack_value,
     )
-    from .wires import DONE, FAILED, HEAD, PIECE, VALUE, Line, MemberLostError, Wires  # noqa: TC004
+    from .wires import DONE, FAILED, HEAD, LOOK_MS, PIECE, VALUE, Line, MemberLostError, Wires  # noqa: TC004
 
 GONE = "was lost: its connection has ended, or it was silent for too long"
 RETURNED = "has returned, and others still call"
@@ -66,24 +67,21 @@ class Group:
         """
         if callable(op):
             return self.broadcast(self.reduce(value, op))
-        total = self._sum_up(value, op)
-        self._hand_down(total)
+        total = Total(value, op, SPARES)
+        self._add_for_all(total)
         return total.result(self.size)
 
     def reduce(self, value: Any, op: str | Callable[[Any, Any], Any] = "sum", root: int = 0) -> Any:
         """Return on the member `root` what `allreduce` would return, and None on the others."""
         self._check_rank(root)
-        if callable(op):
-            head = self._begin("reduce", "function", "")
-            for line in self._below:
-                value = op(value, self._take_value(line, head))
-            if self._above is not None:
-                self._send_value(self._above, head, value)
-            result = value
-        else:
-            total = self._sum_up(value, op)
-            result = total.result(self.size) if self.rank == 0 else None
-        return self._carry_to(root, result)
+        if not callable(op):
+            return self._add_for_one(Total(value, op, SPARES), root)
+        head = self._begin("reduce", "function", "")
+        for line in self._below:
+            value = op(value, self._take_value(line, head))
+        if self._above is not None:
+            self._send_value(self._above, head, value)
+        return self._carry_to(root, value)
 
     def broadcast(self, value: Any = None, root: int = 0) -> Any:
         """Return on all members the value of the member `root`."""
@@ -133,9 +131,16 @@ class Group:
         self._calls += 1
         return {"call": call, "number": self._calls, "what": what, "shape": shape}
 
-    def _sum_up(self, value: Any, op: str) -> Total:
-        total = Total(value, op)
-        head = self._begin("sum up", op, total.shape)
+    def _add_for_all(self, total: Total) -> None:
+        self._sum_up(total)
+        self._hand_down(total)
+
+    def _add_for_one(self, total: Total, root: int) -> Any:
+        self._sum_up(total)
+        return self._carry_to(root, total.result(self.size) if self.rank == 0 else None)
+
+    def _sum_up(self, total: Total) -> None:
+        head = self._begin("sum up", total.operation, total.shape)
         for line in self._below:
             said = self._take(line, HEAD, head)
             self._checked(line, _add_numbers, total, said[1].bytes)
@@ -147,7 +152,6 @@ class Group:
                 self._checked(line, total.add_piece, piece, said.buffer)
             if self._above is not None:
                 self._send(self._above, PIECE, piece.view("u1").data)
-        return total
 
     def _hand_down(self, total: Total) -> None:
         """Replace the total of this member's branch by that of all."""
@@ -204,8 +208,7 @@ class Group:
 
     def _send(self, line: Line, kind: bytes, *parts: Any) -> None:
         if not line.send(kind, *parts):
-            self._look()
-            self._look_for_failures()
+            self._look_out(LOOK_MS)
             self.fail(line.rank, RETURNED if line.has_done else GONE)
 
     def _take(self, line: Line, kind: bytes, head: dict[str, Any] | None = None) -> list[Any]:
@@ -236,6 +239,11 @@ class Group:
     def _look(self) -> None:
         self._wires.look()
 
+    def _look_out(self, wait_ms: int) -> None:
+        """Look, for so long at most, whether a member is lost."""
+        self._wires.look(wait_ms)
+        self._look_for_failures()
+
     def _look_for_failures(self) -> None:
         for line in self._wires.lines.values():
             said = line.failure
@@ -264,6 +272,7 @@ class Group:
             why = f"raised {type(error).__name__}: {error}"[:1000]
             self._wires.tell(FAILED, [self.rank, why])
         self._wires.close()
+        SPARES.trim()
 
 
 def _read_numbers(said: bytes) -> list[Any]:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     # Their texts come before this one.
+    from ..doors import own_address  # noqa: TC004
     from .group import Group  # noqa: TC004
+    from .mpi_group import MpiGroup  # noqa: TC004
     from .tree import above, below  # noqa: TC004
-    from .wires import MemberLostError, Wires, own_address  # noqa: TC004
+    from .wires import MemberLostError, Wires  # noqa: TC004
+    from .worlds import world_name  # noqa: TC004
 
 
 class Held:
@@ -46,7 +49,8 @@ def hold(request: dict[str, Any]) -> dict[str, Any]:
     ranks = below(request["rank"], request["size"], request["fan_in"])
     Held.wires = Wires(ranks, request["silence_s"], request.get("address") or own_address())
     Held.name, Held.until = request["group"], time.monotonic() + request["held_s"]
-    return {"address": Held.wires.address, "ports": Held.wires.ports, "key": Held.wires.key}
+    told = {"address": Held.wires.address, "ports": Held.wires.ports, "key": Held.wires.key}
+    return {**told, "world": world_name()}
 
 
 def let_go(request: dict[str, Any]) -> None:
@@ -97,6 +101,9 @@ def _connect(wires: Wires, request: dict[str, Any]) -> Group:
         upper = above(rank, fan_in)
         leader = upper, peers[upper]["address"], peers[upper]["ports"][rank], peers[upper]["key"]
     wires.connect(leader, {other: peers[other]["key"] for other in below(rank, size, fan_in)}, request["connect_s"])
+    worlds = tuple(peer["world"] for peer in peers)
+    if all(worlds) and size > 1:
+        return MpiGroup(rank, size, fan_in, wires, worlds)
     return Group(rank, size, fan_in, wires)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .spares import Spares
+
 KINDS = "biufc"
 """Of numpy's types, those that are numbers: what is calculated with."""
 CARRIED_KINDS = f"{KINDS}mMSU"
@@ -143,8 +145,13 @@ class Total:
     Whole numbers that are narrower than 64 bits are added as 64 bits, as numpy's own `sum` does.
     """
 
-    def __init__(self, value: Any, operation: str) -> None:
+    def __init__(self, value: Any, operation: str, spares: Spares) -> None:
         """Begin with a member's own value.
+
+        Args:
+            value: it stays as it is.
+            operation: what is done.
+            spares: memory for the result.
 
         Raises:
             TypeError: it is no number, no array of numbers, nor a list, tuple or dict of them.
@@ -156,16 +163,18 @@ class Total:
         self.numbers: list[Any] = []
         self.arrays: list[Any] = []
         self._makers: list[Callable[[Any], Any]] = []
-        self._value = value
+        self._value, self._spares = value, spares
         self.shape = json.dumps(self._describe(value))
 
     def _describe(self, value: Any) -> list[Any]:
         if is_array(value):
             array = check_array(value, KINDS)
             wide = _wide_type(array.dtype, self.operation)
-            self.arrays.append(numpy().array(array, dtype=wide, order="C").reshape(-1))
+            self.arrays.append(self._spares.array(array.size, wide))
+            numpy().copyto(self.arrays[-1], array.reshape(-1), casting="unsafe")
             order = "F" if getattr(value, "flags", None) is not None and value.flags.fnc else "C"
-            self._makers.append(partial(self._finish, value, order))
+            # Without a reference to itself, so that the memory is free at once.
+            self._makers.append(partial(_finish, self.operation, value, order))
             return ["array", array.dtype.str, list(array.shape)]
         if isinstance(value, (bool, int, float, complex)):
             self.numbers.append(int(value) if isinstance(value, bool) else value)
@@ -211,17 +220,18 @@ class Total:
         number = next(numbers)
         return number / size if self.operation == "mean" else number
 
-    def _finish(self, value: Any, order: str, total: tuple[Any, int]) -> Any:
-        np = numpy()
-        array, size = total
-        if self.operation == "mean":
-            array = array / size
-            if value.dtype.kind in "fc":
-                array = array.astype(value.dtype.newbyteorder("="), copy=False)
-        elif value.dtype.kind == "f":
-            array = array.astype(value.dtype.newbyteorder("="), copy=False)  # half a precision was added as more
-        array = array.reshape(value.shape)
-        return np.asarray(array, order=order) if isinstance(value, np.ndarray) else array[()]
+
+def _finish(operation: str, value: Any, order: str, total: tuple[Any, int]) -> Any:
+    np = numpy()
+    array, size = total
+    if operation == "mean":
+        array = array / size
+        if value.dtype.kind in "fc":
+            array = array.astype(value.dtype.newbyteorder("="), copy=False)
+    elif value.dtype.kind == "f":
+        array = array.astype(value.dtype.newbyteorder("="), copy=False)  # half a precision was added as more
+    array = array.reshape(value.shape)
+    return np.asarray(array, order=order) if isinstance(value, np.ndarray) else array[()]
 
 
 def read_piece(piece: Any, buffer: Any) -> Any:

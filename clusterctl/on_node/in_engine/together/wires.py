@@ -7,18 +7,19 @@ that neighbour's key alone (CURVE), once. A line that breaks is never mended: it
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import zmq
-import zmq.utils.z85
 from zmq.utils.monitor import recv_monitor_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    # Its text comes before this one.
+    from ..doors import Doorkeeper, endpoint  # noqa: TC004
 
 HELLO, HEAD, PIECE, VALUE, FAILED, DONE = b"K", b"H", b"P", b"V", b"F", b"D"
 """What a message is, by its first part."""
@@ -39,22 +40,6 @@ class MemberLostError(ConnectionError):
     def __init__(self, rank: int, why: str) -> None:
         super().__init__(f"member {rank} of the group {why}")
         self.rank, self.why = rank, why
-
-
-def own_address() -> str:
-    """Return the address by which this engine reaches its controller: it is that of the cluster's network."""
-    from IPython import get_ipython
-
-    engine = get_ipython().kernel.parent
-    target = getattr(engine, "registration_url", "").rpartition("://")[2].rpartition(":")[0].strip("[]")
-    return _route_to(target or "127.0.0.1")
-
-
-def _route_to(target: str) -> str:
-    info = socket.getaddrinfo(target, 1, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(info[0], socket.SOCK_DGRAM) as probe:
-        probe.connect(info[4])  # sends nothing
-        return str(probe.getsockname()[0])
 
 
 class Line:
@@ -104,25 +89,6 @@ class Line:
         return not self.is_gone
 
 
-class Doorkeeper:
-    """Lets each neighbour in at its own port, by its key (ZAP). Who comes before the keys are known waits."""
-
-    def __init__(self, context: Any) -> None:
-        self.keys: dict[bytes, str] = {}
-        """By the name of the port."""
-        self.socket = context.socket(zmq.REP)
-        self.socket.bind("inproc://zeromq.zap.01")
-
-    def answer(self) -> None:
-        """Answer whoever is at the door."""
-        while self.socket.poll(0):
-            version, number, domain, _address, _identity, mechanism, *credentials = self.socket.recv_multipart()
-            key = self.keys.get(domain)
-            is_known = mechanism == b"CURVE" and key is not None and credentials == [zmq.utils.z85.decode(key)]
-            verdict = (b"200", b"OK", b"member") if is_known else (b"400", b"no member", b"")
-            self.socket.send_multipart([version, number, *verdict, b""])
-
-
 class Wires:
     """All lines of one member."""
 
@@ -147,8 +113,7 @@ class Wires:
             wire = self._make_socket()
             wire.curve_server, wire.zap_domain = True, str(rank).encode()
             wire.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-            where = f"[{address}]" if ":" in address else address
-            self.ports[rank] = wire.bind_to_random_port(f"tcp://{where}")
+            self.ports[rank] = wire.bind_to_random_port(endpoint(address))
             self._add(rank, wire)
 
     def _make_socket(self) -> Any:
@@ -184,7 +149,7 @@ class Wires:
             wire = self._make_socket()
             wire.curve_serverkey = key.encode()
             wire.ipv6 = ":" in address
-            wire.connect(f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}")
+            wire.connect(endpoint(address, port))
             self._add(rank, wire)
             self.lines[rank].send(HELLO)
         until = time.monotonic() + deadline_s
@@ -204,9 +169,9 @@ class Wires:
                     rank, f"did not connect within {deadline_s:.0f} s: its engine may be at other work"
                 )
 
-    def look(self) -> None:
+    def look(self, wait_ms: int = LOOK_MS) -> None:
         """Wait until something has happened, not for long, and take it in."""
-        ready = dict(self._poller.poll(LOOK_MS))
+        ready = dict(self._poller.poll(wait_ms))
         if self._doorkeeper.socket in ready:
             self._doorkeeper.answer()
         for line in self.lines.values():

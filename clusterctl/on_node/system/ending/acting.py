@@ -6,6 +6,9 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +61,38 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def end_jobs(home: Path, alias: str, grace_s: float = 40.0) -> None:
+    """Tell the jobs of this node to end, and give them time: 30 seconds, and some for what they have begun.
+
+    Args:
+        home: the home that nodes share. It is not looked at: it may hang.
+        alias: this node; several may be on one computer.
+        grace_s: how long to wait for them.
+    """
+    until = time.monotonic() + grace_s
+    runners = _find_runners(home, alias)
+    for pid in runners:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    while runners and time.monotonic() < until:
+        time.sleep(0.1)
+        runners = _find_runners(home, alias)
+
+
+def _find_runners(home: Path, alias: str) -> list[int]:
+    """Return the processes that run this node's jobs, where the system shows them."""
+    begin, found = [str(home / ".clusterctl" / "jobs"), alias], []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            told = words[words.index("clusterctl.clients.run_job") + 1 :][:2]
+        except (OSError, ValueError):
+            continue
+        if len(told) == len(begin) and [str(Path(told[0]).parent), told[1]] == begin:
+            found.append(int(entry.name))
+    return found
+
+
 def stop_services(manager: Manager) -> None:
     """Stop all services of this node but its watch.
 
@@ -75,6 +110,22 @@ def power_off() -> str:
         if not troubles[-1]:
             return ""
     return "; ".join(troubles)
+
+
+def stop_container() -> str:
+    """Have the main process of this container end for good; return why it does not, or an empty text."""
+    try:
+        os.kill(1, signal.SIGUSR1)  # the engine's init hands it on
+    except OSError as exc:
+        return str(exc)
+    return ""
+
+
+def end_node(*, powers_off: bool, stops: bool) -> str:
+    """Switch this machine off, or stop this container, if it is one that may be; return why that fails, or nothing."""
+    if powers_off:
+        return power_off()
+    return stop_container() if stops else ""
 
 
 def run_command(words: list[str]) -> str:

@@ -31,21 +31,26 @@ class Demand:
     """How many engines are wanted; 0: as many as there are."""
     until: float
     """Seconds since 1970, by the clock of the client, after which it is forgotten."""
+    rate: float = 0.0
+    """How many were done in a second of late."""
 
 
 def parse_demand(text: str) -> Demand | None:
-    """Return the demand in a file's text: ``items``, ``item_s``, ``engines``, ``until``; None where it is none."""
+    """Return the demand in a file's text: ``items``, ``item_s``, ``engines``, ``until``; None where it is none.
+
+    ``rate`` is there where a client of ours maps.
+    """
     try:
         said = json.loads(text)
         if not isinstance(said, dict):
             return None
-        items, item_s, engines, until = (
+        items, item_s, engines, rate, until = (
             _number(said[name]) if name in ("items", "until") else _number(said.get(name, 0))
-            for name in ("items", "item_s", "engines", "until")
+            for name in ("items", "item_s", "engines", "rate", "until")
         )
     except (ValueError, KeyError, RecursionError):
         return None
-    return Demand(int(items), item_s, int(engines), until) if items >= 1 else None
+    return Demand(int(items), item_s, int(engines), until, rate) if items >= 1 else None
 
 
 def in_date_at(texts: Mapping[str, str], wall_s: float) -> dict[str, Demand]:

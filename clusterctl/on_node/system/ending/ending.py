@@ -49,6 +49,7 @@ _HOLD_S = 3600.0
 """So long a master waits for files to be fetched that would be lost with it. It costs money all the while."""
 _TIMER = "clusterctl-lifetime.timer"
 JOBS, DEMAND = "jobs", "demand"
+_MASTER = "master"
 
 
 class Master:
@@ -167,7 +168,7 @@ class Master:
         state, terms = self._state, self._terms
         if state.phase == before.phase:
             return
-        what = "its machines are switched off" if terms.powers_off else "its services stop"
+        what = "its machines are switched off" if terms.powers_off else _what_stops(terms)
         if state.phase == WARNED and before.phase == AWAKE:
             text = (
                 f"{terms.cluster} ends in {span(about(state.due_s))}: {state.why}; {what};"
@@ -246,13 +247,14 @@ class Master:
 
     def _end_here(self) -> None:
         """End this node, for good where it can be switched off."""
+        acting.end_jobs(self._home.folder, _MASTER)
         terms = self._terms
         rest = "its master stops, with its disk" if terms.lasts else "its machines are gone"
         telling.notify(
             self._home,
             terms,
             "ended",
-            f"{self._state.why}: {rest if terms.powers_off else 'its services stop'}",
+            f"{self._state.why}: {rest if terms.powers_off else _what_stops(terms)}",
             wait=True,
         )
         self._state = replace(self._state, phase=ENDED, due_s=-1.0)
@@ -262,9 +264,9 @@ class Master:
             acting.stop_services(self._manager)
         except OSError as exc:
             self._complain(f"the services do not stop: {exc}")
-            if not terms.powers_off:
+            if not (terms.powers_off or terms.stops):
                 self._state = replace(self._state, phase=ENDING)
-        if terms.powers_off and (trouble := acting.power_off()):
+        if trouble := acting.end_node(powers_off=terms.powers_off, stops=terms.stops):
             self._complain(f"the machine cannot be switched off: {trouble}")
             self._state = replace(self._state, phase=ENDING)
 
@@ -282,6 +284,10 @@ class Master:
     @staticmethod
     def _say(text: str) -> None:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the end: {text}", flush=True)
+
+
+def _what_stops(terms: Terms) -> str:
+    return "its containers stop" if terms.stops else "its services stop"
 
 
 def look_for_ever(role: Any) -> None:

@@ -43,6 +43,8 @@ class Terms:
     """Whether the master's disk stays."""
     powers_off: bool = False
     """Whether machines are switched off; else their services stop."""
+    stops: bool = False
+    """Whether nodes that are no machines stop themselves, too: containers do."""
     ignored: tuple[str, ...] = ()
     """Causes that are no work."""
     notify: str = ""

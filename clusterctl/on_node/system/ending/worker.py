@@ -27,7 +27,8 @@ class Worker:
     """What a worker remembers.
 
     Args:
-        values: as for the master; `alias` is the node's, `powers_off` whether it can be switched off.
+        values: as for the master; `alias` is the node's, `powers_off` whether it can be switched off, `stops`
+            whether it can stop itself.
         manager: the service manager.
     """
 
@@ -35,7 +36,7 @@ class Worker:
         self._home = Home(values["home"], values["maps"])
         self._alias = str(values["alias"])
         self._root = str(values.get("root") or "")
-        self._powers_off = bool(values["powers_off"])
+        self._powers_off, self._stops = bool(values["powers_off"]), bool(values.get("stops"))
         self._manager = manager
         self._file = Path(values["decision"])
         self.order = read(Order, self._file) or Order()
@@ -78,7 +79,10 @@ class Worker:
 
     def _follow(self, order: Order) -> None:
         """End this node. One that is killed here does it again."""
+        acting.end_jobs(self._home.folder, self._alias)  # before the word: the master waits for it, and has the home
         self._say_word(replace(self._word, busy="", ended=order.id))
+        if self._stops:  # before it ends: what the next `start` starts is not to end by this order, too
+            write(self._file, order)
         self.end("its master has said so")
         if not self._powers_off:
             self._followed = order.id
@@ -94,8 +98,9 @@ class Worker:
         if not self._told:
             print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the end: {why}", flush=True)
             self._told = True
+        acting.end_jobs(self._home.folder, self._alias)
         acting.stop_services(self._manager)
-        if self._powers_off and (trouble := acting.power_off()):
+        if trouble := acting.end_node(powers_off=self._powers_off, stops=self._stops):
             print(f"the machine cannot be switched off: {trouble}", flush=True)
 
 

@@ -8,6 +8,7 @@ long is forgotten, and never learns: it hears the beats, and its own are a stran
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,15 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
     """The ids of those that have still to come, by their hearts."""
     draining: dict[int, str] = {}
     """The uuids, by their ids, of engines whose node will be taken: empty where one is not on the list."""
+    listened_s = -demands.LISTENS_S
+    """When somebody listened last who adds nodes, by the clock that nobody sets."""
 
     def __init__(self, **about: Any) -> None:
         super().__init__(**about)
         self.query_handlers[cancels.REQUEST] = self.tell_cancelled
         self.query_handlers[drains.REQUEST] = self.tell_draining
         self.query_handlers[demands.REQUEST] = self.note_demand
+        self.query_handlers[demands.LISTENS] = self.note_listener
         self.demand_files = DemandFiles()
 
     def _load_engine_state(self) -> None:
@@ -145,7 +149,13 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
     def note_demand(self, idents: list[bytes], msg: Any) -> None:
         """Write down what waits with a client."""
         self.demand_files.put(msg["header"]["session"], msg["content"])
-        self.session.send(self.query, demands.REPLY, {"status": "ok"}, parent=msg, ident=idents)
+        grows = time.monotonic() - self.listened_s < demands.LISTENS_S
+        self.session.send(self.query, demands.REPLY, {"status": "ok", "grows": grows}, parent=msg, ident=idents)
+
+    def note_listener(self, idents: list[bytes], msg: Any) -> None:
+        """Remember that somebody adds nodes for what waits."""
+        self.listened_s = time.monotonic()
+        self.session.send(self.query, demands.REPLY, {"status": "ok", "grows": True}, parent=msg, ident=idents)
 
     def finish_registration(self, heart: bytes) -> None:
         """Give an engine work that has the id of one whose node was taken: it is of another node."""

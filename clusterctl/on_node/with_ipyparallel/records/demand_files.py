@@ -84,10 +84,11 @@ def as_text(said: dict[str, Any]) -> str:
         ValueError: a number is missing, or is none.
     """
     items, item_s, engines, for_s = (_number(said.get(name)) for name in ("items", "item_s", "engines", "for_s"))
+    rate = _number(said.get("rate", 0.0))  # a client of an older version says nothing of it
     if items < 1:
         return ""
     until = time.time() + min(for_s, _LONGEST_S)
-    return json.dumps({"items": int(items), "item_s": item_s, "engines": int(engines), "until": until})
+    return json.dumps({"items": int(items), "item_s": item_s, "engines": int(engines), "rate": rate, "until": until})
 
 
 def _number(value: object) -> float:

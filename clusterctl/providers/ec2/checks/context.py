@@ -25,7 +25,8 @@ class Finding:
     """What a check found wrong."""
 
     text: str
-    remedy: str
+    remedy: str = ""
+    """Empty where nothing is wrong: what was found is only said."""
     stops: bool = True
     """False: it may be as the user wants it, so the launch goes on with a warning."""
 

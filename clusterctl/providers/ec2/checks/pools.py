@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from clusterctl.model import MASTER
 from clusterctl.providers.ec2.checks.context import Finding
 from clusterctl.providers.ec2.launch import fleet_requests
+from clusterctl.providers.ec2.launch.subnets import WORKER, subnets_for
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
@@ -59,12 +62,16 @@ def find_types_not_offered(context: CheckContext) -> Iterator[Finding]:
 
 
 def find_full_subnets(context: CheckContext) -> Iterator[Finding]:
-    """Yield that no subnet has addresses for all nodes. No call of its own."""
-    count = len(context.missing)
-    free = [subnet.free_addresses for subnet in context.ground().inputs.subnets]
-    room = sum(free) if context.options.any_zone else max(free, default=0)
-    if room < count:
-        yield Finding(
-            f"no subnet has {count} addresses left; the largest has {max(free, default=0)}",
-            f"name a larger one in SUBNET_ID, set ZONES = any, or ask for fewer than {plural(count, 'node')}",
-        )
+    """Yield that no subnet has addresses for all nodes that go to the same ones. No call of its own."""
+    counts: Counter[tuple[int, ...]] = Counter()
+    for spec in context.missing:
+        subnets = subnets_for(context.ground().inputs.subnets, MASTER if spec.alias == MASTER else WORKER)
+        counts[tuple(subnet.free_addresses for subnet in subnets)] += 1
+    for free, count in counts.items():
+        room = sum(free) if context.options.any_zone else max(free, default=0)
+        if room < count:
+            yield Finding(
+                f"no subnet has {count} addresses left; the largest has {max(free, default=0)}",
+                f"name a larger one in SUBNET_ID, set ZONES = any, or ask for fewer than {plural(count, 'node')}",
+            )
+            return

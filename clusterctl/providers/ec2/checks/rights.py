@@ -1,6 +1,7 @@
 """The checks of rights: EC2 is asked for what a start makes, with DryRun, and says whether we may.
 
-What does not exist yet cannot be tried: the rules of a security group, tags, the attaching of a volume.
+What does not exist yet cannot be tried: the rules of a security group, tags. For the attaching of a volume ids are
+named that do not exist: what EC2 says of them, other than of rights, means nothing.
 Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html (`DryRun`)
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.model import Market
-from clusterctl.providers.ec2 import tags
+from clusterctl.model import MASTER, Market
+from clusterctl.providers.ec2 import home_volume, tags
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.checks.context import Finding
 from clusterctl.providers.ec2.checks.pools import types_of
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups
+from clusterctl.providers.ec2.launch.subnets import subnets_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +27,48 @@ if TYPE_CHECKING:
 
 _NAME = "clusterctl-dry-run"
 _MOST_SHOWN = 8
+_NO_VOLUME, _NO_INSTANCE = "vol-00000000000000000", "i-00000000000000000"
 
 
 def makes_placement_group(context: CheckContext) -> bool:
     """Return whether the start makes one."""
     return context.new and context.options.placement_group
+
+
+def makes_home(context: CheckContext) -> bool:
+    """Return whether the start may make a volume for the home."""
+    return context.plan.home_volume and _launches_master(context)
+
+
+def attaches_volumes(context: CheckContext) -> bool:
+    """Return whether the start attaches volumes to a new master."""
+    return bool(context.plan.home_volume or context.plan.volumes) and _launches_master(context)
+
+
+def _launches_master(context: CheckContext) -> bool:
+    return any(spec.alias == MASTER for spec in context.missing)
+
+
+def try_home_volume(context: CheckContext) -> Iterator[Finding]:
+    """Yield that the volume for the home may not be made, with its key. One call, none where the cluster has one."""
+    ground = context.ground()
+    named = {volume.id for volume in context.plan.volumes}
+    if any(disk.id not in named for disk in ground.data_volumes):
+        return
+    zone = ground.zone or ground.inputs.subnets[0].zone
+    request = home_volume.build_request(context.options, zone=zone, resource_tags=_tags(context))
+    yield from _refusal("ec2:CreateVolume", lambda: context.aws.call("ec2", "create_volume", DryRun=True, **request))
+
+
+def try_attaching(context: CheckContext) -> Iterator[Finding]:
+    """Yield that volumes may not be attached. One call."""
+    volume = next((disk.id for disk in context.ground().data_volumes), _NO_VOLUME)
+    yield from _refusal(
+        "ec2:AttachVolume",
+        lambda: context.aws.call(
+            "ec2", "attach_volume", DryRun=True, VolumeId=volume, InstanceId=_NO_INSTANCE, Device=home_volume.DEVICE
+        ),
+    )
 
 
 def try_security_group(context: CheckContext) -> Iterator[Finding]:
@@ -89,7 +128,7 @@ def try_fleet(context: CheckContext) -> Iterator[Finding]:
         token=_NAME,
         template=_NAME,
         market=Market.ON_DEMAND if group.market == Market.ON_DEMAND else Market.SPOT,
-        subnets=ground.inputs.subnets[:1],
+        subnets=subnets_for(ground.inputs.subnets, group.role)[:1],
         any_zone=False,
         fleet_tags=_tags(context),
     )
@@ -135,7 +174,7 @@ def _launch_request(context: CheckContext, ground: Ground, group: LaunchGroup, n
     for key in ("UserData", "InstanceInitiatedShutdownBehavior"):  # nothing that rights depend on
         del data[key]
     (interface,) = data["NetworkInterfaces"]
-    interface["SubnetId"] = ground.inputs.subnets[0].id
+    interface["SubnetId"] = subnets_for(ground.inputs.subnets, group.role)[0].id
     if not interface["Groups"]:  # the cluster's own does not exist yet
         del interface["Groups"]
     spot = {} if group.market == Market.ON_DEMAND else {"InstanceMarketOptions": {"MarketType": "spot"}}

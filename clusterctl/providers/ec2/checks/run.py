@@ -34,6 +34,8 @@ CHECKS: tuple[Check, ...] = (
     Check("the key of the disks", disk_keys.find_unusable_keys),
     Check("the right to make a security group", rights.try_security_group, lambda context: context.new),
     Check("the right to make a placement group", rights.try_placement_group, rights.makes_placement_group),
+    Check("the right to make the volume for the home", rights.try_home_volume, rights.makes_home),
+    Check("the right to attach volumes", rights.try_attaching, rights.attaches_volumes),
     Check("the right to make a launch template", rights.try_launch_template),
     Check("the right to ask for a fleet", rights.try_fleet),
     Check("the right to launch instances", rights.try_instances),
@@ -72,7 +74,9 @@ def check_launch(
                 report.note(f"not checked: {check.subject} ({exc.message})")
             continue
         for finding in findings:
-            if finding.stops:
+            if not finding.remedy:
+                report.note(finding.text)
+            elif finding.stops:
                 problems.append(Problem(finding.text, finding.remedy))
             else:
                 report.warn(f"{finding.text} (try: {finding.remedy})")

@@ -108,23 +108,15 @@ def find_fitting_types(aws: Aws, arch: str, vcpus: float | None, memory_gb: floa
         ProviderError: no type fits.
     """
     count = int(vcpus or 2)
-    fitting = aws.pages(
-        "ec2",
-        "get_instance_types_from_instance_requirements",
-        "InstanceTypes",
-        ArchitectureTypes=[arch],
-        VirtualizationTypes=["hvm"],
-        InstanceRequirements={
-            "VCpuCount": {"Min": count, "Max": count},
-            "MemoryMiB": {"Min": int((memory_gb or 0) * 1024)},
-            "InstanceGenerations": ["current"],
-            # Burstable types slow down once their credits are used up.
-            "BurstablePerformance": "excluded",
-            "BareMetal": "excluded",
-            "AcceleratorCount": {"Max": 0},
-        },
-    )
-    names = tuple(sorted(raw["InstanceType"] for raw in fitting))
+    wanted = {
+        "VCpuCount": {"Min": count, "Max": count},
+        "MemoryMiB": {"Min": int((memory_gb or 0) * 1024)},
+        # Burstable types slow down once their credits are used up.
+        "BurstablePerformance": "excluded",
+        "BareMetal": "excluded",
+        "AcceleratorCount": {"Max": 0},
+    }
+    names = tuple(sorted(_find_types(aws, arch, wanted)))
     if not names:
         raise ProviderError(
             f"no instance type for {arch} in {aws.region} has {count} processors and {memory_gb or 0:g} GB",
@@ -141,22 +133,14 @@ def find_gpu_types(aws: Aws, arch: str, count: int) -> tuple[str, ...]:
     Raises:
         ProviderError: no type has so many.
     """
-    fitting = aws.pages(
-        "ec2",
-        "get_instance_types_from_instance_requirements",
-        "InstanceTypes",
-        ArchitectureTypes=[arch],
-        VirtualizationTypes=["hvm"],
-        InstanceRequirements={
-            "VCpuCount": {"Min": 1},
-            "MemoryMiB": {"Min": 1},
-            "InstanceGenerations": ["current"],
-            "AcceleratorCount": {"Min": count, "Max": count},
-            "AcceleratorTypes": ["gpu"],
-            "AcceleratorManufacturers": ["nvidia"],
-        },
-    )
-    kinds = describe_instance_types(aws, [raw["InstanceType"] for raw in fitting])
+    wanted = {
+        "VCpuCount": {"Min": 1},
+        "MemoryMiB": {"Min": 1},
+        "AcceleratorCount": {"Min": count, "Max": count},
+        "AcceleratorTypes": ["gpu"],
+        "AcceleratorManufacturers": ["nvidia"],
+    }
+    kinds = describe_instance_types(aws, _find_types(aws, arch, wanted))
     smallest: dict[str, InstanceType] = {}
     for kind in sorted(kinds.values(), key=lambda kind: (kind.vcpus, kind.name)):
         smallest.setdefault(kind.name.partition(".")[0], kind)
@@ -166,6 +150,19 @@ def find_gpu_types(aws: Aws, arch: str, count: int) -> tuple[str, ...]:
             remedy="ask for another number (1, 4 and 8 are common), or name a type such as g6.xlarge",
         )
     return tuple(sorted(kind.name for kind in smallest.values()))
+
+
+def _find_types(aws: Aws, arch: str, wanted: Mapping[str, Any]) -> list[str]:
+    """Return the types of the current generation that have what is wanted, in the words of `InstanceRequirements`."""
+    fitting = aws.pages(
+        "ec2",
+        "get_instance_types_from_instance_requirements",
+        "InstanceTypes",
+        ArchitectureTypes=[arch],
+        VirtualizationTypes=["hvm"],
+        InstanceRequirements={"InstanceGenerations": ["current"], **wanted},
+    )
+    return [raw["InstanceType"] for raw in fitting]
 
 
 def _parse_type(raw: Mapping[str, Any]) -> InstanceType:

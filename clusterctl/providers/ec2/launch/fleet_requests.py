@@ -16,6 +16,7 @@ from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_errors
+from clusterctl.providers.ec2.launch.subnets import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +69,7 @@ def group_specs(specs: Iterable[NodeSpec]) -> list[LaunchGroup]:
     """
 
     def requirements_of(spec: NodeSpec) -> tuple[Any, ...]:
-        role = MASTER if spec.alias == MASTER else "worker"
+        role = MASTER if spec.alias == MASTER else WORKER
         return (role, spec.types, spec.market, spec.bid, spec.image, spec.vcpus, spec.memory_gb)
 
     wanted_groups = []
@@ -114,7 +115,7 @@ def build_template_data(
     interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "Groups": [*groups]}
     if options.address == "ipv6":
         interface["Ipv6AddressCount"] = 1
-    interface["AssociatePublicIpAddress"] = options.public_ips
+    interface["AssociatePublicIpAddress"] = options.has_public_ip(role)
     disk: dict[str, Any] = {"VolumeType": options.root_volume_type, "Encrypted": True, "DeleteOnTermination": True}
     disk["VolumeSize"] = options.root_gb(role, ami.root_gb)
     if options.kms_key:

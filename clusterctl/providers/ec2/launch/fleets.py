@@ -17,6 +17,7 @@ from clusterctl.providers.ec2.answers.rows import Road
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fallback, fleet_requests, security_groups, userdata
 from clusterctl.providers.ec2.launch.fleet_errors import choose_road, may_pass, stop_error
+from clusterctl.providers.ec2.launch.subnets import subnets_for
 from clusterctl.providers.ec2.launch_journal import ATTEMPT_LENGTH, Launch
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Fleets:
             token=token,
             template=name,
             market=market,
-            subnets=network.subnets,
+            subnets=subnets_for(network.subnets, group.role),
             any_zone=self._context.options.any_zone,
             fleet_tags=self._instance_tags(group, token, market),
         )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
+from clusterctl.model import MASTER
+from clusterctl.providers.ec2.launch.routes import is_public, read_ways_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.options import Options
+
+WORKER = "worker"
+"""The role of all nodes but the master."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,12 @@ class Subnet:
     """Its IPv6 network; empty without one."""
     free_addresses: int
     """Number of free addresses."""
+    roles: frozenset[str] = frozenset({MASTER, WORKER})
+    """The roles of the nodes that may be there."""
 
 
 def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
-    """Return the subnets that nodes may use, sorted by zone. One call.
+    """Return the subnets that nodes may use, sorted by zone. One call, two where workers are to be private.
 
     Args:
         aws: the account.
@@ -73,7 +80,38 @@ def find_subnets(aws: Aws, options: Options, *, zone: str = "") -> list[Subnet]:
         raise ProviderError(
             "none of the subnets has IPv6 addresses", remedy="give the subnet an IPv6 network, or change ADDRESS"
         )
+    if options.private_workers:
+        usable = _give_roles(usable, read_ways_out(aws, usable), any_zone=options.any_zone)
     return sorted(usable, key=lambda subnet: (subnet.zone, subnet.id))
+
+
+def subnets_for(subnets: Iterable[Subnet], role: str) -> tuple[Subnet, ...]:
+    """Return the subnets in which nodes of a role may be."""
+    return tuple(subnet for subnet in subnets if role in subnet.roles)
+
+
+def _give_roles(subnets: list[Subnet], ways: Mapping[str, frozenset[str]], *, any_zone: bool) -> list[Subnet]:
+    """Return the subnets with the roles of their nodes: the master is in a public one, workers in private ones.
+
+    Without a private one workers are in the master's, without an address of their own.
+    """
+    public = [subnet for subnet in subnets if is_public(ways[subnet.id])]
+    if not public:
+        raise ProviderError(
+            "PUBLIC_IPS = master: no route leads from any of the subnets to an internet gateway, so nobody would reach"
+            " the master",
+            remedy="name a public subnet in SUBNET_ID besides, in the zone of the private one",
+        )
+    private = [subnet for subnet in subnets if subnet not in public]
+    if not any_zone:
+        common = {subnet.zone for subnet in public} & {subnet.zone for subnet in private}
+        public = [subnet for subnet in public if subnet.zone in common or not common]
+        private = [subnet for subnet in private if subnet.zone in common]
+    masters = frozenset({MASTER}) if private else frozenset({MASTER, WORKER})
+    return [
+        *(replace(subnet, roles=masters) for subnet in public),
+        *(replace(subnet, roles=frozenset({WORKER})) for subnet in private),
+    ]
 
 
 def _with_ipv4(subnets: list[Subnet]) -> list[Subnet]:

@@ -28,7 +28,8 @@ LIMIT_BYTES = 16384
 _TIMER = "clusterctl-lifetime"
 _METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
 _CONNECT_USER = "ec2-instance-connect"
-_NETWORKD = "/etc/systemd/system/systemd-networkd.service.d/clusterctl.conf"
+NETWORKD = "/etc/systemd/system/systemd-networkd.service.d/clusterctl.conf"
+"""Is there where the metadata service is closed to users; `doctor` looks for it (operations/doctor/nodes.py)."""
 # Units that would keep the package manager's lock, or the disk busy, while the node joins.
 _NOISE = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service"),
@@ -86,7 +87,7 @@ def _cloud_config(birth: UserData) -> dict[str, Any]:
     files = [] if birth.ends_at is None else _lifetime_units(birth.ends_at, at_boot=birth.ends_at_boot)
     started = [] if birth.ends_at is None else [["systemctl", "enable", "--now", f"{_TIMER}.timer"]]
     if birth.metadata_closed:
-        files.append({"path": _NETWORKD, "content": _networkd_drop_in()})
+        files.append({"path": NETWORKD, "content": _networkd_drop_in()})
     units = {"write_files": files, "runcmd": [["systemctl", "daemon-reload"], *started]} if files else {}
     return {
         "ssh_deletekeys": True,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
+from clusterctl.model import MASTER
 from clusterctl.providers.ec2 import instances
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, LIVING_STATES
 
@@ -71,7 +72,8 @@ def _is_ready(instance: Instance, options: Options) -> bool:
         return False
     if options.ssm or options.jump:
         return True
-    wanted = "public" if options.address == "auto" and options.public_ips else options.address
+    is_public = options.has_public_ip(MASTER if instance.is_master else "")
+    wanted = "public" if options.address == "auto" and is_public else options.address
     return bool(instance.choose_address(wanted))
 
 

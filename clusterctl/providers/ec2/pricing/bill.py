@@ -16,16 +16,19 @@ from clusterctl.providers.ec2.pricing.price_list import PriceList
 from clusterctl.providers.money import Bill, BillLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.pricing.lives import Life
+    from clusterctl.providers.ec2.pricing.volume_lives import VolumeLife
 
 _PATIENCE_S = 20.0
 _HISTORY = timedelta(days=90)
 """EC2 keeps spot prices for this long."""
 _HOUR = Decimal(3600)
+_HOME = "(home)"
+"""What stands in place of an alias where a line is of the volume with the home."""
 _LEAST = timedelta(seconds=60)
 """A run of an instance costs a minute at least. Source: https://aws.amazon.com/ec2/pricing/on-demand/"""
 
@@ -41,12 +44,15 @@ class Rates:
     """Returns the price of a GB of a type of disk."""
 
 
-def compute_bill(aws: Aws, lives: Sequence[Life], *, since: datetime | None, now: datetime) -> Bill:
+def compute_bill(
+    aws: Aws, lives: Sequence[Life], volumes: Sequence[VolumeLife] = (), *, since: datetime | None, now: datetime
+) -> Bill:
     """Return what these lives cost. Three kinds of calls, side by side.
 
     Args:
         aws: the account, in the region of the instances.
         lives: the instances, the oldest first.
+        volumes: those that outlive instances.
         since: what was before does not count; None: all counts.
         now: what lives still has cost until then.
     """
@@ -65,11 +71,12 @@ def compute_bill(aws: Aws, lives: Sequence[Life], *, since: datetime | None, now
     tariff = PriceList(
         aws,
         instance_types={life.type for life in lives if life.market != Market.SPOT},
-        volume_types=sorted({life.disk_type for life in lives if life.disk_gb}),
+        volume_types=sorted({*(life.disk_type for life in lives if life.disk_gb), *(one.type for one in volumes)}),
         deadline=deadline,
     )
     rates = Rates(tariff.on_demand_prices(), history.result_or({}, notes.setdefault), tariff.disk_price)
-    lines = [line for line in price_lives(lives, rates, since=since, now=now) if line.hours or line.usd]
+    priced = [*price_lives(lives, rates, since=since, now=now), *_price_volumes(volumes, rates, since, now)]
+    lines = [line for line in priced if line.hours or line.usd]
     if unpriced := sorted({line.alias for line in lines if line.machine is None}):
         notes[f"not counted, because the price is not known: {', '.join(unpriced)}"] = None
     if diskless := sorted({life.alias for life in lives if not life.disk_gb}):
@@ -112,6 +119,27 @@ def _price_life(
         disks=Decimal(0) if disk is None else disk * life.disk_gb * _hours(begin, max(disk_end, begin)),
         address=price_table.PUBLIC_IPV4_USD * hours if life.public_ip else Decimal(0),
     )
+
+
+def _price_volumes(
+    volumes: Sequence[VolumeLife], rates: Rates, since: datetime | None, now: datetime
+) -> Iterator[BillLine]:
+    for life in volumes:
+        begin = max(life.began, since) if since else life.began
+        hours, price = _hours(begin, max(life.ended or now, begin)), rates.disk(life.type)
+        yield BillLine(
+            alias=_HOME,
+            id=life.id,
+            type=f"{life.gb} GB of {life.type}",
+            market=None,
+            zone=life.zone,
+            began=life.began,
+            stopped=life.ended,
+            hours=hours,
+            machine=Decimal(0),
+            disks=Decimal(0) if price is None else price * life.gb * hours,
+            address=Decimal(0),
+        )
 
 
 def _hours(begin: datetime, end: datetime) -> Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from clusterctl.clock import Deadline
@@ -80,7 +81,7 @@ def estimate_launch_cost(
     quoted = [quote_group(group, types_by_group[group], market, notes.setdefault) for group in groups]
     parts = [
         _root_disks_part(options, specs, inputs, tariff.disk_price(options.root_volume_type)),
-        *_addresses_part(options, len(specs)),
+        *_addresses_part(options, specs),
         *_home_part(options, home_gb, tariff.disk_price(options.root_volume_type)),
     ]
     quoted_limits = _quote_limits(needed, free, notes.setdefault)
@@ -100,12 +101,13 @@ def _merge_groups(groups: Sequence[LaunchGroup]) -> list[LaunchGroup]:
 def _needed_vcpus(
     groups: Sequence[LaunchGroup], types_by_group: Mapping[LaunchGroup, Sequence[str]], inputs: LaunchInputs
 ) -> dict[Quota, int | None]:
-    """Return the most processors needed, by the quota that they count against."""
+    """Return the most processors needed, by the quota that they count against: of a fallback in both markets."""
     needed: dict[Quota, int | None] = {}
     for group in groups:
         most: dict[Quota, int | None] = {}
-        for type_name in types_by_group[group]:
-            bucket = quotas.find_quota(type_name, group.market)
+        markets = [Market.SPOT, Market.ON_DEMAND] if group.market == Market.SPOT_WITH_FALLBACK else [group.market]
+        for type_name, market in product(types_by_group[group], markets):
+            bucket = quotas.find_quota(type_name, market)
             described = inputs.instance_types.get(type_name)
             vcpus = described.vcpus if described else None if group.types else int(group.vcpus or 2)
             most[bucket] = None if vcpus is None else max(vcpus, most.get(bucket) or 0)
@@ -141,8 +143,9 @@ def _root_disks_part(
     )
 
 
-def _addresses_part(options: Options, count: int) -> list[QuotedPart]:
-    if not options.public_ips:
+def _addresses_part(options: Options, specs: Sequence[NodeSpec]) -> list[QuotedPart]:
+    count = sum(options.has_public_ip(spec.alias) for spec in specs)
+    if not count:
         return []
     return [QuotedPart("addresses", f"{count} x public IPv4", price_table.PUBLIC_IPV4_USD * count)]
 

@@ -8,20 +8,23 @@ instance in its request.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
+from clusterctl.errors import ClusterctlError
 from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.answers.reasons import describe_reason, is_interruption
 from clusterctl.providers.ec2.instance_reader import ENDED_STATES, read_instances
+from clusterctl.providers.ec2.pricing.volume_lives import look_at_volumes, read_volumes
 from clusterctl.providers.losses import Loss
 from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clusterctl.providers.base import Journal
     from clusterctl.providers.ec2.aws import Aws
@@ -139,11 +142,11 @@ def look_at_lives(
     *,
     disk_gb: Mapping[str, int] | None = None,
     disk_type: str = "",
-    public_ips: bool = False,
+    has_public_ip: Callable[[str], bool] = lambda _: False,
 ) -> list[Life]:
     """Return all lives of a cluster that EC2 or the journal knows, the oldest first. Record what is new.
 
-    One call, two where a spot instance has ended since the last look.
+    One call, two where a spot instance has ended since the last look; one more where the home is on a volume.
 
     Args:
         aws: the account.
@@ -151,7 +154,7 @@ def look_at_lives(
         journal: of the cluster.
         disk_gb: the size of the root disk, by alias, of those that this run launched and that may have ended.
         disk_type: the type of root disks.
-        public_ips: whether those have public addresses.
+        has_public_ip: whether one of those has a public address, by its alias.
     """
     now = utc_now()
     known = {life.key: life for life in read_lives(journal.events())}
@@ -164,13 +167,17 @@ def look_at_lives(
             continue
         life = _life_of(instance, _alias_of(instance, names), now, requests.get(instance.spot_request))
         if disk_gb and life.alias in disk_gb:
-            life = replace(life, disk_gb=disk_gb[life.alias], disk_type=disk_type, public_ip=public_ips)
+            life = replace(life, disk_gb=disk_gb[life.alias], disk_type=disk_type, public_ip=has_public_ip(life.alias))
         before = known.get(life.key) or _earlier(known.values(), life.id)
         lives[life.key] = _merge(before, life) if before else life
     listed = {instance.id for instance in instances}
     ordered = _close_unseen(sorted(lives.values(), key=lambda life: life.began), listed, now)
     ordered = _with_disks(aws, cluster, ordered)
     record_lives(journal, ordered)
+    has_home = any(instance.tags.get(tags.HOME_ON) == tags.VOLUME for instance in instances)
+    if has_home or read_volumes(journal.events()):
+        with suppress(ClusterctlError):  # only the bill needs it
+            look_at_volumes(aws, cluster, journal)
     return ordered
 
 

@@ -80,8 +80,8 @@ def compute_spending(
     _add_machines(bill, running, spot_prices, on_demand, notes.setdefault)
     lives = looked.result_or(known_lives, notes.setdefault)
     bill.so_far += _past_costs(lives, Rates(on_demand, spot_prices, tariff.disk_price), now)
-    if options.public_ips:
-        for node in running:
+    for node in running:
+        if options.has_public_ip(node.alias):
             bill.add_cost(price_table.PUBLIC_IPV4_USD, node.launched_at or now)
     for volume in volumes.result_or([], notes.setdefault):
         price = tariff.disk_price(volume.type)

@@ -246,7 +246,7 @@ class TestKeyPairs:
             run("ck", name)
         assert completed("removekey", incomplete="m") == ["mine", "my-other"]
         assert completed("removekey", "-r", "eu-west-1", incomplete="m") == []
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://nobody.clusterctl-standin.invalid")
         assert completed("removekey", incomplete="m") == []
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from clusterctl_standin.cloud import Cloud
+from clusterctl_standin.faults import Unauthorized
 
 from clusterctl.cli.aws import spothistory
 
 
-@pytest.fixture
-def cloud(allow_loopback, monkeypatch, tmp_path):
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with Cloud() as standin:
-        for name, value in standin.environment().items():
-            monkeypatch.setenv(name, value)
-        yield standin
 
 
 def test_figures_of_each_zone_the_cheapest_first(run, cloud):
@@ -58,6 +54,20 @@ def test_plot_draws_a_file_named_after_the_type_or_as_said(run, cloud, tmp_path)
     assert (tmp_path / "mine.svg").exists()
 
 
+def test_the_picture_has_the_price_on_demand_and_the_bid(run, cloud, tmp_path):
+    assert run("shi", "c7i.large", "c7a.large", "-b", "0.05", "--plot", tmp_path / "a.svg").status == 0
+    drawn = (tmp_path / "a.svg").read_text()
+    for name in ("on demand c7i.large", "on demand c7a.large", "bid", "$0.0500"):
+        assert f">{name}<" in drawn
+    assert ">$0.00<" in drawn
+
+
+def test_a_price_on_demand_that_is_not_told_is_left_out(run, cloud, tmp_path):
+    cloud.faults.add(Unauthorized("GetProducts"))
+    assert run("shi", "c7i.large", "-p", tmp_path / "a.svg").status == 0
+    assert ">on demand<" in (tmp_path / "a.svg").read_text()  # by the table that is shipped
+
+
 def test_another_region(run, cloud):
     assert run("shi", "c7i.large", "-r", "eu-west-1", "--json").json["region"] == "eu-west-1"
 
@@ -79,6 +89,8 @@ def test_a_time_that_is_over(run, cloud):
         (("c7i.large", "-s", "yesterday"), "yesterday: not a time"),
         (("c7i.large", "-s", "2026-01-02", "-e", "2026-01-01"), "is not before"),
         (("c7i.large", "-p", "c7a.large"), "c7a.large is no SVG file"),
+        (("c7i.large", "-b", "0.05"), "none is drawn"),
+        (("c7i.large", "-b", "0", "-p", "a.svg"), "-b"),
         (("c7i.large", "-v"), "StarCluster's and is gone"),
         (("c7i.large", "--plot", "no/such/folder/x.svg"), "cannot write"),
         (("c7i.large", "-d", "91"), "91"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from xml.etree import ElementTree as ET
@@ -142,8 +143,8 @@ class TestText:
 
 
 class TestPicture:
-    def drawn(self, *courses):
-        return ET.fromstring(svg.render_price_svg(courses, place="us-east-1", start=START, end=END))
+    def drawn(self, *courses, marks=()):
+        return ET.fromstring(svg.render_price_svg(courses, place="us-east-1", start=START, end=END, marks=marks))
 
     def test_it_is_svg_with_a_line_and_a_name_for_each_zone(self):
         root = self.drawn(course(), course("us-east-1b"))
@@ -151,13 +152,34 @@ class TestPicture:
         assert "Spot prices of c7i.large" in texts
         assert "USD an hour, Linux/UNIX, us-east-1, 20 Nov 2026 08:00 to 27 Nov 2026 08:00 UTC" in texts
         assert texts[-4:] == ["us-east-1a", "$0.0500", "us-east-1b", "$0.0500"]
-        assert {"21 Nov", "$0.030", "$0.050"} <= set(texts)
+        assert {"21 Nov", "$0.00", "$0.01", "$0.05"} <= set(texts)
         colors = {each.get("stroke") for each in root.iter(f"{SVG}path")}
         assert {"#0072b2", "#d55e00"} <= colors
 
     def test_of_several_types_each_line_says_which(self):
         texts = [each.text for each in self.drawn(course(), course(kind="c7a.large")).iter(f"{SVG}text")]
         assert {"c7i.large us-east-1a", "c7a.large us-east-1a"} <= set(texts)
+
+    def test_prices_to_compare_with_are_lines_across_it_and_named_with_their_amounts(self):
+        marks = [svg.PriceMark("on demand", 0.09), svg.PriceMark("bid", 0.06)]
+        root = self.drawn(course(), marks=marks)
+        texts = [each.text for each in root.iter(f"{SVG}text")]
+        assert {"on demand", "$0.0900", "bid", "$0.0600"} <= set(texts)
+        assert "$0.10" in texts  # the axis holds them
+        heights = {
+            each.text: float(each.get("y")) for each in root.iter(f"{SVG}text") if each.get("text-anchor") == "end"
+        }
+        across = [each.get("d") for each in root.iter(f"{SVG}path") if each.get("stroke-dasharray")]
+        (first, _), (second, _) = across[:2], across[2:]
+        zero, tenth = heights["$0.00"], heights["$0.10"]
+        for path, usd in ((first, 0.09), (second, 0.06)):
+            y = float(path.split()[1].partition("H")[0])
+            assert abs((zero - 4 - y) / (zero - tenth) - usd / 0.1) < 0.01
+
+    @pytest.mark.parametrize("usd", ["0.0001", "0.04", "98.32"])
+    def test_the_axis_begins_at_zero(self, usd):
+        texts = [each.text for each in self.drawn(course(prices=((0, usd),))).iter(f"{SVG}text")]
+        assert any(re.fullmatch(r"\$0\.0+", text) for text in texts)
 
     def test_every_line_lies_within_the_picture_however_many_there_are(self):
         many = [course(f"us-east-1{letter}", kind) for kind in ("a.b", "c.d", "e.f") for letter in "abcdefghij"]

@@ -262,7 +262,7 @@ class TestClient:
         assert said.status == 0
         assert "clusterctl sshmaster lab" in said.out
         assert "clusterctl connect" not in said.out
-        assert "PLUGINS have ipcluster" in run("connect", "lab").err
+        assert "PLUGINS have no ipcluster: name it there" in run("connect", "lab").err
 
     def test_no_cluster_is_up(self, run, laptop):
         for command in ("connect", "notebook", "tunnel", "status"):

@@ -9,8 +9,10 @@ from decimal import Decimal
 import pytest
 
 from clusterctl.cli.clusters import top
+from clusterctl.cli.clusters.top import sight_json
 from clusterctl.cli.clusters.top_screen import draw
 from clusterctl.clients.detached.model import Status
+from clusterctl.operations.nodes.detached import ClientMaps
 from clusterctl.operations.seeing.readings import EngineWork, Load, Space
 from clusterctl.operations.seeing.sight import EngineSight, MapSight, NodeSight, Sight
 from clusterctl.providers.money import Spending
@@ -47,6 +49,12 @@ def test_all_is_there():
     assert "master   25% of 4  2.0/8.0 GB  10.0/20.0 GB /  1 of 1  1.5   running" in lines
     assert "0       master   busy   75 s   a call of abcdef01  2" in lines
     assert "nightly  running  50 of 200  5.0       30 s" in lines
+
+
+def test_what_clients_map_is_summed_up_and_told_one_by_one():
+    clients = (ClientMaps("client-a", 955, 30.0), ClientMaps("client-b", 45, 8.5))
+    assert draw(sight(clients=clients))[2] == "maps of 2 clients: 1000 items left, 38 a second"
+    assert sight_json(sight(clients=clients))["clients"][1] == {"client": "client-b", "left": 45, "items_per_s": 8.5}
 
 
 def test_a_silent_node_says_so():
@@ -117,7 +125,7 @@ def test_once_as_json_is_one_document(started):
     said = started("top", "lab", "--once", "--json")
     assert said.status == 0
     document = json.loads(said.out)
-    assert set(document) == {"name", "at", "nodes", "engines", "queue", "maps", "jobs", "cost", "notes"}
+    assert set(document) == {"name", "at", "nodes", "engines", "queue", "maps", "clients", "jobs", "cost", "notes"}
     assert document["nodes"][0]["memory"] == {"name": "memory", "used": 2 * GB, "total": 8 * GB}
     assert document["engines"][0]["seconds"] == 75.0
     assert document["maps"][0]["items_per_s"] == 5.0

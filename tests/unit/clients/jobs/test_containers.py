@@ -54,7 +54,16 @@ def test_it_is_told_names_of_variables_and_the_users_number(monkeypatch, tmp_pat
         *said
     }
     assert f"--user={os.getuid()}:{os.getgid()}" in said
-    assert "--userns=keep-id" in Engine("/usr/bin/podman").command(ORDER, Path("/home/me/work"), [])
+
+
+def test_podman_keeps_the_users_number_unless_that_is_roots(monkeypatch, tmp_path):
+    monkeypatch.setattr(containers.os, "getuid", lambda: 1000)
+    assert "--userns=keep-id" in Engine("/usr/bin/podman").command(ORDER, tmp_path, [])
+    monkeypatch.setattr(containers.os, "getuid", lambda: 0)
+    monkeypatch.setattr(containers.os, "getgid", lambda: 0)
+    said = Engine("/usr/bin/podman").command(ORDER, tmp_path, [])
+    assert "--user=0:0" in said
+    assert not any("keep-id" in word for word in said), "it refuses that to root"
 
 
 def test_it_has_the_nodes_gpus(monkeypatch, tmp_path):

@@ -96,6 +96,29 @@ def test_a_lost_job_that_was_cancelled_does_not_run_again(store, place):
     assert not (place / "environment").exists(), "the values of its variables are gone"
 
 
+def test_a_job_whose_node_just_ends_runs_again_a_moment_later(store, place, monkeypatch):
+    begun = []
+    monkeypatch.setattr(JobStore, "_begin", lambda self, place, total: begun.append(place.name))
+    submit(store)
+    say(place, state="running", node="node001", tries=1)
+    with hold(place / "lock"):
+        assert [status.state for status in store.end_all(cancel=False)] == ["running"]
+    del begun[:]
+    assert store.resume(ORDER.id, 2).can_rerun
+    assert begun == [], "its node may still answer"
+    long_ago = time.time() - 60
+    os.utime(place / "interrupt", (long_ago, long_ago))
+    store.resume(ORDER.id, 2)
+    assert begun == [ORDER.id]
+
+
+def test_jobs_of_a_cluster_that_ends_for_good_do_not_run_again(store, place):
+    submit(store)
+    say(place, state="running", node="node001", tries=1)
+    said = ask(store, {"do": "end all", "cancel": True})[0]["said"]
+    assert [(one["state"], one["can_rerun"]) for one in said] == [("cancelled", False)]
+
+
 def test_the_log_comes_as_it_is(store, place):
     submit(store)
     (place / "log").write_bytes(b"a\x00b")
@@ -120,9 +143,10 @@ def test_what_is_over_and_fetched_goes_in_the_end(store, place):
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"id": "../x", "command": ["a"]}'])
 def test_a_damaged_record_hides_no_other_job(store, place, damage):
     submit(store)
-    other = place.with_name("aaaa11112")
-    other.mkdir()
-    (other / "order.json").write_bytes(damage)
+    for name in ("aaaa11112", "7", "a folder of the user's"):
+        other = place.with_name(name)
+        other.mkdir()
+        (other / "order.json").write_bytes(damage)
     assert [status.id for status in store.all()] == [ORDER.id]
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +105,57 @@ def test_what_is_averaged_can_be_named_and_has_to_be_known():
     assert average(Counts(), parts, 1, names=["total"]).total == [8.0]
     with pytest.raises(AssertionError, match="has none of coef_, intercept_, coefs_, intercepts_"):
         average(Counts(), parts, 1)
+
+
+class Net:
+    """Has what `average_loop` asks of a model of Keras."""
+
+    def __init__(self):
+        self.weights = [np.zeros((2, 1), "f4"), np.zeros(1, "f4")]
+
+    def get_weights(self):
+        return [array.copy() for array in self.weights]
+
+    def set_weights(self, weights):
+        assert [array.shape for array in weights] == [(2, 1), (1,)]
+        self.weights = weights
+
+    def fit(self, x, y, *, epochs, verbose):
+        assert (epochs, verbose) == (1, 0)
+        self.weights[0] += x.mean()
+        self.weights[1] += y.mean()
+
+
+def test_a_model_of_keras_gets_the_mean_of_all_weights():
+    parts = [(np.full((2, 2), 1.0), np.full(2, 3.0)), (np.full((6, 2), 5.0), np.full(6, 7.0))]
+    fitted = average(Net(), parts, 2)
+    assert fitted.weights[0].tolist() == [[8.0], [8.0]]
+    assert fitted.weights[1].tolist() == [12.0]
+    assert fitted.weights[0].dtype == np.dtype("f4")
+
+
+KERAS = """
+import keras
+import numpy as np
+from tests.unit.compute.together.test_averaging import average
+
+x = np.random.default_rng(0).random((256, 4), "f4")
+parts = [(x[:128], x[:128].sum(axis=1)), (x[128:], x[128:].sum(axis=1))]
+net = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+net.compile(keras.optimizers.SGD(0.1), "mse")
+before = net.evaluate(x, x.sum(axis=1), verbose=0)
+print(average(net, parts, 5).evaluate(x, x.sum(axis=1), verbose=0) < 0.1 * before)
+"""
+
+
+@pytest.mark.skipif(not (find_spec("jax") and find_spec("keras")), reason="keras: not installed here, with jax")
+def test_keras_own_model_learns(allow_subprocess):
+    """In a Python of its own: JAX starts programs, and sets variables."""
+    done = subprocess.run(
+        [sys.executable, "-c", KERAS],
+        cwd=Path(__file__).parents[4],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split()[-1:] == ["True"], done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_a_function_of_two_values_is_an_operation():
 @pytest.mark.parametrize("value", ["text", None, {1}, object(), np.array(["a"]), np.array([object()]), {"a": "b"}])
 def test_what_is_no_number_is_refused_where_it_is(value):
     with pytest.raises(TypeError):
-        load().Total(value, "sum")
+        load().Total(value, "sum", load().Spares())
 
 
 @pytest.mark.parametrize("value", [{1}, object(), {1: 2}, np.array([object()]), np.zeros(2, [("a", "i4")])])
@@ -155,3 +156,35 @@ def test_what_would_need_a_pickle_does_not_travel(value):
 def test_bytes_that_are_not_what_was_said_are_no_value(shape, buffers):
     with pytest.raises(ValueError):  # noqa: PT011  each has words of its own
         load().unpack_value(shape, buffers)
+
+
+def test_a_result_that_somebody_has_is_not_written_to_by_later_calls():
+    def act(group):
+        sums = [group.allreduce(np.full(200_000, number)) for number in range(6)]
+        parts = [group.allreduce(np.full(200_000, 7.0))[5:9], group.allreduce(np.full(200_000, 8.0))]
+        return [int(value[0]) for value in sums], [float(value[1]) for value in parts]
+
+    assert together(3, act) == [([0, 3, 6, 9, 12, 15], [21.0, 24.0])] * 3
+
+
+def test_memory_of_results_that_nobody_has_is_taken_again():
+    spares = load().Spares()
+    first = spares.array(200_000, np.dtype("f8"))
+    place = first.ctypes.data
+    part = first[3:5]
+    del first
+    other = spares.array(200_000, np.dtype("f8"))
+    assert other.ctypes.data != place
+    del part
+    assert spares.array(400_000, np.dtype("f4")).ctypes.data == place
+
+
+def test_the_memory_of_a_sum_that_was_dropped_is_free_at_once():
+    def act(group):
+        return len({group.allreduce(np.ones(200_000)).ctypes.data for _ in range(12)}) < 6
+
+    gc.disable()
+    try:
+        assert together(2, act) == [True, True]
+    finally:
+        gc.enable()

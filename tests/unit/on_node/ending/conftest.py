@@ -55,6 +55,8 @@ class Bench:
         monkeypatch.setattr(clocks, "now", lambda: Moment("boot", self.up_s, self.up_s))
         monkeypatch.setattr(module.People, "look", lambda *_: dict(self.work))
         monkeypatch.setattr(acting, "power_off", lambda: self.offs.append(self.up_s) or self.off_trouble)
+        self.stops = []
+        monkeypatch.setattr(acting, "stop_container", lambda: self.stops.append(self.up_s) or self.off_trouble)
         monkeypatch.setattr(acting, "run_command", lambda words: self.commands.append(words) or "")
 
     def master(self, terms):

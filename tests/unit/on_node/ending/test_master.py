@@ -8,7 +8,7 @@ import json
 import pytest
 from clusterctl_plugins import spot
 
-from clusterctl.on_node.system.ending import acting, home_files
+from clusterctl.on_node.system.ending import acting, home_files, programs
 from clusterctl.on_node.system.ending import ending as module
 from clusterctl.on_node.system.ending.ending import Master
 from clusterctl.on_node.system.ending.records import (
@@ -35,6 +35,32 @@ def test_services_stop_where_machines_stay_and_machines_are_switched_off_where_t
     assert (bench.state.phase, bench.manager.stopped, bench.offs) == (ENDED, 1, [])
     bench.wait(bench.master(Terms(**{**vars(TERMS), "nonce": "another", "powers_off": True})), 110)
     assert (bench.manager.stopped, len(bench.offs)) == (2, 1)
+
+
+def test_a_container_stops_itself_once_and_what_is_started_after_that_runs(bench):
+    terms = Terms(**{**vars(TERMS), "stops": True})
+    bench.wait(bench.master(terms), 110)
+    assert (bench.state.phase, bench.manager.stopped, len(bench.stops), bench.offs) == (ENDED, 1, 1, [])
+    bench.wait(Master(bench.values, bench.manager), 200)
+    assert len(bench.stops) == 1
+    bench.wait(bench.master(Terms(**{**vars(terms), "nonce": "another"})), 110)
+    assert len(bench.stops) == 2
+
+
+def test_a_container_whose_service_manager_is_deaf_stops_all_the_same(bench):
+    bench.manager.trouble = OSError("deaf")
+    bench.wait(bench.master(Terms(**{**vars(TERMS), "stops": True})), 110)
+    assert (bench.state.phase, len(bench.stops)) == (ENDED, 1)
+
+
+def test_a_container_that_cannot_stop_itself_tries_again(bench):
+    bench.off_trouble = "no such process"
+    master = bench.master(Terms(**{**vars(TERMS), "stops": True}))
+    bench.wait(master, 110)
+    assert bench.state.phase == ENDING
+    bench.off_trouble = ""
+    master.look()
+    assert bench.state.phase == ENDED
 
 
 def test_workers_are_told_first_and_waited_for(bench):
@@ -94,11 +120,22 @@ def test_what_is_ignored_is_no_work_on_any_node(bench):
     assert bench.state.phase == ENDED
 
 
-def test_a_program_of_a_plugin_is_asked_and_one_that_fails_counts_for_an_hour(bench):
-    def program(text):
-        code = f"class program:\n    def main(values):\n        def ask():\n            {text}\n        return ask\n"
-        return {"cause": "page", "program": code, "values": {}}
+def program(text):
+    """A plugin's program that says who works."""
+    code = f"class program:\n    def main(values):\n        def ask():\n            {text}\n        return ask\n"
+    return {"cause": "page", "program": code, "values": {}}
 
+
+def test_a_program_that_knows_the_nodes_is_work_of_the_cluster_and_of_these_nodes(bench, capsys):
+    busy = program("return {'node001': '2 tasks', '': '3 tasks', 'node002': ''}")
+    assert bench.master(Terms(**{**vars(TERMS), "programs": (busy,)}))._state.busy == "2 tasks on node001; 3 tasks"
+    everybody = [busy, program("return {'node001': 'a reader'}"), program("return 7"), program("raise OSError")]
+    programs.main({"programs": everybody})
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {"nodes": {"node001": "2 tasks; a reader"}, "silent": ["page"]}
+
+
+def test_a_program_of_a_plugin_is_asked_and_one_that_fails_counts_for_an_hour(bench):
     busy, broken = program("return 'two readers'"), program("raise OSError('no page')")
     assert bench.master(Terms(**{**vars(TERMS), "programs": (busy,)}))._state.busy == "two readers"
     assert bench.master(Terms(**{**vars(TERMS), "programs": (busy,), "ignored": ("page",)}))._state.busy == ""

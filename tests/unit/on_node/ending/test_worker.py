@@ -54,6 +54,17 @@ class TestWorker:
         worker.look()
         assert bench.manager.stopped == 2
 
+    def test_a_container_follows_an_order_once_however_soon_it_is_started_again(self, bench):
+        values = {**bench.values, "powers_off": False, "stops": True}
+        bench.say(home_files.ORDER, Order("n"))
+        worker = Worker(values, bench.manager)
+        worker.look()
+        bench.say(home_files.ORDER, Order("end n", end=True))
+        worker.look()
+        assert (bench.manager.stopped, len(bench.stops), bench.offs) == (1, 1, [])
+        Worker(values, bench.manager).look()
+        assert len(bench.stops) == 1
+
     @pytest.mark.parametrize("text", ["", "[]", '{"end": "yes"}', '{"end": 1}', "\0" * 100])
     def test_what_is_no_order_ends_nothing(self, bench, worker, text):
         home_files.write(bench.place, home_files.ORDER, text)

@@ -16,6 +16,7 @@ from clusterctl.node.health import NodeHealth
 from clusterctl.node.programs import run_program
 from clusterctl.operations.doctor import nodes
 from clusterctl.operations.doctor.checks import Outcome, run_checks
+from clusterctl.providers.ec2.launch import userdata
 from clusterctl.testing import FakeClock, fake_cluster, fake_node
 
 ASK = "ipcluster: count engines"
@@ -78,6 +79,43 @@ def test_one_that_does_not_run_is_not_asked(tmp_path):
     (finding,) = run_checks([nodes.check_of_node(cluster, cluster.master, {})])
     assert (finding.outcome, finding.detail, finding.remedy) == (Outcome.FAILED, "is stopped", "clusterctl start lab")
     assert cluster.ran == []
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(0, Outcome.OK), (1, Outcome.FAILED)])
+def test_a_metadata_service_that_is_open_again_fails(tmp_path, number, outcome):
+    findings = look(tmp_path, {nodes.SCRIPT: said(more=f"clusterctl-fact metadata {number}\n")})[2]
+    assert findings["master", "metadata"].outcome == outcome
+    assert findings["master", "metadata"].remedy == ("clusterctl restart lab" if number else "")
+
+
+def test_the_lock_is_sought_where_a_birth_leaves_it():
+    assert nodes.LOCK == userdata.NETWORKD
+
+
+@pytest.mark.parametrize(
+    ("program", "lines"),
+    [
+        ("exit 2", ["clusterctl-fact metadata 0"]),
+        ("exit 0", ["clusterctl-fact metadata 1"]),
+        ('[ "$1" = -6 ]', ["clusterctl-fact metadata 1"]),
+        (None, ["clusterctl-fact metadata 1"]),
+    ],
+    ids=["closed", "open", "open for IPv6", "no ip"],
+)
+def test_the_kernel_is_asked_for_the_way_of_another_user(tmp_path, allow_subprocess, program, lines):
+    lock = tmp_path / "lock"
+    if program is not None:
+        (tmp_path / "ip").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "ip").chmod(0o755)
+    script = nodes._METADATA_SCRIPT.replace(nodes.LOCK, str(lock))
+
+    def ran():
+        done = subprocess.run(["/bin/sh", "-ec", script], env={"PATH": str(tmp_path)}, capture_output=True, check=True)
+        return done.stdout.decode().splitlines()
+
+    assert ran() == []  # METADATA_FOR_USER, or no instance
+    lock.touch()
+    assert ran() == lines
 
 
 @pytest.mark.parametrize(("free_kb", "outcome"), [(500_000, Outcome.WARNING), (5_000, Outcome.FAILED)])

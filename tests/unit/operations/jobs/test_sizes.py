@@ -111,3 +111,13 @@ def test_a_job_goes_where_there_is_room():
     assert choose_node("lab", nodes, [job("master"), job("node001", cores=2)], 1).alias == "master"
     with pytest.raises(UsageError, match="the largest has 2"):
         choose_node("lab", nodes, [], 3)
+
+
+def test_names_of_the_config_file_come_first():
+    own = {"c16": ("c7i.4xlarge", "c7a.4xlarge"), "gpu": ("g6.xlarge",)}
+    assert parse_size("C16", own).types == ("c7i.4xlarge", "c7a.4xlarge")
+    assert parse_size("GPU", own).options(ClusterSection(), spot=None)["node_instance_type"] == "g6.xlarge"
+    assert parse_size("C8", own).vcpus == 8
+    with pytest.raises(UsageError) as caught:
+        parse_size("huge", own)
+    assert "one of [sizes]: c16, gpu" in caught.value.remedy

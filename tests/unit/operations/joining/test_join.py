@@ -207,7 +207,7 @@ def test_a_node_that_never_answers_is_told_of_with_what_its_console_says_last(la
 
     lab.provider = Talking()
     lab.connector.down = {"node001"}
-    started = start_cluster(lab.parts(start_timeout=0.4))
+    started = start_cluster(lab.parts(start_timeout=1.5))
     (problem,) = started.problems
     assert "its console ends with:\n    node001 line 4\n" in problem
     assert "boot" not in problem

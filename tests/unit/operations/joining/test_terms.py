@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.api import Busy, Plugin, hookimpl
-from clusterctl.errors import StateError
+from clusterctl.errors import RemoteError, StateError
 from clusterctl.model import Facet, Market
 from clusterctl.node import ending
 from clusterctl.operations.joining.terms import describe_end, describe_terms
@@ -102,6 +102,24 @@ def test_on_ec2_it_is_on_by_default_and_said_and_every_machine_has_a_watch(lab):
     ) in lab.said
     start_cluster(lab.parts(idle_stop="never"))
     assert told(lab) is None
+
+
+def test_containers_stop_themselves_and_every_one_has_a_watch(lab):
+    lab.provider = FakeProvider(name="docker", facets=frozenset({Facet.MACHINE, Facet.STOPS_ITSELF, Facet.DIRECT}))
+    start_cluster(lab.parts(cluster_size=2, idle_stop="20m"))
+    terms = told(lab)
+    assert (terms["stops"], terms["powers_off"], terms["lost_s"]) == (True, False, 0.0)
+    assert {ran.node for ran in lab.connector.ran if ran.name == NAME} == {"master", "node001"}
+    assert any("its containers stop, with all that is in them" in text for text in lab.said)
+
+
+def test_a_worker_that_cannot_be_told_keeps_nobody_else_from_ending(lab):
+    lab.provider = Ec2()
+    lost = RemoteError("node001 does not answer", remedy="look", node="node001")
+    lab.connector.answers = {NAME: lambda ran: lost if ran.node == "node001" else None}
+    started = start_cluster(lab.parts(cluster_size=2))
+    assert started.problems == ("node001 may not end with its cluster: node001 does not answer",)
+    assert any("its workers end, its master stops" in text for text in lab.said)
 
 
 def test_a_master_that_would_be_lost_against_its_users_will_is_left_alone(lab):

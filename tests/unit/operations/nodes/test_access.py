@@ -8,9 +8,10 @@ import pytest
 
 from clusterctl.errors import ClusterctlError, RemoteError, UsageError
 from clusterctl.events import EventKind
-from clusterctl.model import Access, Facet
+from clusterctl.model import Access, Facet, NodeState
 from clusterctl.node import copying
 from clusterctl.operations.nodes import access, copies
+from clusterctl.operations.sending.places import open_node
 from clusterctl.operations.start import start_cluster
 from clusterctl.remote.base import Result
 
@@ -24,24 +25,24 @@ def parts(lab):
 
 class TestReach:
     def test_a_number_is_a_worker(self, parts):
-        cluster, node = access.open_node(parts, "1")
+        cluster, node = open_node(parts, "1")
         assert node.alias == "node001"
         cluster.close()
 
     def test_another_user_can_be_logged_in_as(self, lab, parts):
-        cluster, node = access.open_node(parts, "master", user="root")
+        cluster, node = open_node(parts, "master", user="root")
         cluster.on(node).run("id")
         assert lab.connector.remotes[-1].node.user == "root"
 
     def test_a_node_that_is_off_is_refused(self, lab, parts):
         lab.provider.power_off("lab", "node002")
         with pytest.raises(UsageError, match="node002 of lab is stopped") as caught:
-            access.open_node(parts, "node002")
+            open_node(parts, "node002")
         assert "start lab" in caught.value.remedy
 
     def test_an_unknown_one_is_answered_with_those_that_there_are(self, parts):
         with pytest.raises(ClusterctlError, match="no node 7") as caught:
-            access.open_node(parts, "7")
+            open_node(parts, "7")
         assert "master, node001, node002" in caught.value.remedy
 
 
@@ -193,20 +194,20 @@ class TestOnMachines:
         return node.user, node.access
 
     def test_shells_and_commands_are_of_who_logs_in(self, lab, parts):
-        cluster, node = access.open_node(parts, "master")
+        cluster, node = open_node(parts, "master")
         cluster.on(node).run("id")
         assert self.last(lab) == ("admin", Access(key="/key", jump="gate"))
         access.run_on_nodes(parts, "id", ["master"], lambda *_: None)
         assert self.last(lab)[0] == "admin"
 
     def test_the_cluster_user_lets_the_clusters_own_key_in(self, lab, parts):
-        cluster, node = access.open_node(parts, "master", user="ada")
+        cluster, node = open_node(parts, "master", user="ada")
         cluster.on(node).run("id")
         assert self.last(lab) == ("ada", Access(jump="gate"))
 
     def test_anybody_else_is_logged_in_to_as_the_config_says(self, lab, parts):
         for user in ("root", "admin"):
-            cluster, node = access.open_node(parts, "master", user=user)
+            cluster, node = open_node(parts, "master", user=user)
             cluster.on(node).run("id")
             assert self.last(lab) == (user, Access(key="/key", jump="gate"))
 
@@ -228,6 +229,20 @@ def test_elsewhere_files_are_of_the_only_user_there_is(lab, parts, copied, tmp_p
     (tmp_path / "a").write_text("a")
     copies.copy_to_nodes(parts, ["master"], [tmp_path / "a"], "a")
     assert lab.connector.remotes[-1].node.user == lab.provider.nodes("lab")[0].user
+
+
+def test_logs_of_a_local_node_that_is_off_are_on_this_computer(lab, parts, monkeypatch, tmp_path):
+    (tmp_path / "engine-0.log").write_text("one\ntwo\nthree\n")
+    layout = replace(lab.provider.nodes("lab")[0].layout, logs=tmp_path)
+    nodes = [replace(node, state=NodeState.STOPPED, layout=layout) for node in lab.provider.nodes("lab")]
+    monkeypatch.setattr(lab.provider, "nodes", lambda *_: nodes)
+    monkeypatch.setattr(lab.provider, "facets", frozenset({Facet.DIRECT}))
+    shown = []
+    access.show_service_logs(parts, "1", lines=2, show=shown.append)
+    assert shown == ["==> engine-0.log\ntwo\nthree"]
+    monkeypatch.setattr(lab.provider, "facets", frozenset({Facet.MACHINE}))
+    with pytest.raises(UsageError, match="node001 of lab is stopped"):
+        access.show_service_logs(parts, "1", lines=2, show=shown.append)
 
 
 def test_logs_of_all_services_are_shown(lab, parts):

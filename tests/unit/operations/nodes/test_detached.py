@@ -9,7 +9,7 @@ import pytest
 
 from clusterctl.clients.detached.model import DetachedError, Order, Status
 from clusterctl.errors import RemoteError, StateError
-from clusterctl.operations.nodes.detached import RemoteStore
+from clusterctl.operations.nodes.detached import ClientMaps, RemoteStore, _parse_clients
 
 STATUS = Status("a", "done", 2, 2, "d", 1.0)
 ORDER = Order("a", b"function", b"items", "d", 2, 0, None, {})
@@ -113,3 +113,8 @@ def test_a_cluster_of_an_older_version_is_named(asked):
     with pytest.raises(StateError, match="started by an older version or without") as caught:
         store.look("a")
     assert "clusterctl start lab" in caught.value.remedy
+
+
+def test_what_clients_map_is_believed_where_it_makes_sense():
+    rows = [["client-a", 5, 2.5], [7, 5, 1], ["b", -1, 2], ["c", 1, True], ["d\x1b[2J", 1, 0]]
+    assert _parse_clients(rows) == [ClientMaps("client-a", 5, 2.5), ClientMaps("d\\x1b[2J", 1, 0.0)]

@@ -11,6 +11,7 @@ from clusterctl.clients.detached.model import Status
 from clusterctl.clock import Deadline
 from clusterctl.errors import RemoteError
 from clusterctl.model import NodeState
+from clusterctl.operations.nodes.detached import ClientMaps
 from clusterctl.operations.seeing import observer as observers
 from clusterctl.operations.seeing.listening import Heard
 from clusterctl.operations.seeing.observer import Observer
@@ -46,6 +47,11 @@ class Maps:
     def all(self):
         self.done += 10
         return [Status("nightly", "running", 100, self.done, "d", 0.0), Status("old", "done", 5, 5, "d", 0.0)]
+
+    def clients(self):
+        if self.done > 30:
+            raise RemoteError("an older version", remedy="start")
+        return [ClientMaps("client-a", 955, 38.0)]
 
     def close(self):
         pass
@@ -107,6 +113,12 @@ def test_all_is_put_together(lab):
     assert sight.notes == ("jobs: no node answers",)
     assert sight.spending is None
     until(lambda: (lab.observer.look().maps[0].rate or 0) > 0)
+
+
+def test_a_master_that_knows_nothing_of_clients_is_asked_no_more_and_maps_are_seen(lab):
+    until(lambda: lab.observer.look().maps and lab.observer.look().clients == ())
+    until(lambda: lab.observer.look().maps[0].status.done > 60)
+    assert not any("maps" in note for note in lab.observer.look().notes)
 
 
 def test_a_node_that_joins_is_listened_to_and_one_that_leaves_no_more(lab):

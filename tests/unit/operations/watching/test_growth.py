@@ -46,6 +46,8 @@ def size_of(seen, size):
         pytest.param(6, {"demands": [Demand(1000, 2.0, 0)]}, 6, id="it is as large as it may be"),
         pytest.param(1, {"demands": [Demand(1000, 2.0, 0)], "come_s": 2000.0}, 1, id="nodes come too late"),
         pytest.param(1, {"demands": [Demand(1000, 2.0, 0)], "affordable": 3}, 3, id="MAX_COST has room for three"),
+        pytest.param(1, {"demands": [Demand(1000, 2.0, 0)], "room": 4}, 4, id="four hosts are free for it"),
+        pytest.param(1, {"demands": [Demand(1000, 2.0, 0)], "room": 4, "affordable": 3}, 3, id="what is least counts"),
         pytest.param(1, {"demands": [Demand(1000, 2.0, 0)], "an_node": 0}, 2, id="nobody knows what a node brings"),
     ],
 )
@@ -157,8 +159,11 @@ class TestWatch:
         self.decided(memory, 1, **about)
         assert self.decided(memory, 1, **about) == [(Act.REPAIR, 0), (Act.GROW, 6)]
 
-    def test_that_money_has_an_end_is_said_once(self):
-        memory, about = Memory(), {"demands": [Demand(1000, 2.0, 0)], "affordable": 1}
+    @pytest.mark.parametrize(
+        ("limit", "said"), [("affordable", "MAX_COST has no room for them"), ("room", "no host is free for them")]
+    )
+    def test_that_money_or_hosts_have_an_end_is_said_once(self, limit, said):
+        memory, about = Memory(), {"demands": [Demand(1000, 2.0, 0)], limit: 1}
         (note,) = decide(self.sight(1, **about), memory)
-        assert (note.act, note.reason) == (Act.NOTE, "more nodes would have work, and MAX_COST has no room for them")
+        assert (note.act, note.reason) == (Act.NOTE, f"more nodes would have work, and {said}")
         assert self.decided(memory, 1, **about) == []

@@ -178,6 +178,17 @@ class TestReplacing:
         assert world.context().folder.wanted_nodes() == ("master", "node002", "node003")
         assert of(world.log, "members")[-1] == ("b", "members", "master", "node002", "node003")
 
+    @pytest.mark.parametrize("act", [Act.REPLACE, Act.BRING_BACK, None])
+    def test_one_that_has_ended_since_the_last_look_makes_the_cluster_no_larger(self, world, act):
+        self.replace(world)
+        world.take("node001")
+        if act is None:
+            add_nodes(world.context(), [], 1)
+        else:
+            act_on(world.context(), Decision(act, "node002", "why"))
+        new = [] if act == Act.BRING_BACK else ["node001"]
+        assert world.running() == ["master", *new, "node002", "node003"], "its name is free again"
+
     def test_it_is_of_the_same_kind(self, world):
         own = NodeOverrides(types=("r7i.large",))
         add_nodes(world.context(), ["big"], 1, differing=own)

@@ -32,7 +32,7 @@ def provider(docker_provider):
 @pytest.fixture
 def ended_by_itself(docker_api):
     """Whether a stopped node's main process let its services end and left; an engine that waits in vain kills it."""
-    return lambda node: docker_api.inspect_container(node.id.split("@")[0])["State"]["ExitCode"] == 0
+    return lambda node: docker_api.inspect_container(node.id.split("@")[0])["State"]["ExitCode"] == 143
 
 
 @pytest.fixture

@@ -48,6 +48,18 @@ class TestWhatIsMade:
             "memswap_limit": 2_000_000_000,
         }
 
+    def test_gpus_are_asked_for_where_engine_and_driver_have_them(self, monkeypatch, tmp_path):
+        assert containers.gpu_requests(False) == {}
+        (request,) = containers.gpu_requests(True)["device_requests"]
+        assert (request["Count"], request["Capabilities"]) == (-1, [["gpu"]])
+        toolkit = {"Runtimes": {"runc": {}, "nvidia": {}}}
+        monkeypatch.setattr(containers, "_NVIDIA", tmp_path / "nvidiactl")
+        assert not containers.has_gpus(toolkit)
+        (tmp_path / "nvidiactl").touch()
+        assert containers.has_gpus(toolkit)
+        assert not containers.has_gpus({"Runtimes": {"runc": {}}})
+        assert not containers.has_gpus({})
+
     def test_the_keys_of_a_node_are_for_root_alone(self):
         packed = containers.identity_archive(Secret("PRIVATE"), "ssh-ed25519 HOST", "ssh-ed25519 CLUSTER")
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 
 import paramiko
@@ -10,11 +12,12 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
-from clusterctl.model import NodeState
+from clusterctl.model import Facet, NodeState
 from clusterctl.providers.base import BaseImages, Images, Power
 from clusterctl.providers.docker import ports
 
 from ....support.containers import DEADLINE_S, connect, run
+from ....support.laptop import poll
 from ....support.provider_contract import ProviderContract, ids
 
 
@@ -94,8 +97,33 @@ class TestNodes:
         for known in docker_api.containers(all=True, filters=only):
             found = docker_api.inspect_container(known["Id"])
             ended[known["Labels"]["clusterctl.alias"]] = found["State"]["FinishedAt"]
-            assert found["State"]["ExitCode"] == 0, "it ended by itself"
+            assert found["State"]["ExitCode"] == 143, "it let its services end"
         assert ended["node001"] < ended["master"]
+
+    def test_one_that_stops_itself_stays_off_and_one_that_breaks_comes_back(self, make, provider, docker_api):
+        def state(alias):
+            found = next(node for node in provider.nodes("lab") if node.alias == alias)
+            return docker_api.inspect_container(found.machine_id)
+
+        for node in make("master", "node001"):
+            assert Facet.STOPS_ITSELF in node.facets
+        os.kill(state("master")["State"]["Pid"], signal.SIGKILL)
+        began = docker_api.exec_create(state("node001")["Id"], ["kill", "-USR1", "1"])["Id"]
+        docker_api.exec_start(began)
+        poll(lambda: state("node001")["State"]["Status"] == "exited", "it stops itself")
+        assert state("node001")["State"]["ExitCode"] == 0, "no engine that begins anew starts it"
+        poll(lambda: state("master")["RestartCount"] == 1 and state("master")["State"]["Running"], "it comes back")
+        make("master", "node001")
+        assert state("node001")["State"]["Running"]
+
+    def test_what_was_stopped_does_not_come_back_with_its_engine(self, make, provider, docker_api):
+        (node,) = make("master")
+        policies = [docker_api.inspect_container(node.machine_id)["HostConfig"]["RestartPolicy"]["Name"]]
+        provider.stop("lab")
+        policies.append(docker_api.inspect_container(node.machine_id)["HostConfig"]["RestartPolicy"]["Name"])
+        make("master")
+        policies.append(docker_api.inspect_container(node.machine_id)["HostConfig"]["RestartPolicy"]["Name"])
+        assert policies == ["on-failure", "no", "on-failure"]
 
     def test_one_node_that_comes_back_leaves_the_running_ones_alone(self, make, docker_api):
         before = ids(make("master", "node001"))

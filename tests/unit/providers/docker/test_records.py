@@ -36,6 +36,13 @@ class TestRecords:
         assert node.facets == {Facet.MACHINE, Facet.SHARED_HOME, Facet.SHARED_VOLUMES, Facet.SHARED_CACHE}
         assert node.cores == 2
 
+    @pytest.mark.parametrize(
+        ("policy", "stops"), [("on-failure", True), ("no", True), ("unless-stopped", False), ("", False)]
+    )
+    def test_one_that_its_engine_starts_again_in_any_case_does_not_stop_itself(self, policy, stops):
+        node = records.parse_container(inspected(HostConfig={"RestartPolicy": {"Name": policy}})).to_node()
+        assert (Facet.STOPS_ITSELF in node.facets) == stops
+
     def test_each_boot_of_a_machine_has_an_id_of_its_own(self):
         later = {"State": {"Status": "running", "StartedAt": "2026-01-01T00:09:00.123456789Z"}}
         before = records.parse_container(inspected()).to_node()

@@ -11,33 +11,35 @@ from clusterctl.providers.ec2.aws import Aws, Credentials
 from clusterctl.providers.ec2.pricing.background import THREAD
 from clusterctl.secret import Secret
 
-from ....support.ec2_lab import Ec2Lab
+from ....support.ec2_lab import Ec2Lab, hurry
+from ....support.shared_boto import shared_boto
 
 
 @pytest.fixture
-def cloud(allow_loopback):
-    """Empty at the beginning of each test."""
-    with Cloud() as standin:
+def cloud(request):
+    """Empty at the beginning of each test. A parameter "http" gives it a port, which takes longer."""
+    with Cloud(port=getattr(request, "param", "") == "http") as standin:
         yield standin
 
 
 @pytest.fixture(scope="session")
-def sessions():
-    """What all accounts of these tests share: boto3's knowledge of EC2 takes half a second to load."""
-    return []
+def boto():
+    """What all accounts of these tests share."""
+    return shared_boto()
 
 
 @pytest.fixture
-def aws(cloud, monkeypatch, sessions):
-    """The stand-in's account, seen from us-east-1."""
+def aws(cloud, monkeypatch, boto):
+    """The stand-in's account, seen from us-east-1. Nothing is waited for."""
+    hurry(monkeypatch)
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
-    account = Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin")))
-    account._sessions = sessions
+    account = boto.lend(Aws("us-east-1", Credentials(access_key_id=KEY, secret_access_key=Secret("standin"))))
     yield account
     for thread in threading.enumerate():  # a call that nobody waited for asks this cloud, and not the next test's
         if thread.name == THREAD:
             thread.join(10)
+    boto.take_back(cloud.calls)
 
 
 @pytest.fixture

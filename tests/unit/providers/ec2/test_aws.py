@@ -6,8 +6,11 @@ from datetime import datetime, timezone
 
 import boto3
 import pytest
+from clusterctl_standin.faults import LostAnswer
 
 from clusterctl.providers.ec2.aws import Aws, AwsError, _parse_time
+
+from ....support.ec2_lab import plan_of
 
 
 def test_all_regions_share_one_session(aws, monkeypatch):
@@ -19,13 +22,23 @@ def test_all_regions_share_one_session(aws, monkeypatch):
         return real(**options)
 
     monkeypatch.setattr(boto3.session, "Session", session)
-    aws._sessions = []
+    aws._sessions, aws._clients = [], {}
     elsewhere = aws.in_region("eu-west-1")
     assert (aws.region, elsewhere.region) == ("us-east-1", "eu-west-1")
     for each in (elsewhere, aws):
         zones = each.call("ec2", "describe_availability_zones")["AvailabilityZones"]
         assert {zone["RegionName"] for zone in zones} == {each.region}
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("cloud", ["http"], indirect=True)
+def test_a_cluster_is_made_and_ended_over_http_as_without(allow_loopback, lab):
+    lab.cloud.faults.add(LostAnswer("CreateFleet"))
+    assert len(lab.create(plan_of(2))) == 2
+    assert lab.cloud.endpoint.startswith("http://127.0.0.1:")
+    assert 0 in {call.status for call in lab.cloud.calls_of("CreateFleet")}
+    lab.provider().destroy("lab")
+    assert lab.cloud.left() == []
 
 
 def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):

@@ -9,7 +9,9 @@ from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.operations.plan import make_plan
+from clusterctl.providers.ec2.aws import Aws
 from clusterctl.wiring import context as wired
+from clusterctl.wiring import ec2 as wired_ec2
 
 TALK = """\
 [global]
@@ -98,8 +100,9 @@ CIDR_IP = 0.0.0.0/0
 
 
 @pytest.fixture
-def laptop(tmp_path, monkeypatch, aws):
+def laptop(tmp_path, monkeypatch, aws, boto):
     """A home with the key's file, and an address."""
+    monkeypatch.setattr(wired_ec2, "Aws", lambda *given, **more: boto.lend(Aws(*given, **more)))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLUSTERCTL_ALLOW_FROM", "192.0.2.7/32")
     (tmp_path / ".ssh").mkdir()

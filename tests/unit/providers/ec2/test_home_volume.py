@@ -11,17 +11,10 @@ from clusterctl.errors import ProviderError
 from clusterctl.model import Market, Volume
 from clusterctl.providers.ec2 import home_volume, tags
 
-from ....support.ec2_lab import hurry, plan_of
+from ....support.ec2_lab import plan_of
 
 PLAN = plan_of(2, home_volume=True)
 PLAIN = plan_of(2)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
-    monkeypatch.setattr(home_volume, "_EVERY_S", 0.001)
-    monkeypatch.setattr(home_volume, "_LONGEST_S", 0.01)
 
 
 def homes(lab):

@@ -135,9 +135,8 @@ class TestOwners:
         assert {node.cluster for node in lab.provider().nodes()} == {"other"}
 
 
-def test_a_cluster_is_found_in_the_region_where_it_was_made(lab, sessions):
-    elsewhere = Aws("eu-west-1", lab.aws._credentials)
-    elsewhere._sessions = sessions
+def test_a_cluster_is_found_in_the_region_where_it_was_made(lab, boto):
+    elsewhere = boto.lend(Aws("eu-west-1", lab.aws._credentials))
     made = lab.create(plan_of(2), elsewhere)
     assert ids(lab.provider().nodes("lab")) == ids(made)
     lab.provider().destroy("lab")
@@ -196,7 +195,6 @@ class TestPower:
 
 class TestImages:
     def test_a_baked_one_is_found_by_what_is_in_it_and_on_what_it_is_built(self, lab, monkeypatch):
-        monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
         lab.create(plan_of(1, cluster="bake-big"))
         made = lab.provider().save_image("bake-big", "debian-12", "c0ffee")
         provider = lab.provider()
@@ -213,7 +211,6 @@ class TestImages:
         assert provider.list_images() == []
 
     def test_one_for_another_architecture_is_not_taken_for_it_where_only_the_types_say_which(self, lab, monkeypatch):
-        monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.05)
         arm = replace(SPOT, types=("c7g.large",), market="on-demand", bid=None)
         baker = lab.provider()
         assert baker.check(plan_of(1, arm, cluster="bake-arm")) == []

@@ -23,42 +23,50 @@ pytestmark = pytest.mark.e2e
 WHICH = "command -v uv; command -v python3; command -v python"
 
 
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory, key_pair):
+    """A master and a worker for all tests that only log in."""
+    local = LocalProvider(tmp_path_factory.mktemp("nodes") / "local", os.environ)
+    yield local.create(plan_for("master", "node001"), public_key=key_pair[1])
+    local.destroy("lab")
+
+
 class TestPromises(ProviderContract):
     """Of every provider, here of this one."""
 
 
 class TestLogin:
-    def test_the_clusters_key_runs_a_command_on_a_node_that_shows_the_pinned_key(self, start, login):
-        master, worker = start("master", "node001")
+    def test_the_clusters_key_runs_a_command_on_a_node_that_shows_the_pinned_key(self, nodes, login):
+        master, worker = nodes
         for node in (master, worker):
             status, output, _ = run(login(node), "echo $CLUSTERCTL_NODE; pwd; id -u")
             assert status == 0
             assert output.split() == [node.alias, str(node.layout.home), str(os.getuid())]
 
-    def test_another_key_a_password_and_another_user_are_refused(self, start, key_pair, key, tmp_path):
-        (node,) = start("master")
+    def test_another_key_a_password_and_another_user_are_refused(self, nodes, key_pair, key, tmp_path):
+        node = nodes[0]
         (tmp_path / "other").write_text(new_key_pair("")[0].reveal())
         other = paramiko.Ed25519Key.from_private_key_file(tmp_path / "other")
         for options in ({"pkey": other}, {"password": "secret"}, {"pkey": key, "username": "nobody-here"}):
             with pytest.raises(paramiko.SSHException):
                 connect(node, **options)
 
-    def test_a_node_with_another_host_key_is_not_spoken_to(self, start, key):
-        master, worker = start("master", "node001")
+    def test_a_node_with_another_host_key_is_not_spoken_to(self, nodes, key):
+        master, worker = nodes
         assert master.host_key != worker.host_key
         with pytest.raises(paramiko.BadHostKeyException):
             connect(provider_module.Node(**{**vars(master), "host_key": worker.host_key}), pkey=key)
 
 
 class TestCommands:
-    def test_exit_status_signal_and_both_outputs_are_told(self, start, login):
-        client = login(*start("master"))
+    def test_exit_status_signal_and_both_outputs_are_told(self, nodes, login):
+        client = login(nodes[0])
         assert run(client, "echo out; echo err >&2; exit 7") == (7, "out\n", "err\n")
         assert run(client, "kill -9 $$")[0] == -1  # paramiko's word for a signal
         assert run(client, "no-such-program")[0] == 127
 
-    def test_five_megabytes_pass_both_ways_and_unread_input_does_no_harm(self, start, login):
-        client = login(*start("master"))
+    def test_five_megabytes_pass_both_ways_and_unread_input_does_no_harm(self, nodes, login):
+        client = login(nodes[0])
         text = b"x" * 5_000_000
         assert run(client, "head -c 5000000 /dev/zero | tr '\\0' x")[1] == text.decode()
         assert run(client, "wc -c", stdin=text)[1].strip() == "5000000"
@@ -66,19 +74,19 @@ class TestCommands:
         assert run(client, "exec <&-; echo deaf")[1] == "deaf\n"
 
     @pytest.mark.timeout(60)
-    def test_a_daemon_that_lets_go_of_its_output_does_not_hold_the_command(self, start, login):
-        client = login(*start("master"))
+    def test_a_daemon_that_lets_go_of_its_output_does_not_hold_the_command(self, nodes, login):
+        client = login(nodes[0])
         assert run(client, "sleep 1000 >/dev/null 2>&1 </dev/null & echo on")[:2] == (0, "on\n")
 
-    def test_the_end_of_a_channel_closes_the_programs_input(self, start, login, tmp_path):
-        client = login(*start("master"))
+    def test_the_end_of_a_channel_closes_the_programs_input(self, nodes, login, tmp_path):
+        client = login(nodes[0])
         channel = client.get_transport().open_session()
         channel.exec_command(f"cat; echo over > {tmp_path}/over")
         channel.close()
         until((tmp_path / "over").exists)
 
-    def test_many_sessions_run_at_once(self, start, login):
-        client = login(*start("master"))
+    def test_many_sessions_run_at_once(self, nodes, login):
+        client = login(nodes[0])
         channels = [client.get_transport().open_session() for _ in range(20)]
         for number, channel in enumerate(channels):
             channel.exec_command(f"read line; exit {number}")
@@ -119,8 +127,8 @@ class TestCommands:
 
 
 class TestTerminal:
-    def test_a_shell_on_a_terminal_knows_its_size_and_hears_of_a_new_one(self, start, login):
-        channel = login(*start("master")).invoke_shell(term="xterm", width=91, height=33)
+    def test_a_shell_on_a_terminal_knows_its_size_and_hears_of_a_new_one(self, nodes, login):
+        channel = login(nodes[0]).invoke_shell(term="xterm", width=91, height=33)
         channel.settimeout(DEADLINE_S)
         channel.sendall(b"stty size; echo $TERM; tty; echo one-$((1+1))\n")
         text = read_until(channel, b"one-2")
@@ -133,8 +141,8 @@ class TestTerminal:
         channel.sendall(b"exit 5\n")
         assert channel.recv_exit_status() == 5
 
-    def test_ctrl_c_reaches_the_program_and_hanging_up_ends_it(self, start, login, tmp_path):
-        (node,) = start("master")
+    def test_ctrl_c_reaches_the_program_and_hanging_up_ends_it(self, nodes, login, tmp_path):
+        node = nodes[0]
         channel = login(node).get_transport().open_session()
         channel.settimeout(DEADLINE_S)
         channel.get_pty()
@@ -177,8 +185,8 @@ class TestFiles:
             sftp.get_channel().shutdown_write()
             assert sftp.get_channel().recv_exit_status() == 0
 
-    def test_the_home_is_shared_by_the_nodes_and_the_rest_is_not(self, start, login):
-        master, worker = start("master", "node001")
+    def test_the_home_is_shared_by_the_nodes_and_the_rest_is_not(self, nodes, login):
+        master, worker = nodes
         assert Facet.SHARED_HOME in master.facets
         run(login(master), "echo text > ~/shared")
         assert run(login(worker), "cat ~/shared")[1] == "text\n"
@@ -189,8 +197,8 @@ class TestFiles:
 
 
 class TestForwarding:
-    def test_to_loopback_it_works_and_to_elsewhere_it_is_refused(self, start, login):
-        transport = login(*start("master")).get_transport()
+    def test_to_loopback_it_works_and_to_elsewhere_it_is_refused(self, nodes, login):
+        transport = login(nodes[0]).get_transport()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
             for host in ("127.0.0.1", "localhost"):
@@ -209,7 +217,7 @@ class TestForwarding:
 
 @pytest.mark.e2e
 def test_a_host_key_that_is_damaged_meanwhile_keeps_nobody_out(start, login):
-    node, *_ = nodes = start("master")
-    login(*nodes)  # it has read the file
+    (node,) = start("master")
+    login(node)  # it has read the file
     (Path(node.layout.env).parent / "host_key").write_bytes(b"-----BEGIN")
-    assert run(login(*nodes), "echo here")[1] == "here\n"
+    assert run(login(node), "echo here")[1] == "here\n"

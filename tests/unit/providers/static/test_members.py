@@ -12,6 +12,7 @@ import pytest
 from clusterctl.errors import ProviderError
 from clusterctl.model import Access, Facet, NodeState
 from clusterctl.providers.base import Power
+from clusterctl.providers.bounded import Bounded
 from clusterctl.providers.static import StaticProvider
 
 from ....support.provider_contract import ProviderContract, plan_for
@@ -31,6 +32,13 @@ class TestTaking:
             node.alias: node
             for node in provider.create(replace(plan_for(*aliases, cluster=cluster), user=user), public_key="")
         }
+
+    def test_a_cluster_can_have_its_own_hosts_and_those_that_are_free(self, root):
+        provider = provider_of(root, *FAR)
+        self.create(provider, "master", cluster="other")
+        self.create(provider, "master")
+        assert isinstance(provider, Bounded)
+        assert [provider.most_nodes(name) for name in ("lab", "other", "new")] == [2, 2, 1]
 
     def test_aliases_take_hosts_in_order_the_master_the_first(self, root):
         nodes = self.create(provider_of(root, *FAR), "node001", "master")

@@ -11,7 +11,7 @@ from clusterctl_standin.leaks import left
 
 from clusterctl.events import Reporter
 from clusterctl.operations.account.gc import GcScope, end_resources, find_unneeded
-from clusterctl.providers.ec2 import deletion, images, tags
+from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import gc, inventory
 from clusterctl.providers.ec2.account.resources import ResourceKind
 from clusterctl.providers.ec2.aws import Aws, AwsError
@@ -26,10 +26,8 @@ ALL_REGIONS = inventory.region_names
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Two regions, and looks without a pause."""
+    """Two regions."""
     monkeypatch.setattr(inventory, "region_names", lambda _: [THERE, HERE])
-    for module in (deletion, gc):
-        monkeypatch.setattr(module, "_EVERY_S", 0.001)
 
 
 @pytest.fixture
@@ -267,7 +265,6 @@ class TestEnding:
         assert len(lab.instances()) == 1
 
     def test_images_and_their_snapshots_go_only_when_asked_for(self, lab, asker, monkeypatch):
-        monkeypatch.setattr(images, "_SAVE_EVERY_S", 0.001)
         lab.create(plan_of(1))
         made = lab.provider().save_image("lab", "debian-12", "c0ffee")
         lose(lab)

@@ -11,16 +11,12 @@ from clusterctl_standin.faults import Fails, Throttled, Unauthorized
 from clusterctl.events import EventKind, Reporter
 from clusterctl.model import MASTER, Market, Volume
 
-from .....support.ec2_lab import BOTH, OPTIONS, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, OPTIONS, SPOT, plan_of
+from .....support.sampling import rest
 
 ON_DEMAND, ON_SPOT = "L-1216C47A", "L-34B43A08"
 PUBLIC = replace(OPTIONS, address="auto")
 PRIVATE = replace(OPTIONS, public_ips=False)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def problems(lab, plan=None, **options):
@@ -74,13 +70,39 @@ class TestNothingWrong:
 
 class TestRights:
     @pytest.mark.parametrize(
-        "action", ["CreateSecurityGroup", "CreateLaunchTemplate", "CreateFleet", "RunInstances", "CreatePlacementGroup"]
+        "action",
+        [
+            *("CreateFleet", "CreatePlacementGroup"),
+            *rest("CreateSecurityGroup", "CreateLaunchTemplate", "RunInstances"),
+        ],
     )
     def test_each_that_is_missing_is_named_with_its_remedy(self, lab, action):
         lab.cloud.faults.add(Unauthorized(action))
         (problem,) = problems(lab, placement_group=True)
         assert f"a start needs ec2:{action}, which you may not" in problem
         assert "let somebody with rights in the account allow it" in problem
+
+    @pytest.mark.parametrize("action", ["CreateVolume", "AttachVolume"])
+    def test_those_for_a_volume_with_the_home_too(self, lab, action):
+        lab.cloud.faults.add(Unauthorized(action))
+        (problem,) = problems(lab, plan_of(2, BOTH, home_volume=True))
+        assert f"a start needs ec2:{action}, which you may not" in problem
+        assert problems(lab) == []  # without such a volume nobody needs it
+
+    def test_a_home_that_is_there_is_not_made_again(self, lab):
+        plan = plan_of(2, home_volume=True)
+        lab.create(plan)
+        lab.ec2.terminate_instances(InstanceIds=[each["InstanceId"] for each in lab.instances()])
+        lab.cloud.faults.add(Unauthorized("CreateVolume"))
+        assert problems(lab, plan) == []
+
+    def test_what_else_ec2_says_of_a_volume_that_does_not_exist_means_nothing(self, lab):
+        class EvenDry(Fails):
+            def concerns(self, request):
+                return request.action == self.action
+
+        lab.cloud.faults.add(EvenDry("AttachVolume", code="InvalidVolume.NotFound"))
+        assert problems(lab, plan_of(2, BOTH, home_volume=True)) == []
 
     def test_all_of_them_are_told_at_once(self, lab):
         lab.cloud.faults.add(*(Unauthorized(action) for action in ("CreateLaunchTemplate", "CreateFleet")))
@@ -175,6 +197,34 @@ class TestNetwork:
         lab.options = PRIVATE
         assert problems(lab, subnets=(own_network(lab),)) == []
         assert warnings(lab) == []
+        assert any("Nodes without a public address reach the internet by the NAT gateway nat-" in s for s in lab.said)
+
+    def test_private_workers_beside_a_public_master_are_told_their_way_out(self, lab):
+        public = own_network(lab, way="igw-")
+        vpc = lab.ec2.describe_subnets(SubnetIds=[public])["Subnets"][0]["VpcId"]
+        private = lab.ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24", AvailabilityZone="us-east-1a")["Subnet"]
+        table = lab.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        lab.ec2.associate_route_table(RouteTableId=table, SubnetId=private["SubnetId"])
+        lab.options = replace(PUBLIC, private_workers=True)
+        assert problems(lab, subnets=(public, private["SubnetId"])) == []
+        (said,) = warnings(lab)
+        assert f"no route leads from {private['SubnetId']} (us-east-1a) to a NAT: workers without a public" in said
+        nat = lab.ec2.create_nat_gateway(SubnetId=public, ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+        lab.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        lab.events.clear()
+        assert problems(lab) == []
+        assert warnings(lab) == []
+        assert f"Workers without a public address reach the internet by the NAT gateway {nat}" in lab.said
+
+    def test_room_is_looked_for_where_each_role_goes(self, lab):
+        public = own_network(lab, way="igw-")
+        vpc = lab.ec2.describe_subnets(SubnetIds=[public])["Subnets"][0]["VpcId"]
+        small = lab.ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/28", AvailabilityZone="us-east-1a")["Subnet"]
+        table = lab.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        lab.ec2.associate_route_table(RouteTableId=table, SubnetId=small["SubnetId"])
+        lab.options = replace(PUBLIC, private_workers=True)
+        (problem,) = problems(lab, plan_of(13, BOTH), subnets=(public, small["SubnetId"]))
+        assert problem.startswith("no subnet has 12 addresses left; the largest has 11")
 
     def test_a_type_that_no_zone_has_that_may_be_used(self, lab):
         offered = lab.ec2.describe_instance_type_offerings(

@@ -19,15 +19,10 @@ from clusterctl_standin.faults import (
 
 from clusterctl.errors import ProviderError
 
-from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, SPOT, plan_of
 
 SIZE = 3
 PLAN = plan_of(SIZE, BOTH, home_volume=True)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def actions_of(lab):

@@ -17,7 +17,7 @@ from clusterctl.providers.ec2.answers.lookup import find_row
 from clusterctl.providers.ec2.answers.rows import Kind, Road
 from clusterctl.providers.ec2.answers.table import TABLE
 
-from .....support.ec2_lab import BOTH, hurry, plan_of
+from .....support.ec2_lab import BOTH, plan_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -50,11 +50,6 @@ class Case:
             skip=int(self.place == "after the first"),
             times=ALWAYS,
         )
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def prepare(lab, command):

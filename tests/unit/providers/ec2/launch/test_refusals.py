@@ -12,15 +12,11 @@ from clusterctl_standin.faults import ALWAYS, Fails, FleetErrors, NoCapacity, No
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2.launch import security_groups
 
-from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, SPOT, plan_of
+from .....support.sampling import rest
 
 SIZE = 3
 BLOB = "x1Y2z3" * 100
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    hurry(monkeypatch)
 
 
 def markets(lab):
@@ -89,7 +85,6 @@ class TestTooNew:
         assert len(looks) == 3
 
     def test_one_that_is_never_listed_is_an_error(self, lab, monkeypatch):
-        monkeypatch.setattr(security_groups, "_LISTED_S", 0.01)
         lab.create(plan_of(1))
         monkeypatch.setattr(lab.aws, "pages", lambda *args, **rest: iter(()))
         filters = [{"Name": "group-name", "Values": ["nobody's"]}]
@@ -102,9 +97,7 @@ class TestFallback:
         "code",
         [
             "InsufficientInstanceCapacity",
-            "UnfulfillableCapacity",
-            "SpotMaxPriceTooLow",
-            "MaxSpotInstanceCountExceeded",
+            *rest("UnfulfillableCapacity", "SpotMaxPriceTooLow", "MaxSpotInstanceCountExceeded"),
         ],
     )
     def test_a_shortage_is_bought_on_demand_with_its_price(self, lab, code):
@@ -119,11 +112,9 @@ class TestFallback:
     @pytest.mark.parametrize(
         "code",
         [
-            "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
             "UnauthorizedOperation",
-            "InvalidParameterValue",
-            "VcpuLimitExceeded",
             "NewlyInvented",
+            *rest("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "InvalidParameterValue", "VcpuLimitExceeded"),
         ],
     )
     @pytest.mark.parametrize("left", [0, 1])

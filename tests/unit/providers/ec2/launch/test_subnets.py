@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from .....support.ec2_lab import SPOT, plan_of
+from .....support.ec2_lab import HERE, SPOT, plan_of
 
 pytestmark = pytest.mark.slow  # all of them together take a quarter of a minute
 
@@ -64,6 +64,70 @@ def test_public_addresses_are_as_the_template_says_whatever_the_subnet_would_giv
     (call,) = lab.cloud.calls_of("CreateLaunchTemplate")
     (card,) = call.params["LaunchTemplateData"]["NetworkInterfaces"]
     assert card["AssociatePublicIpAddress"] is public
+
+
+class TestPrivateWorkers:
+    """PUBLIC_IPS = master: the master is in a public subnet, workers in a private one of the same zone."""
+
+    @pytest.fixture
+    def mixed(self, lab, own_vpc):
+        """In us-east-1b a private subnet and a public one; in us-east-1c a public one alone."""
+        vpc, (private, other) = own_vpc
+        public = new_subnet(lab, vpc, "10.1.7.0/24", zone="us-east-1b")
+        gateway = lab.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        lab.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        table = lab.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        lab.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        for subnet in (public, other):
+            lab.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        lab.options = replace(
+            lab.options, subnets=(private, public, other), private_workers=True, address="auto", allow_from=(HERE,)
+        )
+        return private, public, other
+
+    def test_each_role_is_in_its_subnet_of_one_zone_and_the_master_is_the_way_to_workers(self, lab, mixed):
+        private, public, _ = mixed
+        nodes = {node.alias: node for node in lab.create(plan_of(3, SPOT))}
+        found = {each["InstanceId"]: each for each in lab.instances()}
+        at = {alias: found[node.machine_id] for alias, node in nodes.items()}
+        assert {alias: each["SubnetId"] for alias, each in at.items()} == {
+            "master": public,
+            "node001": private,
+            "node002": private,
+        }
+        assert nodes["master"].address == at["master"]["PublicIpAddress"]
+        assert nodes["master"].access.through is None
+        for alias in ("node001", "node002"):
+            assert "PublicIpAddress" not in at[alias]
+            assert nodes[alias].address == at[alias]["PrivateIpAddress"]
+            assert nodes[alias].access.through == nodes["master"]
+        (later,) = [node for node in lab.provider().nodes("lab") if node.alias == "node002"]
+        assert later.access.through.address == nodes["master"].address
+
+    def test_a_worker_that_joins_later_is_private_too(self, lab, mixed):
+        lab.create(plan_of(2))
+        (new,) = [node for node in lab.create(plan_of(3)) if node.alias == "node002"]
+        assert new.access.through.alias == "master"
+        assert {each["SubnetId"] for each in lab.instances()} == {*mixed[:2]}
+
+    def test_only_the_masters_address_is_paid_for(self, lab, mixed):
+        estimate = lab.provider().estimate_nodes(plan_of(3), [])
+        (part,) = [part for part in estimate.parts if part.name == "addresses"]
+        assert part.details == "1 x public IPv4"
+        lab.create(plan_of(3))
+        lives = lab.provider()._clusters.look_at_lives("lab")
+        assert sorted(life.public_ip for life in lives) == [False, False, True]
+
+    def test_without_a_private_subnet_workers_are_in_the_masters(self, lab, mixed):
+        lab.options = replace(lab.options, subnets=mixed[2:])
+        lab.create(plan_of(2))
+        assert {each["SubnetId"] for each in lab.instances()} == {mixed[2]}
+        assert len([each for each in lab.instances() if "PublicIpAddress" in each]) == 1
+
+    def test_without_a_public_subnet_it_says_so(self, lab, mixed):
+        found = problem(lab, plan_of(2), subnets=mixed[:1])
+        assert "nobody would reach the master" in found.message
+        assert "name a public subnet in SUBNET_ID" in found.remedy
 
 
 def test_without_a_default_vpc_the_subnets_to_name_are_told(lab, own_vpc):

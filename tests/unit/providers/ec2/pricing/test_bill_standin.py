@@ -14,9 +14,10 @@ from clusterctl.model import Market
 from clusterctl.providers.ec2.pricing import lives
 from clusterctl.providers.ec2.pricing.bill import compute_bill
 from clusterctl.providers.ec2.pricing.lives import UNSEEN, read_lives
+from clusterctl.providers.ec2.pricing.volume_lives import read_volumes
 from clusterctl.testing import FakeClock
 
-from .....support.ec2_lab import BOTH, SPOT, hurry, plan_of
+from .....support.ec2_lab import BOTH, SPOT, plan_of
 
 pytestmark = pytest.mark.slow
 HOUR = 3600
@@ -25,7 +26,6 @@ HOUR = 3600
 @pytest.fixture
 def clock(lab, cloud, monkeypatch):
     """A clock for the program and the cloud that only the test moves, and waits that are short."""
-    hurry(monkeypatch)
     with FakeClock(datetime.now(timezone.utc).replace(microsecond=0)).installed() as clock:
         cloud.follow(clock.time)
         yield clock
@@ -34,7 +34,8 @@ def clock(lab, cloud, monkeypatch):
 def billed(lab, *, since=None):
     """What `cost` says now."""
     lab.provider().note_lives("lab")
-    return compute_bill(lab.aws, read_lives(lab.journal("lab").events()), since=since, now=utc_now())
+    events = lab.journal("lab").events()
+    return compute_bill(lab.aws, read_lives(events), read_volumes(events), since=since, now=utc_now())
 
 
 def check(lab, cloud):
@@ -94,6 +95,59 @@ def test_it_is_the_bill_after_each_turn_of_a_clusters_life(lab, cloud, clock):
     (past,) = read_past(lab.home)
     assert (past.name, past.id, past.region, past.exists) == ("lab", ledger.id, "us-east-1", False)
     assert read_lives(past.events) == read_lives(ledger.events)
+
+
+def home_usd(bill):
+    return sum(float(line.usd) for line in bill.lines if line.market is None)
+
+
+def test_the_volume_of_a_home_counts_until_it_is_deleted(lab, cloud, clock):
+    plan = plan_of(2, SPOT, home_volume=True)
+    lab.create(plan)
+    clock.advance(100 * HOUR)
+    assert home_usd(check(lab, cloud)) == pytest.approx(50 * 0.08 / 730 * 100, rel=0.01)
+
+    ids = [node.machine_id for node in lab.provider().nodes("lab")]
+    cloud.client("ec2").terminate_instances(InstanceIds=ids)  # a cluster that ends by itself
+    before = home_usd(billed(lab))
+    clock.advance(400 * HOUR)
+    assert home_usd(check(lab, cloud)) == pytest.approx(5 * before, rel=0.01), "it stays, and is billed"
+    lab.create(plan)
+
+    (volume,) = [line.id for line in check(lab, cloud).lines if line.market is None]
+    cloud.client("ec2").modify_volume(VolumeId=volume, Size=150)
+    check(lab, cloud)
+    clock.advance(200 * HOUR)
+    bill = check(lab, cloud)
+    assert [line.type for line in bill.lines if line.market is None] == ["50 GB of gp3", "150 GB of gp3"]
+
+    lab.provider().destroy("lab")
+    whole = home_usd(check(lab, cloud))
+    clock.advance(300 * HOUR)
+    assert home_usd(check(lab, cloud)) == pytest.approx(whole)
+    journal = lab.journal("lab")
+    ledger = make_ledger("lab", journal.cluster_id, journal.events())
+    journal.delete_folder()
+    assert read_volumes(read_past(lab.home)[0].events) == read_volumes(ledger.events) != []
+
+
+def test_a_home_that_another_account_does_not_know_is_not_gone_for_good(lab, cloud, clock, monkeypatch):
+    lab.create(plan_of(1, home_volume=True))
+    clock.advance(5 * HOUR)
+    billed(lab)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(lab.aws), "pages", lambda *_, **__: [])
+        patch.setattr(lives, "read_instances", lambda *_, **__: [])
+        lab.provider()._clusters.look_at_lives("lab")
+    (life,) = read_volumes(lab.journal("lab").events())
+    assert life.ended
+    clock.advance(HOUR)
+    check(lab, cloud)
+
+
+@pytest.mark.parametrize("raw", [7, {}, {"id": "vol-1", "type": "gp3", "zone": "a", "gb": "x", "began": "2026-01-01"}])
+def test_what_a_journal_says_of_no_volume_is_left_out(raw):
+    assert read_volumes([{"event": "homes", "homes": [raw]}, {"event": "homes", "homes": "no"}]) == []
 
 
 def test_what_was_before_does_not_count(lab, cloud, clock):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from clusterctl.model import NodeSpec
+from clusterctl.model import Market, NodeSpec
 from clusterctl.providers.ec2.images import Ami
 from clusterctl.providers.ec2.launch.discovery import InstanceType, LaunchInputs
 from clusterctl.providers.ec2.launch.subnets import Subnet
@@ -96,6 +96,14 @@ def test_quotas_count_what_is_needed_at_most_and_what_runs():
         QuotedLimit("on demand, standard types", 2, 62),
         QuotedLimit("spot, standard types", 8, 64),
     )
+
+
+def test_what_may_be_bought_on_demand_counts_in_that_quota_too():
+    found, _ = estimated([replace(spec, market=Market.SPOT_WITH_FALLBACK) for spec in specs()[1:]])
+    assert {limit.name: limit.needed for limit in found.limits} == {
+        "spot, standard types": 8,
+        "on demand, standard types": 8,
+    }
 
 
 def test_more_than_the_quota_leaves_is_said():
