@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import shlex
-import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from clusterctl.clients.jobs import model
 from clusterctl.clock import Deadline
-from clusterctl.errors import ClusterctlError, RemoteError, StateError
+from clusterctl.errors import ClusterctlError, StateError
 from clusterctl.model import NodeState
+from clusterctl.operations.jobs.leaving import within
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.wanted import fetch_wanted, is_gone, read_wanted
 from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from clusterctl.clients.jobs.model import JobStatus
     from clusterctl.model import Node
     from clusterctl.operations.context import RunContext
 
-T = TypeVar("T")
 _ANSWER_S = 15.0
 """For a node to say whether there are jobs: who wants to end a cluster that does not answer is not to wait for it."""
 _GRACE_S = 45.0
@@ -46,7 +45,7 @@ def see_off_jobs(context: RunContext, nodes: Sequence[Node], *, for_good: bool) 
     running = sorted((node for node in nodes if node.state == NodeState.RUNNING), key=lambda node: not node.is_master)
     troubles: Sequence[str] = ()
     try:
-        if not running or not _within(_ANSWER_S, lambda: _has_jobs(context, running[0]), "its jobs"):
+        if not running or not within(_ANSWER_S, lambda: _has_jobs(context, running[0]), "its jobs"):
             return
         with RemoteJobs(context) as jobs:
             statuses = _end_jobs(context, jobs, cancel=for_good)
@@ -118,31 +117,6 @@ def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus])
         return troubles
 
     try:
-        return _within(_FETCH_S, fetch, "the files of its jobs")
+        return within(_FETCH_S, fetch, "the files of its jobs")
     except ClusterctlError as exc:
         return [exc.message]
-
-
-def _within(seconds: float, act: Callable[[], T], what: str) -> T:
-    """Return what this returns, in a thread that is left alone when its time is over.
-
-    Raises:
-        RemoteError: its time is over.
-        ClusterctlError: what it raises.
-    """
-    answers: list[T | ClusterctlError] = []
-
-    def run() -> None:
-        try:
-            answers.append(act())
-        except ClusterctlError as exc:
-            answers.append(exc)
-
-    thread = threading.Thread(target=run, name="jobs that end", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not answers:
-        raise RemoteError(f"{what} did not come in {seconds:.0f} s", remedy="see `clusterctl status`")
-    if isinstance(answers[0], ClusterctlError):
-        raise answers[0]
-    return answers[0]
