@@ -45,10 +45,10 @@ class Passer:
             engine: the uuid of who lacks it.
             ask: asks that engine. What it raises ends all.
         """
+        if engine in self._cannot:
+            return False
         holders = self._holders.get(stored.name, {})
-        for source in sorted(holders, key=lambda uuid: holders[uuid]):
-            if source == engine or engine in self._cannot:
-                continue
+        for source in sorted((uuid for uuid in holders if uuid != engine), key=lambda uuid: holders[uuid]):
             holders[source] += 1
             offered = self._ask(source, {"act": "offer", "name": stored.name})
             if "key" not in offered:
@@ -66,6 +66,7 @@ class Passer:
                 return True
             if source in self._channel.engines().values():
                 self._cannot.add(engine)
+                return False
         return False
 
     def _has_come(
