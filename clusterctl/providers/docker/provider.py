@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import pause
@@ -93,7 +94,7 @@ class DockerProvider:
         stopped = [c for alias, c in usable.items() if alias in aliases and not c.is_running]
         if missing or stopped:
             ports = PortAllocator(container.record.port for container in [*all_containers, *existing])
-            wanted = [self._container_spec(plan, spec, public_key, scope, api) for spec in missing]
+            wanted = self._container_specs(plan, missing, public_key, scope, api) if missing else []
             volumes = {
                 _home_volume(scope): scope.labels,
                 self._cache: networks.kept_labels(self._cache),
@@ -198,10 +199,19 @@ class DockerProvider:
             raise unproven_error(cluster, named)
         return None
 
-    def _container_spec(
-        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, api: APIClient
-    ) -> ContainerSpec:
+    def _container_specs(
+        self, plan: Plan, specs: Sequence[NodeSpec], public_key: str, scope: Scope, api: APIClient
+    ) -> list[ContainerSpec]:
+        """Return what containers are made by. The engine is asked once, and once for each image."""
         info = _engine_info(api)
+        made = [self._container_spec(plan, spec, public_key, scope, info) for spec in specs]
+        names = {spec.image for spec in made}
+        stops = {name: images.can_stop_itself(images.find_image(api, name) or {}) for name in names}
+        return [replace(spec, stops_itself=stops[spec.image]) for spec in made]
+
+    def _container_spec(
+        self, plan: Plan, spec: NodeSpec, public_key: str, scope: Scope, info: Mapping[str, Any]
+    ) -> ContainerSpec:
         share = max(1, int(info["NCPU"]) // len(plan.nodes))
         prefix = f"{plan.cluster.replace('_', '-')}-" if self._dns_prefix else ""
         kept = {str(volume.mount_path): volume.id for volume in plan.volumes}
@@ -218,7 +228,6 @@ class DockerProvider:
             memory_gb=spec.memory_gb,
             volumes={"/home": _home_volume(scope), str(machine_layout("").cache): self._cache, **kept},
             public_key=public_key,
-            stops_itself=images.can_stop_itself(images.find_image(api, spec.image or self._image) or {}),
             gpus=containers.has_gpus(info),
         )
 
