@@ -34,7 +34,9 @@ def service_definition(node: Node, service: Service) -> str:
     if service.version:
         # supervisord restarts a program only if its section differs, so the version is a part of it.
         environment.append(f"CLUSTERCTL_VERSION={hashlib.sha256(service.version.encode()).hexdigest()[:12]}")
-    words = [*(["env", *environment] if environment else ()), *service.command]
+    # For who still writes when the process has ended: with it supervisord closes the pipe to the log.
+    environment.append(f"CLUSTERCTL_LOG={node.layout.logs}/{service.name}-{{number}}.log")
+    words = ["env", *environment, *service.command]
     return render(
         "supervisord_program.conf.j2",
         service=service,

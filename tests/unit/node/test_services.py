@@ -51,8 +51,11 @@ def test_each_instance_has_its_number_its_name_and_its_log(read):
 @example(words=["100%", "%(ENV_HOME)s", "it's", 'say "hi"', "a\\b", "a ; b # c", "", "%%"], values={"A": "b ;\"c' 50%"})
 def test_words_and_environment_arrive_as_they_are(read, words, values):
     (process,) = read(Service("x", ["/bin/x", *words], PurePosixPath("/"), environment=values))
-    expected = ["env", *(f"{key}={value}" for key, value in sorted(values.items()))] if values else []
-    assert shlex.split(process.command) == [*expected, "/bin/x", *words]
+    first, *environment, log = shlex.split(process.command)[: len(values) + 2]
+    assert first == "env"
+    assert environment == [f"{key}={value}" for key, value in sorted(values.items())]
+    assert log == f"CLUSTERCTL_LOG={process.stdout_logfile}"
+    assert shlex.split(process.command)[len(values) + 2 :] == ["/bin/x", *words]
 
 
 def test_a_line_end_that_supervisord_cannot_take_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ if not engine:
     os._exit(0)
 os.waitpid(engine, 0)
 print(words.read())
+words.log()
 """
 
 
@@ -52,6 +54,26 @@ def test_a_signal_is_told_with_the_line_where_it_came_and_stands_in_the_log(end,
     assert told.startswith(begins)
     assert " in work; " in told
     assert "(most recent call first)" in log
+
+
+def test_where_the_output_ends_with_the_engine_the_words_are_told_and_stand_in_its_log(end, tmp_path, monkeypatch):
+    monkeypatch.setenv(last_words.LOG, str(tmp_path / "engine-0.log"))
+    (tmp_path / "engine-0.log").write_text("before\n")
+    told, output = end("os.abort()")
+    assert told.startswith("Fatal Python error: Aborted; File")
+    assert output == ""
+    assert (tmp_path / "engine-0.log").read_text().startswith("before\nFatal Python error: Aborted\n")
+
+
+@pytest.mark.parametrize("variable", ["", "/missing/engine-0.log"])
+def test_a_log_that_nobody_takes_keeps_nothing_back(allow_subprocess, monkeypatch, variable):
+    monkeypatch.setenv(last_words.LOG, variable)
+    read, write = os.pipe()
+    os.close(read)
+    program = [sys.executable, "-c", PROGRAM.format(act="os.abort()")]
+    done = subprocess.run(program, stdout=subprocess.PIPE, stderr=write, text=True, check=True)
+    os.close(write)
+    assert done.stdout.startswith("Fatal Python error: Aborted; File")
 
 
 @pytest.mark.parametrize("act", ["os._exit(3)", "os.kill(os.getpid(), 9)", "os.fork() or os.abort(); os.wait()"])

@@ -6,13 +6,15 @@ has too. Of an engine that the kernel has ended for want of memory, the kernel's
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
-import sys
 from pathlib import Path
 
 from ..agreed import ends
 
+LOG = "CLUSTERCTL_LOG"
+"""The variable that names the engine's log, where the output goes through a pipe that ends with the engine."""
 _LINES = 4
 _NO_NEWS = ("Current thread", "Thread", "Extension modules", "Stack (")
 """Beginnings of lines that a person does not need."""
@@ -32,14 +34,22 @@ class LastWords:
         os.register_at_fork(after_in_child=faulthandler.disable)
 
     def read(self) -> str:
-        """Return how the engine has ended; empty if nothing tells. The whole of it goes to the log."""
-        text = os.pread(self._file, _MOST_BYTES, 0).decode(errors="replace")
-        if text:
-            print(text, file=sys.stderr, flush=True)
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(_NO_NEWS)]
+        """Return how the engine has ended, in a line; empty if nothing tells."""
+        lines = [line.strip() for line in self._text().splitlines()]
+        lines = [line for line in lines if line and not line.startswith(_NO_NEWS)]
         if not lines and _count_kills() > self._kills:
             lines = ["the kernel has ended a process for want of memory"]
         return "; ".join(lines[:_LINES])[: ends.LONGEST]
+
+    def log(self) -> None:
+        """Write the whole of it to the engine's log. What started the engine may have closed its output by now."""
+        if text := self._text():
+            file = os.environ.get(LOG)
+            with contextlib.suppress(OSError):
+                os.write(os.open(file, os.O_WRONLY | os.O_APPEND) if file else 2, f"{text}\n".encode())
+
+    def _text(self) -> str:
+        return os.pread(self._file, _MOST_BYTES, 0).decode(errors="replace")
 
 
 def _count_kills() -> int:
