@@ -10,7 +10,7 @@ from clusterctl.errors import StateError
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import ENGINE_IDS, IPYPARALLEL, PYTHON
 from clusterctl.tunnel import process, publish
-from clusterctl.wiring.clusters import resolve_cluster
+from clusterctl.wiring.clusters import own_folders, resolve_cluster
 from clusterctl.wiring.local_paths import home_folder
 
 if TYPE_CHECKING:
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 
 def client_file(name: str | None) -> Path:
-    """Return the connection file of a cluster's ipyparallel, with its tunnel up."""
-    folder = ClusterFolder(home_folder(), resolve_cluster(name))
-    published = publish.read_published(folder)
-    path = next((connection.file for connection in published if connection.name == "client" and connection.file), None)
+    """Return the connection file of a cluster's ipyparallel, with its tunnel up.
+
+    Without a name, of the only cluster that is up. Where only one has such a file, no provider is asked: one that is
+    stopped or ended has none, and an account or an engine far away takes longer to answer than all else.
+    """
+    connected = [folder for folder in own_folders() if _find_file(folder)] if name is None else []
+    folder = connected[0] if len(connected) == 1 else ClusterFolder(home_folder(), resolve_cluster(name))
+    path = _find_file(folder)
     if path is None or not path.exists():
         remedy = f"`clusterctl start {folder.name}` makes it anew"
         if path is None and folder.joined_members() and ENGINE_IDS.key not in folder.plugin_notes():
@@ -30,6 +34,10 @@ def client_file(name: str | None) -> Path:
         raise StateError(f"{folder.name} has no connection file", remedy=remedy)
     process.reopen_tunnel(folder.path)
     return path
+
+
+def _find_file(folder: ClusterFolder) -> Path | None:
+    return next((one.file for one in publish.read_published(folder) if one.name == "client" and one.file), None)
 
 
 def dask_document(name: str) -> Mapping[str, Any] | None:

@@ -26,10 +26,7 @@ def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
     Args:
         report: gets a warning about each provider that a mistake in the config keeps from being asked.
     """
-    states: dict[str, NodeState] = {}
-    folders = home_folder() / "clusters"
-    if folders.is_dir():
-        states = {f.name: NodeState.GONE for f in folders.iterdir() if ClusterFolder(home_folder(), f.name).exists}
+    states = {folder.name: NodeState.GONE for folder in own_folders()}
     for name, make in queried_providers().items():
         # A provider that does not answer, such as without a Docker engine, shows no nodes. This laptop still knows its
         # clusters.
@@ -45,6 +42,13 @@ def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
             before = states.get(node.cluster, NodeState.GONE)
             states[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(states.items()))
+
+
+def own_folders() -> list[ClusterFolder]:
+    """Return the folder of each cluster that this laptop knows, up or not."""
+    folders = home_folder() / "clusters"
+    found = [ClusterFolder(home_folder(), path.name) for path in folders.iterdir()] if folders.is_dir() else []
+    return [folder for folder in found if folder.exists]
 
 
 def resolve_cluster(name: str | None) -> str:

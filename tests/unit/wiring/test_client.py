@@ -14,18 +14,34 @@ from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import client, local_paths
 
 
-@pytest.fixture
-def published(fake):
-    start_cluster(fake.parts(name="lab", cluster_size=1))
-    folder = ClusterFolder(local_paths.home_folder(), "lab")
+def publish(fake, name):
+    start_cluster(fake.parts(name=name, cluster_size=1))
+    folder = ClusterFolder(local_paths.home_folder(), name)
     folder.write_file("client.json", "{}")
     entry = {"name": "client", "file": "client.json", "url": None, "summary": ""}
     folder.write_file("connections.json", json.dumps([entry]))
     return folder
 
 
+@pytest.fixture
+def published(fake):
+    return publish(fake, "lab")
+
+
 def test_its_file_is_found(published):
     assert client.client_file("lab") == client.client_file(None) == published.path / "client.json"
+
+
+def test_no_provider_is_asked_for_the_only_one_that_has_a_file(published, fake, monkeypatch):
+    start_cluster(fake.parts(name="stopped", cluster_size=1))
+    monkeypatch.setattr(client, "resolve_cluster", lambda _: pytest.fail("asked"))
+    assert client.client_file(None) == published.path / "client.json"
+
+
+def test_of_two_that_have_a_file_the_one_that_is_up_is_asked_for(published, fake, monkeypatch):
+    publish(fake, "other")
+    monkeypatch.setattr(client, "resolve_cluster", lambda _: "other")
+    assert client.client_file(None) == published.path.parent / "other" / "client.json"
 
 
 @pytest.mark.parametrize("lost", ["client.json", "connections.json"])
