@@ -6,8 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from clusterctl.compute import large_arrays
 from clusterctl.compute.channel import make_swapper
-from clusterctl.compute.large_arrays import Swapped
+from clusterctl.compute.large_arrays import StoredArray, StoredRows, Swapped
 from clusterctl.compute.learning.fitting import SHARE_FITS, Searches
 
 from ...support.engine_program import load
@@ -158,3 +159,42 @@ def test_who_waits_too_long_does_it_himself(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "_LATE_S", 0.05)
     with tasks._claim(tmp_path / "lock"), tasks._claim(tmp_path / "lock"):
         pass
+
+
+def rows_of(array, *numbers):
+    return StoredRows(StoredArray(lambda: array), array, *numbers)
+
+
+def test_rows_of_an_array_that_is_the_same_again_are_named_without_being_made(monkeypatch):
+    first = rows_of(X + 0.5, TRAIN, TEST)
+    monkeypatch.setattr(StoredRows, "pieces", lambda _: pytest.fail("made"), raising=False)
+    again = rows_of(X + 0.5, TRAIN.copy(), TEST)
+    assert (again.name, again.bytes, bytes(again.head)) == (first.name, first.bytes, bytes(first.head))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: rows_of(X, TEST, TRAIN),
+        lambda: rows_of(X, TRAIN[1:], TEST),
+        lambda: rows_of(X + 1, TRAIN, TEST),
+        lambda: rows_of(X.astype("f4"), TRAIN, TEST),
+        lambda: rows_of(np.asfortranarray(X), TEST, TRAIN),
+    ],
+    ids=["order", "fewer", "values", "kind", "Fortran"],
+)
+def test_other_rows_have_a_name_of_their_own(other):
+    assert other().name != rows_of(X, TRAIN, TEST).name
+
+
+def test_which_rows_end_the_first_part_makes_no_difference_to_their_name_alone():
+    one, other = rows_of(X, TRAIN, TEST), rows_of(X, np.concatenate([TRAIN, TEST]))
+    assert one.name == other.name
+    assert len(one.numbers) == 2
+
+
+def test_names_of_rows_are_not_kept_without_end(monkeypatch):
+    monkeypatch.setattr(large_arrays, "_MOST_KNOWN", 3)
+    for number in range(10):
+        rows_of(X, np.array([number]))
+        assert len(large_arrays._ROWS_KNOWN) <= 3
