@@ -122,7 +122,24 @@ def build_plan(
     request = replace(request, environment={**request.environment, **said})
     template_specs = [_node_spec(cluster, alias, provider=provider) for alias in nodes]
     specs = tuple(_override_spec(spec, overrides.get(spec.alias)) for spec in template_specs)
-    digest_input = [
+    return Plan(
+        cluster=check_name(name),
+        provider=provider,
+        user=machines.user,
+        nodes=specs,
+        plugins=tuple(plugin for plugin, _ in plugins),
+        request=request,
+        min_size=min(cluster.min_size or len(specs), len(specs)),
+        deadline_s=cluster.start_timeout,
+        digest=_digest(provider, machines, plugins, request),
+        volumes=machines.volumes,
+        home_volume=machines.home_volume and not cluster.shared_home and not request.homes_elsewhere,
+    )
+
+
+def _digest(provider: str, machines: Machines, plugins: Sequence[tuple[str, str]], request: Request) -> str:
+    """Return what changes when members have to join anew."""
+    parts = [
         provider,
         str(machines),
         list(plugins),
@@ -135,19 +152,7 @@ def build_plan(
         request.stamps,
         *(["home volume"] if machines.home_volume else []),  # without it members of earlier versions stay members
     ]
-    return Plan(
-        cluster=check_name(name),
-        provider=provider,
-        user=machines.user,
-        nodes=specs,
-        plugins=tuple(plugin for plugin, _ in plugins),
-        request=request,
-        min_size=min(cluster.min_size or len(specs), len(specs)),
-        deadline_s=cluster.start_timeout,
-        digest=hashlib.sha256(json.dumps(digest_input, default=str).encode()).hexdigest()[:16],
-        volumes=machines.volumes,
-        home_volume=machines.home_volume and not cluster.shared_home and not request.homes_elsewhere,
-    )
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 
 def _refuse_mounts(volumes: Sequence[Volume]) -> None:

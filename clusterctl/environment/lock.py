@@ -239,18 +239,22 @@ def resolve(requirements: Sequence[str], index: Index, *, former: str = "") -> s
         )
         if result.returncode == 0:
             return preferred.read_text(encoding="utf-8") if former else result.stdout
-    output = index.hide(result.stderr.strip())
+    raise _resolve_error(index.hide(result.stderr.strip()))
+
+
+def _resolve_error(output: str) -> PluginError:
+    """Return what uv's explanation means."""
     if _UNTRUSTED in output:
-        raise IndexOutOfReachError(
+        return IndexOutOfReachError(
             f"the certificate of the package index is not trusted here:\n{output}",
             remedy="have this computer trust your authority, or name the file of its certificate in SSL_CERT_FILE",
         )
     if any(sign in output for sign in _OUT_OF_REACH):
-        raise IndexOutOfReachError(
+        return IndexOutOfReachError(
             f"the package index is out of reach:\n{output}",
             remedy="check the network and the proxy, or name another index in UV_DEFAULT_INDEX or INDEX_URL",
         )
-    raise PluginError(
+    return PluginError(
         f"the packages cannot be resolved:\n{output}",
         remedy="check their names and versions in PACKAGES and the files that [plugin packages] names;"
         " with SYNC, leave out what no index has by SYNC_EXCLUDE",

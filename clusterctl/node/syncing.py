@@ -147,9 +147,7 @@ def sync_to_node(
         answer = read_answer(running)
         check_status(remote, running, errors, name)
     try:
-        told = json.loads(answer)
-        left_out = [Omitted(clean_text(str(path)), clean_text(str(why))) for path, why in told["omitted"]]
-        size = int(told["size"])
+        size, left_out = _parse_answer(answer)
     except (ValueError, KeyError, TypeError) as exc:
         raise copy_error(remote, name, "its answer makes no sense") from exc
     return Synced(sent, size, deleted, len(files) - len(sent), (*tree.omitted, *left_out))
@@ -162,6 +160,12 @@ def _read_line(running: RunningCommand) -> bytes:
         if len(line) > _LONGEST_ANSWER:
             return b"?"  # which makes no sense
     return line
+
+
+def _parse_answer(answer: bytes) -> tuple[int, list[Omitted]]:
+    """Return the bytes that a node has taken, and what it left out."""
+    told = json.loads(answer)
+    return int(told["size"]), [Omitted(clean_text(str(path)), clean_text(str(why))) for path, why in told["omitted"]]
 
 
 def _parse_difference(line: bytes, count: int) -> tuple[set[int], list[str]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from clusterctl.config.settings import Settings
     from clusterctl.events import Reporter
-    from clusterctl.operations.owning.record import RecordedHost
+    from clusterctl.operations.owning.record import MasterRecord, RecordedHost
     from clusterctl.providers.base import Provider
 
 _HOST_SECTION = """
@@ -91,22 +91,10 @@ def find_on_hosts(
         return None
     with tempfile.TemporaryDirectory(prefix="clusterctl-attach-") as home:
         inquiry = _Inquiry(ClusterFolder(Path(home), name), report)
-        answers = inquiry.ask(hosts)
-        master, record = choose_master(name, answers, query.chosen_id)
-        matched, unknown = match_hosts(record, answers, master)
-        if unknown:
-            more = inquiry.ask(_confirm_hosts(unknown, query))
-            found, lost = match_hosts(record, [*answers, *more], master)
-            matched = {alias: found[alias] for alias in record.hosts if alias in found}
-            for alias in lost:
-                report.warn(f"{alias} is left out: no host that may be asked is where the master says")
-        chosen = _checked(matched, master, name, report)
-        for answer in answers:
-            if (answer.cluster, answer.id) == (name, master.id) and answer not in matched.values():
-                report.warn(f"left out, as the master does not know of it: {answer}")
+        record, chosen = _find_members(name, query, inquiry, hosts, report)
         places = {alias: inquiry.host_of(answer) for alias, answer in chosen.items()}
         nodes = [
-            replace(answer.node, alias=alias, id=record.hosts[alias].id, cluster=name, cluster_id=master.id)
+            replace(answer.node, alias=alias, id=record.hosts[alias].id, cluster=name, cluster_id=record.id)
             for alias, answer in chosen.items()
         ]
         sections = "".join(_render_host(alias, host) for alias, host in places.items())
@@ -119,6 +107,26 @@ def find_on_hosts(
             settings = load_settings(Path(home) / "attached.ini", record.template)
     ordered = sorted(nodes, key=lambda node: (not node.is_master, node.alias))
     return FoundHosts(settings, make_provider("static", settings), tuple(ordered), config, sections)
+
+
+def _find_members(
+    name: str, query: HostQuery, inquiry: _Inquiry, hosts: Sequence[Host], report: Reporter
+) -> tuple[MasterRecord, dict[str, HostAnswer]]:
+    """Return what the master says of the cluster, and what each host said that is a node of it, by its alias."""
+    answers = inquiry.ask(hosts)
+    master, record = choose_master(name, answers, query.chosen_id)
+    matched, unknown = match_hosts(record, answers, master)
+    if unknown:
+        more = inquiry.ask(_confirm_hosts(unknown, query))
+        found, lost = match_hosts(record, [*answers, *more], master)
+        matched = {alias: found[alias] for alias in record.hosts if alias in found}
+        for alias in lost:
+            report.warn(f"{alias} is left out: no host that may be asked is where the master says")
+    chosen = _checked(matched, master, name, report)
+    for answer in answers:
+        if (answer.cluster, answer.id) == (name, master.id) and answer not in matched.values():
+            report.warn(f"left out, as the master does not know of it: {answer}")
+    return record, chosen
 
 
 class _Inquiry:

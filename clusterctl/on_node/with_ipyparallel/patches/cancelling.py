@@ -79,21 +79,11 @@ def apply() -> None:
     """Have engines know what they do, and take requests to cancel it."""
     from ipyparallel.engine.kernel import IPythonParallelKernel as Kernel
 
-    own: dict[str, Any] = {name: getattr(Kernel, name, None) for name in ("should_handle", "do_apply", "do_execute")}
-    reason = guards.difference(
-        guards.Expected(Kernel, "should_handle", ("self", "stream", "msg", "idents"), ("aborted",)),
-        guards.Expected(
-            Kernel, "do_apply", ("self", "content", "bufs", "msg_id", "reply_metadata"), ("showtraceback",)
-        ),
-        guards.Expected(Kernel, "do_execute", ("self", "args", "kwargs"), ("isawaitable",)),
-        guards.Expected(Kernel, "post_handler_hook", ("self",)),
-        guards.Expected(Kernel, "get_engine_info", ("self", "method")),
-        guards.Expected(Kernel, "init_metadata", ("self", "parent")),
-        guards.Expected(Kernel, "finish_metadata", ("self", "parent", "metadata", "reply_content")),
-    )
+    reason = _difference(Kernel)
     if reason:
         guards.leave_alone(reason, "`clusterctl cancel` does not reach engines")
         return
+    own: dict[str, Any] = {name: getattr(Kernel, name) for name in ("should_handle", "do_apply", "do_execute")}
     work, own_end = EngineWork(), Kernel.post_handler_hook
 
     def should_handle(kernel: Any, stream: Any, message: Any, idents: Any) -> bool:
@@ -136,6 +126,21 @@ def apply() -> None:
     Kernel.post_handler_hook = post_handler_hook
     Kernel.control_msg_types = [*Kernel.control_msg_types, cancels.REQUEST]
     setattr(Kernel, cancels.REQUEST, cancel_work)
+
+
+def _difference(kernel: type) -> str:
+    """Return what of ipyparallel's class is not as these patches need it; empty if all is."""
+    return guards.difference(
+        guards.Expected(kernel, "should_handle", ("self", "stream", "msg", "idents"), ("aborted",)),
+        guards.Expected(
+            kernel, "do_apply", ("self", "content", "bufs", "msg_id", "reply_metadata"), ("showtraceback",)
+        ),
+        guards.Expected(kernel, "do_execute", ("self", "args", "kwargs"), ("isawaitable",)),
+        guards.Expected(kernel, "post_handler_hook", ("self",)),
+        guards.Expected(kernel, "get_engine_info", ("self", "method")),
+        guards.Expected(kernel, "init_metadata", ("self", "parent")),
+        guards.Expected(kernel, "finish_metadata", ("self", "parent", "metadata", "reply_content")),
+    )
 
 
 def _refuse(kernel: Any, stream: Any, message: Any, idents: Any) -> None:
