@@ -13,7 +13,7 @@ from clusterctl.operations.approval import request_cost
 from clusterctl.operations.image_lookup import content_hash
 from clusterctl.operations.joining.join import join_nodes
 from clusterctl.operations.plan import make_plan, refuse_problems, run_prepare
-from clusterctl.providers.base import Images
+from clusterctl.providers.images import Images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Plan
     from clusterctl.operations.approval import Approval
     from clusterctl.operations.context import RunContext
-    from clusterctl.providers.base import BaseImages, Image, ImageSource
+    from clusterctl.providers.images import BaseImages, Image, ImageSource
 
 BUILDER_PREFIX = "bake-"
 """The prefix of the builder's cluster name; the image's name follows."""

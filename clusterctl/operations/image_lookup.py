@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusterctl.notes import ENVIRONMENT
-from clusterctl.providers.base import Images
+from clusterctl.providers.images import Images
 
 if TYPE_CHECKING:
     from collections.abc import Collection

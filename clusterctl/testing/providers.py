@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
 from clusterctl.model import Facet, Node, NodeSpec, NodeState, Plan, Problem
-from clusterctl.providers.base import Image, ImageSource
+from clusterctl.providers.images import Image, ImageSource
 from clusterctl.testing.nodes import fake_node
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from clusterctl.errors import UsageError
 from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.laptop.places import WITHOUT_LOCAL_NODES
-from clusterctl.providers.base import BaseImages, Images
+from clusterctl.providers.images import BaseImages, Images
 from clusterctl.wiring.local_paths import config_path, docker_owner, home_folder, login_name
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from clusterctl_standin.bodies.cache import CERTIFICATES, one_at_a_time, remove_
 
 from clusterctl.events import SILENT
 from clusterctl.journal import ClusterFolder
-from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.engine import Engine
 from clusterctl.providers.docker.images import find_image
+from clusterctl.providers.images import ImageSource
 
 AMI = Path(__file__).parents[2] / "ami"
 

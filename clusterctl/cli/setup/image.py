@@ -14,7 +14,7 @@ from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_ta
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
 from clusterctl.operations.image import BUILDER_PREFIX, bake_image, build_base_image, list_baked_images
-from clusterctl.providers.base import ImageSource
+from clusterctl.providers.images import ImageSource
 from clusterctl.wiring.context import load_context
 from clusterctl.wiring.providers import base_image_provider, image_providers
 

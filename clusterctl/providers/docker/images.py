@@ -12,9 +12,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
-from clusterctl.providers.base import Image
 from clusterctl.providers.docker.engine import is_missing, translate_errors
 from clusterctl.providers.docker.records import blank_labels
+from clusterctl.providers.images import Image
 
 if TYPE_CHECKING:
     import sys
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from clusterctl.events import Reporter
-    from clusterctl.providers.base import ImageSource
     from clusterctl.providers.docker.records import Container
+    from clusterctl.providers.images import ImageSource
 
     if sys.version_info >= (3, 11):
         from importlib.resources.abc import Traversable

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan, Problem
-    from clusterctl.providers.base import Image, ImageSource, Journal, Namesake
+    from clusterctl.providers.base import Journal, Namesake
     from clusterctl.providers.docker.records import Container
+    from clusterctl.providers.images import Image, ImageSource
 
 _TRIES, _BETWEEN_S = 10, 0.3
 

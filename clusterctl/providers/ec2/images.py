@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
 from clusterctl.errors import ProviderError
-from clusterctl.providers.base import Image
 from clusterctl.providers.ec2 import tags
+from clusterctl.providers.images import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from clusterctl.events import Reporter
     from clusterctl.model import Node, NodeSpec, Plan
     from clusterctl.providers.audits import Audit
-    from clusterctl.providers.base import Image, Journal, Namesake
+    from clusterctl.providers.base import Journal, Namesake
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.data_volumes import DataVolume
     from clusterctl.providers.ec2.launch.discovery import LaunchInputs
+    from clusterctl.providers.images import Image
     from clusterctl.providers.losses import Loss
     from clusterctl.providers.money import Estimate, Spending
 

@@ -12,9 +12,9 @@ import pytest
 
 from clusterctl.errors import ProviderError
 from clusterctl.events import SILENT
-from clusterctl.providers.base import ImageSource
 from clusterctl.providers.docker import DockerProvider
 from clusterctl.providers.docker.images import NODE_IMAGE
+from clusterctl.providers.images import ImageSource
 
 from ....support.containers import run
 from ....support.docker_engine import no_journal

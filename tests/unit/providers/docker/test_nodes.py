@@ -13,8 +13,9 @@ import pytest
 from clusterctl.errors import ProviderError
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.model import Facet, NodeState
-from clusterctl.providers.base import BaseImages, Images, Power
+from clusterctl.providers.base import Power
 from clusterctl.providers.docker import ports
+from clusterctl.providers.images import BaseImages, Images
 
 from ....support.containers import DEADLINE_S, connect, run
 from ....support.laptop import poll
