@@ -56,6 +56,24 @@ def test_c_code_that_takes_too_long_costs_its_engine_and_no_other_item(script):
 
 
 @pytest.mark.slow
+def test_a_task_that_asks_for_input_or_whose_program_does_has_none_and_goes_on(script):
+    assert script("""
+        import clusterctl
+
+        def ask(item):
+            return input()
+
+        def call(item):
+            import subprocess
+            return subprocess.run(["cat"], capture_output=True).stdout
+
+        client = clusterctl.connect()
+        print(client.map(ask, [1], on_error="return"), client.map(call, [1]))
+        client.close()
+    """).splitlines() == ["[EOFError('EOF when reading a line')] [b'']"]
+
+
+@pytest.mark.slow
 def test_what_has_ended_an_engine_is_told_with_its_line(script):
     signal, line = script("""
         import os

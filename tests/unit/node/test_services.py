@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -55,7 +57,16 @@ def test_words_and_environment_arrive_as_they_are(read, words, values):
     assert first == "env"
     assert environment == [f"{key}={value}" for key, value in sorted(values.items())]
     assert log == f"CLUSTERCTL_LOG={process.stdout_logfile}"
-    assert shlex.split(process.command)[len(values) + 2 :] == ["/bin/x", *words]
+    assert shlex.split(process.command)[len(values) + 2 :] == [*supervisord._WITHOUT_INPUT, "/bin/x", *words]
+
+
+def test_what_runs_reads_nothing_and_keeps_its_process_and_its_words(read, allow_subprocess):
+    program = "import os, sys; print(os.getpid(), [sys.stdin.read(), *sys.argv[1:]])"
+    (process,) = read(Service("x", [sys.executable, "-c", program, "a b", "$HOME"], PurePosixPath("/")))
+    with subprocess.Popen(
+        shlex.split(process.command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout.read() == f"{running.pid} ['', 'a b', '$HOME']\n"
 
 
 def test_a_line_end_that_supervisord_cannot_take_is_refused():
