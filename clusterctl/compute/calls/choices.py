@@ -21,7 +21,7 @@ class Options:
 
     Raises:
         ValueError: a number is below 1.
-        TypeError: the initializer is no function.
+        TypeError: the initializer is no function, or a number is none.
     """
 
     processes: int | None = None
@@ -30,6 +30,7 @@ class Options:
     maxtasksperchild: int | None = None
 
     def __post_init__(self) -> None:
+        check_whole("processes", self.processes)
         if self.processes is not None and self.processes < 1:
             raise ValueError("Number of processes must be at least 1")
         most = self.maxtasksperchild
@@ -45,6 +46,7 @@ class MapOptions:
 
     Raises:
         ValueError: a value makes no sense.
+        TypeError: a number is none.
     """
 
     on_error: str = "raise"
@@ -63,11 +65,13 @@ class MapOptions:
     def __post_init__(self) -> None:
         if self.on_error not in {"raise", "return"}:
             raise ValueError(f"on_error is raise or return, not {self.on_error!r}")
+        check_whole("max_crashes", self.max_crashes)
+        check_real("timeout_s", self.timeout_s)
+        check_real("max_nbytes", self.max_nbytes)
         if self.max_crashes < 1:
             raise ValueError(f"max_crashes must be 1+, not {self.max_crashes}")
         if self.timeout_s is not None and not 0 < self.timeout_s < _LONGEST_S:
             raise ValueError(f"timeout_s is above 0 and below {_LONGEST_S:.0f}, not {self.timeout_s}")
-
         if self.max_nbytes is not None and not self.max_nbytes >= 0:
             raise ValueError(f"max_nbytes must be 0 or more, or None, not {self.max_nbytes}")
 
@@ -81,7 +85,7 @@ def read_map_options(given: Mapping[str, Any]) -> MapOptions:
     """Return what a map was told by name.
 
     Raises:
-        TypeError: there is no option of that name.
+        TypeError: there is no option of that name, or a number is none.
         ValueError: a value makes no sense.
     """
     known = [option.name for option in fields(MapOptions)]
@@ -97,6 +101,7 @@ class Call:
 
     Raises:
         ValueError: no item may go out.
+        TypeError: a number is none.
     """
 
     function: Callable[..., Any]
@@ -106,5 +111,18 @@ class Call:
     options: MapOptions = field(default_factory=MapOptions)
 
     def __post_init__(self) -> None:
+        check_whole("chunksize", self.most)
         if self.most is not None and self.most < 1:
             raise ValueError(f"Chunksize must be 1+, not {self.most}")
+
+
+def check_whole(name: str, value: object) -> None:
+    """Refuse what cannot count: such a number would fail later, or be rounded."""
+    if value is not None and not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+
+
+def check_real(name: str, value: object) -> None:
+    """Refuse what is no number."""
+    if value is not None and not hasattr(type(value), "__float__"):
+        raise TypeError(f"{name} must be a number, not {value!r}")

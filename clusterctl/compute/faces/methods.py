@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.calls.choices import APPLY, PLAIN, STAR, Call, read_map_options
+from clusterctl.compute.calls.choices import APPLY, PLAIN, STAR, Call, check_whole, read_map_options
 from clusterctl.compute.results import AsyncResult
 from clusterctl.compute.timers import wait_for
 
@@ -178,6 +178,7 @@ class PoolMethods(ABC):
         return self._imap(call, iterable, buffersize, in_order=True)
 
     def _imap(self, call: Call, iterable: Iterable[object], buffersize: int | None, *, in_order: bool) -> MapIterator:
+        check_whole("buffersize", buffersize)
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1+, not {buffersize}")
         self._check_running()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, pause
+from clusterctl.compute.calls.choices import check_real
 from clusterctl.compute.engines.crew import Engine
 from clusterctl.compute.failures import NoEnginesError
 from clusterctl.compute.together.program import InEngine, MemberCall
@@ -56,6 +57,7 @@ class GroupOptions:
 
     Raises:
         ValueError: a value makes no sense.
+        TypeError: a number is none.
     """
 
     engines: Sequence[int] | None = None
@@ -70,6 +72,7 @@ class GroupOptions:
     def __post_init__(self) -> None:
         for name in ("wait_s", "timeout_s", "silence_s"):
             value = getattr(self, name)
+            check_real(name, value)
             if value is not None and not 0 < value < _CLOCK_S:
                 raise ValueError(f"{name} is above 0, not {value!r}")
         if self.engines is not None and (not self.engines or len(set(self.engines)) != len(self.engines)):
