@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import zlib
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -23,7 +23,6 @@ from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
     from ipyparallel import Client
 
@@ -134,11 +133,11 @@ class Channel:
         self._client.close = act_and_close
         atexit.register(act)
 
-    def wait_for(self, asked: Future[Any], most_s: float) -> None:
-        """Wait for a reply; not in the client's own thread, which brings it, nor where that is gone."""
+    def wait_for(self, asked: Sequence[Future[Any]], most_s: float) -> None:
+        """Wait for replies; not in the client's own thread, which brings it, nor where that is gone."""
         thread = self._client._io_thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            wait([asked], most_s)
+            wait(asked, most_s)
 
     def on_change(
         self, act: Callable[[], object], end: Callable[[], object], drain: Callable[[set[str]], object]
@@ -281,8 +280,17 @@ class Channel:
         return f"{engine_program()[0]}_request"
 
     def _tell(self, engine: str, kind: str, content: dict[str, Any]) -> Future[Any]:
-        stream = self._client._control_stream
-        asked: Future[Any] = self._client._send(stream, kind, content=content, ident=engine.encode())
+        return self._ask(self._client._control_stream, kind, content=content, ident=engine.encode())
+
+    def _ask(self, stream: object, kind: str, **about: Any) -> Future[Any]:
+        """Send a question. If another thread has closed the client, its answer is an error: who asks goes on."""
+        try:
+            asked: Future[Any] = self._client._send(stream, kind, **about)
+        except OSError as exc:
+            if not self.is_closed:
+                raise
+            asked = Future()
+            asked.set_exception(exc)
         return asked
 
     def bring(self, engine: str, step: dict[str, Any], pieces: Sequence[memoryview] = ()) -> Future[Any]:
@@ -294,10 +302,7 @@ class Channel:
             pieces: of the file.
         """
         kind, stream = f"{engine_program()[0]}_object", self._client._control_stream
-        asked: Future[Any] = self._client._send(
-            stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode()
-        )
-        return asked
+        return self._ask(stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode())
 
     def tell_demand(self, demand: dict[str, float]) -> Future[Any]:
         """Tell the controller what waits here. Its reply says whether it knows of such things.
@@ -305,8 +310,7 @@ class Channel:
         Args:
             demand: as in `on_node/with_ipyparallel/agreed/demands.py`.
         """
-        asked: Future[Any] = self._client._send(self._client._query_stream, "clusterctl_demand_request", content=demand)
-        return asked
+        return self._ask(self._client._query_stream, "clusterctl_demand_request", content=demand)
 
     def kill(self, engine_id: int) -> None:
         """End an engine that does not let itself be interrupted. Its service starts it anew."""

@@ -40,8 +40,8 @@ _LARGE_BYTES = 4 * 2**20
 """Of a reply, which the engine should not keep for long."""
 _GRACE_S = 5.0
 """For an engine that was interrupted; then it is ended, and its service starts it anew."""
-_LAST_WORD_S = 1.0
-"""For the controller to hear that nothing waits any more, at the end of a client."""
+_LEAVING_S = 1.0
+"""At the end of a client, for its engines to be told, and as long for them and the controller to have heard it."""
 WAIT_S = 60.0
 """For an engine, where none is there."""
 
@@ -67,7 +67,7 @@ class Dispatcher:
         self._timers = Timers()
         self._closes = False
         self._thread.put(self._crew.refresh)
-        channel.before_close(self._withdraw_demand)
+        channel.before_close(self._leave)
         channel.on_change(
             lambda: self._thread.put(self._crew.refresh),
             lambda: self._thread.put(self._cancel_all),
@@ -108,11 +108,14 @@ class Dispatcher:
         """Return how many engines there are."""
         return len(self._channel.engines())
 
-    def _withdraw_demand(self) -> None:
-        """Have nothing wait here any more, for whoever buys nodes: this client, or its Python, ends."""
-        asked = self._demand.withdraw()
-        if asked is not None:
-            self._channel.wait_for(asked, _LAST_WORD_S)
+    def _leave(self) -> None:
+        """Free engines, and have nothing wait for whoever buys nodes: this client, or its Python, ends."""
+        if self._thread.is_copy:
+            return
+        told: list[Future[Any]] = []
+        self._thread.do(lambda: told.extend(self._end_all()), _LEAVING_S)
+        last_word = self._demand.withdraw()
+        self._channel.wait_for([*told, *([last_word] if last_word else [])], _LEAVING_S)
 
     # All that follows runs in the thread of events.
 
@@ -279,24 +282,25 @@ class Dispatcher:
             self._works.remove(work)
         self._demand.look(self._works)
 
-    def _fail_all(self, error: BaseException) -> None:
-        for work in list(self._works):
-            self._fail(work, error)
+    def _fail_all(self, error: BaseException) -> list[Future[Any]]:
+        return [asked for work in list(self._works) for asked in self._fail(work, error)]
 
     def _cancel_all(self) -> None:
         self._fail_all(CancelledError("somebody has cancelled what this client had given to engines"))
 
-    def _end_all(self) -> None:
-        self._fail_all(NoEnginesError("the client was closed", remedy="connect anew"))
+    def _end_all(self) -> list[Future[Any]]:
+        return self._fail_all(NoEnginesError("the client was closed", remedy="connect anew"))
 
-    def _fail(self, work: Work, error: BaseException) -> None:
+    def _fail(self, work: Work, error: BaseException) -> list[Future[Any]]:
+        """End a work with this error. Return what the engines that have a part of it were asked: to leave it."""
         if work.is_over:
-            return
+            return []
         self._end(work)
         work.tell_end(error)
-        if self._crew.chunks(work):
-            self._crew.take_back(work)
-            self._timers.after(_GRACE_S, lambda: self._crew.kill_those_at(work))
+        if not self._crew.chunks(work):
+            return []
+        self._timers.after(_GRACE_S, lambda: self._crew.kill_those_at(work))
+        return self._crew.take_back(work)
 
     def _look_around(self) -> None:
         """Do what is due because time has passed, and give engines that have room what is pending."""

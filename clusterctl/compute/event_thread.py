@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from clusterctl.compute.failures import refuse_in_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,13 +39,19 @@ class EventThread:
         self._events: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
 
     def put(self, event: Callable[[], object]) -> None:
         """Have this done."""
         self._events.put(event)
 
     def start(self) -> None:
-        """Begin, if it does not run."""
+        """Begin, if it does not run.
+
+        Raises:
+            NoEnginesError: this is a copy of the process that has the thread.
+        """
+        refuse_in_fork(self._process)
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="clusterctl-dispatch", daemon=True)
@@ -54,18 +63,31 @@ class EventThread:
         if thread is not None:
             thread.join(most_s)
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a copy of the process that has the thread."""
+        return os.getpid() != self._process
+
+    def do(self, act: Callable[[], object], most_s: float) -> None:
+        """Have this done before what comes later, and return when it is done, or after so many seconds."""
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            act()
+            return
+        done = threading.Event()
+        self.put(act)
+        self.put(done.set)
+        done.wait(most_s)
+
     def _run(self) -> None:
+        _HERE.handles_events = True
         while not self._rounds.is_over():
-            try:
-                self._handle_events()
-                self._rounds.go()
-            except Exception as exc:  # whatever it was
-                self._rounds.fail(exc)
+            self._try(self._handle_events)
+            self._try(self._rounds.go)
         with self._lock:
             self._thread = None
-        with suppress(queue.Empty):
-            while True:
-                self._events.get_nowait()()
+        while not self._events.empty():
+            self._try(self._events.get_nowait())
         self._rounds.end()
 
     def _handle_events(self) -> None:
@@ -74,3 +96,25 @@ class EventThread:
             self._events.get(timeout=self._rounds.pause_s())()
             while True:
                 self._events.get_nowait()()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as exc:  # whatever it was
+            self._rounds.fail(exc)
+
+
+_HERE = threading.local()
+
+
+def refuse_in_event_thread() -> None:
+    """Refuse to wait, in a thread that handles events, for what events bring.
+
+    Raises:
+        RuntimeError: it would wait for itself.
+    """
+    if getattr(_HERE, "handles_events", False):
+        raise RuntimeError(
+            "a callback cannot wait for a map: its own thread is what takes results. Begin it there by map_async, or"
+            " wait for it in another thread"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from multiprocessing import pool
 from typing import Any
@@ -24,6 +25,23 @@ class CrashError(ClusterctlError):
 
 class NoEnginesError(ClusterctlError):
     """No engine is there to work."""
+
+
+def refuse_in_fork(process: int) -> None:
+    """Refuse what a copy of a process cannot do: it has neither the threads of a client nor its connections.
+
+    Args:
+        process: the id of the process that has them.
+
+    Raises:
+        NoEnginesError: this is another one.
+    """
+    if os.getpid() != process:
+        raise NoEnginesError(
+            f"this client is of the process {process}, of which this one is a copy (by fork, as multiprocessing makes"
+            " them): its connections are not here",
+            remedy="call `clusterctl.connect()` in this process",
+        )
 
 
 class EngineTroubleError(ClusterctlError):

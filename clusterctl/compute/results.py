@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline
 from clusterctl.compute.calls.progress import Display, Progress
+from clusterctl.compute.event_thread import refuse_in_event_thread
 from clusterctl.compute.work import Report
 
 if TYPE_CHECKING:
@@ -146,7 +147,13 @@ class AsyncResult(_Outcome):
         return self._value()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when it is ready, or after so many seconds."""
+        """Return when it is ready, or after so many seconds.
+
+        Raises:
+            RuntimeError: this is a callback, and it is not ready.
+        """
+        if not self._is_ready:
+            refuse_in_event_thread()
         self._display.wait(self._changed, lambda: self._is_ready, timeout)
 
     def ready(self) -> bool:
@@ -219,10 +226,12 @@ class MapIterator(_Outcome):
 
         Raises:
             multiprocessing.TimeoutError: it is not there after so many seconds.
+            RuntimeError: this is a callback, and it is not there yet.
         """
         deadline = None if timeout is None else Deadline.after(timeout)
         try:
             while (taken := self._pop()) is None:  # another thread may be quicker
+                refuse_in_event_thread()
                 left_s = None if deadline is None else deadline.left_s
                 if not self._display.wait(self._changed, lambda: self._ready or self._is_over, left_s):
                     raise PoolTimeoutError

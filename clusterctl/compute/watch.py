@@ -13,6 +13,7 @@ answers the question and not the call, the call was lost. An engine at work answ
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from clusterctl.clock import Deadline
+from clusterctl.compute.failures import refuse_in_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,6 +120,7 @@ class ClientWatch:
         self._questions: dict[str, _Question] = {}
         self._connection_requests: deque[Any] = deque()
         self._is_over = False
+        self._process = os.getpid()
 
     def begin(self) -> None:
         """Watch from now on, until the client is closed."""
@@ -131,7 +134,12 @@ class ClientWatch:
         self._client._io_loop.add_callback(self._ask)
 
     def send(self, socket: Any, kind: str, *args: Any, **about: Any) -> Any:
-        """Send as the client does, and remember what waits for an answer."""
+        """Send as the client does, and remember what waits for an answer.
+
+        Raises:
+            NoEnginesError: this is a copy of the process that has the client.
+        """
+        refuse_in_fork(self._process)
         future = self._send(socket, kind, *args, **about)
         if future is None:
             return future

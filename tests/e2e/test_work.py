@@ -74,6 +74,49 @@ def test_a_task_that_asks_for_input_or_whose_program_does_has_none_and_goes_on(s
 
 
 @pytest.mark.slow
+def test_a_copy_of_a_python_has_an_error_and_the_python_itself_its_values(script):
+    assert script("""
+        import os
+        import clusterctl
+
+        client = clusterctl.connect()
+        client.map(abs, [-1])
+        if not os.fork():
+            for ask in (lambda: client.map(abs, [-1]), lambda: client[:].apply_sync(abs, -1), client.queue_status):
+                try:
+                    print(ask())
+                except Exception as error:
+                    print(type(error).__name__, str(error).count("of which this one is a copy"), flush=True)
+            os._exit(0)
+        os.wait()
+        print(client.map(abs, [-1]), client[0].apply_sync(abs, -2))
+        client.close()
+    """).splitlines() == ["NoEnginesError 1"] * 3 + ["[1] 2"]
+
+
+@pytest.mark.slow
+def test_a_client_that_is_closed_in_the_middle_ends_each_of_its_maps_and_frees_the_engines(script):
+    assert script("""
+        import time
+        import clusterctl
+
+        client = clusterctl.connect()
+        client.map(abs, range(100))
+        results = [client.pool().map_async(time.sleep, [600] * 20) for _ in range(2)]
+        while not any(counts["queue"] for number, counts in client.queue_status().items() if number != "unassigned"):
+            pass
+        client.close()
+        for result in results:
+            try:
+                result.get(20)
+            except Exception as error:
+                print(error)
+        with clusterctl.connect() as other:
+            print(set(other[:].apply_async(abs, -1).get(20)))
+    """).splitlines() == ["the client was closed"] * 2 + ["{1}"]
+
+
+@pytest.mark.slow
 def test_what_has_ended_an_engine_is_told_with_its_line(script):
     signal, line = script("""
         import os

@@ -80,6 +80,7 @@ class LightChannel:
         self.is_closed = False
         self.steps = []
         self._before_close = lambda: None
+        self.taken_back = []
         self.ends = {}
         self.takes_steps = True
         for _ in range(count):
@@ -122,7 +123,7 @@ class LightChannel:
         self._before_close = act
 
     def wait_for(self, asked, most_s):
-        assert asked.result(most_s)
+        assert all(each.result(most_s) for each in asked)
 
     def send(self, uuid, request, hear):
         self.hear = hear
@@ -148,6 +149,7 @@ class LightChannel:
     def take_back(self, uuid, chunks, *, interrupt):
         asked = Future()
         engine = self.by_uuid.get(uuid)
+        self.taken_back.append(uuid)
         if engine is not None:
             names, messages = zip(*chunks, strict=True)
             answer = engine.program.take_back(list(names), list(messages), interrupt=False)  # a thread gets no signal

@@ -135,14 +135,17 @@ class Crew:
         """Return what all of them have of this work."""
         return [chunk for engine in self._engines.values() for chunk in engine.chunks if chunk.work is work]
 
-    def take_back(self, work: Work) -> None:
-        """Have them leave this work, and interrupt those that are at it."""
+    def take_back(self, work: Work) -> list[Future[Any]]:
+        """Have them leave this work, and interrupt those that are at it. Return what each was asked."""
+        questions = []
         for engine in self._engines.values():
             chunks = [chunk for chunk in engine.chunks if chunk.work is work]
             if chunks:
                 names = [(chunk.id, chunk.message) for chunk in chunks]
                 asked = self._channel.take_back(engine.uuid, names, interrupt=True)
                 asked.add_done_callback(partial(_note_left_out, chunks))
+                questions.append(asked)
+        return questions
 
     def kill_those_at(self, work: Work) -> None:
         """End those that are at this work still. Their service starts them anew.

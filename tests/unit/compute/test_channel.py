@@ -57,6 +57,25 @@ def test_a_reply_that_was_received_takes_nothing_back(channel, told):
     assert content == {"chunks": [], "messages": [], "interrupt": False, "acknowledged": ["c1"]}
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda channel: channel.take_back("e1", [("c1", "m1")], interrupt=True),
+        lambda channel: channel.bring("e1", {"act": "begin"}),
+        lambda channel: channel.tell_demand({}),
+    ],
+)
+def test_what_is_asked_of_a_client_that_is_closed_has_an_error_for_an_answer(act):
+    def send(*_, **__):
+        raise OSError("Connections have been closed.")
+
+    client = types.SimpleNamespace(_control_stream=0, _query_stream=1, _send=send, _closed=True)
+    assert isinstance(act(Channel(client)).exception(timeout=0), OSError)
+    client._closed = False
+    with pytest.raises(OSError, match="Connections"):
+        act(Channel(client))
+
+
 def test_what_a_task_prints_is_heard_though_it_comes_before_the_call_that_sends_it_returns():
     heard = []
 
@@ -94,12 +113,12 @@ class TestTheEndOfAClient:
 
     def test_waits_for_no_reply_that_cannot_come(self, client):
         channel, asked = Channel(client), Future()
-        channel.wait_for(asked, 600)  # the thread that brings it has not begun, or has ended
+        channel.wait_for([asked], 600)  # the thread that brings it has not begun, or has ended
         client._io_thread = threading.current_thread()
-        channel.wait_for(asked, 600)
+        channel.wait_for([asked], 600)
         client._io_thread = threading.Thread(target=asked.set_result, args=("reply",))
         client._io_thread.start()
-        channel.wait_for(asked, 600)
+        channel.wait_for([asked], 600)
         client._io_thread.join()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
 from clusterctl.compute import watch as client_watch
+from clusterctl.compute.failures import NoEnginesError
 from clusterctl.compute.watch import LOST, ClientWatch
 
 
@@ -83,6 +85,15 @@ def watched():
 
 def error_of(future):
     return future.result(timeout=0)["ename"]
+
+
+def test_a_copy_of_the_process_sends_nothing(watched, monkeypatch):
+    client, _ = watched
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.raises(NoEnginesError, match="of which this one is a copy") as caught:
+        client._send(client.mux, "apply_request", ident=b"e1")
+    assert "clusterctl.connect()" in caught.value.remedy
+    assert client._futures == {}
 
 
 class TestLostConnection:
