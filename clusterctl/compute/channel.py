@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
 import threading
 import zlib
+from concurrent.futures import wait
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -118,6 +120,25 @@ class Channel:
     def close(self) -> None:
         """Close the client."""
         self._client.close()
+
+    def before_close(self, act: Callable[[], object]) -> None:
+        """Have this called before the client is closed, or Python ends."""
+        close = self._client.close
+
+        def act_and_close(*args: Any, **about: Any) -> None:
+            atexit.unregister(act)
+            if not self.is_closed:
+                act()
+            close(*args, **about)
+
+        self._client.close = act_and_close
+        atexit.register(act)
+
+    def wait_for(self, asked: Future[Any], most_s: float) -> None:
+        """Wait for a reply; not in the client's own thread, which brings it, nor where that is gone."""
+        thread = self._client._io_thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            wait([asked], most_s)
 
     def on_change(
         self, act: Callable[[], object], end: Callable[[], object], drain: Callable[[set[str]], object]

@@ -40,6 +40,8 @@ _LARGE_BYTES = 4 * 2**20
 """Of a reply, which the engine should not keep for long."""
 _GRACE_S = 5.0
 """For an engine that was interrupted; then it is ended, and its service starts it anew."""
+_LAST_WORD_S = 1.0
+"""For the controller to hear that nothing waits any more, at the end of a client."""
 WAIT_S = 60.0
 """For an engine, where none is there."""
 
@@ -65,6 +67,7 @@ class Dispatcher:
         self._timers = Timers()
         self._closes = False
         self._thread.put(self._crew.refresh)
+        channel.before_close(self._withdraw_demand)
         channel.on_change(
             lambda: self._thread.put(self._crew.refresh),
             lambda: self._thread.put(self._cancel_all),
@@ -104,6 +107,12 @@ class Dispatcher:
     def engine_count(self) -> int:
         """Return how many engines there are."""
         return len(self._channel.engines())
+
+    def _withdraw_demand(self) -> None:
+        """Have nothing wait here any more, for whoever buys nodes: this client, or its Python, ends."""
+        asked = self._demand.withdraw()
+        if asked is not None:
+            self._channel.wait_for(asked, _LAST_WORD_S)
 
     # All that follows runs in the thread of events.
 

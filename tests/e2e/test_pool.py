@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .. import pool_chaos
+from ..support.sampling import rest
 
 pytestmark = pytest.mark.e2e
 
@@ -119,6 +120,30 @@ def test_an_executor_serves_asyncio_and_cancels(script):
             print(executor.submit(divmod, 1, 0).exception())
         client.close()
     """).splitlines() == ["[1, 2, 4, 8, 16]", "[(3, 1), (2, 1)]", "True True", "integer division or modulo by zero"]
+
+
+@pytest.mark.parametrize("end", ["values.get()", *rest("client.close()", "", "raise SystemExit(values.get()[0])")])
+def test_nothing_waits_any_more_once_a_python_has_ended(script, poll, end):
+    home = script(f"""
+        import os
+        import threading
+        import time
+        from pathlib import Path
+        import clusterctl
+
+        client = clusterctl.connect()
+        home = Path(client[0].apply_sync(os.path.expanduser, "~"))
+        values = client.pool().map_async(time.sleep, [0.4] * 24)
+        for _ in range(200):
+            if list(home.glob(f".clusterctl/demand/client-{{client.session.session}}.json")):
+                print(home)
+                break
+            threading.Event().wait(0.05)
+        {end}
+    """).strip()
+    assert home, "it told nothing"
+    left = Path(home) / ".clusterctl" / "demand"
+    poll(lambda: not list(left.glob("client-*.json")), "the demand of a client that is gone", deadline_s=5)
 
 
 def test_ctrl_c_frees_the_engines(script, client, poll):

@@ -79,6 +79,7 @@ class LightChannel:
         self.demands = []
         self.is_closed = False
         self.steps = []
+        self._before_close = lambda: None
         self.ends = {}
         self.takes_steps = True
         for _ in range(count):
@@ -113,7 +114,15 @@ class LightChannel:
         self.drain = drain
 
     def close(self):
+        if not self.is_closed:
+            self._before_close()
         self.is_closed = True
+
+    def before_close(self, act):
+        self._before_close = act
+
+    def wait_for(self, asked, most_s):
+        assert asked.result(most_s)
 
     def send(self, uuid, request, hear):
         self.hear = hear

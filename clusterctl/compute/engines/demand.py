@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.clock import Deadline, Stopwatch
@@ -17,6 +19,7 @@ _FIRST_S, _SOON_S, _EVERY_S = 1.0, 2.0, 5.0
 after that."""
 _HOLDS_S = 30.0
 """How long a word holds, if no other one comes: this process may be killed, or its computer be shut."""
+_NOTHING = {"items": 0, "item_s": 0.0, "engines": 0, "for_s": 0.0}
 
 
 class DemandTeller:
@@ -27,6 +30,11 @@ class DemandTeller:
         self._due: Deadline | None = None
         """When it is told next; None while nothing waits."""
         self._has_told = False
+        self._asked: Future[Any] | None = None
+        """The last word; its reply says that the controller has it."""
+        self._lock = threading.Lock()
+        """Whoever closes a client does so in a thread of his own, and no word may come behind the last one."""
+        self._is_closed = False
         self._counted: dict[int, tuple[Work, int]] = {}
         """The maps since the last word, and how many items of each were done then; those that are over too."""
         self._since = Stopwatch()
@@ -39,7 +47,7 @@ class DemandTeller:
         """Tell what is to be told of what is under way."""
         if not works:
             if self._has_told:
-                self._send({"items": 0, "item_s": 0.0, "engines": 0, "for_s": 0.0})
+                self._send(_NOTHING)
             self._due, self._has_told, self._counted = None, False, {}
             return
         for work in works:
@@ -58,11 +66,23 @@ class DemandTeller:
         self._since = Stopwatch()
         return sum(work.done - before for work, before in self._counted.values()) / passed_s if passed_s else 0.0
 
-    def _send(self, demand: dict[str, float]) -> None:
-        try:
-            self._tell(demand).add_done_callback(self._hear)
-        except Exception:  # the client is closed, or closes: the word lapses
-            return
+    def withdraw(self) -> Future[Any] | None:
+        """Take back what was told, since the client closes, and tell nothing more.
+
+        Returns:
+            the word that the controller may not have yet; None if it has heard of nothing.
+        """
+        if self._has_told:
+            self._send(_NOTHING, is_last=True)
+        self._is_closed = True
+        return self._asked
+
+    def _send(self, demand: dict[str, float], *, is_last: bool = False) -> None:
+        with self._lock, suppress(Exception):  # the client is closed, or closes: the word lapses
+            if not self._is_closed:
+                self._is_closed = is_last
+                self._asked = self._tell(demand)
+                self._asked.add_done_callback(self._hear)
 
     def _hear(self, asked: Future[Any]) -> None:
         if not asked.cancelled() and asked.exception() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import types
 from concurrent.futures import Future
 
@@ -71,6 +72,35 @@ def test_what_a_task_prints_is_heard_though_it_comes_before_the_call_that_sends_
     channel = Channel(types.SimpleNamespace(_mux_stream="mux", history=[], send_apply_request=send))
     channel.send("e1", {}, lambda stream, text: heard.append((stream, text)))
     assert heard == [("stdout", "hello\n")]
+
+
+class TestTheEndOfAClient:
+    @pytest.fixture
+    def client(self):
+        client = types.SimpleNamespace(_closed=False, _io_thread=threading.Thread(target=lambda: None), ends=[])
+        client.close = lambda linger=None: client.ends.append(f"closed {linger}") or vars(client).update(_closed=True)
+        return client
+
+    def test_is_told_first_and_once(self, client, monkeypatch):
+        at_exit = []
+        monkeypatch.setattr("atexit.register", at_exit.append)
+        monkeypatch.setattr("atexit.unregister", lambda act: at_exit.clear())
+        Channel(client).before_close(act := lambda: client.ends.append("told"))
+        assert at_exit == [act]
+        client.close(linger=0)
+        assert (client.ends, at_exit) == (["told", "closed 0"], [])
+        client.close()
+        assert client.ends == ["told", "closed 0", "closed None"]
+
+    def test_waits_for_no_reply_that_cannot_come(self, client):
+        channel, asked = Channel(client), Future()
+        channel.wait_for(asked, 600)  # the thread that brings it has not begun, or has ended
+        client._io_thread = threading.current_thread()
+        channel.wait_for(asked, 600)
+        client._io_thread = threading.Thread(target=asked.set_result, args=("reply",))
+        client._io_thread.start()
+        channel.wait_for(asked, 600)
+        client._io_thread.join()
 
 
 def test_how_an_engine_has_ended_is_kept_as_text_that_a_terminal_may_be_given():

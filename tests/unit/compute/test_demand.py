@@ -126,6 +126,33 @@ def test_a_client_that_closes_is_survived(controller):
     assert looks(controller, [work(10)], 10) == []
 
 
+class TestTheEndOfAClient:
+    def test_takes_back_what_was_told_and_nothing_comes_behind_that(self, controller):
+        works = [work(10, 1.0)]
+        looks(controller, works, 2)
+        assert controller.teller.withdraw().done()
+        assert controller.told == [10, 0]
+        assert controller.teller.withdraw().done()
+        assert looks(controller, works, 30) == [10, 0]
+        assert looks(controller, [], 2) == [10, 0]
+
+    def test_says_which_word_the_controller_may_not_have_heard_where_the_map_is_over(self, controller):
+        looks(controller, [work(10, 1.0)], 2)
+        looks(controller, [], 1)
+        assert controller.teller.withdraw() is not None
+        assert controller.told == [10, 0]
+
+    def test_has_nothing_to_take_back_of_a_short_map(self, controller):
+        looks(controller, [work(10)], 1)
+        assert controller.teller.withdraw() is None
+        assert controller.told == []
+
+    def test_is_survived_without_a_connection(self, controller):
+        looks(controller, [work(10, 1.0)], 2)
+        controller.is_closed = True
+        assert controller.teller.withdraw().done()
+
+
 @pytest.mark.parametrize(
     ("works", "items", "item_s", "engines"),
     [
