@@ -101,7 +101,7 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
     if existing and not yes:
         found = [(contexts[name][0], ids[name]) for name in existing]
         losses = [with_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
-        confirm_or_decline(ask_terminate(losses), yes=False)
+        confirm_or_decline(ask_terminate(losses, force=force), yes=False)
 
     def end(name: str) -> str:
         context, trouble = contexts[name]
