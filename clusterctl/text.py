@@ -37,6 +37,11 @@ def format_age(passed: timedelta) -> str:
     return plural(seconds // 86400, "day")
 
 
+def format_rate(rate: float) -> str:
+    """Return how many in a second, such as ``210`` or ``1.4``."""
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
 def format_span(seconds: float) -> str:
     """Return a time to wait: ``45 s``, ``12 min``, ``1 h 30 min``, ``3 days``."""
     whole = max(0, round(seconds))

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
+from clusterctl.cli.needed import CompletedName, needed
 from clusterctl.wiring import completions
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class CompletedName(click.ParamType[str]):
-    """A name that the shell can complete."""
-
-    def __init__(self, name: str, find: Callable[[click.Context, str], Iterable[str]]) -> None:
-        """Say what it is the name of.
-
-        Args:
-            name: the kind of thing, as messages call it.
-            find: returns the names that there are; it is given what has been typed so far.
-        """
-        self.name = name
-        self._find = find
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names that begin so."""
-        del param
-        return [CompletionItem(name) for name in self._find(ctx, incomplete) if name.startswith(incomplete)]
 
 
 def _config_file(ctx: click.Context) -> str | None:
@@ -73,7 +51,12 @@ class Dollars(click.ParamType[Decimal]):
 
 def cluster_argument(function: F) -> F:
     """Add the argument for a cluster that must be named."""
-    return click.argument("name", metavar="CLUSTER", type=CLUSTER_NAME)(function)
+    return needed("name", metavar="CLUSTER", type=CLUSTER_NAME, example="mycluster")(function)
+
+
+def cluster_arguments(function: F) -> F:
+    """Add the argument for one or more clusters that must be named."""
+    return needed("names", metavar="CLUSTER...", nargs=-1, type=CLUSTER_NAME, example="mycluster")(function)
 
 
 def optional_cluster(function: F) -> F:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from clusterctl.operations.leave import Losses
 
 _NAMED, _LONGEST = 5, 60
-"""Of jobs: how many, and how much of each."""
+"""Of jobs and files: how many, and how much of each."""
 _HOMES = "the disks with the homes on them"
 
 
-def ask_terminate(losses: Sequence[Losses]) -> str:
-    """Return the question of `terminate`."""
-    return _join_question("End", losses, [_describe_end(loss, disks=_homes_of(loss)) for loss in losses])
+def ask_terminate(losses: Sequence[Losses], *, force: bool = False) -> str:
+    """Return the question of `terminate`. With `force` nothing is fetched before."""
+    ends = [[_describe_end(loss, disks=_homes_of(loss)), *_file_sentences(loss, force=force)] for loss in losses]
+    return _join_question("End", losses, [". ".join(sentences) for sentences in ends])
 
 
 def ask_stop(losses: Sequence[Losses]) -> str:
@@ -64,11 +65,24 @@ def _homes_of(losses: Losses) -> list[str]:
 def _work_words(losses: Losses) -> list[str]:
     """Return the words for engines and jobs, those that there are."""
     words = [f"{plural(losses.engines, 'engine')} with what is in memory"] if losses.engines else []
-    if losses.jobs:
-        named = [job if len(job) <= _LONGEST else f"{job[: _LONGEST - 1]}…" for job in losses.jobs[:_NAMED]]
-        more = [f"{len(losses.jobs) - _NAMED} more"] if len(losses.jobs) > _NAMED else []
-        words.append(f"{plural(len(losses.jobs), 'job')} not over ({'; '.join([*named, *more])})")
+    if jobs := losses.jobs.under_way:
+        words.append(f"{plural(len(jobs), 'job')} not over ({_name_some(jobs)})")
     return words
+
+
+def _file_sentences(losses: Losses, *, force: bool) -> list[str]:
+    """Return what becomes of files that `--fetch` has named, those that are not fetched yet."""
+    coming = () if force else losses.jobs.wanted
+    going = (*(losses.jobs.wanted if force else ()), *losses.jobs.wanted_elsewhere)
+    lost = "Files of jobs that are not fetched" if losses.lasting else "Files of jobs that are not fetched go, too"
+    words = {"Files of jobs that come to this computer before": coming, lost: going}
+    return [f"{heading}: {_name_some(names)}" for heading, names in words.items() if names]
+
+
+def _name_some(names: Sequence[str]) -> str:
+    """Return the first of these, cut where they are long, and how many more there are."""
+    named = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names[:_NAMED]]
+    return "; ".join([*named, *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])])
 
 
 def _join_question(verb: str, losses: Sequence[Losses], texts: Sequence[str]) -> str:

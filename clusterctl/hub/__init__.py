@@ -6,7 +6,7 @@ All of it is asked on the master: without a tunnel or ipyparallel on the laptop.
 from __future__ import annotations
 
 from clusterctl.hub.cancelling import Cancelled, EngineTask, cancel_work
-from clusterctl.hub.load import Demand, EngineLoad, Load, ask_load
+from clusterctl.hub.load import Demand, EngineLoad, Load, Waiting, ask_load, find_waiting
 from clusterctl.hub.questions import (
     BUSY,
     HubAnswer,
@@ -27,10 +27,12 @@ __all__ = [
     "EngineTask",
     "HubAnswer",
     "Load",
+    "Waiting",
     "ask",
     "ask_load",
     "cancel_work",
     "engine_ids",
+    "find_waiting",
     "keep_engine_ids",
     "lowest_gap",
     "profile",

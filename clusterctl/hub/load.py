@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clusterctl.cluster_nodes import Cluster
+    from clusterctl.service import ServiceHealth
 
 _ASK = "clusterctl.on_node.with_ipyparallel.ask_load"
 _ASK_DEMAND = "clusterctl.on_node.system.ending.ask_demand"
+_MOST = 1e15
 _WAIT_S = 5.0
 _DRAINED_S = 120.0
 """After which engines are given work again: who was killed between draining and ending a node leaves it useful."""
@@ -43,6 +45,35 @@ class Demand:
     """Seconds that one takes; 0 if nobody knows."""
     engines: int
     """How many engines it wants; 0: as many as there are."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits with all clients together, as they have told the controller."""
+
+    clients: int
+    """Those with whom something waits."""
+    items: int
+    """Those that are not done."""
+    rate: float
+    """How many were done in a second of late."""
+
+
+def find_waiting(instances: Sequence[ServiceHealth]) -> Waiting | None:
+    """Return what waits with clients, by what the controller's probe found; None where that does not say it."""
+    for instance in instances:
+        said = instance.facts.get("demand")
+        if instance.service == "controller" and isinstance(said, dict):
+            numbers = [said.get(name) for name in ("clients", "items", "rate")]
+            if all(_is_count(number) for number in numbers):
+                clients, items, rate = map(float, numbers)  # type: ignore[arg-type]  # so they were found
+                return Waiting(int(clients), int(items), rate)
+    return None
+
+
+def _is_count(value: object) -> bool:
+    """Return whether a node's word is a number that can be shown."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Who uses this computer."""
 
 import getpass
+import socket
 
 
 def laptop_user() -> str:
@@ -9,3 +10,8 @@ def laptop_user() -> str:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # neither a variable nor a name for the uid, as in a container
         return "cluster"
+
+
+def user_and_laptop() -> str:
+    """Return who works where, for others who share a cluster, such as ``ada@desk``."""
+    return f"{laptop_user()}@{socket.gethostname()}"

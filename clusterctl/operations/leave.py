@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from clusterctl import hub
 from clusterctl.errors import ClusterctlError, StateError, UsageError
 from clusterctl.model import MASTER, Facet, Node, NodeState
-from clusterctl.operations.jobs.leaving import name_jobs
+from clusterctl.operations.jobs.leaving import LeavingJobs, name_jobs
 from clusterctl.operations.jobs.seeing_off import see_off_jobs
 from clusterctl.operations.joining.join import run_members
 from clusterctl.operations.joining.losing import find_kept_home
@@ -113,8 +113,8 @@ class Losses:
     """Names of volumes with data, which stay in any case."""
     home: str = ""
     """What is kept of the home apart from the machines, such as ``the volume vol-0123 of 50 GB with its home``."""
-    jobs: tuple[str, ...] = ()
-    """The jobs on them that are not over: id and command. See `with_jobs`."""
+    jobs: LeavingJobs = field(default_factory=LeavingJobs)
+    """The jobs on them that are not over, and files of jobs. See `with_jobs`."""
 
 
 def count_losses(
@@ -146,7 +146,7 @@ def count_losses(
 
 
 def with_jobs(context: RunContext, losses: Losses) -> Losses:
-    """Return the losses with the jobs that run or wait on the nodes that leave. Asks a node, and not for long."""
+    """Return the losses with the jobs on the nodes that leave, and their files. Asks a node, and not for long."""
     return replace(losses, jobs=name_jobs(context, losses.nodes))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from clusterctl import hub
 from clusterctl.clock import utc_now
 from clusterctl.errors import ClusterctlError, NewerFormatError
 from clusterctl.model import MASTER, Node, NodeState, StatusRow
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from clusterctl.cluster_nodes import Cluster
+    from clusterctl.hub import Waiting
     from clusterctl.node.ending import Ending
     from clusterctl.node.health import NodeHealth
     from clusterctl.operations.context import RunContext
@@ -60,6 +62,8 @@ class ClusterStatus:
     """When it was first asked for, in UTC; None if nobody knows."""
     ending: Ending | None = None
     """When it ends by itself, as its master says; None where that is not known, or it does not."""
+    waiting: Waiting | None = None
+    """What waits with clients that map; None where the controller does not say it."""
     kept: str = ""
     """What is kept of a cluster without machines, such as ``the volume vol-0123 of 50 GB with its home``."""
 
@@ -137,7 +141,7 @@ def query_status(context: RunContext) -> ClusterStatus:
         spent = pool.submit(_ask_spending, context, nodes)
         lost = pool.submit(_ask_losses, context, nodes)
         late = pool.submit(_ask_silent, context, [node for node in nodes if not node.is_master])
-        rows, ending = _all_rows(context, nodes)
+        rows, node_health = _all_rows(context, nodes)
         silent = late.result()
         if any(row.item == _SERVICES and row.value.startswith(_UNKNOWN) for row in rows):
             silent |= _ask_silent(context, [node for node in nodes if node.is_master], ask=find_unreachable)
@@ -152,7 +156,8 @@ def query_status(context: RunContext) -> ClusterStatus:
             find_conditions(evidence),
             context.folder.is_at_work,
             context.folder.created_at() or min((n.launched_at for n in nodes if n.launched_at), default=None),
-            ending,
+            node_health.ending,
+            hub.find_waiting(node_health.services),
             "" if nodes else find_kept_home(context),
         )
 
@@ -213,13 +218,12 @@ def _ask_spending(context: RunContext, nodes: Sequence[Node]) -> Spending | None
     return context.provider.spending(context.name, nodes)
 
 
-def _all_rows(context: RunContext, nodes: Sequence[Node]) -> tuple[list[StatusRow], Ending | None]:
+def _all_rows(context: RunContext, nodes: Sequence[Node]) -> tuple[list[StatusRow], NodeHealth]:
     if not any(node.alias == MASTER and node.state == NodeState.RUNNING for node in nodes):
-        return [], None
+        return [], health.NodeHealth(())
     cluster = context.make_cluster(nodes)
     try:
-        rows, node_health = probe_services(context, cluster)
-        return rows, node_health.ending
+        return probe_services(context, cluster)
     finally:
         cluster.close()
 

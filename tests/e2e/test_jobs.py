@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
@@ -204,6 +205,12 @@ def test_jobs_have_a_grace_before_their_cluster_stops_or_ends_and_results_are_fe
     other = folder.begin("--fetch", "model", "--", "python", "polite.py")
     (folder.place / "model").unlink()
     poll(lambda: "up" in folder.log(other), "it runs")
+    third = folder.begin("--fetch", "out", "--", "true")
+    (laptop.folder("short") / "jobs" / f"{third}.json").unlink()  # as if another computer had begun it
+    asked = laptop.run("terminate", "short", status=2).stderr
+    assert f"Files of jobs that come to this computer before: model of job {other}. " in asked
+    whose = f"{getpass.getuser()}@{socket.gethostname()}"
+    assert f"not fetched go, too: out of job {third} begun by {whose}. Go on?" in asked
     said = laptop.run("terminate", "--yes", "short")
     assert f"job {other}: model fetched to {folder.place}" in said.stdout
     assert (folder.place / "model").read_text() == "half"

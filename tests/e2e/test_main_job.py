@@ -55,12 +55,14 @@ def test_list_json_has_the_promised_keys(laptop, cluster):
         "ends_at",
         "cost",
         "ends",
+        "maps",
         "kept",
         "nodes",
         "troubles",
         "connections",
     ]
     assert (found["region"], found["ends_at"], found["ends"], found["troubles"]) == (None, None, None, [])
+    assert found["maps"] == {"clients": 0, "left": 0, "items_per_s": 0}
     assert found["cost"] is None  # nobody asks money for them
     assert (found["name"], found["provider"], found["state"], found["engines"]) == ("mycluster", "local", "running", 6)
     assert found["client_file"] == str(laptop.folder(cluster.name) / "client.json")

@@ -146,6 +146,24 @@ def test_nothing_waits_any_more_once_a_python_has_ended(script, poll, end):
     poll(lambda: not list(left.glob("client-*.json")), "the demand of a client that is gone", deadline_s=5)
 
 
+@pytest.mark.slow
+def test_status_shows_what_waits_with_a_map(script, laptop, cluster, poll):
+    process = script.begin("""
+        import time
+        import clusterctl
+
+        clusterctl.connect().map(time.sleep, [0.2] * 10_000)
+    """)
+    maps = poll(
+        lambda: (found := laptop.json("status", "--json", cluster.name)["maps"])["items_per_s"] and found, "a rate"
+    )
+    process.kill()
+    assert maps["clients"] == 1
+    assert 5000 < maps["left"] < 10_000
+    assert 5 < maps["items_per_s"] < 60
+    laptop.run("cancel", cluster.name)
+
+
 def test_ctrl_c_frees_the_engines(script, client, poll):
     process = script.begin("""
         import signal

@@ -110,6 +110,22 @@ def test_an_answer_that_cannot_be_read_is_the_nodes_fault(tmp_path, said):
         hub.ask(cluster)
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"clients": 1, "items": 955, "rate": 210.5}, hub.Waiting(1, 955, 210.5)),
+        *(
+            ({"clients": 1, "items": 955, "rate": wrong}, None)
+            for wrong in ("1", True, -1, float("nan"), 1e16, 10**400)
+        ),
+        *((wrong, None) for wrong in (None, [], 7, {}, {"clients": 1, "items": 1})),
+    ],
+)
+def test_what_waits_with_clients_is_numbers_that_can_be_shown_or_not_known(said, found):
+    assert hub.find_waiting([ServiceHealth("controller", 0, "", {"demand": said})]) == found
+    assert hub.find_waiting([ServiceHealth("engine", 0, "", {"demand": said})]) is None
+
+
 def test_ids_that_are_none_are_left_out():
     facts = {"engines": {"0": "a", "x": "b", "9" * 5000: "c", "-1": "d"}}
     assert hub.registered([ServiceHealth("controller", 0, "", facts)]) == {0}

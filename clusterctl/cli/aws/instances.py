@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import CLUSTER_NAME, NODE_NAME, json_option, region_option
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_items
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.account.console import find_instance
@@ -64,7 +65,7 @@ def listspots(ctx: click.Context, region: str | None, *, closed: bool, as_json: 
 
 
 @click.command()
-@click.argument("name", metavar="INSTANCE|CLUSTER", type=CLUSTER_NAME)
+@needed("name", metavar="INSTANCE|CLUSTER", type=CLUSTER_NAME, example="mycluster")
 @click.argument("node", required=False, type=NODE_NAME)
 @region_option
 @click.pass_context

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import confirm_or_decline, show_items
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
@@ -57,7 +58,7 @@ def listkeypairs(ctx: click.Context, region: str | None, *, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("name")
+@needed("name", example="mykey")
 @click.option(
     "-o",
     "--output-file",
@@ -81,7 +82,7 @@ def createkey(
 
 
 @click.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=KeyName())
+@needed("names", metavar="NAME...", nargs=-1, type=KeyName(), example="mykey", listed_by="listkeypairs")
 @yes_option
 @region_option
 @click.pass_context

@@ -12,6 +12,7 @@ import click
 from clusterctl.cli.arguments import Dollars, json_option, region_option
 from clusterctl.cli.charts import text as price_text
 from clusterctl.cli.charts.svg import PriceMark, render_price_svg
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.clock import utc_now
@@ -38,7 +39,7 @@ def _refuse_classic(_ctx: click.Context, parameter: click.Parameter, value: obje
 
 
 @click.command()
-@click.argument("types", metavar="TYPE...", nargs=-1, required=True)
+@needed("types", metavar="TYPE...", nargs=-1, example="c7i.large")
 @click.option("-z", "--zone", default="", help="Only this zone.")
 @click.option("-d", "--days", type=click.IntRange(1, 90), help=f"The last days, up to now; default: {_DAYS}.")
 @click.option("-s", "--start-time", "start", metavar="TIME", help="From when on, as 2026-11-20T08:00 in UTC.")

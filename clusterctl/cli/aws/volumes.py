@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import json_option, region_option, yes_option
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import confirm_or_decline, show_items, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError, UsageError
@@ -86,8 +87,8 @@ def _parse_tags(texts: Iterable[str]) -> dict[str, str]:
 
 
 @click.command()
-@click.argument("size", type=click.IntRange(min=1))
-@click.argument("zone")
+@needed("size", type=click.IntRange(min=1), example="100")
+@needed("zone", example="us-east-1a", listed_by="listzones")
 @click.option("-n", "--name", default="", help="What to call it.")
 @click.option("-t", "--tag", "marks", multiple=True, metavar="KEY=VALUE,...", help="Tags of your own.")
 @click.option("-T", "--type", "kind", type=click.Choice(_TYPES), default="gp3", show_default=True, help="Kind of disk.")
@@ -124,8 +125,8 @@ def createvolume(ctx: click.Context, /, size: int, zone: str, *, encrypted: bool
 
 
 @click.command()
-@click.argument("volume_id", metavar="VOLUME", type=VolumeId())
-@click.argument("size", type=click.IntRange(min=1))
+@needed("volume_id", metavar="VOLUME", type=VolumeId(), example="vol-0123456789abcdef0", listed_by="listvolumes")
+@needed("size", type=click.IntRange(min=1), example="100")
 @region_option
 @click.pass_context
 def resizevolume(ctx: click.Context, volume_id: str, size: int, region: str | None) -> None:
@@ -143,7 +144,7 @@ def _explain_growth(volume: ListedVolume) -> str:
 
 
 @click.command()
-@click.argument("ids", metavar="VOLUME...", nargs=-1, required=True, type=VolumeId())
+@needed("ids", metavar="VOLUME...", nargs=-1, type=VolumeId(), example="vol-0123456789abcdef0", listed_by="listvolumes")
 @yes_option
 @region_option
 @click.pass_context

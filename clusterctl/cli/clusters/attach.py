@@ -10,6 +10,7 @@ import click
 
 from clusterctl.cli.arguments import HOST_NAME, cluster_argument, json_option
 from clusterctl.cli.clusters.start_report import show_started
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import DeclinedError, UsageError
@@ -31,7 +32,7 @@ _KEY = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("name", metavar="CLUSTER")
+@needed("name", metavar="CLUSTER", example="mycluster")
 @click.option("--provider", default="", help="Its provider; default: the one that has nodes of this name.")
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name.")
 @click.option("--key", type=_KEY, help="A private key that the nodes let in: see `share`.")
@@ -112,7 +113,7 @@ def _read_key(path: Path) -> str:
 
 @click.command()
 @cluster_argument
-@click.argument("key", metavar="KEY", type=_KEY)
+@needed("key", metavar="KEY", type=_KEY, example="id_ed25519.pub")
 @json_option
 @click.pass_context
 def share(ctx: click.Context, name: str, key: Path, *, as_json: bool) -> None:

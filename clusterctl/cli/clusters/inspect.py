@@ -16,12 +16,13 @@ from clusterctl.operations.joining.terms import describe_end
 from clusterctl.operations.nodes.access import read_command_log, show_service_logs
 from clusterctl.operations.seeing.following import find_engine, follow_logs
 from clusterctl.operations.status import ENGINES_ITEM, list_clusters, query_health
-from clusterctl.text import format_age, format_utc, plural
+from clusterctl.text import format_age, format_rate, format_utc, plural
 from clusterctl.wiring.client import warn_of_other_python
 from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, readable_contexts
 
 if TYPE_CHECKING:
+    from clusterctl.hub import Waiting
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.seeing.following import LogLine
     from clusterctl.operations.state.conditions import Condition
@@ -62,6 +63,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "ends_at": format_utc(status.ends_at) or None,
         "cost": spending_json(status.spending),
         "ends": _ending_json(status),
+        "maps": _maps_json(status.waiting) if status.waiting else None,
         "kept": status.kept or None,
         "nodes": [
             {
@@ -87,6 +89,10 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         ],
         "connections": connections_json(status.published),
     }
+
+
+def _maps_json(waiting: Waiting) -> dict[str, object]:
+    return {"clients": waiting.clients, "left": waiting.items, "items_per_s": round(waiting.rate, 3)}
 
 
 def _ending_json(status: ClusterStatus) -> dict[str, object] | None:
@@ -116,6 +122,9 @@ def _show_status(status: ClusterStatus) -> None:
         echo(f"  it has no machines any more: `clusterctl terminate {status.name}` removes what else there is of it")
     if status.ending:
         echo(f"  end: {describe_end(status.ending)}")
+    if (waiting := status.waiting) and waiting.clients:
+        whose, what = plural(waiting.clients, "client"), plural(waiting.items, "item")
+        echo(f"  maps of {whose}: {what} left, {format_rate(waiting.rate)} a second")
     show_connections(status.published)
     items = status.counted_items()
     rows = []

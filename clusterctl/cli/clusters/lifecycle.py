@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterctl.cli.arguments import CLUSTER_NAME, yes_option
+from clusterctl.cli.arguments import cluster_arguments, yes_option
 from clusterctl.cli.clusters.start_report import show_started
 from clusterctl.cli.output import Output, confirm_or_decline
 from clusterctl.cli.questions import ask_restart, ask_stop, ask_terminate
@@ -31,7 +31,7 @@ _AT_ONCE = 8
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
+@cluster_arguments
 @yes_option
 @click.pass_context
 def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
@@ -57,7 +57,7 @@ def stop(ctx: click.Context, names: Sequence[str], *, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
+@cluster_arguments
 @yes_option
 @click.pass_context
 def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
@@ -78,7 +78,7 @@ def restart(ctx: click.Context, names: Sequence[str], *, yes: bool) -> int:
 
 
 @click.command()
-@click.argument("names", metavar="CLUSTER...", nargs=-1, required=True, type=CLUSTER_NAME)
+@cluster_arguments
 @click.option("-f", "--force", is_flag=True, help="Wait for no job and no plugin: end the machines.")
 @click.option("--id", "chosen", default="", metavar="ID", help="Which one of this name, if its files here are lost.")
 @yes_option
@@ -101,7 +101,7 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
     if existing and not yes:
         found = [(contexts[name][0], ids[name]) for name in existing]
         losses = [with_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
-        confirm_or_decline(ask_terminate(losses), yes=False)
+        confirm_or_decline(ask_terminate(losses, force=force), yes=False)
 
     def end(name: str) -> str:
         context, trouble = contexts[name]

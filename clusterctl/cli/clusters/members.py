@@ -8,6 +8,7 @@ import click
 
 from clusterctl.cli.arguments import NODE_NAME, Dollars, buy_option, cluster_argument, json_option, yes_option
 from clusterctl.cli.money import Prompt, estimate_json
+from clusterctl.cli.needed import NeededOption
 from clusterctl.cli.output import Output, confirm_or_decline, show_json
 from clusterctl.cli.questions import ask_remove
 from clusterctl.cli.terminal import echo
@@ -147,7 +148,13 @@ def _remove(ctx: click.Context, name: str, aliases: Sequence[str], count: int, *
 @click.command()
 @cluster_argument
 @click.option(
-    "-s", "--cluster-size", "size", required=True, type=click.IntRange(min=1), help="How many nodes, with the master."
+    "-s",
+    "--cluster-size",
+    "size",
+    cls=NeededOption,
+    example="3",
+    type=click.IntRange(min=1),
+    help="How many nodes, with the master.",
 )
 @buy_option
 @json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option, target_options
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.sending.syncing import sync_folder
@@ -30,7 +31,7 @@ _SHOWN = 20
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and deleted, and do nothing.")
 @json_option
 @cluster_argument
-@click.argument("folder", type=click.Path(path_type=Path))
+@needed("folder", type=click.Path(path_type=Path), example=".")
 @click.argument("remote", required=False)
 @click.pass_context
 def sync(

@@ -9,7 +9,7 @@ from clusterctl.cli.money import format_dollars
 from clusterctl.cli.output import format_table
 from clusterctl.clock import utc_now
 from clusterctl.operations.seeing.sight import BUSY, IDLE, MISSING
-from clusterctl.text import clean_text, format_span, plural
+from clusterctl.text import clean_text, format_rate, format_span, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,11 +110,11 @@ def _head(sight: Sight) -> list[str]:
         words.append(f"{format_dollars(spent.so_far)} so far, {format_dollars(spent.hourly)} an hour")
     lines = [", ".join(words)]
     if sight.answered:
-        rate = "" if sight.rate is None else f", {_rate(sight.rate)} tasks a second end"
+        rate = "" if sight.rate is None else f", {format_rate(sight.rate)} tasks a second end"
         given = sum(engine.work.tasks for engine in sight.engines if engine.work)
         lines.append(f"queue: {plural(sight.waiting, 'task')} wait, {given} at engines{rate}")
     if sight.clients:
-        left, a_second = sum(one.left for one in sight.clients), _rate(sum(one.rate for one in sight.clients))
+        left, a_second = sum(one.left for one in sight.clients), format_rate(sum(one.rate for one in sight.clients))
         lines.append(
             f"maps of {plural(len(sight.clients), 'client')}: {plural(left, 'item')} left, {a_second} a second"
         )
@@ -218,7 +218,7 @@ def _maps(sight: Sight) -> _Table:
         _Column("MAP", [one.status.name for one in maps]),
         _Column("STATE", [one.status.state for one in maps], 1),
         _Column("DONE", [f"{one.status.done} of {one.status.total}" for one in maps]),
-        _Column("A SECOND", ["-" if one.rate is None else _rate(one.rate) for one in maps], 2),
+        _Column("A SECOND", ["-" if one.rate is None else format_rate(one.rate) for one in maps], 2),
         _Column("LEFT", [_left(one) for one in maps], 3),
         _Column("", [one.status.detail for one in maps], 4),
     ]
@@ -246,10 +246,6 @@ def _jobs(sight: Sight) -> _Table:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def _space(space: Space | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import NODE_NAME, cluster_argument, json_option, target_options
+from clusterctl.cli.needed import needed
 from clusterctl.cli.nodes.streams import CollectedOutput, PrefixedOutput, pass_bytes_on
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
@@ -52,7 +53,7 @@ def sshmaster(ctx: click.Context, user: str | None, name: str, command: Sequence
 @click.command(context_settings=_PASS_ON)
 @click.option("-u", "--user", help="Log in as this user; default: who set the node up.")
 @cluster_argument
-@click.argument("node", type=NODE_NAME)
+@needed("node", type=NODE_NAME, example="node001")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command: Sequence[str]) -> int:
@@ -71,7 +72,7 @@ def sshnode(ctx: click.Context, user: str | None, name: str, node: str, command:
 )
 @json_option
 @cluster_argument
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@needed("command", nargs=-1, type=click.UNPROCESSED, example="uptime")
 @click.pass_context
 def exec_(ctx: click.Context, /, nodes: Sequence[str], name: str, command: Sequence[str], **options: Any) -> int:
     """Run COMMAND on all nodes, side by side; each line of output begins with the node's name."""
@@ -94,7 +95,7 @@ _copy_options = target_options(", and `all` is every node.")
 @_copy_options
 @json_option
 @cluster_argument
-@click.argument("paths", metavar="LOCAL... REMOTE", nargs=-1, required=True, type=click.Path())
+@needed("paths", metavar="LOCAL... REMOTE", nargs=-1, type=click.Path(), example="data.csv data/")
 @click.pass_context
 def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
     """Copy files and folders to a node. A relative REMOTE starts at the cluster user's home.
@@ -106,14 +107,14 @@ def put(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
         return copies.copy_to_nodes(context, aliases, [Path(p) for p in paths[:-1]], paths[-1], user=options["user"])
 
-    return _copy(ctx, name, paths, nodes, copy, to="to", as_json=options["as_json"])
+    return _copy(ctx, name, nodes, copy, to="to", as_json=options["as_json"])
 
 
 @click.command()
 @_copy_options
 @json_option
 @cluster_argument
-@click.argument("paths", metavar="REMOTE... LOCAL", nargs=-1, required=True, type=click.Path())
+@needed("paths", metavar="REMOTE... LOCAL", nargs=-1, type=click.Path(), example="results.csv .")
 @click.pass_context
 def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[str], **options: Any) -> int:
     """Copy files and folders from a node. REMOTE may have wildcards.
@@ -125,13 +126,12 @@ def get(ctx: click.Context, /, name: str, paths: Sequence[str], nodes: Sequence[
     def copy(context: RunContext, aliases: Sequence[str]) -> Mapping[str, Copied]:
         return copies.copy_from_nodes(context, aliases, paths[:-1], paths[-1], user=options["user"])
 
-    return _copy(ctx, name, paths, nodes, copy, to="from", as_json=options["as_json"])
+    return _copy(ctx, name, nodes, copy, to="from", as_json=options["as_json"])
 
 
 def _copy(
     ctx: click.Context,
     name: str,
-    paths: Sequence[str],
     nodes: Sequence[str],
     copy: Callable[[RunContext, Sequence[str]], Mapping[str, Copied]],
     *,
@@ -139,8 +139,6 @@ def _copy(
     as_json: bool,
 ) -> int:
     """Copy, and tell what was copied and what was left out. Return 1 if something was."""
-    if len(paths) < 2:
-        raise click.UsageError("name what to copy, and where to.")
     with Output(as_json=as_json) as output:
         context = _load_context(ctx, name, output)
         copied = copy(context, nodes)

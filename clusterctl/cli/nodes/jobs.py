@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clusterctl.cli.arguments import CLUSTER_NAME, json_option, optional_cluster
+from clusterctl.cli.needed import needed
 from clusterctl.cli.nodes.following import (
     describe_state,
     exit_status,
@@ -86,7 +87,7 @@ def job() -> None:
 def _job_command(function: F) -> F:
     """Add what every command about a job has."""
     option = click.option("-c", "--cluster", type=CLUSTER_NAME, help="Its cluster; optional if exactly one is up.")
-    return option(click.argument("job_id", metavar="ID")(function))
+    return option(needed("job_id", metavar="ID", example="9845a3bd4", listed_by="jobs --all")(function))
 
 
 class _OneJob:

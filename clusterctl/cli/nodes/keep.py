@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import UsageError
@@ -17,7 +18,7 @@ from clusterctl.wiring.context import lenient_context
 
 @click.command()
 @cluster_argument
-@click.argument("time", metavar="TIME")
+@needed("time", metavar="TIME", example="2h")
 @json_option
 @click.pass_context
 def keep(ctx: click.Context, name: str, time: str, *, as_json: bool) -> None:

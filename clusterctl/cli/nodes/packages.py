@@ -8,6 +8,7 @@ import click
 
 from clusterctl.cli.arguments import cluster_argument, json_option, yes_option
 from clusterctl.cli.money import Prompt
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.nodes.packages import install_packages
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @cluster_argument
-@click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
+@needed("packages", metavar="PACKAGE...", nargs=-1, example="humanize")
 @yes_option
 @json_option
 @click.pass_context

@@ -8,6 +8,7 @@ import click
 
 from clusterctl.cli.arguments import PLUGIN_NAME, json_option, optional_cluster, yes_option
 from clusterctl.cli.money import Prompt
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, show_json, show_table
 from clusterctl.cli.terminal import echo
 from clusterctl.operations.run_plugin import run_plugin
@@ -17,7 +18,7 @@ from clusterctl.wiring.context import load_context
 
 
 @click.command()
-@click.argument("plugin", type=PLUGIN_NAME)
+@needed("plugin", type=PLUGIN_NAME, example="ipclusterrestart")
 @optional_cluster
 @yes_option
 @click.pass_context

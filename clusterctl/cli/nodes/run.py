@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterctl.cli.arguments import CLUSTER_NAME, SIZE_NAME, buy_option, json_option
+from clusterctl.cli.needed import needed
 from clusterctl.cli.nodes.following import follow, load_context, see_to_wanted, show_end, telling_url
 from clusterctl.cli.nodes.placing import choose_cluster, find_place
 from clusterctl.cli.output import Output, show_json
@@ -21,6 +23,7 @@ from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.running import JobRequest, begin_job
 from clusterctl.operations.jobs.sizes import parse_size
 from clusterctl.operations.jobs.snapshot import take_snapshot
+from clusterctl.wiring import completions
 from clusterctl.wiring.context import own_sizes
 
 if TYPE_CHECKING:
@@ -94,6 +97,20 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words)
 
 
+def refuse_cluster(words: Sequence[str]) -> None:
+    """Refuse the name of a cluster in the place of a command: other commands begin with a cluster's name.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if words[0] in completions.cluster_names():
+        rest = list(words[1:]) or ["python", "train.py"]
+        raise UsageError(
+            f"{words[0]} is a cluster, and no command",
+            remedy=f"`{shlex.join(['clusterctl', 'run', '-c', words[0], *rest])}`",
+        )
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-c", "--cluster", "cluster", type=CLUSTER_NAME, help="The cluster; optional if exactly one is up.")
 @click.option(
@@ -117,7 +134,7 @@ def read_command(words: Sequence[str]) -> tuple[str, ...]:
 @click.option("--fetch", metavar="PATH", multiple=True, help="Bring this file or folder of the job's here at its end.")
 @buy_option
 @json_option
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@needed("command", nargs=-1, type=click.UNPROCESSED, example="python train.py")
 @click.pass_context
 def run(
     ctx: click.Context, /, cluster: str | None, command: Sequence[str], *, detach: bool, as_json: bool, **wishes: Any
@@ -126,6 +143,8 @@ def run(
 
     It survives this command, this computer, the tunnel and the controller: `jobs` and `job` have it.
     """
+    if cluster is None:
+        refuse_cluster(command)
     request = JobRequest(
         command=read_command(command),
         folder=Path.cwd(),

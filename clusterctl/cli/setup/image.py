@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from clusterctl.cli.arguments import TEMPLATE_NAME, buy_option, json_option, yes_option
 from clusterctl.cli.money import Prompt
+from clusterctl.cli.needed import needed
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError
@@ -69,7 +70,7 @@ def build(base: str, rootfs: Path | None, certificates: Sequence[Path], name: st
 
 
 @image.command()
-@click.argument("name")
+@needed("name", example="myimage")
 @click.option(
     "-c",
     "--cluster-template",
@@ -124,7 +125,7 @@ def list_(*, as_json: bool) -> None:
 
 
 @image.command()
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=ImageName())
+@needed("names", metavar="IMAGE...", nargs=-1, type=ImageName(), example="myimage", listed_by="image list")
 @yes_option
 def remove(names: Sequence[str], *, yes: bool) -> None:
     """Delete baked images. One that is gone already is success."""

@@ -168,6 +168,7 @@ class JobStore:
             port=order.port,
             fetch=order.fetch,
             fetched=(place / FETCHED).exists(),
+            begun_by=order.begun_by,
         )
 
     def read(self, job_id: str, offset: int, wait_s: float) -> tuple[JobStatus, bytes]:

@@ -35,6 +35,8 @@ _ID = re.compile(r"[0-9a-f]{4,32}")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _LONGEST = 2000
 """Of a text that a node says."""
+_LONGEST_NAME = 100
+"""Of a person and a laptop."""
 _MOST_WORDS = 200
 """Of a command that is shown."""
 
@@ -64,6 +66,8 @@ class JobOrder:
     """Of the container in which it runs; empty for none."""
     grace_s: float = 30.0
     """Between the signal to end and the end."""
+    begun_by: str = ""
+    """Who, on which laptop; empty where an older version did not say."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """What it was made from: commit, tree, price. No values of variables."""
 
@@ -116,6 +120,8 @@ class JobStatus:
     port: int | None = None
     fetch: tuple[str, ...] = ()
     fetched: bool = False
+    begun_by: str = ""
+    """Who, on which laptop; empty where that is not known."""
 
     @property
     def is_over(self) -> bool:
@@ -150,7 +156,8 @@ def parse_status(said: object) -> JobStatus:
         raise ValueError("no status of a job") from exc
     if not isinstance(status.command, tuple) or not isinstance(status.fetch, tuple):
         raise ValueError("no status of a job")  # noqa: TRY004  as above
-    texts = (status.id, status.state, status.node, status.name, status.detail, *status.command, *status.fetch)
+    said_texts = (status.id, status.state, status.node, status.name, status.detail, status.begun_by)
+    texts = (*said_texts, *status.command, *status.fetch)
     counts = (status.cores, status.tries, status.created)
     maybe = (status.began, status.ended, status.exit, status.port)
     if not all(isinstance(text, str) for text in texts) or not all(map(_is_number, counts)):
@@ -164,6 +171,7 @@ def parse_status(said: object) -> JobStatus:
         command=tuple(clean_text(word[:_LONGEST]) for word in status.command[:_MOST_WORDS]),
         name=clean_text(status.name[:_LONGEST]),
         detail=clean_text(status.detail[:_LONGEST]),
+        begun_by=clean_text(status.begun_by[:_LONGEST_NAME]),
         can_rerun=status.can_rerun is True,
         fetched=status.fetched is True,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from .agreed import probes
+from .agreed import demands, probes
 from .hub_client import DELIMITER, Messages, read_content
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class ControllerProbe:
         self._task = uuid.uuid4().hex
         self.engines: dict[str, str] | None = None
         """Who is registered, as the hub said last."""
+        self.demand: dict[str, float] | None = None
+        """What waits with clients, as the hub said last; a hub of an older version does not say it."""
         self.routes = [
             self._ask(probes.HUB, "registration", lambda: self._messages.pack("connection_request", {})),
             self._ask(probes.TASK, "task", self._impossible_task),
@@ -126,7 +128,8 @@ class ControllerProbe:
 
     def _hear(self, route: _Route | None, frames: list[bytes]) -> None:
         if route and route.part == probes.HUB and DELIMITER in frames:
-            self.engines = read_content(frames).get("engines")
+            said = read_content(frames)
+            self.engines, self.demand = said.get("engines"), said.get(demands.SUMS)
 
     def close(self) -> None:
         """Close all sockets."""
@@ -159,13 +162,13 @@ class Prober:
         pids = load(self._profile / "pid" / probes.PARTS_FILE).get("parts") or {}
         # A controller that an older version started knows no probes: only its hub is asked.
         known = [route for route in self._probe.routes if pids or route.part == probes.HUB]
-        self._probe.engines = None
+        self._probe.engines = self._probe.demand = None
         silent = self._probe.ask(known, _WAIT_S)
         parts = [
             {"part": route.part, "pid": pids.get(route.part, 0), "trouble": DEAF if route.part in silent else ""}
             for route in known
         ]
-        return {"parts": parts, "facts": {"engines": self._probe.engines}}
+        return {"parts": parts, "facts": {"engines": self._probe.engines, demands.SUMS: self._probe.demand}}
 
     def close(self) -> None:
         """Close all sockets."""

@@ -1,13 +1,16 @@
-"""Jobs that end with nodes that leave, for the question before it."""
+"""Jobs that end with nodes that leave, and files that they have made, for the question before it."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.clients.jobs import model
 from clusterctl.errors import ClusterctlError, RemoteError
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
+from clusterctl.operations.jobs.wanted import read_wanted
+from clusterctl.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -19,18 +22,45 @@ _PATIENCE_S = 10.0
 """For the nodes to say it: who wants to end a cluster that does not answer is not to wait for it."""
 
 
-def name_jobs(context: RunContext, aliases: Collection[str]) -> tuple[str, ...]:
-    """Return the jobs that run or wait on the nodes that leave, by id and command; none where no node answers."""
+@dataclass(frozen=True)
+class LeavingJobs:
+    """Jobs that end with nodes, in words."""
 
-    def ask() -> tuple[str, ...]:
+    under_way: tuple[str, ...] = ()
+    """Those that run or wait there: id and command."""
+    wanted: tuple[str, ...] = ()
+    """Files of the cluster's jobs, over or not, that this computer still wants, as `--fetch` has named them."""
+    wanted_elsewhere: tuple[str, ...] = ()
+    """Files that somebody on another computer still wants, and who."""
+
+
+def name_jobs(context: RunContext, aliases: Collection[str]) -> LeavingJobs:
+    """Return the jobs that end with the nodes that leave; none where no node answers."""
+
+    def ask() -> list[model.JobStatus]:
         with RemoteJobs(context) as jobs:
-            statuses = jobs.all() if jobs.nodes else []
-            return tuple(f"{one.id} {one.name or one.words}" for one in statuses if _is_there(one, aliases))
+            return jobs.all() if jobs.nodes else []
 
     try:
-        return within(_PATIENCE_S, ask, "jobs")
+        statuses = within(_PATIENCE_S, ask, "jobs")
     except ClusterctlError:
-        return ()
+        return LeavingJobs()
+    mine = {one.id for one in read_wanted(context.folder.path)}
+    unfetched = [one for one in statuses if one.fetch and not one.fetched]
+    return LeavingJobs(
+        tuple(f"{one.id} {one.name or one.words}" for one in statuses if _is_there(one, aliases)),
+        tuple(_name_files(one) for one in unfetched if one.id in mine),
+        tuple(f"{_name_files(one)} {describe_owner(one)}" for one in unfetched if one.id not in mine),
+    )
+
+
+def describe_owner(status: model.JobStatus) -> str:
+    """Return whose job it is, in words."""
+    return f"begun by {status.begun_by or 'somebody else'}"
+
+
+def _name_files(status: model.JobStatus) -> str:
+    return f"{', '.join(clean_text(path) for path in status.fetch)} of job {status.id}"
 
 
 def within(seconds: float, act: Callable[[], T], what: str) -> T:

@@ -10,6 +10,7 @@ from clusterctl.clients.jobs import model
 from clusterctl.clients.jobs.model import JobOrder, new_id
 from clusterctl.clock import Deadline, pause
 from clusterctl.errors import RemoteError, UsageError
+from clusterctl.laptop.user import user_and_laptop
 from clusterctl.operations.jobs.snapshot import take_snapshot
 from clusterctl.operations.jobs.wanted import Wanted, note_wanted
 from clusterctl.providers.money import Listed
@@ -82,6 +83,7 @@ def begin_job(context: RunContext, jobs: RemoteJobs, request: JobRequest, alias:
         fetch=request.fetch,
         port=request.port,
         image=request.image,
+        begun_by=user_and_laptop(),
         manifest={
             "commit": snapshot.commit,
             "changed": snapshot.is_dirty,

@@ -9,7 +9,7 @@ from clusterctl.clients.jobs import model
 from clusterctl.clock import Deadline
 from clusterctl.errors import ClusterctlError, StateError
 from clusterctl.model import NodeState
-from clusterctl.operations.jobs.leaving import within
+from clusterctl.operations.jobs.leaving import describe_owner, within
 from clusterctl.operations.jobs.remote_jobs import RemoteJobs
 from clusterctl.operations.jobs.wanted import fetch_wanted, is_gone, read_wanted
 from clusterctl.text import plural
@@ -97,7 +97,7 @@ def _fetch(context: RunContext, jobs: RemoteJobs, statuses: Sequence[JobStatus])
     for status in statuses:
         if status.fetch and not status.fetched and status.id not in wanted:
             named = ", ".join(status.fetch)
-            context.report.warn(f"job {status.id}: {named}: not fetched; whoever has begun it has not asked since")
+            context.report.warn(f"job {status.id} {describe_owner(status)}: {named}: not fetched")
     mine = [status.id for status in statuses if status.id in wanted]
     if not mine:
         return []

@@ -66,6 +66,21 @@ class TestFiles:
         os.utime(old, (1, 1))
         assert list(put(SAID, "new")) == ["client-new.json"]
 
+    def test_the_hub_knows_without_a_file_what_waits_and_for_how_long_it_does(self, tmp_path, monkeypatch):
+        now = [100.0]
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        files = DemandFiles(tmp_path / "file" / "demand")
+        files.put("a", {**SAID, "rate": 1.5})
+        files.put("b", SAID)
+        files.put("b", {**SAID, "items": 7, "rate": 2.0})
+        assert files.sums() == {"clients": 2, "items": 1007, "rate": 3.5}
+        now[0] += 20
+        files.put("a", {**SAID, "items": 5})
+        now[0] += 11
+        assert files.sums() == {"clients": 1, "items": 5, "rate": 0.0}
+        files.put("a", {**SAID, "items": 0})
+        assert files.sums() == {"clients": 0, "items": 0, "rate": 0}
+
     def test_a_disk_that_is_full_is_survived(self, tmp_path, capfd):
         (tmp_path / "file").write_text("")
         files = DemandFiles(tmp_path / "file" / "demand")

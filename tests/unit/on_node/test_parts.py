@@ -129,11 +129,12 @@ register(one, 0, "engine0")
 said = []
 one.session.feed_identities = lambda frames: (frames[:1], frames[1:])
 one.session.deserialize = lambda frames: {"header": frames}
-one.session.send = lambda stream, kind, content, **_: said.append([kind, content["engines"]])
+one.session.send = lambda stream, kind, content, **_: said.append([kind, content["engines"], content["demand"]])
 one.dispatch_query([b"clusterctl-probe-1", b"x"])
 print(json.dumps(said))
 """
-        assert self.then(says, code) == [["connection_reply", {"0": "engine0"}]]
+        nothing = {"clients": 0, "items": 0, "rate": 0}
+        assert self.then(says, code) == [["connection_reply", {"0": "engine0"}, nothing]]
 
     def test_the_heart_monitor_returns_one_and_takes_it_for_no_engine(self, says):  # noqa: F811
         code = f"""{HEARTS}

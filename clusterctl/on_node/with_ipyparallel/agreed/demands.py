@@ -6,6 +6,9 @@ REQUEST = "clusterctl_demand_request"
 holds. Without items nothing waits any more."""
 REPLY = "clusterctl_demand_reply"
 """`grows`: whether somebody listens who adds nodes, so that a client without any engine has to wait for one."""
+SUMS = "demand"
+"""In the hub's answer to a probe, and in what the probe finds: of how many `clients` items wait, how many `items`, and
+their `rate` together."""
 LISTENS = "clusterctl_demand_listener"
 """To the hub: somebody reads the demand now and adds nodes. It is said at each look."""
 LISTENS_S = 90.0

@@ -106,13 +106,16 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
             super().dispatch_monitor_traffic(msg)
 
     def dispatch_query(self, msg: list[bytes]) -> Any:
-        """Answer a probe as `connection_request` answers a client, without a line in the log each time."""
+        """Answer a probe as `connection_request` answers a client, without a line in the log each time.
+
+        What waits with clients is told besides.
+        """
         if not msg[0].startswith(probes.NAME):
             return super().dispatch_query(msg)
         idents, frames = self.session.feed_identities(msg)
         question = self.session.deserialize(frames)
         engines = {str(number): engine.uuid for number, engine in self.engines.items()}
-        content = {"status": "ok", "engines": engines}
+        content = {"status": "ok", "engines": engines, demands.SUMS: self.demand_files.sums()}
         self.session.send(self.query, "connection_reply", content, parent=question, ident=idents)
         return None
 

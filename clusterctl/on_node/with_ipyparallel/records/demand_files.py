@@ -16,6 +16,7 @@ _CLIENT = re.compile(r"[\w-]{1,64}", re.ASCII)
 _LONGEST_S = 3600.0
 _OLD_S = 86_400.0
 _PREFIX = "client-"
+_MOST_CLIENTS = 10_000
 
 
 class DemandFiles:
@@ -31,6 +32,8 @@ class DemandFiles:
         self._waiting: dict[str, str] = {}
         """What is to be written, by the names of the files; empty: to be deleted."""
         self._writer: threading.Thread | None = None
+        self._in_date: dict[str, tuple[float, float, float]] = {}
+        """Of each client whose word holds: until when, by the clock that nobody sets, its items and their rate."""
 
     def put(self, client: str, said: dict[str, Any]) -> None:
         """Have it written what a client says. It holds by this computer's clock, whatever the client's says.
@@ -41,11 +44,30 @@ class DemandFiles:
         if not _CLIENT.fullmatch(client):
             raise ValueError("no name of a client")
         text = as_text(said)
+        self._remember(client, said if text else None)
         with self._lock:
             self._waiting[f"{_PREFIX}{client}.json"] = text
             if self._writer is None or not self._writer.is_alive():
                 self._writer = threading.Thread(target=self._write_all, daemon=True)
                 self._writer.start()
+
+    def _remember(self, client: str, said: dict[str, Any] | None) -> None:
+        self._forget_old()
+        if said is None:
+            self._in_date.pop(client, None)
+        elif client in self._in_date or len(self._in_date) < _MOST_CLIENTS:
+            until = time.monotonic() + min(said["for_s"], _LONGEST_S)
+            self._in_date[client] = (until, said["items"], said.get("rate", 0.0))
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        self._in_date = {client: word for client, word in self._in_date.items() if word[0] > now}
+
+    def sums(self) -> dict[str, float]:
+        """Return what waits now, as `agreed/demands.py` has it. No file is asked."""
+        self._forget_old()
+        words = self._in_date.values()
+        return {"clients": len(words), "items": sum(word[1] for word in words), "rate": sum(word[2] for word in words)}
 
     def _write_all(self) -> None:
         while True:

@@ -94,7 +94,7 @@ def test_a_time_that_is_over(run, cloud):
         (("c7i.large", "-v"), "StarCluster's and is gone"),
         (("c7i.large", "--plot", "no/such/folder/x.svg"), "cannot write"),
         (("c7i.large", "-d", "91"), "91"),
-        ((), "Missing argument"),
+        ((), "TYPE... is missing"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(run, cloud, words, error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from dataclasses import replace
 from datetime import timedelta
@@ -37,6 +38,7 @@ class TestList:
             "created",
             "ends_at",
             "kept",
+            "maps",
             "troubles",
         }
         assert cluster["created"]
@@ -102,6 +104,26 @@ class TestStatus:
         assert "tunnel: not needed" in said.out
         answer = run("status", "--json").json
         assert (answer["healthy"], answer["tunnel"], len(answer["rows"])) == (True, "not needed", 3)
+
+    @pytest.mark.parametrize(
+        ("said", "line", "maps"),
+        [
+            (
+                {"clients": 2, "items": 1200, "rate": 210.4},
+                "  maps of 2 clients: 1200 items left, 210 a second\n",
+                {"clients": 2, "left": 1200, "items_per_s": 210.4},
+            ),
+            ({"clients": 0, "items": 0, "rate": 0}, "", {"clients": 0, "left": 0, "items_per_s": 0}),
+            (None, "", None),
+        ],
+    )
+    def test_what_waits_with_clients_is_shown_as_the_probe_of_the_controller_found_it(self, run, up, said, line, maps):
+        controller = {"service": "controller", "number": 0, "trouble": "", "facts": {"engines": {}, "demand": said}}
+        health = {"manager": "", "services": [controller], "watched": True}
+        up.connector.answers = {"services: probe": json.dumps(health)}
+        out = run("status", "lab").out
+        assert (line in out, "maps of" in out) == (True, bool(line))
+        assert run("status", "lab", "--json").json["maps"] == maps
 
     def test_a_node_that_is_off_makes_it_1(self, run, up):
         up.provider.power_off("lab", "node001")

@@ -11,6 +11,7 @@ from clusterctl.cli.questions import ask_remove, ask_stop, ask_terminate
 from clusterctl.errors import DeclinedError
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import ENGINE_IDS
+from clusterctl.operations.jobs.leaving import LeavingJobs
 from clusterctl.operations.leave import Losses
 from clusterctl.wiring import providers
 
@@ -132,10 +133,26 @@ def test_what_stays_is_said_too():
 
 def test_jobs_that_end_with_it_are_named():
     jobs = ("9845a3bd4 python train.py", f"27f30c9e1 {'x' * 90}", *(f"{n}a0b0c0d sweep" for n in range(4)))
-    said = ask_remove(losses(nodes=("node001",), engines=1, jobs=jobs))
+    said = ask_remove(losses(nodes=("node001",), engines=1, jobs=LeavingJobs(jobs)))
     assert "1 engine with what is in memory, 6 jobs not over (9845a3bd4 python train.py; 27f30c9e1 xxx" in said
     assert said.count("x") < 60
     assert "; 1 more) and the disks will be gone for good" in said
+
+
+def test_files_of_jobs_that_come_before_or_go_unfetched_are_named_with_whose_they_are():
+    jobs = LeavingJobs((), ("a.pkl of job 9845a3bd4",), ("out of job 27f30c9e1 begun by ada@desk",))
+    here, there = "a.pkl of job 9845a3bd4", "out of job 27f30c9e1 begun by ada@desk"
+    assert ask_terminate([losses(jobs=jobs)]).endswith(
+        f"will be gone for good. Files of jobs that come to this computer before: {here}. "
+        f"Files of jobs that are not fetched go, too: {there}. Go on?"
+    )
+    assert ask_terminate([losses(jobs=jobs)], force=True).endswith(f" go, too: {here}; {there}. Go on?")
+    assert (
+        f"stay. Files of jobs that come to this computer before: {here}. Files of jobs that are not fetched: {there}"
+        in (ask_terminate([losses(jobs=jobs, lasting=True)]))
+    )
+    many = LeavingJobs((), (), tuple(f"f of job {n}a0b0c0d begun by ada@desk" for n in range(7)))
+    assert ask_terminate([losses(jobs=many)]).endswith("begun by ada@desk; 2 more. Go on?")
 
 
 def test_several_clusters_are_told_apart():

@@ -44,6 +44,7 @@ def test_what_is_no_status_is_none(said):
 def test_what_would_move_a_cursor_is_written_out():
     status = parse_status({**STATUS.as_json(), "command": ["a\x1b[2J"], "name": "\r", "detail": "x\x07"})
     assert (status.command, status.name, status.detail) == (("a\\x1b[2J",), "\\r", "x\\x07")
+    assert parse_status({**STATUS.as_json(), "begun_by": "a\x1b[2J" + "b" * 999}).begun_by == "a\\x1b[2J" + "b" * 95
 
 
 def test_an_order_comes_back_as_it_was():

@@ -111,7 +111,7 @@ def test_files_that_a_job_has_not_made_keep_nothing(lab, parts, jobs, fetches):
 def test_what_another_computer_wants_is_said(lab, parts, jobs, fetches):
     leave.terminate_cluster(parts)
     assert fetches == []
-    assert "job 9845a3bd4: model.pkl: not fetched" in lab.warnings[0]
+    assert "job 9845a3bd4 begun by somebody else: model.pkl: not fetched" in lab.warnings[0]
 
 
 def test_stopped_nodes_keep_their_home_and_jobs_may_go_on(parts, jobs, fetches):
