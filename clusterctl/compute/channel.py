@@ -105,6 +105,7 @@ class Channel:
         """The engines that are known to have the program."""
         self._ends: dict[str, str] = {}
         """How engines have ended, by uuid, where their nodes could tell."""
+        self._unheard: set[Future[Any]] = set()
 
     def engines(self) -> dict[int, str]:
         """Return the uuid of each engine, by its id."""
@@ -118,6 +119,16 @@ class Channel:
     def close(self) -> None:
         """Close the client."""
         self._client.close()
+
+    def before_close(self, act: Callable[[], object]) -> None:
+        """Have this called whenever somebody closes the client, while it can still send."""
+        close = self._client.close
+
+        def leave(*args: Any, **about: Any) -> None:
+            act()
+            close(*args, **about)
+
+        self._client.close = leave
 
     def on_change(
         self, act: Callable[[], object], end: Callable[[], object], drain: Callable[[set[str]], object]
@@ -237,10 +248,7 @@ class Channel:
     def take_back(self, engine: str, chunks: Sequence[tuple[str, str]], *, interrupt: bool) -> Future[Any]:
         """Ask an engine to leave out chunks that it has not begun, given as pairs of their id and their message's.
 
-        Args:
-            engine: its uuid.
-            chunks: pairs of a chunk's id and its message's.
-            interrupt: end the one that it works on, too.
+        With `interrupt` it ends the one that it works on, too.
         """
         messages = [message for _, message in chunks]
         if interrupt and engine not in self._answering:  # it may not have the program yet, which alone hears the rest
@@ -260,32 +268,32 @@ class Channel:
         return f"{engine_program()[0]}_request"
 
     def _tell(self, engine: str, kind: str, content: dict[str, Any]) -> Future[Any]:
-        stream = self._client._control_stream
-        asked: Future[Any] = self._client._send(stream, kind, content=content, ident=engine.encode())
+        return self._ask(self._client._control_stream, kind, content=content, ident=engine.encode())
+
+    def _ask(self, stream: Any, kind: str, **about: Any) -> Future[Any]:
+        asked: Future[Any] = self._client._send(stream, kind, **about)
+        self._unheard.add(asked)
+        asked.add_done_callback(self._unheard.discard)
         return asked
+
+    def unheard(self) -> list[Future[Any]]:
+        """Return what engines and the controller were told and have not answered."""
+        return list(self._unheard)
 
     def bring(self, engine: str, step: dict[str, Any], pieces: Sequence[memoryview] = ()) -> Future[Any]:
-        """Have an engine take a step of a file that is brought. See `on_node/in_engine/objects.py`.
+        """Have an engine, which has answered before and so has the program, take a step of a file that is brought.
 
-        Args:
-            engine: its uuid. It has answered before, so it has the program.
-            step: what it is.
-            pieces: of the file.
+        See `on_node/in_engine/objects.py`; the pieces are of the file.
         """
         kind, stream = f"{engine_program()[0]}_object", self._client._control_stream
-        asked: Future[Any] = self._client._send(
-            stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode()
-        )
-        return asked
+        return self._ask(stream, kind, content=step, buffers=list(pieces) or None, ident=engine.encode())
 
     def tell_demand(self, demand: dict[str, float]) -> Future[Any]:
-        """Tell the controller what waits here. Its reply says whether it knows of such things.
+        """Tell the controller what waits here, as in `on_node/with_ipyparallel/agreed/demands.py`.
 
-        Args:
-            demand: as in `on_node/with_ipyparallel/agreed/demands.py`.
+        Its reply says whether it knows of such things.
         """
-        asked: Future[Any] = self._client._send(self._client._query_stream, "clusterctl_demand_request", content=demand)
-        return asked
+        return self._ask(self._client._query_stream, "clusterctl_demand_request", content=demand)
 
     def kill(self, engine_id: int) -> None:
         """End an engine that does not let itself be interrupted. Its service starts it anew."""

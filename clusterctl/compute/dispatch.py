@@ -54,8 +54,8 @@ class Dispatcher:
 
     def __init__(self, channel: Channel, *, wait_s: float = WAIT_S) -> None:
         self._channel = channel
-        rounds = Rounds(self._pause_s, self._look_around, self._is_over, self._fail_all, self._end_all)
-        self._thread = EventThread(rounds)
+        rounds = (self._pause_s, self._look_around, self._is_over, self._fail_all, self._end_all, channel.unheard)
+        self._thread = EventThread(Rounds(*rounds))
         self._crew = Crew(channel)
         self._sharing = Sharing(channel, self._crew, self._thread.put)
         self._bringer = Bringer(channel, self._thread.put, self._fail)
@@ -64,12 +64,11 @@ class Dispatcher:
         self._demand = DemandTeller(channel.tell_demand)
         self._timers = Timers()
         self._closes = False
-        self._thread.put(self._crew.refresh)
-        channel.on_change(
-            lambda: self._thread.put(self._crew.refresh),
-            lambda: self._thread.put(self._cancel_all),
-            lambda uuids: self._thread.put(lambda: self._crew.drain(uuids)),
-        )
+        put = self._thread.put
+        put(self._crew.refresh)
+        channel.before_close(self._thread.leave)
+        changes = (lambda: put(self._crew.refresh), lambda: put(self._cancel_all))
+        channel.on_change(*changes, lambda uuids: put(lambda: self._crew.drain(uuids)))
 
     def begin(self, work: Work) -> None:
         """Have this done."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+from concurrent.futures import CancelledError, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from concurrent.futures import Future
+    from typing import Any
+
+_LEAVE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Rounds:
     """Takes what went wrong: nobody may wait for a thread that has ended."""
     end: Callable[[], object]
     """Does what is to be done at last."""
+    unheard: Callable[[], Collection[Future[Any]]]
+    """Returns what others are still to hear, each with its answer."""
 
 
 class EventThread:
@@ -47,6 +55,21 @@ class EventThread:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="clusterctl-dispatch", daemon=True)
                 self._thread.start()
+                atexit.register(self.leave)
+
+    def leave(self) -> None:
+        """Let all fail that is under way, and return when others have heard of it, or after a second.
+
+        For who closes the client, or ends the program: a thread of that says nothing more.
+        """
+        thread = self._thread
+        if thread is None or thread is threading.current_thread() or not thread.is_alive():  # in a fork it is not
+            return
+        told: queue.SimpleQueue[Collection[Future[Any]]] = queue.SimpleQueue()
+        self.put(lambda: self._rounds.fail(CancelledError("the client was closed, or its program ends")))
+        self.put(lambda: told.put(self._rounds.unheard()))
+        with suppress(queue.Empty):
+            wait(told.get(timeout=_LEAVE_S), timeout=_LEAVE_S)
 
     def join(self, most_s: float) -> None:
         """Wait until it has ended, or for so many seconds."""
@@ -63,6 +86,7 @@ class EventThread:
                 self._rounds.fail(exc)
         with self._lock:
             self._thread = None
+            atexit.unregister(self.leave)
         with suppress(queue.Empty):
             while True:
                 self._events.get_nowait()()

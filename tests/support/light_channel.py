@@ -81,6 +81,8 @@ class LightChannel:
         self.steps = []
         self.ends = {}
         self.takes_steps = True
+        self.unanswered = []
+        self._leave = lambda: None
         for _ in range(count):
             self.add_engine()
 
@@ -112,8 +114,15 @@ class LightChannel:
         self.cancel_all = end
         self.drain = drain
 
+    def before_close(self, act):
+        self._leave = act
+
     def close(self):
+        self._leave()
         self.is_closed = True
+
+    def unheard(self):
+        return self.unanswered
 
     def send(self, uuid, request, hear):
         self.hear = hear
