@@ -80,6 +80,7 @@ class StandbyProcess:
         # Its input is a word that tells it to begin, its output is one that says how that went.
         command = [sys.executable, "-m", "clusterctl.tunnel.forwarder", str(folder)]
         self._process = start_apart(command, env=own_process_environment(os.environ))
+        self._cluster = folder.name
 
     def become_tunnel(self) -> None:
         """Make the process open the tunnel that the folder's file describes. Return once the tunnel is up.
@@ -94,9 +95,10 @@ class StandbyProcess:
             answer = said.read().decode()  # the child gives up after READY_TIMEOUT_S, so this read ends
         if answer != "ready":
             self._process.wait()
+            name = self._cluster
             raise RemoteError(
                 f"the tunnel did not come up: {answer or 'its process ended'}",
-                remedy="see `clusterctl status`; `clusterctl tunnel` tries again",
+                remedy=f"see `clusterctl status {name}`; `clusterctl start {name}` brings back what is off",
             )
         _leave(self._process)
 

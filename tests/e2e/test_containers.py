@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from clusterctl.tunnel import holders
 
 from ..support.engine_relay import engine_by_tcp
 
@@ -308,6 +312,24 @@ def test_a_worker_that_was_restarted_brings_its_engines_back_by_itself(story, po
 def test_a_master_that_was_restarted_brings_everything_back_by_itself(story, poll):
     docker("restart", "--time", "0", container("master"))
     poll(lambda: work_anew(story, "master", [0, 1]), "all engines are back", deadline_s=120, every_s=1)
+
+
+def test_a_computer_that_was_restarted_says_so_and_has_its_cluster_back_at_the_next_connect(story, poll):
+    """The power fails: all containers and the tunnel are gone at once. Then the engine starts what ran."""
+    folder = story.laptop.folder(CLUSTER)
+    client = (folder / "client.json").read_bytes()
+    for name in ("tunnel.minder", "tunnel.pid"):
+        os.kill(holders.holder_pid(folder / name), signal.SIGKILL)
+    nodes = docker("ps", "-q", "--filter", f"label=clusterctl.cluster={CLUSTER}").split()
+    docker("kill", *nodes)
+    said = story.laptop.run("status", CLUSTER, status=1).stdout
+    assert {"  master is stopped", "  node002 is stopped", "tunnel: down"} <= {*said.splitlines()}
+    assert f"`clusterctl start {CLUSTER}` repairs what is missing" in said
+    docker("start", *nodes)
+    ids = f"import clusterctl; print(clusterctl.connect({CLUSTER!r}, wait=6).ids)"
+    assert story.laptop.python(ids, timeout=120) == "[0, 1, 2, 3, 4, 5]\n"
+    poll(lambda: not story.laptop.run("status", CLUSTER, status=None).returncode, "all is well, the notebook too")
+    assert (folder / "client.json").read_bytes() == client
 
 
 def test_runplugin_restarts_all_engines(story):

@@ -189,6 +189,31 @@ def test_ctrl_c_frees_the_engines(script, client, poll):
     assert client.value("client[:].apply_async(abs, -1).get(timeout=10)") == [1] * 6
 
 
+@pytest.mark.slow
+def test_a_program_that_ends_in_a_map_leaves_free_engines_and_no_word_of_what_waits(
+    script, laptop, cluster, client, poll
+):
+    demand = laptop.home / "local" / cluster.name / "home" / ".clusterctl" / "demand"
+    queued = "sum(q['queue'] for n, q in client.queue_status().items() if n != 'unassigned')"
+    process = script.begin("""
+        import signal
+        import sys
+        import time
+        import clusterctl
+
+        client = clusterctl.connect()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        result = client.pool().map_async(time.sleep, [600] * 100)
+        signal.pause()
+    """)
+    poll(lambda: [*demand.glob("client-*.json")], "the controller knows that items wait")
+    assert client.value(queued) > 0
+    process.terminate()
+    assert process.wait(30) == 0
+    assert client.value(queued) == 0
+    assert not [*demand.glob("client-*.json")]
+
+
 def test_a_map_leaves_nothing_in_the_records_of_its_client(script):
     assert (
         script("""

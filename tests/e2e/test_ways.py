@@ -131,8 +131,9 @@ class TestProgram:
         )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         broken = replace(node, access=by("sh", "-c", "echo i-0abc is not connected >&2"))
-        with pytest.raises(RemoteError, match=r"did not come up: .*\(sh said: i-0abc is not connected\)"):
+        with pytest.raises(RemoteError, match=r"did not come up: .*\(sh said: i-0abc is not connected\)") as refused:
             process.open_tunnel(tmp_path, process.Target.for_node(broken, tmp_path / "id", tmp_path / "pinned"), [])
+        assert f"`clusterctl start {tmp_path.name}` brings back what is off" in refused.value.remedy
 
 
 @pytest.fixture(scope="module")

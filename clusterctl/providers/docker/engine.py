@@ -181,4 +181,4 @@ def _no_answer_error(where: str, exc: BaseException) -> ProviderError:
 
 
 def _install_advice() -> str:
-    return f"{DOCKER_INSTALL}; {NO_ENGINE}"
+    return f"start it: {DOCKER_START}; if there is none, {DOCKER_INSTALL}; {NO_ENGINE}"

@@ -364,6 +364,25 @@ print(json.dumps(sorted(uuids(one))))
 """
         assert self.then(says, code) == [0, 2]
 
+    def test_what_an_engine_had_that_is_gone_is_no_work_any_more_and_what_its_successor_has_is(self, says):
+        """Clients are told that the one has ended; nobody is to believe so of the other."""
+        code = """
+one = hub()
+one.db = SimpleNamespace(update_record=lambda *_: None)
+register(one, 0, "gone")
+one.pending = {"call", "task", "done"}
+one.queues[0], one.tasks[0] = ["call", "done"], ["task"]
+one.unregister_engine(b"", {"content": {"id": 0}})
+left = one.queues[0] + one.tasks[0]
+one.pending.discard("done")
+register(one, 0, "next")
+one.pending.add("next call")
+one.queues[0].append("next call")
+one._handle_stranded_msgs(0, "gone")
+print(json.dumps([left, one.queues[0], sorted(one.pending), sorted(one.all_completed), one.stranded]))
+"""
+        assert self.then(says, code) == [[], ["next call"], ["next call", "task"], ["call"], {}]
+
     @pytest.mark.parametrize("text", ["", "{"])
     def test_a_file_that_was_lost_with_the_power_expects_nobody(self, says, text):
         code = f"""

@@ -2,7 +2,8 @@
 
 ipyparallel's controller that starts anew puts every engine of its file back onto its list, and never finds one dead
 that it has not heard: what ended while it was away would stay, be waited for and be given work. One that was silent too
-long is forgotten, and never learns: it hears the beats, and its own are a stranger's.
+long is forgotten, and never learns: it hears the beats, and its own are a stranger's. What an engine had that has ended
+would be work under way for ever, and the cluster never be idle.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _EXPECTED = (
     guards.Expected(_OWN, "register_engine", ("self", "reg", "msg"), ("incoming_registrations", "new_engine_id")),
     guards.Expected(_OWN, "handle_new_heart", ("self", "heart"), ("incoming_registrations", "finish_registration")),
     guards.Expected(_OWN, "unregister_engine", ("self", "ident", "msg"), ("engines", "incoming_registrations")),
+    guards.Expected(_OWN, "_handle_stranded_msgs", ("self", "eid", "uuid"), ("queues", "pending", "all_completed")),
     guards.Expected(_OWN, "finish_registration", ("self", "heart"), ("incoming_registrations", "_save_engine_state")),
     guards.Expected(_OWN, "handle_stopped_heart", ("self", "heart"), ("hearts", "unregister_engine")),
     guards.Expected(_OWN, "dispatch_monitor_traffic", ("self", "msg"), ("monitor_handlers",)),
@@ -51,6 +53,8 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
         self.query_handlers[demands.REQUEST] = self.note_demand
         self.query_handlers[demands.LISTENS] = self.note_listener
         self.demand_files = DemandFiles()
+        self.stranded: dict[str, list[str]] = {}
+        """The calls that engines had which are gone, by their uuids, until it is noted how they ended."""
 
     def _load_engine_state(self) -> None:
         try:
@@ -170,11 +174,22 @@ class Hub(_OWN):  # type: ignore[misc, valid-type]  # it has no types
     def unregister_engine(self, ident: Any, msg: Any) -> None:
         """Expect it no more, and tell clients how it has ended, before they hear that it has."""
         gone, how = msg["content"].get("id"), msg["content"].get(ends.KEY)
-        if how and gone in self.engines:
-            notice = {"id": cancels.NOBODY, "uuid": "", ends.KEY: [self.engines[gone].uuid, str(how)[: ends.LONGEST]]}
+        engine = self.engines.get(gone)
+        if how and engine is not None:
+            notice = {"id": cancels.NOBODY, "uuid": "", ends.KEY: [engine.uuid, str(how)[: ends.LONGEST]]}
             self.session.send(self.notifier, "unregistration_notification", content=notice)
         self.expected = {heart: number for heart, number in self.expected.items() if number != gone}
         super().unregister_engine(ident, msg)
+        if engine is not None:
+            self.stranded.setdefault(engine.uuid, []).extend(self.queues[gone])
+            self.queues[gone], self.tasks[gone] = [], []
+
+    def _handle_stranded_msgs(self, eid: int, uuid: str) -> None:
+        """Note how calls have ended whose engine is gone. Another one may have its id by now, and calls of its own."""
+        own = self.queues[eid]
+        self.queues[eid] = [call for call in self.stranded.pop(uuid, ()) if call in self.pending]
+        super()._handle_stranded_msgs(eid, uuid)
+        self.queues[eid] = own
 
 
 def _tell_all_who_drain(hub: Hub) -> None:

@@ -48,6 +48,7 @@ class TestWhereTheEngineIs:
         provider = DockerProvider({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, owner="me", journal=no_journal)
         (problem,) = provider.check(plan_for("master"))
         assert f"there is no Docker engine here: no {tmp_path}/none.sock" in problem.message
+        assert problem.remedy.startswith("start it: ")
         assert "Docker Desktop" in problem.remedy
         assert "PROVIDER = local needs no Docker" in problem.remedy
         for ask in (
