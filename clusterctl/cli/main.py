@@ -20,7 +20,7 @@ import click
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
 from clusterctl.cli.terminal import echo
-from clusterctl.errors import ClusterctlError, DeclinedError
+from clusterctl.errors import ClusterctlError, DeclinedError, UsageError
 from clusterctl.laptop.signals import END_SIGNALS
 
 if TYPE_CHECKING:
@@ -76,9 +76,27 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve the command. For an unknown name, suggest what is probably meant."""
         try:
-            return super().resolve_command(ctx, args)
+            name, command, words = super().resolve_command(ctx, args)
         except click.UsageError as exc:
             raise click.UsageError(f"No such command {args[0]!r}.{suggest_command(args[0])}", ctx) from exc
+        if command is not None and not ctx.resilient_parsing:
+            _refuse_empty_words(f"clusterctl {name}", _own_words(command, words))
+        return name, command, words
+
+
+def _own_words(command: click.Command, words: list[str]) -> list[str]:
+    """Return the words for a command itself; those of a program that it runs may be what they like."""
+    if any(parameter.type is click.UNPROCESSED for parameter in command.params):
+        return words[: words.index("--")] if "--" in words else []
+    return words
+
+
+def _refuse_empty_words(where: str, words: list[str]) -> None:
+    """Refuse a word that is empty: an empty path is the folder where one is, and each name begins with nothing."""
+    options = [word[:-1] for word in words if word.startswith("--") and word.find("=") == len(word) - 1]
+    if options or "" in words:
+        what = f"{options[0]} has an empty value" if options else "one of the words is empty"
+        raise UsageError(f"`{where}`: {what}", remedy="see whether a variable of your shell that is used there is set")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,6 +118,7 @@ def cli(ctx: click.Context, config: str | None, *, debug: bool) -> None:
     clusterctl list                      what is up
     clusterctl terminate mycluster       end it
     """
+    _refuse_empty_words("clusterctl --config", [] if config is None else [config])
     ctx.obj = GlobalOptions(config, debug or bool(os.environ.get("CLUSTERCTL_DEBUG")))
 
 

@@ -105,6 +105,43 @@ def test_an_unknown_option_is_an_error_with_a_hint(run):
 FLAGS = ["-s", "3", "-b", "0.07", "--force-spot-master", "-c", "small", "-i", "c7i.large", "--timings"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["terminate", ""],
+        ["put", "lab", ""],
+        ["put", "lab", "x", ""],
+        ["get", "lab", "", "."],
+        ["sync", "lab", ""],
+        ["runplugin", "", "lab"],
+        ["start", "-c", "", "lab"],
+        ["start", "--template=", "lab"],
+        ["terminate", "--id", "", "lab"],
+        ["logs", "lab", ""],
+        ["job", "cancel", ""],
+        ["job", "show", "--cluster=", "x"],
+        ["share", "lab", ""],
+        ["run", "--fetch", "", "--", "true"],
+        ["--config", "", "list"],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_word_is_refused_before_it_means_everything(run, words):
+    said = run(*words)
+    assert said.status == 2
+    assert "empty" in said.err
+    assert "a variable of your shell" in said.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["exec", "lab", "echo", ""], ["sshnode", "lab", "master", "echo", ""], ["run", "--", "echo", ""]],
+    ids=" ".join,
+)
+def test_a_word_of_a_program_may_be_empty(run, words):
+    assert "empty" not in run(*words).err
+
+
 @pytest.mark.parametrize("words", [["mycluster", *FLAGS], [*FLAGS, "mycluster"], [*FLAGS[:4], "mycluster", *FLAGS[4:]]])
 def test_start_takes_its_flags_in_any_order(words):
     parsed = command("start").make_context("start", list(words), obj=GlobalOptions()).params
