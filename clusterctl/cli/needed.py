@@ -115,7 +115,7 @@ def describe_missing(ctx: click.Context, typed: list[str]) -> UsageError:
     arguments = [one for one in ctx.command.params if isinstance(one, Needed)]
     clusters = next((one.names(ctx) for one in arguments if one.is_cluster), None)
     line = _Line(sys.argv[1:])
-    if clusters is not None and typed and typed[0] not in clusters:
+    if clusters is not None and typed and typed[0] not in clusters and typed[0] in line.words:
         typed = line.put_cluster_right(typed, clusters, has_room=len(arguments) > 1)
     for argument in arguments:
         count = len(typed) if argument.nargs == -1 else 1
