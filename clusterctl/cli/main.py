@@ -160,8 +160,20 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as exc:  # noqa: BLE001  the last resort: a bug must not look like the user's fault
+        if isinstance(exc, FileNotFoundError) and _is_nowhere():
+            remedy = "go to one that is there, with `cd`, and say it again"
+            _print_error(UsageError("the folder where you are was deleted", remedy=remedy), debug=debug)
+            sys.exit(UsageError.exit_code)
         _report_bug(exc, debug=debug)
         sys.exit(1)
+
+
+def _is_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _wants_debug(words: list[str]) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_FILE = "lock"
+_MOST_TIMES = 100
+"""For which the folder may be deleted while it is opened."""
 
 
 def open_locked(folder: Path, name: str) -> IO[str]:
@@ -24,10 +26,12 @@ def open_locked(folder: Path, name: str) -> IO[str]:
     Raises:
         StateError: another process holds the lock, or the folder cannot be written.
     """
-    while True:
+    gone: OSError = FileNotFoundError("it is deleted again and again")
+    for _ in range(_MOST_TIMES):
         try:
             lock = _open_in(folder)
-        except FileNotFoundError:  # the folder was deleted in between
+        except FileNotFoundError as exc:  # the folder was deleted in between; or it is where none can be made
+            gone = exc
             continue
         except OSError as exc:
             raise write_error(folder, exc) from exc
@@ -42,6 +46,7 @@ def open_locked(folder: Path, name: str) -> IO[str]:
         if _is_same_file(lock, folder / LOCK_FILE):
             return lock
         lock.close()
+    raise write_error(folder, gone) from gone
 
 
 def _open_in(folder: Path) -> IO[str]:

@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -91,9 +92,10 @@ class TestWrite:
         assert (aside / "x").exists()
 
 
-def test_a_home_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):
+@pytest.mark.parametrize("kind", ["a file in its place", "no place for files"])
+def test_a_home_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path, kind):
     (tmp_path / "clusters").write_text("a file where the folder should be")
-    folder = ClusterFolder(tmp_path, "lab")
+    folder = ClusterFolder(tmp_path if kind == "a file in its place" else Path("/proc/none"), "lab")
     for attempt in (folder.ensure_exists, lambda: folder.record("create"), lambda: folder.exclusive_lock().__enter__()):
         with pytest.raises(StateError) as caught:
             attempt()

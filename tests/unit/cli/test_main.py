@@ -163,6 +163,14 @@ class TestErrors:
         assert said.status == 1
         assert said.err.splitlines()[-2:] == ["error: no capacity", "try: try another zone"]
 
+    def test_who_is_in_a_folder_that_is_gone_is_told_so(self, run, laptop, tmp_path, monkeypatch):
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        said = run("run", "--", "true")
+        assert said.status == 2
+        assert said.err.splitlines()[-2] == "error: the folder where you are was deleted"
+
     def test_what_is_to_fix_on_the_command_line_is_status_2(self, run, laptop):
         said = run("start", "bad name")
         assert (said.status, said.err.splitlines()[0]) == (
