@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConfigError, ProviderError, UsageError
+from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.planning import check_name
@@ -24,24 +25,29 @@ def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
     """Return every cluster that a provider or this laptop knows, with its state, sorted by name.
 
     Args:
-        report: gets a warning about each provider that a mistake in the config keeps from being asked.
+        report: gets a warning about each provider that is in use and cannot be asked.
     """
-    states = {folder.name: NodeState.GONE for folder in own_folders()}
+    folders = own_folders()
+    states = {folder.name: NodeState.GONE for folder in folders}
     for name, make in queried_providers().items():
-        # A provider that does not answer, such as without a Docker engine, shows no nodes. This laptop still knows its
-        # clusters.
+        # A provider that does not answer shows no nodes. This laptop still knows its clusters.
         try:
             nodes = make(None).nodes()
-        except ProviderError:
-            continue
-        except ConfigError as exc:
-            if report:
-                report.warn(f"nodes of {name} are not looked for: {exc.message.splitlines()[0]}")
+        except (ConfigError, ProviderError) as exc:
+            if report and (isinstance(exc, ConfigError) or _is_used(name, folders)):
+                report.warn(f"nodes of {name} are not known: {exc.message.splitlines()[0]} (try: {exc.remedy})")
             continue
         for node in nodes:
             before = states.get(node.cluster, NodeState.GONE)
             states[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(states.items()))
+
+
+def _is_used(provider: str, folders: Sequence[ClusterFolder]) -> bool:
+    """Return whether somebody would miss its nodes. Docker is asked anywhere, and most computers have none."""
+    names = [folder.name for folder in folders]
+    used = read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names)
+    return provider != "docker" or provider in used
 
 
 def own_folders() -> list[ClusterFolder]:

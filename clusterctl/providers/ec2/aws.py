@@ -222,7 +222,14 @@ class Aws:
                     max_pool_connections=16,
                     user_agent_extra="clusterctl",
                 )
-                self._clients[service, region] = self._sessions[0].client(service, region_name=region, config=config)
+                try:
+                    client = self._sessions[0].client(service, region_name=region, config=config)
+                except (BotoCoreError, ValueError) as exc:  # of what the environment or ~/.aws says
+                    raise AwsError(
+                        f"what is set for AWS cannot be used: {exc}",
+                        remedy="correct AWS_REGION_NAME in [aws], the variables that begin with AWS_, and ~/.aws",
+                    ) from exc
+                self._clients[service, region] = client
             return self._clients[service, region]
 
 

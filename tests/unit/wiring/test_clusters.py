@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from clusterctl.errors import ProviderError, UsageError
+from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.operations.start import start_cluster
 from clusterctl.wiring import clusters, providers
@@ -15,6 +18,24 @@ def test_a_provider_that_does_not_answer_hides_no_other(fake, monkeypatch):
     with pytest.raises(ProviderError, match="no Docker engine"):
         providers.make_provider("docker").nodes()
     assert clusters.known_clusters() == {"up": NodeState.RUNNING}
+
+
+def test_one_that_is_in_use_and_does_not_answer_is_warned_of(fake, home, monkeypatch):
+    def refuse(_):
+        raise ProviderError("no answer", remedy="ask again")
+
+    for name in ("docker", "static"):
+        monkeypatch.setitem(providers._PROVIDERS, name, refuse)
+    report = SimpleNamespace(warnings=[])
+    report.warn = report.warnings.append
+    assert clusters.known_clusters(report) == {}
+    assert report.warnings == ["nodes of static are not known: no answer (try: ask again)"]
+    folder = ClusterFolder(home, "mine")
+    folder.ensure_exists()
+    folder.record("create", provider="docker", template="a", overrides={}, nodes=["master"])
+    report.warnings.clear()
+    assert clusters.known_clusters(report) == {"mine": NodeState.GONE}
+    assert [text.split()[2] for text in report.warnings] == ["docker", "static"]
 
 
 def test_those_of_the_provider_and_those_of_this_laptop(fake, home):

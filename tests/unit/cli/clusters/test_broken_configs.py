@@ -125,7 +125,7 @@ def test_what_the_template_does_not_use_is_a_warning_and_an_error_of_config_chec
         for problem in problems:
             assert f"*** WARNING - {problem}; the template small does not use it\n" in said.err
     assert run("config", "show").status == 0
-    assert "nodes of ec2 are not looked for" in run("list").err
+    assert "nodes of ec2 are not known" in run("list").err
     for command in (["status", "lab"], ["removenode", "-y", "lab"], ["stop", "-y", "lab"], ["terminate", "-y", "lab"]):
         said = run(*command)
         assert (said.status, said.err) == (0, "")

@@ -52,6 +52,26 @@ def test_who_is_in_haste_tries_once(monkeypatch, allow_loopback):
     assert account._client_for("ec2", "us-east-1").meta.config.retries["total_max_attempts"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "nonsense"),
+        ("AWS_ENDPOINT_URL", "https://"),
+        ("AWS_DEFAULTS_MODE", "foo"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "foo"),
+        ("region", "bad region!"),
+    ],
+)
+def test_what_is_set_wrong_for_aws_is_told_and_no_bug(monkeypatch, name, value):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    if name != "region":
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AwsError, match="what is set for AWS cannot be used: ") as caught:
+        Aws(value if name == "region" else "us-east-1").call("ec2", "describe_key_pairs")
+    assert "AWS_REGION_NAME" in caught.value.remedy
+
+
 def test_times_are_read_whichever_way_a_service_writes_them():
     moment = datetime(2026, 11, 27, 3, 57, 6, tzinfo=timezone.utc)
     for text in (
