@@ -203,7 +203,7 @@ def test_every_clusterctl_line_of_the_documentation_is_understood():
             parse(words)
         except click.exceptions.Exit:
             pass  # --help
-        except (click.ClickException, ValueError) as exc:
+        except (click.ClickException, errors.UsageError, ValueError) as exc:
             wrong.append(f"{place}: {getattr(exc, 'message', exc)}")
     assert not wrong, "\n".join(wrong)
     assert count > 100, "the lines are not found any more"
@@ -211,7 +211,7 @@ def test_every_clusterctl_line_of_the_documentation_is_understood():
 
 @pytest.mark.parametrize("line", ["strat x", "start --sise 3 x", "start", "config chek"])
 def test_the_check_of_lines_sees_what_is_wrong(line):
-    with pytest.raises(click.ClickException):
+    with pytest.raises((click.ClickException, errors.UsageError)):
         parse(line.split())
 
 
