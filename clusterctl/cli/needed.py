@@ -123,7 +123,7 @@ def describe_missing(ctx: click.Context, typed: list[str]) -> UsageError:
         line.complete(argument, ctx, own, clusters or [_NEW_NAME])
     for option in ctx.command.params:
         if isinstance(option, NeededOption) and ctx.params.get(option.name) is None:
-            line.add(option.opts[:1], [option.opts[0], option.example])
+            line.add(option.opts[:1], [option.opts[0], line.take_surplus(ctx) or option.example])
     return line.as_error(ctx, clusters)
 
 
@@ -162,6 +162,14 @@ class _Line:
         self.missing += lacking
         self.words += words
 
+    def take_surplus(self, ctx: click.Context) -> str:
+        """Take words out that no argument has room for. Return the first: it may be meant as an option's value."""
+        begin = find_words(self.words, ctx)
+        surplus = ctx.command.make_parser(ctx).parse_args(self.words[begin:])[1]
+        for word in surplus:
+            del self.words[len(self.words) - 1 - self.words[::-1].index(word)]
+        return next(iter(surplus), "")
+
     def as_error(self, ctx: click.Context, clusters: list[str] | None) -> UsageError:
         """Return the error; `clusters` are those that there are, None if the command names none."""
         usage = [ctx.command_path, *(piece for piece in ctx.command.collect_usage_pieces(ctx) if piece != "[OPTIONS]")]
@@ -171,6 +179,19 @@ class _Line:
             self.facts += _list_names("cluster", clusters) or ["there is no cluster here yet"]
             remedy = remedy if clusters else f"`clusterctl start {_NEW_NAME}`, then {remedy}"
         return UsageError("; ".join([f"`{' '.join(usage)}`: {lack}", *self.facts]), remedy=remedy)
+
+
+def find_words(line: Sequence[str], ctx: click.Context) -> int:
+    """Return where in a line the words for a command begin: those behind its name."""
+    names = ctx.command_path.split()[1:]
+    return next((n + len(names) for n in range(len(line)) if list(line[n : n + len(names)]) == names), len(line))
+
+
+def line_with(option: str) -> str:
+    """Return the line that was typed, with an option more."""
+    line, ctx = sys.argv[1:], click.get_current_context(silent=True)
+    begin = find_words(line, ctx) if ctx else len(line)
+    return f"`{shlex.join(['clusterctl', *line[:begin], option, *line[begin:]])}`"
 
 
 def _list_names(kind: str, names: list[str]) -> list[str]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clusterctl.cli.needed import line_with
 from clusterctl.cli.terminal import echo
-from clusterctl.errors import DeclinedError
+from clusterctl.errors import DeclinedError, UsageError
 from clusterctl.events import Narrator
 from clusterctl.secret import Secret
 from clusterctl.text import clean_lines
@@ -206,6 +207,7 @@ def confirm_or_decline(question: str, *, yes: bool, err: bool = False) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Nobody is here to answer: add --yes to say so beforehand.")
+        problem = f"{question} Nobody is here to answer: add --yes to say so beforehand."
+        raise UsageError(problem, remedy=line_with("--yes"))
     if not click.confirm(clean_lines(question), err=err):
         raise DeclinedError("nothing was changed", remedy="run the same command again, and answer y")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +24,43 @@ exit 7
 """
 
 
+@pytest.fixture(scope="module", params=["docker", "podman"])
+def engine(request, laptop, cluster, tmp_path_factory):
+    """The nodes' engine: its program, as nodes have it. Where both answer, docker is taken."""
+    if request.param == "docker":
+        yield "docker"
+        return
+    podman = shutil.which("podman")
+    if podman is None:
+        pytest.skip("podman: it is not installed")
+    # As root podman raises the limits of a container, which the machine may refuse to this process.
+    config = tmp_path_factory.mktemp("podman") / "containers.conf"
+    config.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
+    programs = {
+        "docker": "#!/bin/sh\nexit 1\n",
+        "podman": f'#!/bin/sh\nCONTAINERS_CONF={config} exec {podman} "$@"\n',
+    }
+    folders = [laptop.home / "local" / cluster.name / node / "bin" for node in ("master", "node001", "node002")]
+    files = [(folder / name, text) for folder in folders for name, text in programs.items()]
+    for file, text in files:
+        file.write_text(text)
+        file.chmod(0o755)
+    yield str(folders[0] / "podman")
+    for file, _ in files:
+        file.unlink()
+
+
 @pytest.fixture(scope="module")
-def image():
-    with small_image() as name:
-        if name is None:
-            pytest.skip("engine: no Docker engine answers, or there is no busybox")
-        yield name
+def image(engine):
+    name = Path(engine).name
+    with small_image(engine) as image:
+        if image is None:
+            pytest.skip(f"{'engine' if name == 'docker' else name}: {name} does not answer, or there is no busybox")
+        if name == "podman":  # what it needs of the system it says when it runs something
+            ran = subprocess.run([engine, "run", "--rm", "--init", image, "id"], capture_output=True, text=True)
+            if ran.returncode:
+                pytest.skip(f"podman: it runs nothing here: {ran.stderr.strip()}")
+        yield image
 
 
 @pytest.fixture
@@ -34,8 +68,14 @@ def jobs_folder(laptop, cluster):
     return laptop.home / "local" / cluster.name / "home" / ".clusterctl" / "jobs"
 
 
-def containers(job_id):
-    named = ["docker", "ps", "--all", "--quiet", "--filter", f"name=clusterctl-job-{job_id}"]
+@pytest.fixture
+def containers(engine):
+    """The containers of a job that there are."""
+    return partial(find_containers, engine)
+
+
+def find_containers(engine, job_id):
+    named = [engine, "ps", "--all", "--quiet", "--filter", f"name=clusterctl-job-{job_id}"]
     return subprocess.run(named, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -47,7 +87,9 @@ def begin(laptop, folder, *words):
     return done.stdout.split()[-1].rstrip(".")
 
 
-def test_a_job_runs_in_an_image_with_the_home_the_user_and_its_variables(laptop, cluster, image, tmp_path, jobs_folder):
+def test_a_job_runs_in_an_image_with_the_home_the_user_and_its_variables(
+    laptop, cluster, image, tmp_path, jobs_folder, containers
+):
     (tmp_path / "about.sh").write_text(ABOUT)
     command = [*laptop.command, "run", "--image", image, "--env", "SECRET", "--fetch", "result", "--", "sh", "about.sh"]
     env = {**laptop.env, "SECRET": "not in argv"}
@@ -56,18 +98,22 @@ def test_a_job_runs_in_an_image_with_the_home_the_user_and_its_variables(laptop,
     created, about, first = done.stdout.splitlines()
     job_id = created.split()[-1].rstrip(".")
     assert about == f"in {jobs_folder / job_id / 'work'} as {os.getuid()}, not in argv, threads 1"
-    assert first.startswith("/sbin/docker-init"), "the first process that it sees is its container's"
+    assert first.startswith(("/sbin/docker-init", "/run/podman-init")), (
+        "the first process that it sees is its container's"
+    )
     assert (tmp_path / "result").read_text() == "kept\n"
     assert laptop.json("job", "show", job_id)["image"] == image
     assert containers(job_id) == []
 
 
-def test_whatever_ends_a_job_ends_its_container(laptop, cluster, image, tmp_path, jobs_folder, poll):
+def test_whatever_ends_a_job_ends_its_container(
+    laptop, cluster, engine, image, tmp_path, jobs_folder, poll, containers
+):
     trap = "trap 'echo bye; exit 3' TERM; echo ready; while true; do sleep 0.1; done"
     job_id = begin(laptop, tmp_path, "--image", image, "--", "sh", "-c", trap)
     poll(lambda: "ready" in laptop.run("job", "logs", job_id).stdout, "it runs")
     (name,) = containers(job_id)
-    argv = subprocess.run(["docker", "inspect", name], capture_output=True, text=True, check=True).stdout
+    argv = subprocess.run([engine, "inspect", name], capture_output=True, text=True, check=True).stdout
     assert json.loads(argv)[0]["HostConfig"]["NanoCpus"] == 10**9
     laptop.run("job", "cancel", job_id)
     assert "bye" in laptop.run("job", "logs", job_id).stdout

@@ -13,11 +13,11 @@ NAME = "clusterctl-test-small"
 
 
 @contextmanager
-def small_image():
-    """Its name, while it is there; None where there is no engine, or no busybox."""
+def small_image(engine="docker"):
+    """Its name, while it is there; None where the engine does not answer, or there is no busybox."""
     busybox = shutil.which("busybox")
-    docker = shutil.which("docker")
-    if busybox is None or docker is None or subprocess.run([docker, "info"], capture_output=True).returncode:
+    program = shutil.which(engine)
+    if busybox is None or program is None or subprocess.run([program, "info"], capture_output=True).returncode:
         yield None
         return
     needed = subprocess.run(["ldd", busybox], capture_output=True, text=True).stdout
@@ -30,8 +30,8 @@ def small_image():
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)
-    subprocess.run(["docker", "import", "-", NAME], input=content.getvalue(), capture_output=True, check=True)
+    subprocess.run([program, "import", "-", NAME], input=content.getvalue(), capture_output=True, check=True)
     try:
         yield NAME
     finally:
-        subprocess.run(["docker", "rmi", NAME], capture_output=True)
+        subprocess.run([program, "rmi", NAME], capture_output=True)

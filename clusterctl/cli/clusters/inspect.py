@@ -22,7 +22,6 @@ from clusterctl.wiring.clusters import known_clusters, resolve_cluster
 from clusterctl.wiring.context import lenient_context, readable_contexts
 
 if TYPE_CHECKING:
-    from clusterctl.hub import Waiting
     from clusterctl.operations.context import RunContext
     from clusterctl.operations.seeing.following import LogLine
     from clusterctl.operations.state.conditions import Condition
@@ -63,7 +62,7 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
         "ends_at": format_utc(status.ends_at) or None,
         "cost": spending_json(status.spending),
         "ends": _ending_json(status),
-        "maps": _maps_json(status.waiting) if status.waiting else None,
+        "maps": _maps_json(status),
         "kept": status.kept or None,
         "nodes": [
             {
@@ -91,7 +90,9 @@ def _status_json(status: ClusterStatus) -> dict[str, object]:
     }
 
 
-def _maps_json(waiting: Waiting) -> dict[str, object]:
+def _maps_json(status: ClusterStatus) -> dict[str, object] | None:
+    if (waiting := status.waiting) is None:
+        return None
     return {"clients": waiting.clients, "left": waiting.items, "items_per_s": round(waiting.rate, 3)}
 
 
@@ -190,8 +191,15 @@ def status(ctx: click.Context, name: str | None, *, as_json: bool) -> int:
         show_table(("NODE", "WHAT", "STATE", ""), [(r.node, r.item, r.value, "" if r.healthy else "<-") for r in rows])
         _show_warnings(*trouble.splitlines(), warn_of_other_python(cluster))
         if not health.healthy:
-            echo(f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {cluster}` says why")
+            place = " ".join([cluster, *_first_failed(health.status)])
+            echo(f"try: `clusterctl start {cluster}` repairs what is missing; `clusterctl logs {place}` says why")
     return 0 if health.healthy else 1
+
+
+def _first_failed(status: ClusterStatus) -> list[str]:
+    """Return the first worker that is not as it should be, if its machine is there; else the logs are the master's."""
+    existing = [node.alias for node in status.nodes if not node.is_master]
+    return [condition.alias for condition in status.conditions if condition.alias in existing][:1]
 
 
 def _show_warnings(*troubles: str) -> None:

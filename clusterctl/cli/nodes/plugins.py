@@ -18,7 +18,7 @@ from clusterctl.wiring.context import load_context
 
 
 @click.command()
-@needed("plugin", type=PLUGIN_NAME, example="ipclusterrestart")
+@needed("plugin", type=PLUGIN_NAME, example="myplugin")
 @optional_cluster
 @yes_option
 @click.pass_context

@@ -107,6 +107,8 @@ def test_commands_of_clusters_are_many():
         ("resize", "resize lab -s 3"),
         ("resize two", "resize two -s 3"),
         ("resize 5", "resize lab -s 3"),
+        ("resize two 5", "resize two -s 5"),
+        ("resize --yes two 5 6", "resize --yes two -s 5"),
         ("resize -s 5", "resize -s 5 lab"),
         ("sn 1", "sn lab 1"),
         ("run -c two", "run -c two python train.py"),

@@ -12,8 +12,9 @@ import pytest
 
 from clusterctl.cli import output as output_module
 from clusterctl.cli.main import GlobalOptions
+from clusterctl.cli.needed import line_with
 from clusterctl.cli.output import Output, confirm_or_decline, show_json, show_table
-from clusterctl.errors import DeclinedError
+from clusterctl.errors import DeclinedError, UsageError
 from clusterctl.secret import Secret
 from clusterctl.testing import FakeClock
 
@@ -115,8 +116,15 @@ class TestConfirm:
 
     def test_nobody_there_is_an_error_that_says_how_to_say_so(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.StringIO())
-        with pytest.raises(click.UsageError, match="--yes"):
+        monkeypatch.setattr(sys, "argv", ["clusterctl", "terminate", "lab"])
+        with pytest.raises(UsageError, match="--yes") as caught:
             confirm_or_decline("Sure?", yes=False)
+        assert "terminate" in caught.value.remedy
+        with (
+            click.Context(click.Command("terminate"), info_name="clusterctl") as root,
+            click.Context(click.Command("terminate"), parent=root, info_name="terminate"),
+        ):
+            assert line_with("--yes") == "`clusterctl terminate --yes lab`"
 
     @pytest.mark.parametrize(("typed", "goes_on"), [("y\n", True), ("n\n", False), ("\n", False)])
     def test_a_person_is_asked(self, monkeypatch, typed, goes_on):

@@ -130,6 +130,7 @@ class TestStatus:
         said = run("status", "lab")
         assert said.status == 1
         assert "lab: partial" in said.out
+        assert "`clusterctl logs lab node001` says why\n" in said.out
 
     def test_a_node_that_is_gone_makes_it_1_and_list_shows_it_with_0(self, run, up):
         up.provider.lose("lab", "node002")
@@ -137,6 +138,7 @@ class TestStatus:
         assert said.status == 1
         assert "lab: partial, 2 nodes" in said.out
         assert "  node002 is gone\n" in said.out
+        assert "`clusterctl logs lab` says why\n" in said.out
         listed = run("list")
         assert (listed.status, "  node002 is gone\n" in listed.out) == (0, True)
         assert "  node002  gone" in listed.out
