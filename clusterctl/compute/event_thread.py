@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ class Rounds:
     fail: Callable[[BaseException], object]
     """Takes what went wrong: nobody may wait for a thread that has ended."""
     end: Callable[[], object]
-    """Does what is to be done at last."""
+    """Ends all that is under way, where the client is closed or will be."""
     unheard: Callable[[], Collection[Future[Any]]]
     """Returns what others are still to hear, each with its answer."""
 
@@ -58,7 +58,7 @@ class EventThread:
                 atexit.register(self.leave)
 
     def leave(self) -> None:
-        """Let all fail that is under way, and return when others have heard of it, or after a second.
+        """End all that is under way, and return when others have heard of it, or after a second.
 
         For who closes the client, or ends the program: a thread of that says nothing more.
         """
@@ -66,7 +66,7 @@ class EventThread:
         if thread is None or thread is threading.current_thread() or not thread.is_alive():  # in a fork it is not
             return
         told: queue.SimpleQueue[Collection[Future[Any]]] = queue.SimpleQueue()
-        self.put(lambda: self._rounds.fail(CancelledError("the client was closed, or its program ends")))
+        self.put(self._rounds.end)
         self.put(lambda: told.put(self._rounds.unheard()))
         with suppress(queue.Empty):
             wait(told.get(timeout=_LEAVE_S), timeout=_LEAVE_S)

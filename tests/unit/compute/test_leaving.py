@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +13,7 @@ from clusterctl.clock import Stopwatch
 from clusterctl.compute import event_thread
 from clusterctl.compute.channel import Channel
 from clusterctl.compute.dispatch import Dispatcher
+from clusterctl.compute.failures import NoEnginesError
 from clusterctl.testing import FakeClock
 
 
@@ -53,7 +54,7 @@ def leaves(channel, how, exits):
 def test_a_map_under_way_ends_and_its_engines_are_interrupted(under_way, exits, how):
     leaves(under_way.channel, how, exits)
     assert under_way.taken_back == [{"interrupt": True}], "before it has left"
-    with pytest.raises(CancelledError):
+    with pytest.raises(NoEnginesError):
         under_way.result.get(0)
 
 
