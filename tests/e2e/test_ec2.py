@@ -55,7 +55,11 @@ PLUGINS = ippackages, aptpackages, ipcluster
 """The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
 REPLACED = ("master", "node001", "node003")
-LIST_HOME = "find . -path ./.clusterctl -prune -o -type f -exec sha256sum {} + | sort"
+LIST_HOME = (
+    r"find . \( -path ./.clusterctl -o -path ./.local/share/jupyter/runtime \) -prune"
+    " -o -type f -exec sha256sum {} + | sort"
+)
+"""All files but what services write that run."""
 SLOW_MAP = """
 def where(item):
     import os
