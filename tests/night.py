@@ -1,12 +1,14 @@
-"""A night of a spot cluster on the stand-in: its nodes are taken while work goes on and a watch is on it.
+"""A night of a spot cluster on the stand-in: its nodes are taken while work goes on, and then it ends alone.
 
 python -m tests.night [--nodes 6] [--interruptions 10] [--seed N]
 
 As root, with a Docker engine. Each interruption takes one worker, every fourth one without a notice. Once, in the
 middle, the master ends: the next one has its home, ports and keys. Meanwhile one map after the other runs: its values
 must be right, and the items are counted that its report says were run again. After each interruption the cluster must
-have its size and its engines again. Then nobody works: it must end alone, no instance may be left, and the next start
-must find the home as it was. In the end nothing may be left in the account.
+have its size and its engines again. Then the client leaves. The cluster must end alone, by the IDLE_STOP that it had
+all night, under the same watch, which must end, too. No instance may be left, and the next start must find each file of
+the home and client.json as they were. In the end nothing may be left in the account. The exit status is 1 if anything
+of this was not so.
 """
 
 from __future__ import annotations
@@ -25,18 +27,19 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from clusterctl.providers.ec2.tags import MASTER, ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from clusterctl_standin.bodies.containers import Containers
 
 NAME = "night"
 _CLUSTERCTL = [sys.executable, "-m", "clusterctl.cli.main"]
-_CONFIG = """
+_IDLE_S = 60
+_CONFIG = f"""
 [cluster night]
 PROVIDER = ec2
 NODE_IMAGE_ID = debian-12
@@ -46,6 +49,7 @@ CLUSTER_USER = night
 PLUGINS = ipcluster
 HOME_VOLUME = yes
 IDLE_ACTION = terminate
+IDLE_STOP = {_IDLE_S}s
 
 [plugin ipcluster]
 ENGINES_PER_NODE = 1
@@ -53,25 +57,38 @@ ENGINES_PER_NODE = 1
 [global]
 DEFAULT_TEMPLATE = night
 """
+_ITEMS = 600
 _WORK = f"""
 import json, sys, time
+from pathlib import Path
 import clusterctl
 
 def work(item):
     time.sleep(0.05)
+    (Path.home() / "results").mkdir(exist_ok=True)
+    (Path.home() / "results" / str(item)).write_bytes(b"%d" % item * 1000)
     return item
 
 client = clusterctl.connect({NAME!r})
 maps, wrong, again = 0, 0, 0
 while True:
-    result = client.pool().map_async(work, range(600))
-    wrong += result.get() != list(range(600))
+    result = client.pool().map_async(work, range({_ITEMS}))
+    try:
+        wrong += result.get() != list(range({_ITEMS}))
+    except KeyboardInterrupt:
+        sys.exit()
     maps, again = maps + 1, again + len(result.report.rerun_items)
     print(json.dumps({{"maps": maps, "wrong": wrong, "again": again}}), flush=True)
 """
 _LONGEST_S = 900
 _NOTICE_S = (25, 60, 120)
-_IDLE_S = 60
+_LIST_HOME = """
+find . -path ./.clusterctl -prune -o -printf '%m %u %g %p %l\\n'
+find . -path ./.clusterctl -prune -o -type f -exec sha256sum {} +
+find .clusterctl/kept -type f ! -name '*-engine.json' -exec sha256sum {} +
+"""
+"""All that is there but what the services write, which is in one folder. Of that what the next master gets: ports and
+keys, but not where engines find the master, which has another address."""
 
 
 @dataclass
@@ -87,6 +104,15 @@ class Worker:
         for line in self.process.stdout:
             self.last = json.loads(line)
 
+    def wait_for_maps(self, count: int) -> None:
+        """Wait until so many maps are done."""
+        wait_until(lambda: self._is_alive() and self.last["maps"] >= count, f"{count} maps are done")
+
+    def _is_alive(self) -> bool:
+        if self.process.poll() is not None:
+            raise SystemExit("the client has ended")
+        return True
+
 
 class Night:
     """One cluster, and what happens to it."""
@@ -99,10 +125,9 @@ class Night:
         (home / "config").write_text(_CONFIG)
         self.client_file = home / "clusters" / NAME / "client.json"
 
-    def run(self, *words: str, **options: str) -> str:
-        """Run a command to its end, with these options of the cluster, and return what it printed."""
-        env = self._env | {f"CLUSTERCTL_{name.upper()}": value for name, value in options.items()}
-        done = subprocess.run([*_CLUSTERCTL, *words], env=env, capture_output=True, text=True, timeout=_LONGEST_S)
+    def run(self, *words: str) -> str:
+        """Run a command to its end, and return what it printed."""
+        done = subprocess.run([*_CLUSTERCTL, *words], env=self._env, capture_output=True, text=True, timeout=_LONGEST_S)
         if done.returncode:
             raise SystemExit(f"clusterctl {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -126,43 +151,41 @@ class Night:
         """End the master's instance, and wait until it has ended."""
         lost = self.master()
         self._bodies.cloud.client("ec2").terminate_instances(InstanceIds=[lost])
-        while self.master() == lost:
-            time.sleep(1)
+        wait_until(lambda: self.master() != lost, "the master has ended")
 
     def wait_until_whole(self) -> float:
         """Return the seconds until the cluster has its size and all engines again, and nobody more."""
-        began = time.monotonic()
-        while time.monotonic() - began < _LONGEST_S:
-            engines = self.engines()
-            if len(engines) == self._size and set(engines.values()) == {1} and self.master():
-                return time.monotonic() - began
-            time.sleep(1)
-        raise SystemExit(f"the cluster is not whole after {_LONGEST_S} s: {self.engines()}")
 
-    def look_at_home(self) -> str:
-        """Return a hash of all files of the cluster user's that no service of clusterctl's writes."""
-        find = "find . -type f ! -path './.*' -exec sha256sum {} +"
-        return self.run("sshnode", "-u", NAME, NAME, "master", f"{find} | sort | sha256sum")
+        def is_whole() -> bool:
+            engines = self.engines()
+            return len(engines) == self._size and set(engines.values()) == {1} and bool(self.master())
+
+        return wait_until(is_whole, f"{self._size} nodes have their engines")
+
+    def look_at_home(self) -> frozenset[str]:
+        """Return all that the cluster user has: each file with its hash, its rights and its owner."""
+        return frozenset(self.run("sshnode", "-u", NAME, NAME, "master", _LIST_HOME).splitlines())
+
+    def is_alone(self) -> bool:
+        """Return whether no instance is left."""
+        return all(machine.state == "terminated" for machine in self._bodies.cloud.machines())
 
     def wait_until_alone(self) -> float:
         """Return the seconds until no instance is left."""
-        began = time.monotonic()
-        while time.monotonic() - began < _LONGEST_S:
-            if all(machine.state == "terminated" for machine in self._bodies.cloud.machines()):
-                return time.monotonic() - began
-            time.sleep(1)
-        raise SystemExit(f"it has not ended by itself after {_LONGEST_S} s: {self.run('status', NAME)}")
+        return wait_until(self.is_alone, "the cluster has ended by itself")
 
     def take(self, instance: str, notice_s: int) -> None:
         """Have the cloud take an instance, and wait until it has."""
         self._bodies.cloud.interrupt(instance, notice_s=notice_s)
-        while any(m.id == instance and m.state == "running" for m in self._bodies.cloud.machines()):
-            time.sleep(1)
+        wait_until(lambda: not self._runs(instance), f"{instance} was taken")
+
+    def _runs(self, instance: str) -> bool:
+        return any(m.id == instance and m.state == "running" for m in self._bodies.cloud.machines())
 
     @contextmanager
-    def process(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+    def process(self, *command: str, output: IO[str] | int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
         """Have a process run meanwhile."""
-        with subprocess.Popen(command, env=self._env, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, env=self._env, stdout=output, text=True) as process:
             try:
                 yield process
             finally:
@@ -171,6 +194,16 @@ class Night:
                     process.wait(30)
                 except subprocess.TimeoutExpired:
                     process.kill()
+
+
+def wait_until(is_so: Callable[[], bool], what: str) -> float:
+    """Return the seconds until something is so."""
+    began = time.monotonic()
+    while not is_so():
+        if time.monotonic() - began > _LONGEST_S:
+            raise SystemExit(f"after {_LONGEST_S} s it is not so that {what}")
+        time.sleep(1)
+    return time.monotonic() - began
 
 
 def main() -> int:
@@ -190,38 +223,30 @@ def main() -> int:
         night.run("image", "bake", "--yes", "night")
         night.run("start", "--yes", "-s", str(options.nodes), NAME)
         try:
-            last = _spend(night, chance, options.interruptions)
-            _end_alone(night)
+            with (
+                (Path(home) / "watched").open("w+") as said,
+                night.process(*_CLUSTERCTL, "watch", NAME, "--every", "5", output=said) as watch,
+            ):
+                last = _spend(night, chance, options.interruptions)
+                home_before, client = night.look_at_home(), night.client_file.read_bytes()
+                _end_alone(night, watch)
+                said.seek(0)
+                print(said.read(), end="")
+            _start_again(night, home_before, client)
         finally:
             night.run("terminate", "--yes", NAME)
         left = cloud.left()
-    print(
-        f"maps of 600 items: {last['maps']}, wrong {last['wrong']}, items run again {last['again']}; left: {left or 0}"
-    )
-    return 1 if last["wrong"] or not last["maps"] or left else 0
-
-
-def _end_alone(night: Night) -> None:
-    """Have nobody work, and look what the next start finds."""
-    night.run("sshnode", "-u", NAME, NAME, "master", "head -c 3000000 /dev/urandom >mine")
-    home, client = night.look_at_home(), night.client_file.read_bytes()
-    night.run("start", "--yes", NAME, idle_stop=f"{_IDLE_S}s", idle_ignores="processes")
-    seconds = night.wait_until_alone()
-    print(f"     nobody works: no instance left {seconds:.0f} s later, {_IDLE_S} s of them idle", flush=True)
-    night.run("start", "--yes", NAME)
-    same = night.look_at_home() == home, night.client_file.read_bytes() == client
-    print(f"     started again: home {'as it was' if same[0] else 'CHANGED'}", flush=True)
-    if not all(same):
-        raise SystemExit("home, ports or keys are lost")
+    about = f"wrong {last['wrong']}, items run again {last['again']}"
+    print(f"maps of {_ITEMS} items: {last['maps']}, {about}; left: {left or 0}")
+    return 1 if last["wrong"] or left else 0
 
 
 def _spend(night: Night, chance: random.Random, interruptions: int) -> dict[str, int]:
-    with (
-        night.process(*_CLUSTERCTL, "watch", NAME, "--every", "5"),
-        night.process(sys.executable, "-c", _WORK) as process,
-    ):
+    """Have nodes taken while a client works. Return what it said last, before it left."""
+    with night.process(sys.executable, "-c", _WORK) as process:
         worker = Worker(process)
         threading.Thread(target=worker.read, daemon=True).start()
+        worker.wait_for_maps(1)
         for number in range(1, interruptions + 1):
             notice_s = 0 if number % 4 == 0 else chance.choice(_NOTICE_S)
             before = worker.last["maps"]
@@ -229,16 +254,41 @@ def _spend(night: Night, chance: random.Random, interruptions: int) -> dict[str,
             seconds, maps = night.wait_until_whole(), worker.last["maps"] - before
             print(f"{number:3}  notice {notice_s:3} s  whole {seconds:4.0f} s after its end  {maps} maps", flush=True)
             if number == (interruptions + 1) // 2:
-                client = night.client_file.read_bytes()
-                night.lose_master()
-                seconds, same = night.wait_until_whole(), night.client_file.read_bytes() == client
-                told = "the same" if same else "ANOTHER"
-                print(f"     the master   whole {seconds:4.0f} s after its end  {told} client.json", flush=True)
-                if not same:
-                    raise SystemExit("ports or keys are lost")
-            if process.poll() is not None:
-                raise SystemExit("the client has ended")
+                _lose_master(night)
+            worker.wait_for_maps(before + maps + 1)
         return worker.last
+
+
+def _lose_master(night: Night) -> None:
+    client = night.client_file.read_bytes()
+    night.lose_master()
+    seconds, same = night.wait_until_whole(), night.client_file.read_bytes() == client
+    print(
+        f"     the master   whole {seconds:4.0f} s after its end  {'the same' if same else 'ANOTHER'} client.json",
+        flush=True,
+    )
+    if not same:
+        raise SystemExit("ports or keys are lost")
+
+
+def _end_alone(night: Night, watch: subprocess.Popen[str]) -> None:
+    """Wait for the end of a cluster that nobody works on, and for that of its watch, which must bring nobody back."""
+    seconds = night.wait_until_alone()
+    print(f"     nobody works: no instance left {seconds:.0f} s later, {_IDLE_S} s of them idle", flush=True)
+    watch.wait(_LONGEST_S)
+    if not night.is_alone():
+        raise SystemExit(f"somebody was brought back: {night.engines()}")
+
+
+def _start_again(night: Night, home: frozenset[str], client: bytes) -> None:
+    night.run("start", "--yes", NAME)
+    night.wait_until_whole()
+    changed = sorted(home ^ night.look_at_home())
+    same = night.client_file.read_bytes() == client
+    told = "as they were" if same and not changed else "CHANGED"
+    print(f"     started again: {len(home)} lines of files of the home and client.json {told}", flush=True)
+    if told == "CHANGED":
+        raise SystemExit("\n".join(["ports or keys are lost" if not same else "files have changed:", *changed]))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,11 @@ PLUGINS = ippackages, aptpackages, ipcluster
 """The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
 REPLACED = ("master", "node001", "node003")
+LIST_HOME = (
+    r"find . \( -path ./.clusterctl -o -path ./.local/share/jupyter/runtime \) -prune"
+    " -o -type f -exec sha256sum {} + | sort"
+)
+"""All files but what services write that run."""
 SLOW_MAP = """
 def where(item):
     import os
@@ -331,10 +336,14 @@ def test_a_watch_replaces_a_node_that_will_be_taken_and_no_task_is_lost(story, p
     assert story.laptop.run("status", "demo").returncode == 0
 
 
-def test_it_ends_by_itself_without_the_laptop_and_its_master_keeps_its_disk(story, poll):
+def test_it_ends_by_itself_without_the_laptop_and_the_next_start_finds_each_file_and_the_client_file(story, poll):
+    """The morning after; `python -m tests.night` has one in which the master ends, too."""
+    story.on("master", "mkdir -p results && seq 100000 > results/numbers", user="iptest")
     said = story.laptop.run("start", "demo", env={"CLUSTERCTL_IDLE_STOP": "10s"}).stdout
     assert "once nobody has worked for 10 s (IDLE_STOP): its workers end, its master stops and keeps its disk" in said
     ids = {alias: story.instance(alias)["InstanceId"] for alias in REPLACED}
+    client_file = story.laptop.folder("demo") / "client.json"
+    home, client = story.on("master", LIST_HOME, user="iptest"), client_file.read_bytes()
     ec2 = story.bodies.cloud.client("ec2")
 
     def states() -> dict[str, str]:
@@ -346,6 +355,11 @@ def test_it_ends_by_itself_without_the_laptop_and_its_master_keeps_its_disk(stor
     wanted = {"master": "stopped", "node001": "terminated", "node003": "terminated"}
     poll(lambda: states() == wanted, "the workers have ended and the master has stopped", deadline_s=120)
     assert {call.action for call in story.bodies.cloud.calls} <= {"DescribeInstances"}, "no rights are needed"
+    story.laptop.run("start", "--yes", "demo", timeout=400)
+    assert story.engines() == dict.fromkeys(REPLACED, 1)
+    assert story.instance("master")["InstanceId"] == ids["master"]
+    assert story.on("master", LIST_HOME, user="iptest") == home
+    assert client_file.read_bytes() == client
 
 
 def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_its_snapshot(story):

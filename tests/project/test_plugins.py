@@ -25,7 +25,6 @@ ALLOWED = {
     ),
     "cli/commands.py": ({"volumes"}, "a word that a user may try for `listvolumes`"),
     "operations/doctor/nodes.py": ({"packages"}, "whose files are read, and what makes them anew"),
-    "cli/nodes/plugins.py": ({"ipclusterrestart"}, "the example of a line that lacks its plugin"),
     "cli/nodes/packages.py": ({"packages"}, "a key of the answer"),
     "wiring/context.py": ({"packages"}, "the option that `install` sets"),
     "operations/sending/asking.py": ({"ipcluster"}, "what a cluster without engines lacks"),

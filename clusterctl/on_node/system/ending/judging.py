@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _GAP_S = 60.0
 """Who has not looked for so long cannot say that nobody worked."""
 _GRACE_S = 20 * 60.0
-"""A machine that has just booted is not ended by LIFETIME: the `start` that booted it wants to join it."""
+"""A machine that has just booted is not ended by its old terms: the `start` that booted it wants to join it."""
 _MOST_KEPT_S = 30 * 86_400.0
 CLIENT = "the program that it was started for is gone"
 COST = "MAX_COST is reached"
@@ -33,13 +33,15 @@ def judge(terms: Terms, before: State, now: Moment, *, busy: str, wishes: Wishes
     state = let_time_pass(before, now)
     if now.since(before.looked)[0] > max(_GAP_S, 5 * terms.every_s) or before.boot != now.boot:
         state = replace(state, idle_s=0.0, client_s=0.0, warned_s=0.0)
+    if before.boot and before.boot != now.boot:
+        state = replace(state, young_s=_GRACE_S)
     if state.nonce != terms.nonce:
         # Whoever starts a cluster that has ended begins another life of it.
         anew = state.life != terms.life or state.phase == ENDED
         state = replace(
             state, nonce=terms.nonce, life=terms.life, phase=AWAKE, idle_s=0.0, terms_s=0.0, client_s=0.0, warned_s=0.0
         )
-        state = replace(state, tries=0, ran=False)
+        state = replace(state, tries=0, ran=False, young_s=0.0)
         state = replace(state, lived_s=0.0, kept_s=0.0) if anew else state
     elif state.phase == ENDED:
         if state.boot == before.boot or not terms.powers_off:
@@ -64,6 +66,7 @@ def let_time_pass(before: State, now: Moment) -> State:
         lived_s=before.lived_s + up_s,
         terms_s=before.terms_s + up_s,
         kept_s=max(0.0, before.kept_s - up_s),
+        young_s=max(0.0, before.young_s - up_s),
         warned_s=before.warned_s + awake_s,
         ending_s=before.ending_s + awake_s if before.phase == ENDING else 0.0,
     )
@@ -82,9 +85,8 @@ def _dues(terms: Terms, state: State, now: Moment) -> list[tuple[float, float, s
     """Return each end that is in sight: in how many seconds, how long it is warned of, and why."""
     dues = []
     if terms.idle_s and not state.busy:
-        dues.append(
-            (terms.idle_s - state.idle_s, terms.warning_s(terms.idle_s), f"nobody has worked for {span(terms.idle_s)}")
-        )
+        left_s = max(terms.idle_s - state.idle_s, state.young_s)
+        dues.append((left_s, terms.warning_s(terms.idle_s), f"nobody has worked for {span(terms.idle_s)}"))
     if terms.client_s:
         dues.append((terms.client_s - state.client_s, terms.warning_s(terms.client_s), CLIENT))
     if terms.lifetime_s:

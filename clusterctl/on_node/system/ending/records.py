@@ -94,6 +94,8 @@ class State:
     """Is kept for so long still."""
     keep: str = ""
     """The id of the last wish to keep."""
+    young_s: float = 0.0
+    """For so long still it waits for the `start` that has booted it, and brings new terms."""
     due_s: float = -1.0
     """Ends so long after the last look, if nothing changes; negative: no end is in sight."""
     warned_s: float = 0.0

@@ -128,6 +128,28 @@ def test_lifetime_counts_sleep_and_other_boots_but_gives_a_machine_that_boots_ti
     assert (master.wait(300).phase, master.state.why) == (ENDING, LIFETIME)
 
 
+@pytest.mark.parametrize("had_ended", [True, False])
+def test_being_idle_gives_a_machine_that_boots_time_to_be_joined_on_new_terms(had_ended):
+    """A `start` may take longer than its cluster may be idle: its end would come in the middle of it."""
+    short = replace(IDLE, idle_s=10.0, powers_off=True)
+    master = Master(short)
+    if had_ended:
+        assert master.wait(30).phase == ENDING
+        master.state = replace(master.state, phase=ENDED)
+    master.now = Moment("another", 20.0, 20.0)
+    assert master.look().phase == AWAKE
+    assert master.wait(1100).phase != ENDING
+    master.terms = replace(short, nonce="of the start")
+    assert master.look().phase == AWAKE
+    assert (master.wait(30).phase, master.state.why) == (ENDING, "nobody has worked for 10 s")
+
+
+def test_one_that_was_switched_on_by_hand_ends_all_the_same():
+    master = Master(replace(IDLE, idle_s=10.0))
+    master.now = Moment("another", 20.0, 20.0)
+    assert (master.wait(1300).phase, master.state.why) == (ENDING, "nobody has worked for 10 s")
+
+
 def test_an_end_that_is_seen_late_is_warned_of_first():
     master = Master(LIFE)
     master.now = Moment(BOOT, master.now.awake_s + 1, master.now.up_s + 90_000)
