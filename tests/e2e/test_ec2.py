@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -53,6 +54,13 @@ SPOT_BID = 0.10
 PLUGINS = ippackages, aptpackages, ipcluster
 """
 """The talk's, with another image and other types, and a system package."""
+HALFWAY = """
+[cluster halfway]
+EXTENDS = ip
+SUBNET_ID = {public}, {private}
+PUBLIC_IPS = master
+ALLOW_FROM = 192.0.2.1/32
+"""
 NODES = ("master", "node001", "node002")
 REPLACED = ("master", "node001", "node003")
 SLOW_MAP = """
@@ -363,3 +371,44 @@ def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_i
     assert ec2.describe_images(Owners=["self"])["Images"] == []
     assert snapshot not in snapshots(ec2)
     assert story.bodies.cloud.left() == []
+
+
+@pytest.fixture
+def halfway(bodies, laptop, image):
+    """The template of a public master with private workers, who reach nothing outside. Its instances have the image."""
+    ec2 = bodies.cloud.client("ec2")
+    (public, *_) = ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": ["us-east-1a"]}])["Subnets"]
+    network = f"{public['CidrBlock'].rpartition('.')[0].rpartition('.')[0]}.200.0/24"
+    asked = {"VpcId": public["VpcId"], "CidrBlock": network, "AvailabilityZone": "us-east-1a"}
+    private = ec2.create_subnet(**asked)["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=public["VpcId"])["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=private)
+    text = HALFWAY.format(public=public["SubnetId"], private=private)
+    (laptop.home / "config").write_text(CONFIG + text)
+    laptop = replace(laptop, more={**laptop.more, "CLUSTERCTL_ADDRESS": "auto"})
+    with bodies.from_outside():
+        yield laptop
+        laptop.run("terminate", "--yes", "halfway", status=None, timeout=300)
+
+
+def test_workers_without_a_public_address_are_reached_through_the_master(bodies, halfway, tmp_path):
+    said = halfway.run("start", "-s", "2", "--yes", "-c", "halfway", "halfway", timeout=400)
+    assert "no route leads from" in said.stderr + said.stdout, "nobody said that workers get no packages"
+    halfway.run("addnode", "--yes", "halfway", timeout=300)
+    (found,) = halfway.json("list", "--json", "halfway")
+    master, *workers = found["nodes"]
+    for node in workers:
+        with pytest.raises(OSError, match="No route to host"):
+            socket.create_connection((node["address"], 22), 5)
+    socket.create_connection((master["address"], 22), 5).close()
+    assert halfway.run("exec", "-n", "node002", "halfway", "hostname").stdout.split()[-1] == "node002"
+    (tmp_path / "there").write_text("kept")
+    halfway.run("put", "-n", "node001", "halfway", str(tmp_path / "there"), "there")
+    halfway.run("get", "-n", "node001", "halfway", "there", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "kept"
+    with halfway.console() as console:
+        console.run("import clusterctl\nclient = clusterctl.connect('halfway', wait=3)")
+        console.run(SLOW_MAP.partition("def linger")[0])
+        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == [*NODES]
+    halfway.run("terminate", "--yes", "halfway", timeout=300)
+    assert [each for each in bodies.cloud.left() if "key pair" not in each] == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 
+from .booting import late_server
 from .leftovers import INSTANCE, LABEL
 from .seeds import hostname, seed
 from .waiting import until
@@ -76,7 +77,7 @@ class ContainerMaker:
         """Make the container if there is none, and boot it."""
         container = self.find(machine.id) or self._make(machine)
         files = {f"var/lib/cloud/seed/nocloud/{name}": content for name, content in seed(machine).items()}
-        container.put_archive("/", _packed({**files, **self._disks(machine)}))
+        container.put_archive("/", _packed({**files, **self._disks(machine), **late_server(machine)}))
         container.start()
 
     def switch_off(self, machine: Machine) -> None:
