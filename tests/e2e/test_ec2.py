@@ -17,6 +17,7 @@ import pytest
 
 from clusterctl.providers.ec2 import tags
 
+from ..support.halfway import make_halfway
 from ..support.laptop import read_acts
 from ..support.metadata import ask_for_token
 
@@ -54,13 +55,6 @@ SPOT_BID = 0.10
 PLUGINS = ippackages, aptpackages, ipcluster
 """
 """The talk's, with another image and other types, and a system package."""
-HALFWAY = """
-[cluster halfway]
-EXTENDS = ip
-SUBNET_ID = {public}, {private}
-PUBLIC_IPS = master
-ALLOW_FROM = 192.0.2.1/32
-"""
 NODES = ("master", "node001", "node002")
 REPLACED = ("master", "node001", "node003")
 SLOW_MAP = """
@@ -375,19 +369,10 @@ def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_i
 
 @pytest.fixture
 def halfway(bodies, laptop, image):
-    """The template of a public master with private workers, who reach nothing outside. Its instances have the image."""
-    ec2 = bodies.cloud.client("ec2")
-    (public, *_) = ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": ["us-east-1a"]}])["Subnets"]
-    network = f"{public['CidrBlock'].rpartition('.')[0].rpartition('.')[0]}.200.0/24"
-    asked = {"VpcId": public["VpcId"], "CidrBlock": network, "AvailabilityZone": "us-east-1a"}
-    private = ec2.create_subnet(**asked)["Subnet"]["SubnetId"]
-    table = ec2.create_route_table(VpcId=public["VpcId"])["RouteTable"]["RouteTableId"]
-    ec2.associate_route_table(RouteTableId=table, SubnetId=private)
-    text = HALFWAY.format(public=public["SubnetId"], private=private)
-    (laptop.home / "config").write_text(CONFIG + text)
-    laptop = replace(laptop, more={**laptop.more, "CLUSTERCTL_ADDRESS": "auto"})
+    """A laptop outside of the network, whose config has private workers. They reach nothing, but have the image."""
+    (laptop.home / "config").write_text(CONFIG + make_halfway(bodies.cloud.client("ec2"), extends="ip"))
     with bodies.from_outside():
-        yield laptop
+        yield replace(laptop, more={**laptop.more, "CLUSTERCTL_ADDRESS": "auto"})
         laptop.run("terminate", "--yes", "halfway", status=None, timeout=300)
 
 
