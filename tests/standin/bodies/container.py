@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from .booting import late_server
 from .leftovers import INSTANCE, LABEL
@@ -78,7 +78,7 @@ class ContainerMaker:
         container = self.find(machine.id) or self._make(machine)
         files = {f"var/lib/cloud/seed/nocloud/{name}": content for name, content in seed(machine).items()}
         container.put_archive("/", _packed({**files, **self._disks(machine), **late_server(machine)}))
-        container.start()
+        until(lambda: _start(container), f"the address of {machine.id} is free")
 
     def switch_off(self, machine: Machine) -> None:
         """Shut it down as its owner would; the disk stays."""
@@ -181,6 +181,17 @@ class ContainerMaker:
             self._engine.volumes.create(name, labels={LABEL: self._setup.subnet.network})
             shared[name] = {"bind": folder, "mode": "rw"}
         return shared
+
+
+def _start(container: Container) -> bool:
+    """Start a container, unless another one that is going still has its address: the cloud gives it on before that."""
+    try:
+        container.start()
+    except APIError as exc:
+        if "already in use" not in str(exc):
+            raise
+        return False
+    return True
 
 
 def _image_of(source: str, image: str) -> tuple[str, str]:
