@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from clusterctl_standin.bodies.containers import Containers
     from clusterctl_standin.cloud import Cloud
 
 _BLOB = "x1Y2z3" * 100
@@ -27,6 +28,8 @@ class Bench:
     cloud: Cloud
     home: Path
     run: Callable[..., tuple[int, str]]
+    bodies: Containers | None = None
+    """The machines behind its instances, for a case that needs them."""
 
     def config(self, template: str = "", *, types: str = "c7i.large", aws: str = "") -> None:
         """Write a config for three nodes that nobody waits for."""
@@ -55,20 +58,13 @@ class Bench:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault that can be shown without bodies."""
+    """A fault, and how it is tried."""
 
     text: str
     look: Callable[[Bench], str]
     """Return what is wrong; empty if nothing is."""
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """One that cannot."""
-
-    text: str
-    why: str
-    test: str
+    bodies: bool = False
+    """It needs machines that answer."""
 
 
 def too_new(bench: Bench) -> str:
@@ -77,7 +73,9 @@ def too_new(bench: Bench) -> str:
     bench.cloud.faults.add(FleetErrors(code="InvalidLaunchTemplateId.VersionNotFound", market="spot", times=2))
     _, said = bench.start()
     bought = bench.markets()
-    return "" if bought == ["on-demand", "spot", "spot"] else f"bought {', '.join(bought) or 'nothing'}: {_last(said)}"
+    return (
+        "" if bought == ["on-demand", "spot", "spot"] else f"bought {', '.join(bought) or 'nothing'}: {last_of(said)}"
+    )
 
 
 def no_role(bench: Bench) -> str:
@@ -108,7 +106,7 @@ def free_plan(bench: Bench) -> str:
     bench.cloud.account.free_plan = True
     _, said = bench.start("--dry-run")
     _, more = ("", "") if "t3.micro" in said else bench.start()
-    return "" if "t3.micro" in said else f"does not name the types that the plan has: {_last(more)}"
+    return "" if "t3.micro" in said else f"does not name the types that the plan has: {last_of(more)}"
 
 
 def region_of_profile(bench: Bench) -> str:
@@ -154,13 +152,13 @@ def gone_worker(bench: Bench) -> str:
     ids = bench.ids()
     if len(ids) != 3:
         return f"{len(ids)} nodes after a start"
-    workers = [call for call in ids if _role(bench, call) != "master"]
+    workers = [call for call in ids if role_of(bench, call) != "master"]
     bench.cloud.client("ec2").terminate_instances(InstanceIds=workers[:1])
     _, said = bench.run("list")
     return "" if re.search(r"^ +node00\d is \w+", said, re.M) else f"`list` does not name it: {_first(said)}"
 
 
-def _role(bench: Bench, instance: str) -> str:
+def role_of(bench: Bench, instance: str) -> str:
     (found,) = bench.cloud.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
     return next((tag["Value"] for tag in found["Instances"][0]["Tags"] if tag["Key"] == "clusterctl:role"), "")
 
@@ -169,7 +167,7 @@ def no_watch(bench: Bench) -> str:
     """B3."""
     bench.config()
     status, said = bench.run("watch", "--help")
-    return "" if not status else f"nothing does it: {_last(said)}"
+    return "" if not status else f"nothing does it: {last_of(said)}"
 
 
 def full_zone(bench: Bench) -> str:
@@ -181,7 +179,7 @@ def full_zone(bench: Bench) -> str:
     bench.cloud.prices.set_spot("c7i.large", "us-east-1a", 0.01)
     bench.cloud.capacity["m7i.large", "us-east-1a", "on-demand"] = 0
     _, said = bench.start()
-    return "" if len(bench.ids()) == 3 else f"the start is undone, with room in us-east-1b: {_last(said)}"
+    return "" if len(bench.ids()) == 3 else f"the start is undone, with room in us-east-1b: {last_of(said)}"
 
 
 def subnet_ids(bench: Bench) -> str:
@@ -255,10 +253,10 @@ def disabled_key(bench: Bench) -> str:
     kms.disable_key(KeyId=key["KeyId"])
     bench.cloud.account.disk_key = key["Arn"]
     _, said = bench.start()
-    return "" if "KMS" in said else f"does not name the key: {_last(said)}"
+    return "" if "KMS" in said else f"does not name the key: {last_of(said)}"
 
 
-def _last(said: str) -> str:
+def last_of(said: str) -> str:
     """What a command said in the end, short enough for a table."""
     lines = [line for line in said.splitlines() if line.startswith(("error:", "Error:"))] or said.splitlines()[-1:]
     return json.dumps(lines[0][:90] if lines else "").strip('"').replace("|", "\\|")
@@ -287,14 +285,4 @@ CASES = {
     "B10": Case("the rules that close the metadata service", weak_lock),
     "B11": Case("SSM with an image that has no agent", ssm_without_agent),
     "B12": Case("the account's key for disks is off", disabled_key),
-}
-ELSEWHERE = {
-    "A7": Elsewhere(
-        "`selftest` where no spot instance was had",
-        "it checks nodes that answer, and bodies of this stand-in are made for this version",
-        "tests/unit/operations/selftest/test_account_checks.py",
-    ),
-    "B2": Elsewhere(
-        "`start` on a node with a notice", "the notice is told by a machine that answers", "tests/e2e/test_ec2.py"
-    ),
 }

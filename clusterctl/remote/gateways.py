@@ -46,12 +46,13 @@ class Gateways:
         else:
             self._port_waiter.when_reachable(node.alias, node.address, node.port, then)
 
-    def open_socket(self, node: Node, log_in: Callable[[Node], Any]) -> Any:
+    def open_socket(self, node: Node, log_in: Callable[[Node], Any], *, as_gateway: bool = False) -> Any:
         """Open a connection to a node's SSH server as its `access` says: a socket, or an object like one.
 
         Args:
             node: the node.
             log_in: returns the SSH client of a member that is the gateway, logged in.
+            as_gateway: it is the way to another node. A wait for its own port goes on.
 
         Raises:
             RefusedError: waiting will not help.
@@ -59,11 +60,11 @@ class Gateways:
         """
         if node.access.command:
             return proxy_command.start_proxy(node)
-        return self._open_channel(node, log_in) if node.access.gateway else self._open_direct(node)
+        return self._open_channel(node, log_in) if node.access.gateway else self._open_direct(node, as_gateway)
 
-    def _open_direct(self, node: Node) -> socket.socket:
-        """Connect directly. A connection that the port waiter has made already is used."""
-        answer = self._port_waiter.take_answer(node.alias)
+    def _open_direct(self, node: Node, as_gateway: bool) -> socket.socket:  # noqa: FBT001  private, and named like the option
+        """Connect directly. A connection that the port waiter has made already is used, by who waited for it."""
+        answer = None if as_gateway else self._port_waiter.take_answer(node.alias)
         if isinstance(answer, OSError):
             raise unreachable_error(node, answer) from answer
         try:

@@ -26,7 +26,7 @@ _HUNG_UP = "No existing session"
 """paramiko's words for a server that showed its key and then ended the connection."""
 
 
-def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> Any:
+def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways, as_gateway: bool = False) -> Any:
     """Return a logged-in fabric connection to a node.
 
     Args:
@@ -34,6 +34,7 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
         key: the cluster's own private key.
         known_hosts: the file of pinned host keys.
         gateways: the connections to jump hosts.
+        as_gateway: the login is for another node, which is behind this one.
 
     Raises:
         RefusedError: waiting will not help.
@@ -46,9 +47,9 @@ def log_in(node: Node, *, key: Path, known_hosts: Path, gateways: Gateways) -> A
     pinned = _read_pinned_keys(node, known_hosts)
 
     def log_in_to_member(member: Node) -> Any:
-        return log_in(member, key=key, known_hosts=known_hosts, gateways=gateways).client
+        return log_in(member, key=key, known_hosts=known_hosts, gateways=gateways, as_gateway=True).client
 
-    open_socket = partial(gateways.open_socket, node, log_in_to_member)
+    open_socket = partial(gateways.open_socket, node, log_in_to_member, as_gateway=as_gateway)
     # Of several keys of one type paramiko compares only the last that it was given.
     try:
         return _open_connection(node, key, open_socket, trusted=pinned[::-1])

@@ -9,6 +9,7 @@ import pytest
 
 from clusterctl.identity.keys import new_key_pair
 from clusterctl.journal import ClusterFolder
+from clusterctl.node.render import render
 from clusterctl.operations.start import start_cluster
 from clusterctl.plugin import loader
 from clusterctl.wiring.context import make_connector
@@ -97,3 +98,16 @@ def test_all_members_have_keys_of_their_own_and_know_each_other_by_them(parts, d
     docker_provider.stop("born")
     again = start_cluster(parts)
     assert check_that_all_is_well(parts, again) == keys
+    check_that_a_server_that_is_started_anew_is_waited_for(parts, again)
+
+
+def check_that_a_server_that_is_started_anew_is_waited_for(parts, started):
+    """systemd takes the folder of a server away while it starts it anew, as cloud-init has it do soon after a boot."""
+    cluster = parts.make_cluster(started.nodes)
+    (master,) = [node for node in started.nodes if node.is_master]
+    meanwhile = "mv /run/sshd /run/away\n(sleep 0.5; mv /run/away /run/sshd) &\n"
+    try:
+        switch = render("host_key_use.sh.j2", own=master.host_key)
+        cluster.on(master).run_script(meanwhile + switch, name="host key", sudo=True)
+    finally:
+        cluster.close()

@@ -40,17 +40,26 @@ def limit(text: str) -> tuple[tuple[str, str, str], int]:
     return (parts[0], parts[1], parts[2]), int(count)
 
 
+def seconds(text: str) -> float:
+    """A time that passes."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
 def main(arguments: list[str]) -> int:
     """Run until told to stop; then say what was left over."""
     parser = argparse.ArgumentParser(prog="python -m clusterctl_standin", description=__doc__)
     parser.add_argument("--capacity", type=limit, action="append", default=[], metavar="TYPE,ZONE,MARKET=NUMBER")
     parser.add_argument("--fault", type=fault, action="append", default=[], metavar="NAME[:ACTION][:OPTION=VALUE]...")
+    parser.add_argument("--boot-seconds", type=seconds, default=0.0, metavar="NUMBER", help="how long instances boot")
     parser.add_argument("--quiet", action="store_true", help="say nothing of the calls that arrive")
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stop.set())
-    with Cloud() as cloud:
+    with Cloud(boot_s=options.boot_seconds) as cloud:
         for pool, count in options.capacity:
             cloud.capacity[pool] = count
         cloud.faults.add(*options.fault)

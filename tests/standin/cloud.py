@@ -89,13 +89,15 @@ class Cloud:
 
     _only = threading.Lock()
 
-    def __init__(self, *, port: bool = True) -> None:
-        """Say who can get in.
+    def __init__(self, *, port: bool = True, boot_s: float = 0) -> None:
+        """Say who can get in, and how long its machines boot.
 
         Args:
             port: it listens at a port of this computer. Without, only boto3 in this process gets in, and sooner.
+            boot_s: seconds from a launch, or a start, until the SSH server of an instance answers.
         """
         self._has_port = port
+        self.boot_s = boot_s
 
     def __enter__(self) -> Cloud:
         if not Cloud._only.acquire(blocking=False):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
+from .booting import late_server
 from .leftovers import INSTANCE, LABEL
 from .seeds import hostname, seed
 from .waiting import until
@@ -76,8 +77,8 @@ class ContainerMaker:
         """Make the container if there is none, and boot it."""
         container = self.find(machine.id) or self._make(machine)
         files = {f"var/lib/cloud/seed/nocloud/{name}": content for name, content in seed(machine).items()}
-        container.put_archive("/", _packed({**files, **self._disks(machine)}))
-        container.start()
+        container.put_archive("/", _packed({**files, **self._disks(machine), **late_server(machine)}))
+        until(lambda: _start(container), f"the address of {machine.id} is free")
 
     def switch_off(self, machine: Machine) -> None:
         """Shut it down as its owner would; the disk stays."""
@@ -180,6 +181,17 @@ class ContainerMaker:
             self._engine.volumes.create(name, labels={LABEL: self._setup.subnet.network})
             shared[name] = {"bind": folder, "mode": "rw"}
         return shared
+
+
+def _start(container: Container) -> bool:
+    """Start a container, unless another one that is going still has its address: the cloud gives it on before that."""
+    try:
+        container.start()
+    except APIError as exc:
+        if "already in use" not in str(exc):
+            raise
+        return False
+    return True
 
 
 def _image_of(source: str, image: str) -> tuple[str, str]:

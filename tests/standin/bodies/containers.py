@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import docker
@@ -22,6 +22,7 @@ from .disks import Shelf
 from .image import body_image
 from .leftovers import INSTANCE, LABEL, remove_containers
 from .metadata import Metadata
+from .outside import close_ways, from_outside
 from .reconciler import Reconciler
 from .subnet import SUBNETS, claimed, leave_out
 from .waiting import until
@@ -62,6 +63,7 @@ class Containers:
             self.subnet = stack.enter_context(claimed(leave_out(_find_others(self.engine)) or SUBNETS))
             self.cloud.moto.network = self.subnet.network
             remove_containers(self.engine, self.subnet)  # what a run that was killed has left
+            close_ways(self.subnet)
             stack.callback(remove_containers, self.engine, self.subnet)
             run = secrets.token_hex(3)
             self.bridge = f"ec2b{run}"
@@ -114,6 +116,12 @@ class Containers:
             return container.status == "running" and container.attrs["State"]["StartedAt"] != before
 
         until(booted, f"{instance_id} boots again")
+
+    @contextmanager
+    def from_outside(self) -> Iterator[None]:
+        """Meanwhile bodies are reached by public addresses alone, and those without one get out by a NAT alone."""
+        with from_outside(self.cloud, self.bridge, self.subnet):
+            yield
 
     def kill(self, instance_id: str) -> None:
         """Take a body's power away. The cloud does not know, and says that the instance runs."""

@@ -83,6 +83,7 @@ def launch(cloud: Cloud, order: Order, *, effects: Any) -> list[Life]:
             token=order.token,
         )
         life.settle("running", slow=effects.slow)
+        life.boot(cloud.boot_s)
         life.hidden = effects.hidden
         reservation.instances.append(instance)
         cloud.lives.add(life)

@@ -49,6 +49,8 @@ class Machine:
     network: str
     market: str
     launched: datetime
+    answers_at: datetime | None
+    """Before this its SSH server lets nobody in; None where it may at once."""
     launch_index: int
     key_name: str
     public_key: str
@@ -96,6 +98,7 @@ def machine_of(cloud: Cloud, life: Life) -> Machine:
         network=nic.subnet.cidr_block,
         market=life.market,
         launched=it.launch_time,
+        answers_at=life.answers_at,
         launch_index=it.ami_launch_index,
         key_name=it.key_name or "",
         public_key=_public_key(backend, it.key_name),

@@ -145,6 +145,7 @@ def start_instances(cloud: Cloud, request: wire.Request) -> Mapping[str, Any]:
             former = life.instance.launch_time
             life.instance.launch_time = max(utcnow(), former + timedelta(seconds=1))
             life.settle("running", slow=request.effects.slow)
+            life.boot(cloud.boot_s)
     said = _changes(lives, before)
     for each, was in zip(said, before, strict=True):
         each["CurrentState"] = _state("running" if was == "running" else "pending")
