@@ -320,13 +320,20 @@ def test_a_job_of_a_size_buys_one_spot_instance_and_the_next_one_reuses_it(story
 
 
 def test_a_watch_replaces_a_node_that_will_be_taken_and_no_task_is_lost(story, poll):
-    doomed = story.instance("node002")["InstanceId"]
+    doomed_alias = "node002"
+    doomed = story.instance(doomed_alias)["InstanceId"]
     with story.laptop.begin("watch", "demo", "--every", "1", "--json") as watch, story.laptop.console() as console:
         console.run(f"import clusterctl\nclient = clusterctl.connect('demo', wait=3)\n{SLOW_MAP}")
         story.bodies.cloud.interrupt(doomed, notice_s=100, by_hand=True)
         poll(lambda: story.engines().get("node003") == 1, "another node has joined", deadline_s=240, every_s=1)
         assert story.instance("node002")["InstanceId"] == doomed, "the old one has its time"
-        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == ["master", "node001", "node003"]
+
+        def all_others_work() -> bool:  # one that is at an item of the slow map may have none of a quick one
+            names = console.value("sorted({*client.map(where, range(60), chunksize=1)})")
+            assert doomed_alias not in names
+            return names == [*REPLACED]
+
+        poll(all_others_work, "those that stay have work", deadline_s=60)
         assert console.value("sorted(item for item, _ in slow.get(120))") == [*range(60)]
         assert console.value("len(slow.report.rerun_items)") == 0
         story.bodies.cloud.take_back(doomed)
