@@ -20,60 +20,12 @@ from clusterctl.providers.ec2 import tags
 from ..support.halfway import make_halfway
 from ..support.laptop import read_acts
 from ..support.metadata import ask_for_token
+from ..support.talk_on_ec2 import CONFIG, LIST_HOME, SLOW_MAP
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
-CONFIG = """
-[global]
-DEFAULT_TEMPLATE=ip
-
-[key mykey]
-KEY_LOCATION=~/.ssh/mykey.rsa
-
-[plugin ipcluster]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
-
-[plugin ipclusterrestart]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
-
-[plugin ippackages]
-setup_class = pypackage.PyPackageSetup
-packages = msgpack-python, ipython, scikit-learn
-
-[plugin aptpackages]
-PACKAGES = less
-
-[cluster ip]
-KEYNAME = mykey
-CLUSTER_USER = iptest
-NODE_IMAGE_ID = debian-12
-NODE_INSTANCE_TYPE = c7i.large, c7a.large
-DISABLE_QUEUE = True
-SPOT_BID = 0.10
-PLUGINS = ippackages, aptpackages, ipcluster
-"""
-"""The talk's, with another image and other types, and a system package."""
 NODES = ("master", "node001", "node002")
 REPLACED = ("master", "node001", "node003")
-LIST_HOME = (
-    r"find . \( -path ./.clusterctl -o -path ./.local/share/jupyter/runtime \) -prune"
-    " -o -type f -exec sha256sum {} + | sort"
-)
-"""All files but what services write that run."""
-SLOW_MAP = """
-def where(item):
-    import os
-    return os.environ["CLUSTERCTL_NODE"]
-
-def linger(item):
-    import time
-    time.sleep(0.5)
-    return item, where(item)
-
-slow = client.pool().map_async(linger, range(60))
-"""
 
 
 @dataclass(frozen=True)
