@@ -126,9 +126,11 @@ class Channel:
 
         def act_and_close(*args: Any, **about: Any) -> None:
             atexit.unregister(act)
-            if not self.is_closed:
-                act()
-            close(*args, **about)
+            try:
+                if not self.is_closed:
+                    act()
+            finally:
+                close(*args, **about)
 
         self._client.close = act_and_close
         atexit.register(act)

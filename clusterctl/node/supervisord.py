@@ -21,9 +21,6 @@ ENSURE = "supervisord_ensure.sh.j2"
 CONTROL = "supervisord_control.sh.j2"
 LOGIN = "clusterctl"
 """Name and password of supervisord's socket. No secret: the mode of the socket is what keeps others out."""
-_WITHOUT_INPUT = ("sh", "-c", 'exec "$@" </dev/null', "sh")
-"""What runs a command that reads nothing. supervisord gives it a pipe into which nobody writes. What asks there, a
-task on an engine or its program, would wait for ever. systemd gives it an empty file, as this does."""
 _UPDATE = "clusterctl.on_node.system.update_supervisord"
 
 
@@ -37,9 +34,7 @@ def service_definition(node: Node, service: Service) -> str:
     if service.version:
         # supervisord restarts a program only if its section differs, so the version is a part of it.
         environment.append(f"CLUSTERCTL_VERSION={hashlib.sha256(service.version.encode()).hexdigest()[:12]}")
-    # For who still writes when the process has ended: with it supervisord closes the pipe to the log.
-    environment.append(f"CLUSTERCTL_LOG={node.layout.logs}/{service.name}-{{number}}.log")
-    words = ["env", *environment, *_WITHOUT_INPUT, *service.command]
+    words = [*(["env", *environment] if environment else ()), *service.command]
     return render(
         "supervisord_program.conf.j2",
         service=service,

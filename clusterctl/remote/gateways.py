@@ -60,9 +60,11 @@ class Gateways:
         """
         if node.access.command:
             return proxy_command.start_proxy(node)
-        return self._open_channel(node, log_in) if node.access.gateway else self._open_direct(node, as_gateway)
+        if node.access.gateway:
+            return self._open_channel(node, log_in)
+        return self._open_direct(node, as_gateway=as_gateway)
 
-    def _open_direct(self, node: Node, as_gateway: bool) -> socket.socket:  # noqa: FBT001  private, and named like the option
+    def _open_direct(self, node: Node, *, as_gateway: bool) -> socket.socket:
         """Connect directly. A connection that the port waiter has made already is used, by who waited for it."""
         answer = None if as_gateway else self._port_waiter.take_answer(node.alias)
         if isinstance(answer, OSError):

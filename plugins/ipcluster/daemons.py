@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _JOBS_GRACE_S = 35
 """For jobs of a node that leaves: they have 30 seconds to end."""
+ENGINE = "engine"
+"""The service of engines."""
 ON_NODE = "clusterctl.on_node.with_ipyparallel"
 THREAD_LIMITS = (
     "BLIS_NUM_THREADS",
@@ -111,7 +113,7 @@ def controller_service(cluster: Cluster, node: Node, options: Options) -> Servic
 def engine_service(cluster: Cluster, node: Node, numbers: range, options: Options, *, version: str = "") -> Service:
     """Return a node's engines, one for each of these ids. Another `version` starts them anew."""
     return Service(
-        name="engine",
+        name=ENGINE,
         command=[
             *python_command(node, hub.profile(node) / "ipengine.py"),
             f"--profile-dir={hub.profile(node)}",
@@ -164,6 +166,7 @@ def start_programs(cluster: Cluster, node: Node, ids: range, options: Options) -
         "config": {"IPEngine": engine},
         "connection": security / "ipcontroller-engine.json",
         "notice": node.layout.interruption,
+        "log": node.layout.logs / f"{ENGINE}-{{number}}.log",
         "defaults": limits.get("defaults", {}),
         # The option that is about threads alone says more of them than the one about all variables.
         "environment": {**cluster.request.environment, **limits.get("environment", {})},

@@ -90,5 +90,7 @@ def main(values: dict[str, Any]) -> None:
     `file` says where the scheduler is, `address` is the node's own, `space` a folder for what does not fit into memory.
     While the file `notice` or `leave` is there none starts; `left` is made once all are gone.
     """
+    # supervisord gives it a pipe into which nobody writes: a task that reads would wait for ever.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     dask.config.set({"distributed.worker.http.routes": []})
     asyncio.run(_serve(values, load(Path(values["file"]))))

@@ -14,8 +14,8 @@ _ID = "--IPEngine.id="
 _LOOK_S = 2.0
 
 
-def load() -> None:
-    """Load and change ipyparallel."""
+def load(log: str = "") -> None:
+    """Load and change ipyparallel, for an engine with this log."""
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the time
     sys.path[0] = str(Path.cwd())  # as with -m; the folder of this program holds no modules
     from .patches import lean_imports
@@ -30,7 +30,7 @@ def load() -> None:
     from .patches import cancelling, nanny, other_python, short_cuts, signing_notice
 
     cancelling.apply()
-    nanny.apply()
+    nanny.apply(log)
     short_cuts.apply()
     signing_notice.apply(app.Session)
     other_python.apply(codeutil)
@@ -61,9 +61,11 @@ def main(values: dict[str, Any]) -> None:
     """Run the engine.
 
     `config` is its configuration, `connection` the file that says where the controller is, `environment` are variables
-    that it has, `own` those of each engine by its id, and `defaults` those that it has where nobody set them. While the
-    file `notice` is there it waits.
+    that it has, `own` those of each engine by its id, and `defaults` those that it has where nobody set them. `log` is
+    its log, with `{number}` for its id. While the file `notice` is there it waits.
     """
+    # supervisord gives it a pipe into which nobody writes: a task that reads would wait for ever.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     wait_for_future(values["notice"])
     own = str(Path(sys.executable).parent)  # what a task starts is the cluster's too
     if own not in os.environ.get("PATH", "").split(os.pathsep):
@@ -71,7 +73,7 @@ def main(values: dict[str, Any]) -> None:
     number = next((word.partition("=")[2] for word in sys.argv if word.startswith(_ID)), "")
     os.environ.update({**values.get("defaults", {}), **os.environ, **values.get("environment", {})})
     os.environ.update(values.get("own", {}).get(number, {}))
-    load()
+    load(values.get("log", "").replace("{number}", number))
     if number:
         take_over(number, values["connection"])
     from ipyparallel.engine import app

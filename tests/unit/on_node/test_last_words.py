@@ -17,7 +17,7 @@ from clusterctl.on_node.with_ipyparallel.patches.last_words import LastWords
 def work():
     {act}
 
-words = LastWords()
+words = LastWords({log!r})
 engine = os.fork()
 if not engine:
     words.keep()
@@ -33,9 +33,9 @@ words.log()
 def end(allow_subprocess):
     """What the nanny of an engine that has done this says, and what is in its log."""
 
-    def run(act):
+    def run(act, log=""):
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM.format(act=act)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", PROGRAM.format(act=act, log=str(log))], capture_output=True, text=True, check=True
         )
         return done.stdout.strip(), done.stderr
 
@@ -56,21 +56,25 @@ def test_a_signal_is_told_with_the_line_where_it_came_and_stands_in_the_log(end,
     assert "(most recent call first)" in log
 
 
-def test_where_the_output_ends_with_the_engine_the_words_are_told_and_stand_in_its_log(end, tmp_path, monkeypatch):
-    monkeypatch.setenv(last_words.LOG, str(tmp_path / "engine-0.log"))
-    (tmp_path / "engine-0.log").write_text("before\n")
-    told, output = end("os.abort()")
+def test_where_the_output_ends_with_the_engine_the_words_are_told_and_stand_in_its_log(end, tmp_path):
+    log = tmp_path / "engine-0.log"
+    log.write_text("before\n")
+    told, output = end("os.abort()", log)
     assert told.startswith("Fatal Python error: Aborted; File")
     assert output == ""
-    assert (tmp_path / "engine-0.log").read_text().startswith("before\nFatal Python error: Aborted\n")
+    assert log.read_text().startswith("before\nFatal Python error: Aborted\n")
 
 
-@pytest.mark.parametrize("variable", ["", "/missing/engine-0.log"])
-def test_a_log_that_nobody_takes_keeps_nothing_back(allow_subprocess, monkeypatch, variable):
-    monkeypatch.setenv(last_words.LOG, variable)
+def test_a_log_that_another_user_writes_has_them_by_the_output(end, tmp_path):
+    told, output = end("os.abort()", tmp_path / "missing" / "engine-0.log")
+    assert told.startswith("Fatal Python error: Aborted; File")
+    assert output.startswith("Fatal Python error: Aborted\n")
+
+
+def test_an_output_that_nobody_takes_keeps_nothing_back(allow_subprocess):
     read, write = os.pipe()
     os.close(read)
-    program = [sys.executable, "-c", PROGRAM.format(act="os.abort()")]
+    program = [sys.executable, "-c", PROGRAM.format(act="os.abort()", log="")]
     done = subprocess.run(program, stdout=subprocess.PIPE, stderr=write, text=True, check=True)
     os.close(write)
     assert done.stdout.startswith("Fatal Python error: Aborted; File")

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from ..agreed import ends
 
-LOG = "CLUSTERCTL_LOG"
-"""The variable that names the engine's log, where the output goes through a pipe that ends with the engine."""
 _LINES = 4
 _NO_NEWS = ("Current thread", "Thread", "Extension modules", "Stack (")
 """Beginnings of lines that a person does not need."""
@@ -24,7 +22,9 @@ _MOST_BYTES = 8192
 class LastWords:
     """What an engine leaves to its nanny. Both are made from the process that makes this."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: str = "") -> None:
+        """Make room for them. `log` is the engine's log: its output may be a pipe that is closed when it has ended."""
+        self._log = log
         self._file = os.memfd_create("last words")
         self._kills = _count_kills()
 
@@ -42,11 +42,14 @@ class LastWords:
         return "; ".join(lines[:_LINES])[: ends.LONGEST]
 
     def log(self) -> None:
-        """Write the whole of it to the engine's log. What started the engine may have closed its output by now."""
+        """Write the whole of it to the engine's log, or to the output where another user writes the log."""
         if text := self._text():
-            file = os.environ.get(LOG)
+            try:
+                number = os.open(self._log, os.O_WRONLY | os.O_APPEND)
+            except OSError:
+                number = 2
             with contextlib.suppress(OSError):
-                os.write(os.open(file, os.O_WRONLY | os.O_APPEND) if file else 2, f"{text}\n".encode())
+                os.write(number, f"{text}\n".encode())
 
     def _text(self) -> str:
         return os.pread(self._file, _MOST_BYTES, 0).decode(errors="replace")

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     StartNanny = Callable[..., tuple[str, TextIO]]
 
 
-def apply() -> None:
-    """Have this engine use such a copy, on Linux and while it has one thread; elsewhere ipyparallel's way is kept."""
+def apply(log: str = "") -> None:
+    """Have this engine use such a copy, on Linux and while it has one thread; elsewhere ipyparallel's way is kept.
+
+    Args:
+        log: the file of its log.
+    """
     if sys.platform != "linux" or threading.active_count() != 1:
         return
     nanny = ipyparallel.engine.nanny
@@ -43,13 +47,13 @@ def apply() -> None:
     if reason:
         guards.leave_alone(reason, "an engine takes twice as long to start")
         return
-    app.start_nanny = fork_nanny()
+    app.start_nanny = fork_nanny(log)
 
 
-def fork_nanny() -> StartNanny:
+def fork_nanny(log: str = "") -> StartNanny:
     """Make the copy; return what to call in place of `start_nanny`: it tells the copy, and returns its address."""
     (asked, ask), (heard, say) = os.pipe(), os.pipe()
-    words = LastWords()
+    words = LastWords(log)
     if not os.fork():
         os.close(ask)
         os.close(heard)
