@@ -17,7 +17,7 @@ import pytest
 
 from clusterctl.providers.ec2 import tags
 
-from ..support.halfway import make_halfway
+from ..support.halfway import halfway_network
 from ..support.laptop import read_acts
 from ..support.metadata import ask_for_token
 from ..support.talk_on_ec2 import CONFIG, LIST_HOME, SLOW_MAP
@@ -117,6 +117,39 @@ def test_the_builder_is_gone_and_a_second_bake_finds_all_of_it_there(bodies, lap
     again = laptop.json("image", "bake", "talk", "--yes", "--json")
     assert (again["image"], again["new"]) == (image, False)
     assert [baked["name"] for baked in laptop.json("image", "list", "--json")] == [image]
+
+
+@pytest.fixture
+def halfway(bodies, laptop, image):
+    """A laptop outside of the network, whose config has private workers. They reach nothing, but have the image."""
+    with halfway_network(bodies.cloud.client("ec2"), extends="ip") as template, bodies.from_outside():
+        (laptop.home / "config").write_text(CONFIG + template)
+        yield replace(laptop, more={**laptop.more, "CLUSTERCTL_ADDRESS": "auto"})
+        laptop.run("terminate", "--yes", "halfway", status=None, timeout=300)
+    (laptop.home / "config").write_text(CONFIG)
+
+
+def test_workers_without_a_public_address_are_reached_through_the_master(bodies, halfway, tmp_path):
+    said = halfway.run("start", "-s", "2", "--yes", "-c", "halfway", "halfway", timeout=400)
+    assert "no route leads from" in said.stderr + said.stdout, "nobody said that workers get no packages"
+    halfway.run("addnode", "--yes", "halfway", timeout=300)
+    (found,) = halfway.json("list", "--json", "halfway")
+    master, *workers = found["nodes"]
+    for node in workers:
+        with pytest.raises(OSError, match="No route to host"):
+            socket.create_connection((node["address"], 22), 5)
+    socket.create_connection((master["address"], 22), 5).close()
+    assert halfway.run("exec", "-n", "node002", "halfway", "hostname").stdout.split()[-1] == "node002"
+    (tmp_path / "there").write_text("kept")
+    halfway.run("put", "-n", "node001", "halfway", str(tmp_path / "there"), "there")
+    halfway.run("get", "-n", "node001", "halfway", "there", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "kept"
+    with halfway.console() as console:
+        console.run("import clusterctl\nclient = clusterctl.connect('halfway', wait=3)")
+        console.run(SLOW_MAP.partition("def linger")[0])
+        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == [*NODES]
+    halfway.run("terminate", "--yes", "halfway", timeout=300)
+    assert bodies.cloud.left() == ["us-east-1 key pair mykey"]
 
 
 def test_the_talks_file_starts_spot_workers_and_a_master_on_demand_in_one_zone(story):
@@ -338,35 +371,3 @@ def test_terminate_leaves_nothing_in_the_account_but_the_image_which_goes_with_i
     assert ec2.describe_images(Owners=["self"])["Images"] == []
     assert snapshot not in snapshots(ec2)
     assert story.bodies.cloud.left() == []
-
-
-@pytest.fixture
-def halfway(bodies, laptop, image):
-    """A laptop outside of the network, whose config has private workers. They reach nothing, but have the image."""
-    (laptop.home / "config").write_text(CONFIG + make_halfway(bodies.cloud.client("ec2"), extends="ip"))
-    with bodies.from_outside():
-        yield replace(laptop, more={**laptop.more, "CLUSTERCTL_ADDRESS": "auto"})
-        laptop.run("terminate", "--yes", "halfway", status=None, timeout=300)
-
-
-def test_workers_without_a_public_address_are_reached_through_the_master(bodies, halfway, tmp_path):
-    said = halfway.run("start", "-s", "2", "--yes", "-c", "halfway", "halfway", timeout=400)
-    assert "no route leads from" in said.stderr + said.stdout, "nobody said that workers get no packages"
-    halfway.run("addnode", "--yes", "halfway", timeout=300)
-    (found,) = halfway.json("list", "--json", "halfway")
-    master, *workers = found["nodes"]
-    for node in workers:
-        with pytest.raises(OSError, match="No route to host"):
-            socket.create_connection((node["address"], 22), 5)
-    socket.create_connection((master["address"], 22), 5).close()
-    assert halfway.run("exec", "-n", "node002", "halfway", "hostname").stdout.split()[-1] == "node002"
-    (tmp_path / "there").write_text("kept")
-    halfway.run("put", "-n", "node001", "halfway", str(tmp_path / "there"), "there")
-    halfway.run("get", "-n", "node001", "halfway", "there", str(tmp_path / "back"))
-    assert (tmp_path / "back").read_text() == "kept"
-    with halfway.console() as console:
-        console.run("import clusterctl\nclient = clusterctl.connect('halfway', wait=3)")
-        console.run(SLOW_MAP.partition("def linger")[0])
-        assert console.value("sorted({*client.map(where, range(60), chunksize=1)})") == [*NODES]
-    halfway.run("terminate", "--yes", "halfway", timeout=300)
-    assert [each for each in bodies.cloud.left() if "key pair" not in each] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 _TEMPLATE = """
 [cluster halfway]
 EXTENDS = {extends}
@@ -11,13 +13,17 @@ ALLOW_FROM = 192.0.2.1/32
 """
 
 
-def make_halfway(ec2, *, extends):
-    """Return the template `halfway`: one subnet is public, and the other one, of the same zone, leads nowhere."""
+@contextmanager
+def halfway_network(ec2, *, extends):
+    """The template `halfway`: one subnet is public; the other one, of its zone, leads nowhere, and goes in the end."""
     zone = [{"Name": "availability-zone", "Values": ["us-east-1a"]}]
     (public, *_) = ec2.describe_subnets(Filters=zone)["Subnets"]
     network = ".".join([*public["CidrBlock"].split(".")[:2], "200.0/24"])
     asked = {"VpcId": public["VpcId"], "CidrBlock": network, "AvailabilityZone": "us-east-1a"}
     private = ec2.create_subnet(**asked)["Subnet"]["SubnetId"]
     table = ec2.create_route_table(VpcId=public["VpcId"])["RouteTable"]["RouteTableId"]
-    ec2.associate_route_table(RouteTableId=table, SubnetId=private)
-    return _TEMPLATE.format(extends=extends, public=public["SubnetId"], private=private)
+    way = ec2.associate_route_table(RouteTableId=table, SubnetId=private)["AssociationId"]
+    yield _TEMPLATE.format(extends=extends, public=public["SubnetId"], private=private)
+    ec2.disassociate_route_table(AssociationId=way)
+    ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_subnet(SubnetId=private)
