@@ -28,16 +28,16 @@ def doomed_worker(bench: Bench) -> str:
         return f"no start: {last_of(said)}"
     (doomed,) = [one for one in bench.ids() if role_of(bench, one) != "master"]
 
-    def engines() -> int:
-        return int(shell(doomed, "pgrep -fc '[I]PEngine|[i]pyparallel.engine' || true"))
+    def lines() -> int:
+        """Connections of its engines. One that waits for the end of the notice has none."""
+        return int(shell(doomed, "ss -Htnp state established | grep -c '\"python' || true"))
 
-    before = engines()
-    if not before:
+    if not lines():
         return "no engine runs on the worker"
     bench.cloud.interrupt(doomed, notice_s=40, by_hand=True)
-    until(lambda: not engines(), "the engines of the doomed node have gone", deadline_s=90)
+    until(lambda: not lines(), "the engines of the doomed node have gone", deadline_s=90)
     bench.start()
-    return f"{engines()} processes of engines on the node that will be taken, {before} before" if engines() else ""
+    return f"engines work on the node that will be taken: {lines()} connections" if lines() else ""
 
 
 def _config_for_bodies(bench: Bench, more: str = "") -> None:
