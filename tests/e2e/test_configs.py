@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ..support.talk import SECTIONS
+
 pytestmark = pytest.mark.e2e
 
-TALK = """
-[global]
-DEFAULT_TEMPLATE=ip
-
-[key mykey]
-KEY_LOCATION=~/.ssh/mykey.rsa
-
-[plugin ipcluster]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
-
-[plugin ipclusterrestart]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
-
-[plugin ippackages]
-setup_class = pypackage.PyPackageSetup
-packages = msgpack-python, ipython, scikit-learn
-
+TALK = (
+    SECTIONS
+    + """
 [cluster ip]
 PROVIDER = local
 KEYNAME = mykey
@@ -35,6 +21,7 @@ DISABLE_QUEUE = True
 SPOT_BID = 0.10
 PLUGINS = ippackages, ipcluster
 """
+)
 """As it was shown, but for the provider."""
 
 

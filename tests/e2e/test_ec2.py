@@ -20,7 +20,7 @@ from clusterctl.providers.ec2 import tags
 from ..support.halfway import halfway_network
 from ..support.laptop import read_acts
 from ..support.metadata import ask_for_token
-from ..support.talk_on_ec2 import CONFIG, LIST_HOME, SLOW_MAP
+from ..support.talk import CONFIG, LIST_HOME, SLOW_MAP
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

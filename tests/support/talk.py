@@ -1,8 +1,8 @@
-"""The talk's config file on instances, and what is done and looked at there."""
+"""The talk's config file, and what is done and looked at on instances."""
 
 from __future__ import annotations
 
-CONFIG = """
+SECTIONS = """
 [global]
 DEFAULT_TEMPLATE=ip
 
@@ -20,7 +20,11 @@ SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
 [plugin ippackages]
 setup_class = pypackage.PyPackageSetup
 packages = msgpack-python, ipython, scikit-learn
-
+"""
+"""What its templates are made of, as it was shown."""
+CONFIG = (
+    SECTIONS
+    + """
 [plugin aptpackages]
 PACKAGES = less
 
@@ -33,6 +37,7 @@ DISABLE_QUEUE = True
 SPOT_BID = 0.10
 PLUGINS = ippackages, aptpackages, ipcluster
 """
+)
 """The talk's, with another image and other types, and a system package."""
 LIST_HOME = (
     r"find . \( -path ./.clusterctl -o -path ./.local/share/jupyter/runtime \) -prune"
