@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
+from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import ENGINE_IDS, IPYPARALLEL, PYTHON
 from clusterctl.tunnel import process, publish
@@ -24,8 +25,8 @@ def client_file(name: str | None) -> Path:
     Without a name, of the only cluster that is up. Where only one has such a file, no provider is asked: one that is
     stopped or ended has none, and an account or an engine far away takes longer to answer than all else.
     """
-    connected = [folder for folder in own_folders() if _find_file(folder)] if name is None else []
-    folder = connected[0] if len(connected) == 1 else ClusterFolder(home_folder(), resolve_cluster(name))
+    files = [file for file in read_known(_find_file, own_folders()) if file] if name is None else []
+    folder = ClusterFolder(home_folder(), files[0].parent.name if len(files) == 1 else resolve_cluster(name))
     path = _find_file(folder)
     if path is None or not path.exists():
         remedy = f"`clusterctl start {folder.name}` makes it anew"

@@ -7,13 +7,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConfigError, ProviderError, UsageError
-from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.model import NodeState
 from clusterctl.planning import check_name
 from clusterctl.providers.outliving import Lingering
 from clusterctl.wiring.local_paths import home_folder
-from clusterctl.wiring.providers import queried_providers
+from clusterctl.wiring.providers import queried_providers, used_providers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,27 +26,21 @@ def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
     Args:
         report: gets a warning about each provider that is in use and cannot be asked.
     """
-    folders = own_folders()
-    states = {folder.name: NodeState.GONE for folder in folders}
+    states = {folder.name: NodeState.GONE for folder in own_folders()}
     for name, make in queried_providers().items():
         # A provider that does not answer shows no nodes. This laptop still knows its clusters.
         try:
             nodes = make(None).nodes()
         except (ConfigError, ProviderError) as exc:
-            if report and (isinstance(exc, ConfigError) or _is_used(name, folders)):
+            # Docker is asked anywhere, and most computers have none.
+            would_be_missed = name != "docker" or name in used_providers() or isinstance(exc, ConfigError)
+            if report and would_be_missed:
                 report.warn(f"nodes of {name} are not known: {exc.message.splitlines()[0]} (try: {exc.remedy})")
             continue
         for node in nodes:
             before = states.get(node.cluster, NodeState.GONE)
             states[node.cluster] = NodeState.RUNNING if NodeState.RUNNING in {before, node.state} else node.state
     return dict(sorted(states.items()))
-
-
-def _is_used(provider: str, folders: Sequence[ClusterFolder]) -> bool:
-    """Return whether somebody would miss its nodes. Docker is asked anywhere, and most computers have none."""
-    names = [folder.name for folder in folders]
-    used = read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names)
-    return provider != "docker" or provider in used
 
 
 def own_folders() -> list[ClusterFolder]:

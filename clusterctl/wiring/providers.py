@@ -117,11 +117,16 @@ def queried_providers() -> dict[str, Callable[[Settings | None], Provider]]:
     return {name: make for name, make in _PROVIDERS.items() if name not in left_out}
 
 
-def _uses_ec2() -> bool:
-    """Return whether the default config file or a cluster of this laptop uses EC2."""
+def used_providers() -> set[str | None]:
+    """Return the providers that clusters of this laptop were last made by."""
     folders = home_folder() / "clusters"
     names = [folder.name for folder in folders.iterdir()] if folders.is_dir() else []
-    if "ec2" in read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names):
+    return set(read_known(lambda name: ClusterFolder(home_folder(), name).last_provider(), names))
+
+
+def _uses_ec2() -> bool:
+    """Return whether the default config file or a cluster of this laptop uses EC2."""
+    if "ec2" in used_providers():
         return True
     path = config_path(None)
     if path is None:

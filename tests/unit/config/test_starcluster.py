@@ -12,25 +12,11 @@ from clusterctl.errors import ConfigError
 from clusterctl.options import CommaList, Section
 from clusterctl.plugin.loader import find_plugin_class
 
-TALK = """\
-[global]
-DEFAULT_TEMPLATE=ip
+from ...support.talk import SECTIONS
 
-[key mykey]
-KEY_LOCATION=~/.ssh/mykey.rsa
-
-[plugin ipcluster]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
-
-[plugin ipclusterrestart]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
-
-[plugin ippackages]
-setup_class = pypackage.PyPackageSetup
-packages = msgpack-python, ipython, scikit-learn
-
+TALK = (
+    SECTIONS
+    + """
 [cluster ip]
 KEYNAME = mykey
 CLUSTER_USER = iptest
@@ -40,6 +26,7 @@ DISABLE_QUEUE = True
 SPOT_BID = 0.10
 PLUGINS = ippackages, ipcluster
 """
+)
 
 
 class IPClusterOptions(Section):

@@ -12,9 +12,6 @@ from clusterctl_standin.__main__ import main
 from clusterctl_standin.bodies.booting import MOMENT, SCRIPT, late_server
 from clusterctl_standin.cloud import Cloud
 
-from ...support.launcher import Launcher
-from .conftest import DEBIAN
-
 BEGAN = 1_800_000_000
 
 
@@ -36,16 +33,6 @@ def cloud(clock):
     with Cloud(port=False, boot_s=29) as standin:
         standin.follow(clock)
         yield standin
-
-
-@pytest.fixture
-def ec2(cloud):
-    return cloud.client("ec2", straight=False)
-
-
-@pytest.fixture
-def launcher(cloud, ec2):
-    return Launcher(ec2, cloud.client("ssm").get_parameter(Name=DEBIAN)["Parameter"]["Value"])
 
 
 def shown(launcher):

@@ -38,6 +38,12 @@ def test_no_provider_is_asked_for_the_only_one_that_has_a_file(published, fake, 
     assert client.client_file(None) == published.path / "client.json"
 
 
+def test_a_cluster_of_a_newer_version_keeps_nobody_from_the_other_one(published, fake):
+    newer = publish(fake, "newer")
+    newer.write_file("connections.json", json.dumps({"format": 99, "connections": []}))
+    assert client.client_file(None) == published.path / "client.json"
+
+
 def test_of_two_that_have_a_file_the_one_that_is_up_is_asked_for(published, fake, monkeypatch):
     publish(fake, "other")
     monkeypatch.setattr(client, "resolve_cluster", lambda _: "other")

@@ -13,25 +13,11 @@ from clusterctl.providers.ec2.aws import Aws
 from clusterctl.wiring import context as wired
 from clusterctl.wiring import ec2 as wired_ec2
 
-TALK = """\
-[global]
-DEFAULT_TEMPLATE=ip
+from ....support.talk import SECTIONS
 
-[key mykey]
-KEY_LOCATION=~/.ssh/mykey.rsa
-
-[plugin ipcluster]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPCluster
-ENABLE_NOTEBOOK = True
-NOTEBOOK_DIRECTORY = notebooks
-
-[plugin ipclusterrestart]
-SETUP_CLASS = starcluster.plugins.ipcluster.IPClusterRestartEngines
-
-[plugin ippackages]
-setup_class = pypackage.PyPackageSetup
-packages = msgpack-python, ipython, scikit-learn
-
+TALK = (
+    SECTIONS
+    + """
 [cluster ip]
 KEYNAME = mykey
 CLUSTER_USER = iptest
@@ -41,6 +27,7 @@ DISABLE_QUEUE = True
 SPOT_BID = 0.10
 PLUGINS = ippackages, ipcluster
 """
+)
 TYPED = {"cluster_size": "3", "spot_bid": "0.07", "force_spot_master": "yes"}
 """`start mycluster -s 3 -b 0.07 --force-spot-master`, as it was typed."""
 SHORTEST = """\
