@@ -69,7 +69,7 @@ class _Fence:
 
     The hook is the `get` of a table. One that is written in Python lets other threads run in the middle of the event
     that it looks at. Where coverage is measured, that event can be a thread's own trace function: of two threads that
-    start together, one then dies of it.
+    start together, one then dies of it. A look for garbage lets them run there as well: see `pytest_collection_finish`.
     """
 
     def __init__(self) -> None:
@@ -152,6 +152,16 @@ def _own_home(_unchanged, request, _homes):
 
 
 @pytest.fixture
+def without_gc():
+    """Nobody looks for garbage in this test: what goes, goes because nothing holds it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    yield
+    if was_enabled:
+        gc.enable()
+
+
+@pytest.fixture
 def allow_subprocess(_fenced):
     """This test runs a program that is no part of a cluster: a linter, a fresh Python."""
     _fence.refused = _fence.refused - _PROCESS
@@ -213,10 +223,22 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("whole" if config.option.whole else "sample")
 
 
-def pytest_collection_finish():
-    """What is loaded stays: to look through it for garbage again and again takes a tenth of the time."""
+def pytest_collection_finish(session):
+    """What is loaded stays: to look through it for garbage again and again takes a tenth of the time.
+
+    Where coverage is measured, nobody looks for garbage in a test. Python would in the middle of an event of the
+    fence, and a thread of a test would die of it now and then.
+    """
     gc.collect()
     gc.freeze()
+    if session.config.pluginmanager.hasplugin("_cov"):
+        gc.disable()
+
+
+def pytest_runtest_logfinish():
+    """What a test left is collected before the next one where it was not while the test ran: what is new, quickly."""
+    if not gc.isenabled():
+        gc.collect(1)
 
 
 @pytest.hookimpl(trylast=True)

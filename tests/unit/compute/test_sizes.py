@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import pickle
 import threading
 import weakref
@@ -127,18 +126,14 @@ class Held:
 
 
 class TestMemory:
-    def test_nothing_of_a_map_that_is_over_is_held(self, make_pool):
+    def test_nothing_of_a_map_that_is_over_is_held(self, make_pool, without_gc):
         """Neither items nor values, and without a look for garbage."""
         pool, _ = make_pool(1)
-        gc.disable()
-        try:
-            items = [Held(number) for number in range(10)]
-            values = pool.map(lambda item: item, items)
-            held = [weakref.ref(thing) for thing in (*items, *values)]
-            del items, values
-            for _ in Deadline.after(10).polls(0.01):
-                if not any(ref() for ref in held):
-                    break
-            assert [ref() for ref in held if ref()] == []
-        finally:
-            gc.enable()
+        items = [Held(number) for number in range(10)]
+        values = pool.map(lambda item: item, items)
+        held = [weakref.ref(thing) for thing in (*items, *values)]
+        del items, values
+        for _ in Deadline.after(10).polls(0.01):
+            if not any(ref() for ref in held):
+                break
+        assert [ref() for ref in held if ref()] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 
 import numpy as np
@@ -179,12 +178,8 @@ def test_memory_of_results_that_nobody_has_is_taken_again():
     assert spares.array(400_000, np.dtype("f4")).ctypes.data == place
 
 
-def test_the_memory_of_a_sum_that_was_dropped_is_free_at_once():
+def test_the_memory_of_a_sum_that_was_dropped_is_free_at_once(without_gc):
     def act(group):
         return len({group.allreduce(np.ones(200_000)).ctypes.data for _ in range(12)}) < 6
 
-    gc.disable()
-    try:
-        assert together(2, act) == [True, True]
-    finally:
-        gc.enable()
+    assert together(2, act) == [True, True]
