@@ -3,7 +3,7 @@
 A trial brings a cluster into the state that the command starts from, runs the command in `tests/support/kill_trap.py`,
 which ends it by SIGKILL at one of its actions, and runs the same command once more. It is well if that succeeds, the
 cluster is what the command promises, and nothing is done twice. In the end `terminate` must leave no process, no
-folder, no container.
+folder, no container, nothing in the account.
 
 Results are kept in a file, one line a trial: a run that is cut off goes on where it was.
 """
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -23,166 +21,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from clusterctl.providers.docker.engine import Engine
-
-from .support.docker_engine import node_image
+from .support.kill_grounds import GROUNDS, NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).parents[1]
-TRAP = Path(__file__).parent / "support" / "kill_trap.py"
-NAME = "killed"
-_TIMEOUT_S = 300
-_PLUGIN = '''
-from clusterctl.api import Plugin, hookimpl
-
-
-class Mine(Plugin):
-    """What somebody else wrote."""
-
-    @hookimpl
-    def clusterctl_join(self, cluster, node):
-        cluster.on(node).run_script("sleep 0.3; echo mine >> ~/mine.$CLUSTERCTL_NODE", name="mine")
-
-    @hookimpl
-    def clusterctl_members(self, cluster):
-        cluster.on(cluster.master).run("true")
-'''
-CONFIG = """
-[global]
-DEFAULT_TEMPLATE = local
-
-[cluster local]
-CLUSTER_SIZE = 2
-PLUGINS = ipcluster, mine
-
-[cluster docker]
-PROVIDER = docker
-{image}
-CLUSTER_SIZE = 2
-PLUGINS = ipcluster, mine
-
-[plugin ipcluster]
-ENGINES_PER_NODE = 1
-
-[plugin mine]
-SETUP_CLASS = mine.Mine
-"""
-
-
-class Ground:
-    """A home for clusters, and what they leave behind."""
-
-    def __init__(self, folder: Path, provider: str) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.provider = provider
-        self.home.mkdir(parents=True)
-        image = f"NODE_IMAGE_ID = {node_image(Engine(os.environ).api)}" if provider == "docker" else ""
-        (self.home / "config").write_text(CONFIG.format(image=image))
-        (folder / "mine.py").write_text(_PLUGIN)
-        self.put = folder / "put"
-        self.put.mkdir()
-        for number in range(20):
-            (self.put / f"file{number}").write_text(f"{number}\n" * 1000)
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CLUSTERCTL_")},
-            "CLUSTERCTL_HOME": str(self.home),
-            "PYTHONPATH": str(folder),
-        }
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command, to its end."""
-        return self._run([sys.executable, "-m", "clusterctl.cli.main", *arguments])
-
-    def run_trapped(self, at: int, whom: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-        """A command that is killed at its N-th action; its actions until then."""
-        log = self.folder / "actions"
-        log.unlink(missing_ok=True)
-        done = self._run([sys.executable, str(TRAP), str(at), str(log), whom, *arguments])
-        return done, log.read_text().splitlines()
-
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        with (self.folder / "said").open("w+") as said:  # no pipe: what outlives the command may hold it open
-            done = subprocess.run(
-                command,
-                env=self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                timeout=_TIMEOUT_S,
-                start_new_session=True,
-                check=False,
-            )
-            said.seek(0)
-            return subprocess.CompletedProcess(command, done.returncode, said.read())
-
-    def start(self) -> None:
-        """Have a cluster that is well."""
-        self.must("start", "-c", self.provider, NAME)
-
-    def must(self, *arguments: str) -> None:
-        """Run a command that prepares a trial."""
-        done = self.run(*arguments)
-        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}"
-
-    def nodes(self) -> dict[str, int | None]:
-        """The engines of each node, as `list` has them."""
-        done = self.run("list", "--json")
-        clusters = json.loads(done.stdout[done.stdout.index("[") :]) if done.returncode == 0 else []
-        return {node["alias"]: node["engines"] for cluster in clusters for node in cluster["nodes"]}
-
-    def is_whole(self, count: int) -> str:
-        """Empty if so many nodes are there with their engines, and nothing more; else what is there."""
-        found = self.nodes()
-        return "" if len(found) == count and set(found.values()) == {1} else f"nodes {found}"
-
-    def left(self) -> list[str]:
-        """What a terminated cluster has left behind."""
-        left = []
-        for process in psutil.process_iter():
-            try:
-                words = process.cmdline()
-                inside = str(self.home) in " ".join(words) or process.environ().get("CLUSTERCTL_HOME") == str(self.home)
-            except psutil.Error:
-                continue
-            if inside and process.pid != os.getpid():
-                left.append(f"process {' '.join(words)[:80]}")
-        left += [f"folder {path}" for kind in ("clusters", "local") for path in (self.home / kind).glob("*")]
-        if self.provider == "docker":
-            for kind in ("ps -aq", "network ls -q", "volume ls -q"):
-                said = subprocess.run(
-                    ["docker", *kind.split(), "--filter", f"label=clusterctl.cluster={NAME}"],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                left += [f"{kind.split()[0]} {name}" for name in said.stdout.split()]
-        return left
-
-    def end(self) -> list[str]:
-        """Terminate, and tell what is left. What is left is ended by hand then."""
-        if not self.left():
-            return []
-        done = self.run("terminate", "--yes", NAME)
-        left = self.left()
-        if done.returncode:
-            left.append(f"terminate ended with {done.returncode}: {done.stdout[-300:]}")
-        if left:
-            self.run("terminate", "--yes", "--force", NAME)
-            for process in psutil.process_iter():
-                try:
-                    if str(self.home) in " ".join(process.cmdline()):
-                        process.kill()
-                except psutil.Error:
-                    continue
-            for kind in ("clusters", "local"):
-                shutil.rmtree(self.home / kind, ignore_errors=True)
-        return left
+    from .support.kill_grounds import Ground
 
 
 @dataclass(frozen=True)
@@ -204,7 +48,7 @@ def _nothing(ground: Ground) -> None:
 def _whole(ground: Ground) -> None:
     """Two nodes that are well, whatever the last trial left."""
     if ground.is_whole(2):
-        ground.must("start", "-c", ground.provider, NAME)
+        ground.start()
         ground.must("resize", "-s", "2", "--yes", NAME)
 
 
@@ -244,11 +88,28 @@ def _put_there(ground: Ground) -> None:
     ground.must("put", NAME, "put", "there")
 
 
-START = ("start", "-c", "{provider}", NAME)
+def _no_image(ground: Ground) -> None:
+    for image in _images(ground):
+        ground.must("image", "remove", "--yes", image)
+
+
+def _one_image(ground: Ground) -> str:
+    images = _images(ground)
+    return "" if len(images) == 1 and not ground.left() else f"images {images}, left {ground.left()}"
+
+
+def _images(ground: Ground) -> list[str]:
+    done = ground.run("image", "list", "--json")
+    return [image["name"] for image in json.loads(done.stdout[done.stdout.index("[") :])]
+
+
+START = ("start", "--yes", "-c", "{provider}", NAME)
+BAKE = "image bake"
+"""Not for local nodes and containers, which need no image."""
 SCENES = {
     "start": Scene(START, _nothing, lambda ground: ground.is_whole(2), fresh=True),
-    "start of a stopped one": Scene(("start", NAME), _stopped, lambda ground: ground.is_whole(2)),
-    "start again": Scene(("start", NAME), _whole, lambda ground: ground.is_whole(2)),
+    "start of a stopped one": Scene(("start", "--yes", NAME), _stopped, lambda ground: ground.is_whole(2)),
+    "start again": Scene(("start", "--yes", NAME), _whole, lambda ground: ground.is_whole(2)),
     "addnode": Scene(("addnode", "--yes", NAME), _whole, lambda ground: ground.is_whole(3)),
     "resize": Scene(("resize", "-s", "3", "--yes", NAME), _whole, lambda ground: ground.is_whole(3)),
     "removenode by number": Scene(("removenode", "--yes", NAME), _three, lambda ground: ground.is_whole(2)),
@@ -259,6 +120,7 @@ SCENES = {
     "stop": Scene(("stop", "--yes", NAME), _whole, _is_stopped),
     "terminate": Scene(("terminate", "--yes", NAME), _whole, lambda ground: "; ".join(ground.left()), fresh=True),
     "put": Scene(("put", NAME, "put", "there"), _whole, _has_file("there/file7", "7\n" * 1000)),
+    BAKE: Scene(("image", "bake", "--yes", "-c", "{provider}", "baked"), _no_image, _one_image, fresh=True),
     "get": Scene(("get", NAME, "there", "got"), _put_there, _got),
 }
 
@@ -330,20 +192,14 @@ def run_scenes(
     provider: str, scenes: list[str], *, points: int | None, seed: int | None, whom: str, done: set[tuple[str, int]]
 ) -> Iterator[Trial]:
     """Yield the trials that are not done yet."""
-    with tempfile.TemporaryDirectory(prefix="clusterctl-kill-") as folder:
-        ground = Ground(Path(folder), provider)
-        try:
-            for name in scenes:
-                actions = count_actions(ground, name)
-                kinds = Counter(actions)
-                print(f"# {name}: {len(actions)} actions: {dict(kinds)}", flush=True)
-                for at in spread(len(actions), points, seed):
-                    if (name, at) not in done and (trial := try_once(ground, name, at, whom)):
-                        yield trial
-        finally:
-            left = ground.end()
-            if left:
-                print(f"# left at the end: {left}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="clusterctl-kill-") as folder, GROUNDS[provider](Path(folder)) as ground:
+        for name in scenes:
+            actions = count_actions(ground, name)
+            kinds = Counter(actions)
+            print(f"# {name}: {len(actions)} actions: {dict(kinds)}", flush=True)
+            for at in spread(len(actions), points, seed):
+                if (name, at) not in done and (trial := try_once(ground, name, at, whom)):
+                    yield trial
 
 
 def show(trials: list[Trial]) -> None:
@@ -368,7 +224,7 @@ def main() -> None:
     """Run trials and print their table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="*", metavar="COMMAND", help=f"default: all of {', '.join(SCENES)}")
-    parser.add_argument("--provider", choices=("local", "docker"), default="local")
+    parser.add_argument("--provider", choices=sorted(GROUNDS), default="local")
     parser.add_argument("--points", type=int, help="kill at so many actions, spread evenly; default: at each")
     parser.add_argument("--seed", type=int, help="draw the points by this seed instead")
     parser.add_argument("--group", action="store_true", help="kill the whole process group")
@@ -379,7 +235,7 @@ def main() -> None:
     if options.results and options.results.exists():
         trials = [Trial(**json.loads(line)) for line in options.results.read_text().splitlines()]
     done = {(t.scene, t.at) for t in trials if (t.provider, t.whom) == (options.provider, whom)}
-    scenes = options.scenes or list(SCENES)
+    scenes = options.scenes or [name for name in SCENES if name != BAKE or options.provider == "ec2"]
     for trial in run_scenes(options.provider, scenes, points=options.points, seed=options.seed, whom=whom, done=done):
         trials.append(trial)
         verdict = f"well after {trial.repeats}" if trial.repeats < 9 else "NEVER WELL"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import pytest
 
 from .. import kill
+from ..support.kill_grounds import Ground
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    made = kill.Ground(tmp_path_factory.mktemp("killed") / "ground", "local")
+    made = Ground(tmp_path_factory.mktemp("killed") / "ground")
     yield made
     assert made.end() == []
 
