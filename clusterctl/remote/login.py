@@ -96,11 +96,16 @@ def _open_connection(
         except paramiko.AuthenticationException as exc:
             raise credentials.login_error(final=Facet.LASTING in node.facets) from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            if str(exc) == _HUNG_UP and not is_second:  # as a server does that another one takes the place of
+            if _hung_up(exc) and not is_second:  # as a server does that another one takes the place of
                 return _open_connection(node, key, open_socket, trusted=trusted, is_second=True)
             raise unreachable_error(node, exc, sock) from exc
         undo.pop_all()
     return connection
+
+
+def _hung_up(error: Exception) -> bool:
+    """Return whether the server ended the connection, before it greeted or after it showed its key."""
+    return str(error) == _HUNG_UP or isinstance(error.__context__, EOFError)
 
 
 def _no_ssh_config() -> Any:

@@ -48,7 +48,7 @@ class Script:
         return [each for each in psutil.process_iter() if self._is_of_it(each)]
 
     def _is_of_it(self, process):
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, ProcessLookupError):
             return process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == self.process.pid
         return False
 

@@ -19,7 +19,7 @@ import pytest
 from clusterctl.errors import LostError, RemoteError
 from clusterctl.journal import ClusterFolder
 from clusterctl.providers.local import LocalProvider
-from clusterctl.remote import running, ssh
+from clusterctl.remote import gateways, running, ssh
 from clusterctl.remote.ssh import SSHRemote
 from clusterctl.testing import fake_node
 
@@ -231,6 +231,29 @@ class TestOverSSH:
         assert remote.run("echo in").stdout == "in\n"
         remote.close()
         assert len(hung_up) == 1
+
+    def test_one_that_hangs_up_before_it_greets_is_asked_once_more(self, lab, monkeypatch):
+        connect, tried, ended = gateways._connect_socket, [], []
+
+        def find_one_that_ends(address, port):
+            tried.append(port)
+            if len(tried) > 1:
+                return connect(address, port)
+            ours, theirs = socket.socketpair()
+            theirs.shutdown(socket.SHUT_WR)
+            ended.append(theirs)
+            return ours
+
+        monkeypatch.setattr(gateways, "_connect_socket", find_one_that_ends)
+        folder, (node, *_) = lab
+        remote = SSHRemote(
+            node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=folder.log_file("x")
+        )
+        remote.connect()
+        assert remote.run("echo in").stdout == "in\n"
+        remote.close()
+        ended[0].close()
+        assert len(tried) == 2
 
     def test_so_does_a_terminal(self, remote, lab, monkeypatch):
         remote.connect()

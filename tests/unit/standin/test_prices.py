@@ -33,7 +33,8 @@ def test_the_present_spot_price_is_one_point_for_each_zone(ec2, cloud):
         InstanceTypes=["c7i.large"], ProductDescriptions=["Linux/UNIX"], StartTime=now, EndTime=now
     )["SpotPriceHistory"]
     prices = {each["AvailabilityZone"]: float(each["SpotPrice"]) for each in found}
-    assert len(found) == len(prices) == len(set(prices.values())) == 5
+    assert len(found) == len(prices) == 5
+    assert len({*prices.values()}) > 1  # two may be the same at a time
     assert all(0.2 < price / on_demand_usd("c7i.large", "us-east-1") < 0.65 for price in prices.values())
     cloud.prices.set_spot("c7i.large", "us-east-1a", 0.042)
     assert cloud.prices.spot_usd("c7i.large", "us-east-1a") == 0.042
