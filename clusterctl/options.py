@@ -3,8 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Hashable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -26,6 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from clusterctl.files import expand_path
 from clusterctl.secret import Secret
+from clusterctl.text import comma_list, did_you_mean
 
 __all__ = [
     "CommaList",
@@ -130,11 +130,6 @@ class TypedValues(Generic[V]):
         return self._adapter.dump_python(value, mode="json")
 
 
-def comma_list(text: str) -> tuple[str, ...]:
-    """Split a text at commas and line ends. Blanks are removed."""
-    return tuple(item for item in (part.strip() for part in re.split(r"[,\n]", text)) if item)
-
-
 def _to_list(value: object) -> object:
     return comma_list(value) if isinstance(value, str) else value
 
@@ -230,13 +225,6 @@ def is_list(field: FieldInfo) -> bool:
 def is_secret(field: FieldInfo) -> bool:
     """Return whether the option's value must never be shown."""
     return Secret in _plain_types(field.annotation)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean X?)`` for the most similar name, or an empty text. Case is ignored."""
-    by_case = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_case, n=1, cutoff=0.6)
-    return f" (did you mean {by_case[near[0]]}?)" if near else ""
 
 
 def read_section(

@@ -1,13 +1,14 @@
-"""Counts, times and ages as text."""
+"""Counts, times and ages as text; lists and names in texts."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def plural(count: int, noun: str) -> str:
@@ -69,3 +70,15 @@ def clean_text(text: str) -> str:
 def clean_lines(text: str) -> str:
     """Return lines as a terminal may be given them; see `clean_text`."""
     return "\n".join(map(clean_text, _LINE_END.split(text)))
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """Split a text at commas and line ends. Blanks are removed."""
+    return tuple(item for item in (part.strip() for part in re.split(r"[,\n]", text)) if item)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean X?)`` for the most similar name, or an empty text. Case is ignored."""
+    by_case = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_case, n=1, cutoff=0.6)
+    return f" (did you mean {by_case[near[0]]}?)" if near else ""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 
+from clusterctl.config.ini import IMPLY_EC2
 from clusterctl.environment import variables as environment
 from clusterctl.files import FileToSend, parse_file_to_send
 from clusterctl.laptop.user import laptop_user
@@ -29,11 +30,6 @@ def _to_files(value: object, info: ValidationInfo) -> object:
     return tuple(parse_file_to_send(item, folder) for item in comma_list(value)) if isinstance(value, str) else value
 
 
-IMPLY_EC2 = (
-    *("node_image_id", "node_instance_type", "keyname", "spot_bid", "fallback_max", "market", "subnet_id"),
-    "instance_profile",
-)
-"""Options that imply the provider ec2 where no PROVIDER is given."""
 _ORDER = (("min_size", "cluster_size"), ("cluster_size", "scale_max"), ("scale_min", "scale_max"))
 """Sizes of which the first one is never greater than the second one."""
 _IMPLY_MACHINES = ("provider", "hosts", *IMPLY_EC2)
@@ -289,6 +285,15 @@ class ClusterSection(Section):
     userdata_scripts: PathList = Field(
         (), description="scripts on this computer that each node runs when it boots", examples=["~/setup.sh"]
     )
+
+    @property
+    def provider_name(self) -> str:
+        """The provider that is set, or the one that the other options imply."""
+        if self.provider is not None:
+            return self.provider
+        if self.hosts:
+            return "static"
+        return "ec2" if any(getattr(self, key) for key in IMPLY_EC2) else "local"
 
     @model_validator(mode="before")
     @classmethod

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.config import ini
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.ini import RawSection, RawValue
+from clusterctl.config.ini import Origin, RawSection, RawValue
 from clusterctl.config.plugin_sections import FindPlugin, apply_plugin_overrides, choose_plugins
-from clusterctl.config.provider_options import provider_name
 from clusterctl.config.references import (
     Reach,
     check_extends,
@@ -24,7 +23,6 @@ from clusterctl.config.settings import (
     GlobalSection,
     HostSection,
     KeySection,
-    Origin,
     PermissionSection,
     VolumeSection,
 )
@@ -36,7 +34,8 @@ from clusterctl.plugin.loader import find_every_cluster_plugins
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from clusterctl.config.settings import PluginChoice, SectionId
+    from clusterctl.config.ini import SectionId
+    from clusterctl.config.settings import PluginChoice
     from clusterctl.options import Section
 
 S = TypeVar("S", bound="Section")
@@ -116,7 +115,7 @@ class Draft:
         always: list[SectionId] = [("global", ""), *(("plugin", name) for name in find_every_cluster_plugins().classes)]
         if plugin:
             always.append(("plugin", plugin))
-        if self.cluster is None or provider_name(self.cluster) == "ec2":
+        if self.cluster is None or self.cluster.provider_name == "ec2":
             always.append(("aws", ""))
         return find_reach(self.clusters[self.template], self.clusters, always)
 

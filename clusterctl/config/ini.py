@@ -7,16 +7,14 @@ import re
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from clusterctl.config.settings import ConfigProblem, Origin
-from clusterctl.options import comma_list, did_you_mean, expand_path
+from clusterctl.files import expand_path
+from clusterctl.text import comma_list, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from clusterctl.config.settings import SectionId
 
 SECTION_KINDS = ("global", "aws", "key", "host", "volume", "permission", "sizes", "plugin", "cluster")
 _PREFIXES = {"perm": "permission", "vol": "volume"} | {kind: kind for kind in SECTION_KINDS}
@@ -34,6 +32,43 @@ _QUOTED = r"""(?:"[^"]*"|'[^']*')"""
 # `six ; python_version < "3"`. One that is misspelt must get to whoever refuses it.
 _MARKER = re.compile(rf";(?=[\s(]*(?:{_KNOWN}(?:{_OPERATOR}|\s*=)|\w+{_OPERATOR}{_QUOTED}|{_QUOTED}{_OPERATOR}\w))")
 NO_SUCH_FILE = "there is no such file"
+IMPLY_EC2 = (
+    *("node_image_id", "node_instance_type", "keyname", "spot_bid", "fallback_max", "market", "subnet_id"),
+    "instance_profile",
+)
+"""Options that imply the provider ec2 where no PROVIDER is given."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source of a value."""
+
+    where: Literal["default", "file", "environment", "command line", "last start"]
+    file: str = ""
+    section: str = ""
+    """The section title as written, without the brackets."""
+    key: str = ""
+
+    def __str__(self) -> str:
+        """Return the beginning of a message about the value."""
+        if self.where != "file":
+            return f"{self.where}: {self.key}"
+        return f"{self.file}: [{self.section}] {self.key}".rstrip()
+
+
+SectionId = tuple[str, str]
+"""The kind and the name of a section."""
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """Something that is wrong with a config."""
+
+    text: str
+    section: SectionId | None = None
+    """The section that it spoils; None if it spoils whatever is done with the config."""
+    inherited: bool = False
+    """Whether it spoils the sections that extend this one too, as a line that cannot be read does."""
 
 
 @dataclass(frozen=True)
@@ -278,3 +313,15 @@ def problem_of_value(section: RawSection, key: str, message: str) -> ConfigProbl
     origin = origin_of(section, key)
     outside = origin.where not in {"file", "default"}
     return ConfigProblem(f"{origin}: {message}", None if outside else section.id)
+
+
+def mentions_ec2(path: Path) -> bool:
+    """Return whether a config file, valid or not, mentions EC2: in an [aws] section or in a template."""
+    for section in read_ini(path).sections:
+        values = section.values
+        elsewhere = "provider" in values and values["provider"].text != "ec2"
+        if section.kind == "aws" or (
+            section.kind == "cluster" and not elsewhere and {"provider", *IMPLY_EC2} & {*values}
+        ):
+            return True
+    return False

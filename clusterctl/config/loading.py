@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.config import ini
-from clusterctl.config.cluster_section import IMPLY_EC2
 from clusterctl.config.draft import (
     BUILT_IN_TEMPLATES,
     NEEDED_DEFAULT,
@@ -17,12 +16,12 @@ from clusterctl.config.draft import (
     check_sizes,
     make_draft,
 )
-from clusterctl.config.ini import IniText, RawSection
-from clusterctl.config.provider_options import check_provider_options, options_without_effect, provider_name
+from clusterctl.config.ini import IniText, Origin, RawSection
+from clusterctl.config.provider_options import check_provider_options, options_without_effect
 from clusterctl.config.references import Reach
 from clusterctl.config.relative_paths import complete_class_path, path_text
 from clusterctl.config.remembered import copy_config, parse_copy
-from clusterctl.config.settings import AwsSection, GlobalSection, Origin, Settings
+from clusterctl.config.settings import AwsSection, GlobalSection, Settings
 from clusterctl.config.validation import Diagnostics, translated_section
 from clusterctl.errors import ConfigError
 from clusterctl.options import is_file
@@ -213,18 +212,6 @@ def read_hosts(
     return draft.hosts, tuple(dict.fromkeys(name for cluster in draft.checked.values() for name in cluster.hosts))
 
 
-def mentions_ec2(path: Path) -> bool:
-    """Return whether a config file, valid or not, mentions EC2: in an [aws] section or in a template."""
-    for section in ini.read_ini(path).sections:
-        values = section.values
-        elsewhere = "provider" in values and values["provider"].text != "ec2"
-        if section.kind == "aws" or (
-            section.kind == "cluster" and not elsewhere and {"provider", *IMPLY_EC2} & {*values}
-        ):
-            return True
-    return False
-
-
 def _config_error(path: Path | None, problems: Sequence[str]) -> ConfigError:
     remedy = f"correct it, then check it with: clusterctl config check {path}"
     if all(problem.startswith("command line") for problem in problems):
@@ -280,7 +267,7 @@ def _note_idle_options(draft: Draft, diagnostics: Diagnostics) -> None:
         return
     if "plugins" not in draft.clusters[draft.template].values:
         diagnostics.notes.append(f"[cluster {draft.template}] has no PLUGINS, so no engines: ipcluster sets them up")
-    provider = provider_name(cluster)
+    provider = cluster.provider_name
     unused = options_without_effect(cluster, draft.clusters[draft.template].values)
     if unused:
         options = ", ".join(key.upper() for key in unused)

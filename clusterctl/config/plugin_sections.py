@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from clusterctl.config.ini import RawSection, RawValue
+from clusterctl.config.ini import Origin, RawSection, RawValue
 from clusterctl.config.relative_paths import complete_class_path
-from clusterctl.config.settings import Origin, PluginChoice
+from clusterctl.config.settings import PluginChoice
 from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError

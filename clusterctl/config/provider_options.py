@@ -6,25 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from clusterctl.config.cluster_section import IMPLY_EC2, USER_NAME
+from clusterctl.config.cluster_section import USER_NAME
 from clusterctl.laptop.user import laptop_user
-from clusterctl.model import Machines, Volume
 from clusterctl.options import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from clusterctl.config.cluster_section import ClusterSection
-    from clusterctl.config.settings import VolumeSection
-
-
-def provider_name(cluster: ClusterSection) -> str:
-    """Return the provider that is set, or the one that the other options imply."""
-    if cluster.provider is not None:
-        return cluster.provider
-    if cluster.hosts:
-        return "static"
-    return "ec2" if any(getattr(cluster, key) for key in IMPLY_EC2) else "local"
 
 
 _OF_EC2 = (
@@ -50,7 +39,7 @@ _IDLE: Mapping[str, tuple[str, ...]] = {
 
 def options_without_effect(cluster: ClusterSection, given: Iterable[str]) -> list[str]:
     """Return the given options that have no effect with this cluster's provider."""
-    return [key for key in _IDLE[provider_name(cluster)] if key in given]
+    return [key for key in _IDLE[cluster.provider_name] if key in given]
 
 
 def providers_of(key: str) -> tuple[str, ...]:
@@ -59,32 +48,9 @@ def providers_of(key: str) -> tuple[str, ...]:
     return () if len(names) == len(_IDLE) else names
 
 
-def machine_settings(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
-    """Return the settings for every machine, with the volumes that the template names."""
-    chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
-    return Machines(
-        user=cluster.cluster_user,
-        shell=cluster.cluster_shell,
-        dns_prefix=cluster.dns_prefix,
-        home_volume=cluster.home_volume,
-        volumes=tuple(
-            Volume(
-                name=name,
-                mount_path=section.mount_path,
-                id=section.volume_id or "",
-                device=section.device or "",
-                partition=section.partition,
-                file_system=section.file_system,
-                format=section.format,
-            )
-            for name, section in chosen
-        ),
-    )
-
-
 def check_provider_options(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
     """Yield options that do not fit this cluster's provider, each with the problem."""
-    provider = provider_name(cluster)
+    provider = cluster.provider_name
     if cluster.cluster_user == "root" and not (provider == "local" and laptop_user() == "root"):
         yield "cluster_user", "work does not run as root; name another user"
     elif not re.fullmatch(USER_NAME, cluster.cluster_user):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clusterctl.config.ini import origin_of, sections_by_name
-from clusterctl.config.settings import ConfigProblem
+from clusterctl.config.ini import ConfigProblem, origin_of, sections_by_name
 from clusterctl.options import comma_list, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from clusterctl.config.ini import RawSection, RawValue
-    from clusterctl.config.settings import SectionId
+    from clusterctl.config.ini import RawSection, RawValue, SectionId
 
 _REFERENCES = {"keyname": "key", "volumes": "volume", "permissions": "permission", "plugins": "plugin"}
 

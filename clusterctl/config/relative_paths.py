@@ -9,8 +9,7 @@ from clusterctl.files import FileToSend
 from clusterctl.options import expand_path
 
 if TYPE_CHECKING:
-    from clusterctl.config.ini import RawSection
-    from clusterctl.config.settings import Origin
+    from clusterctl.config.ini import Origin, RawSection
     from clusterctl.options import Section
 
 

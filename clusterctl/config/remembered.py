@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.ini import RawSection, raw_values
+from clusterctl.config.ini import Origin, RawSection, raw_values
 from clusterctl.config.relative_paths import complete_class_path, path_text
-from clusterctl.config.settings import AwsSection, Origin, PermissionSection, VolumeSection
+from clusterctl.config.settings import AwsSection, PermissionSection, VolumeSection
 from clusterctl.options import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clusterctl.config.draft import Draft
-    from clusterctl.config.ini import RawValue
-    from clusterctl.config.settings import SectionId
+    from clusterctl.config.ini import RawValue, SectionId
     from clusterctl.options import Section
 
 _FORMAT = 1

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from clusterctl.config.cluster_section import ClusterSection, parse_network
+from clusterctl.config.ini import Origin
 from clusterctl.laptop.user import laptop_user
+from clusterctl.model import Machines, Volume
 from clusterctl.options import ExpandedPath, Field, Flag, PathList, SecretText, Section
 
 
@@ -165,38 +167,6 @@ SECTION_MODELS: Mapping[str, type[Section]] = {
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The source of a value."""
-
-    where: Literal["default", "file", "environment", "command line", "last start"]
-    file: str = ""
-    section: str = ""
-    """The section title as written, without the brackets."""
-    key: str = ""
-
-    def __str__(self) -> str:
-        """Return the beginning of a message about the value."""
-        if self.where != "file":
-            return f"{self.where}: {self.key}"
-        return f"{self.file}: [{self.section}] {self.key}".rstrip()
-
-
-SectionId = tuple[str, str]
-"""The kind and the name of a section."""
-
-
-@dataclass(frozen=True)
-class ConfigProblem:
-    """Something that is wrong with a config."""
-
-    text: str
-    section: SectionId | None = None
-    """The section that it spoils; None if it spoils whatever is done with the config."""
-    inherited: bool = False
-    """Whether it spoils the sections that extend this one too, as a line that cannot be read does."""
-
-
-@dataclass(frozen=True)
 class PluginChoice:
     """A plugin and its options."""
 
@@ -233,6 +203,34 @@ class Settings:
     """What is wrong with sections that the template does not use."""
     copy: str
     """The sections that the template uses, as a JSON document without secrets: `read_copy` reads it again."""
+
+    @property
+    def machines(self) -> Machines:
+        """The settings of every machine, from the template."""
+        return machine_settings(self.cluster, self.volumes)
+
+
+def machine_settings(cluster: ClusterSection, volumes: Mapping[str, VolumeSection]) -> Machines:
+    """Return the settings for every machine, with the volumes that the template names."""
+    chosen = [(name, volumes[name]) for name in cluster.volumes if name in volumes]
+    return Machines(
+        user=cluster.cluster_user,
+        shell=cluster.cluster_shell,
+        dns_prefix=cluster.dns_prefix,
+        home_volume=cluster.home_volume,
+        volumes=tuple(
+            Volume(
+                name=name,
+                mount_path=section.mount_path,
+                id=section.volume_id or "",
+                device=section.device or "",
+                partition=section.partition,
+                file_system=section.file_system,
+                format=section.format,
+            )
+            for name, section in chosen
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from clusterctl.options import comma_list, quote_shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clusterctl.config.ini import RawSection, RawValue
-    from clusterctl.config.settings import ConfigProblem
+    from clusterctl.config.ini import ConfigProblem, RawSection, RawValue
 
 IMAGE = "ubuntu-24.04"
 

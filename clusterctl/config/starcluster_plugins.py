@@ -13,7 +13,7 @@ from clusterctl.options import expand_path, is_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clusterctl.config.settings import Origin
+    from clusterctl.config.ini import Origin
 
 # The text is searched and not run: it is often Python 2.
 _FOR_STARCLUSTER = re.compile(

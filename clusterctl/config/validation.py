@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.config import ini
+from clusterctl.config.ini import ConfigProblem, Origin
 from clusterctl.config.relative_paths import folders_of
-from clusterctl.config.settings import ConfigProblem, Origin
 from clusterctl.config.starcluster import translate_section
 from clusterctl.config.unknown_options import explain_unknown_option
 from clusterctl.options import Section, read_section
@@ -15,9 +15,8 @@ from clusterctl.options import Section, read_section
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clusterctl.config.ini import RawSection
+    from clusterctl.config.ini import RawSection, SectionId
     from clusterctl.config.references import Reach
-    from clusterctl.config.settings import SectionId
 
 S = TypeVar("S", bound=Section)
 

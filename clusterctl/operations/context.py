@@ -43,18 +43,12 @@ class RunContext:
     @property
     def machines(self) -> Machines:
         """The settings of every machine, from the template."""
-        return self._read_template()[1]
+        return self.settings.machines
 
     @property
     def provider_name(self) -> str:
         """The provider that the template names or implies."""
-        return self._read_template()[0]
-
-    def _read_template(self) -> tuple[str, Machines]:
-        from clusterctl.config.provider_options import machine_settings, provider_name  # late: see wiring/settings.py
-
-        cluster = self.settings.cluster
-        return provider_name(cluster), machine_settings(cluster, self.settings.volumes)
+        return self.settings.cluster.provider_name
 
     @contextmanager
     def lock(self) -> Iterator[None]:

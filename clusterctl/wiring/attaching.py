@@ -79,11 +79,11 @@ def find_attachable(
         remembered = ClusterFolder(home_folder(), name).last_config()
         if remembered and Path(remembered).exists():
             config_file = config_file or remembered
-        found = find_on_hosts(name, hosts, config_file=config_file, render=_render_text, report=report)
-        if found:
-            made = _attachable(name, found.settings, found.provider, list(found.nodes), found.config, report)
-            aliases = [node.alias for node in found.nodes]
-            return replace(made, render_config=partial(_render_on_hosts, aliases=aliases, sections=found.sections))
+        claim = find_on_hosts(name, hosts, config_file=config_file, render=_render_text, report=report)
+        if claim:
+            made = _attachable(name, claim.settings, claim.provider, list(claim.nodes), claim.config, report)
+            aliases = [node.alias for node in claim.nodes]
+            return replace(made, render_config=partial(_render_on_hosts, aliases=aliases, sections=claim.sections))
     raise UsageError(
         f"no provider has nodes of a cluster {name}",
         remedy="check the name and the provider, --provider; an account is asked that the config file names, and"

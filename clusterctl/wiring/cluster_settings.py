@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.config import loading
-from clusterctl.config.provider_options import provider_name
+from clusterctl.config.ini import Origin
 from clusterctl.config.remembered import original_of_copy
-from clusterctl.config.settings import Origin
 from clusterctl.errors import ClusterctlError, ConfigError
 from clusterctl.journal import CONFIG_COPY
 from clusterctl.plugin import loader
@@ -109,7 +108,7 @@ def load_best_settings(folder: ClusterFolder, config_file: str | None, holder: s
                 (f"{folder.name} was started with the config {original}",), remedy=f"name it: -c {original}"
             )
         settings = load_cluster_settings(folder, config_file)
-        chosen = provider_name(settings.cluster)
+        chosen = settings.cluster.provider_name
         if holder in {None, chosen}:
             return settings, ""
         trouble = f"it names the provider {chosen}, and the nodes are of {holder}"

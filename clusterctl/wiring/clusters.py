@@ -46,8 +46,8 @@ def known_clusters(report: Reporter | None = None) -> dict[str, NodeState]:
 def own_folders() -> list[ClusterFolder]:
     """Return the folder of each cluster that this laptop knows, up or not."""
     folders = home_folder() / "clusters"
-    found = [ClusterFolder(home_folder(), path.name) for path in folders.iterdir()] if folders.is_dir() else []
-    return [folder for folder in found if folder.exists]
+    clusters = [ClusterFolder(home_folder(), path.name) for path in folders.iterdir()] if folders.is_dir() else []
+    return [folder for folder in clusters if folder.exists]
 
 
 def resolve_cluster(name: str | None) -> str:

@@ -75,8 +75,8 @@ def find_map(map_id: str, cluster: str | None) -> DetachedMap:
     """See `clusterctl.results`."""
     here = find_here()
     maps = maps_here(here) if here else None
-    found: DetachedMap = (maps or _work().maps_of(resolve_cluster(cluster))).find(map_id)
-    return found
+    detached: DetachedMap = (maps or _work().maps_of(resolve_cluster(cluster))).find(map_id)
+    return detached
 
 
 def run_job(cluster: str | None, wishes: Mapping[str, Any]) -> Job:

@@ -183,7 +183,7 @@ def lenient_context(
     settings, trouble = cluster_settings.load_best_settings(folder, config_file, holder)
     if ending:
         settings = cluster_settings.with_former_plugins(settings, folder)
-    provider = _make_lenient_provider(holder or plugins.provider_of(settings), settings)
+    provider = _make_lenient_provider(holder or settings.cluster.provider_name, settings)
     host, failures = plugins.make_lenient_plugin_host(settings, provider.facets)
     if ending and trouble:
         failures = [*settings.warnings, *failures]

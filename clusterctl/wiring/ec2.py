@@ -89,8 +89,8 @@ def account_of_section(section: AwsSection, region: str | None = None, *, fail_f
         session_token=section.aws_session_token,
     )
     own = section.aws_region_name if "aws_region_name" in section.model_fields_set else ""
-    found = region or own or _profile_region(section.aws_profile) or section.aws_region_name
-    return Aws(found, credentials, fail_fast=fail_fast)
+    region_name = region or own or _profile_region(section.aws_profile) or section.aws_region_name
+    return Aws(region_name, credentials, fail_fast=fail_fast)
 
 
 def _profile_region(profile: str | None) -> str:

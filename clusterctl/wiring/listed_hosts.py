@@ -13,10 +13,10 @@ from clusterctl.journal import ClusterFolder
 from clusterctl.journal.ids import fingerprint
 from clusterctl.model import Facet, Node
 from clusterctl.operations.owning.hosts import HostAnswer, ask_hosts, choose_master, match_hosts
-from clusterctl.providers.static import Host, StaticProvider, examine_hosts
+from clusterctl.providers.static import Host, StaticProvider, examine_hosts, make_host
 from clusterctl.wiring.context import make_connector
 from clusterctl.wiring.local_paths import config_path, home_folder, named_config
-from clusterctl.wiring.providers import make_host, make_provider
+from clusterctl.wiring.providers import make_provider
 from clusterctl.wiring.settings import load_settings, read_hosts
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def _find_members(
     matched, unknown = match_hosts(record, answers, master)
     if unknown:
         more = inquiry.ask(_confirm_hosts(unknown, query))
-        found, lost = match_hosts(record, [*answers, *more], master)
-        matched = {alias: found[alias] for alias in record.hosts if alias in found}
+        matched_hosts, lost = match_hosts(record, [*answers, *more], master)
+        matched = {alias: matched_hosts[alias] for alias in record.hosts if alias in matched_hosts}
         for alias in lost:
             report.warn(f"{alias} is left out: no host that may be asked is where the master says")
     chosen = _checked(matched, master, name, report)

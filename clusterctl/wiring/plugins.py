@@ -6,7 +6,6 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterctl.config.provider_options import provider_name
 from clusterctl.errors import ClusterctlError, PluginError, UsageError
 from clusterctl.plugin import host, loader
 from clusterctl.plugin.base import declared
@@ -35,7 +34,7 @@ class Parts:
 
 def choose_parts(settings: Settings, plugin: str | None = None) -> Parts:
     """Return the parts for these settings, with one more plugin if one is named."""
-    provider = make_provider(provider_of(settings), settings)
+    provider = make_provider(settings.cluster.provider_name, settings)
     chosen = make_plugin_host(settings, provider.facets, plugin)
     return Parts(provider, chosen, tuple(idle_plugins(settings, provider.facets)))
 
@@ -56,7 +55,7 @@ def make_plugin_host(settings: Settings, facets: frozenset[Facet], plugin: str |
 
 def shown_plugins(settings: Settings) -> dict[str, Section]:
     """Return the options of every plugin that acts on the template's nodes or is named by it, by name."""
-    facets = make_provider(provider_of(settings), settings).facets
+    facets = make_provider(settings.cluster.provider_name, settings).facets
     acting = {name: options for name, _, options in _choose_plugins(settings, facets)}
     return acting | {choice.name: choice.options for choice in settings.plugins}
 
@@ -82,11 +81,6 @@ def describe_plugins() -> list[PluginDescription]:
         )
         for name, plugin in loader.installed_plugins().items()
     ]
-
-
-def provider_of(settings: Settings) -> str:
-    """Return the provider that the template names or implies."""
-    return provider_name(settings.cluster)
 
 
 def make_lenient_plugin_host(settings: Settings, facets: frozenset[Facet]) -> tuple[host.PluginHost, list[str]]:

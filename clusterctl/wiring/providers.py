@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from clusterctl.config.ini import mentions_ec2
 from clusterctl.errors import UsageError
 from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
@@ -15,9 +16,8 @@ from clusterctl.wiring.local_paths import config_path, docker_owner, home_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clusterctl.config.settings import HostSection, Settings
+    from clusterctl.config.settings import Settings
     from clusterctl.providers.base import Provider
-    from clusterctl.providers.static import Host
 
 
 def _journal_of(cluster: str) -> ClusterFolder:
@@ -48,32 +48,13 @@ def _make_docker(settings: Settings | None) -> Provider:
 
 def _make_static(settings: Settings | None) -> Provider:
     """Return the static provider with the hosts of the config."""
-    from clusterctl.providers.static import StaticProvider  # late: see above
+    from clusterctl.providers.static import StaticProvider, make_host  # late: see above
 
     root = home_folder() / "static"
     if settings is None:
         return StaticProvider(root)
     hosts = [make_host(name, settings.hosts) for name in settings.cluster.hosts]
     return StaticProvider(root, hosts=hosts, shared_home=settings.cluster.shared_home, journal=_journal_of)
-
-
-def make_host(name: str, sections: Mapping[str, HostSection]) -> Host:
-    """Return the host of this name in HOSTS, with or without a section of its own."""
-    from clusterctl.providers.static import Host, parse_host  # late: see above
-
-    section = sections.get(name)
-    if section is None:
-        return parse_host(name)
-    return Host(
-        name,
-        address=section.address or name,
-        port=section.port,
-        user=section.user,
-        private_address=section.private_address or "",
-        key=str(section.key_location or ""),
-        jump=section.proxy_jump or "",
-        host_key=section.host_key or "",
-    )
 
 
 def _make_ec2(settings: Settings | None) -> Provider:
@@ -131,8 +112,6 @@ def _uses_ec2() -> bool:
     path = config_path(None)
     if path is None:
         return False
-    from clusterctl.config.loading import mentions_ec2  # late: see wiring/settings.py
-
     return mentions_ec2(path)
 
 

@@ -195,12 +195,12 @@ class Dask(Plugin[Options]):
         )
         try:
             said = json.loads(_last_line(result.stdout))
-            trouble, there = str(said["trouble"]), {str(name) for name in said["workers"]}
+            trouble, known = str(said["trouble"]), {str(name) for name in said["workers"]}
         except (ValueError, KeyError, TypeError):
-            trouble, there = "it gave an answer that cannot be read", set()
+            trouble, known = "it gave an answer that cannot be read", set()
         if trouble:
             cluster.problem(f"Dask's scheduler does not answer: {trouble}; see `clusterctl logs {cluster.name} master`")
-        return {alias: sum(f"{alias}-{number}" in there for number in range(count)) for alias, count in wanted.items()}
+        return {alias: sum(f"{alias}-{number}" in known for number in range(count)) for alias, count in wanted.items()}
 
     @hookimpl
     def clusterctl_leave(self, cluster: Cluster, node: Node) -> None:
@@ -241,11 +241,11 @@ class Dask(Plugin[Options]):
     def clusterctl_status(self, cluster: Cluster, services: Sequence[ServiceHealth]) -> Sequence[StatusRow]:
         """The workers that are registered, a row a node."""
         said = next((one.facts.get("workers") for one in services if one.service == SCHEDULER), None)
-        there = Counter(str(name).rpartition("-")[0] for name in said) if isinstance(said, list) else Counter()
+        joined = Counter(str(name).rpartition("-")[0] for name in said) if isinstance(said, list) else Counter()
         rows = []
         for node in cluster.nodes:
             wanted = _known(cluster).get(node.alias)
-            count = there[node.alias]
+            count = joined[node.alias]
             value = "never set up" if wanted is None else f"{count} of {wanted}"
             rows.append(StatusRow(node.alias, "dask workers", value, wanted is not None and count >= wanted, count))
         return rows

@@ -41,11 +41,11 @@ def count_gpus(cluster: Cluster, node: Node, lock: threading.Lock) -> None:
     """
     script = render("ipcluster_gpus.sh.j2", spare=node.is_master and bool(cluster.workers))
     facts = run_reported(cluster, node, script, name="ipcluster: count GPUs").facts
-    found = sorted((int(number), gpu) for number, gpu in facts.items())[:_MOST]
+    numbered = sorted((int(number), gpu) for number, gpu in facts.items())[:_MOST]
     with lock:
-        known = {**(cluster.recall(_GPUS) or {}), node.alias: tuple(found)}
+        known = {**(cluster.recall(_GPUS) or {}), node.alias: tuple(numbered)}
         cluster.remember(_GPUS, known)
-    ids = {gpu for _, gpu in found if gpu}
+    ids = {gpu for _, gpu in numbered if gpu}
     members = {member.alias for member in cluster.nodes} - {node.alias}
     others = sorted(alias for alias, gpus in known.items() if alias in members and ids & {gpu for _, gpu in gpus})
     if others:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from clusterctl import planning
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.config.provider_options import check_provider_options, machine_settings
+from clusterctl.config.provider_options import check_provider_options
+from clusterctl.config.settings import machine_settings
 from clusterctl.errors import ConfigError, UsageError
 from clusterctl.model import NO_BID, Machines, Market, NodeOverrides, Request, Volume
 

@@ -67,11 +67,11 @@ def attach(
     """
     with Output(as_json=as_json) as output:
         query = HostQuery(tuple(hosts), key.absolute() if key else None, chosen, _confirm_hosts)
-        found = attaching.find_attachable(name, provider, config_file=ctx.obj.config, report=output, hosts=query)
-        context, nodes = found.context, choose_nodes(name, found.nodes, chosen)
+        attachable = attaching.find_attachable(name, provider, config_file=ctx.obj.config, report=output, hosts=query)
+        context, nodes = attachable.context, choose_nodes(name, attachable.nodes, chosen)
         rights = Rights(key, lambda node: _confirm_host_key(node, *attaching.read_host_key(node), fingerprint))
         output.say(f"Taking {name} over ({context.provider.name})")
-        for warning in take_over(context, nodes, rights, found.render_config):
+        for warning in take_over(context, nodes, rights, attachable.render_config):
             output.warn(warning)
         taken = load_context(name, config_file=ctx.obj.config, report=output)
         started = start_cluster(taken)  # no node is missing, so nothing new is bought

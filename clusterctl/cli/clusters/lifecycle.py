@@ -99,8 +99,8 @@ def terminate(ctx: click.Context, names: Sequence[str], *, force: bool, chosen: 
         }
     ids = {name: _find_id(contexts[name][0], chosen, yes=yes) for name in existing}
     if existing and not yes:
-        found = [(contexts[name][0], ids[name]) for name in existing]
-        losses = [with_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in found]
+        with_ids = [(contexts[name][0], ids[name]) for name in existing]
+        losses = [with_jobs(context, count_losses(context, chosen_id=chosen_id)) for context, chosen_id in with_ids]
         confirm_or_decline(ask_terminate(losses, force=force), yes=False)
 
     def end(name: str) -> str:

@@ -16,13 +16,14 @@ from clusterctl.config.settings import list_chosen_options
 from clusterctl.plugin import loader
 from clusterctl.text import plural
 from clusterctl.wiring.local_paths import config_path, home_folder
-from clusterctl.wiring.plugins import provider_of, shown_plugins
+from clusterctl.wiring.plugins import shown_plugins
 from clusterctl.wiring.settings import check_config, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clusterctl.config.settings import ChosenOption, Origin, Settings
+    from clusterctl.config.ini import Origin
+    from clusterctl.config.settings import ChosenOption, Settings
 
 
 @click.group()
@@ -79,7 +80,7 @@ def show(ctx: click.Context, template: str | None, *, as_json: bool) -> None:
         show_json(_settings_json(settings, options))
         return
     file = settings.path or "none: built in"
-    echo(f"template {settings.template} (provider {provider_of(settings)}; file {file})")
+    echo(f"template {settings.template} (provider {settings.cluster.provider_name}; file {file})")
     width = max(len(option.key) for option in options)
     for option in options:
         echo(f"{option.key:<{width}}  {_value_text(option.value)}  ({describe_origin(option.origin)})")
@@ -96,7 +97,7 @@ def _settings_json(settings: Settings, options: Sequence[ChosenOption]) -> dict[
     return {
         "path": str(settings.path) if settings.path else None,
         "template": settings.template,
-        "provider": provider_of(settings),
+        "provider": settings.cluster.provider_name,
         "notes": list(settings.notes),
         "options": {
             option.key: {

@@ -80,8 +80,8 @@ class Bringer:
                 pass
             except BaseException as exc:
                 error = exc
-            for each in (chunk, *also):
-                self._put(partial(self._go_on, each, error))
+            for waiting in (chunk, *also):
+                self._put(partial(self._go_on, waiting, error))
 
     def _take_waiting(self, engine: str, names: set[str]) -> list[Chunk]:
         """Return the chunks that an engine gave back while it was brought what they need, too."""

@@ -77,8 +77,8 @@ class Passing:
         keys = self._offers.pop(offer, None)
         if keys is None:
             raise StoreError("it was not offered")
-        there = str(where["key"]).encode(), endpoint(str(where["address"]), int(where["port"]))
-        threading.Thread(target=_send, args=(open_file(), keys, *there), daemon=True).start()
+        target = str(where["key"]).encode(), endpoint(str(where["address"]), int(where["port"]))
+        threading.Thread(target=_send, args=(open_file(), keys, *target), daemon=True).start()
 
 
 def _send(file: Any, keys: tuple[bytes, bytes], key: bytes, target: str) -> None:

@@ -111,9 +111,9 @@ def match_hosts(
     matched: dict[str, HostAnswer] = {MASTER: master}
     for alias, host in record.hosts.items():
         free = [answer for answer in answers if answer not in matched.values()]
-        found = next((answer for answer in free if _is_same(answer.node, host)), None)
-        if found and alias not in matched:
-            matched[alias] = found
+        answered = next((answer for answer in free if _is_same(answer.node, host)), None)
+        if answered and alias not in matched:
+            matched[alias] = answered
     return matched, {alias: host for alias, host in record.hosts.items() if alias not in matched}
 
 

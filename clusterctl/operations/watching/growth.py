@@ -87,11 +87,11 @@ def find_change(growth: Growth, present: Sequence[str], memory: GrowthMemory) ->
         return None
     wanted = count_wanted_engines(growth.load, memory.come_s or growth.come_s)
     size, an_node = len(present), engines_a_node(growth.engine_ids)
-    there = sum(len(growth.engine_ids.get(alias, range(an_node))) for alias in present)
-    if wanted > there:
-        more = math.ceil((wanted - there) / an_node) if an_node else 1
+    engine_count = sum(len(growth.engine_ids.get(alias, range(an_node))) for alias in present)
+    if wanted > engine_count:
+        more = math.ceil((wanted - engine_count) / an_node) if an_node else 1
         return _grow(growth, size, size + more)
-    return _shrink(growth, present, memory, spare=there - wanted)
+    return _shrink(growth, present, memory, spare=engine_count - wanted)
 
 
 def _grow(growth: Growth, size: int, ideal: int) -> Change | None:

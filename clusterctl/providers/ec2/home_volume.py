@@ -55,14 +55,14 @@ def find_home_volume(aws: Aws, cluster: ClusterKey) -> DataVolume | None:
     Raises:
         ProviderError: there are several, of which none is known to be the right one.
     """
-    found = find_home_volumes(aws, cluster)
-    if len(found) > 1:
-        ids = ", ".join(volume.id for volume in found)
+    volumes = find_home_volumes(aws, cluster)
+    if len(volumes) > 1:
+        ids = ", ".join(volume.id for volume in volumes)
         raise ProviderError(
             f"{cluster.name} has several volumes for its home: {ids}",
             remedy="look into them, and remove all but the right one: `clusterctl removevolume vol-...`",
         )
-    return found[0] if found else None
+    return volumes[0] if volumes else None
 
 
 def find_disks(aws: Aws, plan: Plan, cluster: ClusterKey | None) -> list[DataVolume]:
@@ -167,10 +167,10 @@ def attach_home_volume(aws: Aws, cluster: str, volume: DataVolume, master: str, 
     said = False
     for _ in Deadline.after(_FREE_S).polls(_EVERY_S, longest_s=_LONGEST_S):
         filters = [{"Name": "volume-id", "Values": [volume.id]}]
-        found = [parse_data_volume(raw) for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)]
-        if not found or found[0].state == "creating":  # EC2 lists a new one some seconds late
+        volumes = [parse_data_volume(raw) for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)]
+        if not volumes or volumes[0].state == "creating":  # EC2 lists a new one some seconds late
             continue
-        holders = found[0].attached_to
+        holders = volumes[0].attached_to
         if master in holders:
             return
         if not holders and _try_attach(aws, volume.id, master):

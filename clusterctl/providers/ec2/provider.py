@@ -213,8 +213,8 @@ class Ec2Provider:
         if key is None:
             return
         aws = self._clusters.aws_for(cluster)
-        found = self._clusters.find_by_alias(cluster).values()
-        running = [instance for instance in found if instance.state in {"pending", "running"}]
+        instances = self._clusters.find_by_alias(cluster).values()
+        running = [instance for instance in instances if instance.state in {"pending", "running"}]
         teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
         self.note_lives(cluster)

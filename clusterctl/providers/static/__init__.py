@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterctl.providers.static.hosts import Host, examine_hosts, parse_host
+from clusterctl.providers.static.hosts import Host, examine_hosts, make_host
 from clusterctl.providers.static.provider import StaticProvider
 
-__all__ = ["Host", "StaticProvider", "examine_hosts", "parse_host"]
+__all__ = ["Host", "StaticProvider", "examine_hosts", "make_host"]

@@ -7,7 +7,7 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clusterctl.identity import endpoints, known_hosts
 from clusterctl.model import Access, Facet, Node, NodeState, Problem
@@ -15,7 +15,8 @@ from clusterctl.providers.base import machine_layout
 from clusterctl.providers.static.host_keys import find_untrusted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from clusterctl.identity.known_hosts import KnownHosts
 
@@ -23,6 +24,38 @@ _MAX_THREADS = 32
 _NEEDS_IPV4 = "set PRIVATE_ADDRESS of each, in its [host NAME] section, to an IPv4 address that the other hosts reach"
 Fault = tuple[str, str]
 """The fault, and its remedy."""
+
+
+class HostOptions(Protocol):
+    """The options of a [host NAME] section; None: not given."""
+
+    @property
+    def address(self) -> str | None:
+        """The address, where it is not the name."""
+
+    @property
+    def port(self) -> int:
+        """The port of its SSH server."""
+
+    @property
+    def user(self) -> str:
+        """The user who logs in."""
+
+    @property
+    def private_address(self) -> str | None:
+        """The address for the other hosts."""
+
+    @property
+    def key_location(self) -> Path | None:
+        """The private key file on this computer."""
+
+    @property
+    def proxy_jump(self) -> str | None:
+        """The jump host."""
+
+    @property
+    def host_key(self) -> str | None:
+        """The host key that it must show."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +113,23 @@ def parse_host(text: str) -> Host:
     except ValueError as exc:
         return Host(text, address=text, port=endpoints.SSH_PORT, user="", fault=str(exc))
     return Host(text, address=end.host, port=end.port, user=end.user)
+
+
+def make_host(name: str, options: Mapping[str, HostOptions]) -> Host:
+    """Return the host of this name in HOSTS, with or without options of its own."""
+    own = options.get(name)
+    if own is None:
+        return parse_host(name)
+    return Host(
+        name,
+        address=own.address or name,
+        port=own.port,
+        user=own.user,
+        private_address=own.private_address or "",
+        key=str(own.key_location or ""),
+        jump=own.proxy_jump or "",
+        host_key=own.host_key or "",
+    )
 
 
 def examine_hosts(hosts: Sequence[Host]) -> tuple[list[Host], list[Problem]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from clusterctl.config import draft, loading
-from clusterctl.config.provider_options import provider_name
 from clusterctl.config.settings import PermissionSection, Settings, VolumeSection
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.model import Market
@@ -66,7 +65,7 @@ def problems(file: Path, text: str, **options: object) -> tuple[str, ...]:
 
 def test_without_a_file_there_is_a_local_template_with_ipcluster():
     settings = loading.read_config(None, environ={}, find_plugin=find_plugin)
-    assert (settings.template, provider_name(settings.cluster)) == ("local", "local")
+    assert (settings.template, settings.cluster.provider_name) == ("local", "local")
     assert [choice.name for choice in settings.plugins] == ["ipcluster"]
     assert settings.cluster.cluster_size == 3
     assert settings.cluster.cluster_user == getpass.getuser()
@@ -252,8 +251,8 @@ def test_root_is_the_cluster_user_only_of_root_on_this_computer(file, monkeypatc
 
 def test_any_option_of_ec2_means_the_provider_ec2(file):
     for line in ("node_image_id=x", "node_instance_type=a, b", "spot_bid=1"):
-        assert provider_name(load(file, f"[cluster a]\ncluster_user=me\n{line}\n").cluster) == "ec2"
-    assert provider_name(load(file, "[cluster a]\nspot_bid=1\nprovider=docker\ncluster_user=me\n").cluster) == "docker"
+        assert load(file, f"[cluster a]\ncluster_user=me\n{line}\n").cluster.provider_name == "ec2"
+    assert load(file, "[cluster a]\nspot_bid=1\nprovider=docker\ncluster_user=me\n").cluster.provider_name == "docker"
 
 
 def test_the_environment_gives_the_whole_aws_key_or_none_of_it(file):

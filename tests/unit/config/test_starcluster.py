@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.config import ini, loading
-from clusterctl.config.provider_options import provider_name
-from clusterctl.config.settings import Origin
+from clusterctl.config.ini import Origin
 from clusterctl.config.starcluster import IMAGES, INSTANCE_TYPES, NO_EFFECT, NO_PLUGIN, PLUGINS, translate_section
 from clusterctl.errors import ConfigError
 from clusterctl.options import CommaList, Section
@@ -67,7 +66,7 @@ def test_the_talks_file_loads_and_each_mapped_thing_has_its_note(tmp_path: Path,
     file = tmp_path / "config"
     file.write_text(TALK)
     settings = loading.read_config(file, environ={}, find_plugin=find_plugin)
-    assert (settings.template, provider_name(settings.cluster)) == ("ip", "ec2")
+    assert (settings.template, settings.cluster.provider_name) == ("ip", "ec2")
     assert [(choice.name, choice.plugin) for choice in settings.plugins] == [
         ("ippackages", Packages),
         ("ipcluster", IPCluster),

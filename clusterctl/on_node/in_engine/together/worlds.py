@@ -99,9 +99,9 @@ def start_mpi(address: str) -> Any:
 
 
 def _begin(mpi: Any, address: str) -> None:
-    here, there = socket.socketpair()
-    threading.Thread(target=_help, args=(there,), daemon=True).start()
-    values = {"PMI_FD": str(here.fileno()), "PMI_RANK": "0", "PMI_SIZE": "1"}
+    ours, helper = socket.socketpair()
+    threading.Thread(target=_help, args=(helper,), daemon=True).start()
+    values = {"PMI_FD": str(ours.fileno()), "PMI_RANK": "0", "PMI_SIZE": "1"}
     interface = _interface_of(address)
     if interface and "UCX_NET_DEVICES" not in os.environ:
         values["UCX_NET_DEVICES"] = interface
@@ -114,7 +114,7 @@ def _begin(mpi: Any, address: str) -> None:
             os.environ.pop(name, None)
     if failed or level.value != mpi.THREAD_MULTIPLE:
         raise RuntimeError(f"MPI does not begin: error {failed}, level of threads {level.value}")
-    here.detach()  # MPI has it, until this process ends
+    ours.detach()  # MPI has it, until this process ends
     mpi.COMM_SELF.Set_errhandler(mpi.ERRORS_RETURN)
     with suppress(OSError):  # it would stay when this engine is killed, and nobody else is in this world
         for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
@@ -122,13 +122,13 @@ def _begin(mpi: Any, address: str) -> None:
                 Path(line.split(maxsplit=5)[5]).unlink(missing_ok=True)
 
 
-def _help(there: socket.socket) -> None:
+def _help(helper: socket.socket) -> None:
     """Stand for the program that starts the processes of MPI: each world gets a name that no other one has."""
     answers = {**HELPED, "get_my_kvsname": f"cmd=my_kvsname kvsname=clusterctl_{World.name} rc=0"}
-    with there, there.makefile("r") as asked:
+    with helper, helper.makefile("r") as asked:
         for line in asked:
             command = line.partition("cmd=")[2].split()[0]
-            there.sendall(f"{answers.get(command, 'cmd=unknown rc=-1')}\n".encode())
+            helper.sendall(f"{answers.get(command, 'cmd=unknown rc=-1')}\n".encode())
 
 
 def _interface_of(address: str) -> str:

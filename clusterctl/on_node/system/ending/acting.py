@@ -81,7 +81,7 @@ def end_jobs(home: Path, alias: str, grace_s: float = 40.0) -> None:
 
 def _find_runners(home: Path, alias: str) -> list[int]:
     """Return the processes that run this node's jobs, where the system shows them."""
-    begin, found = [str(home / ".clusterctl" / "jobs"), alias], []
+    begin, pids = [str(home / ".clusterctl" / "jobs"), alias], []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -89,8 +89,8 @@ def _find_runners(home: Path, alias: str) -> list[int]:
         except (OSError, ValueError):
             continue
         if len(told) == len(begin) and [str(Path(told[0]).parent), told[1]] == begin:
-            found.append(int(entry.name))
-    return found
+            pids.append(int(entry.name))
+    return pids
 
 
 def stop_services(manager: Manager) -> None:

@@ -44,8 +44,8 @@ class Log:
         start = max(0, size - _TAIL)
         self._file.seek(start)
         # The end of a line that is not whole yet counts, too: it goes on.
-        found = self._file.read(size - start).splitlines(keepends=True)
-        self._file.seek(size - sum(map(len, found[len(found) - lines :] if lines else [])))
+        new_lines = self._file.read(size - start).splitlines(keepends=True)
+        self._file.seek(size - sum(map(len, new_lines[len(new_lines) - lines :] if lines else [])))
 
     def go_on(self, number: int, offset: int) -> None:
         """Go on from where somebody was, if it is still that file."""

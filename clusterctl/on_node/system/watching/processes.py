@@ -142,7 +142,7 @@ def _open_files(folder: Path) -> set[str]:
 
 
 def _all_doors() -> list[Door]:
-    found = []
+    doors = []
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (_PROC / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
@@ -150,10 +150,10 @@ def _all_doors() -> list[Door]:
                 if fields[3] == "0A":
                     address, _, port = fields[1].partition(":")
                     waiting = int(fields[4].partition(":")[2], 16)
-                    found.append(
+                    doors.append(
                         Door(f"socket:[{fields[9]}]", int(fields[7]), _reachable(address), int(port, 16), waiting)
                     )
-    return found
+    return doors
 
 
 def _reachable(address: str) -> str:

@@ -34,14 +34,14 @@ def bring_back(kept: Path, security: Path, engine_ip: str, write: Callable[[Path
     """
     if all(read_document(security / f"{name}.json") for name in _NEEDED):
         return
-    found = {name: content for name in _ALL if (content := read_document(kept / f"{name}.json"))}
-    if not found.keys() >= {*_NEEDED}:
+    documents = {name: content for name in _ALL if (content := read_document(kept / f"{name}.json"))}
+    if not documents.keys() >= {*_NEEDED}:
         return
-    found[_ADDRESSED] |= {"interface": f"tcp://{engine_ip}", "location": engine_ip}
-    curve = bool(found["ipcontroller-curve"].get("secret"))
+    documents[_ADDRESSED] |= {"interface": f"tcp://{engine_ip}", "location": engine_ip}
+    curve = bool(documents["ipcontroller-curve"].get("secret"))
     # First, and the others in their order: a profile that is whole has its terms too, wherever this was killed.
     write(security / "ipcontroller_terms.json", {"engine_ip": engine_ip, "curve": curve})
-    for name, content in found.items():
+    for name, content in documents.items():
         write(security / f"{name}.json", content)
 
 

@@ -23,7 +23,7 @@ def find_wrong_routes(context: CheckContext) -> Iterator[Finding]:
         of_workers = [f"{subnet.id} ({subnet.zone})" for subnet in subnets_for(subnets, WORKER)]
         yield from _find_egress({name: ways[name] for name in of_workers}, who="workers")
     elif options.public_ips or options.address == "ipv6":
-        closed = [name for name, found in ways.items() if not is_public(found)]
+        closed = [name for name, routes in ways.items() if not is_public(routes)]
         if closed:
             yield Finding(
                 f"no route leads from {', '.join(closed)} to an internet gateway: nobody reaches public addresses"
@@ -39,7 +39,7 @@ def find_wrong_routes(context: CheckContext) -> Iterator[Finding]:
 
 def _find_egress(ways: Mapping[str, frozenset[str]], *, who: str) -> Iterator[Finding]:
     """Yield how nodes without a public address reach the internet, and where they do not."""
-    closed = [name for name, found in ways.items() if not private_ways(found)]
+    closed = [name for name, routes in ways.items() if not private_ways(routes)]
     if closed:
         yield Finding(
             f"no route leads from {', '.join(closed)} to a NAT: {who} without a public address get no packages from"
@@ -48,6 +48,6 @@ def _find_egress(ways: Mapping[str, frozenset[str]], *, who: str) -> Iterator[Fi
             " index or a mirror inside the network, or a baked image, does without",
             stops=False,
         )
-    if open_ways := sorted({way for found in ways.values() for way in private_ways(found)}):
+    if open_ways := sorted({way for routes in ways.values() for way in private_ways(routes)}):
         kinds = [f"the NAT gateway {way}" if way.startswith("nat-") else way for way in open_ways]
         yield Finding(f"{who.capitalize()} without a public address reach the internet by {' or '.join(kinds)}")

@@ -48,8 +48,8 @@ def _describe_price(known: Sequence[Decimal], types: Sequence[str], count: int) 
     if len(known) < len(types):
         return "at a price that is not known here"
     low, high = min(known), max(known)
-    each = _format_usd(high) if low == high else f"{_format_usd(low)} to {_format_usd(high)}"
-    return f"at {each} USD an hour each, {_format_usd(high * count)} an hour in all at most"
+    price = _format_usd(high) if low == high else f"{_format_usd(low)} to {_format_usd(high)}"
+    return f"at {price} USD an hour each, {_format_usd(high * count)} an hour in all at most"
 
 
 def _format_usd(price: Decimal | None) -> str:

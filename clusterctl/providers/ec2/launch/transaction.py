@@ -260,13 +260,14 @@ class Transaction:
     def _bring_home(self, master: Instance) -> None:
         """Attach the volume with the home to the master; a new one for a new cluster."""
         aws, key, report = self._context.aws, self._context.key, self._context.report
-        found = home_volume.find_home_volume(aws, key)
-        if not found or master.id not in found.attached_to:
-            self._home_is_new = found is None  # known before it is asked for: its answer may be lost
+        volume = home_volume.find_home_volume(aws, key)
+        if not volume or master.id not in volume.attached_to:
+            self._home_is_new = volume is None  # known before it is asked for: its answer may be lost
             waiters.wait_until_running(aws, key, master.id)
-            found = found or home_volume.create_home_volume(aws, key, self._context.options, master, self._tags, report)
-            home_volume.attach_home_volume(aws, key.name, found, master.id, report)
-        self.home_volume = found.id
+            if volume is None:
+                volume = home_volume.create_home_volume(aws, key, self._context.options, master, self._tags, report)
+            home_volume.attach_home_volume(aws, key.name, volume, master.id, report)
+        self.home_volume = volume.id
 
     def _undo_begun(self, fleets: Fleets, cause: BaseException, *, new: bool) -> None:
         """Restore the former state; note on the error what cannot be undone."""

@@ -76,20 +76,20 @@ def look_at_volumes(aws: Aws, cluster: tags.ClusterKey, journal: Journal) -> Non
         journal: of the cluster.
     """
     filters = [*cluster.filters, tags.filter_by(tags.ROLE, tags.HOME)]
-    found = aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)
+    raw_volumes = aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)
     known = read_volumes(journal.events())
-    new = list(_find_changes(known, [raw for raw in found if raw.get("State") not in _GONE], utc_now()))
+    new = list(_find_changes(known, [raw for raw in raw_volumes if raw.get("State") not in _GONE], utc_now()))
     if new:
         times = [{name: format_utc(getattr(life, name)) or None for name in ("began", "ended")} for life in new]
         journal.record(EVENT, homes=[{**asdict(life), **at} for life, at in zip(new, times, strict=True)])
 
 
 def _find_changes(
-    known: Sequence[VolumeLife], found: Sequence[Mapping[str, Any]], now: datetime
+    known: Sequence[VolumeLife], raw_volumes: Sequence[Mapping[str, Any]], now: datetime
 ) -> Iterable[VolumeLife]:
     """Yield the lives that the journal does not have, or has otherwise."""
     last = {life.id: life for life in known}
-    for raw in found:
+    for raw in raw_volumes:
         before, size = last.pop(raw["VolumeId"], None), int(raw["Size"])
         if before and before.gb == size:
             if before.ended:  # another account may have been asked, which does not know it

@@ -8,7 +8,8 @@ import tarfile
 
 import pytest
 
-from clusterctl.config.settings import ChosenOption, Origin
+from clusterctl.config.ini import Origin
+from clusterctl.config.settings import ChosenOption
 from clusterctl.errors import ConfigError, RemoteError, StateError
 from clusterctl.model import NodeState
 from clusterctl.operations.nodes.report import pack_report

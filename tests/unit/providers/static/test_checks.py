@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clusterctl.model import NodeState, Volume
-from clusterctl.providers.static import parse_host
+from clusterctl.providers.static.hosts import parse_host
 
 from ....support.provider_contract import plan_for
 from ....support.static_hosts import host, provider_of

@@ -7,7 +7,8 @@ import pytest
 from clusterctl.config import loading
 from clusterctl.model import Facet
 from clusterctl.plugin.loader import find_plugin_class
-from clusterctl.providers.static import Host, parse_host
+from clusterctl.providers.static import Host
+from clusterctl.providers.static.hosts import parse_host
 from clusterctl.wiring import providers
 
 from ....support.provider_contract import ids
