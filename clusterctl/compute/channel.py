@@ -222,6 +222,9 @@ class Channel:
         """Return the reply of a chunk and an empty word, or what became of it and the error."""
         from ipyparallel import error
 
+        # ipyparallel's futures hold themselves by these, and so the chunk and its reply: as long as nobody looks for
+        # garbage, which Python does by the number of objects, however large they are.
+        future._done_callbacks = []  # type: ignore[attr-defined]
         try:
             result = future.result()
         except Exception as exc:  # whatever ipyparallel raises, the chunk has no reply

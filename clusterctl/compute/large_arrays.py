@@ -70,12 +70,12 @@ class StoredRows(StoredArray):
         import numpy as np
 
         self.base = base
-        self.numbers = [np.ascontiguousarray(rows, dtype=np.int64) for rows in numbers]
+        self.numbers = whole = [np.ascontiguousarray(rows, dtype=np.int64) for rows in numbers]
         recipe = hashlib.sha256(base.name.encode())
-        for rows in self.numbers:
+        for rows in whole:
             recipe.update(len(rows).to_bytes(8, "big"))
             recipe.update(rows.data)
-        key, make = recipe.digest(), lambda: np.concatenate([array[rows] for rows in self.numbers])
+        key, make = recipe.digest(), lambda: np.concatenate([array[rows] for rows in whole])
         if key in _ROWS_KNOWN:
             self._make = make
             self.name, self.bytes, self.head = _ROWS_KNOWN[key]

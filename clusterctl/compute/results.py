@@ -126,6 +126,7 @@ class AsyncResult(_Outcome):
                 self._error_callback(error)
         except Exception:  # it is the caller's, and no fault of the map
             threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+        self._callback = self._error_callback = None  # they may hold this result, and it what they were called with
         with self._changed:
             self._is_ready = True
             self._changed.notify_all()

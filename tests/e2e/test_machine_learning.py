@@ -39,6 +39,46 @@ def script(laptop, tmp_path_factory):
     return lambda text: laptop.run_script(tmp_path_factory.mktemp("script"), text)
 
 
+def test_arrays_and_results_are_let_go_without_a_look_for_garbage(script):
+    """Python looks by the number of objects: ten searches would keep ten copies of their data."""
+    assert script("""
+        import gc
+        import time
+        import weakref
+
+        import clusterctl
+        import numpy as np
+        from joblib import Parallel, delayed, parallel_config
+        from sklearn.linear_model import SGDClassifier
+        from sklearn.model_selection import GridSearchCV
+
+        client = clusterctl.connect()
+
+        def use(call):
+            data = np.random.default_rng(0).normal(size=(20_000, 20))
+            return [weakref.ref(thing) for thing in (data, *call(data))]
+
+        def add(data):
+            return Parallel()(delayed(np.add)(data, number) for number in range(4))
+
+        def search(data):
+            grid = {"alpha": [10.0**power for power in range(-6, 3)]}
+            GridSearchCV(SGDClassifier(max_iter=3, tol=None), grid, cv=3).fit(data, data[:, 0] > 0)
+            return ()
+
+        with parallel_config("clusterctl"):
+            use(search)
+            gc.collect()
+            gc.disable()
+            held = [*use(lambda data: client.map(abs, [data])), *use(add), *use(search)]
+        end = time.monotonic() + 20
+        while any(thing() is not None for thing in held) and time.monotonic() < end:
+            time.sleep(0.01)
+        print([thing() is None for thing in held])
+        client.close()
+    """) == [str([True] * 8)]
+
+
 def test_joblib_works_on_engines_as_it_works_alone(script):
     assert script("""
         import multiprocessing

@@ -117,6 +117,7 @@ class ClusterBackend:
     def stop_call(self) -> None:
         """Keep no array."""
         self._swapper.forget()
+        self._searches.forget()
 
     def submit(self, func: Any, callback: Callable[[Any], object] | None = None) -> PoolFuture:
         """Begin a batch of calls."""

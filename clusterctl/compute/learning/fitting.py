@@ -66,6 +66,10 @@ class Searches:
             return SHARE_FITS, (self._name, function, *args), kwargs
         return function, args, kwargs
 
+    def forget(self) -> None:
+        """Forget all folds: the call is over."""
+        self._folds.clear()
+
     def _is_foldable(self, X: Any, y: Any, kwargs: Mapping[str, Any]) -> bool:  # noqa: N803
         """Return whether each row is used by itself, so that rows may be put in another order."""
         numpy = sys.modules.get("numpy")
