@@ -82,6 +82,15 @@ def _pickler() -> bytes:
     return zlib.compress(json.dumps(texts).encode())
 
 
+def _let_go(future: Any) -> None:
+    """Have a future that is done hold nobody who waited for it.
+
+    Those of ipyparallel hold themselves by what they call, and so a chunk and its reply: as long as nobody looks for
+    garbage, which Python does by the number of objects, however large they are.
+    """
+    future._done_callbacks = []
+
+
 def _parse(moment: str) -> datetime:
     return datetime.fromisoformat(moment.replace("Z", "+00:00"))  # which Python 3.10 does not take as it is
 
@@ -211,6 +220,7 @@ class Channel:
                 ident=engine.encode(),
                 message_future_hook=prepare,
             )
+        future.add_done_callback(_let_go)
         history = self._client.history  # which is of the user's own calls, and would grow without end
         for index in range(len(history) - 1, max(-1, len(history) - _JUST_SENT), -1):
             if history[index] == future.msg_id:
@@ -222,9 +232,6 @@ class Channel:
         """Return the reply of a chunk and an empty word, or what became of it and the error."""
         from ipyparallel import error
 
-        # ipyparallel's futures hold themselves by these, and so the chunk and its reply: as long as nobody looks for
-        # garbage, which Python does by the number of objects, however large they are.
-        future._done_callbacks = []  # type: ignore[attr-defined]
         try:
             result = future.result()
         except Exception as exc:  # whatever ipyparallel raises, the chunk has no reply
@@ -296,6 +303,7 @@ class Channel:
                 raise
             asked = Future()
             asked.set_exception(exc)
+        asked.add_done_callback(_let_go)
         return asked
 
     def bring(self, engine: str, step: dict[str, Any], pieces: Sequence[memoryview] = ()) -> Future[Any]:

@@ -96,8 +96,9 @@ class Pool(PoolMethods):
         )
         work.on_over = lambda: self._forget(work)
         self._follow(work, lambda: self._dispatcher.cancel(work, CancelledError()))
-        if isinstance(result, AsyncResult):
-            self._begun.result = result
+        begun: list[AsyncResult] | None = getattr(self._begun, "results", None)
+        if isinstance(result, AsyncResult) and begun is not None:
+            begun.append(result)
         result.follow(work, self._dispatcher)
         return work
 

@@ -143,9 +143,12 @@ class AsyncResult(_Outcome):
         self.wait(timeout)
         if not self._is_ready:
             raise PoolTimeoutError
-        if self._error is not None:
-            raise self._error
-        return self._value()
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._value()
+        finally:
+            del self  # which holds the error, and that its traceback, and that this frame
 
     def wait(self, timeout: float | None = None) -> None:
         """Return when it is ready, or after so many seconds.
@@ -249,9 +252,11 @@ class MapIterator(_Outcome):
         with self._changed:
             if self._ready:
                 return self._ready.popleft()
-            if self._is_over:
-                raise self._error or StopIteration
-            return None
+            if not self._is_over:
+                return None
+            if self._error is None or isinstance(self._error, StopIteration):
+                raise StopIteration  # a new one: with its traceback it holds whoever takes the results
+            raise self._error
 
     def until(self, timeout: float | None) -> Iterator[Any]:
         """Yield the results; raise `TimeoutError` for one that is not there so many seconds from now.

@@ -66,17 +66,35 @@ def test_arrays_and_results_are_let_go_without_a_look_for_garbage(script):
             GridSearchCV(SGDClassifier(max_iter=3, tol=None), grid, cv=3).fit(data, data[:, 0] > 0)
             return ()
 
+        def fail(data):
+            try:
+                client.map(len, [data, 0])
+            except TypeError:
+                return ()
+
+        def leave(data):
+            for value in client.pool().imap(abs, [data] * 20):
+                return [value]
+
+        pool = client.pool()
+        ways = (
+            *(add, search, fail, leave),
+            lambda data: pool.map(abs, [data]),
+            lambda data: pool.imap(abs, [data]),
+            lambda data: [pool.apply_async(abs, (data,)).get()],
+        )
         with parallel_config("clusterctl"):
-            use(search)
+            for call in ways:
+                use(call)
             gc.collect()
             gc.disable()
-            held = [*use(lambda data: client.map(abs, [data])), *use(add), *use(search)]
+            held = [thing for call in ways for thing in use(call)]
         end = time.monotonic() + 20
         while any(thing() is not None for thing in held) and time.monotonic() < end:
             time.sleep(0.01)
-        print([thing() is None for thing in held])
+        print(len(held), [number for number, thing in enumerate(held) if thing() is not None])
         client.close()
-    """) == [str([True] * 8)]
+    """) == ["15 []"]
 
 
 def test_joblib_works_on_engines_as_it_works_alone(script):

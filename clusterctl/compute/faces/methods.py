@@ -201,16 +201,17 @@ class PoolMethods(ABC):
 
     def _wait(self, begin: Callable[[], AsyncResult]) -> Any:
         """Return the value. Whoever is interrupted while he waits, or before, wants the work to end too."""
-        self._begun.result = None
+        begun: list[AsyncResult] = []
+        self._begun.results = begun
         try:
             return begin().get()
         except BaseException:
-            result: AsyncResult | None = self._begun.result
-            if result is not None:
-                result.cancel()
+            while begun:  # no variable holds one: the error, which holds this frame, is held by its result
+                begun.pop().cancel()
             raise
         finally:
-            self._begun.result = None
+            begun.clear()
+            self._begun.results = None
 
     def close(self) -> None:
         """Take nothing new; what is under way goes on."""
