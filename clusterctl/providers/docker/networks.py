@@ -47,13 +47,19 @@ class Network:
         raise ProviderError(f"the network {self.name} ({self.subnet}) is full", remedy="ask for fewer nodes")
 
 
-def find_network(api: APIClient, scope: Scope, taken: Iterable[str]) -> Network | None:
+def find_network(api: APIClient, name: str, scope: Scope, taken: Iterable[str]) -> Network | None:
     """Return the cluster's network, or None. `taken` are the addresses of its nodes."""
     for network in _list_networks(api, scope):
+        if network["Name"] == _probe_of(name):  # what was killed has left it
+            continue
         pools = [pool for pool in network["IPAM"]["Config"] or () if pool.get("Gateway")]
         if pools:
             return Network(network["Name"], pools[0]["Subnet"], pools[0]["Gateway"], set(taken))
     return None
+
+
+def _probe_of(name: str) -> str:
+    return f"{name}-probe"
 
 
 def _list_networks(api: APIClient, scope: Scope) -> list[dict[str, Any]]:
@@ -71,10 +77,13 @@ def make_network(api: APIClient, name: str, scope: Scope) -> Network:
     from docker.errors import APIError
     from docker.types import IPAMConfig, IPAMPool
 
+    for left in _list_networks(api, scope):
+        if left["Name"] == _probe_of(name):
+            _remove_resource(api.remove_network, left["Id"], left["Name"])
     for attempt in range(1, _TRIES + 1):
         with translate_errors(f"make a network for {scope.cluster}", remedy=_REMEDY):
             # Docker knows the free addresses here: a probe network shows its choice, which is then given explicitly.
-            probe = api.create_network(f"{name}-probe", driver="bridge", labels=scope.labels)["Id"]
+            probe = api.create_network(_probe_of(name), driver="bridge", labels=scope.labels)["Id"]
             try:
                 pool = api.inspect_network(probe)["IPAM"]["Config"][0]
             finally:

@@ -71,11 +71,11 @@ class Transaction:
 
     def _ensure_network(self) -> networks.Network:
         taken = [container.record.address for container in self._existing]
-        network = networks.find_network(self._api, self._scope, taken)
+        name = f"clusterctl-{self._scope.owner}-{self._scope.cluster}"
+        network = networks.find_network(self._api, name, self._scope, taken)
         if network:
             return network
         self._new_network = True
-        name = f"clusterctl-{self._scope.owner}-{self._scope.cluster}"
         return networks.make_network(self._api, name, self._scope)
 
     def _roll_back(self, started: set[str], cause: BaseException) -> None:

@@ -53,6 +53,23 @@ class TestNothingIsLeft:
         assert things_of(docker_api, provider._owner) == []
         assert name not in [found["Name"] for found in docker_api.volumes()["Volumes"] or []]
 
+    def test_the_probe_of_a_create_that_was_killed_is_no_network_and_goes(
+        self, make, provider, docker_api, monkeypatch
+    ):
+        class KilledError(BaseException):
+            pass
+
+        def kill(*_, **__):
+            raise KilledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(docker_api), "remove_network", kill)
+            with pytest.raises(KilledError):
+                make("master")
+        assert [thing for thing in things_of(docker_api, provider._owner) if "probe" in thing]
+        make("master")
+        assert not [thing for thing in things_of(docker_api, provider._owner) if "probe" in thing]
+
     def test_a_create_that_is_refused_half_way_keeps_what_was_there_as_it_was(
         self, make, provider, docker_api, monkeypatch
     ):
