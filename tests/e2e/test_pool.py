@@ -143,7 +143,7 @@ def test_nothing_waits_any_more_once_a_python_has_ended(script, poll, end):
     """).strip()
     assert home, "it told nothing"
     left = Path(home) / ".clusterctl" / "demand"
-    poll(lambda: not list(left.glob("client-*.json")), "the demand of a client that is gone", deadline_s=5)
+    poll(lambda: not list(left.glob("client-*.json")), "the demand of a client that is gone")
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_a_program_that_ends_in_a_map_leaves_free_engines(script, client, poll):
     poll(lambda: client.value(queued) > 0, "engines have something to do", process=process)
     process.terminate()
     assert process.wait(30) == 0
-    poll(lambda: client.value(queued) == 0, "they are free", deadline_s=5)
+    poll(lambda: client.value(queued) == 0, "they are free")
 
 
 def test_a_map_leaves_nothing_in_the_records_of_its_client(script):
