@@ -185,13 +185,15 @@ class DockerGround(Ground):
         image = node_image(Engine(os.environ).api)
         self.template = f"[cluster docker]\nPROVIDER = docker\nNODE_IMAGE_ID = {image}\n{_SAME}"
         super().__init__(folder)
+        ask = "from clusterctl.wiring.local_paths import docker_owner; print(docker_owner())"
+        self._owner = self._run([sys.executable, "-c", ask]).stdout.strip()
 
     def left(self) -> list[str]:
-        """What is labelled with the cluster, too."""
+        """What is labelled with this home, too."""
         left = super().left()
         for kind in ("ps -aq", "network ls -q", "volume ls -q"):
             said = subprocess.run(
-                ["docker", *kind.split(), "--filter", f"label=clusterctl.cluster={NAME}"],
+                ["docker", *kind.split(), "--filter", f"label=clusterctl.owner={self._owner}"],
                 capture_output=True,
                 text=True,
                 check=True,
