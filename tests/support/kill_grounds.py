@@ -221,9 +221,9 @@ SHARED_HOME = yes
             self.cloud = stack.enter_context(Cloud())
             self._bodies = stack.enter_context(Containers(self.cloud))
             self.environment.update(self.cloud.environment())
+            # Each trial saves the seconds in which nodes install what they need.
+            self.must("image", "bake", "--yes", "-c", self.provider, "baked")
             self._stack = stack.pop_all()
-        # Each trial saves the seconds in which nodes install what they need.
-        self.must("image", "bake", "--yes", "-c", self.provider, "baked")
         return self
 
     def __exit__(self, *exception: object) -> None:

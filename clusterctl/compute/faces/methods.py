@@ -210,7 +210,6 @@ class PoolMethods(ABC):
                 begun.pop().cancel()
             raise
         finally:
-            begun.clear()
             self._begun.results = None
 
     def close(self) -> None:
