@@ -67,12 +67,12 @@ def test_large_arrays_go_by_mpi_also_after_a_member_was_killed_in_the_middle(scr
     try:
         client.together(lose)
     except MemberLostError as error:
-        print("lost", error.rank)
+        print("lost", error.rank in (2, 3))  # MPICH itself may abort the other engine of that node
     client.wait_for_engines(4, timeout=60)
     print(client.together(add) == [(10.0, 99_999, 4)] * 4)
     client.close()
     """)
-    assert said == ["True", "lost 2", "True"]
+    assert said == ["True", "lost True", "True"]
 
 
 def test_mpi_listens_in_the_clusters_network_alone(script):
