@@ -64,7 +64,20 @@ MODULES = (
 
 FLOOR = 0.9
 LIMIT_S = 600
-PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-m", "not e2e", "--hypothesis-seed=0")
+PYTEST = (
+    sys.executable,
+    "-m",
+    "pytest",
+    "-x",
+    "-q",
+    "-n",
+    "0",
+    "-m",
+    "not e2e",
+    "--require",
+    "slow",
+    "--hypothesis-seed=0",
+)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,25 @@ class TestPlan:
         assert same not in {p.digest for p in different}
         assert len({p.digest for p in different}) == len(different)
 
+    def test_a_home_volume_is_for_a_home_that_nobody_else_shares(self):
+        def has_volume(request=None, **options):
+            cluster = ClusterSection(cluster_user="me", **options)
+            made = planning.build_plan(
+                "lab",
+                cluster,
+                provider="ec2",
+                plugins=(),
+                request=request or Request(),
+                nodes=("master",),
+                machines=machine_settings(cluster, {}),
+            )
+            return made.home_volume
+
+        assert has_volume(home_volume="yes")
+        assert not has_volume()
+        assert not has_volume(home_volume="yes", shared_home="yes")
+        assert not has_volume(Request(homes_elsewhere=True), home_volume="yes")
+
     def test_min_size_is_all_unless_said_and_never_more_than_there_are(self):
         assert plan().min_size == 3
         assert plan(min_size=2).min_size == 2
@@ -208,6 +227,7 @@ class TestPlan:
     [
         ({"provider": "static", "hosts": "a, b", "cluster_size": 2}, []),
         ({"provider": "static", "hosts": "a, b", "cluster_size": 3}, [("cluster_size", "there are 2 HOSTS")]),
+        ({"provider": "static", "hosts": "a, b", "cluster_size": 1}, []),
         ({"provider": "static"}, [("provider", "static needs HOSTS: the machines to use, the master first")]),
         ({"provider": "local", "hosts": "a, b", "cluster_size": 3}, []),
     ],

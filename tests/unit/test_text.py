@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from clusterctl.text import clean_lines, format_age, format_utc, plural
+from clusterctl.text import clean_lines, format_age, format_rate, format_span, format_utc, plural, shorten_list
 
 
 def test_counts():
@@ -35,6 +35,34 @@ def test_times_are_utc_and_empty_where_nobody_knows():
 )
 def test_ages_are_in_the_greatest_unit_that_fits(passed, said):
     assert format_age(timedelta(**passed)) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "0 s"),
+        (119.4, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (2 * 3600 + 59, "2 h"),
+        (2 * 3600 + 60, "2 h 1 min"),
+        (47 * 3600 + 59 * 60, "47 h 59 min"),
+        (48 * 3600, "2 days"),
+        (72 * 3600 - 1, "2 days"),
+    ],
+)
+def test_times_to_wait_are_as_exact_as_somebody_who_waits_needs(seconds, said):
+    assert format_span(seconds) == said
+
+
+def test_rates_have_a_digit_behind_the_point_below_ten():
+    assert [format_rate(rate) for rate in (0.04, 1.44, 9.9, 10, 210.4)] == ["0.0", "1.4", "9.9", "10", "210"]
+
+
+def test_of_many_names_the_first_two_and_the_last_are_told():
+    assert shorten_list(["a", "b", "c", "d"]) == "a, b, c, d"
+    assert shorten_list(["a", "b", "c", "d", "e"]) == "a, b ... e"
 
 
 HOSTILE = [

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from clusterctl.config import settings
 from clusterctl.config.cluster_section import ClusterSection
-from clusterctl.options import Section, is_secret, read_section
+from clusterctl.options import Section, is_secret, parse_span, read_section
 from clusterctl.plugin import loader
 
 
@@ -57,3 +57,17 @@ def test_it_has_a_range_and_the_example_and_default_are_in_it(model, option, sch
     for value in shown:
         if isinstance(value, str) and value.replace(".", "").isdigit():
             assert option not in dict(read_section(model, {option: value})[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("20m", 1200), ("20 min", 1200), ("1.5H", 5400), ("366d", 31_622_400), ("1s", 1), (" Never ", 0)],
+)
+def test_a_time_has_a_unit(text, seconds):
+    assert parse_span(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "0s", "0.9s", "367d", "-1m", "1w", "m", "1 h 30 m", "nan s"])
+def test_what_is_no_time_of_a_second_to_a_year_is_refused(text):
+    with pytest.raises(ValueError, match="expected a time"):
+        parse_span(text)

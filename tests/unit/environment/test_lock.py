@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -40,6 +41,14 @@ def test_several_urls_are_each_as_secret_as_their_list():
 def test_credentials_are_hidden_however_they_are_quoted():
     said = "https://me:hunter2@example.org/x t0ken hunter2 example.org"
     assert PRIVATE.hide(said) == "https://***@example.org/x *** *** example.org"
+
+
+def test_an_environment_is_named_by_its_lock_and_its_python(monkeypatch):
+    name = lock.digest("numpy==2.0\n")
+    assert re.fullmatch("[0-9a-f]{16}", name)
+    assert lock.digest("numpy==2.1\n") != name
+    monkeypatch.setattr(lock, "python", lambda: "another")
+    assert lock.digest("numpy==2.0\n") != name
 
 
 def test_a_key_changes_with_index_and_constraints_and_not_with_the_password():
