@@ -38,8 +38,6 @@ __all__ = [
     "Span",
     "TypedValues",
     "WordList",
-    "comma_list",
-    "did_you_mean",
     "expand_path",
     "is_file",
     "is_list",

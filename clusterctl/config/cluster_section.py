@@ -12,7 +12,8 @@ from clusterctl.environment import variables as environment
 from clusterctl.files import FileToSend, parse_file_to_send
 from clusterctl.laptop.user import laptop_user
 from clusterctl.model import Market
-from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList, comma_list
+from clusterctl.options import CommaList, Field, Flag, PathList, SecretText, Section, Span, WordList
+from clusterctl.text import comma_list
 
 USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 

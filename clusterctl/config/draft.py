@@ -28,8 +28,8 @@ from clusterctl.config.settings import (
 )
 from clusterctl.config.unknown_options import find_place
 from clusterctl.config.validation import Diagnostics, check_section, check_sections, translated_section
-from clusterctl.options import comma_list, did_you_mean
 from clusterctl.plugin.loader import find_every_cluster_plugins
+from clusterctl.text import comma_list, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

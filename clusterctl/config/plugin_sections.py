@@ -12,8 +12,9 @@ from clusterctl.config.settings import PluginChoice
 from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
 from clusterctl.errors import PluginError
-from clusterctl.options import Section, comma_list, did_you_mean, is_secret
+from clusterctl.options import Section, is_secret
 from clusterctl.plugin.loader import installed_names, options_model
+from clusterctl.text import comma_list, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import ConfigProblem, origin_of, sections_by_name
-from clusterctl.options import comma_list, did_you_mean
+from clusterctl.text import comma_list, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

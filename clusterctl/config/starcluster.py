@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clusterctl.config.ini import problem_of_value
-from clusterctl.options import comma_list, quote_shortened
+from clusterctl.options import quote_shortened
+from clusterctl.text import comma_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from clusterctl.config.settings import SECTION_MODELS
 from clusterctl.config.starcluster import retired_options
 from clusterctl.errors import ClusterctlError
-from clusterctl.options import did_you_mean
 from clusterctl.plugin import loader
+from clusterctl.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -138,17 +138,7 @@ class TestPlan:
 
     def test_a_home_volume_is_for_a_home_that_nobody_else_shares(self):
         def has_volume(request=None, **options):
-            cluster = ClusterSection(cluster_user="me", **options)
-            made = planning.build_plan(
-                "lab",
-                cluster,
-                provider="ec2",
-                plugins=(),
-                request=request or Request(),
-                nodes=("master",),
-                machines=machine_settings(cluster, {}),
-            )
-            return made.home_volume
+            return plan(request=request, provider="ec2", **options).home_volume
 
         assert has_volume(home_volume="yes")
         assert not has_volume()

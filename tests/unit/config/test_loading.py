@@ -10,8 +10,9 @@ from clusterctl.config import draft, loading
 from clusterctl.config.settings import PermissionSection, Settings, VolumeSection
 from clusterctl.errors import ConfigError, PluginError
 from clusterctl.model import Market
-from clusterctl.options import CommaList, Field, SecretText, Section, comma_list
+from clusterctl.options import CommaList, Field, SecretText, Section
 from clusterctl.secret import Secret
+from clusterctl.text import comma_list
 
 
 class IPClusterOptions(Section):

@@ -86,27 +86,36 @@ def lab(tmp_path_factory):
 @pytest.mark.e2e
 class TestOverSSH:
     @pytest.fixture
-    def connect(self, lab):
+    def make_remote(self, lab):
+        """Makes one that is not connected yet."""
         folder, nodes = lab
-        opened = []
+        made = []
 
-        def connect(node=nodes[0]):
+        def make_remote(node=nodes[0]):
             log = folder.log_file(node.alias)
-            opened.append(SSHRemote(node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=log))
+            made.append(SSHRemote(node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=log))
+            return made[-1]
+
+        yield make_remote
+        for remote in made:
+            remote.close()
+
+    @pytest.fixture
+    def connect(self, make_remote):
+        def connect(*node):
+            remote = make_remote(*node)
             deadline = time.monotonic() + 20
             while True:
                 try:
-                    opened[-1].connect()
+                    remote.connect()
                 except RemoteError as exc:
                     if "another host key" in exc.message or time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
                 else:
-                    return opened[-1]
+                    return remote
 
-        yield connect
-        for remote in opened:
-            remote.close()
+        return connect
 
     @pytest.fixture
     def remote(self, connect):
@@ -211,7 +220,7 @@ class TestOverSSH:
         finally:
             os.kill(server, signal.SIGCONT)
 
-    def test_a_server_that_hangs_up_at_the_login_is_asked_once_more(self, lab, monkeypatch):
+    def test_a_server_that_hangs_up_at_the_login_is_asked_once_more(self, make_remote, monkeypatch):
         """Another one takes its place, as where it was deaf."""
         open_connection, hung_up = fabric.Connection.open, []
 
@@ -223,16 +232,12 @@ class TestOverSSH:
                 raise paramiko.SSHException("No existing session")
 
         monkeypatch.setattr(fabric.Connection, "open", hang_up)
-        folder, (node, *_) = lab
-        remote = SSHRemote(
-            node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=folder.log_file("x")
-        )
+        remote = make_remote()
         remote.connect()
         assert remote.run("echo in").stdout == "in\n"
-        remote.close()
         assert len(hung_up) == 1
 
-    def test_one_that_hangs_up_before_it_greets_is_asked_once_more(self, lab, monkeypatch):
+    def test_one_that_hangs_up_before_it_greets_is_asked_once_more(self, make_remote, monkeypatch):
         connect, tried, ended = gateways._connect_socket, [], []
 
         def find_one_that_ends(address, port):
@@ -245,13 +250,9 @@ class TestOverSSH:
             return ours
 
         monkeypatch.setattr(gateways, "_connect_socket", find_one_that_ends)
-        folder, (node, *_) = lab
-        remote = SSHRemote(
-            node, key=folder.private_key_file, known_hosts=folder.known_hosts_file, log=folder.log_file("x")
-        )
+        remote = make_remote()
         remote.connect()
         assert remote.run("echo in").stdout == "in\n"
-        remote.close()
         ended[0].close()
         assert len(tried) == 2
 
