@@ -51,8 +51,8 @@ def format_span(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min"
     if whole < 48 * 3600:
-        minutes = whole % 3600 // 60
-        return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
+        hours, minutes = whole // 3600, whole % 3600 // 60
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return plural(whole // 86400, "day")
 
 

@@ -124,6 +124,20 @@ def test_a_file_that_is_indented_as_a_whole_is_told_to_be_unindented(write, inde
     assert "the whole file is indented" in only_problem(include)
 
 
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        ("[clutser a]", ("cluster", "a")),
+        ("[cluster a", ("cluster", "a")),
+        ("[webserver a]", ("webserver", "a")),
+        ("[globl]", ("global", "")),
+    ],
+)
+def test_a_wrong_header_counts_as_the_section_that_was_meant(write, header, meant):
+    (problem,) = ini.read_ini(write(f"{header}\nX = 1\n")).problems
+    assert problem.section == meant
+
+
 def test_a_section_given_twice_names_both_places(write, tmp_path):
     write("\n[Cluster a]\n", "b.ini")
     main = write("[cluster a]\n[cluster A]\n[global]\ninclude = b.ini\n")

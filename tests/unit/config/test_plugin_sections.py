@@ -65,3 +65,23 @@ def test_a_misspelt_section_is_answered_with_the_plugin_that_is_meant(tmp_path, 
         loading.check_config(file, environ={}, find_plugin=find_plugin_class)
     (problem,) = caught.value.problems
     assert f"[plugin {written}]: unknown plugin {written} (did you mean {meant}?)" in problem
+
+
+def fail():
+    raise ValueError("not today")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [(lambda: 3, "must return a Section class"), (fail, "failed: ValueError: not today")]
+)
+def test_a_plugin_whose_options_cannot_be_had_is_named(tmp_path, settings, words):
+    class Odd:
+        clusterctl_settings = staticmethod(settings)
+
+    file = tmp_path / "config"
+    file.write_text("[plugin odd]\nx = 1\n[cluster a]\nplugins = odd\n")
+    with pytest.raises(ConfigError) as caught:
+        loading.read_config(file, environ={}, find_plugin=lambda *_: Odd)
+    (found,) = caught.value.problems
+    assert found.startswith(f"{file}: [plugin odd]: clusterctl_settings() of ")
+    assert words in found

@@ -114,6 +114,12 @@ def test_a_refused_plugin_is_reported_once(tmp_path: Path):
     assert len(caught.value.problems) == 1
 
 
+def test_the_device_of_a_volume_with_an_id_is_all_that_is_noted_of_it():
+    section = modern("volume", volume_id="vol-0123456789abcdef0", device="/dev/sdj", mount_path="/data")
+    assert section.notes == ("f: [volume x] DEVICE: has no effect where the volume is found by its id",)
+    assert modern("volume", device="/dev/sdj", mount_path="/data").notes == ()
+
+
 def test_wanting_the_queue_is_refused():
     assert "Grid Engine" in modern("cluster", disable_queue="False").problems[0].text
     assert modern("cluster", disable_queue="yes").section.values == {}

@@ -81,6 +81,15 @@ def test_what_only_this_computer_has_is_refused_by_file_and_line(write, line):
     assert found.wanted == ["numpy"]
 
 
+def test_a_bare_word_behind_at_is_local_only_where_something_has_that_name(write):
+    path = write("r.txt", "numpy\nx @ pkg\ny @ nothing\n")
+    write("pkg/setup.py", "")
+    write("numpy/setup.py", "")
+    found = read(path)
+    assert found.problems == [f"{path}:2: x @ pkg is a file or folder: only this computer has it"]
+    assert found.wanted == ["numpy", "y @ nothing"]
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

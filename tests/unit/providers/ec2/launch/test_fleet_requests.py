@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from clusterctl.model import Market
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.images import Ami
 from clusterctl.providers.ec2.launch.fleet_errors import FleetError
 from clusterctl.providers.ec2.launch.fleet_errors import summarize_errors as summarize
 from clusterctl.providers.ec2.launch.fleet_requests import (
     BATCH_SIZE,
+    build_template_data,
     delete_template,
     template_exists,
     terminate_instances,
 )
+from clusterctl.providers.ec2.options import Options
 
 from .....support.fake_aws import FakeAws, refused
 
@@ -86,3 +90,59 @@ class TestTemplates:
         )
         with pytest.raises(AwsError):
             delete_template(FakeAws({"delete_launch_template": refused()}), "x")
+
+
+def template_of(role="node001", market=Market.SPOT, placement_group="", **options):
+    return build_template_data(
+        Options(**options),
+        Ami("ami-1", "x86_64", "/dev/xvda", 8),
+        user_data="eA==",
+        groups=["sg-1", "sg-2"],
+        resource_tags={"Name": "lab"},
+        placement_group=placement_group,
+        when_off="terminate",
+        role=role,
+        market=market,
+    )
+
+
+class TestTemplateData:
+    def test_what_every_instance_has(self):
+        data = template_of(public_ips=True, root_volume_gb=30)
+        assert data["NetworkInterfaces"] == [
+            {
+                "DeviceIndex": 0,
+                "DeleteOnTermination": True,
+                "Groups": ["sg-1", "sg-2"],
+                "AssociatePublicIpAddress": True,
+            }
+        ]
+        disk = {"VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True, "VolumeSize": 30}
+        assert data["BlockDeviceMappings"] == [{"DeviceName": "/dev/xvda", "Ebs": disk}]
+        assert data["MetadataOptions"]["HttpTokens"] == "required"
+        assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+        assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+        assert not {"KeyName", "IamInstanceProfile", "Placement"} & data.keys()
+
+    def test_what_options_add(self):
+        data = template_of(
+            public_ips=False,
+            address="ipv6",
+            kms_key="key-1",
+            key_name="mine",
+            instance_profile="role",
+            placement_group="pg",
+        )
+        (interface,) = data["NetworkInterfaces"]
+        assert (interface["Ipv6AddressCount"], interface["AssociatePublicIpAddress"]) == (1, False)
+        assert data["BlockDeviceMappings"][0]["Ebs"]["KmsKeyId"] == "key-1"
+        assert (data["KeyName"], data["IamInstanceProfile"]) == ("mine", {"Name": "role"})
+        assert data["Placement"] == {"GroupName": "pg"}
+
+    def test_only_a_spot_request_is_tagged_as_one(self):
+        tagged = {
+            market: {each["ResourceType"] for each in template_of(market=market)["TagSpecifications"]}
+            for market in (Market.SPOT, Market.ON_DEMAND)
+        }
+        assert tagged[Market.SPOT] - tagged[Market.ON_DEMAND] == {"spot-instances-request"}
+        assert {"instance", "volume", "network-interface"} <= tagged[Market.ON_DEMAND]

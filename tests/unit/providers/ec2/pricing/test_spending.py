@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from clusterctl.model import Layout, Node, NodeState
+from clusterctl.model import Layout, Market, Node, NodeState
 from clusterctl.providers.ec2.options import Options
+from clusterctl.providers.ec2.pricing.lives import Life
 from clusterctl.providers.ec2.pricing.spending import compute_spending
 
 from .....support.fake_aws import FakeAws, products, spot
@@ -57,9 +58,29 @@ ANSWERS = {
 }
 
 
-def spent(*nodes, answers=ANSWERS, **options):
+def life(number, *, market, kind="c7i.large", began=10, stopped=8, ended=8):
+    """An instance's run. Times are in hours before now."""
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    return Life(
+        f"i-{number}",
+        f"node{number:03d}",
+        kind,
+        market,
+        "us-east-1a",
+        now - began * HOUR,
+        now,
+        stopped=now - stopped * HOUR,
+        ended=None if ended is None else now - ended * HOUR,
+        public_ip=True,
+        disk_gb=100,
+        disk_type="gp3",
+    )
+
+
+def spent(*nodes, answers=ANSWERS, known_lives=(), **options):
     aws = FakeAws(answers)
-    return compute_spending(aws, Options(**{"public_ips": False, **options}), "lab", nodes), aws
+    options = Options(**{"public_ips": False, **options})
+    return compute_spending(aws, options, "lab", nodes, known_lives=known_lives, look=lambda: known_lives), aws
 
 
 def about(amount):
@@ -127,3 +148,26 @@ def test_a_node_that_does_not_say_when_it_was_launched_costs_nothing_yet():
 
     found, _ = spent(replace(node("master"), launched_at=None))
     assert (found.hourly, float(found.so_far)) == (Decimal("0.10"), pytest.approx(0, abs=0.001))
+
+
+def test_machines_that_are_gone_cost_what_they_did_with_their_addresses_and_disks():
+    known = (life(1, market=Market.ON_DEMAND), life(2, market=Market.SPOT), life(3, market=Market.SPOT, ended=None))
+    found, _ = spent(known_lives=known)
+    machines, addresses = 2 * (0.10 + 0.02 + 0.02), 3 * 2 * 0.005
+    disks = 2 * 2 * 0.01  # the third is stopped: its disk exists, and is counted where EC2 lists disks
+    assert found.hourly == 0
+    assert float(found.so_far) == about(machines + addresses + disks)
+
+
+def test_spot_prices_are_asked_of_the_spot_machines_alone_since_the_first_of_them():
+    known = (
+        life(1, market=Market.ON_DEMAND, kind="m7i.large", began=80),
+        life(2, market=Market.SPOT, kind="r7i.large", began=50),
+    )
+    _, aws = spent(node("master", kind="c7a.large"), node("node001", market="spot", hours=20), known_lives=known)
+    (asked,) = aws.asked("describe_spot_price_history")
+    assert sorted(asked["InstanceTypes"]) == ["c7i.large", "r7i.large"]
+    assert datetime.now(timezone.utc) - asked["StartTime"] == pytest.approx(50 * HOUR, abs=60 * timedelta(seconds=1))
+    kinds = {each["Value"] for call in aws.asked("get_products") for each in call["Filters"]}
+    assert any({"c7a.large", "m7i.large"} <= set(kind.split(",")) for kind in kinds)
+    assert not any("r7i.large" in kind for kind in kinds)
