@@ -38,6 +38,8 @@ _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 """Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
 _LARGE_BYTES = 4 * 2**20
 """Of a reply, which the engine should not keep for long."""
+_QUICK_S = 0.1
+"""A call that took longer gains nothing from one thread less on the way back."""
 _GRACE_S = 5.0
 """For an engine that was interrupted; then it is ended, and its service starts it anew."""
 _LEAVING_S = 1.0
@@ -184,7 +186,19 @@ class Dispatcher:
             chunk.engine.remove(chunk)
             self._fail(chunk.work, NoEnginesError(f"the client cannot send: {exc}", remedy="connect anew"))
             return
-        future.add_done_callback(lambda done: self._thread.put(lambda: self._hear(chunk, done)))
+        future.add_done_callback(partial(self._bring, chunk))
+
+    def _bring(self, chunk: Chunk, future: Future[Any]) -> None:
+        """Have a reply heard. It comes in the client's own thread, where only what is short may be done."""
+        if chunk.work.is_single and chunk.sent is not None and chunk.sent.elapsed_s < _QUICK_S:
+            self._thread.do_or_put(partial(self._hear_single, chunk, future))
+        else:
+            self._thread.put(partial(self._hear, chunk, future))
+
+    def _hear_single(self, chunk: Chunk, future: Future[Any]) -> None:
+        self._hear(chunk, future)
+        if self._works or self._closes:  # an engine has room, or nothing is under way any more
+            self._thread.put(lambda: None)
 
     def _hear(self, chunk: Chunk, future: Future[Any]) -> None:
         engine, work = chunk.engine, chunk.work

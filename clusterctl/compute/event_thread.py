@@ -32,18 +32,35 @@ class Rounds:
 
 
 class EventThread:
-    """Events come from any thread, and are handled in this one."""
+    """Events come from any thread, and are handled in this one, but for those that `do_or_put` does."""
 
     def __init__(self, rounds: Rounds) -> None:
         self._rounds = rounds
         self._events: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        """Held by whoever handles events."""
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
 
     def put(self, event: Callable[[], object]) -> None:
         """Have this done."""
         self._events.put(event)
+
+    def do_or_put(self, event: Callable[[], object]) -> None:
+        """Do this in the calling thread, if no event is being handled or waits; else have it done.
+
+        Whoever waits for what it brings then does not wait for one thread more to wake.
+        """
+        if self._thread is None or not self._events.empty() or not self._turn.acquire(blocking=False):
+            self.put(event)
+            return
+        try:
+            _HERE.handles_events = True
+            self._try(event)
+        finally:
+            _HERE.handles_events = False
+            self._turn.release()
 
     def start(self) -> None:
         """Begin, if it does not run.
@@ -83,7 +100,8 @@ class EventThread:
         _HERE.handles_events = True
         while not self._rounds.is_over():
             self._try(self._handle_events)
-            self._try(self._rounds.go)
+            with self._turn:
+                self._try(self._rounds.go)
         with self._lock:
             self._thread = None
         while not self._events.empty():
@@ -93,9 +111,11 @@ class EventThread:
     def _handle_events(self) -> None:
         """Wait for an event, and handle all that are there."""
         with suppress(queue.Empty):
-            self._events.get(timeout=self._rounds.pause_s())()
+            event = self._events.get(timeout=self._rounds.pause_s())
             while True:
-                self._events.get_nowait()()
+                with self._turn:
+                    event()
+                event = self._events.get_nowait()
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

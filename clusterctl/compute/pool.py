@@ -93,6 +93,7 @@ class Pool(PoolMethods):
             engines=self._engines,
             initializer=self._initializer,
             swapper=self._swap(call.options.max_nbytes),
+            is_single=isinstance(result, AsyncResult) and result.is_single,
         )
         work.on_over = lambda: self._forget(work)
         self._follow(work, lambda: self._dispatcher.cancel(work, CancelledError()))

@@ -101,6 +101,11 @@ class AsyncResult(_Outcome):
         self._single, self._return_errors = single, return_errors
         self._callback, self._error_callback = callback, error_callback
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is of one call, and calls nobody back."""
+        return self._single and self._callback is None and self._error_callback is None
+
     def take(self, place: int, value: object, error: BaseException | None) -> None:
         """Take the value of an item. See `work.Sink`."""
         self._done += 1

@@ -112,6 +112,7 @@ class Work:
         engines: int | None = None,
         initializer: Initializer | None = None,
         swapper: Swapper | None = None,
+        is_single: bool = False,
     ) -> None:
         """Pickle the function; nothing is sent yet.
 
@@ -122,6 +123,7 @@ class Work:
             engines: at most so many engines.
             initializer: what an engine does first.
             swapper: who knows the call's large arrays; without one they travel as all else.
+            is_single: it is one call, and its end runs no code of the caller's.
 
         Raises:
             TypeError: the function cannot be pickled.
@@ -135,7 +137,7 @@ class Work:
         self.digest = digest(self._function.data)
         self.sink: Sink | None = sink
         """Until it is over."""
-        self.engines, self._call = engines, call
+        self.engines, self._call, self.is_single = engines, call, is_single
         self.is_complete = items is not None
         """Whether all items are known."""
         self.stop = self.is_complete and not call.options.returns_errors
@@ -205,7 +207,10 @@ class Work:
             TooLargeError: an item has more bytes than any message may have.
         """
         if not self._item_bytes:
-            self._item_bytes = len(self._pickle(places[:1], MOST_BYTES).data)
+            first = self._pickle(places[:1], MOST_BYTES)
+            self._item_bytes = len(first.data)
+            if len(places) == 1:
+                return places, first
             places = self._cut(places, max(1, _MESSAGE_BYTES // self._item_bytes))
         while True:
             try:
