@@ -17,6 +17,7 @@ from clusterctl.compute.engines.absence import Absence
 from clusterctl.compute.engines.bringing import Bringer
 from clusterctl.compute.engines.crew import Chunk, Crew, Engine
 from clusterctl.compute.engines.demand import DemandTeller
+from clusterctl.compute.engines.receipts import Receipts
 from clusterctl.compute.engines.replies import read_reply
 from clusterctl.compute.engines.sharing import Sharing
 from clusterctl.compute.event_thread import EventThread, Rounds
@@ -36,8 +37,6 @@ _PATIENCE_S = 0.02
 """Before what waits behind another chunk may be asked for, or the time of the way there and back."""
 _RESEND_S, _RESEND_MOST_S = 0.05, 2.0
 """Before a chunk is sent again; twice as long each time. A way that is down may say so many times a second."""
-_LARGE_BYTES = 4 * 2**20
-"""Of a reply, which the engine should not keep for long."""
 _QUICK_S = 0.1
 """A call that took longer gains nothing from one thread less on the way back."""
 _GRACE_S = 5.0
@@ -61,6 +60,7 @@ class Dispatcher:
         rounds = Rounds(self._pause_s, self._look_around, self._is_over, self._fail_all, self._end_all)
         self._thread = EventThread(rounds)
         self._crew = Crew(channel)
+        self._receipts = Receipts(channel.acknowledge)
         self._sharing = Sharing(channel, self._crew, self._thread.put)
         self._bringer = Bringer(channel, self._thread.put, self._fail)
         self._works: list[Work] = []
@@ -171,8 +171,8 @@ class Dispatcher:
         except Exception as exc:  # an item cannot be sent, or its own class says no
             self._fail(work, exc)
             return
-        request = {**work.request(places, items, engine.functions), "acknowledged": engine.acknowledged}
-        engine.acknowledged = []
+        request = work.request(places, items, engine.functions)
+        request["acknowledged"] = self._receipts.take(engine.uuid)
         chunk = Chunk(work, places, engine, request, work.objects(items), sent=None if engine.chunks else Stopwatch())
         engine.add(chunk)
         self._transmit(chunk)
@@ -214,9 +214,7 @@ class Dispatcher:
         if not is_wanted:
             return
         if not what:
-            engine.acknowledged.append(chunk.id)
-            if len(result) > _LARGE_BYTES:  # it may be long until the next chunk
-                self._channel.acknowledge(engine.uuid, [chunk.id])
+            self._receipts.note(engine.uuid, chunk.id, result)
             self._take(chunk, result)
             self._crew.learn(chunk, None if chunk.resends else self._channel.seconds_at_work(future))
         elif what == ways.ABORTED:

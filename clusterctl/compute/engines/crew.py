@@ -26,7 +26,6 @@ class Engine:
     uuid: str
     chunks: list[Chunk] = field(default_factory=list)
     """What it has, in the order in which it works on them."""
-    acknowledged: list[str] = field(default_factory=list)
     has_ended: bool = False
     has_answered: bool = False
     """Whether it has worked before: its first chunk takes longer."""

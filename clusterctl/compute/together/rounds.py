@@ -13,6 +13,7 @@ from clusterctl.compute import channel as ways
 from clusterctl.compute.calls.choices import Call, MapOptions
 from clusterctl.compute.channel import part_of
 from clusterctl.compute.engines.crew import Chunk
+from clusterctl.compute.engines.receipts import Receipts
 from clusterctl.compute.engines.replies import read_reply
 from clusterctl.compute.failures import EngineTroubleError
 from clusterctl.compute.work import Work
@@ -46,6 +47,7 @@ class Meetings:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self.receipts = Receipts(channel.acknowledge)
         self.rounds: set[Round] = set()
         self.draining: set[str] = set()
         """The uuids of engines whose node will be taken: no new group has them, unless it names them."""
@@ -99,13 +101,14 @@ class Round:
         """The engines that have not begun, and will not."""
         for rank, engine in enumerate(engines):
             places, item = self._work.pack(range(rank, rank + 1))
-            request = {**self._work.request(places, item, set()), "acknowledged": []}
+            request = self._work.request(places, item, set())
             self.pending[rank] = Chunk(self._work, places, engine, request)
 
     def begin(self) -> None:
         """Send all of them."""
         self._meetings.rounds.add(self)
         for chunk in list(self.pending.values()):
+            chunk.request["acknowledged"] = self._meetings.receipts.take(chunk.engine.uuid)
             self._transmit(chunk)
 
     def _transmit(self, chunk: Chunk) -> None:
@@ -141,7 +144,7 @@ class Round:
         """Return the value and the error, or None if there is no answer yet."""
         uuid = chunk.engine.uuid
         if not what:
-            self._channel.acknowledge(uuid, [chunk.id])
+            self._meetings.receipts.note(uuid, chunk.id, result)
             reply = read_reply(result, chunk)
             if reply.fatal is not None:
                 return None, reply.fatal

@@ -10,6 +10,7 @@ import pytest
 
 from clusterctl.clock import Deadline
 from clusterctl.compute import payload, work
+from clusterctl.compute.engines import receipts
 from clusterctl.compute.failures import TooLargeError
 
 
@@ -36,9 +37,7 @@ class TestValues:
         assert (str(error), error.remedy) == ("item 1: too large", TooLargeError("").remedy)
 
     def test_an_engine_forgets_a_large_reply_at_once(self, make_pool, monkeypatch):
-        from clusterctl.compute import dispatch
-
-        monkeypatch.setattr(dispatch, "_LARGE_BYTES", 1000)
+        monkeypatch.setattr(receipts, "_LARGE_BYTES", 1000)
         pool, channel = make_pool(1)
         pool.map(bytes, [10])
         assert channel.acknowledged == []

@@ -89,3 +89,21 @@ def test_whoever_cancels_all_work_ends_a_round(channel):
     channel.cancel_all()
     with pytest.raises(rounds.CancelledError, match="somebody has cancelled"):
         list(asked.answers(Deadline.after(DEADLINE_S)))
+
+
+def test_the_receipt_of_an_answer_goes_with_the_next_message():
+    channel = LightChannel(1)
+    meetings = rounds.Meetings(channel)
+    (engine,) = (Engine(number, uuid) for number, uuid in channel.engines().items())
+
+    def ask():
+        asked = rounds.Round(meetings, abs, [engine], [-3])
+        asked.begin()
+        assert [value for _, value, _ in asked.answers(Deadline.after(DEADLINE_S))] == [3]
+
+    ask()
+    ask()
+    (_, first), (_, second) = channel.requests
+    assert second["acknowledged"] == [first["chunk"]]
+    assert channel.acknowledged == []
+    channel.close()
