@@ -138,6 +138,22 @@ def test_a_wrong_header_counts_as_the_section_that_was_meant(write, header, mean
     assert problem.section == meant
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[aws]\n", True),
+        ("[cluster a]\nPROVIDER = ec2\n", True),
+        ("[cluster a]\nPROVIDER = local\n[cluster b]\nNODE_INSTANCE_TYPE = c7i.large\n", True),
+        ("[cluster a]\nPROVIDER = docker\nNODE_INSTANCE_TYPE = c7i.large\n", False),
+        ("[cluster a]\nCLUSTER_SIZE = 2\n[plugin p]\nPROVIDER = ec2\n", False),
+        ("[cluster a\n[key k]\n", False),
+        ("", False),
+    ],
+)
+def test_whether_a_file_mentions_ec2(write, text, expected):
+    assert ini.mentions_ec2(write(text)) is expected
+
+
 def test_a_section_given_twice_names_both_places(write, tmp_path):
     write("\n[Cluster a]\n", "b.ini")
     main = write("[cluster a]\n[cluster A]\n[global]\ninclude = b.ini\n")

@@ -99,7 +99,7 @@ def test_a_bare_word_behind_at_is_local_only_where_something_has_that_name(write
         ("-f /wheels", "FIND_LINKS"),
         ("--pre", "--pre is not understood"),
         ("-", "- is not understood"),
-        ("numpy==1 ==2", "'numpy==1 ==2' is no requirement"),
+        ("numpy==1 ==2", "'numpy==1 ==2' is no requirement: "),
         ("-r https://example.org/r.txt", "save it as a file"),
         ("-r missing.txt", "there is no file"),
     ],
@@ -109,6 +109,7 @@ def test_every_other_line_that_cannot_be_meant_is_named_too(write, line, words):
     (problem,) = read(path).problems
     assert problem.startswith(f"{path}:2: ")
     assert words in problem
+    assert "\n" not in problem
 
 
 def test_all_problems_are_found_at_once(write, tmp_path):
@@ -191,7 +192,12 @@ def test_the_pip_part_of_a_conda_environment_is_read_and_the_rest_named(write):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: [\n", "is not YAML"), ("- x\n", "has no list"), ("", "has no list"), ("dependencies: x", "has no list")],
+    [
+        ("a: 1\nb: [\n", ":3: is not YAML"),
+        ("- x\n", "has no list"),
+        ("", "has no list"),
+        ("dependencies: x", "has no list"),
+    ],
 )
 def test_what_is_no_conda_environment_is_a_problem(write, text, words):
     path = write("environment.yml", text)
@@ -203,3 +209,10 @@ def test_what_is_no_conda_environment_is_a_problem(write, text, words):
 def test_an_environment_without_a_pip_part_asks_for_nothing(write):
     found = read(write("environment.yml", "dependencies: [python, {pip: }]\n"), "environment")
     assert (found.wanted, found.notes, found.problems) == ([], [], [])
+
+
+def test_an_entry_that_is_written_differently_is_placed_in_the_first_line(write):
+    path = write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["x @ file:///\\u0061"]\n')
+    assert read(path, "pyproject").problems == [
+        f"{path}:1: x @ file:///a is a file or folder: only this computer has it"
+    ]

@@ -98,6 +98,14 @@ def test_quotas_count_what_is_needed_at_most_and_what_runs():
     )
 
 
+def test_a_node_that_is_chosen_by_its_size_counts_with_that_and_with_two_processors_if_none_is_said():
+    fitting = {(None, None): TYPES, (8, None): TYPES}
+    unknown = replace(FOUND, instance_types={}, fitting_types=fitting)
+    sizes = [replace(spec, types=(), vcpus=vcpus) for spec, vcpus in zip(specs()[1:], (None, 8), strict=True)]
+    found, _ = estimated(sizes, found=unknown)
+    assert {limit.name: limit.needed for limit in found.limits} == {"spot, standard types": 2 + 8}
+
+
 def test_what_may_be_bought_on_demand_counts_in_that_quota_too():
     found, _ = estimated([replace(spec, market=Market.SPOT_WITH_FALLBACK) for spec in specs()[1:]])
     assert {limit.name: limit.needed for limit in found.limits} == {

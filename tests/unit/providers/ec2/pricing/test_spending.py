@@ -171,3 +171,8 @@ def test_spot_prices_are_asked_of_the_spot_machines_alone_since_the_first_of_the
     kinds = {each["Value"] for call in aws.asked("get_products") for each in call["Filters"]}
     assert any({"c7a.large", "m7i.large"} <= set(kind.split(",")) for kind in kinds)
     assert not any("r7i.large" in kind for kind in kinds)
+
+
+def test_a_node_whose_launch_lies_ahead_by_its_clock_costs_nothing_yet():
+    found, _ = spent(node("master", hours=-1))
+    assert (found.hourly, found.so_far) == (Decimal("0.10"), 0)
