@@ -229,7 +229,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: runner.stop())
         try:
             runner.run()
-        except Exception as exc:  # whatever it was: whoever waits for the map must learn of it
+        except BaseException as exc:  # whatever it was: whoever waits for the map must learn of it
             sys.stderr.write(traceback.format_exc())
             runner.fail(exc)
 

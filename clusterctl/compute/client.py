@@ -131,9 +131,14 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
             return begun if detach else _wait(begun)
         return map_over(self.pool(), func, iterables, options)
 
-    def executor(self, processes: int | None = None) -> PoolExecutor:
-        """Return the engines as a `concurrent.futures.Executor`."""
-        return PoolExecutor(self.pool(processes))
+    def executor(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[object] = (),
+    ) -> PoolExecutor:
+        """Return the engines as a `concurrent.futures.Executor`, with the arguments of a process pool's."""
+        return PoolExecutor(self.pool(processes, initializer, initargs))
 
     def together(
         self,

@@ -168,7 +168,7 @@ class Dispatcher:
     def _send(self, engine: Engine, work: Work, places: range) -> None:
         try:
             places, items = work.pack(places)
-        except Exception as exc:  # an item cannot be sent, or its own class says no
+        except BaseException as exc:  # an item cannot be sent, or its own class says no, in whatever way
             self._fail(work, exc)
             return
         request = work.request(places, items, engine.functions)

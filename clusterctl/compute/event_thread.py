@@ -120,7 +120,7 @@ class EventThread:
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except Exception as exc:  # whatever it was
+        except BaseException as exc:  # whatever it was: others wait for this thread
             self._rounds.fail(exc)
 
 

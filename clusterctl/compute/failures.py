@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from multiprocessing import pool
 from typing import Any
 
@@ -69,6 +70,16 @@ class StoreError(ClusterctlError):
         return cls(f"engine {engine} cannot use {where}: {problem}", remedy=remedy)
 
 
+def raise_if_interrupt(error: BaseException) -> None:
+    """Raise it again if it is Ctrl-C, which Python brings to the main thread alone.
+
+    All else that foreign code raises is no reason to end: not even `SystemExit`, which would end a thread that others
+    wait for.
+    """
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
+
+
 def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseException:
     """Return the exception of a task, with its remote traceback as its cause, and a note that says where it was.
 
@@ -82,7 +93,8 @@ def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseExcep
         return TooLargeError(f"{where}: {text}")
     try:
         error = pickle.loads(pickled) if pickled else TaskError(f"{kind}: {text}")
-    except Exception:  # it is somebody else's code
+    except BaseException as exc:  # it is somebody else's code
+        raise_if_interrupt(exc)
         error = TaskError(f"{kind}: {text}")
     if not isinstance(error, BaseException):
         error = TaskError(f"{kind}: {text}")
@@ -102,7 +114,8 @@ def pack_failure(error: BaseException) -> bytes:
 
         pickled = bytes(cloudpickle.dumps(error.with_traceback(None)))
         pickle.loads(pickled)  # many exceptions can be written and not read
-    except Exception:  # it is somebody else's code
+    except BaseException as exc:  # it is somebody else's code
+        raise_if_interrupt(exc)
         pickled = b""
     return pickle.dumps(((pickled, kind, str(error), trace), notes))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.failures import TooLargeError
+from clusterctl.compute.failures import TooLargeError, raise_if_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,8 @@ def _can_be_pickled(cloudpickle: ModuleType, value: object) -> bool:
         cloudpickle.CloudPickler(_LimitedBytes(MOST_BYTES), protocol=5).dump(value)
     except _OverflowingError:  # it is large, which is another problem
         return True
-    except Exception:  # it is somebody else's class
+    except BaseException as exc:  # it is somebody else's class
+        raise_if_interrupt(exc)
         return False
     return True
 

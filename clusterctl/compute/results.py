@@ -129,7 +129,7 @@ class AsyncResult(_Outcome):
                 self._callback(self._value())
             if error is not None and self._error_callback is not None:
                 self._error_callback(error)
-        except Exception:  # it is the caller's, and no fault of the map
+        except BaseException:  # it is the caller's, and no fault of the map; SystemExit would end the thread
             threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
         self._callback = self._error_callback = None  # they may hold this result, and it what they were called with
         with self._changed:

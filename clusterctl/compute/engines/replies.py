@@ -6,7 +6,7 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.failures import EngineTroubleError, StoreError, unpack_failure
+from clusterctl.compute.failures import EngineTroubleError, StoreError, raise_if_interrupt, unpack_failure
 
 if TYPE_CHECKING:
     from clusterctl.compute.engines.crew import Chunk
@@ -31,6 +31,14 @@ class Reply:
 
 def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
     """Unpickle a reply. What is unpickled runs code that the engine has chosen."""
+    try:
+        return _read_reply(pickled, chunk)
+    except BaseException as exc:  # it is somebody else's code
+        raise_if_interrupt(exc)
+        return Reply(fatal=exc)
+
+
+def _read_reply(pickled: bytes, chunk: Chunk) -> Reply:
     done, seconds, packed_values, failures, (trouble, detail) = pickle.loads(pickled)
     if trouble == "python":
         problem = f"engine {chunk.engine.id} runs Python {detail}, which cannot read what another Python sends"
@@ -46,10 +54,10 @@ def read_reply(pickled: bytes, chunk: Chunk) -> Reply:
     errors = {offset: unpack_failure(packed, _where(chunk, offset)) for offset, packed in failures}
     if -1 in errors:  # of the chunk as a whole
         return Reply(fatal=_with_remedy(errors[-1]))
-    try:
-        values = pickle.loads(packed_values)
-    except Exception as exc:  # it is somebody else's code
-        return Reply(fatal=exc)
+    values = pickle.loads(packed_values)
+    if not isinstance(values, list) or not len(values) == done <= len(chunk.places):
+        problem = f"engine {chunk.engine.id} has answered what nobody asked"
+        return Reply(fatal=EngineTroubleError(problem, remedy="see `clusterctl logs`"))
     return Reply(done, seconds, values, errors)
 
 

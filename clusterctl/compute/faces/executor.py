@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import CancelledError, Executor, Future
 from typing import TYPE_CHECKING, Any
 
+from clusterctl.compute.faces.methods import PoolClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -61,7 +63,7 @@ class PoolExecutor(Executor):
         future = PoolFuture()
         try:
             future.follow(self._pool.apply_async(fn, args, kwargs, future.take_value, future.take_error))
-        except ValueError as exc:
+        except PoolClosedError as exc:
             raise RuntimeError("cannot schedule new futures after shutdown") from exc
         return future
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _RUN, _CLOSED, _TERMINATED = "RUN", "CLOSE", "TERMINATE"
 
 
+class PoolClosedError(ValueError):
+    """A pool that was closed or terminated is given something new."""
+
+
 class PoolMethods(ABC):
     """What a pool takes and gives, and the states that it goes through."""
 
@@ -197,7 +201,7 @@ class PoolMethods(ABC):
 
     def _check_running(self) -> None:
         if self._state != _RUN:
-            raise ValueError("Pool not running")
+            raise PoolClosedError("Pool not running")
 
     def _wait(self, begin: Callable[[], AsyncResult]) -> Any:
         """Return the value. Whoever is interrupted while he waits, or before, wants the work to end too."""

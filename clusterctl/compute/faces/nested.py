@@ -113,9 +113,14 @@ class ClientInTask:
             )
         return map_over(InlinePool(), func, iterables, options)
 
-    def executor(self, processes: int | None = None) -> PoolExecutor:
+    def executor(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[object] = (),
+    ) -> PoolExecutor:
         """Return an executor that works in this task."""
-        return PoolExecutor(self.pool(processes))
+        return PoolExecutor(self.pool(processes, initializer, initargs))
 
     def joblib(self, *_: Any, **__: Any) -> AbstractContextManager[None]:
         """Return a context that changes nothing: joblib works in this task."""

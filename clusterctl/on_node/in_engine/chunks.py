@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     # Their texts come before this one.
-    from .limits import ItemLimit, guess_bytes  # noqa: TC004
+    from .limits import ItemLimit, guess_bytes, raise_if_interrupted  # noqa: TC004
     from .loading import load_package  # noqa: TC004
     from .object_files import StoreError  # noqa: TC004
     from .objects import OBJECTS, MissingObjectError  # noqa: TC004
@@ -154,7 +154,8 @@ def _run(request: dict[str, Any]) -> bytes:
         return _reply(trouble=("store", str(error)))
     except LostFunctionError:
         return _reply(trouble=("function", ""))
-    except Exception as error:
+    except BaseException as error:  # SystemExit as well: it is foreign code
+        raise_if_interrupted(error)
         return _reply(failures=[(-1, Failure(error).packed())])
     os.environ[NESTED] = "1"
     began = time.perf_counter()

@@ -138,6 +138,13 @@ def guess_bytes(value: Any) -> int:
         size = int(getattr(value, "nbytes", 0)) + sys.getsizeof(value)
         if isinstance(value, (list, tuple)):
             size += sum(int(getattr(part, "nbytes", 0)) + sys.getsizeof(part) for part in value[:LOOKED_AT])
-    except Exception:  # it is the user's class
+    except BaseException as error:  # it is the user's class
+        raise_if_interrupted(error)
         return 0
     return size
+
+
+def raise_if_interrupted(error: BaseException) -> None:
+    """Raise it again if somebody has interrupted this engine; all else that a user's code raises ends nothing here."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error

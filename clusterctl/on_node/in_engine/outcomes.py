@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # Its text comes before this one.
-    from .limits import LimitedBytes, TooLargeError  # noqa: TC004
+    from .limits import LimitedBytes, TooLargeError, raise_if_interrupted  # noqa: TC004
 
 TEXT = 100_000
 """The most characters of an exception's text, and of its traceback."""
@@ -27,7 +27,7 @@ class Failure:
     def __init__(self, error: BaseException) -> None:
         self.kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
         self.text = _text(error)[:TEXT]
-        self.traceback = "".join(traceback.format_exception(type(error), error, _own_frames(error)))[-TEXT:]
+        self.traceback = _traceback(error)[-TEXT:]
         self.error = error
 
     def packed(self) -> tuple[bytes, str, str, str]:
@@ -35,7 +35,8 @@ class Failure:
         try:
             pickled = dumps(self.error.with_traceback(None), EXCEPTION_BYTES)
             pickle.loads(pickled)  # many exceptions can be written and not read
-        except Exception:
+        except BaseException as error:
+            raise_if_interrupted(error)
             pickled = b""
         return pickled, self.kind, self.text, self.traceback
 
@@ -43,8 +44,17 @@ class Failure:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:
+    except BaseException as wrong:
+        raise_if_interrupted(wrong)
         return "its text cannot be made"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, _own_frames(error)))
+    except BaseException as wrong:
+        raise_if_interrupted(wrong)
+        return "its traceback cannot be made"
 
 
 def _own_frames(error: BaseException) -> Any:
@@ -78,7 +88,8 @@ def pack_values(values: list[Any], failures: list[tuple[int, Any]], most: int) -
     """
     try:
         return dumps(values, most)
-    except Exception:
+    except BaseException as wrong:
+        raise_if_interrupted(wrong)
         left = most
         for place, value in enumerate(values):
             try:
@@ -86,7 +97,8 @@ def pack_values(values: list[Any], failures: list[tuple[int, Any]], most: int) -
             except TooLargeError:
                 values[place] = None
                 failures.append((place, (b"", TOO_LARGE, _say_too_large(value, most), "")))
-            except Exception as error:
+            except BaseException as error:
+                raise_if_interrupted(error)
                 values[place] = None
                 failures.append((place, Failure(_cannot_send(error, value)).packed()))
         return dumps(values, 2 * most)
@@ -100,8 +112,12 @@ def _say_too_large(value: object, most: int) -> str:
     return f"its value and those that came out with it have more than {most >> 20} MiB: chunksize=1 parts them"
 
 
-def _cannot_send(error: Exception, value: object) -> Exception:
+def _cannot_send(error: BaseException, value: object) -> Exception:
     from multiprocessing import pool
 
     encoding_error: type[Exception] = vars(pool)["MaybeEncodingError"]
-    return encoding_error(error, value)
+    try:
+        return encoding_error(error, value)
+    except BaseException as wrong:  # it has texts of both, which the user's classes make
+        raise_if_interrupted(wrong)
+        return encoding_error(type(error), type(value))
