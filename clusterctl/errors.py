@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
+
+def raise_if_interrupt(error: BaseException) -> None:
+    """Raise it again if it is Ctrl-C, which Python brings to the main thread alone.
+
+    All else that foreign code raises ends nothing of ours: not even `SystemExit`, with which a program would end as if
+    all were well, or a thread that others wait for.
+    """
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
+
 
 class ClusterctlError(Exception):
     """An error that the user can act on. It is shown as two lines, ``error:`` and ``try:``, without a traceback."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 from multiprocessing import pool
 from typing import Any
 
-from clusterctl.errors import ClusterctlError
+from clusterctl.errors import ClusterctlError, raise_if_interrupt
 
 _TOO_LARGE = "too large"
 """The kind of a failure that is no exception of a task's."""
@@ -68,16 +67,6 @@ class StoreError(ClusterctlError):
         where = "the folder of large arrays"
         remedy = "make room (`clusterctl exec NAME df -h` shows the disks), or pass max_nbytes=None to do without files"
         return cls(f"engine {engine} cannot use {where}: {problem}", remedy=remedy)
-
-
-def raise_if_interrupt(error: BaseException) -> None:
-    """Raise it again if it is Ctrl-C, which Python brings to the main thread alone.
-
-    All else that foreign code raises is no reason to end: not even `SystemExit`, which would end a thread that others
-    wait for.
-    """
-    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-        raise error
 
 
 def unpack_failure(packed: tuple[bytes, str, str, str], where: str) -> BaseException:

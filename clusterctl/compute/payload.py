@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.failures import TooLargeError, raise_if_interrupt
+from clusterctl.compute.failures import TooLargeError
+from clusterctl.errors import raise_if_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from clusterctl.config.relative_paths import complete_class_path
 from clusterctl.config.settings import PluginChoice
 from clusterctl.config.starcluster_plugins import explain_starcluster_plugin
 from clusterctl.config.validation import Diagnostics, check_section, translated_section
-from clusterctl.errors import PluginError
+from clusterctl.errors import PluginError, raise_if_interrupt
 from clusterctl.options import Section, is_secret
 from clusterctl.plugin.loader import installed_names, options_model
 from clusterctl.text import comma_list, did_you_mean
@@ -99,8 +99,6 @@ def _load_class(
         near = did_you_mean(raw.name, {*known, *installed_names()} - {raw.name})
         foreign = explain_starcluster_plugin(path, setup.origin) if setup and path and not bundled else ""
         message = foreign or f"{exc.message}{near}; {exc.remedy}"
-    except SystemExit as exc:
-        message = f"plugin {raw.name}: {path} ends Python when it is imported ({exc}); remove sys.exit() from its file"
     origin = setup.origin if setup else raw.origin
     diagnostics.report(f"{origin}: {message}", raw.id if origin.where == "file" else None)
     return None
@@ -110,7 +108,8 @@ def _load_model(raw: RawSection, plugin: type[object], diagnostics: Diagnostics)
     """Return the model of a plugin's options, or report why there is none and return None."""
     try:
         model: object = options_model(plugin)
-    except Exception as exc:  # noqa: BLE001  foreign code: any exception is a fault of the plugin
+    except BaseException as exc:  # noqa: BLE001  foreign code: any exception is a fault of the plugin
+        raise_if_interrupt(exc)
         wrong = f"failed: {type(exc).__name__}: {exc}"
     else:
         if isinstance(model, type) and issubclass(model, Section):

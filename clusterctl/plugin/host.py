@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from clusterctl.errors import ClusterctlError, OwnerError, PluginError
+from clusterctl.errors import ClusterctlError, OwnerError, PluginError, raise_if_interrupt
 from clusterctl.plugin import hookspecs
 from clusterctl.plugin.base import Order, Plugin, declared
 from clusterctl.plugin.checks import check_plugin_class, locate_name
@@ -59,10 +59,12 @@ class PluginHost:
             self._manager.register(plugin, name=name)
         except PluginError:
             raise
-        except Exception as exc:
-            line = _name_line(exc, plugin_class)
+        except BaseException as exc:  # foreign code
+            raise_if_interrupt(exc)
+            text = str(exc) if isinstance(exc, Exception) else ""
             raise PluginError(
-                f"plugin {name}: {exc}", remedy=f"fix the plugin{line}, or leave it out of PLUGINS"
+                f"plugin {name}: {text or repr(exc)}",
+                remedy=f"fix the plugin{_name_line(exc, plugin_class)}, or leave it out of PLUGINS",
             ) from exc
         callers = self._manager.get_hookcallers(plugin) or []
         return LoadedPlugin(name, plugin, frozenset(caller.name for caller in callers))
@@ -112,7 +114,8 @@ class PluginHost:
                 f"plugin {name}: {exc.filename or 'this computer'}: {exc.strerror}",
                 remedy="free some space there, or set CLUSTERCTL_HOME to a folder on another disk",
             ) from exc
-        except (Exception, SystemExit) as exc:  # a plugin must not end the program half-way
+        except BaseException as exc:  # a plugin must not end the program half-way
+            raise_if_interrupt(exc)
             raise _fault_error(loaded, hook, exc, arguments) from exc
         fault = check_value(hook, answer)
         if fault:

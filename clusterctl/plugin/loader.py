@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.errors import PluginError
+from clusterctl.errors import PluginError, raise_if_interrupt
 from clusterctl.model import Facet
 from clusterctl.plugin.base import declared
 from clusterctl.plugin.checks import check_plugin_class
@@ -98,7 +98,8 @@ def find_plugin_class(name: str, setup_class: str | None = None) -> type:
         return check_plugin_class(getattr(module, class_name), name)
     except PluginError:
         raise
-    except (Exception, SystemExit) as exc:  # foreign code
+    except BaseException as exc:  # foreign code
+        raise_if_interrupt(exc)
         raise PluginError(
             f"plugin {name}: cannot load {setup_class}: {type(exc).__name__}: {exc}",
             remedy="setup_class is package.module:Class or /path/to/file.py:Class; try importing it in Python",
@@ -123,7 +124,8 @@ def _load_installed(name: str) -> type:
         return check_plugin_class(entry.load(), name)
     except PluginError:
         raise
-    except (Exception, SystemExit) as exc:  # foreign code
+    except BaseException as exc:  # foreign code
+        raise_if_interrupt(exc)
         raise PluginError(
             f"plugin {name}: cannot load {entry.value}: {exc}", remedy="reinstall or remove its package"
         ) from exc

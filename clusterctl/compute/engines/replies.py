@@ -6,7 +6,8 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusterctl.compute.failures import EngineTroubleError, StoreError, raise_if_interrupt, unpack_failure
+from clusterctl.compute.failures import EngineTroubleError, StoreError, unpack_failure
+from clusterctl.errors import raise_if_interrupt
 
 if TYPE_CHECKING:
     from clusterctl.compute.engines.crew import Chunk

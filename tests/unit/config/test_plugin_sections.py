@@ -1,5 +1,7 @@
 """[plugin NAME] sections and the names in PLUGINS -> plugins with their options."""
 
+import sys
+
 import pytest
 
 from clusterctl.config import loading
@@ -71,8 +73,17 @@ def fail():
     raise ValueError("not today")
 
 
+def leave():
+    sys.exit(0)
+
+
 @pytest.mark.parametrize(
-    ("settings", "words"), [(lambda: 3, "must return a Section class"), (fail, "failed: ValueError: not today")]
+    ("settings", "words"),
+    [
+        (lambda: 3, "must return a Section class"),
+        (fail, "failed: ValueError: not today"),
+        (leave, "failed: SystemExit: 0"),
+    ],
 )
 def test_a_plugin_whose_options_cannot_be_had_is_named(tmp_path, settings, words):
     class Odd:

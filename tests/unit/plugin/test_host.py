@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 import pytest
@@ -27,6 +27,15 @@ from clusterctl.testing import fake_cluster
 class Base:
     def __init__(self, options):
         self.options = options
+
+
+class OddError(BaseException):
+    """Not an Exception, and not one of Python's own."""
+
+
+ENDS = pytest.mark.parametrize(
+    "error", [SystemExit(0), OddError("odd"), GeneratorExit()], ids=lambda e: type(e).__name__
+)
 
 
 def host(**plugins):
@@ -233,15 +242,37 @@ class TestCall:
         assert caught.value.message.endswith(f"test_host.py:{method.__code__.co_firstlineno})")
         assert "correct the plugin" in caught.value.remedy
 
-    def test_a_plugin_does_not_end_the_program_and_the_line_is_named(self):
+    @ENDS
+    def test_a_plugin_does_not_end_the_program_and_the_line_is_named(self, error):
         class Leaving(Base):
             @hookimpl
             def clusterctl_members(self, cluster):
-                sys.exit(3)
+                raise error
 
-        with pytest.raises(PluginError, match="plugin p: SystemExit: 3") as caught:
+        with pytest.raises(PluginError, match=f"plugin p: {type(error).__name__}: ") as caught:
             host(p=Leaving).call_hook("p", "clusterctl_members", cluster=None)
         assert f"this is a fault of the plugin, in {__file__} line " in caught.value.remedy
+
+    @ENDS
+    def test_nor_when_it_is_made(self, error):
+        class Leaving(Joining):
+            def __init__(self, options):
+                raise error
+
+        with pytest.raises(PluginError, match=f"plugin p: {type(error).__name__}") as caught:
+            host(p=Leaving)
+        assert f"fix the plugin, in {__file__} line " in caught.value.remedy
+
+    def test_a_threads_ctrl_c_is_the_plugins_own(self):
+        class Interrupted(Base):
+            @hookimpl
+            def clusterctl_members(self, cluster):
+                raise KeyboardInterrupt
+
+        with ThreadPoolExecutor(1) as pool:
+            called = pool.submit(host(p=Interrupted).call_hook, "p", "clusterctl_members", cluster=None)
+            with pytest.raises(PluginError, match="plugin p: KeyboardInterrupt"):
+                called.result(10)
 
     def test_ctrl_c_goes_through(self):
         class Interrupted(Base):

@@ -72,9 +72,10 @@ class TestFind:
         assert words in caught.value.message
         assert caught.value.remedy
 
-    def test_a_module_that_exits_when_it_is_imported(self, module):
-        module("import sys\nsys.exit(3)", "third_party")
-        with pytest.raises(PluginError, match="plugin mine: cannot load third_party:X: SystemExit: 3"):
+    @pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit", "BaseException"])
+    def test_a_module_that_ends_when_it_is_imported(self, module, error):
+        module(f"raise {error}(3)", "third_party")
+        with pytest.raises(PluginError, match=f"plugin mine: cannot load third_party:X: {error}: 3"):
             loader.find_plugin_class("mine", "third_party:X")
 
     def test_a_module_that_raises_when_it_is_imported(self, module):
