@@ -19,6 +19,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.cli.commands import COMMANDS, all_names, entry_named, suggest_command
+from clusterctl.cli.standard_streams import OutputError, drop_output, prepare_streams
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import ClusterctlError, DeclinedError, UsageError
 from clusterctl.laptop.signals import END_SIGNALS
@@ -131,14 +132,18 @@ def main() -> NoReturn:
     # A shutdown of the machine or a closed terminal ends us as Ctrl-C does: what was begun is undone.
     for number in END_SIGNALS:
         signal.signal(number, signal.default_int_handler)
+    prepare_streams()
     debug = _wants_debug(sys.argv[1:])
     try:
         status = cli.main(prog_name="clusterctl", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except DeclinedError as exc:
         echo(exc.message, err=True)
         sys.exit(exc.exit_code)
     except ClusterctlError as exc:
+        if isinstance(exc, OutputError):
+            drop_output()
         _print_error(exc, debug=debug)
         sys.exit(exc.exit_code)
     except click.exceptions.Exit as exc:
@@ -156,8 +161,7 @@ def main() -> NoReturn:
                 echo(f"note: {note}", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone. Python would report this once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(1)
     except Exception as exc:  # noqa: BLE001  the last resort: a bug must not look like the user's fault
         if isinstance(exc, FileNotFoundError) and _is_nowhere():

@@ -7,11 +7,13 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterctl.cli.needed import line_with
+from clusterctl.cli.standard_streams import OutputError
 from clusterctl.cli.terminal import echo
 from clusterctl.errors import DeclinedError, UsageError
 from clusterctl.events import Narrator
@@ -65,6 +67,8 @@ class Output(Narrator):
         context = click.get_current_context(silent=True)
         self._debug = context is not None and context.obj is not None and context.obj.debug
         self._answer = _KeptForTheAnswer() if as_json else None
+        self._unsaid: OutputError | BrokenPipeError | None = None
+        """The first thing that could not be said, since nobody reads or there is no room: it is raised at the end."""
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
 
@@ -78,11 +82,24 @@ class Output(Narrator):
             self._stop_bars()
         if self._answer:
             self._answer.end()
+        if self._unsaid is not None and kind is None:
+            if isinstance(self._unsaid, OutputError):
+                self._unsaid.remedy += "; what was to be done is done"
+            raise self._unsaid
+
+    def _try_to_say(self, say: Callable[[str], object], text: str) -> None:
+        """Say it if that can be. If not, the operation goes on: nobody shall pay for machines since a disk is full."""
+        try:
+            say(text)
+        except (OutputError, BrokenPipeError) as exc:
+            self._unsaid = self._unsaid or exc
+        except OSError as exc:
+            self._unsaid = self._unsaid or OutputError(exc)
 
     def answer_line(self, value: object) -> None:
         """Print a part of the answer, as a line of JSON, while the operation goes on. Only with `as_json`."""
         if self._answer:
-            self._answer.write(json.dumps(value, default=_to_json) + "\n")
+            self._try_to_say(self._answer.write, json.dumps(value, default=_to_json) + "\n")
 
     def _show_trace(self, text: str) -> None:
         if self._debug:
@@ -90,9 +107,10 @@ class Output(Narrator):
 
     def _print_line(self, text: str, *, err: bool = False) -> None:
         if self._progress is not None:
-            self._progress.console.print(clean_lines(text), markup=False, highlight=False, soft_wrap=True)
+            show = partial(self._progress.console.print, markup=False, highlight=False, soft_wrap=True)
+            self._try_to_say(show, clean_lines(text))
         else:
-            echo(text, file=sys.stderr if err else self._file)
+            self._try_to_say(partial(echo, file=sys.stderr if err else self._file), text)
 
     def _show_progress(self, event: Event) -> None:
         if not self._file.isatty():

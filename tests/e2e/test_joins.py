@@ -250,6 +250,18 @@ def test_a_new_start_killed_as_it_asks_for_machines_is_completed_by_the_next(new
     assert engines(laptop)["master"] >= 1
 
 
+@pytest.mark.parametrize(("redirected", "status"), [(">/dev/full", 1), ("| true", 0), ("<&- >&- 2>&-", 0)])
+def test_machines_come_and_go_though_nobody_can_be_told(new_laptop, redirected, status):
+    laptop = new_laptop(runner=("sh", "-c", f'"$@" {redirected}', "sh"))
+    laptop.home.mkdir()
+    (laptop.home / "config").write_text("[cluster bare]\nPROVIDER = local\n")
+    laptop.run("start", "-c", "bare", "-s", "1", "mute", status=status)
+    ports, folders = laptop.listeners(), laptop.run_folders()
+    assert len(folders) == 1
+    laptop.run("terminate", "--yes", "mute", status=status)
+    laptop.assert_nothing_left(ports, folders)
+
+
 def test_a_straggler_delays_only_itself_and_is_named_at_the_deadline(slow_start):
     laptop, gate, process, before = slow_start
     status, out, err = end_of(process)

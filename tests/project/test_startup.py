@@ -27,6 +27,7 @@ MODELS = {"jinja2", "rich", "pydantic", "pydantic_core", "clusterctl_plugins"}
 LISTING = {
     "clusterctl.cli",
     "clusterctl.cli.commands",
+    "clusterctl.cli.standard_streams",
     "clusterctl.cli.terminal",
     "clusterctl.errors",
     "clusterctl.laptop",

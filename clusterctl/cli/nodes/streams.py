@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from clusterctl.cli.standard_streams import drop_output
 from clusterctl.cli.terminal import echo
 from clusterctl.text import clean_text
 
@@ -35,8 +36,7 @@ def pass_bytes_on(running: RunningCommand) -> int:
         errors.join()
         status = running.wait()
     except BrokenPipeError:
-        # Whoever read has enough; nor shall Python complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # whoever read has enough
         return _BROKEN_PIPE
     finally:
         running.close()
