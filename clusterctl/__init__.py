@@ -178,7 +178,7 @@ def run(
     """
     wishes = {
         "command": tuple(command),
-        "folder": Path(folder).expanduser().absolute(),
+        "folder": _expand(folder).absolute(),
         "name": name,
         "cores": cores,
         "max_time_s": max_time_s,
@@ -196,7 +196,11 @@ def _file_or_name(name: str | os.PathLike[str] | None) -> str | Path | None:
     """Return the path of a file as a path, and a name, which cannot have a slash or a dot in it, as a text."""
     if isinstance(name, str) and not (os.sep in name or name.endswith(".json")):
         return name
-    return None if name is None else Path(name).expanduser()
+    return None if name is None else _expand(name)
+
+
+def _expand(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  the method of Path raises for a name of nobody here
 
 
 def _load_connecting() -> ModuleType:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from clusterctl.clock import utc_now
+from clusterctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 def expand_path(text: str) -> Path:
     """Return a path with ``~`` and ``$VARS`` expanded. A relative path stays relative."""
     return Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  # the methods of Path may raise
+
+
+def expand_user(path: Path) -> Path:
+    """Return a path with ``~`` expanded, also where it names nobody here: then it stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # the method of Path raises RuntimeError
+
+
+def user_home() -> Path:
+    """Return the user's home.
+
+    Raises:
+        UsageError: nobody says where it is, as in a container whose user has no name.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        problem = "nobody says where your home is: HOME is not set, and this computer does not know its user"
+        raise UsageError(problem, remedy="set HOME to a folder of yours") from None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import uv
 from clusterctl.environment.requirements import CONSTRAINT
 from clusterctl.environment.variables import own_process_environment
 from clusterctl.errors import NewerFormatError, PluginError
-from clusterctl.files import ensure_folder, write_atomically
+from clusterctl.files import ensure_folder, user_home, write_atomically
 from clusterctl.formats import VERSION, Format
 from clusterctl.laptop.places import find_intruder
 from clusterctl.laptop.trust import system_trust
@@ -108,7 +108,7 @@ def cache_file(name: str) -> Path:
 
 
 def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or user_home() / ".cache")
 
 
 def write_lock(path: Path, lock: str) -> None:

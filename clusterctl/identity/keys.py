@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError, UsageError
-from clusterctl.files import read_own, write_atomically
+from clusterctl.files import expand_user, read_own, write_atomically
 from clusterctl.secret import Secret
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def create_private_file(path: Path) -> Iterator[Callable[[str], object]]:
 
     The file is read-only for everyone once it is closed. An error removes it.
     """
-    path = path.expanduser()
+    path = expand_user(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     except FileExistsError as exc:

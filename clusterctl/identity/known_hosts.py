@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterctl.files import user_home
 from clusterctl.identity.endpoints import SSH_PORT
 from clusterctl.laptop.places import SYSTEM_KNOWN_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import asyncssh
 
@@ -39,12 +40,12 @@ def default_login_name() -> str:
 
 def private_keys() -> list[Path]:
     """Return the private key files that ssh offers by default."""
-    return [path for path in (Path.home() / ".ssh" / name for name in _PRIVATE) if path.is_file()]
+    return [path for path in (user_home() / ".ssh" / name for name in _PRIVATE) if path.is_file()]
 
 
 def known_hosts_files() -> list[Path]:
     """Return the existing known_hosts files: the user's and this computer's."""
-    usual = (Path.home() / ".ssh" / "known_hosts", SYSTEM_KNOWN_HOSTS)
+    usual = (user_home() / ".ssh" / "known_hosts", SYSTEM_KNOWN_HOSTS)
     return [path for path in usual if path.is_file()]
 
 

@@ -121,7 +121,7 @@ else:
         owners' (the sticky bit, as in ``/tmp``). A group counts as the user: who is in it is for its owner to say.
         """
         trusted = {0, os.geteuid()}
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # the second: nobody says where root's home is
             if not os.geteuid():  # root in a container works in the home of another one, and could be any user anyway
                 trusted.add(Path.home().stat().st_uid)
             if (number := _unknown_user()) is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import PluginError, raise_if_interrupt
+from clusterctl.files import expand_user
 from clusterctl.model import Facet
 from clusterctl.plugin.base import declared
 from clusterctl.plugin.checks import check_plugin_class
@@ -132,7 +133,7 @@ def _load_installed(name: str) -> type:
 
 
 def _load_file(path: Path) -> Any:
-    path = path.expanduser().resolve()
+    path = expand_user(path).resolve()
     name = f"clusterctl_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import StateError
+from clusterctl.files import expand_user
 from clusterctl.formats import read_known
 from clusterctl.journal import ClusterFolder
 from clusterctl.notes import ENGINE_IDS, IPYPARALLEL, PYTHON
@@ -65,7 +66,7 @@ def warn_of_other_python(name: str) -> str:
 
 def cluster_of_file(file: Path) -> str | None:
     """Return the cluster whose connection file this is; None if it is of none here."""
-    place = file.expanduser().absolute()
+    place = expand_user(file).absolute()
     folder = ClusterFolder(home_folder(), place.parent.name)
     return folder.name if place == folder.path / place.name and folder.exists else None
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from clusterctl.errors import StateError
-from clusterctl.files import expand_path
+from clusterctl.files import expand_path, expand_user, user_home
 from clusterctl.laptop.places import find_intruder, user_number
 
 
@@ -20,7 +20,7 @@ def home_folder() -> Path:
     Raises:
         StateError: another user could put files there, which this user's commands would run.
     """
-    home = Path(os.environ.get("CLUSTERCTL_HOME") or "~/.clusterctl").expanduser().absolute()
+    home = expand_user(Path(os.environ.get("CLUSTERCTL_HOME") or user_home() / ".clusterctl")).absolute()
     _refuse_shared(home)
     return home
 

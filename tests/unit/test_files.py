@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from clusterctl.files import ensure_folder, read_own, write_atomically
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from clusterctl.errors import UsageError
+from clusterctl.files import ensure_folder, expand_user, read_own, user_home, write_atomically
 
 
 @pytest.fixture
@@ -92,3 +90,17 @@ def test_a_damaged_file_of_ours_is_read_without_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"a\x80b")
     assert read_own(tmp_path / "file") == "a\N{REPLACEMENT CHARACTER}b"
     assert read_own(tmp_path) == read_own(tmp_path / "none") == ""
+
+
+def test_a_home_that_nobody_knows_is_an_error_that_says_what_to_set(monkeypatch):
+    monkeypatch.setattr(Path, "home", classmethod(lambda _: Path("~").expanduser()))
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UsageError, match="nobody says where your home is") as caught:
+        user_home()
+    assert caught.value.remedy == "set HOME to a folder of yours"
+
+
+def test_a_path_below_the_home_of_nobody_here_stays_as_it_is(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expand_user(Path("~/x")) == Path("/home/me/x")
+    assert expand_user(Path("~nobody-of-this-name/x")) == Path("~nobody-of-this-name/x")

@@ -13,6 +13,7 @@ from clusterctl.cli.output import show_json
 from clusterctl.cli.terminal import echo
 from clusterctl.config.example import render_example, write_config
 from clusterctl.config.settings import list_chosen_options
+from clusterctl.files import expand_user
 from clusterctl.plugin import loader
 from clusterctl.text import plural
 from clusterctl.wiring.local_paths import config_path, home_folder
@@ -38,7 +39,7 @@ def config() -> None:
 def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
     """Write a commented config file that works as it is."""
     explicit = ctx.obj.config or os.environ.get("CLUSTERCTL_CONFIG")
-    path = (target or (Path(explicit) if explicit else home_folder() / "config")).expanduser()
+    path = expand_user(target or (Path(explicit) if explicit else home_folder() / "config"))
     write_config(path, render_example(loader.installed_plugins()), force=force)
     echo(f"written: {path}")
     echo(f"next: edit it, then clusterctl config check {path}; or try it: clusterctl start mycluster")
@@ -56,7 +57,7 @@ def init(ctx: click.Context, target: Path | None, *, force: bool) -> None:
 @click.pass_context
 def check(ctx: click.Context, file: Path | None, template: str | None) -> None:
     """List everything that is wrong with the config file."""
-    path = file.expanduser() if file else config_path(ctx.obj.config)
+    path = expand_user(file) if file else config_path(ctx.obj.config)
     checked = check_config(path, template)
     for note in checked.notes:
         echo(f"note: {note}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import UsageError
+from clusterctl.files import expand_user
 from clusterctl.identity.keys import create_private_file, extract_public_key
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account import key_pairs
@@ -58,7 +59,7 @@ def select_existing(aws: Aws, names: Sequence[str]) -> list[str]:
 
 def _read_public_key(path: Path) -> str:
     try:
-        return extract_public_key(path.expanduser().read_text(encoding="utf-8"))
+        return extract_public_key(expand_user(path).read_text(encoding="utf-8"))
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror or exc}", remedy="correct the path") from exc
     except ValueError as exc:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import StateError
+from clusterctl.files import user_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ _USAGE_STATUS = 2
 
 def unit_file(name: str) -> Path:
     """Return the file of a unit of the user's."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    config = os.environ.get("XDG_CONFIG_HOME") or user_home() / ".config"
     return Path(config) / "systemd" / "user" / f"{name}.service"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clusterctl.errors import ProviderError
+from clusterctl.files import expand_user, user_home
 from clusterctl.laptop.places import DOCKER_INSTALL, DOCKER_PIPE, DOCKER_SOCKETS, DOCKER_START, WITHOUT_LOCAL_NODES
 from clusterctl.model import Problem
 
@@ -122,14 +123,14 @@ def engine_address(environ: Mapping[str, str]) -> str:
     named = environ.get("DOCKER_HOST") or _context_address(environ)
     if named:
         return named
-    home = Path(environ.get("HOME") or "~").expanduser()
+    home = expand_user(Path(environ.get("HOME") or user_home()))
     places = [home / place for place in DOCKER_SOCKETS]  # an absolute one stays as it is
     return DOCKER_PIPE or f"unix://{next((place for place in places if place.exists()), places[0])}"
 
 
 def _context_address(environ: Mapping[str, str]) -> str:
     """Return the address of the current Docker context; empty for the default context or an unreadable one."""
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "~") / ".docker").expanduser()
+    folder = expand_user(Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or user_home()) / ".docker"))
     try:
         name = environ.get("DOCKER_CONTEXT") or _read_json(folder / "config.json").get("currentContext", "")
         if name in {"", "default"}:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterctl.environment.variables import PYTHON_PREFIX
+from clusterctl.files import user_home
 from clusterctl.laptop.trust import system_trust
 from clusterctl.providers.local.processes import NODE_ROOT
 
@@ -137,13 +138,13 @@ def _search_path(inherited: Mapping[str, str]) -> list[str]:
 
 def cache_folder(inherited: Mapping[str, str]) -> Path:
     """Return the user's cache folder."""
-    home = Path(inherited.get("HOME") or Path.home())
+    home = Path(inherited.get("HOME") or user_home())
     return Path(inherited.get("XDG_CACHE_HOME") or home / ".cache")
 
 
 def _laptop_files(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return variables that point uv and pip to the laptop's settings, such as mirrors: the node's home differs."""
-    home = Path(inherited.get("HOME") or Path.home())
+    home = Path(inherited.get("HOME") or user_home())
     settings = Path(inherited.get("XDG_CONFIG_HOME") or home / ".config")
     places = {
         "UV_CONFIG_FILE": [settings / "uv" / "uv.toml"],

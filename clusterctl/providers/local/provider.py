@@ -69,7 +69,7 @@ class LocalProvider:
             root: the folder that holds the clusters.
             env: the environment that nodes are started with.
         """
-        self._root = root.expanduser().resolve()
+        self._root = root.resolve()
         self._env = env
         self._cache = cache_folder(env) / "clusterctl"
 
