@@ -242,6 +242,8 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
         max_nbytes: float | str | None = "1M",
         mmap_mode: str | None = "r",
         share_fits: bool = True,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[object] = (),
         **options: Any,
     ) -> AbstractContextManager[Any]:
         """Return a context in which joblib's work, and scikit-learn's, goes to the engines.
@@ -251,6 +253,8 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
             max_nbytes: an array of so many bytes goes to a file on the nodes, once, and is mapped there.
             mmap_mode: how; ``c`` for one that tasks may change for themselves.
             share_fits: whether the pipelines of a search fit only once what they have in common.
+            initializer: what an engine does before its first task.
+            initargs: its arguments.
             options: more of `joblib.parallel_config`.
 
         Raises:
@@ -258,7 +262,8 @@ class Client(Beside, ipyparallel.Client):  # type: ignore[misc]  # it has no typ
         """
         if n_jobs is not None:
             options["n_jobs"] = n_jobs
-        return begin_context(self, max_nbytes=max_nbytes, mmap_mode=mmap_mode, share_fits=share_fits, **options)
+        about = {"share_fits": share_fits, "initializer": initializer, "initargs": tuple(initargs)}
+        return begin_context(self, about, {"max_nbytes": max_nbytes, "mmap_mode": mmap_mode, **options})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a task as a client that works there."""

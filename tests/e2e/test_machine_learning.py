@@ -165,6 +165,31 @@ def test_joblib_works_on_engines_as_it_works_alone(script):
     ]
 
 
+def test_joblib_may_be_loaded_after_the_client_and_its_backend_be_named_in_tasks(script):
+    assert script("""
+        import os, clusterctl
+        client = clusterctl.connect()
+        from joblib import Parallel, delayed, parallel_config
+
+        prepare = lambda value: os.environ.update(PREPARED=value)
+        look = lambda _: os.environ.get("PREPARED")
+
+        def nested(number):
+            from joblib import Parallel, delayed
+
+            return sum(Parallel(n_jobs=2, backend="clusterctl")(delayed(pow)(base, 2) for base in range(number)))
+
+        print(client.map(nested, range(4)))
+        print(Parallel(n_jobs=2, backend="clusterctl")(delayed(nested)(number) for number in range(4)))
+        looks = [delayed(look)(number) for number in range(8)]
+        print(set(Parallel(2, backend="clusterctl", initializer=prepare, initargs=("a",))(looks)))
+        with parallel_config("clusterctl", initializer=prepare, initargs=("b",)):
+            print(set(Parallel(2)(looks)))
+        with client.joblib(2, initializer=prepare, initargs=("c",)):
+            print(set(Parallel()(looks)))
+    """) == ["[0, 0, 1, 5]", "[0, 0, 1, 5]", "{'a'}", "{'b'}", "{'c'}"]
+
+
 def test_searches_find_on_a_cluster_what_they_find_alone(script):
     assert script("""
         import warnings

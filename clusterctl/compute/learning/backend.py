@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from functools import cache, partial
 from operator import methodcaller
@@ -15,9 +14,10 @@ from clusterctl.compute.faces.nested import is_in_task
 from clusterctl.compute.learning.fitting import Searches
 from clusterctl.compute.pool import Pool
 from clusterctl.errors import StateError, UsageError
+from clusterctl.on_node.in_engine.loading import when_loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from ipyparallel import Client
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NAME = "clusterctl"
 _MODES = {"r": "r", "c": "c", "r+": "c", "w+": "c", None: None}
 """How tasks map arrays, by joblib's word for it. No task writes into what others have."""
+_OF_JOBLIB = {"temp_folder", "prefer", "require", "verbose", "context", "idle_worker_timeout"}
+"""What joblib tells every backend, or one of its own, and what makes no difference on engines."""
 _RUN = methodcaller("__call__")
 _LIMIT_THREADS = InEngine("limit_threads")
 _newest: list[weakref.ref[Client]] = []
@@ -40,6 +42,7 @@ class ClusterBackend:
     uses_threads = supports_sharedmem = False
     MIN_IDEAL_BATCH_DURATION, MAX_IDEAL_BATCH_DURATION = 0.05, 0.5
     parallel: Any
+    reset_batch_stats: Callable[[], object]
     nesting_level: int | None
     inner_max_num_threads: int | None
 
@@ -49,6 +52,8 @@ class ClusterBackend:
         client: Client | None = None,
         connect: Callable[[], Client] | None = None,
         share_fits: bool = True,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[object, ...] = (),
         **about: Any,
     ) -> None:
         """Nothing is asked of the cluster yet.
@@ -57,9 +62,16 @@ class ClusterBackend:
             client: whose engines work; None: those of the client that was connected last.
             connect: connects a client where there is none.
             share_fits: whether the pipelines of a search fit only once what they have in common.
+            initializer: what an engine does before its first task.
+            initargs: its arguments.
             about: joblib's own.
+
+        Raises:
+            TypeError: there is no such option.
         """
+        _refuse_unknown(about, {"nesting_level", "inner_max_num_threads"})
         super().__init__(**about)
+        self._initializer, self._initargs = initializer, initargs
         self._given, self._connect = client, connect
         self._pool: Pool | None = None
         self._least: float | None = None
@@ -93,9 +105,16 @@ class ClusterBackend:
         parallel: Any = None,
         max_nbytes: float | None = 1_000_000,
         mmap_mode: str | None = "r",
-        **_: Any,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[object, ...] = (),
+        **others: Any,
     ) -> int:
-        """Get ready for a `Parallel`, and return how many engines will work for it."""
+        """Get ready for a `Parallel`, and return how many engines will work for it.
+
+        Raises:
+            TypeError: there is no such option.
+        """
+        _refuse_unknown(others, _OF_JOBLIB)
         if is_in_task():
             from joblib.parallel import FallbackToBackend, SequentialBackend
 
@@ -104,8 +123,19 @@ class ClusterBackend:
             raise UsageError(f"mmap_mode is r, c or None, not {mmap_mode!r}", remedy="mmap_mode='c'")
         count = self.effective_n_jobs(n_jobs)
         self.parallel, self._least, self._mode = parallel, max_nbytes, _MODES[mmap_mode]
+        self._configured = {
+            "n_jobs": n_jobs,
+            "parallel": parallel,
+            "max_nbytes": max_nbytes,
+            "mmap_mode": mmap_mode,
+            "initializer": initializer,
+            "initargs": initargs,
+        }
+        if initializer is None:
+            initializer, initargs = self._initializer, self._initargs
         # All engines are also those that are yet to come.
-        self._pool = Pool(Options(None if n_jobs == -1 else count), client=self._client, swap=lambda _: self._swapper)
+        options = Options(None if n_jobs == -1 else count, initializer, tuple(initargs))
+        self._pool = Pool(options, client=self._client, swap=lambda _: self._swapper)
         self.start_call()
         return count
 
@@ -144,12 +174,11 @@ class ClusterBackend:
         """End all that is under way."""
         self.terminate()
         if ensure_ready:
-            self.configure(
-                n_jobs=self.parallel.n_jobs, parallel=self.parallel, max_nbytes=self._least, mmap_mode=self._mode
-            )
+            self.configure(**self._configured)
 
     def terminate(self) -> None:
-        """End what is under way: nothing more will come."""
+        """End what is under way: nothing more will come. How long tasks took says nothing of those of the next call."""
+        self.reset_batch_stats()
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
@@ -159,6 +188,12 @@ class ClusterBackend:
         from joblib.parallel import SequentialBackend
 
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+
+def _refuse_unknown(given: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise TypeError(f"the backend {NAME} has no option {', '.join(unknown)}; it has initializer and initargs")
 
 
 @cache
@@ -187,22 +222,26 @@ def register(connect: Callable[[], Client] | None = None) -> None:
     register_parallel_backend(NAME, partial(backend, connect=connect))
 
 
-def begin_context(client: Client, *, share_fits: bool, **options: Any) -> AbstractContextManager[Any]:
-    """Return a context in which joblib's work goes to this client's engines. See `joblib.parallel_config`."""
+def begin_context(client: Client, about: Mapping[str, Any], options: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """Return a context in which joblib's work goes to this client's engines.
+
+    Args:
+        client: whose engines work.
+        about: what the backend is told.
+        options: those of `joblib.parallel_config`.
+    """
     backend = backend_class()
     from joblib import parallel_config
 
-    context: AbstractContextManager[Any] = parallel_config(
-        backend=backend(client=client, share_fits=share_fits), **options
-    )
+    context: AbstractContextManager[Any] = parallel_config(backend=backend(client=client, **about), **options)
     return context
 
 
 def note_newest(client: Client) -> None:
-    """Note that a client was connected; and make the backend known, where joblib is there already."""
+    """Note that a client was connected; and make the backend known, once joblib is there."""
+    if not _newest:
+        when_loaded("joblib.parallel", register)
     _newest[:] = [weakref.ref(client)]
-    if "joblib" in sys.modules:
-        register()
 
 
 def find_newest() -> Client | None:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     # Their texts come before this one.
+    from .fits import work_alone  # noqa: TC004
     from .limits import ItemLimit, guess_bytes, raise_if_interrupted  # noqa: TC004
-    from .loading import load_package  # noqa: TC004
+    from .loading import load_package, when_loaded  # noqa: TC004
     from .object_files import StoreError  # noqa: TC004
     from .objects import OBJECTS, MissingObjectError  # noqa: TC004
     from .outcomes import Failure, pack_values  # noqa: TC004
@@ -279,6 +280,7 @@ def install(pickler: dict[str, str]) -> None:
         pickler: the texts of cloudpickle, for an environment without it.
     """
     load_package("cloudpickle", pickler)
+    when_loaded("joblib.parallel", work_alone)
     if signal.getsignal(signal.SIGINT) in {signal.SIG_IGN, signal.SIG_DFL, None}:  # it could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -152,3 +152,10 @@ def _is_importable(what: Any) -> bool:
     for part in what.__qualname__.split("."):
         named = getattr(named, part, None)
     return named is what
+
+
+def work_alone() -> None:
+    """Have joblib's backend of this name work in the task that asks for it: its engine is all that a task has."""
+    from joblib.parallel import BACKENDS, SequentialBackend
+
+    BACKENDS.setdefault("clusterctl", SequentialBackend)

@@ -69,3 +69,54 @@ def test_a_client_loads_joblib_never_by_itself(allow_subprocess):
     program = "import sys, clusterctl.compute.client, clusterctl.clients.opening; print('joblib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_an_option_that_there_is_not_is_refused_by_name(backend):
+    for refuse in (lambda: learning.backend_class()(nonsense=1), lambda: backend.configure(2, nonsense=1)):
+        with pytest.raises(TypeError, match="has no option nonsense; it has initializer and initargs"):
+            refuse()
+
+
+def test_what_tasks_took_says_nothing_of_the_next_call(backend):
+    backend._effective_batch_size, backend._smoothed_batch_duration = 8, 0.1
+    backend.terminate()
+    assert backend._effective_batch_size == backend._DEFAULT_EFFECTIVE_BATCH_SIZE
+    assert backend._smoothed_batch_duration == backend._DEFAULT_SMOOTHED_BATCH_DURATION
+
+
+def test_an_aborted_call_is_configured_anew_as_it_was(backend, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        learning, "Pool", lambda options, **_: made.append(options) or SimpleNamespace(terminate=lambda: None)
+    )
+    backend.configure(2, SimpleNamespace(n_jobs=2), 1e6, "c", initializer=print, initargs=[1], verbose=0, prefer=None)
+    backend.abort_everything()
+    assert (made[0].processes, made[0].initializer, made[0].initargs) == (2, print, (1,))
+    assert made == [made[0]] * 2
+
+
+LATE = """
+import sys
+from types import SimpleNamespace
+from clusterctl.compute.learning import backend
+
+class Client:
+    ids, _closed = [0, 1], False
+
+first, second = Client(), Client()
+backend.note_newest(first)
+backend.note_newest(second)
+print("joblib" in sys.modules, len(sys.meta_path))
+import joblib
+print(joblib.effective_n_jobs(1), "clusterctl" in joblib.parallel.BACKENDS, len(sys.meta_path))
+with joblib.parallel_config("clusterctl"):
+    print(joblib.effective_n_jobs(-1))
+"""
+
+
+def test_joblib_knows_the_backend_once_it_is_loaded(allow_subprocess):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", LATE], capture_output=True, text=True, check=True)
+    before, after, jobs = done.stdout.splitlines()
+    assert before.startswith("False ")
+    assert after == f"1 True {int(before.split()[1]) - 1}"
+    assert jobs == "2"
