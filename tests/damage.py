@@ -112,7 +112,8 @@ def files_of(home: Path, name: str) -> dict[str, Path]:
             if path.is_file() and not path.is_symlink() and not _SKIPPED.search(f"/{relative}"):
                 kind = re.sub(rf"/{name}/", "/NAME/", relative)
                 kind = re.sub(r"/(master|node\d+)(?=[/.])", "/NODE", kind)
-                found.setdefault(re.sub(r"[0-9a-f]{8,}|\d+", "N", kind), path)
+                kind = re.sub(r"[0-9a-f]{8,}|\d+", "N", kind)
+                found.setdefault(re.sub(r"(/python-N)/.*\.py$", r"\1/MODULE.py", kind), path)
     for path in (home / "ended.txt", home / "ids.txt"):
         if path.is_file():
             found[path.name] = path
