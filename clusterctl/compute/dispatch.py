@@ -161,6 +161,8 @@ class Dispatcher:
                 most = work.pace(len(engines)).depth
                 room = sum(max(0, most - len(engine.chunks)) for engine in engines)
                 for engine in engines if depth <= most else []:
+                    if not work.pending:
+                        break
                     if len(engine.chunks) < depth and not work.is_over and (places := work.take(len(engines), room)):
                         self._send(engine, work, places)
                         room -= 1
@@ -315,7 +317,8 @@ class Dispatcher:
         return self._crew.take_back(work)
 
     def _look_around(self) -> None:
-        """Do what is due because time has passed, and give engines that have room what is pending."""
+        """Give engines that have room what is pending, which may be waited for; then do what is due by the time."""
+        self._fill()
         self._timers.run_due()
         self._demand.look(self._works)
         if (error := self._absence.error(has_work=bool(self._works), grows=self._demand.grows)) is not None:

@@ -95,6 +95,7 @@ class Crew:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._engines: dict[str, Engine] = {}
+        """By uuid, in the order of their ids."""
         self._draining: set[str] = set()
         self.round_trip = RoundTrip()
 
@@ -106,6 +107,7 @@ class Crew:
                 del self._engines[uuid]
         for uuid, number in listed.items():
             self._engines.setdefault(uuid, Engine(number, uuid))
+        self._engines = dict(sorted(self._engines.items(), key=lambda entry: entry[1].id))
         for uuid, engine in self._engines.items():
             if engine.has_ended and uuid in listed:  # it was only silent for a while
                 engine.has_lost = False
@@ -119,8 +121,7 @@ class Crew:
 
     def working(self, most: int | None = None) -> list[Engine]:
         """Return those that are there, at most so many."""
-        engines = sorted((engine for engine in self._engines.values() if not engine.has_ended), key=lambda e: e.id)
-        return engines[:most]
+        return [engine for engine in self._engines.values() if not engine.has_ended][:most]
 
     def taking(self, most: int | None = None) -> list[Engine]:
         """Return those that may be given something new, at most so many."""

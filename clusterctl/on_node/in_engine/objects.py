@@ -64,7 +64,9 @@ class Objects:
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Return those of these that are not here."""
         names = list(names)
-        folder = self.folder() if names else Path()
+        if not names:
+            return []
+        folder = self.folder()
         return [name for name in names if not (folder / name).exists()]
 
     def array(self, name: str, mode: str | None, kind: str) -> Any:

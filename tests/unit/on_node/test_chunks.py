@@ -47,6 +47,23 @@ def test_what_is_acknowledged_is_forgotten(engine):
     assert list(engine.ENGINE.replies) == ["c2"]
 
 
+class Number(int):
+    """A number that says more of itself than a plain one."""
+
+
+@pytest.mark.parametrize("values", [[], [None, True, 3, -0.5, 10**40], [Number(3)], ["a", b"b", (1,)]])
+def test_values_come_as_they_are(engine, values):
+    done, came, failures, _, _ = read(engine.run(request(lambda value: value, values)))
+    assert (done, came, failures) == (len(values), values, [])
+    assert [type(value).__name__ for value in came] == [type(value).__name__ for value in values]
+
+
+def test_plain_numbers_have_a_limit_as_well(engine):
+    _, came, failures, _, _ = read(engine.run(request(lambda value: 1 << value, [8, 80_000], most_bytes=1000)))
+    assert came == [256, None]
+    assert [(place, kind) for place, (_, kind, _, _) in failures] == [(1, "too large")]
+
+
 def test_the_oldest_replies_make_room_and_the_newest_stays_however_big(engine, monkeypatch):
     monkeypatch.setattr(engine, "KEPT_BYTES", 1000)
     for number in range(5):
