@@ -72,7 +72,8 @@ class _Awaiting:
 
             def execute_and_act(module: types.ModuleType) -> None:
                 execute(module)
-                sys.meta_path.remove(self)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 self._act()
 
             loader.exec_module = execute_and_act  # type: ignore[union-attr]
