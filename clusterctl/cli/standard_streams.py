@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from clusterctl.errors import ClusterctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 class OutputError(ClusterctlError):
@@ -21,26 +22,43 @@ class OutputError(ClusterctlError):
         super().__init__(f"the output cannot be written: {error.strerror or error}", remedy=remedy)
 
 
-class _Said(io.FileIO):
+# What is between a buffer and the system must not be Python: Ctrl-C between the writing and the return of how much was
+# written would have the same lines written again.
+
+
+class _Said(io.BufferedWriter):
     """Standard output: that it cannot be written is no bug, and says so."""
 
     def write(self, data: Any, /) -> int:
-        try:
+        with _telling():
             return super().write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as exc:
-            raise OutputError(exc) from exc
+
+    def flush(self) -> None:
+        with _telling():
+            super().flush()
 
 
-class _Warned(io.FileIO):
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputError(exc) from exc
+
+
+class _Warned(io.BufferedWriter):
     """Standard error: where it cannot be written, there is nowhere to say so."""
 
     def write(self, data: Any, /) -> int:
-        try:
+        with suppress(OSError):
             return super().write(data)
-        except OSError:
-            return memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 def prepare_streams() -> None:
@@ -55,13 +73,13 @@ def prepare_streams() -> None:
     sys.stderr = _replaced(sys.stderr, sys.__stderr__, 2, _Warned)
 
 
-def _replaced(stream: TextIO | None, own: TextIO | None, number: int, kind: Callable[..., io.RawIOBase]) -> TextIO:
+def _replaced(stream: TextIO | None, own: TextIO | None, number: int, kind: type[io.BufferedWriter]) -> TextIO:
     if stream is not None and stream is not own:
         return stream
     lines = os.isatty(number) or number == 2
-    raw = io.BufferedWriter(kind(number, "w", closefd=False))
+    buffer = kind(io.FileIO(number, "w", closefd=False))
     encoding, errors = getattr(stream, "encoding", None), getattr(stream, "errors", None)
-    return io.TextIOWrapper(raw, encoding=encoding, errors=errors, line_buffering=lines)
+    return io.TextIOWrapper(buffer, encoding=encoding, errors=errors, line_buffering=lines)
 
 
 def drop_output() -> None:

@@ -125,7 +125,9 @@ def test_of_one_client_and_the_others_goes_on(laptop, cluster, begin, work):
     others = other.next_line()
     work(lambda there: len(there["running"]) == 4)
     assert laptop.json("cancel", cluster.name, "--client", session, "--json")["interrupted"] == [0, 1]
-    assert short.rest() == ['["RemoteError", "RemoteError", ["TaskAborted"]]']
+    one, another, ends = json.loads(short.rest()[-1])
+    assert (one, another) == ("RemoteError", "RemoteError")
+    assert {"TaskAborted"} <= {*ends} <= {"KeyboardInterrupt", "TaskAborted"}  # either kind may be an engine's first
     assert other.process.poll() is None
     left = work(lambda there: len(there["running"]) == 2)
     assert {task["client"] for task in left["running"]} == {others}

@@ -14,6 +14,7 @@ from clusterctl.operations.start import start_cluster
 from clusterctl.operations.watching.acting import act_on
 from clusterctl.operations.watching.deciding import Act, Decision
 from clusterctl.operations.watching.loop import WATCH_FILE, Watch
+from clusterctl.plugin.host import PluginHost
 from clusterctl.testing import FakeClock
 
 from ....support.recording import KilledError, of, recording
@@ -211,10 +212,16 @@ class TestReplacing:
             elif moment == "create":
                 world.lab.provider.refusal = KilledError()
             else:
-                world.faults = {"a": {"members": KilledError()}}
+                call_hook = PluginHost.call_hook
+
+                def be_killed(host, name, hook, **arguments):
+                    if hook == "clusterctl_members":
+                        raise KilledError
+                    return call_hook(host, name, hook, **arguments)
+
+                patch.setattr(PluginHost, "call_hook", be_killed)
             with pytest.raises(KilledError):
                 self.replace(world)
-        world.faults = {}
         self.replace(world)
         assert world.running() == ["master", "node001", "node002", "node003"]
 
