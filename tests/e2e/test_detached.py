@@ -127,7 +127,7 @@ def test_who_begins_a_map_is_killed_at_any_moment_and_nothing_runs_twice(user, s
 
 @pytest.mark.slow
 def test_its_own_process_is_killed_and_what_was_written_is_not_done_again(user, poll):
-    name = user.run(begins("killed").replace("time.sleep(600)", "client.close()"))[0]
+    name = user.run(begins("killed").replace("time.sleep(600)", "client.close()"), pause=0.1)[0]
     poll(lambda: len(user.ran()) > 30, "some items are done")
     kept = (user.folder_of(name) / "results").stat().st_size
     os.kill(user.runner_pid(name), signal.SIGKILL)
@@ -142,7 +142,7 @@ def test_its_own_process_is_killed_and_what_was_written_is_not_done_again(user, 
 
 @pytest.mark.slow
 def test_the_controller_is_killed_under_it(user, laptop, cluster, poll):
-    name = user.run(begins("controller").replace("time.sleep(600)", "client.close()"))[0]
+    name = user.run(begins("controller").replace("time.sleep(600)", "client.close()"), pause=0.1)[0]
     poll(lambda: len(user.ran()) > 20, "some items are done")
     state = laptop.node_folder(cluster.name, "master") / "state"
     parts = state / "ipython" / "profile_cluster" / "pid" / "parts.json"
