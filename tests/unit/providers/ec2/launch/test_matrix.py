@@ -2,7 +2,8 @@
 
 Each is given to all calls of one operation, or to those after the first, and inside the errors of a fleet with nothing
 or something in each pool. Whatever is said, what runs is known, nothing is left unnamed, and nothing is bought on
-demand that was not agreed to. A run takes a sample; `pytest -n 2 --whole --require slow` with this file takes all.
+demand that was not agreed to. A run takes a sample; `pytest -n 0 --whole --require slow -k whole-stop` with this file
+takes all of a stop.
 """
 
 from __future__ import annotations
