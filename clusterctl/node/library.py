@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clusterctl.model import Node
 
 _MODULES = (
-    *("__init__", "clock", "errors", "files", "text"),
+    *("__init__", "clock", "errors", "files", "joblib", "sklearn/__init__", "text"),
     # What clients map is read there, and nothing else of the room.
     *(f"on_node/system/{name}" for name in ("__init__", "ending/__init__", "ending/demand", "ending/home_files")),
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -319,35 +317,6 @@ def test_pipelines_fit_once_what_they_have_in_common(script, tmp_path):
     assert lines == ["True", "None"]
     counts = [(part.count("w"), part.count("i")) for part in log.read_text().split(" ")]
     assert counts == [(30, 30), (5, 10), (30, 30)]
-
-
-def test_a_drop_in_is_pickled_as_scikit_learns_own(script, laptop, tmp_path):
-    file = tmp_path / "search.pickle"
-    script(f"""
-        import pickle
-
-        from clusterctl.sklearn import GridSearchCV, cross_val_score
-        from sklearn.base import clone
-        from sklearn.datasets import make_regression
-        from sklearn.ensemble import GradientBoostingRegressor
-
-        X, y = make_regression(200, 5, random_state=0)
-        parameters = {{"n_estimators": [5, 10], "random_state": [0]}}
-        grid_search = GridSearchCV(GradientBoostingRegressor(), parameters, n_jobs=16)
-        grid_search.fit(X, y)
-        assert type(clone(grid_search)) is GridSearchCV
-        assert len(cross_val_score(GradientBoostingRegressor(n_estimators=5), X, y, cv=4)) == 4
-        with open({str(file)!r}, "wb") as opened:
-            pickle.dump(grid_search, opened)
-    """)
-    program = f"""
-import pickle, sys
-sys.modules["clusterctl"] = None
-search = pickle.load(open({str(file)!r}, "rb"))
-print(type(search).__module__, search.best_params_["n_estimators"], search.predict([[0.0] * 5]).shape)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "sklearn.model_selection._search 10 (1,)\n", done.stderr
 
 
 def test_data_in_s3_is_read_on_the_engines_with_rights_of_their_own(script):
