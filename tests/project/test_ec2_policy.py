@@ -26,6 +26,10 @@ SPELT = {
 INDIRECT = {
     "f'describe_{kind}s'": {"ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups"},
     "f'delete_{kind}'": {"ec2:DeletePlacementGroup", "ec2:DeleteSecurityGroup"},
+    "f'describe_{kind}'": {  # of what is deleted
+        f"ec2:Describe{''.join(word.capitalize() for word in name.split('_')[1:])}s"
+        for name, _ in DELETE_CALLS.values()
+    },
     "operation": {f"ec2:{''.join(word.capitalize() for word in name.split('_'))}" for name, _ in DELETE_CALLS.values()},
 }
 """Calls whose operation is put together, by how the source says it."""

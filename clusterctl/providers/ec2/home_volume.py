@@ -164,7 +164,7 @@ def attach_home_volume(aws: Aws, cluster: str, volume: DataVolume, master: str, 
     Raises:
         ProviderError: another machine has it that lives, or the deadline has passed.
     """
-    said = False
+    said, refusal = False, ""
     for _ in Deadline.after(_FREE_S).polls(_EVERY_S, longest_s=_LONGEST_S):
         filters = [{"Name": "volume-id", "Values": [volume.id]}]
         volumes = [parse_data_volume(raw) for raw in aws.pages("ec2", "describe_volumes", "Volumes", Filters=filters)]
@@ -173,27 +173,29 @@ def attach_home_volume(aws: Aws, cluster: str, volume: DataVolume, master: str, 
         holders = volumes[0].attached_to
         if master in holders:
             return
-        if not holders and _try_attach(aws, volume.id, master):
+        refusal = "" if holders else _try_attach(aws, volume.id, master)
+        if not holders and not refusal:
             return
         _refuse_living(aws, cluster, volume.id, [holder for holder in holders if holder != master])
         if holders and not said:
             report.say(f"Waiting until {holders[0]} has let go of the volume with the home")
             said = True
     raise DeadlineError(
-        f"the volume {volume.id} with the home of {cluster} could not be attached in {_FREE_S:.0f} s",
+        f"the volume {volume.id} with the home of {cluster} could not be attached in {_FREE_S:.0f} s"
+        f"{f': {refusal}' if refusal else ''}",
         remedy=f"see who has it (`clusterctl listvolumes -v {volume.id}`), then run `clusterctl start {cluster}` again",
     )
 
 
-def _try_attach(aws: Aws, volume: str, master: str) -> bool:
-    """Attach a volume; return whether it could be. EC2 says late who has it."""
+def _try_attach(aws: Aws, volume: str, master: str) -> str:
+    """Attach a volume; return why it could not be, else an empty text. EC2 says late who has it."""
     try:
         aws.call("ec2", "attach_volume", VolumeId=volume, InstanceId=master, Device=DEVICE)
     except AwsError as exc:
         if exc.kind not in {Kind.HELD, Kind.BUSY, Kind.ABSENT}:
             raise
-        return False
-    return True
+        return exc.message
+    return ""
 
 
 def _refuse_living(aws: Aws, cluster: str, volume: str, holders: list[str]) -> None:

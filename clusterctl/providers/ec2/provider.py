@@ -22,6 +22,7 @@ from clusterctl.providers.ec2.clusters import Clusters
 from clusterctl.providers.ec2.launch import discovery, security_groups, teardown
 from clusterctl.providers.ec2.launch.caller_address import find_allowed_networks
 from clusterctl.providers.ec2.launch.context import LaunchContext
+from clusterctl.providers.ec2.launch.endings import end_instances, refuse_left
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 from clusterctl.providers.ec2.launch.transaction import Transaction
@@ -194,18 +195,15 @@ class Ec2Provider:
         launch_journal = LaunchJournal(self._journal(cluster))
         if aliases is not None:
             existing = self._clusters.find_by_alias(cluster)
-            teardown.end_instances(aws, key, [existing[alias].id for alias in aliases if alias in existing])
+            leftovers = end_instances(aws, key, [existing[alias].id for alias in aliases if alias in existing])
             self.note_lives(cluster)
+            refuse_left(f"nodes of {cluster}", leftovers)
             return
         leftovers = teardown.end_cluster(
             aws, key, open_launches=launch_journal.open_launches(), fleet_ids=launch_journal.fleet_ids(), home=True
         )
         self.note_lives(cluster)
-        if leftovers:
-            raise ProviderError(
-                f"not all of {cluster} could be ended: {', '.join(leftovers)}",
-                remedy=f"run `clusterctl terminate {cluster}` again; `clusterctl gc` finds what is left of any cluster",
-            )
+        refuse_left(f"of {cluster}", leftovers)
 
     def stop(self, cluster: str) -> None:
         """Stop instances that keep their disks. Spot instances are terminated; `start` launches them anew."""
@@ -215,9 +213,11 @@ class Ec2Provider:
         aws = self._clusters.aws_for(cluster)
         instances = self._clusters.find_by_alias(cluster).values()
         running = [instance for instance in instances if instance.state in {"pending", "running"}]
-        teardown.end_instances(aws, key, [instance.id for instance in running if instance.market == Market.SPOT])
+        spot = [instance.id for instance in running if instance.market == Market.SPOT]
+        leftovers = end_instances(aws, key, spot)
         teardown.stop_instances(aws, [instance.id for instance in running if instance.market != Market.SPOT])
         self.note_lives(cluster)
+        refuse_left(f"spot instances of {cluster}", leftovers)
 
     def reboot(self, cluster: str) -> None:
         """Reboot the running instances."""

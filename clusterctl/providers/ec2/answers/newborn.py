@@ -37,11 +37,15 @@ class Newborn:
         with self._lock:
             self._known.update(names)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Take these for old enough to be known everywhere, or for gone."""
+        with self._lock:
+            self._known.difference_update(names)
+
     def note_answer(self, operation: str, parameters: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Remember what a call has made, or forget what it has deleted."""
         if operation.startswith(_ENDS):
-            with self._lock:
-                self._known.difference_update(_strings_in(parameters))
+            self.forget(_strings_in(parameters))
         elif operation.startswith(_MAKES) and operation != "create_tags":
             self.add(*_values_of(answer), *(parameters[key] for key in _NAMES if key in parameters))
 

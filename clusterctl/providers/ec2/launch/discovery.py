@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.errors import ProviderError
 from clusterctl.providers.ec2 import images
-from clusterctl.providers.ec2.answers.rows import Kind
-from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch.subnets import find_subnets
 
 if TYPE_CHECKING:
@@ -85,12 +83,7 @@ def describe_instance_types(aws: Aws, names: Iterable[str]) -> dict[str, Instanc
         return {}
     # A filter leaves a missing type out of the answer, so that the error can name it.
     filters = [{"Name": "instance-type", "Values": sorted_names}]
-    try:
-        described = list(aws.pages("ec2", "describe_instance_types", "InstanceTypes", Filters=filters))
-    except AwsError as exc:
-        if exc.kind != Kind.ABSENT:
-            raise
-        described = []
+    described = aws.pages("ec2", "describe_instance_types", "InstanceTypes", Filters=filters)
     kinds = {kind.name: kind for kind in map(_parse_type, described)}
     missing = [name for name in sorted_names if name not in kinds]
     if missing:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from clusterctl.model import MASTER, Market
 from clusterctl.providers.ec2 import tags
-from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_errors
 from clusterctl.providers.ec2.launch.subnets import WORKER
@@ -241,33 +240,3 @@ def template_exists(aws: Aws, name: str) -> bool:
     """Return whether a launch template of this name exists."""
     answer = aws.call("ec2", "describe_launch_templates", Filters=[{"Name": "launch-template-name", "Values": [name]}])
     return bool(answer["LaunchTemplates"])
-
-
-def delete_template(aws: Aws, name: str) -> None:
-    """Delete a launch template. A missing one is success."""
-    try:
-        aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
-    except AwsError as exc:
-        if exc.kind != Kind.ABSENT:
-            raise
-
-
-def terminate_instances(aws: Aws, ids: Sequence[str]) -> None:
-    """Terminate instances. Ids that EC2 does not know any more are left out."""
-    for start in range(0, len(ids), BATCH_SIZE):
-        part = list(ids[start : start + BATCH_SIZE])
-        try:
-            aws.call("ec2", "terminate_instances", InstanceIds=part)
-        except AwsError as exc:
-            if exc.kind != Kind.ABSENT:
-                raise
-            for instance in part:  # one unknown id makes the call fail for all
-                _terminate_one(aws, instance)
-
-
-def _terminate_one(aws: Aws, instance: str) -> None:
-    try:
-        aws.call("ec2", "terminate_instances", InstanceIds=[instance])
-    except AwsError as exc:
-        if exc.kind != Kind.ABSENT:
-            raise

@@ -16,6 +16,7 @@ from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.answers.rows import Road
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fallback, fleet_requests, security_groups, userdata
+from clusterctl.providers.ec2.launch.endings import delete_template, end_instances, refuse_left
 from clusterctl.providers.ec2.launch.fleet_errors import choose_road, may_pass, stop_error
 from clusterctl.providers.ec2.launch.subnets import subnets_for
 from clusterctl.providers.ec2.launch_journal import ATTEMPT_LENGTH, Launch
@@ -87,7 +88,7 @@ class Fleets:
         """Find out the result of a launch whose answer was never seen, by repeating the same request."""
         if fleet_requests.template_exists(self._context.aws, launch.template):
             self.errors += self._request_and_settle(launch).errors
-            fleet_requests.delete_template(self._context.aws, launch.template)
+            delete_template(self._context.aws, launch.template)
         else:
             # The template is made before the request and deleted after the answer, so no request was made.
             self._context.journal.record_result(launch, {})
@@ -141,7 +142,7 @@ class Fleets:
                 network = _same_zone(network, result.subnet)
             if not missing or not may_pass(self._context.aws, result.errors):
                 break
-        fleet_requests.delete_template(self._context.aws, launch.template)
+        delete_template(self._context.aws, launch.template)
         self.lacks_in_zone |= in_one_zone and bool(missing)
         if missing and (error := stop_error(self._context.aws, result.errors, len(missing))):
             raise error
@@ -198,8 +199,13 @@ class Fleets:
         return answer
 
     def give_back(self, ids: Sequence[str]) -> None:
-        """End instances that are of no use without others, which could not be had beside them."""
-        fleet_requests.terminate_instances(self._context.aws, ids)
+        """End instances that are of no use without others, which could not be had beside them.
+
+        Raises:
+            ProviderError: they cannot be ended.
+        """
+        left = end_instances(self._context.aws, self._context.key, ids, wait=False)
+        refuse_left("instances of a zone that has not enough", left)
         self.launched_ids = [id_ for id_ in self.launched_ids if id_ not in ids]
         self.launched_aliases = {alias: id_ for alias, id_ in self.launched_aliases.items() if id_ not in ids}
         self._untagged = {alias: id_ for alias, id_ in self._untagged.items() if id_ not in ids}

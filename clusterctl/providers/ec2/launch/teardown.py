@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl.providers.ec2 import home_volume, instances, tags
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.launch import fleet_requests, security_groups, waiters
+from clusterctl.providers.ec2.launch.endings import delete_template, end_instances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,21 +43,15 @@ def end_cluster(
         home: end the volume with its home, too, and all files in it.
     """
     ids = [instance.id for instance in _find_with_late(aws, cluster, [launch.token for launch in open_launches])]
-    fleet_requests.terminate_instances(aws, ids)
-    slow = waiters.wait_until_ended(aws, cluster, ids) if ids else []
-    leftovers = [f"{instance} (has not ended)" for instance in slow]
+    leftovers = end_instances(aws, cluster, ids)
     for name in _template_names(aws, cluster):
-        fleet_requests.delete_template(aws, name)
+        try:
+            delete_template(aws, name)
+        except AwsError as exc:
+            leftovers.append(f"{name} ({exc.code})")
     _delete_fleets(aws, fleet_ids)
     leftovers += home_volume.delete_home_volumes(aws, cluster) if home else []
     return leftovers + security_groups.delete_groups(aws, cluster)
-
-
-def end_instances(aws: Aws, cluster: ClusterKey, ids: Sequence[str]) -> None:
-    """Terminate these instances and wait until they have ended: their addresses and names are free then."""
-    if ids:
-        fleet_requests.terminate_instances(aws, ids)
-        waiters.wait_until_ended(aws, cluster, ids)
 
 
 def undo_launches(
@@ -78,12 +73,11 @@ def undo_launches(
             if any(launch.made(instance.tags.get(tags.ATTEMPT, "")) for launch in open_launches)
         }
         for launch in open_launches:
-            fleet_requests.delete_template(aws, launch.template)
-    if ids:
-        fleet_requests.terminate_instances(aws, sorted(ids))
+            delete_template(aws, launch.template)
+    leftovers = end_instances(aws, cluster, sorted(ids), wait=False)
     if started_ids:
         stop_instances(aws, [*started_ids])
-    return []
+    return leftovers
 
 
 def _find_with_late(aws: Aws, cluster: ClusterKey, tokens: Sequence[str] | set[str]) -> list[Instance]:

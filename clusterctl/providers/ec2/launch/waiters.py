@@ -25,7 +25,6 @@ _LATE_S = 8.0
 """How long to wait for instances of a request without an answer."""
 _REACHABLE_S = 180.0
 _STOP_S = 300.0
-_END_S = 600.0
 _FIRST_S, _LONGEST_S = 0.5, 5.0
 """Pauses between two polls; they grow from the first to the longest."""
 WAITING_TEXT = "Waiting for instances"
@@ -107,18 +106,6 @@ def wait_until_stopped(aws: Aws, cluster: ClusterKey) -> None:
         f"instances of {cluster.name} are still stopping, after {_STOP_S:.0f} s",
         remedy=f"wait a while, then run `clusterctl start {cluster.name}`",
     )
-
-
-def wait_until_ended(aws: Aws, cluster: ClusterKey, ids: Sequence[str]) -> list[str]:
-    """Wait until these instances have ended; return the ids of those that have not."""
-    states = (*LIVING_STATES, "shutting-down")
-    remaining: list[str] = []
-    for _ in _polls_for(_END_S):
-        living = instances.find_instances(aws, cluster, states=states)
-        remaining = [instance.id for instance in living if instance.id in ids]
-        if not remaining:
-            break
-    return remaining
 
 
 def wait_until_listed(aws: Aws, cluster: ClusterKey) -> list[Instance]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from clusterctl_standin.faults import faults_at
+from clusterctl_standin.faults import ALWAYS, Fails, faults_at
 
-from clusterctl.errors import ProviderError
+from clusterctl.errors import DeadlineError, ProviderError
 from clusterctl.model import Market, Volume
 from clusterctl.providers.ec2 import home_volume, tags
 
@@ -78,6 +78,12 @@ class TestLostMaster:
         lab.cloud.faults.clear()
         assert [id_ for id_, _, _ in homes(lab)] == [before[0].home_volume]
         assert lab.create(PLAN)[0].home_volume == before[0].home_volume
+
+    def test_one_that_cannot_be_attached_says_what_aws_says(self, lab):
+        lab.cloud.faults.add(Fails("AttachVolume", code="InvalidVolume.NotFound", message="not here", times=ALWAYS))
+        with pytest.raises(DeadlineError, match=r"not here \(InvalidVolume.NotFound\)"):
+            lab.create(PLAN)
+        assert lab.cloud.left() == []
 
     def test_one_that_a_living_machine_has_is_refused(self, lab):
         (before, _) = lab.create(PLAN)

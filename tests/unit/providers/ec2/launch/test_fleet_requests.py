@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-
 from clusterctl.model import Market
-from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.images import Ami
 from clusterctl.providers.ec2.launch.fleet_errors import FleetError
 from clusterctl.providers.ec2.launch.fleet_errors import summarize_errors as summarize
 from clusterctl.providers.ec2.launch.fleet_requests import (
-    BATCH_SIZE,
     build_template_data,
-    delete_template,
     template_exists,
-    terminate_instances,
 )
 from clusterctl.providers.ec2.options import Options
 
-from .....support.fake_aws import FakeAws, refused
+from .....support.fake_aws import FakeAws
 
 
 def summarize_errors(errors):
     return summarize(FakeAws(), errors)
-
-
-UNKNOWN = refused("InvalidInstanceID.NotFound")
 
 
 class TestReasons:
@@ -53,43 +44,10 @@ class TestReasons:
         assert summarize_errors([]) == "AWS gave no reason"
 
 
-class TestTerminate:
-    def test_many_are_ended_by_as_many_as_one_call_takes(self):
-        aws = FakeAws({"terminate_instances": {}})
-        ids = [f"i-{number}" for number in range(BATCH_SIZE + 1)]
-        terminate_instances(aws, ids)
-        assert [call["InstanceIds"] for call in aws.asked("terminate_instances")] == [
-            ids[:BATCH_SIZE],
-            ids[BATCH_SIZE:],
-        ]
-
-    def test_one_that_is_gone_does_not_keep_the_others(self):
-        aws = FakeAws({"terminate_instances": lambda **asked: UNKNOWN if "gone" in asked["InstanceIds"] else {}})
-        terminate_instances(aws, ["a", "gone", "b"])
-        asked = [call["InstanceIds"] for call in aws.asked("terminate_instances")]
-        assert asked == [["a", "gone", "b"], ["a"], ["gone"], ["b"]]
-
-    def test_any_other_refusal_is_an_error(self):
-        with pytest.raises(AwsError, match="not for you"):
-            terminate_instances(FakeAws(), ["a", "b"])
-
-    def test_any_other_refusal_of_a_single_one_is_an_error(self):
-        aws = FakeAws({"terminate_instances": lambda **asked: UNKNOWN if asked["InstanceIds"][1:] else refused()})
-        with pytest.raises(AwsError, match="not for you"):
-            terminate_instances(aws, ["a", "b"])
-
-
 class TestTemplates:
     def test_it_is_there_or_not(self):
         assert template_exists(FakeAws({"describe_launch_templates": {"LaunchTemplates": [{}]}}), "x")
         assert not template_exists(FakeAws({"describe_launch_templates": {"LaunchTemplates": []}}), "x")
-
-    def test_dropping_one_that_is_not_there_is_success(self):
-        delete_template(
-            FakeAws({"delete_launch_template": refused("InvalidLaunchTemplateName.NotFoundException")}), "x"
-        )
-        with pytest.raises(AwsError):
-            delete_template(FakeAws({"delete_launch_template": refused()}), "x")
 
 
 def template_of(role="node001", market=Market.SPOT, placement_group="", **options):
