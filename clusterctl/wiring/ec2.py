@@ -109,7 +109,12 @@ def _profile_region(profile: str | None) -> str:
 
 def account_owner(aws: Aws) -> str:
     """Return the owner of our resources in an account: who the account takes us for."""
-    return Caller(aws, owner_tag()).name()
+    return open_caller(aws).name()
+
+
+def open_caller(aws: Aws) -> Caller:
+    """Return who asks the account who it takes us for."""
+    return Caller(aws, owner_tag())
 
 
 def owner_tag() -> str:

@@ -40,7 +40,8 @@ def gc(ctx: click.Context, *, dry_run: bool, images: bool, all_owners: bool, yes
     What is needed is what the journals of this computer say. Exits with 1 if something is left, or was not looked at.
     """
     aws = ec2.open_account(ctx.obj.config)
-    scope = GcScope(home_folder(), ec2.account_owner(aws), images, ec2.owner_tag())
+    caller = ec2.open_caller(aws)
+    scope = GcScope(home_folder(), caller.name(), images, ec2.owner_tag(), caller.trouble)
     with Output(as_json=as_json) as output:
         findings = find_unneeded(aws, scope, report=output)
     doomed = findings.select_doomed(all_owners=all_owners)

@@ -102,6 +102,8 @@ class GcScope:
     """Include baked images."""
     former_owner: str = ""
     """The owner, as earlier versions named it: the user on this computer."""
+    unknown_owner: str = ""
+    """Why the account does not say who the owner is; empty if it does."""
 
 
 def find_unneeded(aws: Aws, scope: GcScope, *, report: Reporter) -> GcFindings:
@@ -118,6 +120,9 @@ def find_unneeded(aws: Aws, scope: GcScope, *, report: Reporter) -> GcFindings:
     judged = _select_with_journals(listing.resources, scope)
     prices, unknown = resource_costs.compute_hourly_costs(aws, [item.resource for item in judged])
     notes = (*listing.notes, *unknown)
+    if scope.unknown_owner:
+        text = "what you made there may be taken for what others made, and left"
+        notes = (f"the account does not say who you are: {text} ({scope.unknown_owner})", *notes)
     return GcFindings(listing.resources, tuple(judged), prices, notes, listing.failures, len(listing.regions))
 
 

@@ -34,6 +34,8 @@ class Caller:
         self._call: DeadlineCall[Mapping[str, Any]] | None = None
         self._name = ""
         self._account = ""
+        self.trouble = ""
+        """Why the account does not say who we are; empty as long as that is not known."""
 
     def begin(self) -> None:
         """Begin to ask, if nobody did."""
@@ -48,7 +50,8 @@ class Caller:
                 caller = self._call.result()
                 self._name = describe_arn(str(caller["Arn"])) or self._fallback
                 self._account = str(caller["Account"])
-            except (ClusterctlError, KeyError):
+            except (ClusterctlError, KeyError) as exc:
+                self.trouble = str(exc)
                 self._name = self._name or self._fallback
             self._call = None
         return self._name

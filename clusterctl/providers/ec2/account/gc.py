@@ -99,18 +99,16 @@ def _delete_one(aws: Aws, kind: ResourceKind, id_: str, deadline: Deadline) -> s
 def _cancel_requests(aws: Aws, requests: Sequence[Resource], report: Reporter) -> list[Leftover]:
     leftovers: list[Leftover] = []
     for request in requests:
-        try:
-            aws.call("ec2", "cancel_spot_instance_requests", SpotInstanceRequestIds=[request.id])
-            reason = ""
-        except AwsError as exc:
-            reason = "" if is_gone(exc) else exc.message
-        _report_result(request, reason, leftovers, report)
+        error = delete_resource(
+            aws, "cancel_spot_instance_requests", deadline=Deadline.after(0), SpotInstanceRequestIds=[request.id]
+        )
+        _report_result(request, error.message if error else "", leftovers, report)
     return leftovers
 
 
 def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Reporter) -> list[Leftover]:
     """Terminate instances, and wait until they have ended: EC2 keeps their resources in use until then."""
-    refused: dict[str, str] = {}
+    refused: dict[str, AwsError] = {}
     ids = [instance.id for instance in instances]
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
@@ -119,18 +117,21 @@ def _terminate_instances(aws: Aws, instances: Sequence[Resource], report: Report
         except AwsError:  # one unknown or protected instance makes the call fail for all
             for id_ in batch:
                 refused |= _terminate_one(aws, id_)
-    slow = _wait_until_ended(aws, {id_ for id_ in ids if id_ not in refused}) if ids else {}
+    # One that EC2 says it does not know has ended, unless EC2 lists it.
+    slow = _wait_until_ended(aws, {id_ for id_ in ids if id_ not in refused or is_gone(refused[id_])}) if ids else {}
+    reasons = {id_: f"{state}: {refused[id_].message}" if id_ in refused else state for id_, state in slow.items()}
+    reasons |= {id_: error.message for id_, error in refused.items() if not is_gone(error)}
     leftovers: list[Leftover] = []
     for instance in instances:
-        _report_result(instance, refused.get(instance.id) or slow.get(instance.id, ""), leftovers, report)
+        _report_result(instance, reasons.get(instance.id, ""), leftovers, report)
     return leftovers
 
 
-def _terminate_one(aws: Aws, id_: str) -> dict[str, str]:
+def _terminate_one(aws: Aws, id_: str) -> dict[str, AwsError]:
     try:
         aws.call("ec2", "terminate_instances", InstanceIds=[id_])
     except AwsError as exc:
-        return {} if is_gone(exc) else {id_: exc.message}
+        return {id_: exc}
     return {}
 
 

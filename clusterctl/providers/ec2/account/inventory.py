@@ -11,9 +11,10 @@ from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, s
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.instance_reader import read_instances
+from clusterctl.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from clusterctl.providers.ec2.aws import Aws
@@ -23,6 +24,18 @@ _OURS = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
 _BAKED = {"Name": "tag-key", "Values": [tags.IMAGE_CONTENT]}
 _REFUSALS = (Kind.RIGHTS, Kind.ACCOUNT)
 """A right is missing, or the region is not enabled."""
+_NAMED = 3
+"""So many regions are named where more say the same."""
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """Resources of a region that could not be listed."""
+
+    region: str
+    kind: str
+    """Of the resources; empty for all."""
+    error: AwsError
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,34 @@ class Inventory:
     """The resources of the regions that were listed, and the regions that could not be."""
 
     resources: tuple[Resource, ...] = ()
-    notes: tuple[str, ...] = ()
-    """Where AWS does not allow a listing: our resources cannot be there, or a right was taken away."""
-    failures: tuple[str, ...] = ()
-    """Where AWS failed to answer: resources may exist there."""
+    unlisted: tuple[Unlisted, ...] = ()
     regions: tuple[str, ...] = ()
     """The regions that were listed."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where AWS does not allow a listing: our resources cannot be there, or a right was taken away."""
+        refused = [item for item in self.unlisted if item.error.kind in _REFUSALS]
+        return tuple(
+            f"{places}: not looked at, AWS does not allow it ({error.code})" for places, error in _group(refused)
+        )
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Where AWS failed to answer: resources may exist there. With what the user can do."""
+        failed = [item for item in self.unlisted if item.error.kind not in _REFUSALS]
+        return tuple(f"{places}: {error.message}; {error.remedy}" for places, error in _group(failed))
+
+
+def _group(unlisted: Iterable[Unlisted]) -> Iterator[tuple[str, AwsError]]:
+    """Yield the places of one answer each, and the answer: all regions may say the same."""
+    groups: dict[tuple[str, str], list[Unlisted]] = {}
+    for item in unlisted:
+        groups.setdefault((item.kind, item.error.code), []).append(item)
+    for (kind, _), items in groups.items():
+        names = [item.region for item in items]
+        more = f" and {plural(len(names) - _NAMED, 'more region')}" if len(names) > _NAMED else ""
+        yield f"{', '.join(names[:_NAMED])}{more}{f', {kind}' if kind else ''}", items[0].error
 
 
 def region_names(aws: Aws) -> list[str]:
@@ -68,8 +103,7 @@ def list_account_resources(
                 progress(number, len(names))
     return Inventory(
         resources=tuple(resource for region in listed for resource in region.resources),
-        notes=tuple(note for region in listed for note in region.notes),
-        failures=tuple(failure for region in listed for failure in region.failures),
+        unlisted=tuple(item for region in listed for item in region.unlisted),
         regions=tuple(name for region in listed for name in region.regions),
     )
 
@@ -80,25 +114,19 @@ def list_region_resources(aws: Aws, *, images: bool = False) -> Inventory:
     If its instances cannot be listed the rest is left out, because instances may need it.
     """
     resources: list[Resource] = []
-    notes: list[str] = []
-    failures: list[str] = []
+    unlisted: list[Unlisted] = []
     for kind_name, list_kind in {**_LISTERS, **(_IMAGE_LISTERS if images else {})}.items():
         try:
             resources += list_kind(aws)
         except AwsError as exc:
-            is_instances = kind_name == "instances"
-            place = aws.region if is_instances else f"{aws.region}, {kind_name}"
-            if exc.kind in _REFUSALS:
-                notes.append(f"{place}: not looked at, AWS does not allow it ({exc.code})")
-            else:
-                failures.append(f"{place}: {exc.message}")
-            if is_instances:
-                return Inventory((), tuple(notes), tuple(failures))
+            if kind_name == "instances":
+                return Inventory(unlisted=(Unlisted(aws.region, "", exc),))
+            unlisted.append(Unlisted(aws.region, kind_name, exc))
     part_ids = {part for resource in select_kind(resources, ResourceKind.INSTANCE) for part in resource.parts}
     resources = [
         replace(resource, with_instance=True) if resource.id in part_ids else resource for resource in resources
     ]
-    return Inventory(tuple(resources), tuple(notes), tuple(failures), (aws.region,))
+    return Inventory(tuple(resources), tuple(unlisted), (aws.region,))
 
 
 def _parse_resource(aws: Aws, kind: ResourceKind, raw: Mapping[str, Any], key: str, **more: Any) -> Resource:

@@ -103,7 +103,8 @@ def _duplicate_error(name: str, exc: AwsError) -> UsageError | AwsError:
     if exc.kind != Kind.TAKEN:
         return exc
     return UsageError(
-        f"there is a key pair {name} already", remedy=f"take another name, or `clusterctl removekey {name}`"
+        f"there is a key pair {name} already ({exc.code})",
+        remedy=f"take another name, or `clusterctl removekey {name}`",
     )
 
 

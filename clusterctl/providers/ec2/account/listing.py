@@ -262,7 +262,7 @@ def read_console(aws: Aws, instance: str) -> str:
         if exc.kind != Kind.ABSENT:
             raise
         raise UsageError(
-            f"there is no instance {instance} in {aws.region}",
+            f"there is no instance {instance} in {aws.region} ({exc.code})",
             remedy="`clusterctl listinstances` shows those there are; -r looks in another region",
         ) from exc
     text = "".join(char for char in str(answer.get("Output") or "") if char.isprintable() or char in "\n\t")

@@ -12,6 +12,7 @@ from clusterctl.errors import DeadlineError, ProviderError, UsageError
 from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
+from clusterctl.providers.ec2.deletion import delete_resource
 from clusterctl.text import format_utc
 
 if TYPE_CHECKING:
@@ -228,8 +229,6 @@ def _wait_until_grown(aws: Aws, id_: str) -> None:
 
 def delete_volume(aws: Aws, id_: str) -> None:
     """Delete a volume and its data. A missing one is success."""
-    try:
-        aws.call("ec2", "delete_volume", VolumeId=id_)
-    except AwsError as exc:
-        if exc.kind != Kind.ABSENT:
-            raise
+    error = delete_resource(aws, "delete_volume", deadline=Deadline.after(0), VolumeId=id_)
+    if error:
+        raise error

@@ -36,7 +36,8 @@ def find_unusable_keys(context: CheckContext) -> Iterator[Finding]:
     except AwsError as exc:
         if exc.kind != Kind.ABSENT:
             raise
-        yield Finding(f"{named} is not in {context.aws.region}", "correct KMS_KEY: a key of the same region")
+        problem = f"{named} is not in {context.aws.region} ({exc.code})"
+        yield Finding(problem, "correct KMS_KEY: a key of the same region")
         return
     if described.get("KeyState") != "Enabled":
         yield Finding(

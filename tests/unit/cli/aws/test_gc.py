@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clusterctl_standin.faults import Fails, InUse, Unauthorized
+from clusterctl_standin.faults import ALWAYS, Fails, InUse, Unauthorized
 from clusterctl_standin.leaks import left
 
 from clusterctl.journal import ClusterFolder
@@ -151,3 +151,22 @@ def test_one_that_does_not_answer_is_a_warning_and_the_status_is_1(run, cloud):
     said = run("gc")
     assert said.status == 1
     assert "*** WARNING - not looked at: " in said.err
+
+
+def test_what_all_regions_answer_is_said_once_with_what_helps(run, cloud, monkeypatch):
+    monkeypatch.setattr(inventory, "region_names", lambda _: ["us-east-1", "us-east-2", "us-west-1", "us-west-2"])
+    cloud.faults.add(Fails("DescribeInstances", code="InvalidParameterValue", message="no", times=ALWAYS))
+    said = run("gc", "--dry-run")
+    assert said.status == 1
+    assert said.err.count("AWS refused") == 1
+    where = "not looked at: us-east-1, us-east-2, us-west-1 and 1 more region: AWS refused describe instances: no"
+    assert f"{where} (InvalidParameterValue); correct what AWS names in the template" in said.err
+
+
+def test_an_account_that_does_not_say_who_asks_is_a_note(run, cloud):
+    make(cloud, owner="user/standin", own=False)
+    cloud.faults.add(Fails("GetCallerIdentity", code="RequestExpired", message="late", times=ALWAYS))
+    said = run("gc", "--yes")
+    assert "the account does not say who you are" in said.err
+    assert "(RequestExpired)" in said.err
+    assert "not ours" in said.out
