@@ -11,7 +11,7 @@ from clusterctl.providers.ec2.launch import fleet_requests, security_groups, wai
 from clusterctl.providers.ec2.launch.endings import delete_template, end_instances
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from clusterctl.providers.ec2.aws import Aws
     from clusterctl.providers.ec2.instance_reader import Instance
@@ -44,11 +44,7 @@ def end_cluster(
     """
     ids = [instance.id for instance in _find_with_late(aws, cluster, [launch.token for launch in open_launches])]
     leftovers = end_instances(aws, cluster, ids)
-    for name in _template_names(aws, cluster):
-        try:
-            delete_template(aws, name)
-        except AwsError as exc:
-            leftovers.append(f"{name} ({exc.code})")
+    leftovers += _delete_templates(aws, _template_names(aws, cluster))
     _delete_fleets(aws, fleet_ids)
     leftovers += home_volume.delete_home_volumes(aws, cluster) if home else []
     return leftovers + security_groups.delete_groups(aws, cluster)
@@ -72,9 +68,8 @@ def undo_launches(
             for instance in late
             if any(launch.made(instance.tags.get(tags.ATTEMPT, "")) for launch in open_launches)
         }
-        for launch in open_launches:
-            delete_template(aws, launch.template)
     leftovers = end_instances(aws, cluster, sorted(ids), wait=False)
+    leftovers += _delete_templates(aws, [launch.template for launch in open_launches])
     if started_ids:
         stop_instances(aws, [*started_ids])
     return leftovers
@@ -97,6 +92,17 @@ def stop_instances(aws: Aws, ids: Sequence[str]) -> None:
 def _template_names(aws: Aws, cluster: ClusterKey) -> list[str]:
     templates = aws.pages("ec2", "describe_launch_templates", "LaunchTemplates", Filters=cluster.filters)
     return [template["LaunchTemplateName"] for template in templates]
+
+
+def _delete_templates(aws: Aws, names: Iterable[str]) -> list[str]:
+    """Delete launch templates; return those that are left, with the reason."""
+    leftovers = []
+    for name in names:
+        try:
+            delete_template(aws, name)
+        except AwsError as exc:
+            leftovers.append(f"{name} ({exc.code})")
+    return leftovers
 
 
 def _delete_fleets(aws: Aws, fleets: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clusterctl_standin.faults import ALWAYS, Fails, FleetErrors
+from clusterctl_standin.faults import ALWAYS, Fails, FleetErrors, LostAnswer
 
 from clusterctl import clock
 from clusterctl.errors import ProviderError
@@ -98,6 +98,14 @@ class TestTooNewToBeKnown:
         (said,) = (text for text in lab.said if "not all could be undone" in text)
         assert lost
         assert all(f"{id_} (InvalidInstanceID.NotFound)" in said for id_ in lost)
+
+    def test_a_template_that_stays_keeps_no_instance(self, lab):
+        lab.cloud.faults.add(LostAnswer("CreateFleet", times=ALWAYS))
+        lab.cloud.faults.add(Fails("DeleteLaunchTemplate", code="UnauthorizedOperation", message="no", times=ALWAYS))
+        with pytest.raises(ProviderError, match="did not answer"):
+            lab.create(plan_of(3, SPOT))
+        assert lab.instances() == []
+        assert "(UnauthorizedOperation)): `clusterctl terminate lab` ends the rest" in "\n".join(lab.said)
 
     @pytest.mark.parametrize("times", [40, ALWAYS])
     def test_what_a_full_zone_gave_is_ended_before_another_is_tried(self, lab, times):
