@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from clusterctl_standin.faults import ALWAYS, Fails, FleetErrors, LostAnswer
 
@@ -121,6 +123,41 @@ class TestTooNewToBeKnown:
         else:
             lab.create(plan_of(3, BOTH))
             assert len(lab.instances()) == len(lab.provider().nodes("lab")) == 3
+
+
+LAUNCH = ("CreateTags", "DescribeInstances", "CreateFleet", "CreateLaunchTemplate", "CreateVolume", "AttachVolume")
+BESIDE = (
+    *("DeleteLaunchTemplate", "DeleteFleets", "DeleteVolume", "DeletePlacementGroup", "DeleteSecurityGroup"),
+    *("DescribeLaunchTemplates", "DescribeVolumes", "DescribePlacementGroups", "DescribeSecurityGroups"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("action", LAUNCH)
+@pytest.mark.seeds(1)
+def test_whatever_else_is_refused_no_instance_is_left(lab, sample, action, skip):
+    """A start is undone whose call was refused, or not answered, while AWS refuses another call too."""
+    lab.options = replace(lab.options, placement_group=True)
+    unwanted = {}
+    for beside in sample.of(BESIDE, 3):
+        for first in (
+            Fails(action, code="UnauthorizedOperation", message="no", skip=skip, times=ALWAYS if skip else 1),
+            LostAnswer(action, skip=skip, times=ALWAYS),
+        ):
+            lab.events.clear()
+            lab.cloud.faults.add(first, Fails(beside, code="AccessDenied", message="no", times=ALWAYS))
+            try:
+                lab.create(plan_of(3, BOTH, home_volume=True))
+            except ProviderError as exc:
+                said = "\n".join(lab.said)
+                if lab.instances() and not (action == "DescribeInstances" and "not all could be undone" in said):
+                    unwanted[beside, first] = f"{exc.message} {said[-300:]}"
+            lab.cloud.faults.clear()
+            lab.provider().destroy("lab")
+            assert lab.cloud.left() == []
+            lab.journal("lab").delete_folder()
+    assert unwanted == {}
 
 
 class TestTemplates:
