@@ -61,7 +61,8 @@ class Homes:
 
     def look(self, backend: Any, now: datetime) -> None:
         """Something may have changed."""
-        present = {identity: _own_tags(volume) for identity, volume in backend.volumes.items()}
+        # moto's own look-up goes through all tags of all things.
+        present = {identity: backend.tags.get(identity, {}) for identity in backend.volumes}
         homes = {identity: own for identity, own in present.items() if own.get("clusterctl:role") == "home"}
         for run in self.runs:
             gone = run[0] not in homes or int(backend.volumes[run[0]].size) != run[3]
@@ -81,10 +82,6 @@ class Homes:
             for _, whose, kind, size, began, ended in self.runs
             if whose == cluster
         )
-
-
-def _own_tags(volume: Any) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in volume.get_tags()}
 
 
 def bill_usd(cloud: Cloud, lives: list[Life], now: datetime) -> float:

@@ -4,7 +4,7 @@ The cluster has its home on a volume and is in a placement group, so that all ca
 calls of one operation, or to those after the first, and inside the errors of a fleet with nothing or something in each
 pool. Whatever is said, what runs is known, nothing is left unnamed, and nothing is bought on demand that was not agreed
 to. A run takes a sample; `pytest -n 0 --whole --require slow -k whole-stop` with this file takes all of a stop. A test
-takes a part of the operations: what has ended stays in the cloud, which gets slow by it.
+takes a part of the operations, so that some may run beside others, and one that fails is told within minutes.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def clean_up(lab):
     lab.provider().destroy("lab")
     assert lab.cloud.left() == []
     lab.journal("lab").delete_folder()
+    for life in lab.cloud.lives:
+        lab.cloud.lives.forget(life.id)
     lab.cloud.clear_calls()
     lab.events.clear()
 
