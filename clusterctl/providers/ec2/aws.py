@@ -28,6 +28,8 @@ _CONNECT_S, _READ_S, _HASTY_S = 5, 60, 2
 
 _NEW_S = 30.0
 """How long a call is repeated that is refused for something too new, or for a moment."""
+_OF_SETTINGS = (OSError, ValueError)
+"""What botocore lets through of programs and files that a profile names: they are not there, or say something odd."""
 _AGAIN_S, _LONGEST_S = 0.5, 4.0
 """Pauses between two tries; they grow from the first to the longest."""
 
@@ -129,6 +131,8 @@ class Aws:
             raise self._refused_error(operation, exc) from exc
         except BotoCoreError as exc:
             raise self._no_answer_error(operation, exc) from exc
+        except _OF_SETTINGS as exc:
+            raise self._unusable_error(exc) from exc
 
     def decode_refusal(self, encoded: str) -> str:
         """Return what an encoded authorization message says; empty where the account does not allow to decode it."""
@@ -155,6 +159,8 @@ class Aws:
                     raise error from exc
             except BotoCoreError as exc:
                 raise self._no_answer_error(operation, exc) from exc
+            except _OF_SETTINGS as exc:
+                raise self._unusable_error(exc) from exc
         return ask()  # not reached: the last look is at the deadline
 
     def _passes(
@@ -185,6 +191,16 @@ class Aws:
         return AwsError(
             f"AWS did not answer {_in_words(operation)}: {exc}",
             remedy="check this computer's network and proxy, and AWS_REGION_NAME in [aws]",
+        )
+
+    def _unusable_error(self, exc: Exception) -> AwsError:
+        """Return what to raise for an error of what the environment or ~/.aws says."""
+        if told := explain_login(exc, self._credentials.profile):
+            return AwsError(told[0], remedy=told[1])
+        return AwsError(
+            f"what is set for AWS cannot be used: {exc}",
+            remedy="correct AWS_REGION_NAME in [aws], the variables that begin with AWS_, and the profile in ~/.aws:"
+            " `aws sts get-caller-identity` with the same ones must work",
         )
 
     def _client_for(self, service: str, region: str) -> Any:
@@ -224,11 +240,8 @@ class Aws:
                 )
                 try:
                     client = self._sessions[0].client(service, region_name=region, config=config)
-                except (BotoCoreError, ValueError) as exc:  # of what the environment or ~/.aws says
-                    raise AwsError(
-                        f"what is set for AWS cannot be used: {exc}",
-                        remedy="correct AWS_REGION_NAME in [aws], the variables that begin with AWS_, and ~/.aws",
-                    ) from exc
+                except (BotoCoreError, *_OF_SETTINGS, AttributeError, TypeError) as exc:
+                    raise self._unusable_error(exc) from exc
                 self._clients[service, region] = client
             return self._clients[service, region]
 

@@ -109,3 +109,44 @@ def test_no_profile_is_named_where_none_was(monkeypatch):
 
 def test_an_answer_that_did_not_come_is_another_matter():
     assert explain_login(exceptions.EndpointConnectionError(endpoint_url="x"), None) is None
+
+
+ROLE = "role_arn = arn:aws:iam::123456789012:role/x\n"
+SSO = "sso_account_id = 1\nsso_role_name = r\n"
+KEYS = "aws_access_key_id = AKIASTANDIN000000000\naws_secret_access_key = standin\n"
+PROFILES = {
+    "a login without its library": ("login_session = arn:aws:iam::123456789012:user/me\n", "pip install 'botocore"),
+    "single sign-on": (
+        f"sso_session = x\n{SSO}[sso-session x]\nsso_region = us-east-1\nsso_start_url = u\n",
+        "sso login",
+    ),
+    "no such session": (f"sso_session = y\n{SSO}", "the profile in ~/.aws"),
+    "a program that is not there": ("credential_process = /no/such/program\n", "the profile in ~/.aws"),
+    "a program that fails": ("credential_process = false\n", "aws configure"),
+    "a program that says no JSON": ("credential_process = echo hello\n", "the profile in ~/.aws"),
+    "a program that says a list": ("credential_process = echo []\n", "the profile in ~/.aws"),
+    "a program that cannot be read": ('credential_process = "open\n', "the profile in ~/.aws"),
+    "a token that is not there": (f"{ROLE}web_identity_token_file = /no/such/file\n", "the profile in ~/.aws"),
+    "no such source": (f"{ROLE}source_profile = nobody\n", "the profile in ~/.aws"),
+    "a role of nobody": (ROLE, "aws configure"),
+    "half of the keys": ("aws_access_key_id = AKIASTANDIN000000000\n", "aws configure"),
+    "an odd address": (f"{KEYS}endpoint_url = nowhere\n", "the profile in ~/.aws"),
+    "no such services": (f"{KEYS}services = none\n", "the profile in ~/.aws"),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_that_does_not_work_says_what_helps(tmp_path, monkeypatch, name, allow_subprocess):
+    """botocore itself reads it, and has an error of its own for some of these alone."""
+    text, helps = PROFILES[name]
+    (tmp_path / "config").write_text(f"[profile lab]\n{text}")
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(AwsError) as caught:
+        Aws("us-east-1", Credentials(profile="lab")).call("ec2", "describe_regions")
+    assert helps in caught.value.remedy
+    assert "network" not in caught.value.remedy
