@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clusterctl_standin.bodies.containers import Containers
 
 _CASES = dict(sorted({**CASES, **MACHINE_CASES}.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
+THIS_VERSION = (sys.executable, "-m", "clusterctl.cli.main")
 _LIMIT_S = 120
 _LONG_S = 900
 """Where machines boot and packages are installed."""
@@ -55,7 +56,8 @@ def _program(command: tuple[str, ...], cloud: Cloud, folder: Path, limit_s: floa
     return run
 
 
-def _try_case(name: str, command: tuple[str, ...]) -> str:
+def try_case(name: str, command: tuple[str, ...]) -> str:
+    """Return ``passes``, or what a version does wrong in a case."""
     case = _CASES[name]
     limit_s = _LONG_S if case.bodies else _LIMIT_S
     with ExitStack() as stack:
@@ -78,14 +80,14 @@ def _bodies_for(cloud: Cloud) -> Containers:
 def main(words: list[str]) -> int:
     """Print the table. Return 1 if this version fails one, or the first one passes one."""
     names = [word for word in words if word != "--bodies"]
-    versions = {"0.1": make_first_clusterctl(), "new": (sys.executable, "-m", "clusterctl.cli.main")}
+    versions = {"0.1": make_first_clusterctl(), "new": THIS_VERSION}
     print("| fault | what is tried | 0.1 (783075d) | now |\n|---|---|---|---|")
     wrong = 0
     for name in names or _CASES:
         if _CASES[name].bodies and "--bodies" not in words:
             print(f"| {name} | {_CASES[name].text} | not run: it needs --bodies | not run |")
             continue
-        said = {version: _try_case(name, command) for version, command in versions.items()}
+        said = {version: try_case(name, command) for version, command in versions.items()}
         wrong += said["0.1"] == "passes" or said["new"] != "passes"
         print(f"| {name} | {_CASES[name].text} | {said['0.1']} | {said['new']} |", flush=True)
     return 1 if wrong else 0
