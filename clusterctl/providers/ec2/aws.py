@@ -54,6 +54,11 @@ class AwsError(ProviderError):
         """Why AWS refused."""
         return self.row.kind
 
+    @property
+    def reason(self) -> str:
+        """AWS's code, for a list of what is left; in words where there was no answer."""
+        return self.code or "no answer"
+
 
 @dataclass(frozen=True)
 class Credentials:

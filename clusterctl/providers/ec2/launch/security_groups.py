@@ -258,10 +258,10 @@ def delete_groups(aws: Aws, cluster: ClusterKey) -> list[str]:
         try:
             groups = aws.call("ec2", f"describe_{kind}s", Filters=cluster.filters)[key]
         except AwsError as exc:  # a missing right to list one kind shall not keep the other
-            leftovers.append(f"{kind.replace('_', ' ')}s ({exc.code})")
+            leftovers.append(f"{kind.replace('_', ' ')}s ({exc.reason})")
             continue
         for group in groups:
             deadline = Deadline.after(_LET_GO_S)
             error = delete_resource(aws, f"delete_{kind}", deadline=deadline, **{name: group[name]})
-            leftovers += [f"{group[name]} ({error.code})"] if error else []
+            leftovers += [f"{group[name]} ({error.reason})"] if error else []
     return leftovers

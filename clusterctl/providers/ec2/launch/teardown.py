@@ -101,7 +101,7 @@ def _delete_templates(aws: Aws, names: Iterable[str]) -> list[str]:
         try:
             delete_template(aws, name)
         except AwsError as exc:
-            leftovers.append(f"{name} ({exc.code})")
+            leftovers.append(f"{name} ({exc.reason})")
     return leftovers
 
 

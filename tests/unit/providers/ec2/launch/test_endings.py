@@ -160,6 +160,13 @@ def test_whatever_else_is_refused_no_instance_is_left(lab, sample, action, skip)
     assert unwanted == {}
 
 
+def test_what_stays_without_an_answer_says_so(lab):
+    lab.create(plan_of(2))
+    lab.cloud.faults.add(LostAnswer("DescribeSecurityGroups", times=ALWAYS))
+    with pytest.raises(ProviderError, match=r"security groups \(no answer\)"):
+        lab.provider().destroy("lab")
+
+
 class TestTemplates:
     def test_one_that_is_not_there_is_success(self):
         unknown = refused("InvalidLaunchTemplateName.NotFoundException")
