@@ -191,22 +191,22 @@ class Aws:
         return AwsError(text, remedy=row.remedy, code=code, operation=operation, words=words)
 
     def _no_answer_error(self, operation: str, exc: Exception) -> AwsError:
-        if told := explain_login(exc, self._credentials.profile):
-            return AwsError(told[0], remedy=told[1])
-        return AwsError(
+        return self._login_error(exc) or AwsError(
             f"AWS did not answer {_in_words(operation)}: {exc}",
             remedy="check this computer's network and proxy, and AWS_REGION_NAME in [aws]",
         )
 
     def _unusable_error(self, exc: Exception) -> AwsError:
         """Return what to raise for an error of what the environment or ~/.aws says."""
-        if told := explain_login(exc, self._credentials.profile):
-            return AwsError(told[0], remedy=told[1])
-        return AwsError(
+        return self._login_error(exc) or AwsError(
             f"what is set for AWS cannot be used: {exc}",
             remedy="correct AWS_REGION_NAME in [aws], the variables that begin with AWS_, and the profile in ~/.aws:"
             " `aws sts get-caller-identity` with the same ones must work",
         )
+
+    def _login_error(self, exc: Exception) -> AwsError | None:
+        told = explain_login(exc, self._credentials.profile)
+        return AwsError(told[0], remedy=told[1]) if told else None
 
     def _client_for(self, service: str, region: str) -> Any:
         import boto3

@@ -41,9 +41,10 @@ def delete_resource(aws: Aws, operation: str, *, deadline: Deadline, **named: An
         try:
             aws.call("ec2", operation, **named)
         except AwsError as exc:
-            if is_gone(exc) and not _is_listed(aws, operation, named):
-                return None
-            if not is_gone(exc) and exc.row.road != Road.LET_GO:
+            if is_gone(exc):
+                if not _is_listed(aws, operation, named):
+                    return None
+            elif exc.row.road != Road.LET_GO:
                 return exc
             held = exc
         else:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 LIVING_STATES = ("pending", "running", "stopping", "stopped")
 """Instance states, as EC2 names them, in which an instance exists and costs money."""
-ENDED_STATES = ("shutting-down", "terminated")
+ENDING_STATE = "shutting-down"
+ENDED_STATES = (ENDING_STATE, "terminated")
 """EC2 still lists instances about an hour after they ended."""
 _PAGE = 1000
 

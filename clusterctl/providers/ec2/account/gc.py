@@ -11,7 +11,7 @@ from clusterctl.providers.ec2 import tags
 from clusterctl.providers.ec2.account.resources import Resource, ResourceKind, select_kind, sort_for_deletion
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource, is_gone
-from clusterctl.providers.ec2.instance_reader import LIVING_STATES, read_instances
+from clusterctl.providers.ec2.instance_reader import ENDING_STATE, LIVING_STATES, read_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,5 +152,5 @@ def _wait_until_ended(aws: Aws, ids: set[str]) -> dict[str, str]:
 def _instance_states(aws: Aws) -> dict[str, str]:
     """Return the states of all our instances that have not ended. One call for 1000."""
     ours = {"Name": "tag-key", "Values": [tags.CLUSTER, tags.UUID, tags.OWNER]}
-    not_ended = (*LIVING_STATES, "shutting-down")
+    not_ended = (*LIVING_STATES, ENDING_STATE)
     return {instance.id: instance.state for instance in read_instances(aws, ours, states=not_ended)}

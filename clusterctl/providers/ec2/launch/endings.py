@@ -14,8 +14,9 @@ from clusterctl.providers.ec2 import instances
 from clusterctl.providers.ec2.answers.rows import Kind
 from clusterctl.providers.ec2.aws import AwsError
 from clusterctl.providers.ec2.deletion import delete_resource
-from clusterctl.providers.ec2.instance_reader import LIVING_STATES
+from clusterctl.providers.ec2.instance_reader import ENDING_STATE, LIVING_STATES
 from clusterctl.providers.ec2.launch.fleet_requests import BATCH_SIZE
+from clusterctl.providers.ec2.launch.waiters import polls_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from clusterctl.providers.ec2.tags import ClusterKey
 
 _END_S = 600.0
-_FIRST_S, _LONGEST_S = 0.5, 5.0
-"""Pauses between two polls; they grow from the first to the longest."""
-_ENDING = "shutting-down"
 
 
 def end_instances(aws: Aws, cluster: ClusterKey, ids: Sequence[str], *, wait: bool = True) -> list[str]:
@@ -43,10 +41,10 @@ def end_instances(aws: Aws, cluster: ClusterKey, ids: Sequence[str], *, wait: bo
     if not awaited:
         return []
     left: list[str] = []
-    for _ in Deadline.after(_END_S).polls(_FIRST_S, longest_s=_LONGEST_S):
-        listed = instances.find_instances(aws, cluster, states=(*LIVING_STATES, _ENDING))
+    for _ in polls_for(_END_S):
+        listed = instances.find_instances(aws, cluster, states=(*LIVING_STATES, ENDING_STATE))
         states = {instance.id: instance.state for instance in listed if instance.id in awaited}
-        again = [id_ for id_ in unknown if states.get(id_, _ENDING) != _ENDING]
+        again = [id_ for id_ in unknown if states.get(id_, ENDING_STATE) != ENDING_STATE]
         left = [f"{id_} ({unknown.get(id_, 'has not ended')})" for id_ in (states if wait else again)]
         if not left:
             break

@@ -30,7 +30,7 @@ _FIRST_S, _LONGEST_S = 0.5, 5.0
 WAITING_TEXT = "Waiting for instances"
 
 
-def _polls_for(seconds: float) -> Iterator[None]:
+def polls_for(seconds: float) -> Iterator[None]:
     """Yield at every poll, until so many seconds have passed."""
     return Deadline.after(seconds).polls(_FIRST_S, longest_s=_LONGEST_S)
 
@@ -47,7 +47,7 @@ def wait_until_reachable(context: LaunchContext, ids: Sequence[str]) -> list[Ins
     by_id: dict[str, Instance] = {}
     states = (*LIVING_STATES, *ENDED_STATES)
     listed = Deadline.after(_UNKNOWN_S)
-    for _ in _polls_for(_REACHABLE_S):
+    for _ in polls_for(_REACHABLE_S):
         by_id = {
             instance.id: instance for instance in instances.find_instances(context.aws, context.key, states=states)
         }
@@ -82,7 +82,7 @@ def wait_until_running(aws: Aws, cluster: ClusterKey, id_: str) -> None:
     Raises:
         ProviderError: it ended, or the deadline passed.
     """
-    for _ in _polls_for(_REACHABLE_S):
+    for _ in polls_for(_REACHABLE_S):
         states = {instance.id: instance.state for instance in instances.find_instances(aws, cluster)}
         if states.get(id_) == "running":
             return
@@ -99,7 +99,7 @@ def wait_until_stopped(aws: Aws, cluster: ClusterKey) -> None:
     Raises:
         ProviderError: the deadline passed.
     """
-    for _ in _polls_for(_STOP_S):
+    for _ in polls_for(_STOP_S):
         if not any(instance.state == "stopping" for instance in instances.find_instances(aws, cluster)):
             return
     raise ProviderError(
@@ -111,6 +111,6 @@ def wait_until_stopped(aws: Aws, cluster: ClusterKey) -> None:
 def wait_until_listed(aws: Aws, cluster: ClusterKey) -> list[Instance]:
     """Wait long enough for EC2 to list all recent launches; return the instances of the cluster."""
     by_id: dict[str, Instance] = {}
-    for _ in _polls_for(_LATE_S):
+    for _ in polls_for(_LATE_S):
         by_id = {instance.id: instance for instance in instances.find_instances(aws, cluster)}
     return list(by_id.values())

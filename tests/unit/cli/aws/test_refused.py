@@ -7,13 +7,11 @@ sample; `pytest -n 0 --whole --require slow` with this file takes all.
 from __future__ import annotations
 
 import pytest
-from clusterctl_standin.faults import ALWAYS, Fails
 
 from clusterctl.providers.ec2.answers.lookup import find_row
-from clusterctl.providers.ec2.answers.rows import Kind
 
 from ....support.ec2_lab import hurry
-from ....support.refusals import CODES, WORDS
+from ....support.refusals import CODES, refusal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -102,9 +100,7 @@ def test_every_code_at_every_call(attempt, sample, command):
 
 def fault_of(attempt, command, action, code):
     """Return what is wrong with a case; empty if it is as it should be. One that fails hides no other."""
-    busy = find_row(code).kind == Kind.BUSY
-    refusal = Fails(action, code=code, message=WORDS, status=503 if busy else 400, times=ALWAYS)
-    said, _, lies = attempt(command, refusal)
+    said, _, lies = attempt(command, refusal(action, code))
     text = said.out + said.err
     wrong = {
         "a traceback or a bug report": "Traceback" in text or said.status not in {0, 1, 2},

@@ -6,10 +6,7 @@ from clusterctl.model import Market
 from clusterctl.providers.ec2.images import Ami
 from clusterctl.providers.ec2.launch.fleet_errors import FleetError
 from clusterctl.providers.ec2.launch.fleet_errors import summarize_errors as summarize
-from clusterctl.providers.ec2.launch.fleet_requests import (
-    build_template_data,
-    template_exists,
-)
+from clusterctl.providers.ec2.launch.fleet_requests import build_template_data, template_exists
 from clusterctl.providers.ec2.options import Options
 
 from .....support.fake_aws import FakeAws

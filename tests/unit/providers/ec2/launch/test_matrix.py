@@ -13,14 +13,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import pytest
-from clusterctl_standin.faults import ALWAYS, Fails, FleetErrors
+from clusterctl_standin.faults import ALWAYS, FleetErrors
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.providers.ec2.answers.lookup import find_row
 from clusterctl.providers.ec2.answers.rows import Kind, Road
 
 from .....support.ec2_lab import BOTH, plan_of
-from .....support.refusals import CODES, WORDS
+from .....support.refusals import CODES, WORDS, refusal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -40,17 +40,9 @@ class Case:
     """``all`` calls, those ``after the first``, or the ``errors`` of a fleet that gives 0 or 1 of each pool."""
 
     def fault(self):
-        busy = find_row(self.code).kind == Kind.BUSY
         if self.place.startswith("errors"):
             return FleetErrors(code=self.code, message=WORDS, left=int(self.place[-1]), market="spot", times=ALWAYS)
-        return Fails(
-            self.action,
-            code=self.code,
-            message=WORDS,
-            status=503 if busy else 400,
-            skip=int(self.place == "after the first"),
-            times=ALWAYS,
-        )
+        return refusal(self.action, self.code, skip=int(self.place == "after the first"))
 
 
 @pytest.fixture
